@@ -1,0 +1,27 @@
+"""How fast can this model run on that GPU, what bounds it, is the number I measured good?
+
+import vperf
+answer = vperf.estimate("Qwen/Qwen3-4B-Instruct-2507", "rtx-pro-6000", input_len=1024)
+answer.expected.decode_tokens_per_s
+"""
+
+from __future__ import annotations
+
+from vperf.api import estimate
+from vperf.errors import HubError, InputError, UnknownNameError, UnsupportedModelError, VperfError
+from vperf.estimate import Estimate
+from vperf.hardware.gpu import Gpu
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Estimate",
+    "Gpu",
+    "HubError",
+    "InputError",
+    "UnknownNameError",
+    "UnsupportedModelError",
+    "VperfError",
+    "__version__",
+    "estimate",
+]

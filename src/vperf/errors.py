@@ -1,0 +1,59 @@
+"""Every error vperf raises on purpose, and the exit code the command line gives it.
+
+    VperfError                       exit 2
+    ├── InputError                   what the user gave cannot be used (file, field, option)
+    │   ├── UnsupportedModelError    a readable config of an architecture that is not understood
+    │   └── UnknownNameError         a name that no catalog holds; carries the nearest ones
+    └── HubError                     exit 3: the Hub could not be reached, or refused
+
+Not here: "does not fit" and "generic constants used". Those are answers, not errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class VperfError(Exception):
+    """Base of every deliberate error: one line of text, a next step, an exit code."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        """What the user can do next; printed after the message."""
+
+
+class InputError(VperfError):
+    """The input cannot be used; names the file (or option) and the field."""
+
+    def __init__(
+        self, message: str, *, source: str = "", field: str = "", hint: str = ""
+    ) -> None:
+        where = ": ".join(part for part in (source, field) if part)
+        super().__init__(f"{where}: {message}" if where else message, hint=hint)
+        self.source = source
+        self.field = field
+
+
+class UnsupportedModelError(InputError):
+    """The config was read, but it describes an architecture vperf does not understand."""
+
+
+class UnknownNameError(InputError):
+    """No GPU, model, format or engine has this name."""
+
+    def __init__(self, kind: str, name: str, nearest: Iterable[str] = (), *, hint: str = "") -> None:
+        self.nearest = tuple(nearest)
+        did_you_mean = f"did you mean {', '.join(self.nearest)}?" if self.nearest else ""
+        super().__init__(
+            f"unknown {kind} {name!r}", hint=" ".join(part for part in (did_you_mean, hint) if part)
+        )
+
+
+class HubError(VperfError):
+    """The Hub could not be reached, refused, or gave an answer that cannot be read."""
+
+    exit_code = 3

@@ -1,0 +1,104 @@
+"""A GPU as a frozen value: datasheet facts, and apart from them what was measured on it.
+
+Peaks and achieved rates stand side by side and are never multiplied here; they meet in timing/.
+Not here: reading TOML (sources/gpus.py) and any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+PIPES = ("fp32", "tf32", "bf16", "fp16", "fp16_acc16", "fp8", "fp8_acc16", "int8", "fp4", "int4")
+"""Compute pipes a peak may be given for. Dense, fp32 (or int32) accumulation unless `_acc16`."""
+
+Confidence = Literal["high", "medium", "low"]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How a GPU reaches its peers: bytes per second in one direction."""
+
+    name: str
+    bytes_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AllReduce:
+    """One group size of an all-reduce: `latency_s + bytes / bytes_per_s` (PERFMODEL section 4)."""
+
+    latency_s: float
+    bytes_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Achieved:
+    """What was measured on the card; None where nobody measured (PERFMODEL section 4).
+
+    `flop_per_s` holds the sustained large-matmul rate by pipe ("bf16", "fp8", "fp8_block", "fp4");
+    `memory_bandwidth` the DRAM stream in bytes/s; the rest are the small constants of the forms.
+    """
+
+    flop_per_s: Mapping[str, float] = field(default_factory=dict)
+    memory_bandwidth: float | None = None
+    gemm_latency_s: float | None = None
+    """t_gemm: launch gap, DRAM ramp and tail of one cold GEMM."""
+    quantize_latency_s: float | None = None
+    """t_quant: the kernel that quantizes activations to 8 bits."""
+    quantize4_latency_s: float | None = None
+    """t_quant of 4-bit activations."""
+    prefill_efficiency: float | None = None
+    """eta of flash attention in prefill."""
+    prefill_tile_keys: float | None = None
+    """s0: fixed cost of a query tile, in keys."""
+    prefill_latency_s: float | None = None
+    """t_ap."""
+    decode_latency_s: float | None = None
+    """t_ad."""
+    decode_block_s: float | None = None
+    """tau: one thread block's latency in decode attention."""
+    moe_latency_s: float | None = None
+    """t_moe."""
+    moe_efficiency: float | None = None
+    """r_moe: grouped over dense GEMM rate."""
+    all_reduce: Mapping[int, AllReduce] = field(default_factory=dict)
+    source: str = ""
+    checked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One accelerator. SI units; `peak_flop_per_s` is dense, at the rated clock."""
+
+    id: str
+    name: str
+    vendor: str
+    architecture: str
+    compute_capability: str
+    memory_bytes: float
+    """What the driver shows to a program, after ECC and reservations."""
+    memory_bandwidth: float
+    peak_flop_per_s: Mapping[str, float]
+    sm_count: int
+    rated_clock_hz: float
+    """The clock at which the peaks are quoted."""
+    max_clock_hz: float
+    """The highest clock the card can run at; above the rated one on GeForce and RTX PRO."""
+    l2_bytes: float
+    link: Link | None
+    """Peer link (NVLink, Infinity Fabric); None where peers talk over PCIe."""
+    pcie_bytes_per_s: float | None
+    tdp_w: float | None
+    achieved: Achieved | None
+    assumptions: tuple[str, ...] = ()
+    """Said with every answer: an ambiguous name's default, an override, ..."""
+    source: str = ""
+    checked: str = ""
+    confidence: Confidence = "medium"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def boost(self) -> float:
+        """How far above the rated clock the card can run; 1.0 for datacenter cards."""
+        return max(1.0, self.max_clock_hz / self.rated_clock_hz)

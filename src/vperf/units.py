@@ -1,0 +1,125 @@
+"""Text with units <-> SI floats. The only place where a prefix has a value.
+
+Inside vperf everything is bytes, FLOP, seconds, hertz and their rates; "GB" is 1e9 bytes and
+"GiB" 2**30. Not here: the `Rich` formatting of tables (report/) and number formats (formats.py).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from vperf.errors import InputError
+
+_DECIMAL = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "p": 1e15, "e": 1e18}
+_BINARY = {"": 1.0, "ki": 2.0**10, "mi": 2.0**20, "gi": 2.0**30, "ti": 2.0**40, "pi": 2.0**50}
+_SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9, "min": 60.0}
+_NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*\Z", re.DOTALL)
+
+
+def _split(text: str, what: str) -> tuple[float, str]:
+    match = _NUMBER.match(text)
+    if match is None:
+        raise InputError(f"{text!r} is not {what}")
+    value = float(match[1].replace(",", "").replace("_", ""))
+    if not math.isfinite(value) or value <= 0:
+        raise InputError(f"{text!r} is not {what}: it must be a positive, finite number")
+    return value, match[2]
+
+
+def _scaled(text: str, what: str, unit_pattern: str, prefixes: dict[str, float]) -> float:
+    value, unit = _split(text, what)
+    match = re.fullmatch(rf"([a-z]{{0,2}}?)(?:{unit_pattern})", unit.lower())
+    if match is None or match[1] not in prefixes:
+        raise InputError(f"{text!r} is not {what}")
+    return value * prefixes[match[1]]
+
+
+def parse_bytes(text: str) -> float:
+    """Bytes from "48 GB", "80GiB", "97887 MiB"; GB is 1e9, GiB is 2**30."""
+    return _scaled(text, 'a size in bytes such as "48 GB" or "80 GiB"', "b|bytes?", _DECIMAL | _BINARY)
+
+
+def parse_bandwidth(text: str) -> float:
+    """Bytes per second from "1792 GB/s", "1.5 TB/s", "3.35TBps"."""
+    return _scaled(
+        text, 'a bandwidth such as "1792 GB/s" or "1.5 TB/s"', r"b/s|bps|b/sec", _DECIMAL | _BINARY
+    )
+
+
+def parse_rate(text: str) -> float:
+    """Operations per second from "989.4 TFLOPS", "1979 TOPS", "1.2 PFLOP/s"."""
+    return _scaled(text, 'a rate such as "250 TFLOPS"', r"flops|flop/s|ops|op/s", _DECIMAL)
+
+
+def parse_count(text: str) -> float:
+    """A count from "4B" (billion), "7.6b", "4022468096", "360M", "1.5k"."""
+    return _scaled(text, 'a count such as "4B" or "4022468096"', "", _DECIMAL | {"b": 1e9})
+
+
+def parse_frequency(text: str) -> float:
+    """Hertz from "1830 MHz", "2.4 GHz"."""
+    return _scaled(text, 'a frequency such as "1830 MHz"', "hz", _DECIMAL)
+
+
+def parse_power(text: str) -> float:
+    """Watts from "600 W"."""
+    return _scaled(text, 'a power such as "600 W"', "w", _DECIMAL)
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds from "62ms", "4 us", "1.5 s"."""
+    value, unit = _split(text, 'a time such as "62 ms"')
+    if unit.lower() not in _SECONDS:
+        raise InputError(f'{text!r} is not a time such as "62 ms"')
+    return value * _SECONDS[unit.lower()]
+
+
+def _significant(value: float, digits: int) -> str:
+    if value == 0:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{decimals}f}"
+
+
+def _prefixed(value: float, unit: str, steps: tuple[tuple[float, str], ...], digits: int) -> str:
+    for scale, prefix in steps:
+        # 0.9995 rounds up to the next prefix: 999.6 MB reads better as 1.00 GB.
+        if abs(value) >= scale * (1 - 0.5 * 10 ** (-digits)):
+            return f"{_significant(value / scale, digits)} {prefix}{unit}"
+    return f"{_significant(value, digits)} {unit}"
+
+
+_UP = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def format_bytes(value: float, digits: int = 3) -> str:
+    """ "8.04 GB"; decimal prefixes, three significant digits."""
+    return _prefixed(value, "B", _UP, digits)
+
+
+def format_bandwidth(value: float, digits: int = 4) -> str:
+    """ "1,792 GB/s" below 10 TB/s, as datasheets print it."""
+    if value < 10e12:
+        return f"{_significant(value / 1e9, digits)} GB/s"
+    return _prefixed(value, "B/s", _UP, digits)
+
+
+def format_rate(value: float, digits: int = 4) -> str:
+    """ "989.4 TFLOPS"; always tera, so that two cards compare by eye."""
+    return f"{_significant(value / 1e12, digits)} TFLOPS"
+
+
+def format_flops(value: float, digits: int = 3) -> str:
+    """ "14.6 TFLOP": an amount of work, never a rate."""
+    return _prefixed(value, "FLOP", _UP, digits)
+
+
+def format_count(value: float, digits: int = 3) -> str:
+    """ "4.02 B", "360 M": parameters."""
+    return _prefixed(value, "", ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")), digits).rstrip()
+
+
+def format_seconds(value: float, digits: int = 3) -> str:
+    """ "14.7 ms", "812 us", "1.25 s"."""
+    return _prefixed(value, "s", ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")), digits)
