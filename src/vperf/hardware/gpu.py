@@ -10,8 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-PIPES = ("fp32", "tf32", "bf16", "fp16", "fp16_acc16", "fp8", "fp8_acc16", "int8", "fp4", "int4")
-"""Compute pipes a peak may be given for. Dense, fp32 (or int32) accumulation unless `_acc16`."""
+PIPES = (
+    "fp32",
+    "tf32",
+    "bf16",
+    "fp16",
+    "fp16_acc16",
+    "fp8",
+    "fp8_acc16",
+    "mxfp8",
+    "int8",
+    "fp4",
+    "int4",
+)
+"""Compute pipes a peak may be given for. Dense, fp32 (or int32) accumulation unless `_acc16`.
+
+`mxfp8` is the block-scaled 8-bit multiply: GeForce RTX 50 runs it at twice its plain `fp8` rate,
+so the limit of a block-scaled fp8 matmul needs it.
+"""
 
 Confidence = Literal["high", "medium", "low"]
 
@@ -84,8 +100,9 @@ class Gpu:
     rated_clock_hz: float
     """The clock at which the peaks are quoted."""
     max_clock_hz: float
-    """The highest clock the card can run at; above the rated one on GeForce and RTX PRO."""
+    """The highest clock a matmul can run at; above the rated one on GeForce and RTX PRO."""
     l2_bytes: float
+    """The cache all SMs share: L2, or the Infinity Cache behind it."""
     link: Link | None
     """Peer link (NVLink, Infinity Fabric); None where peers talk over PCIe."""
     pcie_bytes_per_s: float | None
@@ -97,6 +114,8 @@ class Gpu:
     checked: str = ""
     confidence: Confidence = "medium"
     notes: tuple[str, ...] = ()
+    exp_per_clock: float = 16.0
+    """Exponentials per SM and clock: what bounds the softmax of flash attention."""
 
     @property
     def boost(self) -> float:

@@ -1,0 +1,75 @@
+"""`vperf gpus [NAME]`: list the GPUs that ship, or show one."""
+
+# Imports wait for the command that needs them: a start costs what it uses.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vperf.cli import options, output
+from vperf.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from vperf.hardware.gpu import Gpu
+
+EPILOG = """\
+Examples:
+
+\b
+  vperf gpus
+  vperf gpus h100
+  vperf gpus "NVIDIA GeForce RTX 4090"
+  vperf gpus laptop
+  vperf gpus rtx-pro-6000 --json
+"""
+
+
+def gpus(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="A GPU to show, or a part of the names to list.",
+            autocompletion=options.complete_gpu,
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """List the GPUs that ship, or show one with its sources.
+
+    Any name that --gpu takes shows one; a part of names lists all that have it.
+    """
+    from vperf.report import gpus as report
+    from vperf.report import json as report_json
+
+    found = _find(name)
+    width, color = output.width(), output.color(sys.stdout)
+    if isinstance(found, tuple) and json:
+        text = report_json.dump(report.list_to_dict(found))
+    elif isinstance(found, tuple):
+        text = report.render_list(found, width=width, color=color)
+    elif json:
+        text = report_json.dump(report.to_dict(found))
+    else:
+        text = report.render_card(found, width=width, color=color)
+    output.write(text)
+
+
+def _find(name: str | None) -> Gpu | tuple[Gpu, ...]:
+    """The GPU of that name; else all whose id or name contains it; all without a name."""
+    from vperf.sources.gpus import list_gpus, load_gpu
+
+    if name is None:
+        return list_gpus()
+    try:
+        return load_gpu(name)
+    except UnknownNameError:
+        part = name.strip().lower()
+        found = tuple(g for g in list_gpus() if part and part in f"{g.id} {g.name}".lower())
+        if not found:
+            raise
+        return found

@@ -1,0 +1,119 @@
+"""The `vperf` command: its sub-commands, and the one place where errors become exit codes.
+
+    0 answered    2 wrong usage or input    3 the Hub could not be reached or refused
+    70 a bug in vperf    130 interrupted
+
+Not here: what a sub-command does (one file each).
+"""
+
+# Imports wait for the command that needs them: a start costs what it uses.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from vperf.cli import estimate, gpus, models, napkin, output
+from vperf.errors import VperfError
+
+_USAGE = 2
+_BUG = 70
+_INTERRUPTED = 130
+
+_EPILOG = """\
+Examples:
+
+\b
+  vperf napkin
+  vperf estimate --model Qwen/Qwen3-4B-Instruct-2507 --gpu rtx-pro-6000
+  vperf estimate -m llama-3.1-8b-instruct -g h100 --ops
+  vperf gpus
+  vperf models
+
+Each command has its own --help with more.
+"""
+
+app = typer.Typer(
+    name="vperf",
+    help="How fast can this model run on that GPU, and what bounds it?",
+    epilog=_EPILOG,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 80},
+)
+app.command(epilog=napkin.EPILOG)(napkin.napkin)
+app.command(epilog=estimate.EPILOG)(estimate.estimate)
+app.command(epilog=gpus.EPILOG)(gpus.gpus)
+app.command(epilog=models.EPILOG)(models.models)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from vperf import __version__
+
+        output.write(f"vperf {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        output.write(context.get_help() + "\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; nothing but an answer goes to stdout."""
+    command = typer.main.get_command(app)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = command.main(args=arguments, prog_name="vperf", standalone_mode=False)
+    except VperfError as error:
+        return _fail(error.message, error.hint, error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _INTERRUPTED
+    except SystemExit as stop:  # shell completion, and help into a closed pipe
+        return stop.code if isinstance(stop.code, int) else 0
+    except BrokenPipeError:
+        output.discard(sys.stdout)
+        return 0
+    except Exception as error:
+        # Click's usage errors, which newer Typers define themselves, have no public base class.
+        message = getattr(error, "format_message", None)
+        if callable(message):
+            context = getattr(error, "ctx", None)
+            path = getattr(context, "command_path", "vperf")
+            return _fail(str(message()), f"'{path} --help' shows all options", _USAGE)
+        if os.environ.get("VPERF_DEBUG"):
+            raise
+        return _fail(
+            f"{type(error).__name__}: {error}",
+            "this is a bug in vperf; please report it with what VPERF_DEBUG=1 prints",
+            _BUG,
+        )
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str, hint: str, code: int) -> int:
+    """One line on stderr: what is wrong, and what to do."""
+    from vperf.report.text import clean
+
+    text = "; ".join(part for part in (message.strip().removesuffix("."), hint) if part)
+    line = f"error: {clean(text)}"
+    if output.color(sys.stderr):
+        line = f"\x1b[31m{line}\x1b[0m"
+    try:
+        print(output.printable(line, sys.stderr), file=sys.stderr, flush=True)
+    except OSError:
+        output.discard(sys.stderr)
+    return code

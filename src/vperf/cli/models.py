@@ -1,0 +1,67 @@
+"""`vperf models [NAME]`: list the models that ship, or show one."""
+
+# Imports wait for the command that needs them: a start costs what it uses.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from vperf.cli import options, output
+
+EPILOG = """\
+Examples:
+
+\b
+  vperf models
+  vperf models qwen3
+  vperf models qwen3-4b-instruct-2507
+  vperf models ./my-checkpoint --json
+"""
+
+
+def models(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="A model to show (as --model), or a part of the ids to list.",
+            autocompletion=options.complete_model,
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """List the models that ship, or show one with its source.
+
+    Any name that --model takes shows one; a part of names lists all that have it.
+    """
+    from vperf import api
+    from vperf.errors import UnknownNameError
+    from vperf.report import json as report_json
+    from vperf.report import models as report
+    from vperf.sources.models import shipped
+
+    listed = shipped()
+    width, color = output.width(), output.color(sys.stdout)
+    try:
+        facts = api.model_facts(name) if name is not None else None
+    except UnknownNameError:
+        part = (name or "").strip().lower()
+        listed = tuple(model for model in listed if part and part in model.id.lower())
+        if not listed:
+            raise
+        facts = None
+    if facts is None and json:
+        text = report_json.dump(report.list_to_dict(listed))
+    elif facts is None:
+        text = report.render_list(listed, width=width, color=color)
+    else:
+        file = next((model for model in listed if model.id == facts.id), None)
+        if json:
+            text = report_json.dump(report.to_dict(facts, file))
+        else:
+            text = report.render_card(facts, file, width=width, color=color)
+    output.write(text)

@@ -1,0 +1,66 @@
+"""`vperf napkin`: read the options, ask the Python API once, write once."""
+
+# Imports wait for the command that needs them: a start costs what it uses.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from vperf.cli import options, output
+
+EPILOG = """\
+Examples:
+
+\b
+  vperf napkin
+  vperf napkin --model llama-3.1-8b-instruct --gpu h100
+  vperf napkin -m qwen3-30b-a3b -g rtx-5090 -q int4
+  vperf napkin --params 4B --bandwidth "1000 GB/s" --bits 16
+"""
+
+
+def napkin(
+    *,
+    model: options.Model = None,
+    gpu: options.GpuName = None,
+    quantization: options.Quantization = None,
+    params: Annotated[
+        str | None,
+        typer.Option(
+            "--params",
+            metavar="COUNT",
+            help="Parameters read per token, as 4B.",
+        ),
+    ] = None,
+    bandwidth: Annotated[
+        str | None,
+        typer.Option("--bandwidth", metavar="RATE", help='Memory bandwidth, as "1000 GB/s".'),
+    ] = None,
+    bits: Annotated[
+        float | None,
+        typer.Option("--bits", metavar="BITS", help="Bits per parameter, with --params. [16]"),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Decode speed on a napkin: memory bandwidth / model size.
+
+    With the equation, what it ignores and when it fails. Without options: an example.
+    """
+    from vperf import api
+
+    answer = api.napkin(
+        model, gpu, quantization=quantization, params=params, bandwidth=bandwidth, bits=bits
+    )
+    if json:
+        from vperf.report import json as report_json
+
+        output.write(report_json.dump(answer.to_dict()))
+        return
+    from vperf.report import napkin as report_napkin
+
+    text = report_napkin.render(answer, width=output.width(), color=output.color(sys.stdout))
+    output.write(text)

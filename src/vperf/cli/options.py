@@ -1,0 +1,81 @@
+"""The options that several commands share, and what completes their values.
+
+Names follow vLLM where it has one. Not here: what a command does with them.
+"""
+
+# Imports wait for the command that needs them: a start costs what it uses.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+MODEL_HELP = (
+    "Hub id (owner/name), a unique short name of a bundled model, a directory, a config.json, "
+    "or - for a config.json on standard input."
+)
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """Bundled models that start so, by id or by name, upper and lower case alike."""
+    from vperf.api import model_names
+
+    ids = model_names()
+    names = ids if "/" in incomplete else (*ids, *(name.rpartition("/")[2] for name in ids))
+    return _starting(names, incomplete)
+
+
+def complete_gpu(incomplete: str) -> list[str]:
+    """Bundled GPUs that start so."""
+    from vperf.sources.gpus import gpu_names
+
+    return _starting(gpu_names(), incomplete)
+
+
+def _starting(names: Iterable[str], typed: str) -> list[str]:
+    # Shells drop what does not start exactly as typed; names are looked up ignoring case.
+    return [
+        typed + name[len(typed) :]
+        for name in dict.fromkeys(names)
+        if name.lower().startswith(typed.lower())
+    ]
+
+
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="MODEL", help=MODEL_HELP, autocompletion=complete_model),
+]
+GpuName = Annotated[
+    str | None,
+    typer.Option(
+        "--gpu",
+        "-g",
+        metavar="GPU",
+        help="GPU id or any name that nvidia-smi, torch or the vendor prints.",
+        autocompletion=complete_gpu,
+    ),
+]
+Quantization = Annotated[
+    str | None,
+    typer.Option(
+        "--quantization",
+        "-q",
+        metavar="FORMAT",
+        help="Weights as bf16, fp16, fp8, int8, int4, awq, gptq, mxfp4 or nvfp4 "
+        "instead of the checkpoint's own.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write to FILE; its suffix .json, .csv or .md chooses the format.",
+    ),
+]

@@ -1,0 +1,81 @@
+"""Writing an answer, once: to standard output or a file, in the form that was asked for.
+
+Not here: what the answer says (report/).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Literal, TextIO
+
+from vperf.errors import InputError
+
+Form = Literal["table", "json", "csv", "markdown"]
+_SUFFIXES: dict[str, Form] = {".json": "json", ".csv": "csv", ".md": "markdown"}
+
+
+def choose(
+    *, json: bool = False, csv: bool = False, markdown: bool = False, output: Path | None = None
+) -> Form:
+    """The one form that flags and the file's suffix agree on; InputError where they do not."""
+    flags: dict[Form, bool] = {"json": json, "csv": csv, "markdown": markdown}
+    asked = [form for form, given in flags.items() if given]
+    if len(asked) > 1:
+        names = " and ".join(f"--{form}" for form in asked)
+        raise InputError(f"{names} cannot be combined: give one of them")
+    by_suffix = _SUFFIXES.get(output.suffix.lower()) if output else None
+    if asked:
+        if by_suffix and by_suffix != asked[0]:
+            raise InputError(f"--{asked[0]} contradicts the suffix of {output}", source="--output")
+        return asked[0]
+    if output and by_suffix is None:
+        raise InputError(
+            f"{output} does not say which format",
+            source="--output",
+            hint="end it in .json, .csv or .md, or add --json, --csv or --markdown",
+        )
+    return by_suffix or "table"
+
+
+def write(text: str, output: Path | None = None) -> None:
+    """`text` to the file, or to standard output; a reader that left early is no error."""
+    if output is not None:
+        try:
+            output.write_text(text, encoding="utf-8")
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise InputError(f"cannot write {output}: {reason}", source="--output") from None
+        return
+    try:
+        print(printable(text, sys.stdout), end="", flush=True)
+    except BrokenPipeError:
+        discard(sys.stdout)
+    except OSError as error:
+        discard(sys.stdout)
+        raise InputError(f"cannot write the answer: {error.strerror or error}") from None
+
+
+def printable(text: str, stream: TextIO) -> str:
+    """`text` with "?" for what the stream's encoding lacks."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
+
+
+def discard(stream: TextIO) -> None:
+    """Let what the stream still holds go nowhere, so that Python's exit does not complain."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
+def color(stream: TextIO) -> bool:
+    """ANSI only on a terminal that understands it, and never with NO_COLOR."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def width() -> int:
+    """COLUMNS, else the terminal's width, else 80."""
+    return shutil.get_terminal_size((80, 24)).columns

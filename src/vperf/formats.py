@@ -1,0 +1,166 @@
+"""Number formats: bits per stored element with its scales, and the pipe that computes with it.
+
+One row a format. What-if names (`--quantization fp8`) and a checkpoint's own quantization
+(model/quantization.py) both end here. Not here: how fast a pipe is (hardware/, timing/).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container
+from dataclasses import dataclass
+
+from vperf.errors import InputError, UnknownNameError
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One way a card may multiply a format: the pipe used, what the card must have for it."""
+
+    pipe: str
+    activation_bits: int
+    """Below 16 the activations are quantized on the fly."""
+    needs: str = ""
+    """A pipe the card must have; `pipe` itself when empty."""
+
+    @property
+    def required(self) -> str:
+        """The pipe that decides whether a card can take this path."""
+        return self.needs or self.pipe
+
+
+_FLOAT16 = (Path("bf16", 16), Path("fp16", 16), Path("fp32", 16))
+"""16-bit arithmetic: cards without bf16 (Turing, Volta) run fp16, Pascal computes in fp32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How one weight (or cache) element is stored and multiplied.
+
+    A weight [out, in] takes `out * in * bits` for its elements and `scale_bits` for every block of
+    `block_out x block_in` elements (0: the whole axis shares one).
+    """
+
+    name: str
+    bits: float
+    paths: tuple[Path, ...] = _FLOAT16
+    """Preferred first; a card takes the first it can."""
+    scale_bits: float = 0.0
+    """Scale and zero point of one block, together."""
+    block_in: int = 0
+    block_out: int = 1
+    summary: str = ""
+    index_bits: float = 0.0
+    """Per input feature, once a weight: GPTQ's g_idx, AWQ's pre-quantization scales."""
+    tensor_bits: float = 0.0
+    """Once a weight: NVFP4's second scale, the scale of static activations."""
+
+    def stored_bytes(self, out_features: int, in_features: int, count: int = 1) -> float:
+        """Bytes of `count` weights [out, in] with their scales and zero points."""
+        elements = out_features * in_features * self.bits
+        if self.scale_bits:
+            blocks_in = math.ceil(in_features / self.block_in) if self.block_in else 1
+            blocks_out = math.ceil(out_features / self.block_out) if self.block_out else 1
+            elements += blocks_in * blocks_out * self.scale_bits
+        elements += in_features * self.index_bits + self.tensor_bits
+        return count * elements / 8
+
+    @property
+    def bytes_per_element(self) -> float:
+        """Of a long row, scales included: what a cache or a back-of-envelope count needs."""
+        per_block = self.scale_bits / (self.block_in * max(1, self.block_out)) if self.block_in else 0.0
+        return (self.bits + per_block) / 8
+
+    def path(self, pipes: Container[str]) -> Path:
+        """The way a card with these compute pipes multiplies this format.
+
+        Raises InputError when the card has no pipe that could.
+        """
+        for path in self.paths:
+            if path.required in pipes and path.pipe in pipes:
+                return path
+        wanted = ", ".join(path.pipe for path in self.paths)
+        raise InputError(
+            f"the GPU has no compute peak that can multiply {self.name} (needs one of {wanted})",
+            field="peak",
+        )
+
+
+_FP8 = (Path("fp8", 8), *_FLOAT16)
+_INT8 = (Path("int8", 8), *_FLOAT16)
+# Blackwell multiplies mxfp4 weights with mxfp8 activations at the fp8 rate (gpt-oss in vLLM and
+# TensorRT-LLM); before it the weights are unpacked to 16 bit.
+_MXFP4 = (Path("fp8", 8, needs="fp4"), *_FLOAT16)
+
+FP32 = Format("fp32", 32, (Path("tf32", 32), Path("fp32", 32)), summary="32-bit float")
+BF16 = Format("bf16", 16, summary="bfloat16")
+FP16 = Format(
+    "fp16", 16, (Path("fp16", 16), Path("bf16", 16), Path("fp32", 16)), summary="IEEE half"
+)
+FP8 = Format("fp8", 8, _FP8, 32, summary="fp8 weights and activations, a scale per output channel")
+FP8_TENSOR = Format("fp8_tensor", 8, _FP8, 32, 0, 0, "fp8, one scale per tensor")
+FP8_BLOCK = Format("fp8_block", 8, _FP8, 32, 128, 128, "fp8, a scale per 128 x 128 block (DeepSeek)")
+FP8_WEIGHT_ONLY = Format("fp8_w8a16", 8, _FLOAT16, 32, summary="fp8 weights, 16-bit arithmetic")
+MXFP8 = Format("mxfp8", 8, _FP8, 8, 32, summary="fp8, an 8-bit scale per 32")
+INT8 = Format("int8", 8, _INT8, 32, summary="int8 weights and activations (W8A8)")
+INT8_WEIGHT_ONLY = Format("int8_w8a16", 8, _FLOAT16, 16, summary="int8 weights, 16-bit arithmetic")
+INT4 = Format("int4", 4, _FLOAT16, 16, 128, summary="int4 weights, 16-bit arithmetic, a scale per 128")
+AWQ = Format("awq", 4, _FLOAT16, 20, 128, summary="int4 weights, scale and zero point per 128")
+GPTQ = Format("gptq", 4, _FLOAT16, 20, 128, summary="int4 weights, scale and zero point per 128")
+NF4 = Format("nf4", 4, _FLOAT16, 32, 64, summary="bitsandbytes NormalFloat4, a scale per 64")
+MXFP4 = Format("mxfp4", 4, _MXFP4, 8, 32, summary="fp4, an 8-bit scale per 32 (gpt-oss)")
+NVFP4 = Format("nvfp4", 4, (Path("fp4", 4), *_FLOAT16), 8, 16, summary="fp4, an fp8 scale per 16")
+
+FORMATS: dict[str, Format] = {
+    f.name: f
+    for f in (
+        FP32, BF16, FP16, FP8, FP8_TENSOR, FP8_BLOCK, FP8_WEIGHT_ONLY, MXFP8, INT8,
+        INT8_WEIGHT_ONLY, INT4, AWQ, GPTQ, NF4, MXFP4, NVFP4,
+    )
+}  # fmt: skip
+
+_ALIASES = {
+    "bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32",
+    "f32": "fp32", "f16": "fp16", "fp8_e4m3": "fp8", "fp8_e5m2": "fp8", "w8a8_fp8": "fp8",
+    "fp8_block128": "fp8_block", "w8a8": "int8", "w8a8_int8": "int8", "int8_wo": "int8_w8a16",
+    "w8a16": "int8_w8a16", "w4a16": "int4", "int4_wo": "int4", "bnb_nf4": "nf4",
+    "bitsandbytes": "nf4", "fp4": "nvfp4",
+}  # fmt: skip
+
+UNQUANTIZED = frozenset({"fp32", "bf16", "fp16"})
+"""Formats that hold the whole model; all others leave embeddings, LM head and routers alone."""
+
+
+def format_named(name: str) -> Format:
+    """The format a user names with --quantization. Raises UnknownNameError with the nearest."""
+    key = name.strip().lower().replace("-", "_")
+    key = _ALIASES.get(key, key)
+    if key not in FORMATS:
+        raise UnknownNameError(
+            "quantization", name, _nearest(key, [*FORMATS, *_ALIASES]),
+            hint=f"known: {', '.join(FORMATS)}",
+        )  # fmt: skip
+    return FORMATS[key]
+
+
+CACHE_FORMATS: dict[str, Format] = {
+    "bf16": BF16, "fp16": FP16, "fp32": FP32,
+    "fp8": Format("fp8", 8, _FP8), "int8": Format("int8", 8, _INT8),
+}  # fmt: skip
+
+
+def cache_format_named(name: str) -> Format:
+    """The format a user names with --kv-cache-dtype; as vLLM, fp8_e4m3 and fp8_e5m2 are fp8."""
+    key = name.strip().lower().replace("-", "_")
+    key = _ALIASES.get(key, key)
+    if key not in CACHE_FORMATS:
+        raise UnknownNameError(
+            "KV cache dtype", name, hint=f"known: auto, {', '.join(CACHE_FORMATS)}"
+        )
+    return CACHE_FORMATS[key]
+
+
+def _nearest(name: str, known: list[str]) -> list[str]:
+    import difflib  # noqa: PLC0415  (only on the way to an error)
+
+    return difflib.get_close_matches(name, known, 3, 0.5)

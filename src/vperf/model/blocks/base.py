@@ -1,0 +1,79 @@
+"""What every mechanism answers, and how modules get their number formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from vperf.formats import Format
+from vperf.model.ops import Linear, Op, Step
+
+ModuleKind = Literal["linear", "expert", "embedding", "head", "router", "conv"]
+
+WeightFormat = Callable[[str, ModuleKind], Format]
+"""The number format of the weight of a module, by its full name in the checkpoint."""
+
+
+class Block(Protocol):
+    """One mechanism of a layer. Values compare equal when they do the same work."""
+
+    @property
+    def linears(self) -> tuple[tuple[int, Linear], ...]:
+        """Every weight matrix with how many like it there are (experts)."""
+
+    @property
+    def vectors(self) -> int:
+        """Parameters outside of matrices: norms, sinks, biases of packed experts."""
+
+    @property
+    def idle_parameters(self) -> int:
+        """Parameters that one token does not use: the experts it is not routed to."""
+
+    @property
+    def cache_elements(self) -> int:
+        """Cache elements that one more token adds before any window is full."""
+
+    def cached_tokens(self, context: int) -> int:
+        """How many of `context` tokens the cache must hold: fewer under a window."""
+
+    @property
+    def state_bytes(self) -> float:
+        """Recurrent state of one sequence, whatever its length."""
+
+    @property
+    def elementwise_elements(self) -> int:
+        """16-bit elements per token that its small kernels read and write (rotary, activation)."""
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """Contexts at which the growth of the work with context has a kink."""
+
+    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+        """The work of `step`."""
+
+
+class Scope:
+    """Names and formats of the modules under a prefix: `scope.linear("q_proj", 2560, 4096)`."""
+
+    __slots__ = ("formats", "prefix")
+
+    def __init__(self, prefix: str, formats: WeightFormat) -> None:
+        self.prefix = prefix
+        self.formats = formats
+
+    def child(self, name: str) -> Scope:
+        """The scope of a submodule."""
+        return Scope(f"{self.prefix}.{name}" if self.prefix else name, self.formats)
+
+    def linear(
+        self,
+        name: str,
+        in_features: int,
+        out_features: int,
+        *,
+        bias: bool = False,
+        kind: ModuleKind = "linear",
+    ) -> Linear:
+        """A weight [out, in] of this scope; its op is called by the last parts of its name."""
+        full = f"{self.prefix}.{name}" if self.prefix else name
+        return Linear(name, in_features, out_features, self.formats(full, kind), bias)

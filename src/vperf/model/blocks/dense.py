@@ -1,0 +1,92 @@
+"""The dense MLP: gated (SwiGLU, GeGLU) or plain (GELU, ReLU squared)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vperf.formats import Format
+from vperf.model.blocks.base import Scope
+from vperf.model.blocks.gqa import hidden_size
+from vperf.model.checkpoint import Config
+from vperf.model.ops import Linear, Op, Step, matmul
+
+
+@dataclass(frozen=True, slots=True)
+class DenseMlp:
+    """up (and gate) to `intermediate`, down again."""
+
+    inputs: tuple[Linear, ...]
+    """gate and up, or up alone."""
+    down: Linear
+    vectors: int = 0
+
+    @property
+    def linears(self) -> tuple[tuple[int, Linear], ...]:
+        """(gate), up, down."""
+        return tuple((1, linear) for linear in (*self.inputs, self.down))
+
+    @property
+    def idle_parameters(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def cache_elements(self) -> int:
+        """None."""
+        return 0
+
+    def cached_tokens(self, context: int) -> int:
+        """None."""
+        return 0
+
+    @property
+    def state_bytes(self) -> float:
+        """None."""
+        return 0.0
+
+    @property
+    def elementwise_elements(self) -> int:
+        """The activation reads gate and up and writes one of them."""
+        return sum(w.out_features for w in self.inputs) + self.down.in_features
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """None."""
+        return ()
+
+    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+        """One matmul up (gate fused), one down."""
+        name = "gate_up_proj" if len(self.inputs) > 1 else "up_proj"
+        return (
+            *matmul(name, self.inputs, step.tokens),
+            *matmul("down_proj", (self.down,), step.tokens),
+        )
+
+
+def build(
+    scope: Scope, hidden: int, intermediate: int, *, gated: bool = True, bias: bool = False
+) -> DenseMlp:
+    """An MLP of stated widths."""
+    names = ("gate_proj", "up_proj") if gated else ("up_proj",)
+    return DenseMlp(
+        tuple(scope.linear(name, hidden, intermediate, bias=bias) for name in names),
+        scope.linear("down_proj", intermediate, hidden, bias=bias),
+    )
+
+
+def read(
+    config: Config,
+    layer: int,
+    scope: Scope,
+    *,
+    gated: bool = True,
+    bias: bool | None = None,
+    intermediate: int | None = None,
+) -> DenseMlp:
+    """The MLP of a layer; a bias of None follows `mlp_bias`."""
+    if bias is None:
+        bias = config.flag("mlp_bias", default=False)
+    width = intermediate or config.integer(
+        "intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "d_ff"
+    )
+    return build(scope, hidden_size(config), width, gated=gated, bias=bias)

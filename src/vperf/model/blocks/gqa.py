@@ -1,0 +1,175 @@
+"""Multi-head, grouped-query and multi-query attention over a per-head KV cache.
+
+Covers biases, QK norms, sinks, an output gate, windows and chunks, V narrower than K.
+MLA has its own file: its cache has no heads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vperf.formats import Format
+from vperf.model import windows
+from vperf.model.blocks.base import Scope
+from vperf.model.checkpoint import Config
+from vperf.model.ops import FULL, Linear, Op, Reach, Step, attention, matmul
+from vperf.model.windows import Rule
+
+QkNorm = Literal["none", "head", "per_head", "whole"]
+"""head: one vector of head_dim for all heads (Qwen3, Gemma 3); per_head: [heads, head_dim]
+(Command R+); whole: over all heads at once (OLMo 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupedQueryAttention:
+    """`heads` queries over `kv_heads` keys; MHA when equal, MQA when one."""
+
+    heads: int
+    kv_heads: int
+    qk_dim: int
+    v_dim: int
+    inputs: tuple[Linear, ...]
+    """q, k, v and an output gate where there is one: they share the layer's input."""
+    output: Linear
+    reach: Reach = FULL
+    vectors: int = 0
+    shares_cache: bool = False
+    """Reuses the cache of an earlier layer (Gemma 3n): reads it, stores nothing."""
+
+    @property
+    def linears(self) -> tuple[tuple[int, Linear], ...]:
+        """q, k, v, (gate), o."""
+        return tuple((1, linear) for linear in (*self.inputs, self.output))
+
+    @property
+    def idle_parameters(self) -> int:
+        """None: every token uses all of it."""
+        return 0
+
+    @property
+    def cache_elements(self) -> int:
+        """K and V of every KV head."""
+        return 0 if self.shares_cache else self.kv_heads * (self.qk_dim + self.v_dim)
+
+    def cached_tokens(self, context: int) -> int:
+        """All, or the window."""
+        return min(context, self.reach.window or self.reach.chunk or context)
+
+    @property
+    def state_bytes(self) -> float:
+        """None."""
+        return 0.0
+
+    @property
+    def elementwise_elements(self) -> int:
+        """Rotary embedding: Q and K read and written."""
+        return 2 * self.qk_dim * (self.heads + self.kv_heads)
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """The window, where the cache read stops growing."""
+        edge = self.reach.window or self.reach.chunk
+        return (edge,) if edge else ()
+
+    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+        """QKV projection, attention, output projection."""
+        return (
+            *matmul("qkv_proj", self.inputs, step.tokens),
+            attention(
+                "attention" if self.reach == FULL else "attention[window]",
+                step,
+                heads=self.heads,
+                kv_heads=self.kv_heads,
+                qk_dim=self.qk_dim,
+                v_dim=self.v_dim,
+                cache=cache,
+                reach=self.reach,
+            ),
+            *matmul("o_proj", (self.output,), step.tokens),
+        )
+
+
+def read(
+    config: Config,
+    layer: int,
+    scope: Scope,
+    *,
+    rule: Rule | None = None,
+    bias_key: str = "attention_bias",
+    bias_default: bool = False,
+    qkv_bias: bool | None = None,
+    out_bias: bool | None = None,
+    qk_norm: QkNorm = "none",
+    norm_bias: bool = False,
+    sinks: bool = False,
+    gated_query: bool = False,
+    kv_heads: int | None = None,
+    vectors: int = 0,
+) -> GroupedQueryAttention:
+    """Attention of a layer as most families spell it.
+
+    Biases follow `bias_key` unless `qkv_bias` or `out_bias` fixes them; `rule` says which layers
+    are windowed where the config has no layer_types; `gated_query`: q_proj is twice as wide.
+    """
+    hidden = hidden_size(config)
+    heads = attention_heads(config)
+    kv_heads = kv_heads or kv_head_count(config, heads)
+    if heads % kv_heads:
+        raise config.error(
+            f"{kv_heads} KV heads do not divide {heads} query heads", "num_key_value_heads"
+        )
+    head_dim = head_size(config, hidden, heads)
+    v_dim = config.optional_integer("v_head_dim") or head_dim
+    if qkv_bias is None or out_bias is None:
+        flag = config.flag(bias_key, default=bias_default)
+        qkv_bias = flag if qkv_bias is None else qkv_bias
+        out_bias = flag if out_bias is None else out_bias
+    norm = {"none": 0, "head": 2, "per_head": heads + kv_heads, "whole": heads + kv_heads}[qk_norm]
+    return GroupedQueryAttention(
+        heads,
+        kv_heads,
+        head_dim,
+        v_dim,
+        (
+            scope.linear("q_proj", hidden, heads * head_dim * (1 + gated_query), bias=qkv_bias),
+            scope.linear("k_proj", hidden, kv_heads * head_dim, bias=qkv_bias),
+            scope.linear("v_proj", hidden, kv_heads * v_dim, bias=qkv_bias),
+        ),
+        scope.linear("o_proj", heads * v_dim, hidden, bias=out_bias),
+        windows.reach(config, layer, rule),
+        norm * head_dim * (1 + norm_bias) + (heads if sinks else 0) + vectors,
+    )
+
+
+def hidden_size(config: Config) -> int:
+    """Width of the residual stream."""
+    return config.integer("hidden_size", "n_embd", "d_model", "n_embed", "dim")
+
+
+def attention_heads(config: Config) -> int:
+    """Query heads."""
+    return config.integer("num_attention_heads", "n_head", "n_heads", "num_heads")
+
+
+def kv_head_count(config: Config, heads: int) -> int:
+    """KV heads; as many as query heads when the config has no word for them (MHA)."""
+    return (
+        config.optional_integer(
+            "num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num"
+        )
+        or heads
+    )
+
+
+def head_size(config: Config, hidden: int, heads: int) -> int:
+    """head_dim where the config states one (Qwen3-4B: 128, not 2560 / 32), else hidden / heads."""
+    stated = config.optional_integer("head_dim", "kv_channels", "attention_head_dim")
+    if stated is not None:
+        return stated
+    if hidden % heads:
+        raise config.error(
+            f"{heads} heads do not divide hidden_size {hidden}, and there is no head_dim",
+            "num_attention_heads",
+        )
+    return hidden // heads

@@ -1,0 +1,154 @@
+"""Multi-head latent attention (DeepSeek-V2 and later): one small latent per token is cached.
+
+Decode runs the absorbed form over the latent (score width kv_lora_rank + rope, value width
+kv_lora_rank, one "head" of cache); prefill expands K and V and runs ordinary attention
+(nope + rope, v). The form with fewer FLOPs for the step is taken: absorbing a prefill would cost
+3.4 times the attention FLOPs, expanding a decode would redo kv_b for the whole cache.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from vperf.formats import Format
+from vperf.model.blocks.base import Scope
+from vperf.model.blocks.gqa import attention_heads, hidden_size
+from vperf.model.checkpoint import Config
+from vperf.model.ops import FULL, Linear, Op, Reach, Step, attention, matmul
+
+
+@dataclass(frozen=True, slots=True)
+class LatentAttention:
+    """Dims: `latent` = kv_lora_rank, `rope` shared by all heads, `nope` and `v_dim` per head."""
+
+    heads: int
+    latent: int
+    rope: int
+    nope: int
+    v_dim: int
+    inputs: tuple[Linear, ...]
+    """q_a (or a full q_proj) and kv_a: they share the layer's input."""
+    q_b: Linear | None
+    kv_b: Linear
+    output: Linear
+    vectors: int = 0
+    reach: Reach = FULL
+
+    @property
+    def linears(self) -> tuple[tuple[int, Linear], ...]:
+        """q_a, q_b, kv_a, kv_b, o."""
+        middle = (self.q_b, self.kv_b) if self.q_b else (self.kv_b,)
+        return tuple((1, linear) for linear in (*self.inputs, *middle, self.output))
+
+    @property
+    def idle_parameters(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def cache_elements(self) -> int:
+        """The latent and the shared rotary key."""
+        return self.latent + self.rope
+
+    def cached_tokens(self, context: int) -> int:
+        """All, or the window."""
+        return min(context, self.reach.window or context)
+
+    @property
+    def state_bytes(self) -> float:
+        """None."""
+        return 0.0
+
+    @property
+    def elementwise_elements(self) -> int:
+        """Rotary over the rope part, norms over the latents."""
+        return 2 * self.rope * (self.heads + 1) + 2 * sum(w.out_features for w in self.inputs)
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """The window, if there is one."""
+        return (self.reach.window,) if self.reach.window else ()
+
+    def absorbs(self, step: Step) -> bool:
+        """Whether the absorbed form is the cheaper one for this step."""
+        pairs = self.reach.pairs(step.new, step.past)
+        absorbed = pairs * (2 * self.latent + self.rope) + step.new * self._expansion
+        expanded = pairs * (self.nope + self.rope + self.v_dim) + (
+            step.new + self.reach.cached_keys(step.past)
+        ) * self._expansion
+        return absorbed < expanded
+
+    @property
+    def _expansion(self) -> int:
+        """Multiply-adds per head that kv_b costs for one token."""
+        return self.latent * (self.nope + self.v_dim)
+
+    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+        """Low-rank projections, kv_b (absorbed or expanding), attention, output projection."""
+        absorbs = self.absorbs(step)
+        expanded_rows = step.batch * (step.new + self.reach.cached_keys(step.past))
+        name = "attention" if self.reach == FULL else "attention[window]"
+        core = attention(
+            name,
+            step,
+            heads=self.heads,
+            kv_heads=1 if absorbs else self.heads,
+            qk_dim=self.latent + self.rope if absorbs else self.nope + self.rope,
+            v_dim=self.latent if absorbs else self.v_dim,
+            cache=cache,
+            reach=self.reach,
+            keys_shared=absorbs,
+        )
+        # Whichever form computes, what memory holds is the latent of every cached token.
+        cached = step.batch * self.reach.cached_keys(step.past) * self.cache_elements
+        core = replace(
+            core,
+            kind="mla" if absorbs else "attention",
+            cache_bytes=cached * cache.bytes_per_element,
+            decode=absorbs,
+        )
+        return (
+            *matmul("qkv_a_proj", self.inputs, step.tokens),
+            *(matmul("q_b_proj", (self.q_b,), step.tokens) if self.q_b else ()),
+            *matmul(
+                "kv_b_proj[absorbed]" if absorbs else "kv_b_proj",
+                (self.kv_b,),
+                step.tokens if absorbs else expanded_rows,
+            ),
+            core,
+            *matmul("o_proj", (self.output,), step.tokens),
+        )
+
+
+def read(
+    config: Config, layer: int, scope: Scope, *, reach: Reach = FULL, kv_layernorm: bool = True
+) -> LatentAttention:
+    """MLA as DeepSeek, Kimi, GLM and MiniCPM3 spell it; head_dim and KV heads are ignored there."""
+    hidden = hidden_size(config)
+    heads = attention_heads(config)
+    latent = config.integer("kv_lora_rank")
+    rope = config.integer("qk_rope_head_dim")
+    nope = config.integer("qk_nope_head_dim")
+    v_dim = config.integer("v_head_dim")
+    q_rank = config.optional_integer("q_lora_rank")
+    bias = config.flag("attention_bias", default=False)
+    kv_a = scope.linear("kv_a_proj_with_mqa", hidden, latent + rope, bias=bias)
+    q_out = heads * (nope + rope)
+    if q_rank:
+        first = scope.linear("q_a_proj", hidden, q_rank, bias=bias)
+        second = scope.linear("q_b_proj", q_rank, q_out)
+    else:  # DeepSeek-V2-Lite: no low-rank query
+        first, second = scope.linear("q_proj", hidden, q_out), None
+    return LatentAttention(
+        heads,
+        latent,
+        rope,
+        nope,
+        v_dim,
+        (first, kv_a),
+        second,
+        scope.linear("kv_b_proj", latent, heads * (nope + v_dim)),
+        scope.linear("o_proj", heads * v_dim, hidden, bias=bias),
+        (q_rank or 0) + (latent if kv_layernorm else 0),
+        reach,
+    )

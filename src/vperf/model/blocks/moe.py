@@ -1,0 +1,160 @@
+"""Mixture of experts: a router, routed experts of which a token uses `active`, shared experts.
+
+A step of T tokens reads D = E (1 - (1 - k/E)^T) distinct experts (uniform routing, declared in the
+answer) and does T k expert passes; shared experts are a dense MLP beside them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vperf.formats import Format
+from vperf.model.blocks.base import Scope
+from vperf.model.blocks.dense import DenseMlp, build
+from vperf.model.blocks.gqa import hidden_size
+from vperf.model.checkpoint import Config
+from vperf.model.ops import Linear, Op, Step, distinct_experts, matmul
+
+
+@dataclass(frozen=True, slots=True)
+class MixtureOfExperts:
+    """`experts` equal MLPs, `active` of them per token; all weights of one expert are listed."""
+
+    experts: int
+    active: int
+    expert: DenseMlp
+    router: Linear
+    shared: DenseMlp | None = None
+    shared_gate: Linear | None = None
+    """A [1, hidden] gate on the shared expert (Qwen2-MoE)."""
+    vectors: int = 0
+
+    @property
+    def linears(self) -> tuple[tuple[int, Linear], ...]:
+        """Router, every expert, shared experts."""
+        one = tuple(linear for _, linear in self.expert.linears)
+        return (
+            (1, self.router),
+            *((self.experts, linear) for linear in one),
+            *(self.shared.linears if self.shared else ()),
+            *(((1, self.shared_gate),) if self.shared_gate else ()),
+        )
+
+    @property
+    def idle_parameters(self) -> int:
+        """Experts that one token is not routed to."""
+        one = sum(linear.parameters for _, linear in self.expert.linears)
+        return (self.experts - self.active) * one
+
+    @property
+    def cache_elements(self) -> int:
+        """None."""
+        return 0
+
+    def cached_tokens(self, context: int) -> int:
+        """None."""
+        return 0
+
+    @property
+    def state_bytes(self) -> float:
+        """None."""
+        return 0.0
+
+    @property
+    def elementwise_elements(self) -> int:
+        """The shared expert's activation; the experts' own are part of the grouped kernel."""
+        return self.shared.elementwise_elements if self.shared else 0
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """None."""
+        return ()
+
+    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+        """Router, the grouped matmuls of the experts as one op, the shared expert."""
+        tokens = step.tokens
+        passes = tokens * self.active
+        distinct = distinct_experts(tokens, self.experts, self.active)
+        weights = [linear for _, linear in self.expert.linears]
+        first, last = weights[0], weights[-1]
+        experts = Op(
+            "experts",
+            "moe",
+            passes * sum(2.0 * w.in_features * w.out_features for w in weights),
+            first.format,
+            weight_bytes=distinct * sum(w.stored_bytes for w in weights),
+            input_elements=passes * first.in_features,
+            output_elements=passes * last.out_features,
+            shape=(tokens, self.active, self.experts, first.in_features, last.in_features),
+        )
+        return (
+            *matmul("router", (self.router,), tokens),
+            experts,
+            *(self._shared_ops(step, cache)),
+        )
+
+    def _shared_ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+        if self.shared is None:
+            return ()
+        up, down = self.shared.ops(step, cache)[:-1], self.shared.ops(step, cache)[-1]
+        gate = matmul("shared_gate", (self.shared_gate,), step.tokens) if self.shared_gate else ()
+        return (
+            *(_renamed(op, f"shared_{op.name}") for op in up),
+            _renamed(down, f"shared_{down.name}"),
+            *gate,
+        )
+
+
+def _renamed(op: Op, name: str) -> Op:
+    from dataclasses import replace  # noqa: PLC0415
+
+    return replace(op, name=name)
+
+
+EXPERT_KEYS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+ACTIVE_KEYS = (
+    "num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k", "top_k_experts",
+    "experts_per_token",
+)  # fmt: skip
+
+
+def read(
+    config: Config,
+    layer: int,
+    scope: Scope,
+    *,
+    gated: bool = True,
+    expert_bias: bool = False,
+    router_bias: bool = False,
+    shared_width: int = 0,
+    shared_gate: bool = False,
+    width_keys: tuple[str, ...] = ("moe_intermediate_size", "intermediate_size"),
+    names: tuple[str, str, str] = ("gate", "experts", "shared_experts"),
+) -> MixtureOfExperts:
+    """Experts of a layer.
+
+    A score-correction bias per expert (DeepSeek-V3) is a buffer, not a parameter: not counted.
+    """
+    hidden = hidden_size(config)
+    experts = config.integer(*EXPERT_KEYS)
+    active = config.integer(*ACTIVE_KEYS)
+    if active > experts:
+        raise config.error(f"routes to {active} of {experts} experts", ACTIVE_KEYS[0])
+    router, expert, shared = names
+    one = scope.child(f"{expert}.0")
+    return MixtureOfExperts(
+        experts,
+        active,
+        _expert(one, hidden, config.integer(*width_keys), gated, expert_bias),
+        scope.linear(router, hidden, experts, bias=router_bias, kind="router"),
+        build(scope.child(shared), hidden, shared_width, gated=gated) if shared_width else None,
+        scope.linear("shared_expert_gate", hidden, 1, kind="router") if shared_gate else None,
+    )
+
+
+def _expert(scope: Scope, hidden: int, width: int, gated: bool, bias: bool) -> DenseMlp:
+    names = ("gate_proj", "up_proj") if gated else ("up_proj",)
+    return DenseMlp(
+        tuple(scope.linear(n, hidden, width, bias=bias, kind="expert") for n in names),
+        scope.linear("down_proj", width, hidden, bias=bias, kind="expert"),
+    )

@@ -1,0 +1,197 @@
+"""A config.json asked by any of a field's names, in any of the places a family keeps it.
+
+Absent and null are the same. Every value is checked for type and range as it is read, and every
+error names the file and the field. Class defaults of a family (values transformers fills in when
+a config leaves them out) are used only where a family declares them, and are remembered in
+`defaults_used`. Not here: what the values mean (blocks/, families/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vperf.errors import InputError
+
+MAX_DIMENSION = 2**31
+"""No dimension of a real model comes near; absurd values must not become answers."""
+
+MAX_LAYERS = 4096
+
+
+class Config:
+    """One JSON object of a config, e.g. the top level or its `text_config`."""
+
+    __slots__ = ("_data", "_defaults", "asked", "defaults_used", "path", "source")
+
+    def __init__(
+        self,
+        data: Mapping[str, Any],
+        source: str,
+        path: str = "",
+        defaults: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._data = data
+        self._defaults: Mapping[str, Any] = defaults or {}
+        self.source = source
+        """What errors call the file: "./config.json", "Qwen/Qwen3-4B"."""
+        self.path = path
+        self.defaults_used: dict[str, Any] = {}
+        self.asked: set[str] = set()
+        """Every field that was asked for: a field that shapes the model must have been."""
+
+    def with_defaults(self, defaults: Mapping[str, Any]) -> Config:
+        """The same object, with a family's class defaults behind it."""
+        return Config(self._data, self.source, self.path, defaults)
+
+    def error(self, message: str, field: str) -> InputError:
+        """An error that names this file and `field`."""
+        return InputError(
+            message, source=self.source, field=f"{self.path}.{field}" if self.path else field
+        )
+
+    def raw(self, *names: str) -> Any:
+        """The first of `names` that is present and not null; a declared default, or None."""
+        self.asked.update(names)
+        for name in names:
+            value = self._data.get(name)
+            if value is not None:
+                return value
+        for name in names:
+            value = self._defaults.get(name)
+            if value is not None:
+                self.defaults_used[name] = value
+                return value
+        return None
+
+    def has(self, *names: str) -> bool:
+        """Whether the file itself holds one of `names`, not null."""
+        return any(self._data.get(name) is not None for name in names)
+
+    def keys(self) -> frozenset[str]:
+        """The keys of the file itself."""
+        return frozenset(self._data)
+
+    def optional_integer(
+        self, *names: str, minimum: int = 1, maximum: int = MAX_DIMENSION
+    ) -> int | None:
+        """An integer, or None when none of `names` is present."""
+        value = self.raw(*names)
+        return None if value is None else self._checked(value, names[0], minimum, maximum)
+
+    def integer(self, *names: str, minimum: int = 1, maximum: int = MAX_DIMENSION) -> int:
+        """An integer; missing is an error that names the field."""
+        value = self.raw(*names)
+        if value is None:
+            others = f" (nor {', '.join(names[1:])})" if len(names) > 1 else ""
+            raise self.error(f"missing; it is needed{others}", names[0])
+        return self._checked(value, self._name_of(names), minimum, maximum)
+
+    def _name_of(self, names: Sequence[str]) -> str:
+        return next((name for name in names if self._data.get(name) is not None), names[0])
+
+    def _checked(self, value: Any, name: str, minimum: int, maximum: int) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.error(f"must be an integer, not {_shown(value)}", name)
+        if not minimum <= value <= maximum:
+            raise self.error(f"must be between {minimum} and {maximum}, not {_shown(value)}", name)
+        return value
+
+    def number(self, *names: str, default: float | None = None) -> float:
+        """A finite number."""
+        value = self.raw(*names)
+        if value is None:
+            if default is None:
+                raise self.error("missing; it is needed", names[0])
+            return default
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.error(f"must be a number, not {_shown(value)}", self._name_of(names))
+        if not -1e18 < value < 1e18:  # also refuses NaN
+            raise self.error("must be a finite number", self._name_of(names))
+        return float(value)
+
+    def flag(self, *names: str, default: bool) -> bool:
+        """True or false."""
+        value = self.raw(*names)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise self.error(f"must be true or false, not {_shown(value)}", self._name_of(names))
+        return value
+
+    def text(self, *names: str, default: str | None = None) -> str:
+        """A string."""
+        value = self.raw(*names)
+        if value is None:
+            if default is None:
+                raise self.error("missing; it is needed", names[0])
+            return default
+        if not isinstance(value, str):
+            raise self.error(f"must be a string, not {_shown(value)}", self._name_of(names))
+        return value
+
+    def _items(self, names: Sequence[str]) -> list[Any] | None:
+        value = self.raw(*names)
+        if value is None:
+            return None
+        if not isinstance(value, list | tuple):
+            raise self.error(f"must be a list, not {_shown(value)}", self._name_of(names))
+        return list(value)
+
+    def integers(
+        self, *names: str, minimum: int = 0, maximum: int = MAX_DIMENSION
+    ) -> tuple[int, ...] | None:
+        """A list of integers, or None when absent."""
+        items = self._items(names)
+        if items is None:
+            return None
+        name = self._name_of(names)
+        return tuple(
+            self._checked(item, f"{name}[{i}]", minimum, maximum) for i, item in enumerate(items)
+        )
+
+    def strings(self, *names: str) -> tuple[str, ...] | None:
+        """A list of strings, or None when absent."""
+        items = self._items(names)
+        if items is None:
+            return None
+        for i, item in enumerate(items):
+            if not isinstance(item, str):
+                raise self.error(
+                    f"must be a string, not {_shown(item)}", f"{self._name_of(names)}[{i}]"
+                )
+        return tuple(items)
+
+    def child(self, *names: str) -> Config | None:
+        """A nested object, or None when absent."""
+        value = self.raw(*names)
+        if value is None:
+            return None
+        name = self._name_of(names)
+        if not isinstance(value, Mapping):
+            raise self.error(f"must be an object, not {_shown(value)}", name)
+        return Config(value, self.source, f"{self.path}.{name}" if self.path else name)
+
+    def children(self, *names: str) -> tuple[Config, ...] | None:
+        """A list of nested objects, or None when absent."""
+        items = self._items(names)
+        if items is None:
+            return None
+        name = self._name_of(names)
+        for i, item in enumerate(items):
+            if not isinstance(item, Mapping):
+                raise self.error(f"must be an object, not {_shown(item)}", f"{name}[{i}]")
+        prefix = f"{self.path}.{name}" if self.path else name
+        return tuple(Config(item, self.source, f"{prefix}[{i}]") for i, item in enumerate(items))
+
+    def layers(self, *names: str) -> int:
+        """The number of layers, bounded so that a nonsense file costs no memory."""
+        return self.integer(*(names or ("num_hidden_layers", "n_layer", "num_layers", "n_layers")),
+                            maximum=MAX_LAYERS)  # fmt: skip
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

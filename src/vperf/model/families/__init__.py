@@ -1,0 +1,13 @@
+"""Families of models, one file a lineage; every file's FAMILIES is named here once."""
+
+from __future__ import annotations
+
+from vperf.model.families import deepseek, dense, moe
+from vperf.model.families.family import Family
+
+FAMILIES: dict[str, Family] = {
+    model_type: family
+    for module in (dense, moe, deepseek)
+    for family in module.FAMILIES
+    for model_type in family.model_types
+}

@@ -1,0 +1,304 @@
+"""config.json -> Model; Model x Step -> ops. The parameter count and the ops share one source.
+
+Because both come from the same blocks, the count must equal the checkpoint's to the unit: a free
+oracle for the shapes of the ops. Not here: hardware, time, files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from vperf.errors import InputError, UnsupportedModelError
+from vperf.formats import BF16, Format
+from vperf.model.blocks.base import Block, Scope
+from vperf.model.blocks.gqa import hidden_size
+from vperf.model.checkpoint import Config
+from vperf.model.families import FAMILIES
+from vperf.model.families.family import Family
+from vperf.model.ops import Linear, Op, Step, matmul
+from vperf.model.quantization import Scheme, read_scheme, what_if
+
+
+@dataclass(frozen=True, slots=True)
+class LayerKind:
+    """Layers that are equal in every respect, counted."""
+
+    blocks: tuple[Block, ...]
+    norm_elements: int
+
+    @property
+    def parameters(self) -> int:
+        """Of one such layer."""
+        return self.norm_elements + sum(
+            block.vectors + sum(n * w.parameters for n, w in block.linears)
+            for block in self.blocks
+        )
+
+
+@dataclass(frozen=True)
+class Model:
+    """A transformer as layers of blocks between an embedding and an LM head."""
+
+    model_type: str
+    hidden: int
+    kinds: tuple[tuple[int, LayerKind], ...]
+    """(how many, layer kind) in order of first appearance."""
+    embedding: Linear
+    head: Linear | None
+    """None: an embedding model. A tied head is stored once and streamed once."""
+    tied: bool
+    other_parameters: int
+    """Final norm, learned positions, head bias of a tied head."""
+    tower_parameters: int
+    """Vision or audio tower: stored, not part of a text step."""
+    quantization: str
+    cache: Format
+    cache_name: str
+    max_context_tokens: int | None
+    assumptions: tuple[str, ...] = ()
+
+    @cached_property
+    def layer_count(self) -> int:
+        """Decoder layers."""
+        return sum(count for count, _ in self.kinds)
+
+    @cached_property
+    def parameters(self) -> int:
+        """Everything a checkpoint of this config stores."""
+        return (
+            sum(count * kind.parameters for count, kind in self.kinds)
+            + self.embedding.in_features * self.embedding.out_features
+            + (self.head.parameters if self.head and not self.tied else 0)
+            + self.other_parameters
+            + self.tower_parameters
+        )
+
+    @cached_property
+    def active_parameters(self) -> int:
+        """Without the experts that a token is not routed to."""
+        return self.parameters - sum(
+            count * block.idle_parameters for count, kind in self.kinds for block in kind.blocks
+        )
+
+    @cached_property
+    def weight_bytes(self) -> float:
+        """Bytes resident in memory."""
+        matrices = sum(
+            count * n * w.stored_bytes
+            for count, kind in self.kinds
+            for block in kind.blocks
+            for n, w in block.linears
+        )
+        head = self.head.stored_bytes if self.head and not self.tied else 0.0
+        return (
+            matrices + head + self.embedding.stored_bytes
+            + 2.0 * (self._vectors + self.other_parameters + self.tower_parameters)
+        )  # fmt: skip
+
+    @cached_property
+    def _vectors(self) -> int:
+        return sum(
+            count * (kind.norm_elements + sum(block.vectors for block in kind.blocks))
+            for count, kind in self.kinds
+        )
+
+    @cached_property
+    def cache_elements_per_token(self) -> int:
+        """Cache elements of one more token in every layer, before any window is full."""
+        return sum(c * b.cache_elements for c, kind in self.kinds for b in kind.blocks)
+
+    @property
+    def kv_bytes_per_token(self) -> float:
+        """The same in bytes, at the cache's format."""
+        return self.cache_elements_per_token * self.cache.bytes_per_element
+
+    @cached_property
+    def windows(self) -> tuple[int, ...]:
+        """Contexts at which the cost of a step stops growing for some layers."""
+        return tuple(sorted({w for _, kind in self.kinds for b in kind.blocks for w in b.windows}))
+
+    def cache_bytes(self, context: int) -> float:
+        """Cache and recurrent state of one sequence of `context` tokens."""
+        return sum(
+            count * (
+                block.cache_elements * block.cached_tokens(context) * self.cache.bytes_per_element
+                + block.state_bytes
+            )
+            for count, kind in self.kinds
+            for block in kind.blocks
+        )  # fmt: skip
+
+    def ops(self, step: Step) -> tuple[Op, ...]:
+        """The work of `step`; equal ops of all layers are one op with a count."""
+        counts: dict[Op, int] = {}
+        for count, kind in self.kinds:
+            for block in kind.blocks:
+                for op in block.ops(step, self.cache):
+                    counts[op] = counts.get(op, 0) + count
+        # Only the last position of each prompt goes through the LM head (vLLM, SGLang, TRT-LLM).
+        head = matmul("lm_head", (self.head,), step.batch) if self.head else ()
+        return (
+            *(op if n == 1 else replace(op, count=n) for op, n in counts.items()),
+            *head,
+            self._elementwise(step),
+        )
+
+    @cached_property
+    def _elementwise_shape(self) -> tuple[float, int]:
+        elements, launches = 0.0, 2
+        for count, kind in self.kinds:
+            # A norm fused with the residual add reads and writes both: 4 x hidden.
+            elements += count * (4 * 2 * self.hidden)
+            elements += count * sum(block.elementwise_elements for block in kind.blocks)
+            launches += count * ELEMENTWISE_LAUNCHES_PER_LAYER
+        return elements, launches
+
+    def _elementwise(self, step: Step) -> Op:
+        """Norms, residual adds, rotary, activations: their vectors are the last bit of weight."""
+        elements, launches = self._elementwise_shape
+        return Op(
+            "norms, rotary, activation",
+            "elementwise",
+            0.0,
+            BF16,
+            weight_bytes=2.0 * (self._vectors + self.other_parameters),
+            input_elements=step.tokens * elements,
+            launches=float(launches),
+        )
+
+
+ELEMENTWISE_LAUNCHES_PER_LAYER = 4
+"""Two norms with their residual adds, rotary with the cache write, the activation."""
+
+_NESTS = ("text_config", "llm_config", "language_config", "thinker_config")
+
+# Fields that shape a model. A family that never asks for one that is set does not understand the
+# model, however well its other fields read.
+_SHAPING = (
+    "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "kv_lora_rank",
+    "q_lora_rank", "linear_num_value_heads", "mamba_d_state", "ssm_state_size", "mamba_num_heads",
+    "attn_layer_period", "hybrid_override_pattern", "layers_block_type", "block_configs",
+    "num_kv_shared_layers", "index_topk", "attention_chunk_size", "linear_attn_config",
+    "full_attention_interval", "conv_L_cache", "cross_attention_layers", "altup_num_inputs",
+    "hidden_size_per_layer_input", "hc_mult", "attention_k_eq_v", "zero_expert_num",
+    "global_head_dim", "swa_num_attention_heads", "num_memory_blocks", "attn_output_gate",
+)  # fmt: skip
+
+
+def build_model(
+    config: Mapping[str, Any],
+    *,
+    source: str,
+    hf_quant_config: Mapping[str, Any] | None = None,
+    quantization: Format | None = None,
+    cache: Format | None = None,
+) -> Model:
+    """Read a config.json (already parsed) into a Model.
+
+    `quantization` and `cache` are what-ifs over what the checkpoint says. Raises InputError for
+    values that cannot be, UnsupportedModelError for architectures that are not understood.
+    """
+    if not isinstance(config, Mapping):
+        raise InputError("must hold a JSON object", source=source)
+    top = Config(config, source)
+    family, text = _find_text_model(top)
+    scheme = read_scheme(config, hf_quant_config, source=source)
+    if quantization is not None:
+        scheme = what_if(quantization, scheme)
+    model = _read_layers(top, text, family, scheme, cache)
+    unread = [k for k in _SHAPING if k in text.keys() - text.asked and text.raw(k)]
+    if unread:
+        raise UnsupportedModelError(
+            f"model_type {model.model_type!r} with {unread[0]!r} set is not understood",
+            source=source, field=unread[0],
+        )  # fmt: skip
+    return model
+
+
+def _find_text_model(top: Config) -> tuple[Family, Config]:
+    """The decoder's family and its config object, wherever it nests."""
+    kind = top.text("model_type", default="")
+    nest = next((name for name in _NESTS if top.has(name)), None)
+    if not kind and nest is None:
+        raise top.error("missing; without it the architecture is unknown", "model_type")
+    family = FAMILIES.get(kind)
+    if family is not None and (nest is None or not family.wraps):
+        return family, top.with_defaults(family.defaults)
+    if nest is None or family is None:
+        raise _unsupported(top, kind)
+    text = top.child(nest)
+    assert text is not None
+    inner = text.child("text_config")  # thinker_config.text_config
+    text = inner or text
+    text_type = text.text("model_type", default=family.wraps[0])
+    text_family = FAMILIES.get(text_type)
+    if text_family is None or text_family.wraps:
+        raise _unsupported(text, text_type)
+    return replace(
+        text_family, tower_parameters=family.tower_parameters, tied=family.tied or text_family.tied
+    ), text.with_defaults({**text_family.defaults, **family.defaults})
+
+
+def _unsupported(config: Config, kind: str) -> UnsupportedModelError:
+    import difflib  # noqa: PLC0415  (only on the way to an error)
+
+    near = difflib.get_close_matches(kind, FAMILIES, 3, 0.6)
+    return UnsupportedModelError(
+        f"model_type {kind!r} is not supported: vperf does not know what its layers compute",
+        source=config.source,
+        hint=f"supported and near: {', '.join(near)}" if near else "",
+    )
+
+
+def _read_layers(
+    top: Config, text: Config, family: Family, scheme: Scheme, cache: Format | None
+) -> Model:
+    hidden = hidden_size(text)
+    vocab = text.integer("vocab_size", "padded_vocab_size")
+    layers = text.layers()
+    norms = family.layer_norms(text) * hidden
+    kinds: dict[LayerKind, int] = {}
+    for i in range(layers):
+        scope = Scope(f"model.layers.{i}", scheme.weight)
+        kind = LayerKind(family.blocks(text, i, scope), norms)
+        kinds[kind] = kinds.get(kind, 0) + 1
+    tied = top.raw("tie_word_embeddings")
+    if not isinstance(tied, bool):
+        tied = text.flag("tie_word_embeddings", "tie_embedding", default=family.tied)
+    head_bias = family.head_bias if isinstance(family.head_bias, bool) else family.head_bias(text)
+    embed_width = text.optional_integer("word_embed_proj_dim") or hidden
+    outer = Scope("", scheme.weight)
+    head = outer.linear("lm_head", embed_width, vocab, bias=head_bias, kind="head")
+    final = family.final_norm * hidden * (1 + family.norm_bias)
+    extra = family.extra_parameters(text) if family.extra_parameters else 0
+    tower = family.tower_parameters(top) if family.tower_parameters else 0
+    chosen = cache or scheme.cache or (scheme.default if scheme.default.bits == 16 else BF16)
+    return Model(
+        model_type=text.text("model_type", default=family.model_types[0]),
+        hidden=hidden,
+        kinds=tuple((count, kind) for kind, count in kinds.items()),
+        embedding=outer.linear("model.embed_tokens", embed_width, vocab, kind="embedding"),
+        head=head,
+        tied=tied,
+        other_parameters=final + extra + (vocab if head_bias and tied else 0),
+        tower_parameters=tower,
+        quantization=scheme.name,
+        cache=chosen,
+        cache_name=chosen.name,
+        max_context_tokens=text.optional_integer(
+            "max_position_embeddings", "n_positions", "max_seq_len", "seq_length",
+            "max_sequence_length", "model_max_length", maximum=10**9,
+        ),
+        assumptions=(*scheme.assumptions, *family.assumptions, *_defaults_line(text)),
+    )  # fmt: skip
+
+
+def _defaults_line(text: Config) -> tuple[str, ...]:
+    used = text.defaults_used
+    if not used:
+        return ()
+    listed = ", ".join(f"{name} {value}" for name, value in sorted(used.items()))
+    return (f"not in the config, taken from the model class's defaults: {listed}",)

@@ -1,0 +1,55 @@
+"""An estimate as CSV: one row an op of both phases, SI base units, floats unrounded.
+
+Each phase ends with its overhead, so that its `expected_s` adds up to the step. The figures of the
+whole answer are not here: they are one JSON object (json.py).
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import astuple
+from io import StringIO
+
+from vperf.estimate import Estimate, OpTime
+
+COLUMNS = (
+    "phase",
+    "name",
+    "kind",
+    "count",
+    "shape",
+    "flops",
+    "bytes",
+    "compute_s",
+    "memory_s",
+    "limit_s",
+    "expected_s",
+    "bound",
+    "share",
+)
+
+
+def render(answer: Estimate) -> str:
+    """The op rows of prefill, then those of one decode step."""
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for name, phase in (("prefill", answer.prefill), ("decode", answer.decode)):
+        share = phase.overhead_s / phase.expected_s if phase.expected_s > 0 else 0.0
+        overhead = OpTime(
+            "overhead",
+            "overhead",
+            1,
+            "",
+            0.0,
+            0.0,
+            0.0,
+            0.0,
+            0.0,
+            phase.overhead_s,
+            "latency",
+            share,
+        )
+        for op in (*phase.ops, overhead):
+            writer.writerow((name, *astuple(op)))
+    return out.getvalue()

@@ -1,0 +1,138 @@
+"""GPUs for a person and as JSON: the list, and one card with every fact and where it comes from.
+
+Not here: reading the files (sources/gpus.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from vperf.hardware.gpu import Achieved, Gpu
+from vperf.report.page import Column, Page
+from vperf.report.text import clean, seconds, size, whole
+from vperf.units import format_bandwidth, format_rate
+
+_WIDE = 112
+
+
+def to_dict(gpu: Gpu) -> dict[str, Any]:
+    """A card as plain values in SI base units."""
+    return {"schema": "vperf/gpu/1", **_plain(asdict(gpu))}
+
+
+def list_to_dict(gpus: Iterable[Gpu]) -> dict[str, Any]:
+    """All cards, each as in `to_dict`."""
+    return {"schema": "vperf/gpus/1", "gpus": [_plain(asdict(gpu)) for gpu in gpus]}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def render_list(gpus: Iterable[Gpu], *, width: int = 80, color: bool = False) -> str:
+    """One line a card; the name too where there is room."""
+    page = Page(width, color)
+    named = page.width >= _WIDE
+    rows = [
+        (
+            clean(gpu.id),
+            *([clean(gpu.name)] if named else []),
+            size(gpu.memory_bytes),
+            format_bandwidth(gpu.memory_bandwidth),
+            *(_tera(gpu.peak_flop_per_s.get(pipe)) for pipe in ("bf16", "fp8", "fp4")),
+        )
+        for gpu in gpus
+    ]
+    page.table(
+        [
+            Column("\nid", left=True),
+            *([Column("\nname", left=True)] if named else []),
+            Column("\nmemory"),
+            Column("\nbandwidth"),
+            *(Column(f"{pipe}\nTFLOPS") for pipe in ("bf16", "fp8", "fp4")),
+        ],
+        rows,
+    )
+    page.blank()
+    page.prose(
+        f"{len(rows)} GPUs; peaks are dense, with fp32 accumulation. `vperf gpus ID` shows one with "
+        "its sources."
+    )
+    return page.text()
+
+
+def render_card(gpu: Gpu, *, width: int = 80, color: bool = False) -> str:
+    """One card: datasheet facts, what was measured on it, sources and notes."""
+    page = Page(width, color)
+    page.prose(f"{clean(gpu.name)} ({clean(gpu.id)})", "bold")
+    page.blank()
+    capability = (
+        f", compute capability {clean(gpu.compute_capability)}" if gpu.compute_capability else ""
+    )
+    clocks = f"{gpu.rated_clock_hz / 1e6:,.0f} MHz rated, {gpu.max_clock_hz / 1e6:,.0f} MHz maximum"
+    link = gpu.link
+    page.facts(
+        [
+            ("made by", f"{clean(gpu.vendor)}, {clean(gpu.architecture)}{capability}"),
+            ("memory", f"{size(gpu.memory_bytes)} ({gpu.memory_bytes / 2**30:.4g} GiB)"),
+            ("bandwidth", format_bandwidth(gpu.memory_bandwidth)),
+            ("L2 cache", size(gpu.l2_bytes)),
+            ("SMs", f"{gpu.sm_count:,}"),
+            ("clock", clocks),
+            (
+                "peer link",
+                f"{clean(link.name)}, {format_bandwidth(link.bytes_per_s)}" if link else "",
+            ),
+            ("PCIe", format_bandwidth(gpu.pcie_bytes_per_s) if gpu.pcie_bytes_per_s else ""),
+            ("power", f"{gpu.tdp_w:,.0f} W" if gpu.tdp_w else ""),
+        ]
+    )
+    page.blank()
+    page.line("Peaks: dense, at the rated clock", "bold")
+    page.facts(
+        (clean(pipe), format_rate(peak)) for pipe, peak in gpu.peak_flop_per_s.items() if peak
+    )
+    if gpu.achieved is None:
+        page.blank()
+        page.prose("Nobody measured this card for vperf: `expected` uses generic constants.")
+    else:
+        page.blank()
+        page.line("Measured: the constants behind `expected`", "bold")
+        page.facts(_achieved(gpu.achieved))
+    page.blank()
+    page.facts(
+        [
+            ("source", clean(gpu.source)),
+            ("checked", clean(gpu.checked)),
+            ("confidence", clean(gpu.confidence)),
+        ]
+    )
+    page.section("Notes", map(clean, gpu.notes))
+    page.section("Assumptions", map(clean, gpu.assumptions))
+    return page.text()
+
+
+def _achieved(achieved: Achieved) -> Iterable[tuple[str, str]]:
+    for pipe, rate in achieved.flop_per_s.items():
+        yield f"{clean(pipe)} matmul", format_rate(rate)
+    if achieved.memory_bandwidth is not None:
+        yield "memory stream", format_bandwidth(achieved.memory_bandwidth)
+    for item in fields(achieved):
+        value = getattr(achieved, item.name)
+        if isinstance(value, float | int) and item.name != "memory_bandwidth":
+            is_time = item.name.endswith("_s")
+            name = item.name.removesuffix("_s").replace("_", " ")
+            yield name, seconds(value) if is_time else f"{value:g}"
+    for ranks, line in achieved.all_reduce.items():
+        rate = format_bandwidth(line.bytes_per_s)
+        yield f"all-reduce of {whole(ranks)}", f"{seconds(line.latency_s)} + bytes / {rate}"
+    yield "source", clean(achieved.source)
+    yield "checked", clean(achieved.checked)
+
+
+def _tera(rate: float | None) -> str:
+    return format_rate(rate).removesuffix(" TFLOPS") if rate else "-"

@@ -1,0 +1,98 @@
+"""An estimate as GitHub-flavoured Markdown, to paste into an issue or a pull request.
+
+Not here: the sentences (words.py). Data is escaped: a model's name cannot start a link or a table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from vperf.estimate import Estimate, PhaseTimes
+from vperf.report import words
+from vperf.report.text import clean, per_second, percent, seconds, size, whole, work
+
+_UNLIMITED = 10_000
+_SPECIAL = re.compile(r"([\\`*<>\[\]|~])")
+_MENTION = re.compile(r"@(?=\w)")
+
+
+def escape(text: object) -> str:
+    """Text that Markdown and HTML leave alone."""
+    return _MENTION.sub("&#64;", _SPECIAL.sub(r"\\\1", clean(text).replace("&", "&amp;")))
+
+
+def render(answer: Estimate, *, ops: bool = False) -> str:
+    """The screen of `vperf estimate` as Markdown; with `ops`, the op tables too."""
+    parts = [
+        f"**{escape(words.headline(answer, _UNLIMITED))}**",
+        escape(words.second_line(answer)),
+        _table(
+            ("", "limit", "expected", "range", "bound by"),
+            words.speed_rows(answer),
+            left=(0, 4),
+        ),
+        "\n".join(f"- {name}: {escape(fact)}" for name, fact in words.facts(answer)),
+    ]
+    if answer.depth:
+        parts.append(
+            _table(
+                ("context", "limit tok/s", "expected tok/s", "fits"),
+                (
+                    (
+                        whole(point.context_tokens),
+                        per_second(point.limit_decode_tokens_per_s),
+                        per_second(point.expected_decode_tokens_per_s),
+                        "yes" if point.fits else "no",
+                    )
+                    for point in answer.depth
+                ),
+            )
+        )
+    if ops:
+        parts += [_ops("Prefill", answer.prefill), _ops("Decode step", answer.decode)]
+    for title, notes in (
+        ("Warnings", answer.warnings),
+        ("Assumptions", answer.assumptions),
+        ("Not modelled", answer.not_modelled),
+    ):
+        if notes:
+            parts.append("\n".join([f"**{title}**", "", *(f"- {escape(note)}" for note in notes)]))
+    commands = words.verify(answer)
+    if commands:
+        parts.append("\n".join([words.verify_title(answer), "", "```sh", *commands, "```"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _ops(title: str, phase: PhaseTimes) -> str:
+    share = phase.overhead_s / phase.expected_s if phase.expected_s > 0 else 0.0
+    rows = [
+        (
+            op.name,
+            op.shape,
+            whole(op.count),
+            work(op.flops),
+            size(op.bytes),
+            seconds(op.compute_s),
+            seconds(op.memory_s),
+            seconds(op.limit_s),
+            seconds(op.expected_s),
+            percent(op.share),
+            op.bound,
+        )
+        for op in phase.ops
+    ]
+    overhead = seconds(phase.overhead_s)
+    rows.append(("overhead", "", "", "", "", "", "", "", overhead, percent(share), "latency"))
+    limit, expected = seconds(phase.limit_s), seconds(phase.expected_s)
+    rows.append(("total", "", "", "", "", "", "", limit, expected, percent(1.0), phase.bound))
+    head = "op shape count FLOPs bytes compute memory limit expected share bound".split()
+    context = f" ({whole(phase.context_tokens)} tokens in the cache)"
+    title += context if phase.context_tokens else ""
+    return f"**{title}**\n\n{_table(head, rows, left=(0, 1, 10))}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = ()) -> str:
+    rule = [":--" if number in left else "--:" for number in range(len(head))]
+    lines = [head, rule, *([escape(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,102 @@
+"""Bundled models for a person and as JSON: the list, and one model with its facts and source.
+
+Not here: reading the files (sources/models.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from vperf.estimate import ModelFacts
+from vperf.report.page import Column, Page
+from vperf.report.text import clean, size, whole
+
+
+class Listed(Protocol):
+    """A model in the list: what its file says, nothing derived."""
+
+    @property
+    def id(self) -> str:
+        """Owner and name, as on the Hub."""
+
+    @property
+    def model_type(self) -> str:
+        """The architecture's name in config.json."""
+
+    @property
+    def parameters(self) -> int:
+        """What the checkpoint stores."""
+
+    @property
+    def source(self) -> str:
+        """Where the config and the count come from."""
+
+    @property
+    def checked(self) -> str:
+        """The day on which that was looked up."""
+
+
+def _listed(model: Listed) -> dict[str, Any]:
+    return {
+        "id": model.id,
+        "model_type": model.model_type,
+        "parameters": model.parameters,
+        "source": model.source,
+        "checked": model.checked,
+    }
+
+
+def list_to_dict(models: Iterable[Listed]) -> dict[str, Any]:
+    """The list as plain values."""
+    return {"schema": "vperf/models/1", "models": [_listed(model) for model in models]}
+
+
+def to_dict(facts: ModelFacts, listed: Listed | None) -> dict[str, Any]:
+    """One model as plain values in SI base units; what its file says stands beside the facts."""
+    file = _listed(listed) if listed else None
+    return {"schema": "vperf/model/1", **asdict(facts), "file": file}
+
+
+def render_list(models: Iterable[Listed], *, width: int = 80, color: bool = False) -> str:
+    """One line a model."""
+    page = Page(width, color)
+    rows = [(clean(m.id), whole(m.parameters), clean(m.model_type)) for m in models]
+    page.table(
+        [Column("id", left=True), Column("parameters"), Column("type", left=True, fold=True)], rows
+    )
+    page.blank()
+    page.prose(
+        f"{len(rows)} models that need no network; any other Hub id, a directory or a config.json "
+        "works as well."
+    )
+    return page.text()
+
+
+def render_card(
+    facts: ModelFacts, listed: Listed | None, *, width: int = 80, color: bool = False
+) -> str:
+    """One model: counts, bytes, formats, and where they come from."""
+    page = Page(width, color)
+    page.prose(clean(facts.id), "bold")
+    page.blank()
+    longest = facts.max_context_tokens
+    page.facts(
+        [
+            ("architecture", clean(facts.architecture)),
+            ("parameters", whole(facts.parameters)),
+            ("active", f"{whole(facts.active_parameters)} per token"),
+            ("weights", f"{whole(facts.weight_bytes)} bytes ({size(facts.weight_bytes)})"),
+            ("quantization", clean(facts.quantization)),
+            (
+                "KV cache",
+                f"{whole(facts.kv_bytes_per_token)} bytes per token ({clean(facts.kv_cache_dtype)})",
+            ),
+            ("longest context", f"{whole(longest)} tokens" if longest else "not said"),
+            ("found", clean(facts.source)),
+            ("source", clean(listed.source) if listed else ""),
+            ("checked", clean(listed.checked) if listed else ""),
+        ]
+    )
+    return page.text()

@@ -1,0 +1,247 @@
+"""The sentences of an answer, shared by every output that people read.
+
+Not here: layout and colour (table.py, markdown.py).
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from vperf.estimate import Estimate
+from vperf.report.text import clean, per_second, plural, seconds, size, span, whole
+from vperf.units import format_bandwidth, format_rate
+
+_SIXTEEN_BIT = {"bf16", "fp16", "bfloat16", "float16", "auto", "none"}
+_SHOWN_PEAKS = ("bf16", "fp8", "fp4")
+_LINE = 80
+
+
+def short_model(identifier: str) -> str:
+    """A Hub id without its owner; a path without its directories."""
+    return clean(identifier).rstrip("/").rsplit("/", 1)[-1] or "model"
+
+
+def short_gpu(name: str, count: int = 1) -> str:
+    """A GPU's name without the vendor's own words for it."""
+    text = clean(name)
+    for prefix in ("NVIDIA GeForce ", "NVIDIA ", "GeForce "):
+        text = text.removeprefix(prefix)
+    return f"{count}x {text}" if count > 1 else text
+
+
+def subject(answer: Estimate) -> str:
+    """ "Qwen3-4B on H100 SXM"."""
+    return f"{short_model(answer.model.id)} on {short_gpu(answer.gpu.name, answer.gpu.count)}"
+
+
+def headline(answer: Estimate, width: int = _LINE) -> str:
+    """Line 1: the answer and its ceiling; the longest wording that fits into `width`."""
+    name = subject(answer)
+    low, high = answer.expected.low, answer.expected.high
+    if not answer.memory.fits:
+        memory = answer.memory
+        need, have = size(memory.total_bytes), size(memory.capacity_bytes)
+        model, gpu = short_model(answer.model.id), name.partition(" on ")[2]
+        wordings = (
+            f"Does not fit: {name} needs {need} of {have} memory.",
+            f"Does not fit: {name} needs {need} of {have}.",
+        )
+        last = f"Does not fit ({need} of {have}): {model} on {gpu}."
+    else:
+        speed = f"{per_second(answer.expected.decode_tokens_per_s)} tok/s"
+        ceiling = per_second(answer.limit.decode_tokens_per_s)
+        spread = span(per_second(low.decode_tokens_per_s), per_second(high.decode_tokens_per_s))
+        wordings = (
+            f"{name}: decode {speed} expected ({spread}), limit {ceiling}.",
+            f"{name}: decode {speed} expected, limit {ceiling}.",
+            f"{name}: decode {speed}, limit {ceiling}.",
+            f"{name}: {speed}, limit {ceiling}.",
+        )
+        last = f"Decode {speed}, limit {ceiling}: {name}."
+    return next((wording for wording in wordings if len(wording) <= width), last)
+
+
+def second_line(answer: Estimate) -> str:
+    """What line 1 has no room for: the first token, and the workload."""
+    wait = f"first token after {seconds(answer.expected.ttft_s)}"
+    wait += f" (limit {seconds(answer.limit.ttft_s)})"
+    if answer.memory.fits:
+        return f"{wait[0].upper()}{wait[1:]}; {workload(answer)}."
+    speed = f"{per_second(answer.expected.decode_tokens_per_s)} tok/s"
+    ceiling = per_second(answer.limit.decode_tokens_per_s)
+    return f"With the memory it would decode {speed} (limit {ceiling}), {wait}; {workload(answer)}."
+
+
+def workload(answer: Estimate) -> str:
+    """ "1,024 tokens in, 128 out, batch 1, bf16 weights, bf16 KV cache, vllm"."""
+    work, model = answer.workload, answer.model
+    return (
+        f"{plural(work.input_tokens, 'token')} in, {work.output_tokens:,} out, "
+        f"batch {work.batch_size:,}, {clean(model.quantization)} weights, "
+        f"{clean(model.kv_cache_dtype)} KV cache, {clean(work.engine)}"
+    )
+
+
+def speed_rows(answer: Estimate) -> list[tuple[str, str, str, str, str]]:
+    """The rows of the one table: what, limit, expected, range, bound by."""
+    limit, expected = answer.limit, answer.expected
+    low, high = expected.low, expected.high
+    prefill, decode = answer.prefill.bound, answer.decode.bound
+    shared = answer.workload.batch_size > 1
+
+    def row(
+        name: str, bound: str, values: tuple[float, float, float, float], of_time: bool
+    ) -> tuple[str, str, str, str, str]:
+        lim, exp, lowest, highest = map(seconds if of_time else per_second, values)
+        return name, lim, exp, span(lowest, highest), bound
+
+    rows = [
+        row("TTFT", prefill, (limit.ttft_s, expected.ttft_s, low.ttft_s, high.ttft_s), True),
+        row(
+            "Prefill tok/s",
+            prefill,
+            (
+                limit.prefill_tokens_per_s,
+                expected.prefill_tokens_per_s,
+                low.prefill_tokens_per_s,
+                high.prefill_tokens_per_s,
+            ),
+            False,
+        ),
+        row("TPOT", decode, (limit.tpot_s, expected.tpot_s, low.tpot_s, high.tpot_s), True),
+        row(
+            f"Decode tok/s, all {answer.workload.batch_size:,}" if shared else "Decode tok/s",
+            decode,
+            (
+                limit.decode_tokens_per_s,
+                expected.decode_tokens_per_s,
+                low.decode_tokens_per_s,
+                high.decode_tokens_per_s,
+            ),
+            False,
+        ),
+    ]
+    if shared:
+        rows.append(
+            row(
+                "Decode tok/s per user",
+                decode,
+                (
+                    limit.decode_tokens_per_s_per_user,
+                    expected.decode_tokens_per_s_per_user,
+                    low.decode_tokens_per_s_per_user,
+                    high.decode_tokens_per_s_per_user,
+                ),
+                False,
+            )
+        )
+    return rows
+
+
+def facts(answer: Estimate) -> list[tuple[str, str]]:
+    """What the answer rests on: memory and the room left in it, the model, the GPU."""
+    memory, work = answer.memory, answer.workload
+    verdict = "fits" if memory.fits else "does not fit"
+    used = (
+        f"{verdict}: {size(memory.total_bytes)} of {size(memory.capacity_bytes)} "
+        f"({size(memory.weight_bytes)} weights, {size(memory.kv_cache_bytes)} KV cache, "
+        f"{size(memory.other_bytes)} other)"
+    )
+    if memory.max_context_tokens <= 0 and memory.max_batch_size <= 0:
+        room = "none: beside the weights no KV cache has space"
+    else:
+        longest = whole(memory.max_context_tokens)
+        if memory.max_context_tokens == answer.model.max_context_tokens:
+            longest += " (the model's maximum)"
+        each = plural(work.input_tokens + work.output_tokens, "token")
+        room = (
+            f"a context of {longest} at batch {work.batch_size:,}, "
+            f"or a batch of {whole(memory.max_batch_size)} at {each}"
+        )
+    return [("Memory", used), ("Room for", room), ("Model", _model(answer)), ("GPU", _gpu(answer))]
+
+
+def _model(answer: Estimate) -> str:
+    model = answer.model
+    active = (
+        f" ({whole(model.active_parameters)} active)"
+        if model.active_parameters != model.parameters
+        else ""
+    )
+    return (
+        f"{clean(model.architecture)}, {whole(model.parameters)} parameters{active} in "
+        f"{whole(model.weight_bytes)} bytes, {whole(model.kv_bytes_per_token)} bytes of KV cache "
+        "per token"
+    )
+
+
+def _gpu(answer: Estimate) -> str:
+    gpu = answer.gpu
+    peaks = ", ".join(
+        f"{format_rate(gpu.peak_flop_per_s[pipe])} {pipe}"
+        for pipe in _SHOWN_PEAKS
+        if gpu.peak_flop_per_s.get(pipe)
+    )
+    return (
+        f"{clean(gpu.id)}, {size(gpu.memory_bytes)}, "
+        f"{format_bandwidth(gpu.memory_bandwidth_bytes_per_s)}, {peaks or 'no peak known'}; "
+        f"constants: {clean(gpu.constants)}"
+    )
+
+
+def verify(answer: Estimate, width: int = _LINE) -> list[str]:
+    """The commands that would measure what was estimated; empty where vperf knows none.
+
+    Ids are quoted for the shell: they come from strangers and end up in its clipboard.
+    """
+    if answer.model.source not in ("bundled", "hub") or clean(answer.model.id) != answer.model.id:
+        return []
+    work, model = answer.workload, shlex.quote(answer.model.id)
+    lengths = (work.input_tokens, work.output_tokens)
+    cache = "" if answer.model.kv_cache_dtype in _SIXTEEN_BIT else answer.model.kv_cache_dtype
+    if work.engine == "vllm":
+        serve = ["vllm serve", model]
+        serve += [f"--kv-cache-dtype {shlex.quote(cache)}"] if cache else []
+        bench = [
+            "vllm bench serve",
+            f"--model {model}",
+            f"--random-input-len {lengths[0]}",
+            f"--random-output-len {lengths[1]}",
+            "--ignore-eos",
+            f"--max-concurrency {work.batch_size}",
+            f"--num-prompts {10 * work.batch_size}",
+        ]
+    elif work.engine == "sglang":
+        serve = ["python -m sglang.launch_server", f"--model-path {model}"]
+        bench = [
+            "python -m sglang.bench_serving",
+            "--backend sglang",
+            "--dataset-name random",
+            f"--random-input-len {lengths[0]}",
+            f"--random-output-len {lengths[1]}",
+            "--random-range-ratio 1",
+            f"--max-concurrency {work.batch_size}",
+            f"--num-prompts {10 * work.batch_size}",
+        ]
+    else:
+        return []
+    return [*_folded(serve, width), *_folded(bench, width)]
+
+
+def verify_title(answer: Estimate) -> str:
+    """What goes above the commands of `verify`."""
+    if answer.model.quantization in _SIXTEEN_BIT:
+        return "Measure it:"
+    return f"Measure it (with a checkpoint in {clean(answer.model.quantization)}):"
+
+
+def _folded(words: list[str], width: int) -> list[str]:
+    """A shell command on lines of at most `width`, each but the last ending in a backslash."""
+    lines, line = [], words[0]
+    for word in words[1:]:
+        if len(line) + 1 + len(word) > width - 4:
+            lines.append(line + " \\")
+            line = "    " + word
+        else:
+            line += " " + word
+    return [*lines, line]
