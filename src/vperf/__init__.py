@@ -7,10 +7,11 @@ answer.expected.decode_tokens_per_s
 
 from __future__ import annotations
 
-from vperf.api import estimate
+from vperf.api import estimate, load_model, napkin
 from vperf.errors import HubError, InputError, UnknownNameError, UnsupportedModelError, VperfError
 from vperf.estimate import Estimate
 from vperf.hardware.gpu import Gpu
+from vperf.napkin import Napkin
 
 __version__ = "0.1.0"
 
@@ -19,9 +20,12 @@ __all__ = [
     "Gpu",
     "HubError",
     "InputError",
+    "Napkin",
     "UnknownNameError",
     "UnsupportedModelError",
     "VperfError",
     "__version__",
     "estimate",
+    "load_model",
+    "napkin",
 ]

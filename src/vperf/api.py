@@ -3,27 +3,172 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from vperf.estimate import Estimate
+from vperf.errors import InputError
+from vperf.estimate import Estimate, ModelFacts, estimate_model, model_facts_of
+from vperf.formats import cache_format_named, format_named
 from vperf.hardware.gpu import Gpu
+from vperf.model.model import Model, build_model
+from vperf.napkin import EXAMPLE_GPU, EXAMPLE_MODEL, Napkin, check_choice
+from vperf.napkin import napkin as _napkin
+from vperf.sources.engines import load_engine
+from vperf.sources.gpus import load_gpu
+from vperf.sources.models import ModelConfig, load_model_config
+from vperf.units import format_bytes, parse_bandwidth, parse_count
 
-DEFAULT_INPUT_TOKENS = 1024
-DEFAULT_OUTPUT_TOKENS = 128
+ModelLike = str | Path | Mapping[str, Any]
+"""A Hub id, a shipped name, a path, "-" for standard input, or a config as a dict."""
 
 
 def estimate(
-    model: str | Path | Mapping[str, Any],
+    model: ModelLike,
     gpu: str | Gpu,
     *,
-    input_len: int = DEFAULT_INPUT_TOKENS,
-    output_len: int = DEFAULT_OUTPUT_TOKENS,
+    input_len: int = 1024,
+    output_len: int = 128,
     batch_size: int = 1,
     quantization: str | None = None,
     kv_cache_dtype: str | None = None,
+    max_model_len: int | None = None,
     engine: str = "vllm",
     revision: str | None = None,
 ) -> Estimate:
-    """Estimate TTFT, prefill and decode speed of `model` on `gpu`."""
-    raise NotImplementedError
+    """Estimate TTFT, prefill and decode speed of `model` on `gpu`.
+
+    `input_len` and `output_len` are tokens of each of `batch_size` requests; `quantization` and
+    `kv_cache_dtype` are what-ifs over what the checkpoint says; `max_model_len` caps the context.
+    Raises VperfError: InputError for what cannot be, UnsupportedModelError for an architecture
+    that is not understood, HubError when the Hub is needed and cannot be reached.
+    """
+    card = load_gpu(gpu) if isinstance(gpu, str) else gpu
+    profile = load_engine(engine)
+    found, built = _load(model, quantization, kv_cache_dtype, revision)
+    if max_model_len is not None:
+        built = _capped(built, max_model_len)
+    answer = estimate_model(
+        built,
+        found.id,
+        found.source,
+        card,
+        profile,
+        input_tokens=input_len,
+        output_tokens=output_len,
+        batch_size=batch_size,
+    )
+    extra = (*found.warnings, *_stored_warning(found, built, quantization))
+    return replace(answer, warnings=(*answer.warnings, *extra)) if extra else answer
+
+
+def napkin(
+    model: ModelLike | None = None,
+    gpu: str | Gpu | None = None,
+    *,
+    quantization: str | None = None,
+    params: str | float | None = None,
+    bandwidth: str | float | None = None,
+    bits: float | None = None,
+) -> Napkin:
+    """Memory bandwidth over model size, from names or from raw numbers.
+
+    With nothing given, the example: Qwen3-4B-Instruct-2507 on an RTX 4090. `params` and
+    `bandwidth` may be text with units ("4B", "1000 GB/s"). Raises InputError for contradictions.
+    """
+    check_choice(
+        model=model is not None, gpu=gpu is not None, quantization=quantization is not None,
+        params=params is not None, bandwidth=bandwidth is not None, bits=bits is not None,
+    )  # fmt: skip
+    card: Gpu | None = None
+    if bandwidth is None:
+        chosen = EXAMPLE_GPU if gpu is None else gpu
+        card = load_gpu(chosen) if isinstance(chosen, str) else chosen
+        rate = card.memory_bandwidth
+    else:
+        rate = parse_bandwidth(bandwidth) if isinstance(bandwidth, str) else float(bandwidth)
+    gpu_id, gpu_name = (card.id, card.name) if card else (None, None)
+    said = card.assumptions if card else ()
+    if params is not None:
+        count = parse_count(params) if isinstance(params, str) else float(params)
+        return _napkin(count, 16 if bits is None else bits, rate, gpu_id=gpu_id,
+                       gpu_name=gpu_name, assumptions=said)  # fmt: skip
+    found, built = _load(EXAMPLE_MODEL if model is None else model, quantization, None, None)
+    streamed = built.streamed_parameters
+    if built.active_parameters != built.parameters:
+        said = (*said, "mixture of experts: only the experts of one token are read")
+    return _napkin(
+        streamed, 8 * built.streamed_bytes / streamed, rate, model_id=found.id, gpu_id=gpu_id,
+        gpu_name=gpu_name, stored_parameters=built.parameters,
+        assumptions=(*said, *built.assumptions),
+    )  # fmt: skip
+
+
+def model_facts(
+    model: ModelLike, *, quantization: str | None = None, revision: str | None = None
+) -> ModelFacts:
+    """What a model is, without a GPU."""
+    found, built = _load(model, quantization, None, revision)
+    return model_facts_of(built, found.id, found.source)
+
+
+def load_model(
+    model: ModelLike,
+    *,
+    quantization: str | None = None,
+    kv_cache_dtype: str | None = None,
+    revision: str | None = None,
+) -> Model:
+    """The model itself: layers, parameters, cache, and `ops(Step(batch, new, past))`."""
+    return _load(model, quantization, kv_cache_dtype, revision)[1]
+
+
+def _load(
+    model: ModelLike, quantization: str | None, kv_cache_dtype: str | None, revision: str | None
+) -> tuple[ModelConfig, Model]:
+    if kv_cache_dtype == "auto":
+        kv_cache_dtype = None
+    if isinstance(model, str):
+        found = load_model_config(model, revision=revision)
+        if found.source == "bundled":
+            return found, _bundled_model(found.id, quantization, kv_cache_dtype)
+    else:
+        found = load_model_config(model, revision=revision)
+    return found, _build(found, quantization, kv_cache_dtype)
+
+
+@lru_cache(maxsize=64)
+def _bundled_model(model_id: str, quantization: str | None, kv_cache_dtype: str | None) -> Model:
+    """Shipped configs never change while a process runs."""
+    return _build(load_model_config(model_id), quantization, kv_cache_dtype)
+
+
+def _build(found: ModelConfig, quantization: str | None, kv_cache_dtype: str | None) -> Model:
+    return build_model(
+        found.config,
+        source=found.label,
+        hf_quant_config=found.hf_quant_config,
+        quantization=format_named(quantization) if quantization else None,
+        cache=cache_format_named(kv_cache_dtype) if kv_cache_dtype else None,
+    )
+
+
+def _capped(model: Model, tokens: int) -> Model:
+    if tokens < 1:
+        raise InputError(f"must be at least 1, not {tokens}", field="max-model-len")
+    longest = model.max_context_tokens
+    return replace(model, max_context_tokens=min(tokens, longest) if longest else tokens)
+
+
+def _stored_warning(found: ModelConfig, model: Model, what_if: str | None) -> tuple[str, ...]:
+    """Say so where the checkpoint's own index disagrees with what its config implies."""
+    if found.stored_bytes is None or what_if:
+        return ()
+    off = found.stored_bytes / model.weight_bytes - 1
+    if abs(off) < 0.01:
+        return ()
+    return (
+        f"the checkpoint stores {format_bytes(found.stored_bytes)}, its config implies "
+        f"{format_bytes(model.weight_bytes)} ({off:+.1%}): other formats, or layers not modelled",
+    )

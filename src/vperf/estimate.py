@@ -7,12 +7,29 @@ and printing (report/).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Bound = Literal["compute", "memory", "latency"]
-Constants = Literal["measured", "generic", "datasheet"]
+from vperf.errors import InputError
+from vperf.formats import Format
+from vperf.hardware.engine import Engine
+from vperf.hardware.gpu import Gpu
+from vperf.model.model import Model
+from vperf.model.ops import Step
+from vperf.serving.memory import Memory, other_bytes, plan_memory
+from vperf.timing.constants import Constants, constants_of
+from vperf.timing.ranges import spread
+from vperf.timing.step import Card, OpTime, PhaseTimes, step_seconds, time_step
+
+SCHEMA = "vperf/estimate/1"
+
+ModelSource = Literal["bundled", "hub", "local", "gguf", "stdin"]
+
+__all__ = [
+    "DepthPoint", "Estimate", "Expected", "GpuFacts", "Memory", "ModelFacts", "OpTime",
+    "PhaseTimes", "Speed", "Workload", "estimate_model", "model_facts_of",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +37,7 @@ class ModelFacts:
     """The model as the answer reports it. Counts are elements, sizes bytes."""
 
     id: str
-    source: Literal["bundled", "hub", "local", "gguf", "stdin"]
+    source: ModelSource
     architecture: str
     parameters: int
     """Everything a checkpoint of this config stores, vision tower included."""
@@ -44,7 +61,7 @@ class GpuFacts:
     memory_bytes: float
     memory_bandwidth_bytes_per_s: float
     peak_flop_per_s: Mapping[str, float]
-    constants: Constants
+    constants: Literal["measured", "generic", "datasheet"]
     """Where the constants behind `expected` come from."""
 
 
@@ -87,63 +104,6 @@ class Expected(Speed):
 
 
 @dataclass(frozen=True, slots=True)
-class OpTime:
-    """One row of the op table: an op of the step, all its layers together."""
-
-    name: str
-    kind: str
-    count: int
-    """How many times the step runs it."""
-    shape: str
-    flops: float
-    """FLOPs, bytes and times are of all `count` runs together."""
-    bytes: float
-    compute_s: float
-    memory_s: float
-    limit_s: float
-    expected_s: float
-    bound: Bound
-    share: float
-    """Of the step's expected time, 0 to 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseTimes:
-    """Prefill, or one decode step at `context_tokens`."""
-
-    context_tokens: int
-    """Tokens in the cache before the step."""
-    limit_s: float
-    expected_s: float
-    overhead_s: float
-    """The part of expected_s that no matmul or attention explains: element-wise kernels, host."""
-    flops: float
-    bytes: float
-    """Weights and KV cache the step must read."""
-    bound: Bound
-    """What bounds the limit of the phase."""
-    ops: tuple[OpTime, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Does it fit, and how far could it grow. Bytes of one GPU."""
-
-    weight_bytes: float
-    kv_cache_bytes: float
-    """For the whole batch at input + output tokens; recurrent state included."""
-    other_bytes: float
-    """Activations and what the engine keeps free (its --gpu-memory-utilization)."""
-    total_bytes: float
-    capacity_bytes: float
-    fits: bool
-    max_context_tokens: int
-    """Longest context at this batch size, up to the model's own maximum; 0 if nothing fits."""
-    max_batch_size: int
-    """Most sequences of input + output tokens; 0 if nothing fits."""
-
-
-@dataclass(frozen=True, slots=True)
 class DepthPoint:
     """Decode speed (all sequences) with `context_tokens` in every sequence's cache."""
 
@@ -173,4 +133,233 @@ class Estimate:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON contract: stable keys, SI base units, floats unrounded."""
-        raise NotImplementedError
+        from vperf import __version__  # noqa: PLC0415  (the package imports this module)
+
+        expected: dict[str, float] = {}
+        for key in Speed.__slots__:
+            expected[key] = getattr(self.expected, key)
+            expected[f"{key}_low"] = getattr(self.expected.low, key)
+            expected[f"{key}_high"] = getattr(self.expected.high, key)
+        return {
+            "schema": SCHEMA,
+            "vperf_version": __version__,
+            "model": asdict(self.model),
+            "gpu": {**_plain(self.gpu), "peak_flop_per_s": dict(self.gpu.peak_flop_per_s)},
+            "workload": asdict(self.workload),
+            "limit": asdict(self.limit),
+            "expected": expected,
+            "memory": asdict(self.memory),
+            "prefill": asdict(self.prefill),
+            "decode": asdict(self.decode),
+            "depth": [asdict(point) for point in self.depth],
+            "assumptions": list(self.assumptions),
+            "not_modelled": list(self.not_modelled),
+            "warnings": list(self.warnings),
+        }
+
+
+def _plain(value: GpuFacts) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__slots__}
+
+
+_DEPTHS = (1024, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576)
+
+MAX_TOKENS = 10**9
+"""No length or batch beyond it is a question."""
+
+
+def estimate_model(
+    model: Model,
+    model_id: str,
+    model_source: ModelSource,
+    gpu: Gpu,
+    engine: Engine,
+    *,
+    input_tokens: int,
+    output_tokens: int,
+    batch_size: int,
+) -> Estimate:
+    """The estimate of one model on one GPU: `batch_size` equal requests that start together.
+
+    TTFT is the prefill of all prompts in one step; TPOT the mean of the decode steps that follow,
+    at contexts input .. input + output. Raises InputError for lengths that cannot be.
+    """
+    for name, value in (
+        ("input-len", input_tokens), ("output-len", output_tokens), ("batch-size", batch_size)
+    ):  # fmt: skip
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_TOKENS:
+            raise InputError(f"must be an integer from 1 to {MAX_TOKENS}, not {value!r}", field=name)
+    constants = constants_of(gpu)
+    card = Card(gpu, constants, engine)
+    prefill = time_step(model, Step(batch_size, input_tokens, 0), card)
+    decode = time_step(model, Step(batch_size, 1, input_tokens + (output_tokens - 1) // 2), card)
+    tpot_limit, tpot_expected = _mean_step(model, card, batch_size, input_tokens, output_tokens)
+
+    def speed(ttft_s: float, tpot_s: float) -> Speed:
+        return Speed(
+            ttft_s=ttft_s,
+            prefill_tokens_per_s=batch_size * input_tokens / ttft_s,
+            tpot_s=tpot_s,
+            decode_tokens_per_s=batch_size / tpot_s,
+            decode_tokens_per_s_per_user=1 / tpot_s,
+        )
+
+    limit = speed(prefill.limit_s, tpot_limit)
+    memory = plan_memory(model, gpu, engine, batch_size, input_tokens, output_tokens)
+    return Estimate(
+        model=model_facts_of(model, model_id, model_source),
+        gpu=GpuFacts(
+            id=gpu.id,
+            name=gpu.name,
+            count=1,
+            memory_bytes=gpu.memory_bytes,
+            memory_bandwidth_bytes_per_s=gpu.memory_bandwidth,
+            peak_flop_per_s=gpu.peak_flop_per_s,
+            constants=constants.origin,
+        ),
+        workload=Workload(batch_size, input_tokens, output_tokens, batch_size, engine.id),
+        limit=limit,
+        expected=_with_range(limit, prefill.expected_s, tpot_expected, constants, speed),
+        memory=memory,
+        prefill=prefill,
+        decode=decode,
+        depth=_depths(model, card, batch_size, input_tokens),
+        assumptions=_assumptions(model, card),
+        not_modelled=_not_modelled(model),
+        warnings=_warnings(model, memory, input_tokens + output_tokens),
+    )
+
+
+def model_facts_of(model: Model, model_id: str, source: ModelSource) -> ModelFacts:
+    """What a model is, without a GPU."""
+    return ModelFacts(
+        id=model_id,
+        source=source,
+        architecture=model.model_type,
+        parameters=model.parameters,
+        active_parameters=model.active_parameters,
+        weight_bytes=model.weight_bytes,
+        kv_bytes_per_token=model.kv_bytes_per_token,
+        quantization=model.quantization,
+        kv_cache_dtype=model.cache_name,
+        max_context_tokens=model.max_context_tokens,
+    )
+
+
+def _mean_step(
+    model: Model, card: Card, batch: int, input_tokens: int, output_tokens: int
+) -> tuple[float, float]:
+    """Mean (limit, expected) seconds of the decode steps of one output.
+
+    Between two kinks (a window filling up) a step's time is linear in its context or bends
+    upwards, so the value in the middle is the mean, or below it: safe for the limit.
+    """
+    first = input_tokens
+    last = max(first, input_tokens + output_tokens - 2)
+    edges = {first, last + 1}
+    for window in model.windows:
+        multiple = max(1, first // window)
+        edges.update(
+            edge for edge in (window * (multiple + i) for i in range(16)) if first < edge <= last
+        )
+    cuts = sorted(edges)
+    limit_sum = expected_sum = 0.0
+    for start, end in zip(cuts, cuts[1:], strict=False):
+        limit, expected = step_seconds(model, Step(batch, 1, (start + end - 1) // 2), card)
+        limit_sum += limit * (end - start)
+        expected_sum += expected * (end - start)
+    steps = last + 1 - first
+    return limit_sum / steps, expected_sum / steps
+
+
+def _with_range(
+    limit: Speed,
+    ttft_s: float,
+    tpot_s: float,
+    constants: Constants,
+    speed: Callable[[float, float], Speed],
+) -> Expected:
+    """Expected speed with its range; the fast end of the range stops at the limit."""
+    ttft_fast, ttft_slow = (ttft_s * f for f in spread("prefill", constants.origin))
+    tpot_fast, tpot_slow = (tpot_s * f for f in spread("decode", constants.origin))
+    fast = speed(max(ttft_fast, limit.ttft_s), max(tpot_fast, limit.tpot_s))
+    slow = speed(ttft_slow, tpot_slow)
+
+    def bound(times: Speed, rates: Speed) -> Speed:
+        return Speed(
+            times.ttft_s,
+            rates.prefill_tokens_per_s,
+            times.tpot_s,
+            rates.decode_tokens_per_s,
+            rates.decode_tokens_per_s_per_user,
+        )
+
+    middle = speed(max(ttft_s, limit.ttft_s), max(tpot_s, limit.tpot_s))
+    return Expected(**asdict(middle), low=bound(fast, slow), high=bound(slow, fast))
+
+
+def _depths(model: Model, card: Card, batch: int, input_tokens: int) -> tuple[DepthPoint, ...]:
+    longest = model.max_context_tokens or max(_DEPTHS)
+    contexts = sorted({d for d in _DEPTHS if d < longest} | {longest})
+    other = other_bytes(model, card.gpu, card.engine, batch, input_tokens)
+    free = card.gpu.memory_bytes - model.weight_bytes - other
+    points = []
+    for context in contexts:
+        limit, expected = step_seconds(model, Step(batch, 1, context), card)
+        fits = batch * model.cache_bytes(context) <= free
+        points.append(DepthPoint(context, batch / limit, batch / expected, fits))
+    return tuple(points)
+
+
+def _assumptions(model: Model, card: Card) -> tuple[str, ...]:
+    gpu, constants, engine = card.gpu, card.constants, card.engine
+    lines = [*gpu.assumptions, *model.assumptions]
+    lines += [_fallback_line(f, gpu) for f in model.formats if _falls_back(f, gpu)]
+    if gpu.boost > 1.001:
+        lines.append(
+            f"limit: compute peaks at the card's highest clock, {gpu.max_clock_hz / 1e6:.0f} MHz "
+            f"({gpu.boost:.2f} x rated)"
+        )
+    if model.parameters != model.active_parameters:
+        lines.append("experts: uniform routing; distinct experts read grow with the batch")
+    if model.windows:
+        lines.append("windowed layers cache no more than their window")
+    if constants.origin == "measured":
+        source = gpu.achieved.source if gpu.achieved else ""
+        lines.append(f"expected: rates measured on this card ({source})" if source else
+                     "expected: rates measured on this card")  # fmt: skip
+    else:
+        lines.append("expected: nobody's measurements of this card; generic fractions of its peaks")
+    lines.append(f"{engine.name}, full CUDA graphs, asynchronous scheduling; all prompts at once")
+    return tuple(lines)
+
+
+def _falls_back(fmt: Format, gpu: Gpu) -> bool:
+    return fmt.path(gpu.peak_flop_per_s) != fmt.paths[0]
+
+
+def _fallback_line(fmt: Format, gpu: Gpu) -> str:
+    wanted, got = fmt.paths[0], fmt.path(gpu.peak_flop_per_s)
+    return (
+        f"{gpu.id} has no {wanted.required} pipe: {fmt.name} weights stay {fmt.bits:g}-bit in "
+        f"memory and are multiplied in {got.pipe}"
+    )
+
+
+def _not_modelled(model: Model) -> tuple[str, ...]:
+    lines = ["queueing, prefix caching, speculative decoding, more than one GPU",
+             "throttling and power caps"]  # fmt: skip
+    if model.tower_parameters:
+        lines.append("the vision or audio tower's time (its weights are in memory); text tokens only")
+    return tuple(lines)
+
+
+def _warnings(model: Model, memory: Memory, context: int) -> tuple[str, ...]:
+    lines = []
+    if not memory.fits:
+        short = memory.total_bytes - memory.capacity_bytes
+        lines.append(f"does not fit: {short / 1e9:,.1f} GB more memory is needed")
+    longest = model.max_context_tokens
+    if longest is not None and context > longest:
+        lines.append(f"{context} tokens are beyond the model's maximum context of {longest}")
+    return tuple(lines)

@@ -1,0 +1,1 @@
+"""The command line: read arguments, ask the Python API once, write once."""

@@ -76,40 +76,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; nothing but an answer goes to stdout."""
     command = typer.main.get_command(app)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    code: object
     try:
         code = command.main(args=arguments, prog_name="vperf", standalone_mode=False)
-    except VperfError as error:
-        return _fail(error.message, error.hint, error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        return _INTERRUPTED
     except SystemExit as stop:  # shell completion, and help into a closed pipe
-        return stop.code if isinstance(stop.code, int) else 0
+        code = stop.code
+    except (KeyboardInterrupt, typer.Abort):
+        code = _INTERRUPTED
     except BrokenPipeError:
         output.discard(sys.stdout)
-        return 0
+        code = 0
     except Exception as error:
-        # Click's usage errors, which newer Typers define themselves, have no public base class.
-        message = getattr(error, "format_message", None)
-        if callable(message):
-            context = getattr(error, "ctx", None)
-            path = getattr(context, "command_path", "vperf")
-            return _fail(str(message()), f"'{path} --help' shows all options", _USAGE)
-        if os.environ.get("VPERF_DEBUG"):
-            raise
-        return _fail(
-            f"{type(error).__name__}: {error}",
-            "this is a bug in vperf; please report it with what VPERF_DEBUG=1 prints",
-            _BUG,
-        )
+        code = _explain(error)
     return code if isinstance(code, int) else 0
+
+
+def _explain(error: Exception) -> int:
+    """Say on stderr what went wrong, in one line; return the exit code."""
+    if isinstance(error, VperfError):
+        return _fail(error.message, error.hint, error.exit_code)
+    # Click's usage errors, which newer Typers define themselves, have no public base class.
+    message = getattr(error, "format_message", None)
+    if callable(message):
+        command = getattr(getattr(error, "ctx", None), "command_path", "vperf")
+        return _fail(str(message()), f"'{command} --help' shows all options", _USAGE)
+    if os.environ.get("VPERF_DEBUG"):
+        raise error
+    what = "this is a bug in vperf; please report it with what VPERF_DEBUG=1 prints"
+    return _fail(f"{type(error).__name__}: {error}", what, _BUG)
 
 
 def _fail(message: str, hint: str, code: int) -> int:
     """One line on stderr: what is wrong, and what to do."""
     from vperf.report.text import clean
 
-    text = "; ".join(part for part in (message.strip().removesuffix("."), hint) if part)
-    line = f"error: {clean(text)}"
+    what = clean(message.strip().removesuffix("."), 500)
+    line = f"error: {what}; {clean(hint)}" if hint else f"error: {what}"
     if output.color(sys.stderr):
         line = f"\x1b[31m{line}\x1b[0m"
     try:

@@ -22,9 +22,9 @@ MODEL_HELP = (
 
 def complete_model(incomplete: str) -> list[str]:
     """Bundled models that start so, by id or by name, upper and lower case alike."""
-    from vperf.api import model_names
+    from vperf.sources.models import model_ids
 
-    ids = model_names()
+    ids = model_ids()
     names = ids if "/" in incomplete else (*ids, *(name.rpartition("/")[2] for name in ids))
     return _starting(names, incomplete)
 

@@ -42,7 +42,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class AllReduce:
-    """One group size of an all-reduce: `latency_s + bytes / bytes_per_s` (PERFMODEL section 4)."""
+    """One group size of an all-reduce: `latency_s + bytes / bytes_per_s` (docs/method.md)."""
 
     latency_s: float
     bytes_per_s: float
@@ -50,7 +50,7 @@ class AllReduce:
 
 @dataclass(frozen=True, slots=True)
 class Achieved:
-    """What was measured on the card; None where nobody measured (PERFMODEL section 4).
+    """What was measured on the card; None where nobody measured (docs/method.md).
 
     `flop_per_s` holds the sustained large-matmul rate by pipe ("bf16", "fp8", "fp8_block", "fp4");
     `memory_bandwidth` the DRAM stream in bytes/s; the rest are the small constants of the forms.
@@ -108,6 +108,8 @@ class Gpu:
     pcie_bytes_per_s: float | None
     tdp_w: float | None
     achieved: Achieved | None
+    memory_type: str = ""
+    """As the vendor calls it: "HBM3e", "GDDR7"."""
     assumptions: tuple[str, ...] = ()
     """Said with every answer: an ambiguous name's default, an override, ..."""
     source: str = ""

@@ -99,10 +99,41 @@ class Model:
         )  # fmt: skip
 
     @cached_property
+    def streamed_parameters(self) -> int:
+        """Parameters that one token reads: active ones, without looked-up embeddings and towers."""
+        untied = self.embedding.parameters if self.head and not self.tied else 0
+        return self.active_parameters - untied - self.tower_parameters
+
+    @cached_property
+    def streamed_bytes(self) -> float:
+        """Bytes of those."""
+        return sum(op.count * op.weight_bytes for op in self.ops(Step(1, 1, 0)))
+
+    @cached_property
     def _vectors(self) -> int:
         return sum(
             count * (kind.norm_elements + sum(block.vectors for block in kind.blocks))
             for count, kind in self.kinds
+        )
+
+    @cached_property
+    def formats(self) -> tuple[Format, ...]:
+        """Every number format that the step multiplies, cache included."""
+        found = {w.format for _, kind in self.kinds for b in kind.blocks for _, w in b.linears}
+        if self.head:
+            found.add(self.head.format)
+        return tuple(sorted(found | {self.cache}, key=lambda f: f.name))
+
+    @cached_property
+    def widest_output(self) -> int:
+        """Largest number of elements per token that one block's first matmuls write."""
+        return max(
+            (
+                sum(w.out_features for n, w in block.linears[:-1] if n == 1)
+                for _, kind in self.kinds
+                for block in kind.blocks
+            ),
+            default=self.hidden,
         )
 
     @cached_property
@@ -126,6 +157,7 @@ class Model:
             count * (
                 block.cache_elements * block.cached_tokens(context) * self.cache.bytes_per_element
                 + block.state_bytes
+                + block.index_bytes(context)
             )
             for count, kind in self.kinds
             for block in kind.blocks

@@ -1,6 +1,6 @@
 """Step and Op: the work of a forward pass as records, and the op kinds, which return them.
 
-FLOPs and elements follow PERFMODEL section 2: a matmul [M, K] @ [K, N] is 2MNK FLOPs and moves
+FLOPs and elements follow docs/method.md: a matmul [M, K] @ [K, N] is 2MNK FLOPs and moves
 MK + KN + MN elements; attention is two matmuls back to back whose scores never touch memory.
 Prefill and decode are the same functions given two Steps. Not here: hardware and time.
 """
@@ -36,18 +36,23 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Which keys a query sees: all, the last `window`, or those of its own `chunk`."""
+    """Which keys a query reads: all, the last `window`, those of its own `chunk`, the `top` best."""
 
     window: int | None = None
     chunk: int | None = None
+    top: int | None = None
+    """So many of all keys, picked by an indexer: the cache still holds every one."""
+
+    @property
+    def most(self) -> int | None:
+        """Beyond so many keys a query reads no more; None: it reads all."""
+        return self.window or self.top
 
     def keys(self, position: int) -> int:
-        """Keys visible to the query at 0-based `position`, itself included."""
+        """Keys that the query at 0-based `position` reads, itself included."""
         if self.chunk is not None:
             return position % self.chunk + 1
-        if self.window is not None:
-            return min(position + 1, self.window)
-        return position + 1
+        return position + 1 if self.most is None else min(position + 1, self.most)
 
     def cached_keys(self, past: int) -> int:
         """Keys of `past` cached tokens that the next query still reads."""
@@ -58,14 +63,14 @@ class Reach:
         if self.chunk is not None:
             return _chunked_pairs(past + new, self.chunk) - _chunked_pairs(past, self.chunk)
         ramp = self.ramp(new, past)
-        flat = (new - ramp) * (self.window or 0)
+        flat = (new - ramp) * (self.most or 0)
         return ramp * past + ramp * (ramp + 1) // 2 + flat
 
     def ramp(self, new: int, past: int) -> int:
         """How many of the `new` queries still see every token before them."""
-        if self.window is None:
+        if self.most is None:
             return new
-        return min(new, max(0, self.window - past))
+        return min(new, max(0, self.most - past))
 
 
 def _chunked_pairs(length: int, chunk: int) -> int:

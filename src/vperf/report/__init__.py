@@ -1,0 +1,1 @@
+"""One file an output: values in, text out; nothing here prints."""

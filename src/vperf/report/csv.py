@@ -36,20 +36,20 @@ def render(answer: Estimate) -> str:
     writer.writerow(COLUMNS)
     for name, phase in (("prefill", answer.prefill), ("decode", answer.decode)):
         share = phase.overhead_s / phase.expected_s if phase.expected_s > 0 else 0.0
-        overhead = OpTime(
-            "overhead",
-            "overhead",
-            1,
-            "",
-            0.0,
-            0.0,
-            0.0,
-            0.0,
-            0.0,
-            phase.overhead_s,
-            "latency",
-            share,
+        rest = OpTime(
+            name="overhead",
+            kind="overhead",
+            count=1,
+            shape="",
+            flops=0.0,
+            bytes=0.0,
+            compute_s=0.0,
+            memory_s=0.0,
+            limit_s=0.0,
+            expected_s=phase.overhead_s,
+            bound="latency",
+            share=share,
         )
-        for op in (*phase.ops, overhead):
+        for op in (*phase.ops, rest):
             writer.writerow((name, *astuple(op)))
     return out.getvalue()

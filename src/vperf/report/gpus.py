@@ -59,8 +59,8 @@ def render_list(gpus: Iterable[Gpu], *, width: int = 80, color: bool = False) ->
     )
     page.blank()
     page.prose(
-        f"{len(rows)} GPUs; peaks are dense, with fp32 accumulation. `vperf gpus ID` shows one with "
-        "its sources."
+        f"{len(rows)} GPUs; peaks are dense, with fp32 accumulation. `vperf gpus ID` shows one "
+        "with its sources."
     )
     return page.text()
 
@@ -74,7 +74,7 @@ def render_card(gpu: Gpu, *, width: int = 80, color: bool = False) -> str:
         f", compute capability {clean(gpu.compute_capability)}" if gpu.compute_capability else ""
     )
     clocks = f"{gpu.rated_clock_hz / 1e6:,.0f} MHz rated, {gpu.max_clock_hz / 1e6:,.0f} MHz maximum"
-    link = gpu.link
+    link = f"{clean(gpu.link.name)}, {format_bandwidth(gpu.link.bytes_per_s)}" if gpu.link else ""
     page.facts(
         [
             ("made by", f"{clean(gpu.vendor)}, {clean(gpu.architecture)}{capability}"),
@@ -83,19 +83,15 @@ def render_card(gpu: Gpu, *, width: int = 80, color: bool = False) -> str:
             ("L2 cache", size(gpu.l2_bytes)),
             ("SMs", f"{gpu.sm_count:,}"),
             ("clock", clocks),
-            (
-                "peer link",
-                f"{clean(link.name)}, {format_bandwidth(link.bytes_per_s)}" if link else "",
-            ),
+            ("peer link", link),
             ("PCIe", format_bandwidth(gpu.pcie_bytes_per_s) if gpu.pcie_bytes_per_s else ""),
             ("power", f"{gpu.tdp_w:,.0f} W" if gpu.tdp_w else ""),
         ]
     )
     page.blank()
     page.line("Peaks: dense, at the rated clock", "bold")
-    page.facts(
-        (clean(pipe), format_rate(peak)) for pipe, peak in gpu.peak_flop_per_s.items() if peak
-    )
+    peaks = gpu.peak_flop_per_s.items()
+    page.facts((clean(pipe), format_rate(peak)) for pipe, peak in peaks if peak)
     if gpu.achieved is None:
         page.blank()
         page.prose("Nobody measured this card for vperf: `expected` uses generic constants.")
@@ -128,8 +124,8 @@ def _achieved(achieved: Achieved) -> Iterable[tuple[str, str]]:
             name = item.name.removesuffix("_s").replace("_", " ")
             yield name, seconds(value) if is_time else f"{value:g}"
     for ranks, line in achieved.all_reduce.items():
-        rate = format_bandwidth(line.bytes_per_s)
-        yield f"all-reduce of {whole(ranks)}", f"{seconds(line.latency_s)} + bytes / {rate}"
+        slope = format_bandwidth(line.bytes_per_s)
+        yield f"all-reduce of {whole(ranks)}", f"{seconds(line.latency_s)} + bytes / {slope}"
     yield "source", clean(achieved.source)
     yield "checked", clean(achieved.checked)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from vperf.estimate import Estimate, PhaseTimes
 from vperf.report import words
-from vperf.report.text import clean, per_second, percent, seconds, size, whole, work
+from vperf.report.text import clean, per_second, whole
 
 _UNLIMITED = 10_000
 _SPECIAL = re.compile(r"([\\`*<>\[\]|~])")
@@ -65,31 +65,8 @@ def render(answer: Estimate, *, ops: bool = False) -> str:
 
 
 def _ops(title: str, phase: PhaseTimes) -> str:
-    share = phase.overhead_s / phase.expected_s if phase.expected_s > 0 else 0.0
-    rows = [
-        (
-            op.name,
-            op.shape,
-            whole(op.count),
-            work(op.flops),
-            size(op.bytes),
-            seconds(op.compute_s),
-            seconds(op.memory_s),
-            seconds(op.limit_s),
-            seconds(op.expected_s),
-            percent(op.share),
-            op.bound,
-        )
-        for op in phase.ops
-    ]
-    overhead = seconds(phase.overhead_s)
-    rows.append(("overhead", "", "", "", "", "", "", "", overhead, percent(share), "latency"))
-    limit, expected = seconds(phase.limit_s), seconds(phase.expected_s)
-    rows.append(("total", "", "", "", "", "", "", limit, expected, percent(1.0), phase.bound))
-    head = "op shape count FLOPs bytes compute memory limit expected share bound".split()
-    context = f" ({whole(phase.context_tokens)} tokens in the cache)"
-    title += context if phase.context_tokens else ""
-    return f"**{title}**\n\n{_table(head, rows, left=(0, 1, 10))}"
+    table = _table(words.OP_HEADINGS, words.op_rows(phase), left=(0, 1, 10))
+    return f"**{words.op_title(title, phase)}**\n\n{table}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = ()) -> str:

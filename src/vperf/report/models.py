@@ -13,6 +13,9 @@ from vperf.estimate import ModelFacts
 from vperf.report.page import Column, Page
 from vperf.report.text import clean, size, whole
 
+_WIDE = 120
+"""From here on the list has room for the type of even the longest id."""
+
 
 class Listed(Protocol):
     """A model in the list: what its file says, nothing derived."""
@@ -63,9 +66,9 @@ def render_list(models: Iterable[Listed], *, width: int = 80, color: bool = Fals
     """One line a model."""
     page = Page(width, color)
     rows = [(clean(m.id), whole(m.parameters), clean(m.model_type)) for m in models]
-    page.table(
-        [Column("id", left=True), Column("parameters"), Column("type", left=True, fold=True)], rows
-    )
+    columns = [Column("id", left=True), Column("parameters"), Column("type", left=True)]
+    shown = len(columns) if page.width >= _WIDE else len(columns) - 1
+    page.table(columns[:shown], (row[:shown] for row in rows))
     page.blank()
     page.prose(
         f"{len(rows)} models that need no network; any other Hub id, a directory or a config.json "
@@ -91,7 +94,7 @@ def render_card(
             ("quantization", clean(facts.quantization)),
             (
                 "KV cache",
-                f"{whole(facts.kv_bytes_per_token)} bytes per token ({clean(facts.kv_cache_dtype)})",
+                f"{whole(facts.kv_bytes_per_token)} bytes/token ({clean(facts.kv_cache_dtype)})",
             ),
             ("longest context", f"{whole(longest)} tokens" if longest else "not said"),
             ("found", clean(facts.source)),

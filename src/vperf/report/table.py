@@ -9,7 +9,7 @@ from __future__ import annotations
 from vperf.estimate import Estimate, PhaseTimes
 from vperf.report import words
 from vperf.report.page import Column, Page
-from vperf.report.text import clean, per_second, percent, seconds, size, whole, work
+from vperf.report.text import clean, per_second, whole
 
 _WIDE = 132
 """From here on an op is one line; below, each column stacks two figures."""
@@ -92,46 +92,14 @@ def _depth(page: Page, answer: Estimate) -> None:
 
 
 def _ops(page: Page, title: str, phase: PhaseTimes) -> None:
-    """The op table of one phase: overhead has its own row, the total is the last."""
+    """The op table of one phase; two figures to a cell where the screen is narrow."""
     page.blank()
-    context = f" with {whole(phase.context_tokens)} tokens in the cache"
-    page.line(f"{title}{context if phase.context_tokens else ''}, op by op", "bold")
-    step = phase.expected_s
-    rows = [
-        (
-            clean(op.name),
-            clean(op.shape),
-            whole(op.count),
-            work(op.flops),
-            size(op.bytes),
-            seconds(op.compute_s),
-            seconds(op.memory_s),
-            seconds(op.limit_s),
-            seconds(op.expected_s),
-            percent(op.share),
-            op.bound,
-        )
-        for op in phase.ops
-    ]
-    share = phase.overhead_s / step if step > 0 else 0.0
-    overhead = seconds(phase.overhead_s)
-    rows.append(
-        ("overhead", "small kernels, host", "", *["-"] * 5, overhead, percent(share), "latency")
-    )
-    compute = seconds(sum(op.compute_s for op in phase.ops))
-    memory = seconds(sum(op.memory_s for op in phase.ops))
-    sums = (work(sum(op.flops for op in phase.ops)), size(sum(op.bytes for op in phase.ops)))
-    limit, expected = seconds(phase.limit_s), seconds(step)
-    rows.append(
-        ("total", "", "", *sums, compute, memory, limit, expected, percent(1.0), phase.bound)
-    )
+    page.line(words.op_title(title, phase), "bold")
+    rows = words.op_rows(phase)
     if page.width >= _WIDE:
-        headings = "op shape count FLOPs bytes compute memory limit expected share bound".split()
-        page.table(
-            [Column(h, left=h in ("op", "shape", "bound"), fold=h == "shape") for h in headings],
-            rows,
-            total=True,
-        )
+        left = ("op", "shape", "bound")
+        columns = [Column(h, left=h in left, fold=h == "shape") for h in words.OP_HEADINGS]
+        page.table(columns, rows, total=True)
         return
     page.table(
         [
@@ -146,10 +114,7 @@ def _ops(page: Page, title: str, phase: PhaseTimes) -> None:
             (
                 f"{row[0]}\n  {row[1]}",
                 row[2],
-                f"{row[3]}\n{row[4]}",
-                f"{row[5]}\n{row[6]}",
-                f"{row[7]}\n{row[8]}",
-                f"{row[9]}\n{row[10]}",
+                *(f"{row[upper]}\n{row[upper + 1]}" for upper in (3, 5, 7, 9)),
             )
             for row in rows
         ],

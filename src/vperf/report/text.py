@@ -74,7 +74,7 @@ def span(low: str, high: str) -> str:
 def bits(value: float) -> str:
     """Bits per parameter as bytes: "2 bytes", "0.5 bytes", "1 byte"."""
     as_bytes = value / 8
-    return f"{as_bytes:g} byte{'' if as_bytes == 1 else 's'}"
+    return f"{as_bytes:.4g} byte{'' if as_bytes == 1 else 's'}"
 
 
 def plural(count: int, noun: str) -> str:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import shlex
 
-from vperf.estimate import Estimate
-from vperf.report.text import clean, per_second, plural, seconds, size, span, whole
+from vperf.estimate import Estimate, PhaseTimes
+from vperf.report.text import clean, per_second, percent, plural, seconds, size, span, whole, work
 from vperf.units import format_bandwidth, format_rate
 
 _SIXTEEN_BIT = {"bf16", "fp16", "bfloat16", "float16", "auto", "none"}
 _SHOWN_PEAKS = ("bf16", "fp8", "fp4")
+_NOISE = {"nvidia", "geforce", "blackwell", "edition", "generation", "gpu"}
 _LINE = 80
 
 
@@ -22,10 +23,9 @@ def short_model(identifier: str) -> str:
 
 
 def short_gpu(name: str, count: int = 1) -> str:
-    """A GPU's name without the vendor's own words for it."""
-    text = clean(name)
-    for prefix in ("NVIDIA GeForce ", "NVIDIA ", "GeForce "):
-        text = text.removeprefix(prefix)
+    """A GPU's name without the words that do not tell cards apart."""
+    words = [word for word in clean(name).split() if word.lower() not in _NOISE]
+    text = " ".join(words) or clean(name)
     return f"{count}x {text}" if count > 1 else text
 
 
@@ -36,27 +36,21 @@ def subject(answer: Estimate) -> str:
 
 def headline(answer: Estimate, width: int = _LINE) -> str:
     """Line 1: the answer and its ceiling; the longest wording that fits into `width`."""
-    name = subject(answer)
-    low, high = answer.expected.low, answer.expected.high
+    name, low, high = subject(answer), answer.expected.low, answer.expected.high
     if not answer.memory.fits:
-        memory = answer.memory
-        need, have = size(memory.total_bytes), size(memory.capacity_bytes)
-        model, gpu = short_model(answer.model.id), name.partition(" on ")[2]
-        wordings = (
-            f"Does not fit: {name} needs {need} of {have} memory.",
-            f"Does not fit: {name} needs {need} of {have}.",
-        )
-        last = f"Does not fit ({need} of {have}): {model} on {gpu}."
+        need, have = size(answer.memory.total_bytes), size(answer.memory.capacity_bytes)
+        wordings = [f"Does not fit: {name} needs {need} of {have}."]
+        last = f"Does not fit, needs {need} of {have}: {name}."
     else:
         speed = f"{per_second(answer.expected.decode_tokens_per_s)} tok/s"
         ceiling = per_second(answer.limit.decode_tokens_per_s)
         spread = span(per_second(low.decode_tokens_per_s), per_second(high.decode_tokens_per_s))
-        wordings = (
+        wordings = [
             f"{name}: decode {speed} expected ({spread}), limit {ceiling}.",
             f"{name}: decode {speed} expected, limit {ceiling}.",
             f"{name}: decode {speed}, limit {ceiling}.",
             f"{name}: {speed}, limit {ceiling}.",
-        )
+        ]
         last = f"Decode {speed}, limit {ceiling}: {name}."
     return next((wording for wording in wordings if len(wording) <= width), last)
 
@@ -74,11 +68,11 @@ def second_line(answer: Estimate) -> str:
 
 def workload(answer: Estimate) -> str:
     """ "1,024 tokens in, 128 out, batch 1, bf16 weights, bf16 KV cache, vllm"."""
-    work, model = answer.workload, answer.model
+    asked, model = answer.workload, answer.model
     return (
-        f"{plural(work.input_tokens, 'token')} in, {work.output_tokens:,} out, "
-        f"batch {work.batch_size:,}, {clean(model.quantization)} weights, "
-        f"{clean(model.kv_cache_dtype)} KV cache, {clean(work.engine)}"
+        f"{plural(asked.input_tokens, 'token')} in, {asked.output_tokens:,} out, "
+        f"batch {asked.batch_size:,}, {clean(model.quantization)} weights, "
+        f"{clean(model.kv_cache_dtype)} KV cache, {clean(asked.engine)}"
     )
 
 
@@ -138,9 +132,62 @@ def speed_rows(answer: Estimate) -> list[tuple[str, str, str, str, str]]:
     return rows
 
 
+OP_HEADINGS = (
+    *("op", "shape", "count", "FLOPs", "bytes", "compute", "memory"),
+    *("limit", "expected", "share", "bound"),
+)
+
+
+def op_rows(phase: PhaseTimes) -> list[tuple[str, ...]]:
+    """The op table of a phase under OP_HEADINGS: its ops, the overhead, the total."""
+    rows: list[tuple[str, ...]] = [
+        (
+            clean(op.name),
+            clean(op.shape),
+            whole(op.count),
+            work(op.flops),
+            size(op.bytes),
+            seconds(op.compute_s),
+            seconds(op.memory_s),
+            seconds(op.limit_s),
+            seconds(op.expected_s),
+            percent(op.share),
+            op.bound,
+        )
+        for op in phase.ops
+    ]
+    share = percent(phase.overhead_s / phase.expected_s if phase.expected_s > 0 else 0.0)
+    rest = ("-",) * 5
+    rows.append(
+        ("overhead", "host time per step", "", *rest, seconds(phase.overhead_s), share, "latency")
+    )
+    rows.append(
+        (
+            "total",
+            "",
+            "",
+            work(sum(op.flops for op in phase.ops)),
+            size(sum(op.bytes for op in phase.ops)),
+            seconds(sum(op.compute_s for op in phase.ops)),
+            seconds(sum(op.memory_s for op in phase.ops)),
+            seconds(phase.limit_s),
+            seconds(phase.expected_s),
+            percent(1.0),
+            phase.bound,
+        )
+    )
+    return rows
+
+
+def op_title(name: str, phase: PhaseTimes) -> str:
+    """ "Decode step with 1,088 tokens in the cache, op by op"."""
+    cached = f" with {plural(phase.context_tokens, 'token')} in the cache"
+    return f"{name}{cached if phase.context_tokens else ''}, op by op"
+
+
 def facts(answer: Estimate) -> list[tuple[str, str]]:
     """What the answer rests on: memory and the room left in it, the model, the GPU."""
-    memory, work = answer.memory, answer.workload
+    memory, asked = answer.memory, answer.workload
     verdict = "fits" if memory.fits else "does not fit"
     used = (
         f"{verdict}: {size(memory.total_bytes)} of {size(memory.capacity_bytes)} "
@@ -153,9 +200,9 @@ def facts(answer: Estimate) -> list[tuple[str, str]]:
         longest = whole(memory.max_context_tokens)
         if memory.max_context_tokens == answer.model.max_context_tokens:
             longest += " (the model's maximum)"
-        each = plural(work.input_tokens + work.output_tokens, "token")
+        each = plural(asked.input_tokens + asked.output_tokens, "token")
         room = (
-            f"a context of {longest} at batch {work.batch_size:,}, "
+            f"a context of {longest} at batch {asked.batch_size:,}, "
             f"or a batch of {whole(memory.max_batch_size)} at {each}"
         )
     return [("Memory", used), ("Room for", room), ("Model", _model(answer)), ("GPU", _gpu(answer))]
@@ -196,10 +243,10 @@ def verify(answer: Estimate, width: int = _LINE) -> list[str]:
     """
     if answer.model.source not in ("bundled", "hub") or clean(answer.model.id) != answer.model.id:
         return []
-    work, model = answer.workload, shlex.quote(answer.model.id)
-    lengths = (work.input_tokens, work.output_tokens)
+    asked, model = answer.workload, shlex.quote(answer.model.id)
+    lengths = (asked.input_tokens, asked.output_tokens)
     cache = "" if answer.model.kv_cache_dtype in _SIXTEEN_BIT else answer.model.kv_cache_dtype
-    if work.engine == "vllm":
+    if asked.engine == "vllm":
         serve = ["vllm serve", model]
         serve += [f"--kv-cache-dtype {shlex.quote(cache)}"] if cache else []
         bench = [
@@ -208,10 +255,10 @@ def verify(answer: Estimate, width: int = _LINE) -> list[str]:
             f"--random-input-len {lengths[0]}",
             f"--random-output-len {lengths[1]}",
             "--ignore-eos",
-            f"--max-concurrency {work.batch_size}",
-            f"--num-prompts {10 * work.batch_size}",
+            f"--max-concurrency {asked.batch_size}",
+            f"--num-prompts {10 * asked.batch_size}",
         ]
-    elif work.engine == "sglang":
+    elif asked.engine == "sglang":
         serve = ["python -m sglang.launch_server", f"--model-path {model}"]
         bench = [
             "python -m sglang.bench_serving",
@@ -220,8 +267,8 @@ def verify(answer: Estimate, width: int = _LINE) -> list[str]:
             f"--random-input-len {lengths[0]}",
             f"--random-output-len {lengths[1]}",
             "--random-range-ratio 1",
-            f"--max-concurrency {work.batch_size}",
-            f"--num-prompts {10 * work.batch_size}",
+            f"--max-concurrency {asked.batch_size}",
+            f"--num-prompts {10 * asked.batch_size}",
         ]
     else:
         return []

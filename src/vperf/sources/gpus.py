@@ -11,7 +11,7 @@ in [achieved], what was measured. Text with units throughout. The keys:
     explain                       figure -> why it does not follow from the rest of the file
     [memory]                      size (what the driver shows), nominal, type, bus_bits,
                                   gbit_per_pin, bandwidth
-    [compute]                     sms (or CUs, cores), l2, last_level_cache, exp_per_clock and clocks:
+    [compute]                     sms (CUs, cores), l2, last_level_cache, exp_per_clock; clocks:
         rated_clock               at which the peaks are quoted (the tensor clock)
         fp32_clock                at which fp32 is quoted, where that is another one
         max_clock                 the highest the driver allows
@@ -256,6 +256,7 @@ class GpuFile(_Table):
             confidence=self.confidence,
             notes=tuple(self.notes),
             exp_per_clock=compute.exp_per_clock,
+            memory_type=self.memory.type or "",
         )
 
 
@@ -342,7 +343,8 @@ def load_gpu(name: str) -> Gpu:
 
     Raises UnknownNameError with the nearest ids, InputError if several cards have the name.
     """
-    plain = name.strip().lower()
+    name = name.strip()
+    plain = name.lower()
     if is_plain_id(plain) and (_folder() / f"{plain}.toml").is_file():
         return _bundled(plain).value(plain)
     return _resolve(name)
@@ -380,11 +382,11 @@ def _candidates(loose: bytes) -> list[str]:
 
 def _as_default(gpu: Gpu, file: GpuFile, name: str) -> Gpu:
     what = [file.memory.nominal or format_bytes(gpu.memory_bytes)]
-    what.append(format_bandwidth(gpu.memory_bandwidth).replace(",", ""))
+    what.append(f"{gpu.memory_bandwidth / 1e9:g} GB/s")
     if gpu.tdp_w is not None:
         what.append(f"{gpu.tdp_w:g} W")
     others = f"; others: {', '.join(file.others)}" if file.others else ""
-    line = f"{name.strip()} taken as {gpu.name} ({', '.join(what)}){others}"
+    line = f"{name} taken as {gpu.name} ({', '.join(what)}){others}"
     return replace(gpu, assumptions=(line, *gpu.assumptions))
 
 
@@ -397,7 +399,7 @@ def _unknown(name: str) -> UnknownNameError:
         for text in (gpu_id.encode(), *_QUOTED.findall(file.partition(b"\nvendor")[0])):
             spelled.setdefault(_loose_key(text).decode(), gpu_id)
     inside = [spelled[key] for key in spelled if len(loose) > 1 and loose in key]
-    alike = [spelled[key] for key in difflib.get_close_matches(loose, spelled, n=12, cutoff=0.5)]
+    alike = [spelled[key] for key in difflib.get_close_matches(loose, spelled, n=12, cutoff=0.4)]
     nearest = list(dict.fromkeys([*inside, *alike]))[:5]
     shown = name if len(name) <= 80 else f"{name[:77]}..."
     return UnknownNameError(

@@ -150,7 +150,9 @@ def _from_hub(client: _Client, cache: _Cache) -> HubModel:
             listed = {entry.get("rfilename") for entry in siblings if isinstance(entry, dict)}
 
     quant_config: dict[str, object] | None = None
-    if listed is None or QUANT_CONFIG in listed:
+    if listed is not None and QUANT_CONFIG not in listed:
+        cache.mark_absent(QUANT_CONFIG, commit)
+    else:
         try:
             quant_config = _optional_file(client, cache, QUANT_CONFIG, commit)
         except HubError as error:
@@ -196,15 +198,19 @@ def _optional_file(
 
 def _from_cache(cache: _Cache, notes: tuple[str, ...]) -> HubModel:
     stored = cache.stored()
+    config = cache.load(CONFIG)
     if stored is None:
         notes += (
             f"the stored size of {cache.model_id} is not in the cache: "
             "weight bytes come from the config alone",
         )
+    asked = cache.path(QUANT_CONFIG) or cache.is_known_absent(QUANT_CONFIG)
+    if not asked and "quantization_config" not in config:
+        notes += (f"{QUANT_CONFIG} is not in the cache: taken to be absent, so not quantized",)
     return HubModel(
         id=cache.model_id,
         commit=cache.commit,
-        config=cache.load(CONFIG),
+        config=config,
         hf_quant_config=cache.load(QUANT_CONFIG) if cache.path(QUANT_CONFIG) else None,
         stored=stored,
         from_cache=True,
@@ -450,7 +456,8 @@ class _Client:
                 " cannot see it" if self._token else ""
             )
             hint = (
-                "check the spelling; for a private model set HF_TOKEN to a token that can read it"
+                f"check the spelling{_and_endpoint()}; a private model needs HF_TOKEN set to a "
+                "token that can read it"
             )
         elif status == 403:
             message = f"{self.endpoint} refuses access to {model} (HTTP 403)"
@@ -512,7 +519,13 @@ def _open_session() -> tuple[Any, str | None, str]:
 
         implicit = not _is_true("HF_HUB_DISABLE_IMPLICIT_TOKEN")
         token = huggingface_hub.get_token() if implicit else None
-        return huggingface_hub.utils.get_session(), token, huggingface_hub.__version__
+        if token and not (token.isascii() and token.isprintable()):
+            raise HubError(
+                "the token in use holds characters that no token has",
+                hint="set HF_TOKEN to a token as https://huggingface.co/settings/tokens shows it",
+            )
+        utils: Any = huggingface_hub.utils  # does not say that it exports get_session
+        return utils.get_session(), token, huggingface_hub.__version__
 
 
 def _commit_of(response: Any) -> str | None:
@@ -581,6 +594,11 @@ def _endpoint() -> str:
     return endpoint
 
 
+def _and_endpoint() -> str:
+    """What to check as well, where the user has set it."""
+    return " and HF_ENDPOINT" if os.environ.get("HF_ENDPOINT") else ""
+
+
 def _shown(url: str) -> str:
     """A URL without the user and password in it."""
     return re.sub(r"//[^/@]*@", "//", url)
@@ -602,10 +620,10 @@ def _probe(endpoint: str) -> None:
         why = "connection refused"
     except (OSError, ValueError) as error:  # UnicodeError of an odd host name is a ValueError
         why = getattr(error, "strerror", None) or "not a usable address"
-    check = "HTTPS_PROXY" if proxy else "HF_ENDPOINT" if "HF_ENDPOINT" in os.environ else ""
+    check = " and HTTPS_PROXY" if proxy else _and_endpoint()
     raise HubError(
         f"cannot reach {via}{_shown(endpoint)}: {why}",
-        hint=f"check the network{f' and {check}' if check else ''}, {_INSTEAD}",
+        hint=f"check the network{check}, {_INSTEAD}",
     )
 
 

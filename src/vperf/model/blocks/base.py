@@ -17,6 +17,8 @@ WeightFormat = Callable[[str, ModuleKind], Format]
 class Block(Protocol):
     """One mechanism of a layer. Values compare equal when they do the same work."""
 
+    __slots__ = ()
+
     @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """Every weight matrix with how many like it there are (experts)."""
@@ -39,6 +41,10 @@ class Block(Protocol):
     @property
     def state_bytes(self) -> float:
         """Recurrent state of one sequence, whatever its length."""
+
+    def index_bytes(self, context: int) -> float:
+        """Keys that an indexer keeps beside the cache, in a format of their own (sparse.py)."""
+        return 0.0
 
     @property
     def elementwise_elements(self) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vperf.formats import Format
-from vperf.model.blocks.base import Scope
+from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.checkpoint import Config
 from vperf.model.ops import Linear, Op, Step, matmul
 
 
 @dataclass(frozen=True, slots=True)
-class DenseMlp:
+class DenseMlp(Block):
     """up (and gate) to `intermediate`, down again."""
 
     inputs: tuple[Linear, ...]

@@ -11,7 +11,7 @@ from typing import Literal
 
 from vperf.formats import Format
 from vperf.model import windows
-from vperf.model.blocks.base import Scope
+from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
 from vperf.model.ops import FULL, Linear, Op, Reach, Step, attention, matmul
 from vperf.model.windows import Rule
@@ -22,7 +22,7 @@ QkNorm = Literal["none", "head", "per_head", "whole"]
 
 
 @dataclass(frozen=True, slots=True)
-class GroupedQueryAttention:
+class GroupedQueryAttention(Block):
     """`heads` queries over `kv_heads` keys; MHA when equal, MQA when one."""
 
     heads: int

@@ -11,14 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from vperf.formats import Format
-from vperf.model.blocks.base import Scope
+from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import attention_heads, hidden_size
 from vperf.model.checkpoint import Config
 from vperf.model.ops import FULL, Linear, Op, Reach, Step, attention, matmul
 
 
 @dataclass(frozen=True, slots=True)
-class LatentAttention:
+class LatentAttention(Block):
     """Dims: `latent` = kv_lora_rank, `rope` shared by all heads, `nope` and `v_dim` per head."""
 
     heads: int

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vperf.formats import Format
-from vperf.model.blocks.base import Scope
+from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.dense import DenseMlp, build
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.checkpoint import Config
@@ -17,7 +17,7 @@ from vperf.model.ops import Linear, Op, Step, distinct_experts, matmul
 
 
 @dataclass(frozen=True, slots=True)
-class MixtureOfExperts:
+class MixtureOfExperts(Block):
     """`experts` equal MLPs, `active` of them per token; all weights of one expert are listed."""
 
     experts: int

@@ -1,108 +1,69 @@
-"""Typed reading of a JSON object: every wrong value ends in an InputError naming its field."""
+"""What the quantization dialects read beyond plain values: lists of names, group sizes, refusals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
-from vperf.errors import InputError, UnsupportedModelError
+from vperf.errors import UnsupportedModelError
+from vperf.model.checkpoint import Config
+from vperf.model.quantization.names import BadPatternError, Names
 
-_SHOWN = 60
+MAX_GROUP = 1 << 20
+_SHOWN = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """A JSON object, where it stands in its file, and the file."""
+def unsupported(config: Config, field: str, what: str) -> UnsupportedModelError:
+    """The refusal of a scheme that was read but is not understood."""
+    shown = what if len(what) <= _SHOWN else f"{what[: _SHOWN - 3]}..."
+    return UnsupportedModelError(
+        f"{shown} is not supported",
+        source=config.source,
+        field=f"{config.path}.{field}" if config.path else field,
+    )
 
-    values: Mapping[str, object]
-    path: str
-    source: str
 
-    def at(self, key: str) -> str:
-        """The full name of a field, as an error prints it."""
-        return f"{self.path}.{key}" if self.path else key
+def strings(config: Config, *fields: str) -> list[str]:
+    """The names in several lists, joined; a bare string is a list of one."""
+    found: list[str] = []
+    for field in fields:
+        value = config.raw(field)
+        listed = (value,) if isinstance(value, str) else config.strings(field) or ()
+        if not all(listed):
+            raise config.error("holds an empty name", field)
+        found.extend(listed)
+    return found
 
-    def wrong(self, key: str, wanted: str) -> InputError:
-        """The error that says what a field should have been and what it is."""
-        shown = ascii(self.values.get(key))
-        shown = shown if len(shown) <= _SHOWN else shown[: _SHOWN - 3] + "..."
-        return InputError(f"{shown} is not {wanted}", source=self.source, field=self.at(key))
 
-    def unsupported(self, key: str, what: str) -> UnsupportedModelError:
-        """The refusal of a scheme that was read but is not understood."""
-        shown = what if len(what) <= 2 * _SHOWN else what[: 2 * _SHOWN] + "..."
-        return UnsupportedModelError(
-            f"{shown} is not supported", source=self.source, field=self.at(key)
-        )
+def names(config: Config, *fields: str) -> Names:
+    """The Names that several lists hold together."""
+    return named(config, fields[0], strings(config, *fields))
 
-    def has(self, key: str) -> bool:
-        """Whether the field is there with a value."""
-        return self.values.get(key) is not None
 
-    def integer(self, key: str, default: int | None = None, *, low: int = 1, high: int) -> int:
-        """A whole number in [low, high]; missing or null gives the default."""
-        value = self.values.get(key)
-        if value is None and default is not None:
-            return default
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise self.wrong(key, f"a whole number from {low} to {high}")
-        return value
+def named(config: Config, field: str, entries: list[str]) -> Names:
+    """Names, with a bad regex reported under `field`."""
+    try:
+        return Names(entries)
+    except BadPatternError as error:
+        raise config.error(str(error), field) from error
 
-    def group_size(self, key: str = "group_size", default: int | None = None) -> int:
-        """Elements that share a scale; 0 stands for the whole input axis (-1 in the file)."""
-        value = self.values.get(key)
-        if value == -1 and not isinstance(value, bool):
-            return 0
-        return self.integer(key, default, high=1 << 20)
 
-    def boolean(self, key: str, default: bool) -> bool:
-        """A true or false; missing or null gives the default."""
-        value = self.values.get(key)
-        if value is None:
-            return default
-        if not isinstance(value, bool):
-            raise self.wrong(key, "true or false")
-        return value
+def group_size(config: Config, field: str = "group_size", *, default: int | None = None) -> int:
+    """Elements that share a scale; -1 in the file, 0 here: the whole input axis."""
+    value = config.raw(field)
+    if value is None and default is not None:
+        return default
+    if isinstance(value, int | float) and not isinstance(value, bool) and value == -1:
+        return 0
+    return config.integer(field, maximum=MAX_GROUP)
 
-    def text(self, key: str, default: str = "") -> str:
-        """A string; missing or null gives the default."""
-        value = self.values.get(key)
-        if value is None:
-            return default
-        if not isinstance(value, str):
-            raise self.wrong(key, "a string")
-        return value
 
-    def child(self, key: str) -> Fields | None:
-        """A nested object, or None when missing or null."""
-        value = self.values.get(key)
-        if value is None:
-            return None
+def objects(config: Config, field: str) -> Iterator[tuple[str, Config]]:
+    """The objects of an object of objects, by name."""
+    parent = config.child(field)
+    if parent is None:
+        return
+    for name in sorted(parent.keys(), key=str):
+        value = parent.raw(name)
         if not isinstance(value, Mapping):
-            raise self.wrong(key, "an object")
-        return Fields(value, self.at(key), self.source)
-
-    def children(self, key: str) -> Iterator[tuple[str, Fields]]:
-        """The objects of an object of objects."""
-        parent = self.child(key)
-        for name in parent.values if parent else ():
-            if parent and (child := parent.child(name)) is not None:
-                yield name, child
-
-    def strings(self, *keys: str) -> list[str]:
-        """The strings of a list (or the only one, bare), the lists of several keys joined."""
-        found: list[str] = []
-        for key in keys:
-            value = self.values.get(key)
-            if value is None:
-                continue
-            items = [value] if isinstance(value, str) else value
-            if not isinstance(items, list | tuple):
-                raise self.wrong(key, "a list of names")
-            for item in items:
-                if not isinstance(item, str) or not item:
-                    raise self.wrong(key, "a list of names")
-            found.extend(items)
-        return found
+            raise parent.error("must be an object", name)
+        yield name, Config(value, config.source, f"{parent.path}.{name}")

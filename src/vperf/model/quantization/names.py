@@ -107,7 +107,10 @@ class Place:
     def texts(self, layer: int | None) -> list[str]:
         """The canonical full names."""
         start = ".".join(
-            [*([self.tower] if self.tower else []), *(["layers", str(layer)] if self.in_layer else [])]
+            [
+                *([self.tower] if self.tower else []),
+                *(["layers", str(layer)] if self.in_layer else []),
+            ]
         )
         return [".".join(part for part in (start, rest) if part) for rest in self.rests]
 
@@ -211,7 +214,10 @@ def place_of(head: str, rest: str, in_layer: bool, flat_experts: bool = False) -
         rests=tuple(".".join(s) for s in spelled),
         parents=frozenset(".".join(s[:i]) for s in spelled for i in range(len(s) + 1)),
         runs=frozenset(
-            ".".join(s[i:j]) for s in spelled for i in range(len(s)) for j in range(i + 1, len(s) + 1)
+            ".".join(s[i:j])
+            for s in spelled
+            for i in range(len(s))
+            for j in range(i + 1, len(s) + 1)
         ),
         tails=frozenset(".".join(s[i:]) for s in spelled for i in range(len(s))),
     )
@@ -227,6 +233,15 @@ class _Pattern:
     text: str
     by_layer: bool
     """Holds a digit, so its answer may differ from layer to layer."""
+
+    def may_match(self, place: Place) -> bool:
+        """False when the words before a glob's first star rule a place out in every layer."""
+        if not self.is_glob:
+            return True
+        fixed = _FIXED.match(self.text)
+        start = f"{place.tower}.layers." if place.tower else "layers."
+        known = fixed.group() if fixed else ""
+        return known[: len(start)] == start[: len(known)] or place.raw_head[:2] == self.start
 
     def matches(self, place: Place, layer: int | None) -> bool:
         if self.raw.match(place.raw(layer)):
@@ -256,7 +271,7 @@ class Names:
         self._layered: dict[tuple[str, str], set[int]] = {}
         self._rooted: set[tuple[str, str]] = set()
         self._bare: set[str] = set()
-        self._globs: dict[tuple[str, str], set[int]] = {}
+        self._globs: dict[str, set[int]] = {}
         self._patterns: list[_Pattern] = []
         self._known: dict[tuple[Place, bool], _Verdict] = {}
         raw_layered: dict[tuple[str, str], set[int]] = {}
@@ -276,9 +291,7 @@ class Names:
         self._patterns.extend(_regex(text) for text in regexes)
 
     def __bool__(self) -> bool:
-        return bool(
-            self._layered or self._rooted or self._bare or self._globs or self._patterns
-        )
+        return bool(self._layered or self._rooted or self._bare or self._globs or self._patterns)
 
     def _add_plain(self, name: str) -> None:
         tower, rest = _tower_and_rest(name, "", False)
@@ -291,10 +304,14 @@ class Names:
         segments = glob.split(".")
         while len(segments) > 1 and segments[0] in _WRAPPERS:
             segments.pop(0)
-        digits = segments[1] if len(segments) > 2 and segments[0] == "layers" else ""
+        number = segments[1] if len(segments) > 1 and segments[0] == "layers" else ""
+        digits = number.removesuffix("*") if len(segments) == 2 else number
         if digits.isascii() and digits.isdigit() and len(digits) <= _MAX_LAYER_DIGITS:
-            rest = ".".join(_canonical(segments[2:]))
-            self._globs.setdefault(("", rest), set()).add(int(digits))
+            if len(segments) == 2:  # GLM-5: "layers.78*" also means 780 and so on
+                self._layered.setdefault(("", ""), set()).update(_starting_with(digits))
+            else:
+                rest = ".".join(_canonical(segments[2:]))
+                self._globs.setdefault(rest, set()).add(int(digits))
             return
         segments[0] = _stem(segments[0], _TOWERS)
         if len(segments) == 1:
@@ -327,7 +344,7 @@ class Names:
         if place.in_layer:
             for rest in reach:
                 layers |= self._layered.get((tower, rest), set())
-            for (_, glob), numbers in self._globs.items() if not tower else ():
+            for glob, numbers in self._globs.items() if not tower else ():
                 if whole and not _names_leaf(glob, place):
                     continue
                 pattern = _glob(glob)
@@ -338,7 +355,8 @@ class Names:
             if whole and not _names_leaf(pattern_.text, place):
                 continue
             if pattern_.by_layer and place.in_layer:
-                asked.append(pattern_)
+                if pattern_.may_match(place):
+                    asked.append(pattern_)
             elif pattern_.matches(place, 0 if place.in_layer else None):
                 return _Verdict(True)
         return _Verdict(False, frozenset(layers), tuple(asked))

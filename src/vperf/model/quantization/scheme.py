@@ -38,6 +38,16 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What one dialect understood of a quantization config."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    cache: Format | None = None
+    assumptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Scheme:
     """How a checkpoint stores its weights and wants its cache, and what had to be assumed."""
 

@@ -1,0 +1,95 @@
+"""Does it fit, and how far could it grow: weights, cache, and what the engine needs beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vperf.hardware.engine import Engine
+from vperf.hardware.gpu import Gpu
+from vperf.model.model import Model
+
+_LONGEST_SEARCHED = 1 << 27
+"""Contexts are searched up to 134 M tokens when a config states no maximum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes of one GPU."""
+
+    weight_bytes: float
+    kv_cache_bytes: float
+    """For the whole batch at input + output tokens; recurrent state included."""
+    other_bytes: float
+    """Activations, and what the engine leaves free (its --gpu-memory-utilization)."""
+    total_bytes: float
+    capacity_bytes: float
+    fits: bool
+    max_context_tokens: int
+    """Longest context at this batch size, up to the model's own maximum; 0 if nothing fits."""
+    max_batch_size: int
+    """Most sequences of input + output tokens; 0 if not even one fits."""
+
+
+def other_bytes(model: Model, gpu: Gpu, engine: Engine, batch: int, input_tokens: int) -> float:
+    """What is neither weights nor cache: the engine's reserve and the largest activations.
+
+    Activations of one step of T tokens: the residual stream twice and the widest pair of layer
+    outputs, 16 bit each, and fp32 logits of every sequence.
+    """
+    tokens = min(engine.max_batched_tokens, batch * input_tokens)
+    logits = 4.0 * batch * (model.head.out_features if model.head else 0)
+    activations = tokens * 2.0 * (2 * model.hidden + model.widest_output) + logits
+    return (1.0 - engine.memory_utilization) * gpu.memory_bytes + activations
+
+
+def plan_memory(
+    model: Model, gpu: Gpu, engine: Engine, batch: int, input_tokens: int, output_tokens: int
+) -> Memory:
+    """Memory of `batch` sequences of input + output tokens each."""
+    context = input_tokens + output_tokens
+    per_sequence = model.cache_bytes(context)
+    other = other_bytes(model, gpu, engine, batch, input_tokens)
+    total = model.weight_bytes + batch * per_sequence + other
+    free = gpu.memory_bytes - model.weight_bytes - other
+    return Memory(
+        weight_bytes=model.weight_bytes,
+        kv_cache_bytes=batch * per_sequence,
+        other_bytes=other,
+        total_bytes=total,
+        capacity_bytes=gpu.memory_bytes,
+        fits=total <= gpu.memory_bytes,
+        max_context_tokens=_longest_context(model, free / batch),
+        max_batch_size=_largest_batch(model, gpu, engine, input_tokens, per_sequence),
+    )
+
+
+def _longest_context(model: Model, bytes_per_sequence: float) -> int:
+    """Largest context whose cache fits; bisection, for windows make the growth uneven."""
+    low, high = 0, model.max_context_tokens or _LONGEST_SEARCHED
+    if model.cache_bytes(1) > bytes_per_sequence:
+        return 0
+    while low < high:
+        middle = (low + high + 1) // 2
+        if model.cache_bytes(middle) <= bytes_per_sequence:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _largest_batch(
+    model: Model, gpu: Gpu, engine: Engine, input_tokens: int, per_sequence: float
+) -> int:
+    def fits(batch: int) -> bool:
+        other = other_bytes(model, gpu, engine, batch, input_tokens)
+        return model.weight_bytes + batch * per_sequence + other <= gpu.memory_bytes
+
+    if not fits(1):
+        return 0
+    low, high = 1, 2
+    while high < _LONGEST_SEARCHED and fits(high):
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low

@@ -1,0 +1,236 @@
+"""Where a model comes from: standard input, a file or directory, what ships, or the Hub.
+
+One rule, in this order: "-" is standard input; a path that exists, or that looks like one (./,
+../, /, ~, .json), is a local config.json or a directory with one; a name that ships, in any case,
+or any unique last part of one, is bundled; any other owner/name is asked of the Hub.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from vperf.errors import InputError, UnknownNameError
+from vperf.estimate import ModelSource
+from vperf.sources.catalog import data_dir
+
+MAX_CONFIG_BYTES = 16 << 20
+"""The largest real config.json (22,422 quantized layers listed) is under 4 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """A model's config as found, not yet understood."""
+
+    id: str
+    source: ModelSource
+    label: str
+    """What errors call it: the file's path or the model's id."""
+    config: Mapping[str, Any]
+    hf_quant_config: Mapping[str, Any] | None = None
+    stored_bytes: int | None = None
+    """Bytes of the checkpoint's tensors, where its own headers or index say so."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedModel:
+    """A model of configs/models, without deriving anything."""
+
+    id: str
+    model_type: str
+    parameters: int
+    parameters_source: str
+    source: str
+    checked: str
+
+
+def load_model_config(name: str | Path | Mapping[str, Any], *, revision: str | None = None) -> ModelConfig:
+    """Find a model's config by the rule above. Raises InputError, UnknownNameError, HubError."""
+    if isinstance(name, Mapping):
+        return ModelConfig(str(name.get("_name_or_path") or "config"), "local", "config", name)
+    text = str(name)
+    if text == "-":
+        return ModelConfig("stdin", "stdin", "standard input", _parse(_stdin(), "standard input"))
+    path = Path(text).expanduser()
+    looks_local = text.startswith((".", "/", "~")) or text.endswith((".json", "\\", "/"))
+    if isinstance(name, Path) or looks_local or _exists(path):
+        return _local(path, text)
+    bundled = _bundled_id(text)
+    if bundled is not None and revision is None:
+        return _bundled(bundled)
+    return _from_hub(text, revision)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name no file can have: too long, a null byte
+        return False
+
+
+def _stdin() -> bytes:
+    return sys.stdin.buffer.read(MAX_CONFIG_BYTES + 1)
+
+
+def _local(path: Path, shown: str) -> ModelConfig:
+    try:
+        directory = path.is_dir()
+        file = path / "config.json" if directory else path
+        if not file.is_file():
+            if directory:
+                raise InputError(
+                    "has no config.json", source=shown,
+                    hint="give a model directory, a config.json, or a Hub id",
+                )  # fmt: skip
+            raise InputError("no such file", source=shown)
+        config = _parse(_read(file), str(file))
+        beside = file.parent / "hf_quant_config.json"
+        quant = _parse(_read(beside), str(beside)) if beside.is_file() else None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot be read: {reason}", source=shown) from error
+    if file.suffix == ".json" and "config" in config and "parameters_source" in config:
+        # One of our own files, straight from configs/models.
+        return ModelConfig(file.stem, "local", str(file), config["config"], config.get("hf_quant_config"))
+    name = path.name if directory else (path.parent.name or path.stem)
+    return ModelConfig(name or path.resolve().name, "local", str(file), config, quant)
+
+
+def _read(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(MAX_CONFIG_BYTES + 1)
+
+
+def _parse(data: bytes, label: str) -> dict[str, Any]:
+    """A JSON object, or one line that says why not."""
+    if len(data) > MAX_CONFIG_BYTES:
+        raise InputError(
+            f"is larger than {MAX_CONFIG_BYTES >> 20} MiB: not a config.json", source=label
+        )
+    if not data.strip():
+        raise InputError("is empty, not a config.json", source=label)
+
+    def refuse(constant: str) -> None:
+        raise InputError(f"holds {constant}, which is not a number", source=label)
+
+    try:
+        value = json.loads(data.decode("utf-8-sig"), parse_constant=refuse)
+    except UnicodeDecodeError:
+        raise InputError("is not text, so not a config.json", source=label) from None
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}", source=label
+        ) from None
+    except RecursionError:
+        raise InputError("is nested too deeply for a config.json", source=label) from None
+    except ValueError:  # an integer of more digits than Python converts
+        raise InputError("holds a number of absurd length", source=label) from None
+    if not isinstance(value, dict):
+        raise InputError(f"holds a JSON {_kind(value)}, not an object", source=label)
+    return value
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, list):
+        return "list"
+    return "string" if isinstance(value, str) else "number" if value is not None else "null"
+
+
+# --- what ships --------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def model_ids() -> tuple[str, ...]:
+    """Ids of every shipped model, from file names alone."""
+    root = data_dir() / "models"
+    return tuple(sorted(f"{file.parent.name}/{file.stem if file.suffix != '.json' else file.name[:-5]}"
+                        for file in root.glob("*/*.json")))  # fmt: skip
+
+
+def _bundled_id(name: str) -> str | None:
+    """The shipped id that `name` means, None if none; an ambiguous short name is an error."""
+    root = data_dir() / "models"
+    owner, _, short = name.partition("/")
+    if short and "/" not in short and ".." not in name and (root / owner / f"{short}.json").is_file():
+        folded = {known.lower(): known for known in model_ids()} if not _same_case(root, name) else {}
+        return folded.get(name.lower(), name)
+    wanted = name.lower()
+    if "/" in wanted:
+        return next((known for known in model_ids() if known.lower() == wanted), None)
+    same = [known for known in model_ids() if known.split("/", 1)[1].lower() == wanted]
+    if len(same) > 1:
+        raise InputError(f"{name!r} could be {' or '.join(same)}", field="model")
+    return same[0] if same else None
+
+
+def _same_case(root: Path, name: str) -> bool:
+    """False on a case-folding file system when `name` is spelt otherwise than the file."""
+    owner, _, short = name.partition("/")
+    return any(entry.name == f"{short}.json" for entry in (root / owner).iterdir()) and any(
+        entry.name == owner for entry in root.iterdir()
+    )
+
+
+def _shipped_file(model_id: str) -> dict[str, Any]:
+    file = data_dir() / "models" / f"{model_id}.json"
+    return _parse(_read(file), model_id)
+
+
+def _bundled(model_id: str) -> ModelConfig:
+    data = _shipped_file(model_id)
+    return ModelConfig(model_id, "bundled", model_id, data["config"], data.get("hf_quant_config"))
+
+
+def shipped_model(model_id: str) -> ShippedModel:
+    """Facts of one shipped model, by its exact id."""
+    data = _shipped_file(model_id)
+    return ShippedModel(
+        model_id,
+        str(data["config"].get("model_type", "")),
+        int(data["parameters"]),
+        str(data.get("parameters_source", "")),
+        str(data.get("source", "")),
+        str(data.get("checked", "")),
+    )
+
+
+def shipped() -> tuple[ShippedModel, ...]:
+    """Every shipped model."""
+    return tuple(shipped_model(model_id) for model_id in model_ids())
+
+
+# --- the Hub -----------------------------------------------------------------------------------
+
+
+def _from_hub(name: str, revision: str | None) -> ModelConfig:
+    if "/" not in name:
+        raise _unknown(name)
+    from vperf.sources import hub  # noqa: PLC0415  (huggingface_hub takes 0.3 s to import)
+
+    found = hub.fetch(name, revision=revision)
+    return ModelConfig(
+        found.id,
+        "hub",
+        found.id,
+        found.config,
+        found.hf_quant_config,
+        found.stored.total_bytes if found.stored else None,
+        found.warnings,
+    )
+
+
+def _unknown(name: str) -> UnknownNameError:
+    import difflib  # noqa: PLC0415  (only on the way to an error)
+
+    short = {known.split("/", 1)[1].lower(): known for known in model_ids()}
+    near = [short[match] for match in difflib.get_close_matches(name.lower(), short, 4, 0.5)]
+    return UnknownNameError(
+        "model", name, near,
+        hint="give owner/name for a model on the Hub, or a path to a config.json",
+    )  # fmt: skip

@@ -1,0 +1,143 @@
+"""One step of a model on a card: op by op, and in total. Prefill and decode alike.
+
+A step is as long as its kernels in a row plus the host's time; its limit overlaps everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vperf.hardware.engine import Engine
+from vperf.hardware.gpu import Gpu
+from vperf.model.model import Model
+from vperf.model.ops import Op, Step
+from vperf.timing.constants import Constants
+from vperf.timing.expected import op_expected_s
+from vperf.timing.limit import compute_s, op_memory_s, step_limit
+
+Bound = Literal["compute", "memory", "latency"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpTime:
+    """One row of the op table: an op of the step, all its layers together."""
+
+    name: str
+    kind: str
+    count: int
+    """How many times the step runs it."""
+    shape: str
+    flops: float
+    """FLOPs, bytes and times are of all `count` runs together."""
+    bytes: float
+    """Weights and cache that come from memory, and activations in and out."""
+    compute_s: float
+    memory_s: float
+    limit_s: float
+    expected_s: float
+    bound: Bound
+    """latency: more than half of the expected time is neither FLOPs nor bytes."""
+    share: float
+    """Of the step's expected time, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseTimes:
+    """Prefill, or one decode step at `context_tokens`."""
+
+    context_tokens: int
+    """Tokens in the cache before the step."""
+    limit_s: float
+    expected_s: float
+    overhead_s: float
+    """Time of the step that the GPU waits for the host; in expected_s, in no op."""
+    flops: float
+    bytes: float
+    """Weights and KV cache the step must read."""
+    bound: Bound
+    """What bounds the limit of the phase."""
+    ops: tuple[OpTime, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card with everything needed to time a step on it."""
+
+    gpu: Gpu
+    constants: Constants
+    engine: Engine
+
+
+def step_seconds(model: Model, step: Step, card: Card) -> tuple[float, float]:
+    """(limit, expected) seconds of a step; the fast way to what `time_step` itemises."""
+    ops = model.ops(step)
+    limit = step_limit(ops, card.gpu)
+    expected = card.engine.host_s_per_step
+    for op in ops:
+        expected += _expected(op, card, limit.hit_fraction)[0]
+    return limit.seconds, max(expected, limit.seconds)
+
+
+def _expected(op: Op, card: Card, hit_fraction: float) -> tuple[float, float, float]:
+    """(expected, compute, memory) seconds of an op, expected never below its limit."""
+    compute = compute_s(op, card.gpu)
+    memory = op_memory_s(op, card.gpu, hit_fraction)
+    return (
+        max(op_expected_s(op, card.constants, card.engine), compute, memory), compute, memory
+    )  # fmt: skip
+
+
+def time_step(model: Model, step: Step, card: Card) -> PhaseTimes:
+    """Every op of a step with its FLOPs, bytes, limit and expected time."""
+    ops = model.ops(step)
+    limit = step_limit(ops, card.gpu)
+    timed = [(op, *_expected(op, card, limit.hit_fraction)) for op in ops]
+    host = card.engine.host_s_per_step
+    total = max(limit.seconds, host + sum(expected for _, expected, _, _ in timed))
+    return PhaseTimes(
+        context_tokens=step.past,
+        limit_s=limit.seconds,
+        expected_s=total,
+        overhead_s=host,
+        flops=sum(op.count * op.flops for op in ops),
+        bytes=sum(op.count * op.streamed_bytes for op in ops),
+        bound="compute" if limit.compute_s > limit.memory_s else "memory",
+        ops=tuple(
+            OpTime(
+                name=op.name,
+                kind=op.kind,
+                count=op.count,
+                shape=_shape(op),
+                flops=op.count * op.flops,
+                bytes=op.count
+                * (op.streamed_bytes + 2.0 * (op.input_elements + op.output_elements)),
+                compute_s=compute,
+                memory_s=memory,
+                limit_s=max(compute, memory),
+                expected_s=expected,
+                bound=_bound(compute, memory, expected),
+                share=expected / total,
+            )
+            for op, expected, compute, memory in timed
+        ),
+    )
+
+
+def _bound(compute: float, memory: float, expected: float) -> Bound:
+    if max(compute, memory) < expected / 2:
+        return "latency"
+    return "compute" if compute > memory else "memory"
+
+
+def _shape(op: Op) -> str:
+    if op.kind == "matmul":
+        m, k, n = op.shape
+        return f"[{m},{k}]x[{k},{n}]"
+    if op.kind in ("attention", "mla"):
+        batch, heads, new, keys, dim = op.shape
+        return f"{batch}x{heads}h {new}q {keys}k d{dim}"
+    if op.kind == "moe":
+        tokens, active, experts, hidden, width = op.shape
+        return f"{tokens}t {active}/{experts}e {hidden}x{width}"
+    return "x".join(map(str, op.shape))

@@ -1,0 +1,185 @@
+"""napkin, gpus, models, --help, --version, completion: what the small commands promise."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+import vperf as package
+from vperf.cli import main as cli
+from vperf.cli.options import complete_gpu, complete_model
+
+from .conftest import QWEN, Run, one_line
+
+COMMANDS = ("napkin", "estimate", "gpus", "models")
+
+
+def test_version_is_the_packages(vperf: Run) -> None:
+    assert vperf("--version").out == f"vperf {package.__version__}\n"
+
+
+def test_no_command_prints_the_help(vperf: Run) -> None:
+    ran = vperf()
+    assert ran.code == 0
+    assert ran.out == vperf("--help").out
+    assert all(command in ran.out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches_with_examples_in_80_columns(vperf: Run, command: str) -> None:
+    out = vperf(command, "--help").out
+    assert f"\n    vperf {command}" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_examples_of_the_help_name_options_that_exist(vperf: Run, command: str) -> None:
+    out = vperf(command, "--help").out
+    known, examples = out.split("Examples:")
+    for option in re.findall(r"(?<=\s)--?[a-z][a-z-]*", examples):
+        assert option in known
+
+
+def test_the_napkin_without_arguments_is_the_headline_example(vperf: Run) -> None:
+    ran = vperf("napkin")
+    assert ran.out.splitlines()[0].startswith("Qwen3-4B-Instruct-2507 on ")
+    for part in ("about 125 tok/s", "4,022,468,096 parameters x 2 bytes", "8.04 GB", "1,008 GB/s"):
+        assert part in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 80
+
+
+def test_the_napkin_as_json_agrees_with_its_own_equation(vperf: Run) -> None:
+    answer = json.loads(vperf("napkin", "--json").out)
+    size = answer["parameters"] * answer["bits_per_parameter"] / 8
+    assert size == answer["weight_bytes"] == 8_044_936_192
+    assert answer["decode_tokens_per_s"] == answer["memory_bandwidth_bytes_per_s"] / size
+
+
+def test_the_napkin_takes_raw_numbers(vperf: Run) -> None:
+    raw = ("napkin", "--params", "4B", "--bandwidth", "1000 GB/s")
+    assert "125 tok/s" in vperf(*raw, "--bits", 16).out
+    assert json.loads(vperf(*raw, "--bits", 8, "--json").out)["decode_tokens_per_s"] == 250
+
+
+def test_the_napkin_is_nearly_twice_as_fast_with_fp8(vperf: Run) -> None:
+    full = json.loads(vperf("napkin", "-m", QWEN, "-g", "rtx-4090", "--json").out)
+    fp8 = json.loads(vperf("napkin", "-m", QWEN, "-g", "rtx-4090", "-q", "fp8", "--json").out)
+    assert 1.7 < fp8["decode_tokens_per_s"] / full["decode_tokens_per_s"] <= 2
+
+
+def test_the_napkin_of_a_moe_counts_active_parameters_and_says_so(vperf: Run) -> None:
+    arguments = ("napkin", "-m", "Qwen/Qwen3-30B-A3B", "-g", "h100-sxm")
+    answer = json.loads(vperf(*arguments, "--json").out)
+    assert answer["parameters"] < 3.5e9
+    assert answer["stored_parameters"] > 30e9
+    assert "active" in vperf(*arguments).out
+
+
+def test_gpus_lists_every_card_once(vperf: Run) -> None:
+    listed = json.loads(vperf("gpus", "--json").out)["gpus"]
+    assert len(listed) >= 100
+    assert len({card["id"] for card in listed}) == len(listed)
+    out = vperf("gpus").out
+    assert max(map(len, out.splitlines())) <= 80
+    assert f"{len(listed)} GPUs" in out
+
+
+def test_gpus_shows_one_card_with_facts_and_source(vperf: Run) -> None:
+    out = vperf("gpus", "NVIDIA GeForce RTX 4090").out
+    assert "(rtx-4090)" in out.splitlines()[0]
+    for part in ("1,008 GB/s", "source", "checked", "confidence"):
+        assert part in out
+    assert max(map(len, out.splitlines())) <= 80
+    card = json.loads(vperf("gpus", "rtx-4090", "--json").out)
+    assert card["schema"] == "vperf/gpu/1"
+    assert card["memory_bandwidth"] == 1008e9
+
+
+def test_gpus_shows_what_was_measured_on_a_card(vperf: Run) -> None:
+    out = vperf("gpus", "h100-sxm").out
+    assert "Measured" in out
+    assert "memory stream" in out
+
+
+def test_gpus_with_a_part_of_names_lists_all_that_have_it(vperf: Run) -> None:
+    listed = json.loads(vperf("gpus", "laptop", "--json").out)["gpus"]
+    assert len(listed) > 1
+    assert all("laptop" in card["id"] for card in listed)
+
+
+def test_models_lists_what_ships(vperf: Run) -> None:
+    listed = json.loads(vperf("models", "--json").out)["models"]
+    assert len(listed) >= 80
+    assert {"id": QWEN, "parameters": 4_022_468_096}.items() <= next(
+        model.items() for model in listed if model["id"] == QWEN
+    )
+    out = vperf("models").out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "4,022,468,096" in out
+
+
+def test_models_shows_one_with_its_source(vperf: Run) -> None:
+    out = vperf("models", "qwen3-4b-instruct-2507").out
+    assert out.splitlines()[0] == QWEN
+    for part in ("4,022,468,096", "147,456", "source", "checked"):
+        assert part in out
+    assert json.loads(vperf("models", QWEN, "--json").out)["kv_bytes_per_token"] == 147_456
+
+
+def test_models_with_a_part_of_ids_lists_all_that_have_it(vperf: Run) -> None:
+    listed = json.loads(vperf("models", "qwen3-", "--json").out)["models"]
+    assert len(listed) > 3
+    assert all("qwen3-" in model["id"].lower() for model in listed)
+
+
+def test_completion_knows_gpus_and_models_in_the_case_that_was_typed() -> None:
+    assert "rtx-4090" in complete_gpu("rtx-40")
+    assert "RTX-4090" in complete_gpu("RTX-40")
+    assert QWEN in complete_model("Qwen/Qwen3-4B-I")
+    assert "qwen/Qwen3-4B-Instruct-2507" in complete_model("qwen/")
+    assert "qwen3-4b-instruct-2507".casefold() in [
+        name.casefold() for name in complete_model("qwen3-4b-i")
+    ]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shell_completion_answers(vperf: Run, monkeypatch: pytest.MonkeyPatch, shell: str) -> None:
+    line = "vperf estimate --gpu rtx-409"
+    monkeypatch.setenv("_VPERF_COMPLETE", f"complete_{shell}")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", "3")
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", line)
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+    ran = vperf()
+    assert "rtx-4090" in ran.out
+    assert ran.code == 0
+
+
+def test_a_bug_is_one_line_that_says_so(vperf: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("oh\x1b[31m no")
+
+    monkeypatch.setattr("vperf.api.napkin", broken)
+    ran = vperf("napkin")
+    assert (ran.code, ran.out) == (70, "")
+    assert ran.err.count("\n") == 1
+    assert "VPERF_DEBUG=1" in ran.err
+    assert "\x1b" not in ran.err
+    monkeypatch.setenv("VPERF_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["napkin"])
+
+
+def test_an_interrupt_exits_130_without_a_word(vperf: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vperf.api.napkin", interrupted)
+    ran = vperf("napkin")
+    assert (ran.code, ran.out, ran.err.strip()) == (130, "", "")
+
+
+def test_a_usage_error_says_where_help_is(vperf: Run) -> None:
+    assert "'vperf estimate --help'" in one_line(vperf("estimate", "--nope"))

@@ -1,0 +1,142 @@
+"""`vperf estimate`: the same answer in every form, where it was asked for."""
+
+from __future__ import annotations
+
+import csv
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+import vperf as api
+
+from .conftest import QWEN, Run, one_line
+
+ASK = ("estimate", "--model", QWEN, "--gpu", "rtx-pro-6000")
+
+
+def test_line_1_is_the_answer_in_words_with_its_ceiling(vperf: Run) -> None:
+    ran = vperf(*ASK)
+    assert ran.code == 0
+    assert ran.err == ""
+    first = ran.out.splitlines()[0]
+    assert first.startswith("Qwen3-4B-Instruct-2507 on ")
+    assert "tok/s" in first
+    assert "limit" in first
+
+
+def test_every_line_fits_80_columns_with_ops_too(vperf: Run) -> None:
+    for line in vperf(*ASK, "--ops").out.splitlines():
+        assert len(line) <= 80, line
+
+
+def test_the_screen_shows_the_exact_counts(vperf: Run) -> None:
+    out = vperf(*ASK).out
+    for count in ("4,022,468,096", "8,044,936,192", "147,456"):
+        assert count in out
+
+
+def test_json_is_alone_on_stdout_and_is_the_python_answer(vperf: Run) -> None:
+    ran = vperf(*ASK, "--input-len", 512, "--batch-size", 4, "--json")
+    assert ran.err == ""
+    answer = api.estimate(QWEN, "rtx-pro-6000", input_len=512, batch_size=4)
+    assert json.loads(ran.out) == json.loads(json.dumps(answer.to_dict()))
+    assert json.loads(ran.out)["schema"] == "vperf/estimate/1"
+
+
+def test_csv_has_a_row_for_every_op_of_both_phases(vperf: Run) -> None:
+    rows = list(csv.DictReader(StringIO(vperf(*ASK, "--csv").out)))
+    answer = api.estimate(QWEN, "rtx-pro-6000")
+    assert len(rows) == len(answer.prefill.ops) + len(answer.decode.ops) + 2
+    for phase, times in (("prefill", answer.prefill), ("decode", answer.decode)):
+        total = sum(float(row["expected_s"]) for row in rows if row["phase"] == phase)
+        assert total == pytest.approx(times.expected_s)
+
+
+def test_markdown_is_a_table_to_paste(vperf: Run) -> None:
+    out = vperf(*ASK, "--markdown").out
+    assert out.startswith("**Qwen3-4B-Instruct-2507 on ")
+    assert "| TTFT |" in out
+
+
+@pytest.mark.parametrize("suffix", ["json", "csv", "md"])
+def test_the_suffix_of_output_chooses_the_format(vperf: Run, tmp_path: Path, suffix: str) -> None:
+    flag = {"json": "--json", "csv": "--csv", "md": "--markdown"}[suffix]
+    file = tmp_path / f"answer.{suffix}"
+    ran = vperf(*ASK, "-o", file)
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+    assert file.read_text(encoding="utf-8") == vperf(*ASK, flag).out
+
+
+def test_a_flag_chooses_the_format_of_a_file_without_a_known_suffix(
+    vperf: Run, tmp_path: Path
+) -> None:
+    assert vperf(*ASK, "--json", "-o", tmp_path / "answer").code == 0
+    assert json.loads((tmp_path / "answer").read_text())["schema"]
+
+
+def test_output_never_guesses_a_format(vperf: Run, tmp_path: Path) -> None:
+    assert "format" in one_line(vperf(*ASK, "-o", tmp_path / "answer.xlsx"))
+    assert "--json" in one_line(vperf(*ASK, "--json", "-o", tmp_path / "answer.csv"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_output_into_a_missing_directory_is_one_line(vperf: Run, tmp_path: Path) -> None:
+    line = one_line(vperf(*ASK, "-o", tmp_path / "no" / "answer.json"))
+    assert "--output" in line
+    assert "answer.json" in line
+
+
+def test_a_batch_is_never_slower_in_total_and_shows_each_user(vperf: Run) -> None:
+    assert "per user" in vperf(*ASK, "--batch-size", 8).out
+
+
+def test_a_context_beyond_the_models_maximum_is_a_warning(vperf: Run) -> None:
+    ran = vperf(*ASK, "--input-len", 300_000, "--json")
+    assert ran.code == 0
+    assert any("262,144" in text or "262144" in text for text in json.loads(ran.out)["warnings"])
+
+
+def test_a_model_that_does_not_fit_is_an_answer_that_says_so_first(vperf: Run) -> None:
+    ran = vperf("estimate", "-m", "Qwen/Qwen3-235B-A22B", "-g", "rtx-4090")
+    assert ran.code == 0
+    assert ran.out.startswith("Does not fit")
+
+
+def test_overrides_describe_another_card(vperf: Run) -> None:
+    base = json.loads(vperf(*ASK, "--json").out)
+    options = ("--memory-bandwidth", "1.5 TB/s", "--memory", "48 GB", "--peak", "bf16=250 TFLOPS")
+    other = json.loads(vperf(*ASK, *options, "--json").out)
+    assert other["gpu"]["memory_bandwidth_bytes_per_s"] == 1.5e12
+    assert other["gpu"]["memory_bytes"] == 48e9
+    assert other["gpu"]["peak_flop_per_s"]["bf16"] == 250e12
+    assert other["limit"]["decode_tokens_per_s"] < base["limit"]["decode_tokens_per_s"]
+    assert any("as given" in text for text in other["assumptions"])
+
+
+def test_a_gpu_file_describes_a_card_that_nobody_listed(vperf: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'name = "Mine"\n[memory]\nsize = "48 GB"\nbandwidth = "2 TB/s"\n'
+        '[peak]\nbf16 = "200 TFLOPS"\n'
+    )
+    ran = vperf("estimate", "-m", QWEN, "--gpu-file", file, "--json")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["gpu"]["memory_bandwidth_bytes_per_s"] == 2e12
+
+
+def test_an_ambiguous_gpu_name_says_which_card_was_taken(vperf: Run) -> None:
+    assumptions = json.loads(vperf(*ASK, "--json").out)["assumptions"]
+    assert any("1792 GB/s" in text for text in assumptions)
+
+
+def test_a_hostile_directory_name_cannot_drive_the_terminal(vperf: Run, tmp_path: Path) -> None:
+    place = tmp_path / "evil\x1b[31m[bold]\u202ename"
+    place.mkdir()
+    config = json.loads(Path(__file__).with_name("tiny_config.json").read_text())
+    config["architectures"] = ["\x1b]0;owned\x07ForCausalLM"]
+    (place / "config.json").write_text(json.dumps(config))
+    for form in ((), ("--markdown",), ("--ops",), ("--json",), ("--csv",)):
+        ran = vperf("estimate", "-m", place, "-g", "rtx-4090", *form)
+        assert not {"\x1b", "\x07", "\u202e", "\x9b"} & set(ran.out + ran.err)

@@ -1,0 +1,116 @@
+"""The real process: pipes, encodings and environment, which no in-process run can show."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import pytest
+
+ESTIMATE = ("estimate", "-m", "Qwen/Qwen3-4B-Instruct-2507", "-g", "rtx-4090", "--ops")
+
+
+def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "vperf", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
+        env=_environment(environment),
+    )
+
+
+def _environment(changes: Mapping[str, str]) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR", "VPERF_DEBUG")}
+    return {**kept, "HF_HUB_OFFLINE": "1", **changes}
+
+
+def test_python_m_vperf_is_the_command_and_a_pipe_gets_80_columns_without_ansi() -> None:
+    ran = process(*ESTIMATE)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr == ""
+    assert "\x1b" not in ran.stdout
+    assert max(map(len, ran.stdout.splitlines())) <= 80
+
+
+def test_columns_widens_a_pipe() -> None:
+    assert max(map(len, process(*ESTIMATE, COLUMNS="160").stdout.splitlines())) > 80
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell and pipes")
+@pytest.mark.parametrize("arguments", [ESTIMATE, ("gpus",), ("estimate", "--help")])
+def test_a_reader_that_leaves_early_is_no_error(arguments: tuple[str, ...]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed_pipe:
+        ran = subprocess.run(
+            [sys.executable, "-m", "vperf", *arguments],
+            stdout=closed_pipe,
+            stderr=subprocess.PIPE,
+            check=False,
+            env=_environment({}),
+        )
+    assert ran.stderr == b""
+    assert ran.returncode in (0, 1)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_one_line() -> None:
+    with open("/dev/full", "wb") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "vperf", *ESTIMATE],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            env=_environment({}),
+        )
+    assert ran.returncode == 2
+    assert ran.stderr.count(b"\n") == 1
+
+
+def test_an_ascii_terminal_gets_question_marks_and_no_traceback() -> None:
+    ran = process("gpus", PYTHONIOENCODING="ascii")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.isascii()
+
+
+def test_json_is_alone_on_stdout() -> None:
+    ran = process(*ESTIMATE[:-1], "--json")
+    assert json.loads(ran.stdout)["schema"] == "vperf/estimate/1"
+    assert ran.stderr == ""
+
+
+def test_an_error_leaves_stdout_empty() -> None:
+    ran = process("estimate", "-m", "x", "-g", "h100", "--batch-size", "0")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_a_terminal_gets_colour_unless_no_color_is_set(no_color: str, coloured: bool) -> None:
+    import pty  # noqa: PLC0415 - POSIX only
+
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "vperf", "gpus", "rtx-4090"],
+        stdout=theirs,
+        env=_environment({"NO_COLOR": no_color, "TERM": "xterm"}),
+    ) as child:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                chunk = os.read(ours, 65536)
+            except OSError:
+                break
+            if not chunk:
+                break
+            shown += chunk
+        child.wait()
+    os.close(ours)
+    assert (b"\x1b[1m" in shown) is coloured
