@@ -55,6 +55,10 @@ class Format:
     tensor_bits: float = 0.0
     """Once a weight: NVFP4's second scale, the scale of static activations."""
 
+    def __hash__(self) -> int:
+        """By name: formats are looked up for every op, and hashing every field is slow."""
+        return hash(self.name)
+
     def stored_bytes(self, out_features: int, in_features: int, count: int = 1) -> float:
         """Bytes of `count` weights [out, in] with their scales and zero points."""
         elements = out_features * in_features * self.bits

@@ -126,7 +126,9 @@ def test_a_bad_config_on_standard_input_is_named_so(
     assert "standard input" in ask(vperf, "-")
 
 
-@pytest.mark.parametrize("name", ["", "nothing-like-this", "no/such/model", "../../etc/passwd"])
+@pytest.mark.parametrize(
+    "name", ["", " ", "nothing-like-this", "no/such/model", "../../etc/passwd"]
+)
 def test_an_unknown_model_is_one_line(vperf: Run, name: str) -> None:
     ask(vperf, name)
 

@@ -5,17 +5,22 @@ Rates: SMs x operations per SM and clock x clock. Bandwidth: bus width x data ra
 
 from __future__ import annotations
 
+import tomllib
 from collections import Counter
 
 import pytest
 
 from vperf.hardware.gpu import PIPES
 from vperf.sources.catalog import data_dir, is_plain_id
-from vperf.sources.gpus import GpuFile, _exact_key, _loose_key, parse_gpu_file
+from vperf.sources.gpu_schema import GpuFile, check_gpu_file
+from vperf.sources.gpus import _exact_key, _loose_key, load_gpu
 
 TOLERANCE = 0.03
 PATHS = sorted((data_dir() / "gpus").glob("*.toml"))
-FILES = {path.stem: parse_gpu_file(path.read_text(encoding="utf-8"), path.name) for path in PATHS}
+FILES = {
+    path.stem: check_gpu_file(tomllib.loads(path.read_text(encoding="utf-8")), path.name)
+    for path in PATHS
+}
 
 every_gpu = pytest.mark.parametrize(("gpu_id", "file"), FILES.items(), ids=list(FILES))
 
@@ -87,7 +92,7 @@ def test_every_file_is_complete_and_says_where_its_figures_come_from(
     assert "confidence" in file.model_fields_set
     assert file.compute.max_clock is not None
     assert file.compute.max_clock_source
-    gpu = file.value(gpu_id)
+    gpu = load_gpu(gpu_id)
     assert gpu.assumptions == tuple(file.assumptions), "a bundled file leaves nothing to assume"
     assert gpu.boost >= 1.0
     assert set(file.compute.ops_per_clock) == set(file.peak) <= set(PIPES)
@@ -102,7 +107,7 @@ def test_visible_memory_is_close_to_the_nominal_size(gpu_id: str, file: GpuFile)
 
 @every_gpu
 def test_nothing_measured_is_faster_than_the_limit(gpu_id: str, file: GpuFile) -> None:
-    gpu = file.value(gpu_id)
+    gpu = load_gpu(gpu_id)
     achieved = gpu.achieved
     if achieved is None:
         return
@@ -195,6 +200,6 @@ def test_geforce_halves_32_bit_accumulation_and_workstation_cards_do_not() -> No
 def test_well_known_cards_have_their_well_known_dense_figures(
     gpu_id: str, bf16_tflops: float, bandwidth_gb_s: float
 ) -> None:
-    gpu = FILES[gpu_id].value(gpu_id)
+    gpu = load_gpu(gpu_id)
     assert gpu.peak_flop_per_s["bf16"] == pytest.approx(bf16_tflops * 1e12, rel=0.002)
     assert gpu.memory_bandwidth == pytest.approx(bandwidth_gb_s * 1e9)

@@ -145,7 +145,15 @@ def test_no_sizes_anywhere_is_a_warning_not_an_error(server: LoopbackHub) -> Non
     assert "does not say" in answer.warnings[0]
 
 
-@pytest.mark.parametrize("answer", [Answer(b"<html>"), Answer(b"[]"), Answer(b"", 500)])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(b"<html>"),
+        Answer(b"[]"),
+        Answer(b"", 500),
+        Answer(b'{"siblings": [null, {"rfilename": []}], "safetensors": 3}'),
+    ],
+)
 def test_a_broken_listing_costs_only_the_sizes(model: LoopbackHub, answer: Answer) -> None:
     model.answers[INFO_PATH] = answer
     fetched = hub.fetch(ID)

@@ -109,8 +109,16 @@ def estimate(
 
     Each figure twice, as limit and as expected; what bounds it; whether it fits.
     """
+    options.refuse_empty(
+        model=model,
+        gpu=gpu,
+        quantization=quantization,
+        kv_cache_dtype=kv_cache_dtype,
+        engine=engine,
+        revision=revision,
+    )
     form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file)
-    if not model:
+    if model is None:
         raise InputError("--model is missing", hint="'vperf models' lists those that are bundled")
     card = _card(gpu, gpu_file, memory_bandwidth, memory, _peaks(peak or []))
 
@@ -139,12 +147,12 @@ def _card(
     peaks: dict[str, str],
 ) -> str | Gpu:
     """The GPU by name, or as a file and overrides describe it."""
-    if gpu and gpu_file:
+    if gpu is not None and gpu_file is not None:
         raise InputError("--gpu cannot be combined with --gpu-file: give one of them")
-    if not (gpu or gpu_file):
+    if gpu is None and gpu_file is None:
         raise InputError("--gpu is missing", hint="'vperf gpus' lists them; or --gpu-file")
     changed = memory_bandwidth is not None or memory is not None or bool(peaks)
-    if gpu and not changed:
+    if gpu is not None and not changed:
         return gpu
 
     from vperf.sources.gpus import load_gpu, load_gpu_file, override

@@ -19,6 +19,7 @@ from typing import Annotated
 import typer
 
 from vperf.cli import estimate, gpus, models, napkin, output
+from vperf.cli.coercion import simplify
 from vperf.errors import VperfError
 
 _USAGE = 2
@@ -75,6 +76,7 @@ def _root(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; nothing but an answer goes to stdout."""
     command = typer.main.get_command(app)
+    simplify(command)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     code: object
     try:

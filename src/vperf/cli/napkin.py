@@ -50,6 +50,10 @@ def napkin(
 
     With the equation, what it ignores and when it fails. Without options: an example.
     """
+    options.refuse_empty(
+        model=model, gpu=gpu, quantization=quantization, params=params, bandwidth=bandwidth
+    )
+
     from vperf import api
 
     answer = api.napkin(

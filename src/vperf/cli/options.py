@@ -14,6 +14,8 @@ from typing import Annotated
 
 import typer
 
+from vperf.errors import InputError
+
 MODEL_HELP = (
     "Hub id (owner/name), a unique short name of a bundled model, a directory, a config.json, "
     "or - for a config.json on standard input."
@@ -43,6 +45,13 @@ def _starting(names: Iterable[str], typed: str) -> list[str]:
         for name in dict.fromkeys(names)
         if name.lower().startswith(typed.lower())
     ]
+
+
+def refuse_empty(**options: str | None) -> None:
+    """InputError for an option whose value is blank, as `--quantization "$UNSET"` leaves it."""
+    for name, value in options.items():
+        if value is not None and not value.strip():
+            raise InputError(f"--{name.replace('_', '-')} is empty")
 
 
 Model = Annotated[

@@ -174,6 +174,24 @@ class Config:
             raise self.error(f"must be an object, not {_shown(value)}", name)
         return Config(value, self.source, f"{self.path}.{name}" if self.path else name)
 
+    def string_at(self, index: int, *names: str) -> str | None:
+        """One string of a list, or None when there is no list: what a layer asks of layer_types.
+
+        The other entries are not looked at: every layer asks, and lists may be long.
+        """
+        value = self.raw(*names)
+        if value is None:
+            return None
+        name = self._name_of(names)
+        if not isinstance(value, list | tuple):
+            raise self.error(f"must be a list, not {_shown(value)}", name)
+        if index >= len(value):
+            raise self.error(f"has {len(value)} entries, fewer than there are layers", name)
+        item = value[index]
+        if not isinstance(item, str):
+            raise self.error(f"must be a string, not {_shown(item)}", f"{name}[{index}]")
+        return item
+
     def children(self, *names: str) -> tuple[Config, ...] | None:
         """A list of nested objects, or None when absent."""
         items = self._items(names)

@@ -20,6 +20,7 @@ from vperf.model.families import FAMILIES
 from vperf.model.families.family import Family
 from vperf.model.ops import Linear, Op, Step, matmul
 from vperf.model.quantization import Scheme, read_scheme, what_if
+from vperf.model.towers import Tower
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,15 @@ class LayerKind:
     norm_elements: int
 
     @property
+    def vectors(self) -> int:
+        """Norms, sinks and the like of one such layer."""
+        return self.norm_elements + sum(block.vectors for block in self.blocks)
+
+    @property
     def parameters(self) -> int:
         """Of one such layer."""
-        return self.norm_elements + sum(
-            block.vectors + sum(n * w.parameters for n, w in block.linears)
-            for block in self.blocks
+        return self.vectors + sum(
+            n * w.parameters for block in self.blocks for n, w in block.linears
         )
 
 
@@ -59,6 +64,17 @@ class Model:
     cache_name: str
     max_context_tokens: int | None
     assumptions: tuple[str, ...] = ()
+    lookups: tuple[Linear, ...] = ()
+    """Tables beside the embedding of which a token reads one row: stored, not streamed."""
+    outside: tuple[Block, ...] = ()
+    """Mechanisms that run once a step, outside of the layers."""
+    encoder: tuple[tuple[int, LayerKind], ...] = ()
+    """Of an encoder-decoder: the layers that read the prompt, in the one step without a past."""
+
+    @cached_property
+    def _stored(self) -> tuple[tuple[int, LayerKind], ...]:
+        """All that has layers' kind of weights: layers, what is outside of them, the encoder."""
+        return (*self.kinds, (1, LayerKind(self.outside, 0)), *self.encoder)
 
     @cached_property
     def layer_count(self) -> int:
@@ -69,7 +85,8 @@ class Model:
     def parameters(self) -> int:
         """Everything a checkpoint of this config stores."""
         return (
-            sum(count * kind.parameters for count, kind in self.kinds)
+            sum(count * kind.parameters for count, kind in self._stored)
+            + sum(table.parameters for table in self.lookups)
             + self.embedding.in_features * self.embedding.out_features
             + (self.head.parameters if self.head and not self.tied else 0)
             + self.other_parameters
@@ -78,8 +95,8 @@ class Model:
 
     @cached_property
     def active_parameters(self) -> int:
-        """Without the experts that a token is not routed to."""
-        return self.parameters - sum(
+        """Of a text token: without towers and the experts that it is not routed to."""
+        return self.parameters - self.tower_parameters - sum(
             count * block.idle_parameters for count, kind in self.kinds for block in kind.blocks
         )
 
@@ -88,33 +105,40 @@ class Model:
         """Bytes resident in memory."""
         matrices = sum(
             count * n * w.stored_bytes
-            for count, kind in self.kinds
+            for count, kind in self._stored
             for block in kind.blocks
             for n, w in block.linears
-        )
+        ) + sum(table.stored_bytes for table in self.lookups)
         head = self.head.stored_bytes if self.head and not self.tied else 0.0
         return (
             matrices + head + self.embedding.stored_bytes
-            + 2.0 * (self._vectors + self.other_parameters + self.tower_parameters)
+            + 2.0 * (self._vectors + self._encoder_vectors)
+            + 2.0 * (self.other_parameters + self.tower_parameters)
         )  # fmt: skip
 
     @cached_property
     def streamed_parameters(self) -> int:
         """Parameters that one token reads: active ones, without looked-up embeddings and towers."""
         untied = self.embedding.parameters if self.head and not self.tied else 0
-        return self.active_parameters - untied - self.tower_parameters
+        tables = sum(table.parameters for table in self.lookups)
+        unread = sum(
+            count * block.unread_parameters for count, kind in self._stored for block in kind.blocks
+        )
+        return self.active_parameters - untied - tables - unread
 
     @cached_property
     def streamed_bytes(self) -> float:
         """Bytes of those."""
-        return sum(op.count * op.weight_bytes for op in self.ops(Step(1, 1, 0)))
+        return sum(op.count * op.weight_bytes for op in self.ops(Step(1, 1, 1)))
 
     @cached_property
     def _vectors(self) -> int:
-        return sum(
-            count * (kind.norm_elements + sum(block.vectors for block in kind.blocks))
-            for count, kind in self.kinds
-        )
+        layers = sum(count * kind.vectors for count, kind in self.kinds)
+        return layers + sum(block.vectors for block in self.outside)
+
+    @cached_property
+    def _encoder_vectors(self) -> int:
+        return sum(count * kind.vectors for count, kind in self.encoder)
 
     @cached_property
     def formats(self) -> tuple[Format, ...]:
@@ -163,41 +187,69 @@ class Model:
             for block in kind.blocks
         )  # fmt: skip
 
-    def ops(self, step: Step) -> tuple[Op, ...]:
-        """The work of `step`; equal ops of all layers are one op with a count."""
-        counts: dict[Op, int] = {}
-        for count, kind in self.kinds:
-            for block in kind.blocks:
-                for op in block.ops(step, self.cache):
-                    counts[op] = counts.get(op, 0) + count
-        # Only the last position of each prompt goes through the LM head (vLLM, SGLang, TRT-LLM).
-        head = matmul("lm_head", (self.head,), step.batch) if self.head else ()
-        return (
-            *(op if n == 1 else replace(op, count=n) for op, n in counts.items()),
-            *head,
-            self._elementwise(step),
-        )
-
     @cached_property
-    def _elementwise_shape(self) -> tuple[float, int]:
-        elements, launches = 0.0, 2
-        for count, kind in self.kinds:
+    def _blocks(self) -> tuple[tuple[int, Block], ...]:
+        """Every distinct block of the decoder with how many layers have it."""
+        counts: dict[Block, int] = {}
+        for count, kind in (*self.kinds, (1, LayerKind(self.outside, 0))):
+            for block in kind.blocks:
+                counts[block] = counts.get(block, 0) + count
+        return tuple((count, block) for block, count in counts.items())
+
+    def work(self, step: Step) -> list[tuple[int, Op]]:
+        """The work of `step`: (how many times, op), op by op."""
+        found: list[tuple[int, Op]] = []
+        if self.encoder and step.past == 0:
+            for count, kind in self.encoder:
+                for block in kind.blocks:
+                    found += [(count, op) for op in block.ops(step, self.cache)]
+        for count, block in self._blocks:
+            found += [(count, op) for op in block.ops(step, self.cache)]
+        if self.head:
+            # Only the last position of each prompt goes through it (vLLM, SGLang, TRT-LLM).
+            found += [(1, op) for op in matmul("lm_head", (self.head,), step.batch)]
+        found.append((1, self._elementwise(step)))
+        return found
+
+    def ops(self, step: Step) -> tuple[Op, ...]:
+        """The work of `step` to look at: equal ops of all layers are one op with a count."""
+        counts: dict[Op, int] = {}
+        for count, op in self.work(step):
+            counts[op] = counts.get(op, 0) + count
+        return tuple(op if n == 1 else replace(op, count=n) for op, n in counts.items())
+
+    def _elementwise_shape(self, kinds: tuple[tuple[int, LayerKind], ...]) -> tuple[float, int]:
+        elements, launches = 0.0, 0
+        for count, kind in kinds:
             # A norm fused with the residual add reads and writes both: 4 x hidden.
             elements += count * (4 * 2 * self.hidden)
             elements += count * sum(block.elementwise_elements for block in kind.blocks)
             launches += count * ELEMENTWISE_LAUNCHES_PER_LAYER
         return elements, launches
 
+    @cached_property
+    def _decoder_elementwise(self) -> tuple[float, int]:
+        elements, launches = self._elementwise_shape(self.kinds)
+        outside = sum(block.elementwise_elements for block in self.outside)
+        return elements + outside, launches + 2
+
     def _elementwise(self, step: Step) -> Op:
         """Norms, residual adds, rotary, activations: their vectors are the last bit of weight."""
-        elements, launches = self._elementwise_shape
+        elements, launches = self._decoder_elementwise
+        work = step.tokens * elements
+        vectors = self._vectors + self.other_parameters
+        if self.encoder and step.past == 0:  # the encoder reads the prompt, the decoder starts
+            of_encoder, more = self._elementwise_shape(self.encoder)
+            work = step.tokens * of_encoder + step.batch * elements
+            launches += more
+            vectors += self._encoder_vectors
         return Op(
             "norms, rotary, activation",
             "elementwise",
             0.0,
             BF16,
-            weight_bytes=2.0 * (self._vectors + self.other_parameters),
-            input_elements=step.tokens * elements,
+            weight_bytes=2.0 * vectors,
+            input_elements=work,
             launches=float(launches),
         )
 
@@ -257,21 +309,29 @@ def _find_text_model(top: Config) -> tuple[Family, Config]:
     if not kind and nest is None:
         raise top.error("missing; without it the architecture is unknown", "model_type")
     family = FAMILIES.get(kind)
-    if family is not None and (nest is None or not family.wraps):
-        return family, top.with_defaults(family.defaults)
-    if nest is None or family is None:
+    if family is None:
         raise _unsupported(top, kind)
-    text = top.child(nest)
-    assert text is not None
-    inner = text.child("text_config")  # thinker_config.text_config
-    text = inner or text
-    text_type = text.text("model_type", default=family.wraps[0])
+    if not family.wraps:
+        return family, top.with_defaults(family.defaults)
+    text, text_type = top, family.wraps[0]
+    if nest is not None:
+        nested = top.child(nest)
+        assert nested is not None
+        text = nested.child("text_config") or nested  # thinker_config.text_config
+        text_type = text.text("model_type", default=text_type)
+    # else: older files (Qwen2-VL-2B, liuhaotian's LLaVA) hold the text model's keys at the top
     text_family = FAMILIES.get(text_type)
-    if text_family is None or text_family.wraps:
+    if text_family is not None and text_family.wraps:  # a text_config that names its wrapper
+        text_family = FAMILIES.get(text_family.wraps[0])
+    if text_family is None:
         raise _unsupported(text, text_type)
+    defaults = {**text_family.defaults, **family.text_defaults.get(text_type, {})}
     return replace(
-        text_family, tower_parameters=family.tower_parameters, tied=family.tied or text_family.tied
-    ), text.with_defaults({**text_family.defaults, **family.defaults})
+        text_family,
+        tower=family.tower,
+        tied=family.tied or text_family.tied,
+        assumptions=(*text_family.assumptions, *family.assumptions),
+    ), text.with_defaults(defaults)
 
 
 def _unsupported(config: Config, kind: str) -> UnsupportedModelError:
@@ -290,7 +350,7 @@ def _read_layers(
 ) -> Model:
     hidden = hidden_size(text)
     vocab = text.integer("vocab_size", "padded_vocab_size")
-    layers = text.layers()
+    layers = family.layers(text)
     norms = family.layer_norms(text) * hidden
     kinds: dict[LayerKind, int] = {}
     for i in range(layers):
@@ -306,7 +366,9 @@ def _read_layers(
     head = outer.linear("lm_head", embed_width, vocab, bias=head_bias, kind="head")
     final = family.final_norm * hidden * (1 + family.norm_bias)
     extra = family.extra_parameters(text) if family.extra_parameters else 0
-    tower = family.tower_parameters(top) if family.tower_parameters else 0
+    tower = family.tower(top, text) if family.tower else Tower(0)
+    inner = Scope("model", scheme.weight)
+    encoder = family.encoder(text, Scope("encoder", scheme.weight)) if family.encoder else ()
     chosen = cache or scheme.cache or (scheme.default if scheme.default.bits == 16 else BF16)
     return Model(
         model_type=text.text("model_type", default=family.model_types[0]),
@@ -316,7 +378,7 @@ def _read_layers(
         head=head,
         tied=tied,
         other_parameters=final + extra + (vocab if head_bias and tied else 0),
-        tower_parameters=tower,
+        tower_parameters=tower.parameters,
         quantization=scheme.name,
         cache=chosen,
         cache_name=chosen.name,
@@ -324,7 +386,10 @@ def _read_layers(
             "max_position_embeddings", "n_positions", "max_seq_len", "seq_length",
             "max_sequence_length", "model_max_length", maximum=10**9,
         ),
-        assumptions=(*scheme.assumptions, *family.assumptions, *_defaults_line(text)),
+        assumptions=(*scheme.assumptions, *family.assumptions, *tower.assumptions, *_defaults_line(text)),
+        lookups=family.lookups(text, inner) if family.lookups else (),
+        outside=family.outside(text, inner) if family.outside else (),
+        encoder=tuple((count, LayerKind(blocks, norms)) for count, blocks, norms in encoder),
     )  # fmt: skip
 
 

@@ -48,6 +48,12 @@ class Reach:
         """Beyond so many keys a query reads no more; None: it reads all."""
         return self.window or self.top
 
+    def named(self, name: str) -> str:
+        """The name of an op of this reach."""
+        if self.top is not None:
+            return f"{name}[sparse]"
+        return name if self == FULL else f"{name}[window]"
+
     def keys(self, position: int) -> int:
         """Keys that the query at 0-based `position` reads, itself included."""
         if self.chunk is not None:
@@ -199,6 +205,61 @@ def attention(
         score_pairs=float(heads * pairs),
         tile_queries=heads * (ramp + 2.0 * (step.tokens - ramp)),
         blocks=float(step.batch * kv_heads),
+    )
+
+
+def decodes(step: Step) -> bool:
+    """Whether `step` adds so few tokens that kernels take them one after another."""
+    return step.new <= DECODE_KERNEL_MAX_NEW
+
+
+def state_traffic(step: Step, state_bytes: float) -> float:
+    """Bytes of recurrent state that `step` moves: read, unless it starts from zeros, and written."""
+    return step.batch * state_bytes * (2 if step.past else 1)
+
+
+def recurrent(
+    name: str,
+    step: Step,
+    *,
+    heads: int,
+    key_heads: int,
+    key_dim: int,
+    value_dim: int,
+    state_bytes: float,
+    delta: bool,
+    chunk: int,
+) -> Op:
+    """S = a S + k v', o = S' q in every head; with `delta`: S = a (S - b k (k' S)) + b k v'.
+
+    Token by token (decode): 1 + 2 + 2 FLOPs per element of S for decay, update and output, and 2
+    more for k' S. In chunks of C tokens (prefill), all as matmuls: S' q, the update and k' S once
+    a token (2 each per element of S), and inside the chunk, for each of its (query, key) pairs,
+    q' k and the sum of values; the delta rule adds k' k and the triangular solve (Yang et al. 2024,
+    arXiv 2412.06464, section 3.3). A kernel that solves for two right sides does more: a bound.
+    The state is read and written each step (only written by the first): both are cache_bytes.
+    """
+    tokens = step.tokens
+    if decodes(step):
+        flops = tokens * heads * key_dim * value_dim * (7 if delta else 5)
+    else:
+        pairs = step.batch * _chunked_pairs(step.new, chunk)
+        flops = tokens * heads * key_dim * value_dim * (6 if delta else 4)
+        if delta:
+            flops += 2 * (2 * pairs - tokens) * heads * (key_dim + value_dim)
+        else:
+            flops += 2 * pairs * (key_heads * key_dim + heads * value_dim)
+    return Op(
+        name,
+        "recurrent",
+        float(flops),
+        BF16,
+        cache_bytes=state_traffic(step, state_bytes),
+        input_elements=tokens * (2 * key_heads * key_dim + heads * value_dim),
+        output_elements=tokens * heads * value_dim,
+        shape=(step.batch, heads, step.new, key_dim, value_dim),
+        decode=decodes(step),
+        blocks=float(step.batch * heads),
     )
 
 

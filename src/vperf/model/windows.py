@@ -21,12 +21,9 @@ _WINDOW_NAMES = frozenset({"sliding_attention", "local", "sliding", "local_atten
 
 def reach(config: Config, layer: int, rule: Rule | None = None) -> Reach:
     """How far back `layer` sees; `rule` stands in where there is no `layer_types`."""
-    kinds = config.strings("layer_types")
-    if kinds is None:
+    kind = config.string_at(layer, "layer_types")
+    if kind is None:
         return _window(config) if rule is not None and rule(config, layer) else FULL
-    if layer >= len(kinds):
-        raise config.error(f"has {len(kinds)} entries, fewer than there are layers", "layer_types")
-    kind = kinds[layer]
     if kind in _FULL_NAMES:
         return FULL
     if kind in _WINDOW_NAMES:

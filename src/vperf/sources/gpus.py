@@ -1,52 +1,18 @@
 """GPUs by name, or from a user's file: configs/gpus/<id>.toml -> `Gpu`.
 
-A file says what the vendor publishes (dense rates), what the driver allows, and apart from both,
-in [achieved], what was measured. Text with units throughout. The keys:
-
-    name aliases                  every spelling that means exactly this card
-    default_for, others           vaguer spellings for which this card is the stated default
-    vendor architecture compute_capability released tdp
-    source checked confidence     where the figures come from, and when they were looked at
-    assumptions notes             assumptions are printed under every answer, notes are not
-    explain                       figure -> why it does not follow from the rest of the file
-    [memory]                      size (what the driver shows), nominal, type, bus_bits,
-                                  gbit_per_pin, bandwidth
-    [compute]                     sms (CUs, cores), l2, last_level_cache, exp_per_clock; clocks:
-        rated_clock               at which the peaks are quoted (the tensor clock)
-        fp32_clock                at which fp32 is quoted, where that is another one
-        max_clock                 the highest the driver allows
-        limit_clock               what the limit uses instead of max_clock, on cards where many
-                                  measurements show that no matmul beats the rated peak
-        ops_per_clock             per SM and pipe: sms x ops_per_clock x rated_clock = peak
-    [peak]                        dense FLOP/s per pipe (hardware.gpu.PIPES)
-    [link] [pcie]                 bandwidths in one direction
-    [achieved]                    the fields of hardware.gpu.Achieved
-
-Only name, memory.size, memory.bandwidth and one peak are required; what else is missing is
-assumed, and the assumption said. Not here: time, and any efficiency factor.
+The keys of a file and their checks are in gpu_schema.py. What a file leaves out is assumed, and
+the assumption said. Not here: time, and any efficiency factor.
 """
 
 from __future__ import annotations
 
-import datetime
-import difflib
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
-)
+from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
 from vperf.hardware.gpu import PIPES, Achieved, AllReduce, Gpu, Link
@@ -63,238 +29,90 @@ from vperf.units import (
     parse_seconds,
 )
 
-_ACHIEVED_RATES = (*PIPES, "fp8_block")
+Table = Mapping[str, Any]
+"""A parsed TOML table whose keys and types gpu_schema.py has checked."""
 
 
-def _unit(parse: Callable[[str], float]) -> BeforeValidator:
-    def convert(value: object) -> float:
-        try:
-            return parse(value if isinstance(value, str) else repr(value))
-        except InputError as error:
-            raise ValueError(error.message) from None
+def _gpu(file: Table, gpu_id: str) -> Gpu:
+    """The frozen view, with what the file leaves out assumed and said so."""
+    memory, compute = file["memory"], file.get("compute", {})
+    link, pcie, achieved = file.get("link"), file.get("pcie"), file.get("achieved")
+    assumed = list(file.get("assumptions", ()))
 
-    return BeforeValidator(convert)
+    def otherwise(value: float | None, default: float, words: str) -> float:
+        if value is not None:
+            return value
+        assumed.append(f"{file['name']}: {words}")
+        return default
 
-
-def _one_of(names: tuple[str, ...]) -> AfterValidator:
-    def check(name: str) -> str:
-        if name not in names:
-            raise ValueError(f"{name!r} is not one of {', '.join(names)}")
-        return name
-
-    return AfterValidator(check)
-
-
-_Bytes = Annotated[float, _unit(parse_bytes)]
-_BytesPerSecond = Annotated[float, _unit(parse_bandwidth)]
-_FlopPerSecond = Annotated[float, _unit(parse_rate)]
-_Hertz = Annotated[float, _unit(parse_frequency)]
-_Seconds = Annotated[float, _unit(parse_seconds)]
-_Watts = Annotated[float, _unit(parse_power)]
-_Pipe = Annotated[str, _one_of(PIPES)]
-_AchievedRate = Annotated[str, _one_of(_ACHIEVED_RATES)]
-_GroupSize = Annotated[str, Field(pattern=r"^[1-9]\d{0,3}$")]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class MemoryTable(_Table):
-    """[memory]: sizes in bytes, bandwidth in bytes/s."""
-
-    size: _Bytes
-    bandwidth: _BytesPerSecond
-    nominal: str = ""
-    type: str = ""
-    bus_bits: PositiveInt | None = None
-    gbit_per_pin: PositiveFloat | None = None
-
-
-class ComputeTable(_Table):
-    """[compute]: counts, caches in bytes, clocks in hertz."""
-
-    sms: PositiveInt | None = None
-    rated_clock: _Hertz | None = None
-    fp32_clock: _Hertz | None = None
-    max_clock: _Hertz | None = None
-    limit_clock: _Hertz | None = None
-    max_clock_source: str = ""
-    l2: _Bytes | None = None
-    last_level_cache: _Bytes | None = None
-    exp_per_clock: PositiveFloat = 16.0
-    ops_per_clock: dict[_Pipe, PositiveFloat] = {}
+    rated = otherwise(
+        _maybe(compute, "rated_clock", parse_frequency),
+        1.8e9,
+        "no rated_clock in the file, 1800 MHz assumed",
+    )
+    cache = compute.get("last_level_cache") or compute.get("l2")
+    return Gpu(
+        id=gpu_id,
+        name=file["name"],
+        vendor=file.get("vendor", ""),
+        architecture=file.get("architecture", ""),
+        compute_capability=file.get("compute_capability", ""),
+        memory_bytes=parse_bytes(memory["size"]),
+        memory_bandwidth=parse_bandwidth(memory["bandwidth"]),
+        memory_type=memory.get("type", ""),
+        peak_flop_per_s={pipe: parse_rate(rate) for pipe, rate in file["peak"].items()},
+        sm_count=int(otherwise(compute.get("sms"), 128, "no SM count in the file, 128 assumed")),
+        rated_clock_hz=rated,
+        max_clock_hz=_maybe(compute, "limit_clock", parse_frequency)
+        or _maybe(compute, "max_clock", parse_frequency)
+        or rated,
+        l2_bytes=otherwise(
+            parse_bytes(cache) if cache else None,
+            128 * 2.0**20,
+            "no cache size in the file, 128 MiB assumed (it only loosens the limit)",
+        ),
+        link=Link(link["name"], parse_bandwidth(link["bandwidth"])) if link else None,
+        pcie_bytes_per_s=parse_bandwidth(pcie["bandwidth"]) if pcie else None,
+        tdp_w=_maybe(file, "tdp", parse_power),
+        achieved=_achieved(achieved) if achieved else None,
+        assumptions=tuple(assumed),
+        source=file.get("source", ""),
+        checked=str(file.get("checked", "")),
+        confidence=file.get("confidence", "medium"),
+        notes=tuple(file.get("notes", ())),
+        exp_per_clock=float(compute.get("exp_per_clock", 16.0)),
+    )
 
 
-class LinkTable(_Table):
-    """[link]: the peer link, bytes/s in one direction."""
+def _achieved(table: Table) -> Achieved:
+    def seconds(key: str) -> float | None:
+        return _maybe(table, key, parse_seconds)
 
-    name: str
-    bandwidth: _BytesPerSecond
-
-
-class PcieTable(_Table):
-    """[pcie]: bytes/s in one direction."""
-
-    bandwidth: _BytesPerSecond
-    generation: PositiveInt | None = None
-    lanes: PositiveInt | None = None
-
-
-class AllReduceTable(_Table):
-    """One group size of [achieved.all_reduce]."""
-
-    latency: _Seconds
-    bandwidth: _BytesPerSecond
-
-
-class AchievedTable(_Table):
-    """[achieved]: what was measured; seconds, bytes/s, FLOP/s."""
-
-    source: str
-    checked: datetime.date
-    memory_bandwidth: _BytesPerSecond | None = None
-    gemm_latency: _Seconds | None = None
-    quantize_latency: _Seconds | None = None
-    quantize4_latency: _Seconds | None = None
-    prefill_efficiency: PositiveFloat | None = None
-    prefill_tile_keys: Annotated[float, Field(ge=0)] | None = None
-    prefill_latency: _Seconds | None = None
-    decode_latency: _Seconds | None = None
-    decode_block: _Seconds | None = None
-    moe_latency: _Seconds | None = None
-    moe_efficiency: PositiveFloat | None = None
-    flop_per_s: dict[_AchievedRate, _FlopPerSecond] = {}
-    all_reduce: dict[_GroupSize, AllReduceTable] = {}
-
-    def value(self) -> Achieved:
-        """The frozen view the timing layer reads."""
-        return Achieved(
-            flop_per_s=dict(self.flop_per_s),
-            memory_bandwidth=self.memory_bandwidth,
-            gemm_latency_s=self.gemm_latency,
-            quantize_latency_s=self.quantize_latency,
-            quantize4_latency_s=self.quantize4_latency,
-            prefill_efficiency=self.prefill_efficiency,
-            prefill_tile_keys=self.prefill_tile_keys,
-            prefill_latency_s=self.prefill_latency,
-            decode_latency_s=self.decode_latency,
-            decode_block_s=self.decode_block,
-            moe_latency_s=self.moe_latency,
-            moe_efficiency=self.moe_efficiency,
-            all_reduce={
-                int(size): AllReduce(line.latency, line.bandwidth)
-                for size, line in self.all_reduce.items()
-            },
-            source=self.source,
-            checked=self.checked.isoformat(),
-        )
+    return Achieved(
+        flop_per_s={pipe: parse_rate(r) for pipe, r in table.get("flop_per_s", {}).items()},
+        memory_bandwidth=_maybe(table, "memory_bandwidth", parse_bandwidth),
+        gemm_latency_s=seconds("gemm_latency"),
+        quantize_latency_s=seconds("quantize_latency"),
+        quantize4_latency_s=seconds("quantize4_latency"),
+        prefill_efficiency=table.get("prefill_efficiency"),
+        prefill_tile_keys=table.get("prefill_tile_keys"),
+        prefill_latency_s=seconds("prefill_latency"),
+        decode_latency_s=seconds("decode_latency"),
+        decode_block_s=seconds("decode_block"),
+        moe_latency_s=seconds("moe_latency"),
+        moe_efficiency=table.get("moe_efficiency"),
+        all_reduce={
+            int(size): AllReduce(parse_seconds(line["latency"]), parse_bandwidth(line["bandwidth"]))
+            for size, line in table.get("all_reduce", {}).items()
+        },
+        source=table["source"],
+        checked=str(table["checked"]),
+    )
 
 
-class GpuFile(_Table):
-    """One TOML file; the module's docstring explains the keys."""
-
-    name: Annotated[str, Field(min_length=1)]
-    memory: MemoryTable
-    peak: Annotated[dict[_Pipe, _FlopPerSecond], Field(min_length=1)]
-    aliases: list[str] = []
-    default_for: list[str] = []
-    others: list[str] = []
-    vendor: str = ""
-    architecture: str = ""
-    compute_capability: str = ""
-    released: PositiveInt | None = None
-    tdp: _Watts | None = None
-    source: str = ""
-    checked: datetime.date | None = None
-    confidence: Literal["high", "medium", "low"] = "medium"
-    assumptions: list[str] = []
-    notes: list[str] = []
-    explain: dict[str, str] = {}
-    compute: ComputeTable = ComputeTable()
-    link: LinkTable | None = None
-    pcie: PcieTable | None = None
-    achieved: AchievedTable | None = None
-
-    def value(self, gpu_id: str) -> Gpu:
-        """The frozen view, with what the file leaves out assumed and said so."""
-        compute, assumed = self.compute, list(self.assumptions)
-
-        def otherwise(value: float | None, default: float, words: str) -> float:
-            if value is not None:
-                return value
-            assumed.append(f"{self.name}: {words}")
-            return default
-
-        rated = otherwise(
-            compute.rated_clock, 1.8e9, "no rated_clock in the file, 1800 MHz assumed"
-        )
-        return Gpu(
-            id=gpu_id,
-            name=self.name,
-            vendor=self.vendor,
-            architecture=self.architecture,
-            compute_capability=self.compute_capability,
-            memory_bytes=self.memory.size,
-            memory_bandwidth=self.memory.bandwidth,
-            peak_flop_per_s=dict(self.peak),
-            sm_count=int(otherwise(compute.sms, 128, "no SM count in the file, 128 assumed")),
-            rated_clock_hz=rated,
-            max_clock_hz=compute.limit_clock or compute.max_clock or rated,
-            l2_bytes=otherwise(
-                compute.last_level_cache or compute.l2,
-                128 * 2.0**20,
-                "no cache size in the file, 128 MiB assumed (it only loosens the limit)",
-            ),
-            link=Link(self.link.name, self.link.bandwidth) if self.link else None,
-            pcie_bytes_per_s=self.pcie.bandwidth if self.pcie else None,
-            tdp_w=self.tdp,
-            achieved=self.achieved.value() if self.achieved else None,
-            assumptions=tuple(assumed),
-            source=self.source,
-            checked=self.checked.isoformat() if self.checked else "",
-            confidence=self.confidence,
-            notes=tuple(self.notes),
-            exp_per_clock=compute.exp_per_clock,
-            memory_type=self.memory.type or "",
-        )
-
-
-def parse_gpu_file(text: str, source: str) -> GpuFile:
-    """Validate the text of a GPU file; `source` is what errors call it.
-
-    Raises InputError naming the file and the field.
-    """
-    try:
-        return GpuFile.model_validate(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"not valid TOML: {error}", source=source) from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        keys = [str(key) for key in first["loc"] if key != "[key]"]
-        raise InputError(
-            _explained(first["type"], first["msg"]),
-            source=source,
-            field=".".join(keys),
-            hint=_nearest_key(keys) if first["type"] == "extra_forbidden" else "",
-        ) from None
-
-
-def _explained(kind: str, message: str) -> str:
-    ours = {"extra_forbidden": "unknown key", "missing": "required, but missing"}
-    return ours.get(kind, message.removeprefix("Value error, "))
-
-
-def _nearest_key(keys: list[str]) -> str:
-    table: Any = GpuFile
-    for key in keys[:-1]:
-        annotation = table.model_fields[key].annotation if key in table.model_fields else None
-        options = getattr(annotation, "__args__", (annotation,))
-        table = next((o for o in options if isinstance(o, type) and issubclass(o, _Table)), None)
-        if table is None:
-            return ""
-    near = difflib.get_close_matches(keys[-1], table.model_fields, n=1)
-    return f"did you mean {near[0]}?" if near else f"known keys: {', '.join(table.model_fields)}"
+def _maybe(table: Table, key: str, parse: Callable[[str], float]) -> float | None:
+    text = table.get(key)
+    return None if text is None else parse(text)
 
 
 # Names ---------------------------------------------------------------------------------------
@@ -330,14 +148,15 @@ def gpu_names() -> tuple[str, ...]:
 
 def list_gpus() -> tuple[Gpu, ...]:
     """Every bundled GPU, by id."""
-    return tuple(_bundled(gpu_id).value(gpu_id) for gpu_id in gpu_names())
+    return tuple(_gpu(_bundled(gpu_id), gpu_id) for gpu_id in gpu_names())
 
 
-def _bundled(gpu_id: str) -> GpuFile:
+def _bundled(gpu_id: str) -> Table:
     path = _folder() / f"{gpu_id}.toml"
-    return parse_gpu_file(path.read_text(encoding="utf-8"), f"configs/gpus/{path.name}")
+    return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
+@lru_cache(maxsize=256)
 def load_gpu(name: str) -> Gpu:
     """The bundled GPU of that name; a vague name gives its stated default, and an assumption.
 
@@ -346,7 +165,7 @@ def load_gpu(name: str) -> Gpu:
     name = name.strip()
     plain = name.lower()
     if is_plain_id(plain) and (_folder() / f"{plain}.toml").is_file():
-        return _bundled(plain).value(plain)
+        return _gpu(_bundled(plain), plain)
     return _resolve(name)
 
 
@@ -355,16 +174,18 @@ def _resolve(name: str) -> Gpu:
     if b"\n" in exact or not loose:
         raise _unknown(name)
     files = {gpu_id: _bundled(gpu_id) for gpu_id in _candidates(loose)}
-    spellings = {gpu_id: (gpu_id, file.name, *file.aliases) for gpu_id, file in files.items()}
+    spellings = {
+        gpu_id: (gpu_id, file["name"], *file.get("aliases", ())) for gpu_id, file in files.items()
+    }
     by_exact = [i for i in files if exact in map(_exact_key, spellings[i])]
-    by_default = [i for i in files if loose in map(_loose_key, files[i].default_for)]
+    by_default = [i for i in files if loose in map(_loose_key, files[i].get("default_for", ()))]
     by_loose = [i for i in files if loose in map(_loose_key, spellings[i])]
     for found in (by_exact, by_default, by_loose):
         if len(found) > 1:
             raise InputError(f"{name!r} is the name of several GPUs: {', '.join(found)}")
         if found:
             gpu_id = found[0]
-            gpu = files[gpu_id].value(gpu_id)
+            gpu = _gpu(files[gpu_id], gpu_id)
             return _as_default(gpu, files[gpu_id], name) if found is by_default else gpu
     raise _unknown(name)
 
@@ -380,18 +201,20 @@ def _candidates(loose: bytes) -> list[str]:
     return found
 
 
-def _as_default(gpu: Gpu, file: GpuFile, name: str) -> Gpu:
-    what = [file.memory.nominal or format_bytes(gpu.memory_bytes)]
+def _as_default(gpu: Gpu, file: Table, name: str) -> Gpu:
+    what = [file["memory"].get("nominal") or format_bytes(gpu.memory_bytes)]
     what.append(f"{gpu.memory_bandwidth / 1e9:g} GB/s")
     if gpu.tdp_w is not None:
         what.append(f"{gpu.tdp_w:g} W")
-    others = f"; others: {', '.join(file.others)}" if file.others else ""
+    others = f"; others: {', '.join(file['others'])}" if file.get("others") else ""
     line = f"{name} taken as {gpu.name} ({', '.join(what)}){others}"
     return replace(gpu, assumptions=(line, *gpu.assumptions))
 
 
 def _unknown(name: str) -> UnknownNameError:
     """The ids that contain the name first, then those that are spelled alike."""
+    import difflib  # noqa: PLC0415  (only on the way to an error)
+
     loose = _loose_key(name)[:64].decode()
     spelled: dict[str, str] = {}
     for gpu_id in gpu_names():
@@ -421,7 +244,19 @@ def load_gpu_file(path: str | Path) -> Gpu:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a UTF-8 text file"
         raise InputError(f"cannot be read: {reason}", source=str(path)) from None
-    return parse_gpu_file(text, str(path)).value(file.stem)
+    return parse_gpu(text, str(path), file.stem)
+
+
+def parse_gpu(text: str, source: str, gpu_id: str) -> Gpu:
+    """A GPU from the text of a file, validated; `source` is what errors call it."""
+    from vperf.sources.gpu_schema import check_gpu_file  # noqa: PLC0415  (imports pydantic)
+
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(f"not valid TOML: {error}", source=source) from None
+    check_gpu_file(data, source)
+    return _gpu(data, gpu_id)
 
 
 def override(
@@ -455,6 +290,8 @@ def override(
         gpu = replace(gpu, memory_bytes=new)
     for pipe, text in (peaks or {}).items():
         if pipe not in PIPES:
+            import difflib  # noqa: PLC0415  (only on the way to an error)
+
             near = difflib.get_close_matches(pipe, PIPES, n=3) or PIPES
             raise UnknownNameError("number format of a peak", pipe, near)
         new = _given(parse_rate, text, f"peak {pipe}")

@@ -141,13 +141,13 @@ def _from_hub(client: _Client, cache: _Cache) -> HubModel:
         notes += cache.save(CONFIG, answer.body, commit)
 
     info: Mapping[str, object] = {}
-    listed: set[object] | None = None
+    listed: set[str] | None = None
     stored = cache.stored() if commit == cache.commit else None
     with _Suppressed() as listing:
         info = client.model_info()
         siblings = info.get("siblings")
         if isinstance(siblings, list):
-            listed = {entry.get("rfilename") for entry in siblings if isinstance(entry, dict)}
+            listed = {str(entry.get("rfilename")) for entry in siblings if isinstance(entry, dict)}
 
     quant_config: dict[str, object] | None = None
     if listed is not None and QUANT_CONFIG not in listed:

@@ -91,8 +91,8 @@ _FORMS: dict[OpKind, Callable[[Op, Constants], float]] = {
 
 
 def op_expected_s(op: Op, c: Constants, engine: Engine) -> float:
-    """Expected seconds of all `count` runs of an op, before the bound by its limit."""
+    """Expected seconds of one run of an op, before the bound by its limit."""
     if op.kind == "elementwise":
         moved = op.streamed_bytes + op.input_elements * 2
-        return op.count * (op.launches * engine.launch_s + moved / c.bandwidth)
-    return op.count * _FORMS[op.kind](op, c)
+        return op.launches * engine.launch_s + moved / c.bandwidth
+    return _FORMS[op.kind](op, c)

@@ -32,10 +32,10 @@ def peak(gpu: Gpu, path: Path) -> float:
 
 
 def compute_s(op: Op, gpu: Gpu) -> float:
-    """FLOPs / peak, all `count` runs of the op."""
+    """FLOPs / peak of one run of the op."""
     if not op.flops:
         return 0.0
-    return op.count * op.flops / peak(gpu, op.format.path(gpu.peak_flop_per_s))
+    return op.flops / peak(gpu, op.format.path(gpu.peak_flop_per_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +53,16 @@ class StepLimit:
         return max(self.compute_s, self.memory_s)
 
 
-def step_limit(ops: Iterable[Op], gpu: Gpu) -> StepLimit:
-    """The bound of a step made of `ops`."""
+def step_limit(work: Iterable[tuple[int, Op]], gpu: Gpu) -> StepLimit:
+    """The bound of a step that runs each op so many times."""
     compute, streamed = 0.0, 0.0
-    for op in ops:
-        compute += compute_s(op, gpu)
-        streamed += op.count * op.streamed_bytes
+    for count, op in work:
+        compute += count * compute_s(op, gpu)
+        streamed += count * op.streamed_bytes
     hits = min(1.0, gpu.l2_bytes / streamed) if streamed else 0.0
     return StepLimit(compute, streamed * (1.0 - hits) / gpu.memory_bandwidth, hits)
 
 
-def op_memory_s(op: Op, gpu: Gpu, hit_fraction: float) -> float:
-    """Bytes / bandwidth of one row; the step's L2 allowance is shared out by bytes."""
-    return op.count * op.streamed_bytes * (1.0 - hit_fraction) / gpu.memory_bandwidth
+def memory_s(op: Op, gpu: Gpu, hit_fraction: float) -> float:
+    """Bytes / bandwidth of one run; the step's L2 allowance is shared out by bytes."""
+    return op.streamed_bytes * (1.0 - hit_fraction) / gpu.memory_bandwidth

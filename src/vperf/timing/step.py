@@ -14,7 +14,7 @@ from vperf.model.model import Model
 from vperf.model.ops import Op, Step
 from vperf.timing.constants import Constants
 from vperf.timing.expected import op_expected_s
-from vperf.timing.limit import compute_s, op_memory_s, step_limit
+from vperf.timing.limit import compute_s, memory_s, step_limit
 
 Bound = Literal["compute", "memory", "latency"]
 
@@ -71,30 +71,29 @@ class Card:
 
 def step_seconds(model: Model, step: Step, card: Card) -> tuple[float, float]:
     """(limit, expected) seconds of a step; the fast way to what `time_step` itemises."""
-    ops = model.ops(step)
-    limit = step_limit(ops, card.gpu)
+    work = model.work(step)
+    limit = step_limit(work, card.gpu)
     expected = card.engine.host_s_per_step
-    for op in ops:
-        expected += _expected(op, card, limit.hit_fraction)[0]
+    for count, op in work:
+        expected += count * _expected(op, card, limit.hit_fraction)[0]
     return limit.seconds, max(expected, limit.seconds)
 
 
 def _expected(op: Op, card: Card, hit_fraction: float) -> tuple[float, float, float]:
-    """(expected, compute, memory) seconds of an op, expected never below its limit."""
+    """(expected, compute, memory) seconds of one run, expected never below its limit."""
     compute = compute_s(op, card.gpu)
-    memory = op_memory_s(op, card.gpu, hit_fraction)
-    return (
-        max(op_expected_s(op, card.constants, card.engine), compute, memory), compute, memory
-    )  # fmt: skip
+    memory = memory_s(op, card.gpu, hit_fraction)
+    return max(op_expected_s(op, card.constants, card.engine), compute, memory), compute, memory
 
 
 def time_step(model: Model, step: Step, card: Card) -> PhaseTimes:
     """Every op of a step with its FLOPs, bytes, limit and expected time."""
     ops = model.ops(step)
-    limit = step_limit(ops, card.gpu)
+    limit = step_limit(((op.count, op) for op in ops), card.gpu)
     timed = [(op, *_expected(op, card, limit.hit_fraction)) for op in ops]
     host = card.engine.host_s_per_step
-    total = max(limit.seconds, host + sum(expected for _, expected, _, _ in timed))
+    kernels = sum(op.count * expected for op, expected, _, _ in timed)
+    total = max(limit.seconds, host + kernels)
     return PhaseTimes(
         context_tokens=step.past,
         limit_s=limit.seconds,
@@ -112,12 +111,12 @@ def time_step(model: Model, step: Step, card: Card) -> PhaseTimes:
                 flops=op.count * op.flops,
                 bytes=op.count
                 * (op.streamed_bytes + 2.0 * (op.input_elements + op.output_elements)),
-                compute_s=compute,
-                memory_s=memory,
-                limit_s=max(compute, memory),
-                expected_s=expected,
+                compute_s=op.count * compute,
+                memory_s=op.count * memory,
+                limit_s=op.count * max(compute, memory),
+                expected_s=op.count * expected,
                 bound=_bound(compute, memory, expected),
-                share=expected / total,
+                share=op.count * expected / total,
             )
             for op, expected, compute, memory in timed
         ),

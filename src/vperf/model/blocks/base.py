@@ -15,7 +15,10 @@ WeightFormat = Callable[[str, ModuleKind], Format]
 
 
 class Block(Protocol):
-    """One mechanism of a layer. Values compare equal when they do the same work."""
+    """One mechanism of a layer. Values compare equal when they do the same work.
+
+    What most mechanisms do not have (experts, a cache, a state) is answered with nothing here.
+    """
 
     __slots__ = ()
 
@@ -30,17 +33,26 @@ class Block(Protocol):
     @property
     def idle_parameters(self) -> int:
         """Parameters that one token does not use: the experts it is not routed to."""
+        return 0
+
+    @property
+    def unread_parameters(self) -> int:
+        """Parameters that no text token reads: layers that only an image or an encoder feeds."""
+        return 0
 
     @property
     def cache_elements(self) -> int:
         """Cache elements that one more token adds before any window is full."""
+        return 0
 
     def cached_tokens(self, context: int) -> int:
         """How many of `context` tokens the cache must hold: fewer under a window."""
+        return 0
 
     @property
     def state_bytes(self) -> float:
         """Recurrent state of one sequence, whatever its length."""
+        return 0.0
 
     def index_bytes(self, context: int) -> float:
         """Keys that an indexer keeps beside the cache, in a format of their own (sparse.py)."""
@@ -53,6 +65,7 @@ class Block(Protocol):
     @property
     def windows(self) -> tuple[int, ...]:
         """Contexts at which the growth of the work with context has a kink."""
+        return ()
 
     def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
         """The work of `step`."""

@@ -26,33 +26,9 @@ class DenseMlp(Block):
         return tuple((1, linear) for linear in (*self.inputs, self.down))
 
     @property
-    def idle_parameters(self) -> int:
-        """None."""
-        return 0
-
-    @property
-    def cache_elements(self) -> int:
-        """None."""
-        return 0
-
-    def cached_tokens(self, context: int) -> int:
-        """None."""
-        return 0
-
-    @property
-    def state_bytes(self) -> float:
-        """None."""
-        return 0.0
-
-    @property
     def elementwise_elements(self) -> int:
         """The activation reads gate and up and writes one of them."""
         return sum(w.out_features for w in self.inputs) + self.down.in_features
-
-    @property
-    def windows(self) -> tuple[int, ...]:
-        """None."""
-        return ()
 
     def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
         """One matmul up (gate fused), one down."""

@@ -43,11 +43,6 @@ class GroupedQueryAttention(Block):
         return tuple((1, linear) for linear in (*self.inputs, self.output))
 
     @property
-    def idle_parameters(self) -> int:
-        """None: every token uses all of it."""
-        return 0
-
-    @property
     def cache_elements(self) -> int:
         """K and V of every KV head."""
         return 0 if self.shares_cache else self.kv_heads * (self.qk_dim + self.v_dim)
@@ -57,19 +52,14 @@ class GroupedQueryAttention(Block):
         return min(context, self.reach.window or self.reach.chunk or context)
 
     @property
-    def state_bytes(self) -> float:
-        """None."""
-        return 0.0
-
-    @property
     def elementwise_elements(self) -> int:
         """Rotary embedding: Q and K read and written."""
         return 2 * self.qk_dim * (self.heads + self.kv_heads)
 
     @property
     def windows(self) -> tuple[int, ...]:
-        """The window, where the cache read stops growing."""
-        edge = self.reach.window or self.reach.chunk
+        """Where the cache read stops growing."""
+        edge = self.reach.most or self.reach.chunk
         return (edge,) if edge else ()
 
     def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
@@ -77,7 +67,7 @@ class GroupedQueryAttention(Block):
         return (
             *matmul("qkv_proj", self.inputs, step.tokens),
             attention(
-                "attention" if self.reach == FULL else "attention[window]",
+                self.reach.named("attention"),
                 step,
                 heads=self.heads,
                 kv_heads=self.kv_heads,
@@ -104,7 +94,11 @@ def read(
     norm_bias: bool = False,
     sinks: bool = False,
     gated_query: bool = False,
+    heads: int | None = None,
     kv_heads: int | None = None,
+    head_dim: int | None = None,
+    v_dim: int | None = None,
+    reach: Reach | None = None,
     vectors: int = 0,
 ) -> GroupedQueryAttention:
     """Attention of a layer as most families spell it.
@@ -113,14 +107,14 @@ def read(
     are windowed where the config has no layer_types; `gated_query`: q_proj is twice as wide.
     """
     hidden = hidden_size(config)
-    heads = attention_heads(config)
+    heads = heads or attention_heads(config)
     kv_heads = kv_heads or kv_head_count(config, heads)
     if heads % kv_heads:
         raise config.error(
             f"{kv_heads} KV heads do not divide {heads} query heads", "num_key_value_heads"
         )
-    head_dim = head_size(config, hidden, heads)
-    v_dim = config.optional_integer("v_head_dim") or head_dim
+    head_dim = head_dim or head_size(config, hidden, heads)
+    v_dim = v_dim or config.optional_integer("v_head_dim") or head_dim
     if qkv_bias is None or out_bias is None:
         flag = config.flag(bias_key, default=bias_default)
         qkv_bias = flag if qkv_bias is None else qkv_bias
@@ -137,7 +131,7 @@ def read(
             scope.linear("v_proj", hidden, kv_heads * v_dim, bias=qkv_bias),
         ),
         scope.linear("o_proj", heads * v_dim, hidden, bias=out_bias),
-        windows.reach(config, layer, rule),
+        windows.reach(config, layer, rule) if reach is None else reach,
         norm * head_dim * (1 + norm_bias) + (heads if sinks else 0) + vectors,
     )
 

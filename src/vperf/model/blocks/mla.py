@@ -41,11 +41,6 @@ class LatentAttention(Block):
         return tuple((1, linear) for linear in (*self.inputs, *middle, self.output))
 
     @property
-    def idle_parameters(self) -> int:
-        """None."""
-        return 0
-
-    @property
     def cache_elements(self) -> int:
         """The latent and the shared rotary key."""
         return self.latent + self.rope
@@ -55,28 +50,29 @@ class LatentAttention(Block):
         return min(context, self.reach.window or context)
 
     @property
-    def state_bytes(self) -> float:
-        """None."""
-        return 0.0
-
-    @property
     def elementwise_elements(self) -> int:
         """Rotary over the rope part, norms over the latents."""
         return 2 * self.rope * (self.heads + 1) + 2 * sum(w.out_features for w in self.inputs)
 
     @property
     def windows(self) -> tuple[int, ...]:
-        """The window, if there is one."""
-        return (self.reach.window,) if self.reach.window else ()
+        """Where attention reads no more keys."""
+        return (self.reach.most,) if self.reach.most else ()
 
     def absorbs(self, step: Step) -> bool:
         """Whether the absorbed form is the cheaper one for this step."""
         pairs = self.reach.pairs(step.new, step.past)
         absorbed = pairs * (2 * self.latent + self.rope) + step.new * self._expansion
-        expanded = pairs * (self.nope + self.rope + self.v_dim) + (
-            step.new + self.reach.cached_keys(step.past)
+        reach = self._expanded_reach
+        expanded = reach.pairs(step.new, step.past) * (self.nope + self.rope + self.v_dim) + (
+            step.new + reach.cached_keys(step.past)
         ) * self._expansion
         return absorbed < expanded
+
+    @property
+    def _expanded_reach(self) -> Reach:
+        # Every query picks other keys: the expanded form must expand them all (and masks).
+        return FULL if self.reach.top else self.reach
 
     @property
     def _expansion(self) -> int:
@@ -86,8 +82,9 @@ class LatentAttention(Block):
     def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
         """Low-rank projections, kv_b (absorbed or expanding), attention, output projection."""
         absorbs = self.absorbs(step)
-        expanded_rows = step.batch * (step.new + self.reach.cached_keys(step.past))
-        name = "attention" if self.reach == FULL else "attention[window]"
+        reach = self.reach if absorbs else self._expanded_reach
+        expanded_rows = step.batch * (step.new + reach.cached_keys(step.past))
+        name = reach.named("attention")
         core = attention(
             name,
             step,
@@ -96,11 +93,11 @@ class LatentAttention(Block):
             qk_dim=self.latent + self.rope if absorbs else self.nope + self.rope,
             v_dim=self.latent if absorbs else self.v_dim,
             cache=cache,
-            reach=self.reach,
+            reach=reach,
             keys_shared=absorbs,
         )
         # Whichever form computes, what memory holds is the latent of every cached token.
-        cached = step.batch * self.reach.cached_keys(step.past) * self.cache_elements
+        cached = step.batch * reach.cached_keys(step.past) * self.cache_elements
         core = replace(
             core,
             kind="mla" if absorbs else "attention",
@@ -121,7 +118,7 @@ class LatentAttention(Block):
 
 
 def read(
-    config: Config, layer: int, scope: Scope, *, reach: Reach = FULL, kv_layernorm: bool = True
+    config: Config, layer: int, scope: Scope, *, reach: Reach = FULL, v_dim: int | None = None
 ) -> LatentAttention:
     """MLA as DeepSeek, Kimi, GLM and MiniCPM3 spell it; head_dim and KV heads are ignored there."""
     hidden = hidden_size(config)
@@ -129,7 +126,7 @@ def read(
     latent = config.integer("kv_lora_rank")
     rope = config.integer("qk_rope_head_dim")
     nope = config.integer("qk_nope_head_dim")
-    v_dim = config.integer("v_head_dim")
+    v_dim = v_dim or config.integer("v_head_dim")
     q_rank = config.optional_integer("q_lora_rank")
     bias = config.flag("attention_bias", default=False)
     kv_a = scope.linear("kv_a_proj_with_mqa", hidden, latent + rope, bias=bias)
@@ -149,6 +146,6 @@ def read(
         second,
         scope.linear("kv_b_proj", latent, heads * (nope + v_dim)),
         scope.linear("o_proj", heads * v_dim, hidden, bias=bias),
-        (q_rank or 0) + (latent if kv_layernorm else 0),
+        (q_rank or 0) + latent,
         reach,
     )

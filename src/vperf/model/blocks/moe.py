@@ -6,7 +6,7 @@ answer) and does T k expert passes; shared experts are a dense MLP beside them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vperf.formats import Format
 from vperf.model.blocks.base import Block, Scope
@@ -28,6 +28,11 @@ class MixtureOfExperts(Block):
     shared_gate: Linear | None = None
     """A [1, hidden] gate on the shared expert (Qwen2-MoE)."""
     vectors: int = 0
+    identities: int = 0
+    """Zero experts that the router may pick and that do nothing (LongCat-Flash)."""
+    latent: tuple[Linear, ...] = ()
+    """Down before the routed experts and up behind them, where these work in a narrower space
+    (Nemotron-3); router and shared experts stay at the hidden width."""
 
     @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
@@ -35,6 +40,7 @@ class MixtureOfExperts(Block):
         one = tuple(linear for _, linear in self.expert.linears)
         return (
             (1, self.router),
+            *((1, linear) for linear in self.latent),
             *((self.experts, linear) for linear in one),
             *(self.shared.linears if self.shared else ()),
             *(((1, self.shared_gate),) if self.shared_gate else ()),
@@ -42,39 +48,21 @@ class MixtureOfExperts(Block):
 
     @property
     def idle_parameters(self) -> int:
-        """Experts that one token is not routed to."""
+        """Experts that one token is not routed to, even where it picks no zero expert."""
         one = sum(linear.parameters for _, linear in self.expert.linears)
         return (self.experts - self.active) * one
-
-    @property
-    def cache_elements(self) -> int:
-        """None."""
-        return 0
-
-    def cached_tokens(self, context: int) -> int:
-        """None."""
-        return 0
-
-    @property
-    def state_bytes(self) -> float:
-        """None."""
-        return 0.0
 
     @property
     def elementwise_elements(self) -> int:
         """The shared expert's activation; the experts' own are part of the grouped kernel."""
         return self.shared.elementwise_elements if self.shared else 0
 
-    @property
-    def windows(self) -> tuple[int, ...]:
-        """None."""
-        return ()
-
     def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
         """Router, the grouped matmuls of the experts as one op, the shared expert."""
         tokens = step.tokens
-        passes = tokens * self.active
-        distinct = distinct_experts(tokens, self.experts, self.active)
+        real = self.experts / (self.experts + self.identities)
+        passes = tokens * self.active * real
+        distinct = real * distinct_experts(tokens, self.experts + self.identities, self.active)
         weights = [linear for _, linear in self.expert.linears]
         first, last = weights[0], weights[-1]
         experts = Op(
@@ -89,7 +77,9 @@ class MixtureOfExperts(Block):
         )
         return (
             *matmul("router", (self.router,), tokens),
+            *(matmul("latent_down", self.latent[:1], tokens) if self.latent else ()),
             experts,
+            *(matmul("latent_up", self.latent[1:], tokens) if self.latent else ()),
             *(self._shared_ops(step, cache)),
         )
 
@@ -106,8 +96,6 @@ class MixtureOfExperts(Block):
 
 
 def _renamed(op: Op, name: str) -> Op:
-    from dataclasses import replace  # noqa: PLC0415
-
     return replace(op, name=name)
 
 
@@ -127,17 +115,23 @@ def read(
     expert_bias: bool = False,
     router_bias: bool = False,
     shared_width: int = 0,
+    shared_bias: bool = False,
     shared_gate: bool = False,
+    experts: int | None = None,
+    active: int | None = None,
+    identities: int = 0,
+    vectors: int = 0,
+    width: int | None = None,
     width_keys: tuple[str, ...] = ("moe_intermediate_size", "intermediate_size"),
     names: tuple[str, str, str] = ("gate", "experts", "shared_experts"),
 ) -> MixtureOfExperts:
-    """Experts of a layer.
+    """Experts of a layer; `experts`, `active` and `width` where they have names of their own.
 
     A score-correction bias per expert (DeepSeek-V3) is a buffer, not a parameter: not counted.
     """
     hidden = hidden_size(config)
-    experts = config.integer(*EXPERT_KEYS)
-    active = config.integer(*ACTIVE_KEYS)
+    experts = experts or config.integer(*EXPERT_KEYS)
+    active = active or config.integer(*ACTIVE_KEYS)
     if active > experts:
         raise config.error(f"routes to {active} of {experts} experts", ACTIVE_KEYS[0])
     router, expert, shared = names
@@ -145,10 +139,14 @@ def read(
     return MixtureOfExperts(
         experts,
         active,
-        _expert(one, hidden, config.integer(*width_keys), gated, expert_bias),
-        scope.linear(router, hidden, experts, bias=router_bias, kind="router"),
-        build(scope.child(shared), hidden, shared_width, gated=gated) if shared_width else None,
+        _expert(one, hidden, width or config.integer(*width_keys), gated, expert_bias),
+        scope.linear(router, hidden, experts + identities, bias=router_bias, kind="router"),
+        build(scope.child(shared), hidden, shared_width, gated=gated, bias=shared_bias)
+        if shared_width
+        else None,
         scope.linear("shared_expert_gate", hidden, 1, kind="router") if shared_gate else None,
+        vectors,
+        identities,
     )
 
 

@@ -1,26 +1,152 @@
-"""DeepSeek-V2/V3 and the models built like them: MLA, shared experts, first layers dense."""
+"""DeepSeek's lineage: MLA or compressed attention, perhaps an indexer, shared experts.
+
+DeepSeek-V2/V3/V3.2/V4, Kimi-K2, GLM-4.7-Flash and GLM-5, Mistral-Small-4, LongCat-Flash, MiniCPM3.
+"""
 
 from __future__ import annotations
 
-from vperf.model.blocks import mla, moe
+from vperf.errors import UnsupportedModelError
+from vperf.model.blocks import dense, gqa, hyper, mla, moe, sparse
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
 from vperf.model.families.family import Family
-from vperf.model.families.moe import first_dense
+from vperf.model.families.moe import sparse_or_dense
+from vperf.model.ops import Reach
+
+# --- DeepSeek sparse attention: V3.2, GLM-5 ----------------------------------------------------
 
 
-def _deepseek_mlp(config: Config, layer: int, scope: Scope) -> Block:
-    dense_layer = first_dense(config, layer, scope)
-    if dense_layer is not None:
-        return dense_layer
-    return moe.read(
-        config, layer, scope,
-        shared_width=config.integer("moe_intermediate_size")
-        * (config.optional_integer("n_shared_experts", minimum=0) or 0),
+def _indexes(config: Config, layer: int) -> bool:
+    """Whether a layer owns an indexer; GLM-5.2's "shared" layers reuse the picks of one before."""
+    types = config.strings("indexer_types")
+    pattern = config.raw("index_topk_pattern")
+    if types is None and pattern is not None:
+        # One letter a layer, or a list of words.
+        types = (
+            tuple({"F": "full", "S": "shared"}.get(letter, letter) for letter in pattern)
+            if isinstance(pattern, str)
+            else config.strings("index_topk_pattern")
+        )
+    if types is None:
+        every = config.optional_integer("index_topk_freq") or 1
+        offset = config.optional_integer("index_skip_topk_offset", minimum=0)
+        return max(layer - (2 if offset is None else offset) + 1, 0) % every == 0
+    if layer >= len(types):
+        raise config.error(
+            f"has {len(types)} entries, fewer than there are layers", "indexer_types"
+        )
+    if types[layer] not in {"full", "shared"}:
+        raise UnsupportedModelError(
+            f"indexer type {types[layer]!r} is not supported", source=config.source,
+            field=f"indexer_types[{layer}]",
+        )  # fmt: skip
+    return types[layer] == "full"
+
+
+def _indexed_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    inner = scope.child("self_attn")
+    attention = mla.read(config, layer, inner, reach=Reach(top=config.integer("index_topk")))
+    mlp = sparse_or_dense(config, layer, scope.child("mlp"))
+    if not _indexes(config, layer):
+        return (attention, mlp)
+    return (sparse.read_indexer(config, layer, inner.child("indexer")), attention, mlp)
+
+
+# --- DeepSeek-V4: compressed attention, hyper-connections, experts everywhere ------------------
+
+_RATIOS = {
+    "sliding_attention": 0, "compressed_sparse_attention": 4, "heavily_compressed_attention": 128,
+}  # fmt: skip
+
+
+def _compression(config: Config, layer: int) -> int:
+    """0: the window alone; 4: an indexer picks entries; 128: all entries are read."""
+    ratios = config.integers("compress_ratios")
+    kinds = config.strings("layer_types")
+    if kinds is not None:
+        if any(kind not in _RATIOS for kind in kinds):
+            raise UnsupportedModelError(
+                f"layer types other than {', '.join(_RATIOS)} are not supported",
+                source=config.source, field="layer_types",
+            )  # fmt: skip
+        ratios = tuple(_RATIOS[kind] for kind in kinds)
+    if ratios is None:
+        raise config.error("missing; it is needed", "compress_ratios")
+    if layer >= len(ratios):  # one entry more than layers is the MTP layer's
+        raise config.error(
+            f"has {len(ratios)} entries, fewer than there are layers", "compress_ratios"
+        )
+    if ratios[layer] not in _RATIOS.values():
+        raise UnsupportedModelError(
+            f"compression by {ratios[layer]} is not supported", source=config.source,
+            field=f"compress_ratios[{layer}]",
+        )  # fmt: skip
+    return ratios[layer]
+
+
+def _v4_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    # "layers.N.attn" in the files, "self_attn" in transformers.
+    attention = sparse.read_compressed(
+        config, layer, scope.child("self_attn"), _compression(config, layer)
+    )
+    width = config.integer("moe_intermediate_size")
+    shared = config.optional_integer("n_shared_experts", minimum=0) or 0
+    experts = moe.read(config, layer, scope.child("mlp"), width=width, shared_width=shared * width)
+    return (hyper.read(config, layer, scope), *attention, experts)
+
+
+# --- LongCat-Flash: two attentions and two MLPs in a layer, experts across both ----------------
+
+
+def _longcat_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    if config.has("num_hidden_layers") and config.raw("num_hidden_layers") != config.raw("num_layers"):
+        raise UnsupportedModelError(
+            "num_hidden_layers and num_layers disagree: which of them counts pairs is not clear",
+            source=config.source, field="num_layers",
+        )  # fmt: skip
+    if config.raw("zero_expert_type") not in {None, "identity"}:
+        raise UnsupportedModelError(
+            "zero experts other than the identity are not supported", source=config.source,
+            field="zero_expert_type",
+        )  # fmt: skip
+    width = config.integer("ffn_hidden_size", "intermediate_size")
+    hidden = gqa.hidden_size(config)
+    halves = (
+        block
+        for i in range(2)
+        for block in (
+            mla.read(config, layer, scope.child(f"self_attn.{i}")),
+            dense.build(scope.child(f"mlps.{i}"), hidden, width),
+        )
+    )
+    experts = moe.read(
+        config, layer, scope.child("mlp"),
+        width=config.integer("expert_ffn_hidden_size", "moe_intermediate_size"),
+        identities=config.optional_integer("zero_expert_num", minimum=0) or 0,
+        router_bias=config.flag("router_bias", default=False),
+        names=("router.classifier", "experts", "shared"),
     )  # fmt: skip
+    return (*halves, experts)
 
+
+# --- MiniCPM3: a v_head_dim left out is hidden / heads -----------------------------------------
+
+
+def _minicpm3_attention(config: Config, layer: int, scope: Scope) -> Block:
+    hidden = gqa.hidden_size(config)
+    heads = gqa.attention_heads(config)
+    stated = config.optional_integer("v_head_dim")
+    return mla.read(config, layer, scope, v_dim=stated or max(1, hidden // heads))
+
+
+_INDEXED = (sparse.INDEX_KEYS_ASSUMED,)
 
 FAMILIES = (
-    Family(("deepseek_v2", "deepseek_v3", "kimi_k2"), mla.read, _deepseek_mlp),
-    Family(("minicpm3",), mla.read),
+    Family(("deepseek_v2", "deepseek_v3", "kimi_k2", "mistral4"), mla.read, sparse_or_dense),
+    Family(("glm4_moe_lite",), mla.read, sparse_or_dense, defaults={"first_k_dense_replace": 1}),
+    Family(("deepseek_v32", "glm_moe_dsa"), layer=_indexed_layer, assumptions=_INDEXED),
+    Family(("deepseek_v4", "deepseek_ref"), layer=_v4_layer, assumptions=_INDEXED,
+           extra_parameters=hyper.head_parameters),
+    Family(("longcat_flash",), layer=_longcat_layer, norms=4),
+    Family(("minicpm3",), _minicpm3_attention, tied=True),
 )  # fmt: skip

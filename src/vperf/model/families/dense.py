@@ -13,13 +13,14 @@ from vperf.model.blocks import dense, gqa
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
 from vperf.model.families.family import Family
+from vperf.model.ops import Linear
 from vperf.model.windows import all_but_every, even_layers, every_layer, from_max_window_layers
 
 
-def _positions(config: Config, extra: int = 0) -> int:
-    """A learned position table."""
+def _positions(config: Config, scope: Scope, extra: int = 0) -> tuple[Linear, ...]:
+    """A learned position table: one row a token is read."""
     rows = config.integer("n_positions", "max_position_embeddings") + extra
-    return rows * gqa.hidden_size(config)
+    return (scope.linear("embed_positions", gqa.hidden_size(config), rows, kind="embedding"),)
 
 
 def _plain_mlp(config: Config, layer: int, scope: Scope, *, bias: bool | None = None) -> Block:
@@ -72,25 +73,6 @@ LLAMA_LIKE = (
     Family(("nemotron",), mlp=partial(dense.read, gated=False), norm_bias=True),
     Family(("arcee",), mlp=partial(dense.read, gated=False)),
 )  # fmt: skip
-
-# --- Gemma: head_dim of its own, tied, four norms from the second on --------------------------
-
-_GEMMA_DEFAULTS = {"head_dim": 256}
-# A gemma-3 config leaves out whatever equals Gemma3TextConfig's defaults.
-GEMMA3_DEFAULTS = {
-    "vocab_size": 262208, "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26,
-    "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "sliding_window": 4096,
-    "max_position_embeddings": 131072,
-}  # fmt: skip
-
-GEMMA = (
-    Family(("gemma",), tied=True, defaults=_GEMMA_DEFAULTS),
-    Family(("gemma2",), partial(gqa.read, rule=even_layers), norms=4, tied=True,
-           defaults=_GEMMA_DEFAULTS | {"sliding_window": 4096}),
-    Family(("gemma3_text",), partial(gqa.read, rule=all_but_every(6), qk_norm="head"),
-           norms=4, tied=True, defaults=GEMMA3_DEFAULTS),
-)  # fmt: skip
-
 
 # --- BitNet: norms inside both mechanisms -----------------------------------------------------
 
@@ -160,7 +142,7 @@ def _opt_extra(config: Config) -> int:
     projected = config.optional_integer("word_embed_proj_dim") or hidden
     # opt-350m embeds into 512 and projects to 1024 and back; it has no final norm (post-norm).
     project = 2 * projected * hidden if projected != hidden else 0
-    return _positions(config, extra=2) + project - (
+    return project - (
         0 if config.flag("do_layer_norm_before", default=True) else 2 * hidden
     )
 
@@ -170,9 +152,9 @@ _BIASED_PLAIN_MLP = partial(_plain_mlp, bias=True)
 
 LAYER_NORM = (
     Family(("gpt2",), _BIASED, _BIASED_PLAIN_MLP, norm_bias=True, tied=True,
-           extra_parameters=_positions),
+           lookups=_positions),
     Family(("gpt_bigcode",), _bigcode_attention, _BIASED_PLAIN_MLP, norm_bias=True, tied=True,
-           extra_parameters=_positions),
+           lookups=_positions),
     Family(("gpt_neox",), partial(gqa.read, bias_default=True), _BIASED_PLAIN_MLP, norm_bias=True),
     Family(("gptj",), partial(gqa.read, qkv_bias=False, out_bias=False), _BIASED_PLAIN_MLP,
            norms=1, norm_bias=True, head_bias=True),
@@ -181,7 +163,8 @@ LAYER_NORM = (
     Family(("opt",), partial(gqa.read, bias_key="enable_bias", bias_default=True),
            lambda config, layer, scope: _plain_mlp(
                config, layer, scope, bias=config.flag("enable_bias", default=True)),
-           norm_bias=True, tied=True, extra_parameters=_opt_extra),
+           norm_bias=True, tied=True, extra_parameters=_opt_extra,
+           lookups=partial(_positions, extra=2)),
     Family(("falcon",), _falcon_attention, lambda config, layer, scope: _plain_mlp(
         config, layer, scope, bias=config.flag("bias", default=False)),
         norms=_falcon_norms, norm_bias=True, tied=True),
@@ -198,4 +181,4 @@ LAYER_NORM = (
 
 OTHER = (Family(("bitnet",), _bitnet_attention, _bitnet_mlp, tied=True),)
 
-FAMILIES = (*LLAMA_LIKE, *GEMMA, *LAYER_NORM, *OTHER)
+FAMILIES = (*LLAMA_LIKE, *LAYER_NORM, *OTHER)

@@ -13,6 +13,8 @@ from typing import Any
 from vperf.model.blocks import dense, gqa
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
+from vperf.model.ops import Linear
+from vperf.model.towers import TowerReader
 
 BlockReader = Callable[[Config, int, Scope], Block]
 """(text config, layer index, scope of the mechanism) -> the mechanism of that layer."""
@@ -41,10 +43,20 @@ class Family:
     """Values the transformers class fills in where a config is silent."""
     layer: Callable[[Config, int, Scope], tuple[Block, ...]] | None = None
     """Reads a whole layer where attention + MLP is not its shape."""
+    layers: Callable[[Config], int] = Config.layers
+    """How many layers there are, where a list of them says so and num_hidden_layers need not."""
+    lookups: Callable[[Config, Scope], tuple[Linear, ...]] | None = None
+    """Tables read one row per token: stored, never streamed (learned positions, Gemma's PLE)."""
+    outside: Callable[[Config, Scope], tuple[Block, ...]] | None = None
+    """Mechanisms that run once a step, outside of the layers (Gemma 3n's stream projections)."""
+    encoder: Callable[[Config, Scope], tuple[tuple[int, tuple[Block, ...], int], ...]] | None = None
+    """Of an encoder-decoder: (how many, blocks, norm elements) of its encoder layers."""
     wraps: tuple[str, ...] = ()
-    """Of a multimodal wrapper: where the text model nests, e.g. ("text_config",)."""
-    tower_parameters: Callable[[Config], int] | None = None
-    """Of a multimodal wrapper: parameters of its vision or audio tower and projector."""
+    """Of a multimodal wrapper: the text model_type its class builds where the config is silent."""
+    text_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of a wrapper: class defaults of the text models it may nest, by their model_type."""
+    tower: TowerReader | None = None
+    """Of a wrapper: its vision or audio tower and projector, from the top and the text config."""
     assumptions: tuple[str, ...] = ()
 
     def blocks(self, config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:

@@ -5,16 +5,20 @@ Checked against exact parameter counts in the tests. MLA models: deepseek.py.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
-from vperf.model.blocks import dense, gqa, moe
+from vperf.errors import UnsupportedModelError
+from vperf.model import windows
+from vperf.model.blocks import dense, gqa, moe, sparse
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
 from vperf.model.families.family import Family
-from vperf.model.windows import even_layers, every_layer, from_max_window_layers
+from vperf.model.ops import FULL, Reach
+from vperf.model.windows import all_but_every, even_layers, every_layer, from_max_window_layers
 
 
-def _qwen_mlp(config: Config, layer: int, scope: Scope, *, shared: bool) -> Block:
+def qwen_mlp(config: Config, layer: int, scope: Scope, *, shared: bool) -> Block:
     """Experts every `decoder_sparse_step` layers, unless the layer is in `mlp_only_layers`."""
     step = config.optional_integer("decoder_sparse_step") or 1
     only_dense = config.integers("mlp_only_layers") or ()
@@ -28,18 +32,60 @@ def _qwen_mlp(config: Config, layer: int, scope: Scope, *, shared: bool) -> Bloc
     )  # fmt: skip
 
 
-def first_dense(config: Config, layer: int, scope: Scope) -> Block | None:
-    """The dense MLP of the first layers (first_k_dense_replace), as DeepSeek and GLM have it."""
+def is_sparse(config: Config, layer: int) -> bool:
+    """Whether a layer has experts, by `mlp_layer_types` or by DeepSeek's keys."""
+    kinds = config.strings("mlp_layer_types")
+    if kinds is not None:
+        if layer >= len(kinds):
+            raise config.error(
+                f"has {len(kinds)} entries, fewer than there are layers", "mlp_layer_types"
+            )
+        if kinds[layer] not in _MLP_KINDS:
+            raise UnsupportedModelError(
+                f"MLP type {kinds[layer]!r} is not supported", source=config.source,
+                field=f"mlp_layer_types[{layer}]",
+            )  # fmt: skip
+        return kinds[layer] != "dense"
+    if isinstance(config.raw("moe_layer_freq"), list):  # MiMo-V2: a flag for every layer
+        flags = config.integers("moe_layer_freq", maximum=1) or ()
+        if layer >= len(flags):
+            raise config.error(
+                f"has {len(flags)} entries, fewer than there are layers", "moe_layer_freq"
+            )
+        return bool(flags[layer])
+    every = config.optional_integer("moe_layer_freq") or 1
     first = config.optional_integer("first_k_dense_replace", minimum=0) or 0
-    return dense.read(config, layer, scope) if layer < first else None
+    return layer >= first and layer % every == 0
 
 
-def _glm_mlp(config: Config, layer: int, scope: Scope) -> Block:
-    return first_dense(config, layer, scope) or moe.read(
-        config, layer, scope,
-        shared_width=config.integer("moe_intermediate_size")
-        * config.integer("n_shared_experts", minimum=0),
-    )  # fmt: skip
+_MLP_KINDS = frozenset({"dense", "sparse", "moe", "hash_moe"})
+
+_SHARED_KEYS = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts")
+
+
+def sparse_or_dense(
+    config: Config,
+    layer: int,
+    scope: Scope,
+    *,
+    shared_key: str = "",
+    vectors: int = 0,
+    names: tuple[str, str, str] = ("gate", "experts", "shared_experts"),
+) -> Block:
+    """Experts with shared ones beside them, or a dense MLP, as DeepSeek, GLM and others have it.
+
+    Shared experts are one MLP of their number times the expert width, or of width `shared_key`.
+    """
+    if not is_sparse(config, layer):
+        return dense.read(config, layer, scope)
+    width = config.integer("moe_intermediate_size")
+    if shared_key:
+        shared = config.optional_integer(shared_key, minimum=0) or 0
+    else:
+        shared = width * (config.optional_integer(*_SHARED_KEYS, minimum=0) or 0)
+    return moe.read(
+        config, layer, scope, width=width, shared_width=shared, vectors=vectors, names=names
+    )
 
 
 def _glm_attention(config: Config, layer: int, scope: Scope) -> Block:
@@ -47,13 +93,244 @@ def _glm_attention(config: Config, layer: int, scope: Scope) -> Block:
     return gqa.read(config, layer, scope, qk_norm=norm, out_bias=False)
 
 
+def _ernie_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    """Experts from a first to a last layer, every so many; the score correction is a parameter."""
+    bias = config.flag("use_bias", default=False)
+    first = config.optional_integer("moe_layer_start_index", minimum=0) or 0
+    last = config.raw("moe_layer_end_index")
+    if last is None or last == -1:
+        last = config.layers() - 1
+    elif isinstance(last, bool) or not isinstance(last, int):
+        raise config.error(f"must be an integer, not {last!r:.40}", "moe_layer_end_index")
+    every = config.optional_integer("moe_layer_interval") or 1
+    if not first <= layer <= last or (layer + 1) % every:
+        return dense.read(config, layer, scope, bias=bias)
+    width = config.integer("moe_intermediate_size")
+    shared = config.optional_integer("moe_num_shared_experts", minimum=0) or 0
+    return moe.read(
+        config, layer, scope, width=width, shared_width=shared * width, shared_bias=bias,
+        vectors=config.integer(*moe.EXPERT_KEYS),
+    )  # fmt: skip
+
+
+def _dots_window(config: Config, layer: int) -> bool:
+    """dots.llm1: windowed from max_window_layers on, whatever use_sliding_window says."""
+    first = config.optional_integer("max_window_layers", minimum=0)
+    return first is not None and layer >= first
+
+
+# --- Hunyuan: lists of one number per layer, an own width or intermediate_size -----------------
+
+
+def _of_layer(config: Config, layer: int, *names: str, minimum: int = 1) -> int | None:
+    """A number, or the layer's entry of a list of numbers."""
+    if not isinstance(config.raw(*names), list):
+        return config.optional_integer(*names, minimum=minimum)
+    values = config.integers(*names, minimum=minimum) or ()
+    if layer >= len(values):
+        raise config.error(f"has {len(values)} entries, fewer than there are layers", names[0])
+    return values[layer]
+
+
+def _hunyuan_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    dense_first = config.optional_integer("moe_layer_num_skipped", minimum=0) or 0
+    if layer < dense_first or config.integer("num_experts") == 1:
+        return dense.read(config, layer, scope)
+    width = _of_layer(config, layer, "moe_intermediate_size") or config.integer("intermediate_size")
+    shared = 1
+    if config.has("num_shared_expert"):
+        shared = _of_layer(config, layer, "num_shared_expert", minimum=0) or 0
+    if not config.flag("use_mixed_mlp_moe", default=True):
+        shared = 0
+    return moe.read(
+        config, layer, scope, width=width, active=_of_layer(config, layer, *moe.ACTIVE_KEYS),
+        shared_width=shared * width, names=("gate.wg", "experts", "shared_mlp"),
+    )  # fmt: skip
+
+
+def _hunyuan_attention(config: Config, layer: int, scope: Scope) -> Block:
+    if config.flag("use_cla", default=False) and (config.raw("cla_share_factor") or 1) != 1:
+        raise UnsupportedModelError(
+            "cross-layer attention (layers that share K and V) is not supported",
+            source=config.source, field="use_cla",
+        )  # fmt: skip
+    norm = "head" if config.flag("use_qk_norm", default=True) else "none"
+    return gqa.read(config, layer, scope, qk_norm=norm)
+
+
+# --- Ling (Bailing): fused QKV, biases by use_qkv_bias and use_bias ----------------------------
+
+
+def _bailing_attention(config: Config, layer: int, scope: Scope) -> Block:
+    norm = "head" if config.flag("use_qk_norm", default=False) else "none"
+    return gqa.read(
+        config, layer, scope, qk_norm=norm, qkv_bias=config.flag("use_qkv_bias", default=False),
+        out_bias=config.flag("use_bias", default=False),
+    )  # fmt: skip
+
+
+# --- AFMoE (Trinity): gated attention, windows on three layers of four -------------------------
+
+
+def _afmoe_window(config: Config, layer: int) -> bool:
+    every = config.optional_integer("global_attn_every_n_layers") or 4
+    return (layer + 1) % every != 0
+
+
+def _afmoe_attention(config: Config, layer: int, scope: Scope) -> Block:
+    block = gqa.read(config, layer, scope, rule=_afmoe_window, qk_norm="head")
+    gate = scope.linear("gate_proj", gqa.hidden_size(config), block.heads * block.v_dim)
+    return replace(block, inputs=(*block.inputs, gate))
+
+
+def _afmoe_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    if layer < (config.optional_integer("num_dense_layers", minimum=0) or 0):
+        return dense.read(config, layer, scope)
+    # Its expert_bias is a parameter of the class, not a buffer.
+    return sparse_or_dense(config, layer, scope, vectors=config.integer("num_experts"))
+
+
+# --- MiMo-V2-Flash: windowed layers have KV heads, head_dims and sinks of their own ------------
+
+
+def _mimo_v2_window(config: Config, layer: int) -> bool:
+    pattern = config.integers("hybrid_layer_pattern", maximum=1)
+    if pattern is None:
+        return layer != 0 and (layer + 1) % 6 != 0
+    if layer >= len(pattern):
+        raise config.error(
+            f"has {len(pattern)} entries, fewer than there are layers", "hybrid_layer_pattern"
+        )
+    return pattern[layer] == 1
+
+
+def _mimo_v2_attention(config: Config, layer: int, scope: Scope) -> Block:
+    reach = windows.reach(config, layer, _mimo_v2_window)
+    if reach == FULL:
+        return gqa.read(
+            config, layer, scope, rule=_mimo_v2_window, out_bias=False,
+            sinks=config.flag("add_full_attention_sink_bias", default=False),
+        )  # fmt: skip
+    return gqa.read(
+        config, layer, scope, rule=_mimo_v2_window, out_bias=False,
+        sinks=config.flag("add_swa_attention_sink_bias", default=True),
+        heads=config.optional_integer("swa_num_attention_heads"),
+        kv_heads=config.optional_integer("swa_num_key_value_heads")
+        or 2 * config.integer("num_key_value_heads"),
+        head_dim=config.optional_integer("swa_head_dim"),
+        v_dim=config.optional_integer("swa_v_head_dim"),
+    )  # fmt: skip
+
+
+# --- Step-3.5: windowed layers have more heads, a gate for every head --------------------------
+
+
+def _step_attention(config: Config, layer: int, scope: Scope) -> Block:
+    other = config.child("attention_other_setting")
+    windowed = (config.strings("layer_types") or ())[layer : layer + 1] == ("sliding_attention",)
+    heads = kv_heads = None
+    if windowed:
+        heads = config.optional_integer("num_sliding_attention_heads")
+        if other is not None:
+            heads = heads or other.optional_integer("num_attention_heads")
+            kv_heads = other.optional_integer("num_attention_groups")
+    block = gqa.read(
+        config, layer, scope, heads=heads, qk_norm="head",
+        kv_heads=kv_heads or config.optional_integer("num_attention_groups", "num_key_value_heads"),
+    )  # fmt: skip
+    if not config.flag("use_head_wise_attn_gate", default=True):
+        return block
+    gate = scope.linear("g_proj", gqa.hidden_size(config), block.heads)
+    return replace(block, inputs=(*block.inputs, gate))
+
+
+def _step_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    listed = config.raw("moe_layers_enum")
+    if isinstance(listed, str):
+        sparse = str(layer) in {item.strip() for item in listed.split(",")}
+    elif listed is not None:
+        sparse = layer in (config.integers("moe_layers_enum") or ())
+    elif config.has("mlp_layer_types"):
+        sparse = is_sparse(config, layer)
+    else:
+        sparse = layer >= 3
+    if not sparse:
+        return dense.read(config, layer, scope)
+    return moe.read(
+        config, layer, scope, experts=config.integer("moe_num_experts", *moe.EXPERT_KEYS),
+        active=config.integer("moe_top_k", *moe.ACTIVE_KEYS),
+        width=config.integer("moe_intermediate_size"),
+        shared_width=config.integer("share_expert_dim", "share_expert_dims", minimum=0),
+        names=("gate", "experts", "share_expert"),
+    )  # fmt: skip
+
+
+# --- DBRX: nested attn_config and ffn_config ---------------------------------------------------
+
+
+def _nested(config: Config, name: str) -> Config:
+    child = config.child(name)
+    if child is None:
+        raise config.error("missing; it is needed", name)
+    return child
+
+
+def _dbrx_attention(config: Config, layer: int, scope: Scope) -> Block:
+    kv_heads = _nested(config, "attn_config").integer("kv_n_heads")
+    return gqa.read(config, layer, scope, kv_heads=kv_heads, qkv_bias=False, out_bias=False)
+
+
+def _dbrx_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    ffn = _nested(config, "ffn_config")
+    return moe.read(
+        config, layer, scope, experts=ffn.integer("moe_num_experts"),
+        active=ffn.integer("moe_top_k"), width=ffn.integer("ffn_hidden_size"),
+        names=("router.layer", "experts.mlp", "shared"),
+    )  # fmt: skip
+
+
+# --- MiniMax-M3: an indexer before GQA, from the fourth layer on -------------------------------
+
+
+def _minimax_m3_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    kinds = config.strings("layer_types")
+    nested = config.child("sparse_attention_config")
+    flags = nested.integers("sparse_attention_freq", maximum=1) if nested else None
+    if kinds is None and flags is not None:
+        kinds = tuple("minimax_m3_sparse" if flag else "full_attention" for flag in flags)
+    if kinds is None or layer >= len(kinds):
+        raise config.error("needs an entry for every layer", "layer_types")
+    attention = scope.child("self_attn")
+    full = gqa.read(config, layer, attention, qk_norm="head", reach=FULL)
+    mlp = scope.child("mlp")
+    experts: Block
+    if is_sparse(config, layer):
+        experts = moe.read(
+            config, layer, mlp, width=config.integer("intermediate_size"),
+            shared_width=config.integer("shared_intermediate_size", minimum=0),
+        )  # fmt: skip
+    else:
+        experts = dense.read(
+            config, layer, mlp, intermediate=config.integer("dense_intermediate_size")
+        )
+    if kinds[layer] == "full_attention":
+        return (full, experts)
+    if kinds[layer] != "minimax_m3_sparse":
+        raise UnsupportedModelError(
+            f"layer type {kinds[layer]!r} is not supported", source=config.source,
+            field=f"layer_types[{layer}]",
+        )  # fmt: skip
+    indexer = sparse.read_block_indexer(config, layer, attention.child("indexer"))
+    return (indexer, replace(full, reach=Reach(top=indexer.top)), experts)
+
+
 FAMILIES = (
     Family(("mixtral",), partial(gqa.read, rule=every_layer, qkv_bias=False, out_bias=False),
            moe.read, mlp_scope="block_sparse_moe"),
     Family(("qwen2_moe",), partial(gqa.read, rule=from_max_window_layers, qkv_bias=True,
-                                   out_bias=False), partial(_qwen_mlp, shared=True)),
+                                   out_bias=False), partial(qwen_mlp, shared=True)),
     Family(("qwen3_moe",), partial(gqa.read, rule=from_max_window_layers, qk_norm="head"),
-           partial(_qwen_mlp, shared=False)),
+           partial(qwen_mlp, shared=False)),
     Family(("gpt_oss",), partial(gqa.read, rule=even_layers, bias_default=True, sinks=True),
            partial(moe.read, expert_bias=True, router_bias=True,
                    width_keys=("intermediate_size",), names=("router", "experts", "shared")),
@@ -66,5 +343,31 @@ FAMILIES = (
     Family(("minimax_m2",), partial(gqa.read, qk_norm="whole"),
            partial(moe.read, width_keys=("intermediate_size",)),
            mlp_scope="block_sparse_moe"),
-    Family(("glm4_moe",), _glm_attention, _glm_mlp),
+    Family(("glm4_moe",), _glm_attention, sparse_or_dense, defaults={"first_k_dense_replace": 1}),
+    Family(("granitemoeshared",), mlp=lambda config, layer, scope: moe.read(
+        config, layer, scope, names=("router", "experts", "shared_mlp"),
+        shared_width=config.integer("shared_intermediate_size", minimum=0)),
+        mlp_scope="block_sparse_moe"),
+    Family(("flex_olmo",), partial(gqa.read, qk_norm="whole"), moe.read),
+    Family(("dots1",), partial(gqa.read, rule=_dots_window, qk_norm="head"), sparse_or_dense),
+    Family(("deepseek",), mlp=sparse_or_dense),
+    Family(("exaone_moe",), partial(gqa.read, rule=all_but_every(4), qk_norm="head"),
+           sparse_or_dense, defaults={"first_k_dense_replace": 1}),
+    Family(("hy_v3",), partial(gqa.read, qk_norm="head"), sparse_or_dense,
+           defaults={"first_k_dense_replace": 1}),
+    Family(("solar_open",), mlp=sparse_or_dense, defaults={"head_dim": 128}),
+    Family(("ernie4_5_moe",), partial(gqa.read, bias_key="use_bias"), _ernie_mlp, tied=True,
+           head_bias=lambda config: config.flag("use_bias", default=False),
+           defaults={"moe_layer_start_index": 1}),
+    Family(("hunyuan_v1_moe", "hunyuan"), _hunyuan_attention, _hunyuan_mlp),
+    Family(("bailing_moe", "bailing_moe_v2"), _bailing_attention, sparse_or_dense,
+           attention_scope="attention"),
+    Family(("afmoe",), _afmoe_attention, _afmoe_mlp, norms=4,
+           defaults={"head_dim": 128, "sliding_window": 1024}),
+    Family(("mimo_v2_flash",), _mimo_v2_attention, sparse_or_dense),
+    Family(("step3p5",), _step_attention, _step_mlp, defaults={"head_dim": 128}),
+    Family(("dbrx",), _dbrx_attention, _dbrx_mlp, attention_scope="norm_attn_norm.attn",
+           mlp_scope="ffn"),
+    Family(("minimax_m3_vl_text",), layer=_minimax_m3_layer, assumptions=(
+        "index keys are cached in bf16",)),
 )  # fmt: skip

@@ -2,18 +2,26 @@
 
 `read_scheme` reads quantization_config (config.json, wherever it nests) and hf_quant_config.json;
 `what_if` answers --quantization. One file a dialect; names.py matches module names. A method that
-is not understood is refused, never approximated. Not here: what a format costs (formats.py), whether
-a card can multiply it (hardware/).
+is not understood is refused, never approximated. Not here: what a format costs (formats.py),
+whether a card can multiply it (hardware/).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from vperf.errors import InputError
 from vperf.formats import BF16, FP16, UNQUANTIZED, Format
 from vperf.model.checkpoint import Config
 from vperf.model.quantization import (
-    bitsandbytes, compressed_tensors, fields, floats, modelopt, packed, quark, torchao,
+    bitsandbytes,
+    compressed_tensors,
+    fields,
+    floats,
+    modelopt,
+    packed,
+    quark,
+    torchao,
 )  # fmt: skip
 from vperf.model.quantization.scheme import Kind, Reading, Rule, Scheme
 
@@ -66,13 +74,16 @@ def read_scheme(
     Raises UnsupportedModelError for a quantization that is not understood and InputError for
     values that cannot be; both name the field.
     """
+    if not isinstance(config, Mapping):
+        raise InputError("must hold a JSON object", source=source)
     top = Config(config, source)
     nests = _nests(top)
     default, notes = _dtype(nests)
     hf = _hf_part(hf_quant_config, source)
     own = next((part for nest in nests if (part := _own_part(nest)) is not None), None)
     reading = _read(own, hf, default)
-    fp4 = next((nest for nest in nests if nest.has("expert_dtype")), None)
+    places = [*nests, own] if own is not None else nests  # DeepSeek-V4 top, V4.1 in own
+    fp4 = next((place for place in places if place.has("expert_dtype")), None)
     if fp4 is not None:
         reading = _experts(fp4, reading)
     layers = next((n for nest in nests if (n := _layers(nest)) is not None), None)
@@ -129,6 +140,8 @@ def _hf_part(hf: Mapping[str, object] | None, source: str) -> Config | None:
     """The "quantization" object of hf_quant_config.json."""
     if hf is None:
         return None
+    if not isinstance(hf, Mapping):
+        raise InputError("must hold a JSON object", source=source, field="hf_quant_config.json")
     outer = Config(hf, source, "hf_quant_config.json")
     inner = outer.child("quantization")
     if inner is None:
@@ -149,6 +162,16 @@ def _read(own: Config | None, hf: Config | None, default: Format) -> Reading | N
     read = _DIALECTS.get(method)
     if read is None:
         raise fields.unsupported(own, "quant_method", f"quant_method {method!r}")
+    if (
+        hf is not None
+        and hf.has("quant_algo")
+        and (method, hf.text("quant_algo")) != ("fp8", "FP8")
+    ):
+        raise fields.unsupported(
+            own,
+            "quant_method",
+            f"{method!r} with {hf.text('quant_algo')!r} in hf_quant_config.json",
+        )
     return read(own, default)
 
 

@@ -1,8 +1,8 @@
 """bitsandbytes (nf4, fp4, int8) and bitnet.
 
-Sources: transformers BitsAndBytesConfig and BitNetQuantConfig; Dettmers et al. 2023 (QLoRA), sec. 3:
-a 32-bit scale per 64 elements, or quantized again to 8 bits with a 32-bit one per 256 of those:
-4.5 or 4.127 bits per weight.
+Sources: transformers BitsAndBytesConfig and BitNetQuantConfig; Dettmers et al. 2023 (QLoRA),
+section 3: a 32-bit scale per 64 elements, or quantized again to 8 bits with a 32-bit one per 256
+of those: 4.5 or 4.127 bits per weight.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from vperf.formats import Format
 from vperf.model.checkpoint import Config
 from vperf.model.quantization import fields, weights
 from vperf.model.quantization.cache import read_cache
-from vperf.model.quantization.names import Names
 from vperf.model.quantization.scheme import ALL, Kind, Reading, Rule
 
 _CLASSES: dict[str, frozenset[Kind]] = {
@@ -101,26 +100,38 @@ def scheme_format(scheme: Config, inputs: Config | None, stored: str = "") -> Fo
     static = inputs is not None and inputs.raw("dynamic") is False
     if strategy == "channel":
         group = 0
+    found: Format | None = None
     if kind == "float" and bits == 8:
-        if stored == "mxfp8-quantized" or (strategy == "group" and group == 32):
-            return weights.computing(weights.mxfp8(), pipe)
-        if strategy == "block":
-            block = scheme.integers("block_structure", minimum=1, maximum=fields.MAX_GROUP)
-            if block is None or len(block) != 2:
-                raise scheme.error("must hold two sizes", "block_structure")
-            return weights.fp8_block((block[0], block[1]), weight_only=pipe is None)
-        if strategy == "group" and group:
-            return weights.fp8_block((1, group), scale_bits=16, weight_only=pipe is None)
-        if strategy in ("tensor", "channel"):
-            return weights.fp8(strategy, scale_bits=16, weight_only=pipe is None, static=static)
+        found = _fp8(
+            scheme, strategy, group, pipe=pipe, static=static, mx=stored == "mxfp8-quantized"
+        )
     elif kind == "float" and bits == 4:
         if "mxfp4" in stored or group == 32:
-            return weights.mxfp4(pipe=pipe)
-        if strategy in ("tensor_group", "group") and group == 16:
-            return weights.nvfp4(weight_only=pipe is None, pipe=pipe or "fp4")
+            found = weights.mxfp4(pipe=pipe)
+        elif strategy in ("tensor_group", "group") and group == 16:
+            found = weights.nvfp4(weight_only=pipe is None, pipe=pipe or "fp4")
     elif kind == "int" and strategy in ("group", "channel", "tensor"):
-        return _integers(scheme, bits, group if strategy == "group" else 0, pipe, stored)
-    raise fields.unsupported(scheme, "strategy", f"{bits}-bit {kind} weights by {strategy!r}")
+        found = _integers(scheme, bits, group if strategy == "group" else 0, pipe, stored)
+    if found is None:
+        raise fields.unsupported(scheme, "strategy", f"{bits}-bit {kind} weights by {strategy!r}")
+    return found
+
+
+def _fp8(
+    scheme: Config, strategy: str, group: int, *, pipe: str | None, static: bool, mx: bool
+) -> Format | None:
+    if mx or (strategy == "group" and group == 32):
+        return weights.computing(weights.mxfp8(), pipe)
+    if strategy == "block":
+        block = scheme.integers("block_structure", minimum=1, maximum=fields.MAX_GROUP)
+        if block is None or len(block) != 2:
+            raise scheme.error("must hold two sizes", "block_structure")
+        return weights.fp8_block((block[0], block[1]), weight_only=pipe is None)
+    if strategy == "group" and group:
+        return weights.fp8_block((1, group), scale_bits=16, weight_only=pipe is None)
+    if strategy in ("tensor", "channel"):
+        return weights.fp8(strategy, scale_bits=16, weight_only=pipe is None, static=static)
+    return None
 
 
 def _integers(scheme: Config, bits: int, group: int, pipe: str | None, stored: str) -> Format:

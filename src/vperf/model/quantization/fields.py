@@ -1,4 +1,4 @@
-"""What the quantization dialects read beyond plain values: lists of names, group sizes, refusals."""
+"""What the quantization dialects read beyond plain values: name lists, group sizes, refusals."""
 
 from __future__ import annotations
 

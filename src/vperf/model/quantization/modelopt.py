@@ -1,4 +1,4 @@
-"""NVIDIA ModelOpt: quant_algo in config.json's quantization_config, in hf_quant_config.json, or both.
+"""NVIDIA ModelOpt: quant_algo in quantization_config, in hf_quant_config.json, or in both.
 
 Where both are there they are joined: exclusions add up, quantized_layers decide over config_groups
 (Qwen3.6-35B's groups declare 4-bit activations that its W4A16_NVFP4 layers do not have).
@@ -7,7 +7,7 @@ Source: modelopt/torch/export/quant_utils.py, vLLM quantization/modelopt.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from vperf.formats import Format
@@ -95,25 +95,25 @@ def read_modelopt(config: Config | None, hf: Config | None, default: Format) -> 
         if main is None and cache is None and voices:
             raise fields.unsupported(voices[0], "quant_method", "ModelOpt without a quant_algo")
         return Reading(default.name, (), cache)
-    notes, ignored = _ignored(voices, default, drop=over_fp8)
+    notes: list[str] = []
+    ignored = [] if over_fp8 else _ignored(voices, default)
     if not ignored and not per_layer and not over_fp8:
         # Nemotron-3 Super and Ultra: their files are larger than this says.
         notes.append(
-            f"the quantization config excludes no module: every linear layer taken as {formats[0].name}"
+            "the quantization config excludes no module: every linear layer taken as "
+            f"{formats[0].name}"
         )
     rules = (*per_layer, *ignored, *rest)
     return Reading(weights.mixture(formats), rules, cache, tuple(notes))
 
 
-def _ignored(voices: list[Config], default: Format, *, drop: bool) -> tuple[list[str], list[Rule]]:
-    if drop:
-        return [], []
+def _ignored(voices: list[Config], default: Format) -> list[Rule]:
     entries: list[str] = []
     for voice in voices:
         entries += fields.strings(voice, "ignore", "exclude_modules", "modules_to_not_convert")
     if not entries:
-        return [], []
-    return [], [Rule(default, fields.named(voices[0], "ignore", entries), ALL)]
+        return []
+    return [Rule(default, fields.named(voices[0], "ignore", entries), ALL)]
 
 
 def _quantized_layers(voices: list[Config]) -> tuple[list[Rule], list[Format]]:
@@ -121,19 +121,21 @@ def _quantized_layers(voices: list[Config]) -> tuple[list[Rule], list[Format]]:
     by_scheme: dict[Format, list[str]] = {}
     seen: object = None
     for voice in voices:
-        layers = voice.child("quantized_layers")
         raw = voice.raw("quantized_layers")
+        layers = voice.child("quantized_layers")
         if layers is None or raw == seen:
             continue
         seen = raw
-        known: dict[tuple[object, object], Format] = {}
-        for name, layer in fields.objects(voice, "quantized_layers"):
-            if not name:
-                raise layers.error("holds an empty name", "")
-            key = (str(layer.raw("quant_algo")), str(layer.raw("group_size")))
-            if key not in known:
-                known[key] = _algorithm(layer, "quant_algo")
-            by_scheme.setdefault(known[key], []).append(name)
+        known: dict[tuple[str, str], list[str]] = {}
+        for name, layer in raw.items():  # MiniMax-M3 lists 22,422: no Config for each
+            if not isinstance(layer, Mapping) or not isinstance(name, str) or not name:
+                raise layers.error("must be an object with a name", str(name))
+            key = (str(layer.get("quant_algo")), str(layer.get("group_size")))
+            found = known.get(key)
+            if found is None:
+                fmt = _algorithm(Config(layer, voice.source, f"{layers.path}.{name}"), "quant_algo")
+                found = known[key] = by_scheme.setdefault(fmt, [])
+            found.append(name)
     rules = [
         Rule(fmt, fields.named(voices[0], "quantized_layers", found))
         for fmt, found in by_scheme.items()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
 from vperf.formats import Format
-from vperf.model.quantization.names import Names, Place, place_of, split_layer
+from vperf.model.quantization.names import ALWAYS, NEVER, Names, Verdict
+from vperf.model.quantization.places import Place, place_of, split_layer
 
 Kind = Literal["linear", "expert", "embedding", "head", "router", "conv"]
 
@@ -19,10 +19,6 @@ _BY_LEAF: dict[str, Kind] = {
     "lm_head": "head", "embed_out": "head", "embed_tokens": "embedding", "wte": "embedding",
     "gate": "router", "router": "router", "conv1d": "conv",
 }  # fmt: skip
-
-# Small linear layers that no checkpoint seen quantizes, listed or not: DeepSeek-V3's MTP input
-# projection and V3.2's indexer head weights (16 bit in the files, plain nn.Linear in the engines).
-_NEVER = frozenset({"eh_proj", "weights_proj", "indexers_proj"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +57,7 @@ class Scheme:
     layers: int | None = None
     """num_hidden_layers: layers.N from there on are the MTP layers, listed as either."""
     flat_experts: bool = False
-    _known: dict[tuple[str, str], Format] = field(
+    _plans: dict[tuple[Place, str], tuple[Verdict, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -71,43 +67,50 @@ class Scheme:
         Rules for whole classes of layers reach "linear" and "expert"; the other kinds are
         quantized only where a rule names the module itself (GPTQ's lm_head, ModelOpt's).
         """
-        found = self._known.get((module, kind))
-        if found is None:
-            found = self._known[(module, kind)] = self._resolve(module, kind)
-        return found
-
-    def _resolve(self, module: str, kind: Kind) -> Format:
         if not self.rules:
             return self.default
-        leaf = module.rpartition(".")[2]
+        head, layer, rest = split_layer(module)
         if kind == "linear":
-            kind = _BY_LEAF.get(leaf, "expert" if ".experts." in module else kind)
-        places = self._places(module, kind)
-        for rule in self.rules:
-            if _applies(rule, places, kind, leaf):
-                return rule.format
+            leaf = module.rpartition(".")[2]
+            kind = _BY_LEAF.get(leaf, "expert" if ".experts." in rest else kind)
+        place = place_of(head, rest, layer is not None, self.flat_experts and kind == "expert")
+        places = [(place, layer)]
+        if layer is not None and self.layers:
+            if place.tower == "mtp":  # GLM-5 lists its MTP layer as model.layers.78
+                places.append((place_of("layers.", rest, True), self.layers + layer))
+            elif not place.tower and layer >= self.layers:
+                places.append((place_of("mtp.layers.", rest, True), layer - self.layers))
+        plans = [self._plan(each, kind) for each, _ in places]
+        for i, rule in enumerate(self.rules):
+            for plan, where in zip(plans, places, strict=True):
+                if plan[i].holds(*where):
+                    return rule.format
         return self.default
 
-    def _places(self, module: str, kind: Kind) -> Collection[tuple[Place, int | None]]:
-        head, layer, rest = split_layer(module)
-        place = place_of(head, rest, layer is not None, self.flat_experts and kind == "expert")
-        if layer is None or not self.layers:
-            return [(place, layer)]
-        if place.tower == "mtp":  # GLM-5 lists its MTP layer as model.layers.78
-            return [(place, layer), (place_of("layers.", rest, True), self.layers + layer)]
-        if place.tower == "" and layer >= self.layers:
-            mtp = place_of("mtp.layers.", rest, True)
-            return [(place, layer), (mtp, layer - self.layers)]
-        return [(place, layer)]
+    def _plan(self, place: Place, kind: Kind) -> tuple[Verdict, ...]:
+        """What each rule says of a place, worked out once for all its layers."""
+        plan = self._plans.get((place, kind))
+        if plan is None:
+            plan = tuple(_verdict(rule, place, kind) for rule in self.rules)
+            self._plans[(place, kind)] = plan
+        return plan
 
 
-def _applies(
-    rule: Rule, places: Collection[tuple[Place, int | None]], kind: Kind, leaf: str
-) -> bool:
-    if rule.names is None:
-        if kind not in rule.kinds or leaf in _NEVER:
-            return False
-        return rule.towers or all(place.tower in ("", "mtp", "encoder") for place, _ in places)
-    # A list reaches a router, an embedding or the head only where it names that very module.
-    whole = kind not in rule.kinds
-    return any(rule.names.cover(place, layer, whole=whole) for place, layer in places)
+def _verdict(rule: Rule, place: Place, kind: Kind) -> Verdict:
+    if rule.names is not None:
+        # A list reaches a router, an embedding or the head only where it names that very module.
+        return rule.names.verdict(place, whole=kind not in rule.kinds)
+    reached = rule.towers or place.tower in ("", "mtp", "encoder")
+    return ALWAYS if reached and kind in rule.kinds and not _stays_wide(place) else NEVER
+
+
+def _stays_wide(place: Place) -> bool:
+    """Small linear layers no checkpoint quantizes, though their configs list no exception.
+
+    DeepSeek-V3's MTP input projection, V3.2's indexer head weights, V4's compressors except for
+    the indexer's query (V4-Pro: 23,169,400,832 fp8 weights = 16384 x its 1,414,146 block scales).
+    """
+    segments = place.rests[0].split(".")
+    if segments[-1] in ("eh_proj", "weights_proj"):
+        return True
+    return "compressor" in segments and segments[-1] not in ("q_b_proj", "wq_b")

@@ -6,13 +6,11 @@ transformers TorchAoConfig.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 
 from vperf.formats import Format
 from vperf.model.checkpoint import Config
 from vperf.model.quantization import fields, weights
-from vperf.model.quantization.names import Names
 from vperf.model.quantization.scheme import ALL, Kind, Reading, Rule
 
 _NAMES = {
@@ -82,29 +80,35 @@ def _typed_rules(config: Config, default: Format, formats: list[Format]) -> list
     return rules + last
 
 
+_BUILDERS: dict[str, Callable[[Config], Format]] = {
+    # Tile-packed: a 16-bit scale and a 16-bit zero point per group.
+    "Int4WeightOnlyConfig": lambda data: weights.integers(
+        4, fields.group_size(data, default=128), scale_bits=32
+    ),
+    "Int8WeightOnlyConfig": lambda data: weights.integers(8, fields.group_size(data, default=0)),
+    "Int8DynamicActivationInt8WeightConfig": lambda data: weights.integers(8, 0, pipe="int8"),
+    "Int8DynamicActivationInt4WeightConfig": lambda data: weights.integers(
+        4, fields.group_size(data, default=32), pipe="int8"
+    ),
+    "Float8WeightOnlyConfig": lambda data: weights.fp8("channel", weight_only=True),
+    "Float8DynamicActivationFloat8WeightConfig": lambda data: weights.fp8(
+        _float8_granularity(data)
+    ),
+    # The unpacked layout keeps int8 containers; the packed one is for CPUs.
+    "IntxWeightOnlyConfig": lambda data: weights.integers(
+        _intx_bits(data), _intx_group(data), stored_bits=8
+    ),
+    "Int8DynamicActivationIntxWeightConfig": lambda data: weights.integers(
+        _intx_bits(data), _intx_group(data), pipe="int8", stored_bits=8
+    ),
+}
+
+
 def _format(kind: str, data: Config | None, config: Config, field: str) -> Format:
-    data = data or Config({}, config.source, config.path)
-    if kind == "Int4WeightOnlyConfig":
-        # Tile-packed: a 16-bit scale and a 16-bit zero point per group.
-        group = fields.group_size(data, default=128)
-        return replace(weights.integers(4, group, scale_bits=32), summary="int4, 16-bit arithmetic")
-    if kind == "Int8WeightOnlyConfig":
-        return weights.integers(8, fields.group_size(data, default=0))
-    if kind == "Int8DynamicActivationInt8WeightConfig":
-        return weights.integers(8, 0, pipe="int8")
-    if kind == "Int8DynamicActivationInt4WeightConfig":
-        return weights.integers(4, fields.group_size(data, default=32), pipe="int8")
-    if kind == "Float8WeightOnlyConfig":
-        return weights.fp8("channel", weight_only=True)
-    if kind == "Float8DynamicActivationFloat8WeightConfig":
-        return weights.fp8(_float8_granularity(data))
-    if kind in ("IntxWeightOnlyConfig", "Int8DynamicActivationIntxWeightConfig"):
-        dynamic = kind.startswith("Int8")
-        bits = _intx_bits(data)
-        group = _intx_group(data)
-        # The unpacked layout keeps int8 containers; the packed one is for CPUs.
-        return weights.integers(bits, group, pipe="int8" if dynamic else None, stored_bits=8)
-    raise fields.unsupported(config, field, f"TorchAO {kind!r}")
+    build = _BUILDERS.get(kind)
+    if build is None:
+        raise fields.unsupported(config, field, f"TorchAO {kind!r}")
+    return build(data or Config({}, config.source, config.path))
 
 
 def _float8_granularity(data: Config) -> str:

@@ -10,7 +10,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vperf.formats import (
-    BF16, FP8, FP8_BLOCK, FP8_TENSOR, INT4, INT8, INT8_WEIGHT_ONLY, MXFP4, MXFP8, NVFP4, Format,
+    BF16,
+    FP8,
+    FP8_BLOCK,
+    FP8_TENSOR,
+    INT4,
+    INT8,
+    INT8_WEIGHT_ONLY,
+    MXFP4,
+    MXFP8,
+    NVFP4,
+    Format,
     Path,
 )  # fmt: skip
 
@@ -58,7 +68,7 @@ def fp8(
 
 
 def nvfp4(*, group: int = 16, weight_only: bool = False, pipe: str = "fp4") -> Format:
-    """ModelOpt and compressed-tensors: fp8 scales per 16, an fp32 scale of those, one for inputs."""
+    """fp8 scales per 16, an fp32 scale of those and one for inputs (ModelOpt)."""
     fmt = replace(NVFP4, name=grouped("nvfp4", group, 16), block_in=group, tensor_bits=64)
     if weight_only:
         return replace(
@@ -122,12 +132,11 @@ def label(format: Format) -> str:
     """How a Scheme's name spells a format: "fp8 (block 128x128)", "int4 g32"."""
     if format.name.startswith("fp8_block"):
         return f"fp8 (block {format.block_out}x{format.block_in})"
-    if format.name == "fp8_tensor":
-        return "fp8 (per tensor)"
-    if format.name == "fp8":
-        return "fp8 (per channel)"
-    head, _, tail = format.name.partition("_")
-    return f"{head} {tail.replace('_', ' ')}" if tail else head
+    known = {
+        "fp8": "fp8 (per channel)", "fp8_tensor": "fp8 (per tensor)", "int8": "int8 (w8a8)",
+        "int8_w8a16": "int8 (w8a16)", "int4": "int4 g128",
+    }  # fmt: skip
+    return known.get(format.name, format.name.replace("_", " "))
 
 
 def mixture(formats: list[Format]) -> str:

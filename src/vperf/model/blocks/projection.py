@@ -1,0 +1,121 @@
+"""Matrices of their own beside attention and MLP: Gemma 3n's LAuReL, AltUp and per-layer inputs.
+
+And `Dormant`: a mechanism that is stored but that no text step runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vperf.formats import Format
+from vperf.model.blocks.base import Block
+from vperf.model.ops import Linear, Op, Step, matmul
+
+
+@dataclass(frozen=True, slots=True)
+class Projections(Block):
+    """Matmuls one after another; the weights of one group share their input."""
+
+    name: str
+    chain: tuple[tuple[Linear, ...], ...]
+    vectors: int = 0
+    streams: int = 0
+    """Hidden vectors that its small kernels read and write besides the matmuls' outputs."""
+
+    @property
+    def linears(self) -> tuple[tuple[int, Linear], ...]:
+        """All, in order."""
+        return tuple((1, linear) for group in self.chain for linear in group)
+
+    @property
+    def idle_parameters(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def cache_elements(self) -> int:
+        """None."""
+        return 0
+
+    def cached_tokens(self, context: int) -> int:
+        """None."""
+        return 0
+
+    @property
+    def state_bytes(self) -> float:
+        """None."""
+        return 0.0
+
+    @property
+    def elementwise_elements(self) -> int:
+        """Every output is read and written once more; so are the streams."""
+        return 2 * sum(w.out_features for _, w in self.linears) + self.streams
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """None."""
+        return ()
+
+    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+        """A matmul for every group."""
+        return tuple(
+            op
+            for group in self.chain
+            for op in matmul(f"{self.name}.{group[0].name}", group, step.tokens)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Dormant(Block):
+    """A mechanism that no text step runs: Llama 3.2 Vision skips the layers that attend to an
+    image when there is none."""
+
+    sleeper: Block
+
+    @property
+    def linears(self) -> tuple[tuple[int, Linear], ...]:
+        """Those of the mechanism: they are stored."""
+        return self.sleeper.linears
+
+    @property
+    def vectors(self) -> int:
+        """Those of the mechanism."""
+        return self.sleeper.vectors
+
+    @property
+    def idle_parameters(self) -> int:
+        """None: an image token would use them."""
+        return 0
+
+    @property
+    def unread_parameters(self) -> int:
+        """All."""
+        return self.vectors + sum(n * w.parameters for n, w in self.linears)
+
+    @property
+    def cache_elements(self) -> int:
+        """None: what it caches comes from an image."""
+        return 0
+
+    def cached_tokens(self, context: int) -> int:
+        """None."""
+        return 0
+
+    @property
+    def state_bytes(self) -> float:
+        """None."""
+        return 0.0
+
+    @property
+    def elementwise_elements(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """None."""
+        return ()
+
+    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+        """None."""
+        return ()

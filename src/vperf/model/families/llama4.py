@@ -1,0 +1,51 @@
+"""Llama 4's text model: experts in every or every other layer, chunked attention in three of four."""
+
+from __future__ import annotations
+
+from vperf.model import windows
+from vperf.model.blocks import dense, gqa, moe
+from vperf.model.blocks.base import Block, Scope
+from vperf.model.checkpoint import Config
+from vperf.model.families.family import Family
+from vperf.model.ops import FULL, Reach
+
+
+def _reach(config: Config, layer: int) -> Reach:
+    """Layers with rotary positions see their own chunk, those without (every fourth) all."""
+    if config.has("layer_types"):
+        return windows.reach(config, layer)
+    rotary = config.integers("no_rope_layers", maximum=1)  # 1 means rotary, despite its name
+    if rotary:  # the FP8 file holds an empty list
+        if layer >= len(rotary):
+            raise config.error(
+                f"has {len(rotary)} entries, fewer than there are layers", "no_rope_layers"
+            )
+        chunked = rotary[layer] == 1
+    else:
+        every = config.optional_integer("no_rope_layer_interval", "nope_layer_interval") or 4
+        chunked = (layer + 1) % every != 0
+    chunk = config.optional_integer("attention_chunk_size")
+    return Reach(chunk=chunk) if chunked and chunk else FULL
+
+
+def _attention(config: Config, layer: int, scope: Scope) -> Block:
+    # Its QK norm has no weights.
+    return gqa.read(config, layer, scope, reach=_reach(config, layer))
+
+
+def _mlp(config: Config, layer: int, scope: Scope) -> Block:
+    listed = config.integers("moe_layers")
+    every = config.optional_integer("interleave_moe_layer_step") or 1
+    if layer in listed if listed is not None else (layer + 1) % every == 0:
+        width = config.integer("intermediate_size")
+        return moe.read(
+            config, layer, scope, width=width, shared_width=width,
+            names=("router", "experts", "shared_expert"),
+        )  # fmt: skip
+    return dense.read(config, layer, scope, intermediate=config.integer("intermediate_size_mlp"))
+
+
+FAMILIES = (
+    Family(("llama4_text",), _attention, _mlp, mlp_scope="feed_forward",
+           defaults={"head_dim": 128}),
+)  # fmt: skip

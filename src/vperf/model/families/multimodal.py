@@ -1,0 +1,130 @@
+"""Multimodal wrappers: a text model that nests under text_config, and towers beside it.
+
+A wrapper is a row of its tower and its text model's class defaults; towers.py counts the towers.
+Answers are for text: an image's tokens cost what text tokens cost, encoding the image is not
+modelled. Checked against exact parameter counts in the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from vperf.model import towers
+from vperf.model.blocks import dense, gqa
+from vperf.model.blocks.base import Block, Scope
+from vperf.model.blocks.projection import Dormant
+from vperf.model.checkpoint import Config
+from vperf.model.families import moe
+from vperf.model.families.family import Family
+from vperf.model.ops import Linear
+from vperf.model.windows import from_max_window_layers
+
+# --- Text models that only wrappers hold ------------------------------------------------------
+
+_QWEN3_MOE = next(row for row in moe.FAMILIES if "qwen3_moe" in row.model_types)
+
+# --- Llama 3.2 Vision: some layers attend to the image, and only to it ------------------------
+
+
+def _crosses(config: Config) -> tuple[int, ...]:
+    return config.integers("cross_attention_layers") or ()
+
+
+def _mllama_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    mlp = dense.read(config, layer, scope.child("mlp"), bias=False)
+    if layer not in _crosses(config):
+        return (
+            gqa.read(config, layer, scope.child("self_attn"), qkv_bias=False, out_bias=False),
+            mlp,
+        )
+    cross = gqa.read(
+        config, layer, scope.child("cross_attn"), qkv_bias=False, out_bias=False, qk_norm="head",
+        vectors=2,
+    )  # fmt: skip
+    return Dormant(cross), Dormant(mlp)
+
+
+def _mllama_image_rows(config: Config, scope: Scope) -> tuple[Linear, ...]:
+    """The embedding has eight rows more than the LM head: the image token's."""
+    rows = scope.linear("embed_tokens.image", gqa.hidden_size(config), 8, kind="embedding")
+    return (rows,)
+
+
+_MLLAMA_DEFAULTS = {
+    "vocab_size": 128256, "hidden_size": 4096, "intermediate_size": 14336,
+    "num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 8,
+    "max_position_embeddings": 131072, "cross_attention_layers": [3, 8, 13, 18, 23, 28, 33, 38],
+}  # fmt: skip
+
+TEXT = (
+    Family(("qwen2_vl_text", "qwen2_5_vl_text"), partial(
+        gqa.read, rule=from_max_window_layers, qkv_bias=True, out_bias=False)),
+    Family(("qwen3_vl_text",), partial(gqa.read, qk_norm="head"), defaults={"head_dim": 128}),
+    replace(_QWEN3_MOE, model_types=("qwen3_vl_moe_text",)),
+    Family(("mllama_text_model",), layer=_mllama_layer, defaults=_MLLAMA_DEFAULTS,
+           lookups=_mllama_image_rows,
+           assumptions=("no image: the layers that attend to one are stored and skipped",)),
+)  # fmt: skip
+
+# --- Wrappers ---------------------------------------------------------------------------------
+
+# What transformers fills in where a nested text_config leaves it out: llava-1.5-7b-hf says only
+# its vocabulary, pixtral-12b leaves out the heads.
+_LLAMA_DEFAULTS = {
+    "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008,
+    "num_hidden_layers": 32, "num_attention_heads": 32, "max_position_embeddings": 2048,
+}  # fmt: skip
+_MISTRAL_DEFAULTS = {
+    "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 14336,
+    "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
+    "max_position_embeddings": 131072,
+}  # fmt: skip
+_VOXTRAL_DEFAULTS = {
+    "vocab_size": 131072, "hidden_size": 3072, "intermediate_size": 8192,
+    "num_hidden_layers": 30, "num_attention_heads": 32, "num_key_value_heads": 8,
+    "head_dim": 128, "max_position_embeddings": 131072,
+}  # fmt: skip
+
+_NOT_COUNTED = "its vision and audio towers are not counted: parameters are the text model's"
+
+
+def _wrapper(
+    name: str,
+    text: str,
+    tower: towers.TowerReader | None,
+    *,
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
+    assumptions: tuple[str, ...] = (),
+) -> Family:
+    """A row that wraps; `text` is the text model where the config does not name it."""
+    return Family(
+        (name,), wraps=(text,), tower=tower, text_defaults=defaults or {}, assumptions=assumptions
+    )
+
+
+WRAPPERS = (
+    _wrapper("qwen2_vl", "qwen2_vl_text", towers.qwen2_vl),
+    _wrapper("qwen2_5_vl", "qwen2_5_vl_text", towers.qwen2_5_vl),
+    _wrapper("qwen3_vl", "qwen3_vl_text", towers.qwen3_vl),
+    _wrapper("qwen3_vl_moe", "qwen3_vl_moe_text", towers.qwen3_vl),
+    _wrapper("qwen3_5", "qwen3_5_text", towers.qwen3_5),
+    _wrapper("qwen3_5_moe", "qwen3_5_moe_text", towers.qwen3_5),
+    _wrapper("gemma3", "gemma3_text", towers.gemma3),
+    _wrapper("gemma3n", "gemma3n_text", None, assumptions=(_NOT_COUNTED,)),
+    _wrapper("gemma4", "gemma4_text", towers.gemma4),
+    _wrapper("llava", "llama", towers.llava,
+             defaults={"llama": _LLAMA_DEFAULTS, "mistral": _MISTRAL_DEFAULTS}),
+    _wrapper("mistral3", "mistral", towers.mistral3, defaults={"mistral": _MISTRAL_DEFAULTS}),
+    _wrapper("voxtral", "llama", towers.voxtral, defaults={"llama": _VOXTRAL_DEFAULTS}),
+    _wrapper("mllama", "mllama_text_model", towers.mllama),
+    _wrapper("llama4", "llama4_text", towers.llama4),
+    _wrapper("lfm2_vl", "lfm2", towers.lfm2_vl),
+    _wrapper("kimi_k25", "deepseek_v3", towers.kimi_k25),
+    _wrapper("exaone4_5", "exaone4", towers.exaone4_5),
+    _wrapper("minimax_m3_vl", "minimax_m3_vl_text", towers.minimax_m3_vl),
+)  # fmt: skip
+
+FAMILIES = (*TEXT, *WRAPPERS)

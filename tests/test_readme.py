@@ -1,0 +1,81 @@
+"""The README tells the truth: its examples print what they print, its Python runs.
+
+    python tests/test_readme.py      writes the outputs anew
+
+An example is a ```console block: one line `$ vperf ...`, then its output; a pipe into sed or head
+shows a part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from vperf.cli.main import main
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+_BLOCK = re.compile(r"^```console\n\$ (vperf .*)\n((?:.*\n)*?)```$", re.MULTILINE)
+_PYTHON = re.compile(r"^```python\n((?:.*\n)*?)```$", re.MULTILINE)
+TEXT = README.read_text(encoding="utf-8")
+
+
+def output(command: str) -> str:
+    """What the command prints at 80 columns; of the shell only these two pipes."""
+    ours, _, pipe = command.partition(" | ")
+    os.environ["COLUMNS"] = "80"
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert main(shlex.split(ours)[1:]) == 0
+    lines = out.getvalue().splitlines(keepends=True)
+    if head := re.fullmatch(r"head -n (\d+)", pipe):
+        lines = lines[: int(head[1])]
+    elif part := re.fullmatch(r"sed -n '/(.*)/,/(.*)/p'", pipe):
+        first = next(i for i, line in enumerate(lines) if re.search(part[1], line))
+        last = next(i for i, line in enumerate(lines) if i > first and re.search(part[2], line))
+        lines = lines[first : last + 1]
+    else:
+        assert not pipe, f"the test does not know: | {pipe}"
+    return "".join(lines)
+
+
+@pytest.mark.parametrize("command", [block[0] for block in _BLOCK.findall(TEXT)])
+def test_an_example_prints_what_the_readme_shows(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = dict(_BLOCK.findall(TEXT))[command]
+    assert output(command) == shown, "python tests/test_readme.py writes the outputs anew"
+
+
+@pytest.mark.parametrize("code", _PYTHON.findall(TEXT))
+def test_the_python_of_the_readme_runs(code: str) -> None:
+    exec(compile(code, str(README), "exec"), {})
+
+
+def test_the_readme_starts_with_two_commands_that_need_nothing() -> None:
+    first, second = re.findall(r"^```sh\n(.*)\n```$", TEXT, re.MULTILINE)[:2]
+    for command in (first, second):
+        assert command.startswith("python3 -m venv .venv && .venv/bin/pip install ")
+    assert first.endswith(
+        ".venv/bin/vperf estimate --model Qwen/Qwen3-4B-Instruct-2507 --gpu rtx-pro-6000"
+    )
+    assert second.endswith(".venv/bin/pytest")
+
+
+def test_the_readme_names_every_option_of_estimate(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["estimate", "--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out.split("Examples:")[0]))
+    assert sorted(o for o in options - {"--help"} if f"`{o}`" not in TEXT) == []
+
+
+if __name__ == "__main__":
+    README.write_text(
+        _BLOCK.sub(lambda block: f"```console\n$ {block[1]}\n{output(block[1])}```", TEXT),
+        encoding="utf-8",
+    )
