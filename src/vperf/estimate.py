@@ -18,7 +18,7 @@ from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
 from vperf.model.ops import Step
 from vperf.serving.memory import Memory, other_bytes, plan_memory
-from vperf.timing.constants import Constants, constants_of
+from vperf.timing.constants import Constants
 from vperf.timing.ranges import spread
 from vperf.timing.step import Card, OpTime, PhaseTimes, step_seconds, time_step
 
@@ -189,8 +189,8 @@ def estimate_model(
     ):  # fmt: skip
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_TOKENS:
             raise InputError(f"must be an integer from 1 to {MAX_TOKENS}, not {value!r}", field=name)
-    constants = constants_of(gpu)
-    card = Card(gpu, constants, engine)
+    card = Card(gpu, engine)
+    constants = card.constants
     prefill = time_step(model, Step(batch_size, input_tokens, 0), card)
     decode = time_step(model, Step(batch_size, 1, input_tokens + (output_tokens - 1) // 2), card)
     tpot_limit, tpot_expected = _mean_step(model, card, batch_size, input_tokens, output_tokens)

@@ -47,6 +47,8 @@ class Napkin:
     gpu_name: str | None
     stored_parameters: float | None
     """All that the checkpoint stores, where that is known."""
+    quantization: str | None
+    """The what-if that was asked for; None for the checkpoint's own format."""
     assumptions: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,6 +60,7 @@ class Napkin:
             "gpu_name": self.gpu_name,
             "parameters": self.parameters,
             "stored_parameters": self.stored_parameters,
+            "quantization": self.quantization,
             "bits_per_parameter": self.bits,
             "weight_bytes": self.weight_bytes,
             "memory_bandwidth_bytes_per_s": self.memory_bandwidth,
@@ -77,6 +80,7 @@ def napkin(
     gpu_id: str | None = None,
     gpu_name: str | None = None,
     stored_parameters: float | None = None,
+    quantization: str | None = None,
     assumptions: tuple[str, ...] = (),
 ) -> Napkin:
     """Decode tokens/s of one sequence from `parameters` read per token at `bits` each.
@@ -104,6 +108,7 @@ def napkin(
         gpu_id=gpu_id,
         gpu_name=gpu_name,
         stored_parameters=stored_parameters,
+        quantization=quantization,
         assumptions=assumptions,
     )
 

@@ -206,8 +206,8 @@ class Config:
 
     def layers(self, *names: str) -> int:
         """The number of layers, bounded so that a nonsense file costs no memory."""
-        return self.integer(*(names or ("num_hidden_layers", "n_layer", "num_layers", "n_layers")),
-                            maximum=MAX_LAYERS)  # fmt: skip
+        return self.integer(*(names or ("num_hidden_layers", "n_layer", "num_layers", "n_layers",
+                                       "num_transformer_layers")), maximum=MAX_LAYERS)  # fmt: skip
 
 
 def _shown(value: Any) -> str:

@@ -364,7 +364,8 @@ def _read_layers(
     embed_width = text.optional_integer("word_embed_proj_dim") or hidden
     outer = Scope("", scheme.weight)
     head = outer.linear("lm_head", embed_width, vocab, bias=head_bias, kind="head")
-    final = family.final_norm * hidden * (1 + family.norm_bias)
+    finals = family.final_norm if isinstance(family.final_norm, int) else family.final_norm(text)
+    final = finals * hidden * (1 + family.norm_bias)
     extra = family.extra_parameters(text) if family.extra_parameters else 0
     tower = family.tower(top, text) if family.tower else Tower(0)
     inner = Scope("model", scheme.weight)
@@ -386,7 +387,9 @@ def _read_layers(
             "max_position_embeddings", "n_positions", "max_seq_len", "seq_length",
             "max_sequence_length", "model_max_length", maximum=10**9,
         ),
-        assumptions=(*scheme.assumptions, *family.assumptions, *tower.assumptions, *_defaults_line(text)),
+        assumptions=(
+            *scheme.assumptions, *family.assumptions, *tower.assumptions, *_defaults_line(text),
+        ),
         lookups=family.lookups(text, inner) if family.lookups else (),
         outside=family.outside(text, inner) if family.outside else (),
         encoder=tuple((count, LayerKind(blocks, norms)) for count, blocks, norms in encoder),

@@ -163,9 +163,7 @@ def _pixtral(vision: Config) -> int:
         attention_biases=0, gated=True, mlp_bias=False, norm_bias=False,
     )  # fmt: skip
     return (
-        _patch_inputs(vision) * hidden
-        + hidden
-        + _layer_count(vision, "num_hidden_layers") * layer
+        _patch_inputs(vision) * hidden + hidden + _layer_count(vision, "num_hidden_layers") * layer
     )
 
 
@@ -198,9 +196,7 @@ def gemma3(top: Config, text: Config) -> Tower:
     """SigLIP, pooled, then one matrix into the text model."""
     vision = _part(top, "vision_config", _SIGLIP)
     hidden = hidden_size(vision)
-    return _tower(
-        _siglip(vision, _patches(vision)) + hidden * hidden_size(text) + hidden, vision
-    )
+    return _tower(_siglip(vision, _patches(vision)) + hidden * hidden_size(text) + hidden, vision)
 
 
 def llava(top: Config, text: Config) -> Tower:
@@ -235,9 +231,7 @@ def _original_llava(top: Config, text: Config, named: object) -> Tower:
             f"projector {projector!r} is not known", source=top.source, field="mm_projector_type"
         )
     project = _linear(inputs, width) + (layers - 1) * _linear(width, width)
-    return Tower(
-        _clip(Config(known, top.source)) + project, (f"vision tower counted as {named}",)
-    )
+    return Tower(_clip(Config(known, top.source)) + project, (f"vision tower counted as {named}",))
 
 
 def mistral3(top: Config, text: Config) -> Tower:
@@ -316,10 +310,8 @@ def exaone4_5(top: Config, text: Config) -> Tower:
 def qwen3_vl(top: Config, text: Config) -> Tower:
     """Qwen3-VL: deepstack, a merger more for every layer it taps."""
     vision = _part(top, "vision_config", _QWEN3_VL)
-    if top.child("vision_config") is None or "deepstack_visual_indexes" not in vision.keys():
-        vision = _part(
-            top, "vision_config", _QWEN3_VL | {"deepstack_visual_indexes": [8, 16, 24]}
-        )
+    if not vision.has("deepstack_visual_indexes"):
+        vision = _part(top, "vision_config", _QWEN3_VL | {"deepstack_visual_indexes": [8, 16, 24]})
     return _qwen3_vl(vision, len(vision.integers("deepstack_visual_indexes") or ()))
 
 
@@ -507,11 +499,7 @@ def _gemma4_vision(vision: Config, width: int) -> int:
     hidden, dim = hidden_size(vision), vision.integer("head_dim")
     queries = vision.integer("num_attention_heads") * dim
     keys = vision.integer("num_key_value_heads") * dim
-    bias = vision.flag("attention_bias", default=False)
-    attention = (
-        _linear(hidden, queries, bias) + 2 * _linear(hidden, keys, bias)
-        + _linear(queries, hidden, bias) + 2 * dim
-    )  # fmt: skip
+    attention = 2 * hidden * queries + 2 * hidden * keys + 2 * dim
     layer = attention + 3 * hidden * vision.integer("intermediate_size") + 4 * hidden
     return (
         2 * vision.integer("position_embedding_size") * hidden

@@ -18,14 +18,11 @@ def render(answer: Napkin, *, width: int = 80, color: bool = False) -> str:
     """The whole screen as one string; ANSI only where `color` is true."""
     page = Page(width, color)
     parameters, bandwidth = whole(answer.parameters), format_bandwidth(answer.memory_bandwidth)
-    model = (
-        short_model(answer.model_id)
-        if answer.model_id
-        else f"A model of {format_count(answer.parameters)} parameters"
-    )
-    gpu = short_gpu(answer.gpu_name or answer.gpu_id or f"{bandwidth} of memory bandwidth")
+    raw = f"{format_count(answer.parameters)} parameters"
+    model = short_model(answer.model_id) if answer.model_id else raw
+    gpu = f"on {short_gpu(answer.gpu_name)}" if answer.gpu_name else f"at {bandwidth}"
     speed, total = per_second(answer.tokens_per_s), size(answer.weight_bytes)
-    page.prose(f"{model} on {gpu}: about {speed} tok/s at batch 1.", "bold")
+    page.prose(f"{model} {gpu}: about {speed} tok/s at batch 1.", "bold")
     page.blank()
     page.equations(
         (
@@ -52,8 +49,9 @@ def render(answer: Napkin, *, width: int = 80, color: bool = False) -> str:
     if answer.model_id and answer.gpu_id and clean(answer.model_id) == answer.model_id:
         page.blank()
         page.line("The real estimate:", "bold")
-        page.line(
-            f"vperf estimate --model {shlex.quote(answer.model_id)}"
-            f" --gpu {shlex.quote(clean(answer.gpu_id))}"
-        )
+        command = f"vperf estimate --model {shlex.quote(answer.model_id)}"
+        command += f" --gpu {shlex.quote(clean(answer.gpu_id))}"
+        if answer.quantization:
+            command += f" --quantization {shlex.quote(clean(answer.quantization))}"
+        page.line(command)
     return page.text()

@@ -8,6 +8,7 @@ or any unique last part of one, is bundled; any other owner/name is asked of the
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,7 +51,9 @@ class ShippedModel:
     checked: str
 
 
-def load_model_config(name: str | Path | Mapping[str, Any], *, revision: str | None = None) -> ModelConfig:
+def load_model_config(
+    name: str | Path | Mapping[str, Any], *, revision: str | None = None
+) -> ModelConfig:
     """Find a model's config by the rule above. Raises InputError, UnknownNameError, HubError."""
     if isinstance(name, Mapping):
         return ModelConfig(str(name.get("_name_or_path") or "config"), "local", "config", name)
@@ -97,7 +100,8 @@ def _local(path: Path, shown: str) -> ModelConfig:
         raise InputError(f"cannot be read: {reason}", source=shown) from error
     if file.suffix == ".json" and "config" in config and "parameters_source" in config:
         # One of our own files, straight from configs/models.
-        return ModelConfig(file.stem, "local", str(file), config["config"], config.get("hf_quant_config"))
+        inner, quant = config["config"], config.get("hf_quant_config")
+        return ModelConfig(file.stem, "local", str(file), inner, quant)
     name = path.name if directory else (path.parent.name or path.stem)
     return ModelConfig(name or path.resolve().name, "local", str(file), config, quant)
 
@@ -148,20 +152,20 @@ def _kind(value: Any) -> str:
 @lru_cache(maxsize=1)
 def model_ids() -> tuple[str, ...]:
     """Ids of every shipped model, from file names alone."""
-    root = data_dir() / "models"
-    return tuple(sorted(f"{file.parent.name}/{file.stem if file.suffix != '.json' else file.name[:-5]}"
-                        for file in root.glob("*/*.json")))  # fmt: skip
+    files = (data_dir() / "models").glob("*/*.json")
+    return tuple(sorted(f"{file.parent.name}/{file.name[:-5]}" for file in files))
 
 
+@lru_cache(maxsize=1024)
 def _bundled_id(name: str) -> str | None:
     """The shipped id that `name` means, None if none; an ambiguous short name is an error."""
     root = data_dir() / "models"
     owner, _, short = name.partition("/")
-    if short and "/" not in short and ".." not in name and (root / owner / f"{short}.json").is_file():
-        folded = {known.lower(): known for known in model_ids()} if not _same_case(root, name) else {}
-        return folded.get(name.lower(), name)
+    # Names are compared as listed: a case-folding file system would find any spelling.
+    if owner in os.listdir(root) and f"{short}.json" in os.listdir(root / owner):
+        return name
     wanted = name.lower()
-    if "/" in wanted:
+    if short:
         return next((known for known in model_ids() if known.lower() == wanted), None)
     same = [known for known in model_ids() if known.split("/", 1)[1].lower() == wanted]
     if len(same) > 1:
@@ -169,19 +173,12 @@ def _bundled_id(name: str) -> str | None:
     return same[0] if same else None
 
 
-def _same_case(root: Path, name: str) -> bool:
-    """False on a case-folding file system when `name` is spelt otherwise than the file."""
-    owner, _, short = name.partition("/")
-    return any(entry.name == f"{short}.json" for entry in (root / owner).iterdir()) and any(
-        entry.name == owner for entry in root.iterdir()
-    )
-
-
 def _shipped_file(model_id: str) -> dict[str, Any]:
     file = data_dir() / "models" / f"{model_id}.json"
     return _parse(_read(file), model_id)
 
 
+@lru_cache(maxsize=256)
 def _bundled(model_id: str) -> ModelConfig:
     data = _shipped_file(model_id)
     return ModelConfig(model_id, "bundled", model_id, data["config"], data.get("hf_quant_config"))

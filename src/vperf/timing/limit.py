@@ -9,10 +9,11 @@ Not here: what engines reach (expected.py).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vperf.formats import Path
+from vperf.formats import Format, Path
 from vperf.hardware.gpu import Gpu
 from vperf.model.ops import Op
 
@@ -31,11 +32,37 @@ def peak(gpu: Gpu, path: Path) -> float:
     return max(gpu.peak_flop_per_s.get(mode, 0.0) for mode in modes) * gpu.boost
 
 
-def compute_s(op: Op, gpu: Gpu) -> float:
-    """FLOPs / peak of one run of the op."""
-    if not op.flops:
-        return 0.0
-    return op.flops / peak(gpu, op.format.path(gpu.peak_flop_per_s))
+class Limits:
+    """The limits of one card; remembers the peak of each number format."""
+
+    __slots__ = ("_peaks", "gpu")
+
+    def __init__(self, gpu: Gpu) -> None:
+        self.gpu = gpu
+        self._peaks: dict[Format, float] = {}
+
+    def compute_s(self, op: Op) -> float:
+        """FLOPs / peak of one run of the op."""
+        if not op.flops:
+            return 0.0
+        rate = self._peaks.get(op.format)
+        if rate is None:
+            rate = peak(self.gpu, op.format.path(self.gpu.peak_flop_per_s))
+            self._peaks[op.format] = rate
+        return op.flops / rate
+
+    def of_step(self, work: Iterable[tuple[int, Op]]) -> StepLimit:
+        """The bound of a step that runs each op so many times."""
+        compute: list[float] = []
+        total, streamed = 0.0, 0.0
+        for count, op in work:
+            seconds = self.compute_s(op)
+            compute.append(seconds)
+            total += count * seconds
+            streamed += count * op.streamed_bytes
+        hits = min(1.0, self.gpu.l2_bytes / streamed) if streamed else 0.0
+        bandwidth = self.gpu.memory_bandwidth / (1.0 - hits) if hits < 1.0 else math.inf
+        return StepLimit(total, streamed / bandwidth, bandwidth, tuple(compute))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +71,13 @@ class StepLimit:
 
     compute_s: float
     memory_s: float
-    hit_fraction: float
-    """Share of the streamed bytes that the L2 may hold from the step before."""
+    bandwidth: float
+    """Datasheet bytes/s over the share of the bytes that the L2 cannot hold from the step before:
+    the step's L2 allowance shared out over its ops by bytes."""
+    op_compute_s: tuple[float, ...]
+    """Of one run of each op, in order."""
 
     @property
     def seconds(self) -> float:
         """No step is faster."""
         return max(self.compute_s, self.memory_s)
-
-
-def step_limit(work: Iterable[tuple[int, Op]], gpu: Gpu) -> StepLimit:
-    """The bound of a step that runs each op so many times."""
-    compute, streamed = 0.0, 0.0
-    for count, op in work:
-        compute += count * compute_s(op, gpu)
-        streamed += count * op.streamed_bytes
-    hits = min(1.0, gpu.l2_bytes / streamed) if streamed else 0.0
-    return StepLimit(compute, streamed * (1.0 - hits) / gpu.memory_bandwidth, hits)
-
-
-def memory_s(op: Op, gpu: Gpu, hit_fraction: float) -> float:
-    """Bytes / bandwidth of one run; the step's L2 allowance is shared out by bytes."""
-    return op.streamed_bytes * (1.0 - hit_fraction) / gpu.memory_bandwidth

@@ -12,9 +12,9 @@ from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
 from vperf.model.ops import Op, Step
-from vperf.timing.constants import Constants
+from vperf.timing.constants import Constants, constants_of
 from vperf.timing.expected import op_expected_s
-from vperf.timing.limit import compute_s, memory_s, step_limit
+from vperf.timing.limit import Limits, StepLimit
 
 Bound = Literal["compute", "memory", "latency"]
 
@@ -60,40 +60,44 @@ class PhaseTimes:
     ops: tuple[OpTime, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Card:
-    """A card with everything needed to time a step on it."""
+    """A card and an engine with everything needed to time a step on them."""
 
-    gpu: Gpu
-    constants: Constants
-    engine: Engine
+    __slots__ = ("constants", "engine", "gpu", "limits")
+
+    def __init__(self, gpu: Gpu, engine: Engine) -> None:
+        self.gpu = gpu
+        self.engine = engine
+        self.constants: Constants = constants_of(gpu)
+        self.limits = Limits(gpu)
 
 
 def step_seconds(model: Model, step: Step, card: Card) -> tuple[float, float]:
     """(limit, expected) seconds of a step; the fast way to what `time_step` itemises."""
     work = model.work(step)
-    limit = step_limit(work, card.gpu)
+    limit = card.limits.of_step(work)
     expected = card.engine.host_s_per_step
-    for count, op in work:
-        expected += count * _expected(op, card, limit.hit_fraction)[0]
+    for (count, op), compute in zip(work, limit.op_compute_s, strict=True):
+        expected += count * _op_seconds(op, compute, limit, card)
     return limit.seconds, max(expected, limit.seconds)
 
 
-def _expected(op: Op, card: Card, hit_fraction: float) -> tuple[float, float, float]:
-    """(expected, compute, memory) seconds of one run, expected never below its limit."""
-    compute = compute_s(op, card.gpu)
-    memory = memory_s(op, card.gpu, hit_fraction)
-    return max(op_expected_s(op, card.constants, card.engine), compute, memory), compute, memory
+def _op_seconds(op: Op, compute_s: float, limit: StepLimit, card: Card) -> float:
+    """Expected seconds of one run, never below its limit."""
+    memory_s = op.streamed_bytes / limit.bandwidth
+    return max(op_expected_s(op, card.constants, card.engine), compute_s, memory_s)
 
 
 def time_step(model: Model, step: Step, card: Card) -> PhaseTimes:
     """Every op of a step with its FLOPs, bytes, limit and expected time."""
     ops = model.ops(step)
-    limit = step_limit(((op.count, op) for op in ops), card.gpu)
-    timed = [(op, *_expected(op, card, limit.hit_fraction)) for op in ops]
+    limit = card.limits.of_step((op.count, op) for op in ops)
+    expected = [
+        op.count * _op_seconds(op, compute, limit, card)
+        for op, compute in zip(ops, limit.op_compute_s, strict=True)
+    ]
     host = card.engine.host_s_per_step
-    kernels = sum(op.count * expected for op, expected, _, _ in timed)
-    total = max(limit.seconds, host + kernels)
+    total = max(limit.seconds, host + sum(expected))
     return PhaseTimes(
         context_tokens=step.past,
         limit_s=limit.seconds,
@@ -103,23 +107,26 @@ def time_step(model: Model, step: Step, card: Card) -> PhaseTimes:
         bytes=sum(op.count * op.streamed_bytes for op in ops),
         bound="compute" if limit.compute_s > limit.memory_s else "memory",
         ops=tuple(
-            OpTime(
-                name=op.name,
-                kind=op.kind,
-                count=op.count,
-                shape=_shape(op),
-                flops=op.count * op.flops,
-                bytes=op.count
-                * (op.streamed_bytes + 2.0 * (op.input_elements + op.output_elements)),
-                compute_s=op.count * compute,
-                memory_s=op.count * memory,
-                limit_s=op.count * max(compute, memory),
-                expected_s=op.count * expected,
-                bound=_bound(compute, memory, expected),
-                share=op.count * expected / total,
-            )
-            for op, expected, compute, memory in timed
+            _row(op, op.count * compute, op.count * op.streamed_bytes / limit.bandwidth, t, total)
+            for op, compute, t in zip(ops, limit.op_compute_s, expected, strict=True)
         ),
+    )
+
+
+def _row(op: Op, compute_s: float, memory_s: float, expected_s: float, total_s: float) -> OpTime:
+    return OpTime(
+        name=op.name,
+        kind=op.kind,
+        count=op.count,
+        shape=_shape(op),
+        flops=op.count * op.flops,
+        bytes=op.count * (op.streamed_bytes + 2.0 * (op.input_elements + op.output_elements)),
+        compute_s=compute_s,
+        memory_s=memory_s,
+        limit_s=max(compute_s, memory_s),
+        expected_s=expected_s,
+        bound=_bound(compute_s, memory_s, expected_s),
+        share=expected_s / total_s,
     )
 
 

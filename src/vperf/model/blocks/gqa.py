@@ -138,7 +138,7 @@ def read(
 
 def hidden_size(config: Config) -> int:
     """Width of the residual stream."""
-    return config.integer("hidden_size", "n_embd", "d_model", "n_embed", "dim")
+    return config.integer("hidden_size", "n_embd", "d_model", "n_embed", "dim", "model_dim")
 
 
 def attention_heads(config: Config) -> int:

@@ -148,5 +148,6 @@ FAMILIES = (
     Family(("deepseek_v4", "deepseek_ref"), layer=_v4_layer, assumptions=_INDEXED,
            extra_parameters=hyper.head_parameters),
     Family(("longcat_flash",), layer=_longcat_layer, norms=4),
+    Family(("youtu",), mla.read, tied=True),
     Family(("minicpm3",), _minicpm3_attention, tied=True),
 )  # fmt: skip

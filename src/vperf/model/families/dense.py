@@ -6,15 +6,16 @@ against exact parameter counts in the tests.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from vperf.errors import UnsupportedModelError
 from vperf.model.blocks import dense, gqa
 from vperf.model.blocks.base import Block, Scope
-from vperf.model.checkpoint import Config
+from vperf.model.checkpoint import MAX_LAYERS, Config
 from vperf.model.families.family import Family
 from vperf.model.ops import Linear
-from vperf.model.windows import all_but_every, even_layers, every_layer, from_max_window_layers
+from vperf.model.windows import Rule, all_but_every, every_layer, from_max_window_layers
 
 
 def _positions(config: Config, scope: Scope, extra: int = 0) -> tuple[Linear, ...]:
@@ -41,6 +42,64 @@ def _keyed_mlp(
     return dense.read(config, layer, scope, gated=gated, bias=config.flag(key, default=default))
 
 
+# --- Older spellings: ChatGLM, the first Qwen --------------------------------------------------
+
+
+def _chatglm_attention(config: Config, layer: int, scope: Scope) -> Block:
+    """GLM-4 as THUDM published it: KV heads in groups, one fused projection."""
+    grouped = config.flag("multi_query_attention", default=False)
+    bias = config.flag("add_bias_linear", default=False)
+    return gqa.read(
+        config, layer, scope, out_bias=bias,
+        qkv_bias=bias or config.flag("add_qkv_bias", default=False),
+        kv_heads=config.integer("multi_query_group_num") if grouped else gqa.attention_heads(config),
+    )  # fmt: skip
+
+
+def _chatglm_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    return dense.read(
+        config, layer, scope, bias=config.flag("add_bias_linear", default=False),
+        intermediate=config.integer("ffn_hidden_size"),
+    )  # fmt: skip
+
+
+def _chatglm_final_norm(config: Config) -> int:
+    if not config.flag("rmsnorm", default=True):
+        raise UnsupportedModelError(
+            "ChatGLM with LayerNorm is not supported", source=config.source, field="rmsnorm"
+        )
+    return int(config.flag("post_layer_norm", default=True))
+
+
+def _qwen_attention(config: Config, layer: int, scope: Scope) -> Block:
+    heads = gqa.attention_heads(config)
+    out_bias = not config.flag("no_bias", default=True)
+    return gqa.read(config, layer, scope, kv_heads=heads, qkv_bias=True, out_bias=out_bias)
+
+
+def _qwen_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    """intermediate_size counts gate and up together."""
+    width = config.integer("intermediate_size", minimum=2) // 2
+    bias = not config.flag("no_bias", default=True)
+    return dense.read(config, layer, scope, bias=bias, intermediate=width)
+
+
+def _apertus_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    """The xIELU activation has two learned numbers."""
+    learned = 2 if config.text("hidden_act", default="xielu") == "xielu" else 0
+    return replace(dense.read(config, layer, scope, gated=False, bias=False), vectors=learned)
+
+
+def not_every_first_of(period: int) -> Rule:
+    """The first of every `period` layers is full, the others windowed (CWM, Granite SWA)."""
+
+    def rule(config: Config, layer: int) -> bool:
+        every = config.optional_integer("window_pattern") or period
+        return layer % every != 0
+
+    return rule
+
+
 # --- RMSNorm, gated MLP, rotary --------------------------------------------------------------
 
 LLAMA_LIKE = (
@@ -59,6 +118,24 @@ LLAMA_LIKE = (
         config, layer, scope, bias_key="qkv_bias", out_bias=config.flag("bias", default=False)),
         partial(_keyed_mlp, key="bias")),
     Family(("internlm2",), partial(gqa.read, bias_key="bias")),
+    Family(("internlm",), partial(gqa.read, bias_key="bias", bias_default=True)),
+    Family(("baichuan",), partial(gqa.read, qkv_bias=False, out_bias=False)),
+    Family(("minicpm",), tied=True),
+    Family(("mimo",), partial(gqa.read, rule=from_max_window_layers, qkv_bias=True,
+                              out_bias=False)),
+    Family(("chatglm",), _chatglm_attention, _chatglm_mlp, final_norm=_chatglm_final_norm,
+           attention_scope="self_attention"),
+    Family(("qwen",), _qwen_attention, _qwen_mlp, attention_scope="attn"),
+    Family(("helium",), partial(gqa.read, out_bias=False)),
+    Family(("iquestcoder",), defaults={"head_dim": 128}),
+    Family(("cwm",), partial(gqa.read, rule=not_every_first_of(4), qkv_bias=False, out_bias=False),
+           defaults={"head_dim": 128, "sliding_window": 8192}),
+    Family(("granite_swa",), partial(gqa.read, rule=not_every_first_of(4), sinks=True), tied=True,
+           defaults={"sliding_window": 128}),
+    Family(("hyperclovax",),
+           norms=lambda config: 4 if config.flag("use_post_norm", default=True) else 2),
+    Family(("nanochat",), mlp=partial(dense.read, gated=False), norms=0, final_norm=0),
+    Family(("apertus",), partial(gqa.read, qk_norm="head"), _apertus_mlp),
     Family(("olmo",), norms=0, final_norm=0),
     Family(("olmo2",), partial(gqa.read, qk_norm="whole")),
     Family(("olmo3",), partial(gqa.read, qk_norm="whole", rule=all_but_every(4))),
@@ -147,6 +224,120 @@ def _opt_extra(config: Config) -> int:
     )
 
 
+# --- MPT, GPT-Neo, Persimmon, OpenELM ----------------------------------------------------------
+
+
+def _mpt_attention(config: Config, layer: int, scope: Scope) -> Block:
+    nested = config.child("attn_config")
+    kind = nested.text("attn_type", default="multihead_attention") if nested else ""
+    kv_heads = gqa.attention_heads(config)
+    if kind == "multiquery_attention":
+        kv_heads = 1
+    elif kind == "grouped_query_attention" and nested is not None:
+        kv_heads = nested.integer("kv_n_heads")
+    for field, plain in (("qk_ln", False), ("qk_gn", False), ("alibi", True)):
+        if nested is not None and nested.flag(field, default=plain) != plain:
+            raise UnsupportedModelError(
+                "MPT with QK norms or without ALiBi is not supported", source=config.source,
+                field=f"attn_config.{field}",
+            )  # fmt: skip
+    if not config.flag("no_bias", default=True):
+        raise UnsupportedModelError(
+            "MPT with biases is not supported", source=config.source, field="no_bias"
+        )
+    return gqa.read(config, layer, scope, kv_heads=kv_heads, qkv_bias=False, out_bias=False)
+
+
+def _mpt_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    ratio = config.optional_integer("expansion_ratio", maximum=1024) or 4
+    return dense.read(
+        config, layer, scope, gated=False, bias=False, intermediate=ratio * gqa.hidden_size(config)
+    )
+
+
+def _gpt_neo_window(config: Config, layer: int) -> bool:
+    """attention_types: [[["global", "local"], 12]] repeats a pattern; every second by default."""
+    kinds = config.strings("attention_layers")
+    if kinds is None:
+        kinds = _expanded(config)
+    if layer >= len(kinds):
+        raise config.error(
+            f"has {len(kinds)} entries, fewer than there are layers", "attention_types"
+        )
+    if kinds[layer] not in {"global", "local"}:
+        raise UnsupportedModelError(
+            f"attention type {kinds[layer]!r} is not supported", source=config.source,
+            field="attention_types",
+        )  # fmt: skip
+    return kinds[layer] == "local"
+
+
+def _expanded(config: Config) -> tuple[str, ...]:
+    types = config.raw("attention_types")
+    if types is None:
+        types = [[["global", "local"], (config.layers() + 1) // 2]]
+    kinds: list[str] = []
+    for item in types if isinstance(types, list) else [None]:
+        match item:
+            case [[*names], int(times)] if 0 <= times <= MAX_LAYERS and len(names) <= MAX_LAYERS:
+                for _ in range(times):
+                    if len(kinds) <= MAX_LAYERS:
+                        kinds += [str(name) for name in names]
+            case _:
+                raise config.error("must be a list of [[names], times]", "attention_types")
+    return tuple(kinds)
+
+
+def _persimmon_attention(config: Config, layer: int, scope: Scope) -> Block:
+    norm = "head" if config.flag("qk_layernorm", default=True) else "none"
+    return gqa.read(
+        config, layer, scope, qkv_bias=True, out_bias=True, qk_norm=norm, norm_bias=True
+    )
+
+
+def _openelm_attention(config: Config, layer: int, scope: Scope) -> Block:
+    """Every layer has head counts of its own."""
+    counts = []
+    for name in ("num_query_heads", "num_kv_heads"):
+        values = config.integers(name, minimum=1)
+        if values is None or layer >= len(values):
+            raise config.error("needs an entry for every layer", name)
+        counts.append(values[layer])
+    norm = "head" if config.flag("normalize_qk_projections", default=True) else "none"
+    return gqa.read(
+        config, layer, scope, heads=counts[0], kv_heads=counts[1], qk_norm=norm,
+        qkv_bias=False, out_bias=False,
+    )  # fmt: skip
+
+
+def _openelm_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    """A multiple of the width, rounded to the divisor and never down by more than a tenth."""
+    factors = config.raw("ffn_multipliers")
+    if not isinstance(factors, list) or layer >= len(factors):
+        raise config.error("needs an entry for every layer", "ffn_multipliers")
+    factor = factors[layer]
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor < 1024:
+        raise config.error(f"must be a positive number, not {factor!r:.40}", "ffn_multipliers")
+    divisor = config.optional_integer("ffn_dim_divisor") or 256
+    wanted = factor * gqa.hidden_size(config)
+    width = max(divisor, int(wanted + divisor / 2) // divisor * divisor)
+    if width < 0.9 * wanted:
+        width += divisor
+    return dense.read(
+        config, layer, scope, bias=False, intermediate=width,
+        gated=config.flag("ffn_with_glu", default=True),
+    )  # fmt: skip
+
+
+def _openelm_tied(config: Config) -> int:
+    if not config.flag("share_input_output_layers", default=True):
+        raise UnsupportedModelError(
+            "OpenELM with an LM head of its own is not supported", source=config.source,
+            field="share_input_output_layers",
+        )  # fmt: skip
+    return 2
+
+
 _BIASED = partial(gqa.read, qkv_bias=True, out_bias=True)
 _BIASED_PLAIN_MLP = partial(_plain_mlp, bias=True)
 
@@ -156,7 +347,17 @@ LAYER_NORM = (
     Family(("gpt_bigcode",), _bigcode_attention, _BIASED_PLAIN_MLP, norm_bias=True, tied=True,
            lookups=_positions),
     Family(("gpt_neox",), partial(gqa.read, bias_default=True), _BIASED_PLAIN_MLP, norm_bias=True),
-    Family(("gptj",), partial(gqa.read, qkv_bias=False, out_bias=False), _BIASED_PLAIN_MLP,
+    Family(("gpt_neo",), partial(gqa.read, rule=_gpt_neo_window, qkv_bias=False, out_bias=True),
+           _BIASED_PLAIN_MLP, norm_bias=True, tied=True, lookups=_positions,
+           defaults={"window_size": 256}),
+    Family(("mpt",), _mpt_attention, _mpt_mlp, tied=True, attention_scope="attn", mlp_scope="ffn"),
+    Family(("persimmon",), _persimmon_attention, partial(_plain_mlp, bias=True), norm_bias=True),
+    Family(("jais2",), partial(gqa.read, bias_default=True),
+           partial(_keyed_mlp, key="mlp_bias", default=True, gated=False), norm_bias=True),
+    Family(("orion",), partial(gqa.read, qkv_bias=False, out_bias=False), norm_bias=True),
+    Family(("openelm",), _openelm_attention, _openelm_mlp, norms=_openelm_tied, tied=True,
+           attention_scope="attn", mlp_scope="ffn"),
+    Family(("gptj", "codegen"), partial(gqa.read, qkv_bias=False, out_bias=False), _BIASED_PLAIN_MLP,
            norms=1, norm_bias=True, head_bias=True),
     Family(("bloom",), _BIASED, _BIASED_PLAIN_MLP, norm_bias=True, tied=True,
            extra_parameters=lambda config: 2 * gqa.hidden_size(config)),

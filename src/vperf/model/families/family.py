@@ -33,7 +33,7 @@ class Family:
     """Norms of hidden width in a layer, outside of its mechanisms."""
     norm_bias: bool = False
     """LayerNorm with a bias, in layers and at the end."""
-    final_norm: int = 1
+    final_norm: int | Callable[[Config], int] = 1
     tied: bool = False
     """Class default of tie_word_embeddings, for configs that do not say."""
     head_bias: bool | Callable[[Config], bool] = False

@@ -1,4 +1,4 @@
-"""Gemma 1 to 4: wide heads, tied, norms before and after; from 3n on shared KV and per-layer inputs.
+"""Gemma 1 to 4: wide heads, tied, norms on both sides; from 3n on shared KV, per-layer inputs.
 
 Per-layer inputs (PLE) are tables of which a token reads one row: most of "E4B"'s 7.85 billion
 parameters stay in memory unread. Checked against exact parameter counts in the tests.
@@ -86,9 +86,7 @@ def _input_tables(config: Config, scope: Scope) -> tuple[Linear, ...]:
     if not width:
         return ()
     rows = config.integer("vocab_size_per_layer_input")
-    table = scope.linear(
-        "embed_tokens_per_layer", config.layers() * width, rows, kind="embedding"
-    )
+    table = scope.linear("embed_tokens_per_layer", config.layers() * width, rows, kind="embedding")
     return (table,)
 
 
@@ -154,9 +152,7 @@ def _altup(config: Config, scope: Scope) -> Projections:
 
 def _gemma3n_outside(config: Config, scope: Scope) -> tuple[Block, ...]:
     hidden, streams = hidden_size(config), config.integer("altup_num_inputs")
-    into = tuple(
-        scope.linear(f"altup_projections.{i}", hidden, hidden) for i in range(streams - 1)
-    )
+    into = tuple(scope.linear(f"altup_projections.{i}", hidden, hidden) for i in range(streams - 1))
     back = tuple(
         (scope.linear(f"altup_unembed_projections.{i}", hidden, hidden),)
         for i in range(streams - 1)

@@ -68,7 +68,7 @@ _QWEN_DEFAULTS = {
 def _qwen_layer(
     config: Config, layer: int, scope: Scope, *, fused: bool, mlp: BlockReader
 ) -> tuple[Block, ...]:
-    understood(config, "linear_num_value_heads")
+    understood(config, "linear_num_value_heads", "num_experts")
     interval = config.integer("full_attention_interval")
     gated = config.flag("attn_output_gate", default=True)
     mixer: Block
@@ -214,7 +214,7 @@ def _granite_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
 def _lfm2_layer(
     config: Config, layer: int, scope: Scope, *, mlp: BlockReader
 ) -> tuple[Block, ...]:
-    understood(config, "conv_L_cache")
+    understood(config, "conv_L_cache", "num_experts")
     indices = config.integers("full_attn_idxs")
     mixer: Block
     if attends(config, layer, absent=None if indices is None else layer in indices):
@@ -320,6 +320,8 @@ def _bailing_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
 
 
 def _kimi_mlp(config: Config, layer: int, scope: Scope, *, first_dense: int) -> Block:
+    understood(config, "num_experts")
+    refuse(config, "tie_word_embeddings")
     if (config.optional_integer("moe_layer_freq") or 1) != 1:
         refuse(config, "moe_layer_freq")
     kind = config.string_at(layer, "mlp_layer_types")

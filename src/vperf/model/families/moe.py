@@ -13,6 +13,7 @@ from vperf.model import windows
 from vperf.model.blocks import dense, gqa, moe, sparse
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
+from vperf.model.families.dense import not_every_first_of
 from vperf.model.families.family import Family
 from vperf.model.ops import FULL, Reach
 from vperf.model.windows import all_but_every, even_layers, every_layer, from_max_window_layers
@@ -69,12 +70,13 @@ def sparse_or_dense(
     scope: Scope,
     *,
     shared_key: str = "",
-    vectors: int = 0,
+    correction: bool = False,
     names: tuple[str, str, str] = ("gate", "experts", "shared_experts"),
 ) -> Block:
     """Experts with shared ones beside them, or a dense MLP, as DeepSeek, GLM and others have it.
 
     Shared experts are one MLP of their number times the expert width, or of width `shared_key`.
+    `correction`: the score-correction bias is a parameter of the class, not a buffer.
     """
     if not is_sparse(config, layer):
         return dense.read(config, layer, scope)
@@ -83,6 +85,7 @@ def sparse_or_dense(
         shared = config.optional_integer(shared_key, minimum=0) or 0
     else:
         shared = width * (config.optional_integer(*_SHARED_KEYS, minimum=0) or 0)
+    vectors = config.integer(*moe.EXPERT_KEYS) if correction else 0
     return moe.read(
         config, layer, scope, width=width, shared_width=shared, vectors=vectors, names=names
     )
@@ -111,6 +114,23 @@ def _ernie_mlp(config: Config, layer: int, scope: Scope) -> Block:
         config, layer, scope, width=width, shared_width=shared * width, shared_bias=bias,
         vectors=config.integer(*moe.EXPERT_KEYS),
     )  # fmt: skip
+
+
+def _granite_shared(config: Config, layer: int, scope: Scope) -> Block:
+    return moe.read(
+        config, layer, scope, names=("router", "experts", "shared_mlp"),
+        shared_width=config.optional_integer("shared_intermediate_size", minimum=0) or 0,
+    )  # fmt: skip
+
+
+def _laguna_attention(config: Config, layer: int, scope: Scope) -> Block:
+    """Heads of every layer, and a gate: one number a head, or one an element."""
+    heads = _of_layer(config, layer, "num_attention_heads_per_layer")
+    block = gqa.read(config, layer, scope, heads=heads, qk_norm="head")
+    gating = config.raw("gating")
+    width = block.heads if gating in {None, True, "per-head"} else block.heads * block.qk_dim
+    gate = scope.linear("g_proj", gqa.hidden_size(config), width)
+    return replace(block, inputs=(*block.inputs, gate))
 
 
 def _dots_window(config: Config, layer: int) -> bool:
@@ -186,8 +206,7 @@ def _afmoe_attention(config: Config, layer: int, scope: Scope) -> Block:
 def _afmoe_mlp(config: Config, layer: int, scope: Scope) -> Block:
     if layer < (config.optional_integer("num_dense_layers", minimum=0) or 0):
         return dense.read(config, layer, scope)
-    # Its expert_bias is a parameter of the class, not a buffer.
-    return sparse_or_dense(config, layer, scope, vectors=config.integer("num_experts"))
+    return sparse_or_dense(config, layer, scope, correction=True)
 
 
 # --- MiMo-V2-Flash: windowed layers have KV heads, head_dims and sinks of their own ------------
@@ -344,10 +363,14 @@ FAMILIES = (
            partial(moe.read, width_keys=("intermediate_size",)),
            mlp_scope="block_sparse_moe"),
     Family(("glm4_moe",), _glm_attention, sparse_or_dense, defaults={"first_k_dense_replace": 1}),
-    Family(("granitemoeshared",), mlp=lambda config, layer, scope: moe.read(
-        config, layer, scope, names=("router", "experts", "shared_mlp"),
-        shared_width=config.integer("shared_intermediate_size", minimum=0)),
-        mlp_scope="block_sparse_moe"),
+    Family(("granitemoeshared",), mlp=_granite_shared, mlp_scope="block_sparse_moe"),
+    Family(("granitemoe_swa",), partial(gqa.read, rule=not_every_first_of(4), sinks=True),
+           _granite_shared, mlp_scope="block_sparse_moe", defaults={"sliding_window": 128}),
+    Family(("laguna",), _laguna_attention, partial(
+        sparse_or_dense, shared_key="shared_expert_intermediate_size", correction=True),
+           defaults={"first_k_dense_replace": 1, "head_dim": 128, "sliding_window": 512}),
+    Family(("mellum",), partial(gqa.read, qk_norm="head"), sparse_or_dense,
+           defaults={"head_dim": 128, "sliding_window": 1024}),
     Family(("flex_olmo",), partial(gqa.read, qk_norm="whole"), moe.read),
     Family(("dots1",), partial(gqa.read, rule=_dots_window, qk_norm="head"), sparse_or_dense),
     Family(("deepseek",), mlp=sparse_or_dense),

@@ -52,7 +52,7 @@ def _nemotron_layers(config: Config) -> int:
 
 
 def _nemotron_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
-    refuse(config, "sliding_window", "mamba_proj_bias")
+    refuse(config, "sliding_window", "mamba_proj_bias", "tie_word_embeddings")
     understood(
         config, "n_routed_experts", "moe_latent_size", "ssm_state_size", "mamba_num_heads",
     )  # fmt: skip
@@ -163,6 +163,7 @@ def _mamba2_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]
 
 
 def _xlstm_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    refuse(config, "tie_word_embeddings")
     if not config.flag("add_out_norm", default=True):
         raise UnsupportedModelError(
             "xLSTM without an output norm is not supported",
@@ -180,7 +181,9 @@ def _xlstm_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
         keys=int(_scaled(config, hidden, "qk_dim_factor")),
         values=int(_scaled(config, hidden, "v_dim_factor")),
     )
-    mlp = dense.build(scope.child("ffn"), hidden, math.ceil(width / unit) * unit, bias=bias)
+    # (4096 x 2.667 + 63) // 64: the class rounds up only from the next whole number on.
+    rounded = int((width + unit - 1) // unit) * unit
+    mlp = dense.build(scope.child("ffn"), hidden, rounded, bias=bias)
     return mixer, replace(mlp, vectors=2 * hidden * bias)  # the two norms of a layer may be biased
 
 

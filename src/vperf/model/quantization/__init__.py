@@ -158,6 +158,8 @@ def _read(own: Config | None, hf: Config | None, default: Format) -> Reading | N
     if not method:
         if own.has("config_groups"):
             return compressed_tensors.read_compressed_tensors(own, default)
+        if own.has("load_in_4bit") or own.has("load_in_8bit"):  # before transformers named methods
+            return bitsandbytes.read_bitsandbytes(own, default)
         raise own.error("missing; it is needed", "quant_method")
     read = _DIALECTS.get(method)
     if read is None:

@@ -8,6 +8,8 @@ compressors/quantized_compressors (pack_to_int32 wastes 32 mod bits of every wor
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vperf.formats import Format
 from vperf.model.checkpoint import Config
 from vperf.model.quantization import fields, weights
@@ -112,6 +114,8 @@ def scheme_format(scheme: Config, inputs: Config | None, stored: str = "") -> Fo
             found = weights.nvfp4(weight_only=pipe is None, pipe=pipe or "fp4")
     elif kind == "int" and strategy in ("group", "channel", "tensor"):
         found = _integers(scheme, bits, group if strategy == "group" else 0, pipe, stored)
+        if strategy == "tensor":
+            found = replace(found, block_out=0)
     if found is None:
         raise fields.unsupported(scheme, "strategy", f"{bits}-bit {kind} weights by {strategy!r}")
     return found

@@ -98,10 +98,10 @@ def read_modelopt(config: Config | None, hf: Config | None, default: Format) -> 
     notes: list[str] = []
     ignored = [] if over_fp8 else _ignored(voices, default)
     if not ignored and not per_layer and not over_fp8:
-        # Nemotron-3 Super and Ultra: their files are larger than this says.
+        # Nemotron-3 Super NVFP4 stores 80.4 GB; every linear layer in nvfp4 would be 70.
         notes.append(
             "the quantization config excludes no module: every linear layer taken as "
-            f"{formats[0].name}"
+            f"{formats[0].name}; the stored files may be larger"
         )
     rules = (*per_layer, *ignored, *rest)
     return Reading(weights.mixture(formats), rules, cache, tuple(notes))

@@ -28,6 +28,9 @@ from vperf.model.quantization.places import (
 # Sequences like (a+)+ take exponential time to fail; no list seen in a checkpoint needs one.
 _NESTED_REPEAT = re.compile(r"[*+}][^()\\]*\)\s*[*+{]")
 _MAX_REGEX = 2000
+_PLAIN = re.compile(r"[\w.\-]+", re.ASCII)
+_SAYS_REGEX = re.compile(r"^re:|^\.\*|[\\^$(|]")
+"""compressed-tensors marks its regexes; transformers and AutoRound take them unmarked."""
 _SPELLED_UNDER = ("", "model.", "model.language_model.", "language_model.model.")
 """Prefixes under which a regex may expect the language model's names."""
 
@@ -104,7 +107,7 @@ class Names:
         self._patterns: list[_Pattern] = [_regex(text) for text in regexes]
         raw_layered: dict[tuple[str, str], set[int]] = {}
         for entry in dict.fromkeys(entries):
-            if "*" not in entry and "?" not in entry and entry[:3] != "re:":
+            if _PLAIN.fullmatch(entry):
                 head, layer, rest = split_layer(entry)
                 if layer is None:
                     self._add_plain(entry.rstrip("."))
@@ -112,8 +115,8 @@ class Names:
                     raw_layered[key].add(layer)
                 else:
                     raw_layered[key] = {layer}
-            elif entry.startswith("re:"):
-                self._patterns.append(_regex(entry[3:]))
+            elif _SAYS_REGEX.search(entry):
+                self._patterns.append(_regex(entry.removeprefix("re:")))
             else:
                 self._add_glob(entry)
         for (head, rest), layers in raw_layered.items():

@@ -19,7 +19,7 @@ from vperf.model.quantization.scheme import ALL, Reading, Rule
 _HEAD = Names(["lm_head"])
 
 
-def _packed(config: Config, prefix: str, bits: int, group: int, index_bits: int = 0) -> Format:
+def _packed(prefix: str, bits: int, group: int, index_bits: int = 0) -> Format:
     name = prefix if bits == 4 else f"{prefix}_int{bits}"
     return weights.integers(bits, group, zero_point=True, index_bits=index_bits, prefix=name)
 
@@ -38,17 +38,22 @@ def _bits(config: Config, *allowed: int) -> int:
 def read_awq(config: Config, default: Format) -> Reading:
     """quant_method awq: linear layers and experts of the language model; never the head."""
     bits = _bits(config, 4, 8)
-    group = fields.group_size(config, "group_size", default=128)
-    fmt = _packed(config, "awq", bits, group)
+    group = fields.group_size(
+        config, "group_size" if config.has("group_size") else "q_group_size", default=128
+    )
+    fmt = _packed("awq", bits, group)
     kept = Rule(default, fields.names(config, "modules_to_not_convert"), ALL)
     return Reading(_described("awq", bits, group), (kept, Rule(fmt, towers=False)))
 
 
 def read_gptq(config: Config, default: Format) -> Reading:
     """quant_method gptq: as AWQ, with g_idx; the head where `lm_head` says so; `dynamic` rules."""
+    layout = config.text("checkpoint_format", default="gptq")
+    if layout not in ("gptq", "gptq_v2"):
+        raise fields.unsupported(config, "checkpoint_format", f"GPTQ in the {layout!r} layout")
     bits = _bits(config, 2, 3, 4, 8)
     group = fields.group_size(config, default=128)
-    fmt = _packed(config, "gptq", bits, group, index_bits=32)
+    fmt = _packed("gptq", bits, group, index_bits=32)
     rules = [Rule(default, fields.names(config, "modules_to_not_convert"), ALL)]
     rules += _dynamic_rules(config, default, bits, group)
     if config.flag("lm_head", default=False):
@@ -96,7 +101,7 @@ def _dynamic_rules(config: Config, default: Format, bits: int, group: int) -> li
         change = Config(value, config.source, f"{dynamic.path}.{text}")
         other = _bits(change, 2, 3, 4, 8) if change.has("bits") else bits
         size = fields.group_size(change, default=group) if change.has("group_size") else group
-        rules.append(Rule(_packed(config, "gptq", other, size, index_bits=32), where))
+        rules.append(Rule(_packed("gptq", other, size, index_bits=32), where))
     # What is left alone comes first: GPTQModel asks for negative matches before positive ones.
     return sorted(rules, key=lambda rule: rule.format is not default)
 
@@ -124,7 +129,7 @@ def read_auto_round(config: Config, default: Format) -> Reading:
             continue
         if other not in (2, 3, 4, 8):
             raise fields.unsupported(extra, "bits", f"{other}-bit weights")
-        fmt = _packed(config, "autoround", other, size)
+        fmt = _packed("autoround", other, size)
         rules.append(Rule(fmt, fields.named(config, "extra_config", [name])))
-    rules.append(Rule(_packed(config, "autoround", bits, group), towers=False))
+    rules.append(Rule(_packed("autoround", bits, group), towers=False))
     return Reading(_described("auto-round", bits, group), tuple(rules))

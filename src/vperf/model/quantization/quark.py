@@ -90,9 +90,10 @@ def _spec_format(layer: Config) -> Format | None:
         if scheme == "per_group" and not group:
             raise weight.error("missing; it is needed", "group_size")
         zero = not weight.flag("symmetric", default=not kind.startswith("u"))
-        return weights.integers(
+        fmt = weights.integers(
             _INTS[kind], group if scheme == "per_group" else 0, zero_point=zero, pipe=pipe
         )
+        return replace(fmt, block_out=0) if scheme == "per_tensor" else fmt
     raise fields.unsupported(weight, "dtype", f"Quark {kind!r} by {scheme!r}")
 
 
