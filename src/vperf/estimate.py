@@ -149,13 +149,17 @@ class Estimate:
             "limit": asdict(self.limit),
             "expected": expected,
             "memory": asdict(self.memory),
-            "prefill": asdict(self.prefill),
-            "decode": asdict(self.decode),
+            "prefill": _phase(self.prefill),
+            "decode": _phase(self.decode),
             "depth": [asdict(point) for point in self.depth],
             "assumptions": list(self.assumptions),
             "not_modelled": list(self.not_modelled),
             "warnings": list(self.warnings),
         }
+
+
+def _phase(times: PhaseTimes) -> dict[str, Any]:
+    return {**asdict(times), "ops": [asdict(op) for op in times.ops]}
 
 
 def _plain(value: GpuFacts) -> dict[str, Any]:

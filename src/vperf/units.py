@@ -78,8 +78,9 @@ def parse_seconds(text: str) -> float:
 def _significant(value: float, digits: int) -> str:
     if value == 0:
         return "0"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{decimals}f}"
+    rounded = float(f"{value:.{digits - 1}e}")  # 0.9999 has the digits of 1.00
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
+    return f"{rounded:,.{decimals}f}" if abs(value) < 10**digits else f"{value:,.0f}"
 
 
 def _prefixed(value: float, unit: str, steps: tuple[tuple[float, str], ...], digits: int) -> str:

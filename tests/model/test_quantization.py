@@ -59,7 +59,7 @@ INT8_CHANNEL = {"num_bits": 8, "type": "int", "strategy": "channel", "symmetric"
 INT4_G128 = {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 128}
 
 
-# ---- stored bytes against whole repositories -----------------------------------------------------
+# ---- stored bytes against whole repositories ----------------------------------------------------
 
 
 def llama_3_8b() -> list[Matrix]:
@@ -120,7 +120,7 @@ def deepseek_layers(
             ]
             found.append((one + "down_proj", "expert", h, expert_width, experts))
             found.append((mlp + "gate", "router", experts, h, 1))
-    return found  # type: ignore[return-value]
+    return found
 
 
 def test_deepseek_r1_is_its_repository_within_a_ten_thousandth() -> None:
@@ -178,7 +178,7 @@ def deepseek_v4_pro() -> list[Matrix]:
                 (indexer + "q_b_proj", 8192, 1536), (indexer + "scorer.weights_proj", 64, h),
             ]  # fmt: skip
         found += [(p + name, "linear", o, n, 1) for name, o, n in shapes]
-    return found  # type: ignore[return-value]
+    return found
 
 
 def test_deepseek_v4_pro_has_the_block_scales_of_its_files() -> None:
@@ -239,7 +239,7 @@ def test_nf4_takes_the_bits_of_the_qlora_paper(double: bool, bits: float) -> Non
     assert scheme.name.startswith("bitsandbytes nf4")
 
 
-# ---- dialects -------------------------------------------------------------------------------------
+# ---- dialects -----------------------------------------------------------------------------------
 
 
 def test_an_unquantized_config_is_its_dtype_everywhere() -> None:
@@ -278,9 +278,7 @@ def test_fp8_without_blocks_has_one_scale_per_tensor_as_in_devstral_2() -> None:
         "modules_to_not_convert": ["model.vision_tower", "model.multi_modal_projector", "lm_head"],
     })  # fmt: skip
     assert scheme.name == "fp8 (per tensor)"
-    assert (
-        scheme.weight("model.layers.0.mlp.up_proj").stored_bytes(100, 100) == 100 * 100 + 8 + 4 - 4
-    )
+    assert scheme.weight("model.layers.0.mlp.up_proj").stored_bytes(100, 100) == 100 * 100 + 8
     assert scheme.weight("model.vision_tower.encoder.layers.0.mlp.up_proj") == BF16
     assert scheme.weight("model.multi_modal_projector.linear_1") == BF16
 
@@ -509,7 +507,7 @@ def test_bitnet_packs_four_weights_to_a_byte() -> None:
     assert scheme.weight("model.layers.0.mlp.up_proj").stored_bytes(2560, 2560) == 2560**2 / 4 + 2
 
 
-# ---- names ----------------------------------------------------------------------------------------
+# ---- names --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -517,12 +515,14 @@ def test_bitnet_packs_four_weights_to_a_byte() -> None:
     [
         ("model.layers.3.self_attn.q_proj", "model.layers.3.self_attn.q_proj",
          "model.layers.4.self_attn.q_proj"),
-        ("model.layers.3.self_attn", "model.layers.3.self_attn.o_proj", "model.layers.3.mlp.up_proj"),
+        ("model.layers.3.self_attn", "model.layers.3.self_attn.o_proj",
+         "model.layers.3.mlp.up_proj"),
         ("model.layers.1", "model.layers.1.mlp.up_proj", "model.layers.10.mlp.up_proj"),
         ("model.layers.1.*", "model.layers.1.mlp.up_proj", "model.layers.10.mlp.up_proj"),
         ("model.layers.7*", "model.layers.78.mlp.up_proj", "model.layers.8.mlp.up_proj"),
         ("model.layers.0*", "model.layers.0.mlp.up_proj", "model.layers.1.mlp.up_proj"),
-        ("model.layers.*.self_attn", "model.layers.9.self_attn.q_proj", "model.layers.9.mlp.up_proj"),
+        ("model.layers.*.self_attn", "model.layers.9.self_attn.q_proj",
+         "model.layers.9.mlp.up_proj"),
         ("*.attn.*", "model.layers.9.self_attn.q_proj", "model.layers.9.mlp.up_proj"),
         ("re:.*self_attn.*", "model.layers.9.self_attn.q_proj", "model.layers.9.mlp.up_proj"),
         (r"re:model\.layers\.(0|1)\.mlp.*", "model.layers.1.mlp.up_proj",
@@ -616,7 +616,7 @@ def test_huge_ignore_lists_answer_a_thousand_modules_at_once() -> None:
     assert time.process_time() - start < 0.05
 
 
-# ---- what if --------------------------------------------------------------------------------------
+# ---- what if ------------------------------------------------------------------------------------
 
 
 def test_what_if_quantizes_linear_layers_and_experts_only() -> None:
@@ -633,7 +633,7 @@ def test_what_if_in_16_bit_undoes_a_checkpoints_quantization() -> None:
     assert scheme.weight("model.layers.0.mlp.up_proj") == FP16
 
 
-# ---- refusals -------------------------------------------------------------------------------------
+# ---- refusals -----------------------------------------------------------------------------------
 
 
 def test_an_unknown_method_is_refused_by_name() -> None:
@@ -676,7 +676,8 @@ def test_schemes_that_are_not_understood_are_refused_naming_the_field(
         ({"quant_method": "gptq", "bits": -4}, "quantization_config.bits"),
         ({"quant_method": "gptq", "bits": "4"}, "quantization_config.bits"),
         ({"quant_method": "gptq", "bits": 4, "group_size": 0}, "quantization_config.group_size"),
-        ({"quant_method": "awq", "bits": 4, "group_size": 10**12}, "quantization_config.group_size"),
+        ({"quant_method": "awq", "bits": 4, "group_size": 10**12},
+         "quantization_config.group_size"),
         ({"quant_method": "fp8", "weight_block_size": [128]},
          "quantization_config.weight_block_size"),
         ({"quant_method": "fp8", "weight_block_size": [0, 128]},
@@ -735,7 +736,7 @@ _methods = st.sampled_from(WORDS[:12])
     st.dictionaries(st.sampled_from(FIELDS), _json, max_size=8),
     st.none() | st.fixed_dictionaries({"quantization": _json}),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_json_is_read_or_refused(method: str, quantization: Any, hf: Any) -> None:
     config = {"dtype": "bfloat16", "quantization_config": {"quant_method": method, **quantization}}
     try:
@@ -748,7 +749,7 @@ def test_any_json_is_read_or_refused(method: str, quantization: Any, hf: Any) ->
 
 
 @given(_json, _json)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_config_is_read_or_refused(config: Any, hf: Any) -> None:
     try:
         scheme = read_scheme(config, hf, source="m")

@@ -17,6 +17,7 @@ from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.checkpoint import Config
 from vperf.model.families import FAMILIES
+from vperf.model.families.encoder_decoder import ENCODER_ONLY
 from vperf.model.families.family import Family
 from vperf.model.ops import Linear, Op, Step, matmul
 from vperf.model.quantization import Scheme, read_scheme, what_if
@@ -68,6 +69,10 @@ class Model:
     """Tables beside the embedding of which a token reads one row: stored, not streamed."""
     outside: tuple[Block, ...] = ()
     """Mechanisms that run once a step, outside of the layers."""
+    mtp_layers: int = 0
+    """Multi-token-prediction modules the config states; not in `parameters`, not in a step."""
+    mtp: LayerKind | None = None
+    """One of them, where its shape is known."""
     encoder: tuple[tuple[int, LayerKind], ...] = ()
     """Of an encoder-decoder: the layers that read the prompt, in the one step without a past."""
 
@@ -92,6 +97,13 @@ class Model:
             + self.other_parameters
             + self.tower_parameters
         )
+
+    @property
+    def mtp_parameters(self) -> int | None:
+        """Of all multi-token-prediction modules, without copies of the embedding and the head."""
+        if not self.mtp_layers:
+            return 0
+        return self.mtp_layers * self.mtp.parameters if self.mtp else None
 
     @cached_property
     def active_parameters(self) -> int:
@@ -122,8 +134,8 @@ class Model:
         untied = self.embedding.parameters if self.head and not self.tied else 0
         tables = sum(table.parameters for table in self.lookups)
         unread = sum(
-            count * block.unread_parameters for count, kind in self._stored for block in kind.blocks
-        )
+            count * block.unread_parameters for count, kind in self.kinds for block in kind.blocks
+        ) + sum(count * kind.parameters for count, kind in self.encoder)
         return self.active_parameters - untied - tables - unread
 
     @cached_property
@@ -269,6 +281,18 @@ _SHAPING = (
     "full_attention_interval", "conv_L_cache", "cross_attention_layers", "altup_num_inputs",
     "hidden_size_per_layer_input", "hc_mult", "attention_k_eq_v", "zero_expert_num",
     "global_head_dim", "swa_num_attention_heads", "num_memory_blocks", "attn_output_gate",
+    "mlp_layer_types", "moe_layer_freq", "first_k_dense_replace", "mlp_only_layers",
+    "moe_layers_enum", "interleave_moe_layer_step", "n_shared_experts", "num_shared_experts",
+    "num_shared_expert", "shared_expert_intermediate_size", "shared_intermediate_size",
+    "moe_latent_size", "use_cla", "compress_ratios", "index_n_heads", "sparse_attention_config",
+    "indexer_types", "kv_source_layers", "attention_other_setting", "hybrid_layer_pattern",
+    "swa_num_key_value_heads", "num_attention_heads_per_layer", "layer_types",
+)  # fmt: skip
+
+
+_MTP_KEYS = (
+    "num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules", "num_mtp_layers",
+    "_num_mtp_layers",
 )  # fmt: skip
 
 
@@ -337,6 +361,12 @@ def _find_text_model(top: Config) -> tuple[Family, Config]:
 def _unsupported(config: Config, kind: str) -> UnsupportedModelError:
     import difflib  # noqa: PLC0415  (only on the way to an error)
 
+    if kind in ENCODER_ONLY:
+        return UnsupportedModelError(
+            f"model_type {kind!r} is an encoder: it generates no tokens, so there is no decode "
+            "to estimate",
+            source=config.source,
+        )
     near = difflib.get_close_matches(kind, FAMILIES, 3, 0.6)
     return UnsupportedModelError(
         f"model_type {kind!r} is not supported: vperf does not know what its layers compute",
@@ -360,6 +390,7 @@ def _read_layers(
     tied = top.raw("tie_word_embeddings")
     if not isinstance(tied, bool):
         tied = text.flag("tie_word_embeddings", "tie_embedding", default=family.tied)
+    tied = tied or family.always_tied
     head_bias = family.head_bias if isinstance(family.head_bias, bool) else family.head_bias(text)
     embed_width = text.optional_integer("word_embed_proj_dim") or hidden
     outer = Scope("", scheme.weight)
@@ -370,6 +401,8 @@ def _read_layers(
     tower = family.tower(top, text) if family.tower else Tower(0)
     inner = Scope("model", scheme.weight)
     encoder = family.encoder(text, Scope("encoder", scheme.weight)) if family.encoder else ()
+    mtp_layers = text.optional_integer(*_MTP_KEYS, minimum=0, maximum=64) or 0
+    mtp = family.mtp_blocks(text, layers - 1, Scope("mtp.0", scheme.weight)) if mtp_layers else None
     chosen = cache or scheme.cache or (scheme.default if scheme.default.bits == 16 else BF16)
     return Model(
         model_type=text.text("model_type", default=family.model_types[0]),
@@ -392,7 +425,9 @@ def _read_layers(
         ),
         lookups=family.lookups(text, inner) if family.lookups else (),
         outside=family.outside(text, inner) if family.outside else (),
-        encoder=tuple((count, LayerKind(blocks, norms)) for count, blocks, norms in encoder),
+        mtp_layers=mtp_layers,
+        mtp=LayerKind(mtp, norms) if mtp else None,
+        encoder=tuple((count, LayerKind(blocks, own)) for count, blocks, own in encoder if count),
     )  # fmt: skip
 
 

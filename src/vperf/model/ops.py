@@ -36,7 +36,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Which keys a query reads: all, the last `window`, those of its own `chunk`, the `top` best."""
+    """Which keys a query reads: all, the last `window`, its own `chunk`, or the `top` best."""
 
     window: int | None = None
     chunk: int | None = None
@@ -214,7 +214,7 @@ def decodes(step: Step) -> bool:
 
 
 def state_traffic(step: Step, state_bytes: float) -> float:
-    """Bytes of recurrent state that `step` moves: read, unless it starts from zeros, and written."""
+    """Bytes of recurrent state that `step` moves: read (unless it starts from zeros), written."""
     return step.batch * state_bytes * (2 if step.past else 1)
 
 

@@ -435,12 +435,17 @@ def kimi_k25(top: Config, text: Config) -> Tower:
     )
     down, across = _pair(vision, "merge_kernel_size")
     merged = hidden * down * across
+    normed = (
+        vision.optional_integer("mm_hidden_size")
+        or top.optional_integer("projection_hidden_size")
+        or hidden
+    )
     return _tower(
         _linear(_patch_inputs(vision), hidden) + grid * hidden
         + _layer_count(vision, "vt_num_hidden_layers", "num_hidden_layers")
         * _layer(hidden, intermediate)
         + _norm(hidden)
-        + _norm(hidden) + _linear(merged, merged) + _linear(merged, hidden_size(text)),
+        + _norm(normed) + _linear(merged, merged) + _linear(merged, hidden_size(text)),
         vision,
     )  # fmt: skip
 

@@ -136,6 +136,11 @@ def read(
     )
 
 
+def norm_if(config: Config, key: str, kind: QkNorm, *, default: bool) -> QkNorm:
+    """QK norms of `kind` where the flag `key` asks for them."""
+    return kind if config.flag(key, default=default) else "none"
+
+
 def hidden_size(config: Config) -> int:
     """Width of the residual stream."""
     return config.integer("hidden_size", "n_embd", "d_model", "n_embed", "dim", "model_dim")

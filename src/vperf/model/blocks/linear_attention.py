@@ -11,6 +11,7 @@ Networks" (arXiv 2412.06464); Kimi Linear (arXiv 2510.26692); Lightning Attentio
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from vperf.formats import Format
 from vperf.model.blocks.base import Block, Scope
@@ -100,40 +101,66 @@ class LinearAttention(Block):
         )
 
 
-def read_gated_delta_net(config: Config, scope: Scope, *, fused: bool) -> LinearAttention:
-    """Gated DeltaNet: Qwen3-Next stores its projections `fused`, Qwen3.5 apart."""
-    hidden = hidden_size(config)
-    key_heads = config.integer("linear_num_key_heads")
-    heads = config.integer("linear_num_value_heads")
-    key_dim = config.integer("linear_key_head_dim")
-    value_dim = config.integer("linear_value_head_dim")
+Layout = Literal["fused", "split", "apart"]
+"""How a Gated DeltaNet stores its projections: Qwen3-Next, Qwen3.5, OLMo-Hybrid."""
+
+
+def read_gated_delta_net(config: Config, scope: Scope, *, layout: Layout) -> LinearAttention:
+    """Gated DeltaNet with its shapes in the keys that Qwen3-Next introduced."""
+    return build_gated_delta_net(
+        config,
+        scope,
+        key_heads=config.integer("linear_num_key_heads"),
+        heads=config.integer("linear_num_value_heads"),
+        key_dim=config.integer("linear_key_head_dim"),
+        value_dim=config.integer("linear_value_head_dim"),
+        kernel=config.integer("linear_conv_kernel_dim"),
+        layout=layout,
+    )
+
+
+def build_gated_delta_net(
+    config: Config,
+    scope: Scope,
+    *,
+    key_heads: int,
+    heads: int,
+    key_dim: int,
+    value_dim: int,
+    kernel: int,
+    layout: Layout,
+) -> LinearAttention:
+    """Gated DeltaNet of stated shapes: q, k, v, the output gate z, and b and a a value head."""
     if heads % key_heads:
         raise config.error(
             f"{key_heads} key heads do not divide {heads} value heads", "linear_num_key_heads"
         )
-    kernel = config.integer("linear_conv_kernel_dim")
+    hidden = hidden_size(config)
     keys, values = key_heads * key_dim, heads * value_dim
-    if fused:
-        wide: tuple[Linear, ...] = (scope.linear("in_proj_qkvz", hidden, 2 * keys + 2 * values),)
-        narrow: tuple[Linear, ...] = (scope.linear("in_proj_ba", hidden, 2 * heads),)
-    else:
-        wide = (
-            scope.linear("in_proj_qkv", hidden, 2 * keys + values),
-            scope.linear("in_proj_z", hidden, values),
-        )
-        narrow = (
-            scope.linear("in_proj_b", hidden, heads),
-            scope.linear("in_proj_a", hidden, heads),
-        )
     channels = 2 * keys + values
+    wide, narrow = {
+        "fused": ({"in_proj_qkvz": channels + values}, {"in_proj_ba": 2 * heads}),
+        "split": (
+            {"in_proj_qkv": channels, "in_proj_z": values},
+            {"in_proj_b": heads, "in_proj_a": heads},
+        ),
+        "apart": (
+            {"q_proj": keys, "k_proj": keys, "v_proj": values, "g_proj": values},
+            {"b_proj": heads, "a_proj": heads},
+        ),
+    }[layout]
+
+    def group(widths: dict[str, int]) -> tuple[Linear, ...]:
+        return tuple(scope.linear(name, hidden, width) for name, width in widths.items())
+
     return LinearAttention(
         "gated_delta_rule",
         heads,
         key_heads,
         key_dim,
         value_dim,
-        (("in_proj_qkvz", wide), ("in_proj_ba", narrow)),
-        scope.linear("out_proj", values, hidden),
+        (("in_proj_qkvz", group(wide)), ("in_proj_ba", group(narrow))),
+        scope.linear("o_proj" if layout == "apart" else "out_proj", values, hidden),
         channels,
         kernel,
         delta=True,

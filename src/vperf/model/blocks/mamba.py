@@ -105,10 +105,7 @@ def read_mamba(
     """Mamba-1 as Jamba, Mamba and Falcon-Mamba spell it; `norms`: of dt, B and C (Jamba)."""
     hidden = hidden_size(config)
     rank = config.raw(rank_key)
-    if rank is None or rank == "auto":
-        rank = math.ceil(hidden / 16)
-    else:
-        rank = config.integer(rank_key)
+    rank = math.ceil(hidden / 16) if rank in (None, "auto") else config.integer(rank_key)
     conv = inner * (kernel + conv_bias)
     return Mamba(
         inner,

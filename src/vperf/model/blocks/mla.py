@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from vperf.errors import UnsupportedModelError
 from vperf.formats import Format
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import attention_heads, hidden_size
@@ -64,9 +65,10 @@ class LatentAttention(Block):
         pairs = self.reach.pairs(step.new, step.past)
         absorbed = pairs * (2 * self.latent + self.rope) + step.new * self._expansion
         reach = self._expanded_reach
-        expanded = reach.pairs(step.new, step.past) * (self.nope + self.rope + self.v_dim) + (
-            step.new + reach.cached_keys(step.past)
-        ) * self._expansion
+        expanded = (
+            reach.pairs(step.new, step.past) * (self.nope + self.rope + self.v_dim)
+            + (step.new + reach.cached_keys(step.past)) * self._expansion
+        )
         return absorbed < expanded
 
     @property
@@ -117,10 +119,20 @@ class LatentAttention(Block):
         )
 
 
+_LAYER_TYPES = frozenset({"full_attention", "indexed_attention", "attention"})
+
+
 def read(
     config: Config, layer: int, scope: Scope, *, reach: Reach = FULL, v_dim: int | None = None
 ) -> LatentAttention:
     """MLA as DeepSeek, Kimi, GLM and MiniCPM3 spell it; head_dim and KV heads are ignored there."""
+    kinds = config.strings("layer_types") or ()
+    if layer < len(kinds) and kinds[layer] not in _LAYER_TYPES:
+        raise UnsupportedModelError(
+            f"MLA in a layer of type {kinds[layer]!r} is not supported",
+            source=config.source,
+            field=f"layer_types[{layer}]",
+        )
     hidden = hidden_size(config)
     heads = attention_heads(config)
     latent = config.integer("kv_lora_rank")

@@ -20,7 +20,9 @@ class Projections(Block):
     chain: tuple[tuple[Linear, ...], ...]
     vectors: int = 0
     streams: int = 0
-    """Hidden vectors that its small kernels read and write besides the matmuls' outputs."""
+    """Elements that its small kernels read and write besides the matmuls' outputs."""
+    rows: int = 1
+    """Rows per token: two in Whisper's first convolution, before the second halves them."""
 
     @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
@@ -61,7 +63,7 @@ class Projections(Block):
         return tuple(
             op
             for group in self.chain
-            for op in matmul(f"{self.name}.{group[0].name}", group, step.tokens)
+            for op in matmul(f"{self.name}.{group[0].name}", group, self.rows * step.tokens)
         )
 
 

@@ -16,7 +16,7 @@ from vperf.formats import BF16, FP8, Format
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import attention_heads, hidden_size
 from vperf.model.checkpoint import Config
-from vperf.model.ops import DECODE_KERNEL_MAX_NEW, Linear, Op, Reach, Step, attention, matmul
+from vperf.model.ops import Linear, Op, Reach, Step, attention, matmul
 
 INDEX_KEYS_ASSUMED = "index keys are cached in fp8 with one scale per 128 (vLLM, SGLang)"
 
@@ -85,16 +85,14 @@ class Indexer(Block):
             *projections,
             Op(
                 "indexer",
-                "attention",
+                "matmul",
                 2.0 * self.heads * self.dim * pairs,
                 self.format,
                 cache_bytes=step.batch * self.index_bytes(step.past),
+                input_elements=float(step.tokens * self.dim * (self.heads + 1)),
                 # The scores are written in fp32 and read again by the top-k.
-                input_elements=float(step.tokens * self.dim * (self.heads + 1) + 2 * pairs),
-                output_elements=2.0 * pairs,
-                shape=(step.batch, self.heads, step.new, end // self.ratio, self.dim),
-                decode=step.new <= DECODE_KERNEL_MAX_NEW,
-                blocks=float(step.batch),
+                output_elements=4.0 * pairs,
+                shape=(step.tokens * self.heads, self.dim, end // self.ratio),
             ),
         )
 

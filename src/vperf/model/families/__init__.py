@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
-from vperf.model.families import deepseek, dense, gemma, hybrid, llama4, moe, multimodal, recurrent
+from vperf.model.families import (
+    deepseek,
+    dense,
+    encoder_decoder,
+    gemma,
+    hybrid,
+    llama4,
+    mamba_hybrid,
+    moe,
+    multimodal,
+    nemotron,
+    recurrent,
+)
 from vperf.model.families.family import Family
 
 FAMILIES: dict[str, Family] = {
     model_type: family
-    for module in (dense, moe, deepseek, llama4, hybrid, recurrent, gemma, multimodal)
+    for module in (
+        dense,
+        moe,
+        deepseek,
+        llama4,
+        hybrid,
+        nemotron,
+        mamba_hybrid,
+        recurrent,
+        gemma,
+        multimodal,
+        encoder_decoder,
+    )
     for family in module.FAMILIES
     for model_type in family.model_types
 }

@@ -6,7 +6,7 @@ DeepSeek-V2/V3/V3.2/V4, Kimi-K2, GLM-4.7-Flash and GLM-5, Mistral-Small-4, LongC
 from __future__ import annotations
 
 from vperf.errors import UnsupportedModelError
-from vperf.model.blocks import dense, gqa, hyper, mla, moe, sparse
+from vperf.model.blocks import dense, gqa, hyper, mla, moe, mtp, sparse
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
 from vperf.model.families.family import Family
@@ -52,6 +52,17 @@ def _indexed_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
     return (sparse.read_indexer(config, layer, inner.child("indexer")), attention, mlp)
 
 
+def _indexed_mtp(config: Config, last: int, scope: Scope) -> tuple[Block, ...]:
+    """A layer with an indexer of its own, also where the last layer shares one (GLM-5.2)."""
+    inner = scope.child("self_attn")
+    return (
+        mtp.build(scope, gqa.hidden_size(config)),
+        sparse.read_indexer(config, last, inner.child("indexer")),
+        mla.read(config, last, inner, reach=Reach(top=config.integer("index_topk"))),
+        sparse_or_dense(config, last, scope.child("mlp")),
+    )
+
+
 # --- DeepSeek-V4: compressed attention, hyper-connections, experts everywhere ------------------
 
 _RATIOS = {
@@ -85,10 +96,20 @@ def _compression(config: Config, layer: int) -> int:
 
 
 def _v4_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
-    # "layers.N.attn" in the files, "self_attn" in transformers.
-    attention = sparse.read_compressed(
-        config, layer, scope.child("self_attn"), _compression(config, layer)
+    return _v4_blocks(config, layer, scope, _compression(config, layer))
+
+
+def _v4_mtp(config: Config, last: int, scope: Scope) -> tuple[Block, ...]:
+    """A layer with the window alone, and a collapse of the streams of its own."""
+    extra = hyper.head_parameters(config)
+    return (
+        mtp.build(scope, gqa.hidden_size(config), extra),
+        *_v4_blocks(config, last, scope, 0),
     )
+
+
+def _v4_blocks(config: Config, layer: int, scope: Scope, ratio: int) -> tuple[Block, ...]:
+    attention = sparse.read_compressed(config, layer, scope.child("self_attn"), ratio)
     width = config.integer("moe_intermediate_size")
     shared = config.optional_integer("n_shared_experts", minimum=0) or 0
     experts = moe.read(config, layer, scope.child("mlp"), width=width, shared_width=shared * width)
@@ -99,7 +120,8 @@ def _v4_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
 
 
 def _longcat_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
-    if config.has("num_hidden_layers") and config.raw("num_hidden_layers") != config.raw("num_layers"):
+    pairs = config.raw("num_layers")
+    if config.has("num_hidden_layers") and config.raw("num_hidden_layers") != pairs:
         raise UnsupportedModelError(
             "num_hidden_layers and num_layers disagree: which of them counts pairs is not clear",
             source=config.source, field="num_layers",
@@ -142,10 +164,13 @@ def _minicpm3_attention(config: Config, layer: int, scope: Scope) -> Block:
 _INDEXED = (sparse.INDEX_KEYS_ASSUMED,)
 
 FAMILIES = (
-    Family(("deepseek_v2", "deepseek_v3", "kimi_k2", "mistral4"), mla.read, sparse_or_dense),
-    Family(("glm4_moe_lite",), mla.read, sparse_or_dense, defaults={"first_k_dense_replace": 1}),
-    Family(("deepseek_v32", "glm_moe_dsa"), layer=_indexed_layer, assumptions=_INDEXED),
-    Family(("deepseek_v4", "deepseek_ref"), layer=_v4_layer, assumptions=_INDEXED,
+    Family(("deepseek_v2", "deepseek_v3", "kimi_k2", "mistral4"), mla.read, sparse_or_dense,
+           mtp="last layer"),
+    Family(("glm4_moe_lite",), mla.read, sparse_or_dense, mtp="last layer",
+           defaults={"first_k_dense_replace": 1}),
+    Family(("deepseek_v32", "glm_moe_dsa"), layer=_indexed_layer, mtp=_indexed_mtp,
+           assumptions=_INDEXED),
+    Family(("deepseek_v4", "deepseek_ref"), layer=_v4_layer, mtp=_v4_mtp, assumptions=_INDEXED,
            extra_parameters=hyper.head_parameters),
     Family(("longcat_flash",), layer=_longcat_layer, norms=4),
     Family(("youtu",), mla.read, tied=True),

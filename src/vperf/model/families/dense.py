@@ -47,12 +47,13 @@ def _keyed_mlp(
 
 def _chatglm_attention(config: Config, layer: int, scope: Scope) -> Block:
     """GLM-4 as THUDM published it: KV heads in groups, one fused projection."""
-    grouped = config.flag("multi_query_attention", default=False)
+    kv_heads = gqa.attention_heads(config)
+    if config.flag("multi_query_attention", default=False):
+        kv_heads = config.integer("multi_query_group_num")
     bias = config.flag("add_bias_linear", default=False)
+    qkv_bias = bias or config.flag("add_qkv_bias", default=False)
     return gqa.read(
-        config, layer, scope, out_bias=bias,
-        qkv_bias=bias or config.flag("add_qkv_bias", default=False),
-        kv_heads=config.integer("multi_query_group_num") if grouped else gqa.attention_heads(config),
+        config, layer, scope, kv_heads=kv_heads, qkv_bias=qkv_bias, out_bias=bias
     )  # fmt: skip
 
 
@@ -174,9 +175,7 @@ def _falcon_attention(config: Config, layer: int, scope: Scope) -> Block:
     else:
         kv_heads = 1 if config.flag("multi_query", default=True) else heads
     bias = config.flag("bias", default=False)
-    return gqa.read(
-        config, layer, scope, kv_heads=kv_heads, qkv_bias=bias, out_bias=bias
-    )
+    return gqa.read(config, layer, scope, kv_heads=kv_heads, qkv_bias=bias, out_bias=bias)
 
 
 def _falcon_norms(config: Config) -> int:
@@ -191,22 +190,20 @@ def _bigcode_attention(config: Config, layer: int, scope: Scope) -> Block:
 
 
 def _phi_attention(config: Config, layer: int, scope: Scope) -> Block:
-    norm = "head" if config.flag("qk_layernorm", default=False) else "none"
+    norm = gqa.norm_if(config, "qk_layernorm", "head", default=False)
     return gqa.read(
         config, layer, scope, qkv_bias=True, out_bias=True, qk_norm=norm, norm_bias=True
     )
 
 
 def _cohere_attention(config: Config, layer: int, scope: Scope) -> Block:
-    norm = "per_head" if config.flag("use_qk_norm", default=False) else "none"
+    norm = gqa.norm_if(config, "use_qk_norm", "per_head", default=False)
     return gqa.read(config, layer, scope, qk_norm=norm)
 
 
 def _stablelm_attention(config: Config, layer: int, scope: Scope) -> Block:
-    norm = "per_head" if config.flag("qk_layernorm", default=False) else "none"
-    return gqa.read(
-        config, layer, scope, bias_key="use_qkv_bias", out_bias=False, qk_norm=norm
-    )
+    norm = gqa.norm_if(config, "qk_layernorm", "per_head", default=False)
+    return gqa.read(config, layer, scope, bias_key="use_qkv_bias", out_bias=False, qk_norm=norm)
 
 
 def _opt_extra(config: Config) -> int:
@@ -219,9 +216,7 @@ def _opt_extra(config: Config) -> int:
     projected = config.optional_integer("word_embed_proj_dim") or hidden
     # opt-350m embeds into 512 and projects to 1024 and back; it has no final norm (post-norm).
     project = 2 * projected * hidden if projected != hidden else 0
-    return project - (
-        0 if config.flag("do_layer_norm_before", default=True) else 2 * hidden
-    )
+    return project - (0 if config.flag("do_layer_norm_before", default=True) else 2 * hidden)
 
 
 # --- MPT, GPT-Neo, Persimmon, OpenELM ----------------------------------------------------------
@@ -289,7 +284,7 @@ def _expanded(config: Config) -> tuple[str, ...]:
 
 
 def _persimmon_attention(config: Config, layer: int, scope: Scope) -> Block:
-    norm = "head" if config.flag("qk_layernorm", default=True) else "none"
+    norm = gqa.norm_if(config, "qk_layernorm", "head", default=True)
     return gqa.read(
         config, layer, scope, qkv_bias=True, out_bias=True, qk_norm=norm, norm_bias=True
     )
@@ -303,7 +298,7 @@ def _openelm_attention(config: Config, layer: int, scope: Scope) -> Block:
         if values is None or layer >= len(values):
             raise config.error("needs an entry for every layer", name)
         counts.append(values[layer])
-    norm = "head" if config.flag("normalize_qk_projections", default=True) else "none"
+    norm = gqa.norm_if(config, "normalize_qk_projections", "head", default=True)
     return gqa.read(
         config, layer, scope, heads=counts[0], kv_heads=counts[1], qk_norm=norm,
         qkv_bias=False, out_bias=False,
@@ -357,8 +352,8 @@ LAYER_NORM = (
     Family(("orion",), partial(gqa.read, qkv_bias=False, out_bias=False), norm_bias=True),
     Family(("openelm",), _openelm_attention, _openelm_mlp, norms=_openelm_tied, tied=True,
            attention_scope="attn", mlp_scope="ffn"),
-    Family(("gptj", "codegen"), partial(gqa.read, qkv_bias=False, out_bias=False), _BIASED_PLAIN_MLP,
-           norms=1, norm_bias=True, head_bias=True),
+    Family(("gptj", "codegen"), partial(gqa.read, qkv_bias=False, out_bias=False),
+           _BIASED_PLAIN_MLP, norms=1, norm_bias=True, head_bias=True),
     Family(("bloom",), _BIASED, _BIASED_PLAIN_MLP, norm_bias=True, tied=True,
            extra_parameters=lambda config: 2 * gqa.hidden_size(config)),
     Family(("opt",), partial(gqa.read, bias_key="enable_bias", bias_default=True),

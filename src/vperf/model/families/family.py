@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from vperf.model.blocks import dense, gqa
+from vperf.model.blocks import dense, gqa, mtp
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
 from vperf.model.ops import Linear
@@ -18,6 +18,9 @@ from vperf.model.towers import TowerReader
 
 BlockReader = Callable[[Config, int, Scope], Block]
 """(text config, layer index, scope of the mechanism) -> the mechanism of that layer."""
+
+EncoderLayers = tuple[tuple[int, tuple[Block, ...], int], ...]
+"""(how many, blocks, norm elements) of the kinds of an encoder's layers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class Family:
     final_norm: int | Callable[[Config], int] = 1
     tied: bool = False
     """Class default of tie_word_embeddings, for configs that do not say."""
+    always_tied: bool = False
+    """T5: transformers ties the head whatever the config says."""
     head_bias: bool | Callable[[Config], bool] = False
     extra_parameters: Callable[[Config], int] | None = None
     """Outside of layers, embedding, final norm and head: learned positions, embedding norms."""
@@ -49,8 +54,11 @@ class Family:
     """Tables read one row per token: stored, never streamed (learned positions, Gemma's PLE)."""
     outside: Callable[[Config, Scope], tuple[Block, ...]] | None = None
     """Mechanisms that run once a step, outside of the layers (Gemma 3n's stream projections)."""
-    encoder: Callable[[Config, Scope], tuple[tuple[int, tuple[Block, ...], int], ...]] | None = None
-    """Of an encoder-decoder: (how many, blocks, norm elements) of its encoder layers."""
+    encoder: Callable[[Config, Scope], EncoderLayers] | None = None
+    """Of an encoder-decoder: its encoder layers."""
+    mtp: Callable[[Config, int, Scope], tuple[Block, ...]] | Literal["last layer"] | None = None
+    """Blocks of one multi-token-prediction module, where its shape is known; their number is the
+    config's. The index is that of the last layer."""
     wraps: tuple[str, ...] = ()
     """Of a multimodal wrapper: the text model_type its class builds where the config is silent."""
     text_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -67,6 +75,16 @@ class Family:
             self.attention(config, layer, scope.child(self.attention_scope)),
             self.mlp(config, layer, scope.child(self.mlp_scope)),
         )
+
+    def mtp_blocks(self, config: Config, last: int, scope: Scope) -> tuple[Block, ...] | None:
+        """The mechanisms of one multi-token-prediction module, or None where they are unknown."""
+        if self.mtp is None:
+            return None
+        if self.mtp == "last layer":
+            return (
+                mtp.build(scope, gqa.hidden_size(config)), *self.blocks(config, last, scope)
+            )  # fmt: skip
+        return self.mtp(config, last, scope)
 
     def layer_norms(self, config: Config) -> int:
         """Vectors of hidden width in a layer, biases counted."""

@@ -1,4 +1,4 @@
-"""Llama 4's text model: experts in every or every other layer, chunked attention in three of four."""
+"""Llama 4's text model: experts in every or every other layer, three of four layers chunked."""
 
 from __future__ import annotations
 

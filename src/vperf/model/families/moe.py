@@ -36,6 +36,8 @@ def qwen_mlp(config: Config, layer: int, scope: Scope, *, shared: bool) -> Block
 def is_sparse(config: Config, layer: int) -> bool:
     """Whether a layer has experts, by `mlp_layer_types` or by DeepSeek's keys."""
     kinds = config.strings("mlp_layer_types")
+    first = config.optional_integer("first_k_dense_replace", minimum=0) or 0
+    frequency = config.raw("moe_layer_freq")
     if kinds is not None:
         if layer >= len(kinds):
             raise config.error(
@@ -47,7 +49,7 @@ def is_sparse(config: Config, layer: int) -> bool:
                 field=f"mlp_layer_types[{layer}]",
             )  # fmt: skip
         return kinds[layer] != "dense"
-    if isinstance(config.raw("moe_layer_freq"), list):  # MiMo-V2: a flag for every layer
+    if isinstance(frequency, list):  # MiMo-V2: a flag for every layer
         flags = config.integers("moe_layer_freq", maximum=1) or ()
         if layer >= len(flags):
             raise config.error(
@@ -55,7 +57,6 @@ def is_sparse(config: Config, layer: int) -> bool:
             )
         return bool(flags[layer])
     every = config.optional_integer("moe_layer_freq") or 1
-    first = config.optional_integer("first_k_dense_replace", minimum=0) or 0
     return layer >= first and layer % every == 0
 
 
@@ -92,7 +93,7 @@ def sparse_or_dense(
 
 
 def _glm_attention(config: Config, layer: int, scope: Scope) -> Block:
-    norm = "head" if config.flag("use_qk_norm", default=False) else "none"
+    norm = gqa.norm_if(config, "use_qk_norm", "head", default=False)
     return gqa.read(config, layer, scope, qk_norm=norm, out_bias=False)
 
 
@@ -174,7 +175,7 @@ def _hunyuan_attention(config: Config, layer: int, scope: Scope) -> Block:
             "cross-layer attention (layers that share K and V) is not supported",
             source=config.source, field="use_cla",
         )  # fmt: skip
-    norm = "head" if config.flag("use_qk_norm", default=True) else "none"
+    norm = gqa.norm_if(config, "use_qk_norm", "head", default=True)
     return gqa.read(config, layer, scope, qk_norm=norm)
 
 
@@ -182,7 +183,7 @@ def _hunyuan_attention(config: Config, layer: int, scope: Scope) -> Block:
 
 
 def _bailing_attention(config: Config, layer: int, scope: Scope) -> Block:
-    norm = "head" if config.flag("use_qk_norm", default=False) else "none"
+    norm = gqa.norm_if(config, "use_qk_norm", "head", default=False)
     return gqa.read(
         config, layer, scope, qk_norm=norm, qkv_bias=config.flag("use_qkv_bias", default=False),
         out_bias=config.flag("use_bias", default=False),
@@ -362,7 +363,8 @@ FAMILIES = (
     Family(("minimax_m2",), partial(gqa.read, qk_norm="whole"),
            partial(moe.read, width_keys=("intermediate_size",)),
            mlp_scope="block_sparse_moe"),
-    Family(("glm4_moe",), _glm_attention, sparse_or_dense, defaults={"first_k_dense_replace": 1}),
+    Family(("glm4_moe",), _glm_attention, sparse_or_dense, mtp="last layer",
+           defaults={"first_k_dense_replace": 1}),
     Family(("granitemoeshared",), mlp=_granite_shared, mlp_scope="block_sparse_moe"),
     Family(("granitemoe_swa",), partial(gqa.read, rule=not_every_first_of(4), sinks=True),
            _granite_shared, mlp_scope="block_sparse_moe", defaults={"sliding_window": 128}),

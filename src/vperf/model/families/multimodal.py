@@ -17,6 +17,7 @@ from vperf.model.blocks import dense, gqa
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.projection import Dormant
 from vperf.model.checkpoint import Config
+from vperf.model.families import dense as dense_rows
 from vperf.model.families import moe
 from vperf.model.families.family import Family
 from vperf.model.ops import Linear
@@ -24,7 +25,11 @@ from vperf.model.windows import from_max_window_layers
 
 # --- Text models that only wrappers hold ------------------------------------------------------
 
-_QWEN3_MOE = next(row for row in moe.FAMILIES if "qwen3_moe" in row.model_types)
+
+def _like(rows: tuple[Family, ...], model_type: str, *names: str) -> Family:
+    """The row of `model_type` under other names."""
+    return replace(next(row for row in rows if model_type in row.model_types), model_types=names)
+
 
 # --- Llama 3.2 Vision: some layers attend to the image, and only to it ------------------------
 
@@ -63,7 +68,8 @@ TEXT = (
     Family(("qwen2_vl_text", "qwen2_5_vl_text"), partial(
         gqa.read, rule=from_max_window_layers, qkv_bias=True, out_bias=False)),
     Family(("qwen3_vl_text",), partial(gqa.read, qk_norm="head"), defaults={"head_dim": 128}),
-    replace(_QWEN3_MOE, model_types=("qwen3_vl_moe_text",)),
+    _like(moe.FAMILIES, "qwen3_moe", "qwen3_vl_moe_text"),
+    _like(dense_rows.FAMILIES, "exaone4", "exaone4_5_text"),
     Family(("mllama_text_model",), layer=_mllama_layer, defaults=_MLLAMA_DEFAULTS,
            lookups=_mllama_image_rows,
            assumptions=("no image: the layers that attend to one are stored and skipped",)),
@@ -81,6 +87,11 @@ _MISTRAL_DEFAULTS = {
     "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 14336,
     "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
     "max_position_embeddings": 131072,
+}  # fmt: skip
+_MINISTRAL3_DEFAULTS = {
+    "vocab_size": 131072, "hidden_size": 4096, "intermediate_size": 14336,
+    "num_hidden_layers": 34, "num_attention_heads": 32, "num_key_value_heads": 8,
+    "head_dim": 128, "max_position_embeddings": 262144,
 }  # fmt: skip
 _VOXTRAL_DEFAULTS = {
     "vocab_size": 131072, "hidden_size": 3072, "intermediate_size": 8192,
@@ -117,7 +128,8 @@ WRAPPERS = (
     _wrapper("gemma4", "gemma4_text", towers.gemma4),
     _wrapper("llava", "llama", towers.llava,
              defaults={"llama": _LLAMA_DEFAULTS, "mistral": _MISTRAL_DEFAULTS}),
-    _wrapper("mistral3", "mistral", towers.mistral3, defaults={"mistral": _MISTRAL_DEFAULTS}),
+    _wrapper("mistral3", "mistral", towers.mistral3,
+             defaults={"mistral": _MISTRAL_DEFAULTS, "ministral3": _MINISTRAL3_DEFAULTS}),
     _wrapper("voxtral", "llama", towers.voxtral, defaults={"llama": _VOXTRAL_DEFAULTS}),
     _wrapper("mllama", "mllama_text_model", towers.mllama),
     _wrapper("llama4", "llama4_text", towers.llama4),

@@ -1,0 +1,217 @@
+"""Attention of encoder-decoders (T5, Whisper): an encoder that sees both ways, and a decoder layer
+that attends to itself and to the encoder's output.
+
+The one step without a past, (b, prompt, 0), is the encoder's: it reads the prompt, fills every
+decoder layer's cross-attention K and V, and starts the decoder with one token. In all later steps
+the context is the prompt plus what was generated: a prompt token holds cross-attention K and V, a
+generated one self-attention K and V, both of the same size, so that together they cost what one
+attention over the whole context costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from vperf.formats import BF16, Format
+from vperf.model.blocks.base import Block
+from vperf.model.ops import Linear, Op, Step, attention, matmul
+
+
+def start(step: Step) -> Step:
+    """What the decoder does in `step`: one start token while the encoder reads the prompt."""
+    return step if step.past else Step(step.batch, 1, 0)
+
+
+def parameters(linears: tuple[Linear, ...]) -> int:
+    """Of all of them."""
+    return sum(linear.parameters for linear in linears)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderAttention(Block):
+    """Every position sees every other; nothing is cached."""
+
+    heads: int
+    head_dim: int
+    inputs: tuple[Linear, ...]
+    output: Linear
+
+    @property
+    def linears(self) -> tuple[tuple[int, Linear], ...]:
+        """q, k, v, o."""
+        return tuple((1, linear) for linear in (*self.inputs, self.output))
+
+    @property
+    def vectors(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def idle_parameters(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def cache_elements(self) -> int:
+        """None."""
+        return 0
+
+    def cached_tokens(self, context: int) -> int:
+        """None."""
+        return 0
+
+    @property
+    def state_bytes(self) -> float:
+        """None."""
+        return 0.0
+
+    @property
+    def elementwise_elements(self) -> int:
+        """None: positions are added once, or to the scores."""
+        return 0
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """None."""
+        return ()
+
+    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+        """Projections and attention over all n x n pairs of the prompt."""
+        core = attention(
+            "encoder_attention", step, heads=self.heads, kv_heads=self.heads,
+            qk_dim=self.head_dim, v_dim=self.head_dim, cache=BF16,
+        )  # fmt: skip
+        pairs = float(self.heads * step.tokens * step.new)
+        return (
+            *matmul("encoder_qkv_proj", self.inputs, step.tokens),
+            replace(
+                core, flops=4.0 * self.head_dim * pairs, score_pairs=pairs, tile_queries=0.0,
+                decode=False,
+            ),
+            *matmul("encoder_o_proj", (self.output,), step.tokens),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CrossAttention(Block):
+    """Self-attention over what was generated, then attention over the encoder's output."""
+
+    heads: int
+    head_dim: int
+    inputs: tuple[Linear, ...]
+    output: Linear
+    cross_query: Linear
+    cross_inputs: tuple[Linear, ...]
+    """K and V of the encoder's output: computed once a prompt."""
+    cross_output: Linear
+    vectors: int = 0
+
+    @property
+    def linears(self) -> tuple[tuple[int, Linear], ...]:
+        """q, k, v, o of both attentions."""
+        own = (*self.inputs, self.output)
+        cross = (self.cross_query, *self.cross_inputs, self.cross_output)
+        return tuple((1, linear) for linear in (*own, *cross))
+
+    @property
+    def idle_parameters(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def unread_parameters(self) -> int:
+        """The K and V of the encoder's output are not computed again."""
+        return parameters(self.cross_inputs)
+
+    @property
+    def cache_elements(self) -> int:
+        """K and V: of a prompt token for one attention, of a generated one for the other."""
+        return 2 * self.heads * self.head_dim
+
+    def cached_tokens(self, context: int) -> int:
+        """All."""
+        return context
+
+    @property
+    def state_bytes(self) -> float:
+        """None."""
+        return 0.0
+
+    @property
+    def elementwise_elements(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """None."""
+        return ()
+
+    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+        """Projections of the new tokens, of the prompt while it is encoded, and attention."""
+        rows = start(step).tokens
+        encodes = matmul("cross_kv_proj", self.cross_inputs, step.tokens) if not step.past else ()
+        # The start token sees the whole prompt: a decode step over it.
+        sees = step if step.past else Step(step.batch, 1, step.new)
+        core = attention(
+            "attention[self+cross]", sees, heads=self.heads, kv_heads=self.heads,
+            qk_dim=self.head_dim, v_dim=self.head_dim, cache=cache,
+        )  # fmt: skip
+        return (
+            *matmul("qkv_proj", self.inputs, rows),
+            *matmul("o_proj", (self.output,), rows),
+            *matmul("cross_q_proj", (self.cross_query,), rows),
+            *encodes,
+            replace(core, launches=2.0),
+            *matmul("cross_o_proj", (self.cross_output,), rows),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderOnly(Block):
+    """A decoder layer's MLP: idle but for the start token while the encoder reads the prompt."""
+
+    inner: Block
+
+    @property
+    def linears(self) -> tuple[tuple[int, Linear], ...]:
+        """Those of the mechanism."""
+        return self.inner.linears
+
+    @property
+    def vectors(self) -> int:
+        """Those of the mechanism."""
+        return self.inner.vectors
+
+    @property
+    def idle_parameters(self) -> int:
+        """Those of the mechanism."""
+        return self.inner.idle_parameters
+
+    @property
+    def cache_elements(self) -> int:
+        """Those of the mechanism."""
+        return self.inner.cache_elements
+
+    def cached_tokens(self, context: int) -> int:
+        """Those of the mechanism."""
+        return self.inner.cached_tokens(context)
+
+    @property
+    def state_bytes(self) -> float:
+        """Those of the mechanism."""
+        return self.inner.state_bytes
+
+    @property
+    def elementwise_elements(self) -> int:
+        """Those of the mechanism."""
+        return self.inner.elementwise_elements
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """Those of the mechanism."""
+        return self.inner.windows
+
+    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+        """Those of the mechanism, for the decoder's tokens."""
+        return self.inner.ops(start(step), cache)

@@ -1,0 +1,40 @@
+"""Multi-token prediction: a small module drafts the token after next (DeepSeek-V3 and later).
+
+One module is a decoder layer of its own behind a projection of [embedding, hidden state]; it shares
+the model's embedding and LM head (some files store copies). Not part of a model's parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vperf.formats import Format
+from vperf.model.blocks.base import Block, Scope
+from vperf.model.ops import Linear, Op, Step, matmul
+
+
+@dataclass(frozen=True, slots=True)
+class DraftInput(Block):
+    """Joins the embedding of the last token with the hidden state: 2 hidden -> hidden."""
+
+    projection: Linear
+    vectors: int = 0
+
+    @property
+    def linears(self) -> tuple[tuple[int, Linear], ...]:
+        """The projection."""
+        return ((1, self.projection),)
+
+    @property
+    def elementwise_elements(self) -> int:
+        """Two norms and the concatenation."""
+        return 2 * self.projection.in_features
+
+    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+        """The projection."""
+        return matmul("mtp_proj", (self.projection,), step.tokens)
+
+
+def build(scope: Scope, hidden: int, extra: int = 0) -> DraftInput:
+    """With the norms of the embedding, of the hidden state and of the output; `extra`: others."""
+    return DraftInput(scope.linear("eh_proj", 2 * hidden, hidden), 3 * hidden + extra)

@@ -1,0 +1,130 @@
+"""RWKV-4: attention as a decaying average a channel, and a squared-ReLU MLP (arXiv 2305.13048).
+
+    num = e^w num + e^k v,   den = e^w den + e^k,   out = r (num + e^(u+k) v) / (den + e^(u+k))
+
+with a running maximum of the exponents beside num and den: three fp32 numbers a channel. Both parts
+also see the token before (token shift): one vector of the hidden width each. RWKV-5 and later keep
+a matrix a head; their configs name code outside of transformers and are not read here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vperf.formats import BF16, Format
+from vperf.model.blocks.base import Block, Scope
+from vperf.model.blocks.gqa import hidden_size
+from vperf.model.checkpoint import Config
+from vperf.model.ops import Linear, Op, Step, decodes, matmul, state_traffic
+
+_STATE_NUMBERS = 3
+_STATE_BYTES = 4
+_SHIFT_BYTES = 2
+_FLOPS = 10
+"""Per channel and token of the equation above, without the exponentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeMix(Block):
+    """`width` channels, each with a numerator, a denominator and a maximum."""
+
+    width: int
+    inputs: tuple[Linear, ...]
+    """Key, value and receptance: each of its own mix with the token before."""
+    output: Linear
+    vectors: int = 0
+
+    @property
+    def linears(self) -> tuple[tuple[int, Linear], ...]:
+        """key, value, receptance, output."""
+        return tuple((1, w) for w in (*self.inputs, self.output))
+
+    @property
+    def _average_bytes(self) -> int:
+        return self.width * _STATE_NUMBERS * _STATE_BYTES
+
+    @property
+    def state_bytes(self) -> float:
+        """The averages and the token before."""
+        return float(self._average_bytes + self.output.out_features * _SHIFT_BYTES)
+
+    @property
+    def elementwise_elements(self) -> int:
+        """Three mixes of the token and the one before, written apart."""
+        return 5 * self.output.out_features
+
+    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+        """Three projections, the average, the output."""
+        tokens = step.tokens
+        return (
+            *(op for w in self.inputs for op in matmul(w.name, (w,), tokens)),
+            Op(
+                "wkv",
+                "recurrent",
+                float(_FLOPS * tokens * self.width),
+                BF16,
+                cache_bytes=state_traffic(step, self.state_bytes),
+                input_elements=3 * tokens * self.width,
+                output_elements=tokens * self.width,
+                shape=(step.batch, self.width, step.new, 1, 1),
+                decode=decodes(step),
+                blocks=float(step.batch),
+            ),
+            *matmul("output", (self.output,), tokens),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelMix(Block):
+    """value(relu(key x)^2), gated by a receptance of the hidden width."""
+
+    projections: tuple[Linear, Linear, Linear]
+    """Key, receptance, value."""
+    vectors: int = 0
+
+    @property
+    def linears(self) -> tuple[tuple[int, Linear], ...]:
+        """key, receptance, value."""
+        return tuple((1, w) for w in self.projections)
+
+    @property
+    def state_bytes(self) -> float:
+        """The token before."""
+        return float(self.projections[1].in_features * _SHIFT_BYTES)
+
+    @property
+    def elementwise_elements(self) -> int:
+        """Two mixes, the squared ReLU, the gate."""
+        return 6 * self.projections[1].in_features + 2 * self.projections[0].out_features
+
+    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+        """Three matmuls; the token shift rides with the small kernels."""
+        return tuple(
+            op for w in self.projections for op in matmul(f"ffn_{w.name}", (w,), step.tokens)
+        )
+
+
+def read_time_mix(config: Config, scope: Scope) -> TimeMix:
+    """As RWKV-4 spells it."""
+    hidden = hidden_size(config)
+    width = config.optional_integer("attention_hidden_size") or hidden
+    return TimeMix(
+        width,
+        tuple(scope.linear(name, hidden, width) for name in ("key", "value", "receptance")),
+        scope.linear("output", width, hidden),
+        vectors=2 * width + 3 * hidden,  # decay and first of each channel, three mixes
+    )
+
+
+def read_channel_mix(config: Config, scope: Scope) -> ChannelMix:
+    """As RWKV-4 spells it: four times the hidden width unless stated."""
+    hidden = hidden_size(config)
+    width = config.optional_integer("intermediate_size") or 4 * hidden
+    return ChannelMix(
+        (
+            scope.linear("key", hidden, width),
+            scope.linear("receptance", hidden, hidden),
+            scope.linear("value", width, hidden),
+        ),
+        vectors=2 * hidden,
+    )

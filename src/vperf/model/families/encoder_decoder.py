@@ -1,0 +1,170 @@
+"""Encoder-decoders: T5 and Whisper. The prompt is the encoder's, decode the decoder's.
+
+Checked against exact parameter counts in the tests; blocks/encoder_decoder.py says how steps are
+read.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from vperf.errors import UnsupportedModelError
+from vperf.model.blocks import dense
+from vperf.model.blocks.base import Block, Scope
+from vperf.model.blocks.encoder_decoder import CrossAttention, DecoderOnly, EncoderAttention
+from vperf.model.blocks.gqa import hidden_size
+from vperf.model.blocks.projection import Projections
+from vperf.model.checkpoint import MAX_LAYERS, Config
+from vperf.model.families.family import EncoderLayers, Family
+from vperf.model.ops import Linear
+
+ENCODER_ONLY = frozenset({
+    "albert", "bert", "deberta", "deberta-v2", "distilbert", "electra", "modernbert", "mpnet",
+    "new", "nomic_bert", "roberta", "xlm-roberta",
+})  # fmt: skip
+"""Embedding and reranking models: they generate no token, so there is no decode to estimate."""
+
+# --- T5 ---------------------------------------------------------------------------------------
+
+
+def _t5_projections(
+    config: Config, scope: Scope, names: tuple[str, ...] = ("q", "k", "v")
+) -> tuple[int, int, tuple[Linear, ...], Linear]:
+    hidden, heads, dim = hidden_size(config), config.integer("num_heads"), config.integer("d_kv")
+    inputs = tuple(scope.linear(name, hidden, heads * dim) for name in names)
+    return heads, dim, inputs, scope.linear("o", heads * dim, hidden)
+
+
+def _t5_bias(config: Config, layer: int, every: bool) -> int:
+    """Relative positions: a bias per bucket and head, kept by the first layer for all."""
+    buckets, heads = config.integer("relative_attention_num_buckets"), config.integer("num_heads")
+    return buckets * heads if every or layer == 0 else 0
+
+
+def _t5_mlp(config: Config, scope: Scope) -> dense.DenseMlp:
+    kind = config.text("feed_forward_proj", default="relu")
+    gated, _, activation = kind.rpartition("-")
+    if gated not in ("", "gated") or not activation:
+        raise UnsupportedModelError(
+            f"feed-forward {kind!r} is not supported", source=config.source,
+            field="feed_forward_proj",
+        )  # fmt: skip
+    return dense.build(
+        scope, hidden_size(config), config.integer("d_ff"), gated=gated == "gated", bias=False
+    )
+
+
+def _t5_encoder(config: Config, scope: Scope, *, every: bool) -> EncoderLayers:
+    hidden, layers = hidden_size(config), config.layers("num_layers")
+    block = scope.child("block.0")
+    heads, dim, inputs, output = _t5_projections(config, block.child("layer.0.SelfAttention"))
+    blocks: tuple[Block, ...] = (
+        EncoderAttention(heads, dim, inputs, output),
+        _t5_mlp(config, block.child("layer.1.DenseReluDense")),
+    )
+    bias = _t5_bias(config, 0, every)
+    first = (1, blocks, 3 * hidden + bias)  # with the encoder's final norm
+    others = (layers - 1, blocks, 2 * hidden + (bias if every else 0))
+    return (first, others)
+
+
+def _t5_layer(config: Config, layer: int, scope: Scope, *, every: bool) -> tuple[Block, ...]:
+    heads, dim, inputs, output = _t5_projections(config, scope.child("layer.0.SelfAttention"))
+    _, _, cross, cross_output = _t5_projections(config, scope.child("layer.1.EncDecAttention"))
+    return (
+        CrossAttention(
+            heads, dim, inputs, output, cross[0], cross[1:], cross_output,
+            _t5_bias(config, layer, every),
+        ),
+        DecoderOnly(_t5_mlp(config, scope.child("layer.2.DenseReluDense"))),
+    )  # fmt: skip
+
+
+def _t5_layers(config: Config) -> int:
+    return config.layers("num_decoder_layers", "num_layers")
+
+
+def _t5(*names: str, every: bool = False) -> Family:
+    return Family(
+        names, norms=3, tied=True, always_tied=True, layer=partial(_t5_layer, every=every),
+        layers=_t5_layers, encoder=partial(_t5_encoder, every=every),
+        defaults={"relative_attention_num_buckets": 32},
+        assumptions=("the prompt goes through the encoder, every token after it the decoder",),
+    )  # fmt: skip
+
+
+# --- Whisper ----------------------------------------------------------------------------------
+
+
+def _whisper_projections(
+    config: Config, scope: Scope, heads_key: str
+) -> tuple[int, int, tuple[Linear, ...], Linear]:
+    hidden, heads = hidden_size(config), config.integer(heads_key)
+    if hidden % heads:
+        raise config.error(f"{heads} heads do not divide d_model {hidden}", heads_key)
+    inputs = tuple(
+        scope.linear(name, hidden, hidden, bias=name != "k_proj")
+        for name in ("q_proj", "k_proj", "v_proj")
+    )
+    return heads, hidden // heads, inputs, scope.linear("out_proj", hidden, hidden, bias=True)
+
+
+def _whisper_mlp(config: Config, scope: Scope, key: str) -> dense.DenseMlp:
+    return dense.build(scope, hidden_size(config), config.integer(key), gated=False, bias=True)
+
+
+def _whisper_encoder(config: Config, scope: Scope) -> EncoderLayers:
+    hidden = hidden_size(config)
+    mels = config.integer("num_mel_bins")
+    # Two convolutions over three frames; the second halves their number to the encoder's positions.
+    first = scope.linear("conv1", 3 * mels, hidden, bias=True, kind="conv")
+    second = scope.linear("conv2", 3 * hidden, hidden, bias=True, kind="conv")
+    layer = scope.child("layers.0")
+    heads, dim, inputs, output = _whisper_projections(
+        config, layer.child("self_attn"), "encoder_attention_heads"
+    )
+    blocks: tuple[Block, ...] = (
+        EncoderAttention(heads, dim, inputs, output),
+        _whisper_mlp(config, layer, "encoder_ffn_dim"),
+    )
+    convolutions = (
+        Projections("encoder", ((first,),), rows=2),
+        Projections("encoder", ((second,),)),
+    )
+    layers = config.integer("encoder_layers", maximum=MAX_LAYERS)
+    return (
+        (1, (*convolutions, *blocks), 6 * hidden),  # with the encoder's final norm
+        (layers - 1, blocks, 4 * hidden),
+    )
+
+
+def _whisper_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    key = "decoder_attention_heads"
+    heads, dim, inputs, output = _whisper_projections(config, scope.child("self_attn"), key)
+    _, _, cross, cross_output = _whisper_projections(config, scope.child("encoder_attn"), key)
+    return (
+        CrossAttention(heads, dim, inputs, output, cross[0], cross[1:], cross_output),
+        DecoderOnly(_whisper_mlp(config, scope, "decoder_ffn_dim")),
+    )
+
+
+def _whisper_positions(config: Config, scope: Scope) -> tuple[Linear, ...]:
+    hidden = hidden_size(config)
+    return tuple(
+        scope.linear(name, hidden, config.integer(key), kind="embedding")
+        for name, key in (
+            ("encoder.embed_positions", "max_source_positions"),
+            ("decoder.embed_positions", "max_target_positions"),
+        )
+    )
+
+
+FAMILIES = (
+    _t5("t5", "mt5"),
+    _t5("umt5", every=True),
+    Family(("whisper",), norms=3, norm_bias=True, tied=True, layer=_whisper_layer,
+           layers=lambda config: config.layers("decoder_layers"), encoder=_whisper_encoder,
+           lookups=_whisper_positions,
+           defaults={"max_source_positions": 1500, "max_target_positions": 448},
+           assumptions=("input tokens are the encoder's positions: 1500 for 30 s of sound",)),
+)  # fmt: skip

@@ -1,0 +1,189 @@
+"""Hybrids of attention and Mamba or short convolutions, each layer a mixer and an MLP: Jamba,
+Bamba, Granite 4, Falcon-H1, LFM2.
+
+Keys and class defaults are those of the transformers classes (release 5.23), checked against exact
+parameter counts in the tests. Layers of one mixer alone: nemotron.py, recurrent.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from vperf.model.blocks import dense, gqa, mamba, moe, short_conv
+from vperf.model.blocks.base import Block, Scope
+from vperf.model.blocks.linear_attention import LinearAttention
+from vperf.model.checkpoint import Config
+from vperf.model.families.family import BlockReader, Family
+from vperf.model.families.keys import attends, refuse, understood
+
+# --- Jamba: Mamba-1, attention and experts at fixed periods -----------------------------------
+
+
+def _jamba_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    refuse(config, "sliding_window")
+    understood(config, "mamba_d_state")
+    mixer: Block
+    if _every(config, layer, "attn_layer_period", "attn_layer_offset"):
+        mixer = gqa.read(config, layer, scope.child("self_attn"))
+    else:
+        hidden = gqa.hidden_size(config)
+        mixer = mamba.read_mamba(
+            config,
+            scope.child("mamba"),
+            inner=config.integer("mamba_expand") * hidden,
+            state=config.integer("mamba_d_state"),
+            kernel=config.integer("mamba_d_conv"),
+            rank_key="mamba_dt_rank",
+            bias=config.flag("mamba_proj_bias", default=False),
+            conv_bias=config.flag("mamba_conv_bias", default=True),
+            norms=True,
+        )
+    experts = config.integer("num_experts")
+    sparse = _every(config, layer, "expert_layer_period", "expert_layer_offset") and experts > 1
+    inner_scope = scope.child("feed_forward")
+    mlp: Block = (
+        moe.read(config, layer, inner_scope, width_keys=("intermediate_size",),
+                 names=("router", "experts", "shared_experts"))
+        if sparse
+        else dense.read(config, layer, inner_scope, bias=False)
+    )  # fmt: skip
+    return mixer, mlp
+
+
+def _every(config: Config, layer: int, period_key: str, offset_key: str) -> bool:
+    period = config.integer(period_key)
+    return layer % period == config.integer(offset_key, minimum=0, maximum=period - 1)
+
+
+# --- Mamba-2 beside attention: Bamba, Granite 4, Falcon-H1 ------------------------------------
+
+_MAMBA2_DEFAULTS = {
+    "mamba_n_groups": 1, "mamba_d_conv": 4, "mamba_expand": 2, "mamba_chunk_size": 256,
+}  # fmt: skip
+
+
+def _mamba2(
+    config: Config,
+    scope: Scope,
+    *,
+    inner_key: str | None = None,
+    out_bias_key: str = "mamba_proj_bias",
+    norm: bool = True,
+) -> LinearAttention:
+    """Heads x head_dim must be expand x hidden_size, or what `inner_key` states (Falcon-H1)."""
+    heads = config.integer("mamba_n_heads")
+    stated = config.raw("mamba_d_head")
+    inner = (
+        config.integer(inner_key)
+        if inner_key
+        else config.integer("mamba_expand") * gqa.hidden_size(config)
+    )
+    head_dim = inner // heads if stated in (None, "auto") else config.integer("mamba_d_head")
+    if head_dim < 1 or heads * head_dim != inner:
+        raise config.error(f"{heads} heads do not make up the inner width {inner}", "mamba_n_heads")
+    return mamba.read_mamba2(
+        config,
+        scope,
+        heads=heads,
+        head_dim=head_dim,
+        groups=config.integer("mamba_n_groups"),
+        state=config.integer("mamba_d_state"),
+        kernel=config.integer("mamba_d_conv"),
+        chunk=config.integer("mamba_chunk_size"),
+        in_bias=config.flag("mamba_proj_bias", default=False),
+        out_bias=config.flag(out_bias_key, default=False),
+        conv_bias=config.flag("mamba_conv_bias", default=True),
+        norm=norm,
+    )
+
+
+def _bamba_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    understood(config, "mamba_d_state")
+    attention = config.integers("attn_layer_indices") or ()
+    mixer: Block = (
+        gqa.read(config, layer, scope.child("self_attn"))
+        if layer in attention
+        else _mamba2(config, scope.child("mamba"))
+    )
+    return mixer, dense.read(config, layer, scope.child("feed_forward"))
+
+
+def _falcon_h1_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    """Attention and Mamba-2 run in parallel on the same normed input; their outputs are added."""
+    return (
+        gqa.read(config, layer, scope.child("self_attn")),
+        _mamba2(config, scope.child("mamba"), inner_key="mamba_d_ssm",
+                out_bias_key="projectors_bias",
+                norm=config.flag("mamba_rms_norm", default=False)),
+        dense.read(config, layer, scope.child("feed_forward")),
+    )  # fmt: skip
+
+
+def _granite_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    understood(config, "mamba_d_state")
+    mixer: Block = (
+        gqa.read(config, layer, scope.child("self_attn"))
+        if attends(config, layer)
+        else _mamba2(config, scope.child("mamba"))
+    )
+    hidden = gqa.hidden_size(config)
+    shared = dense.build(
+        scope.child("shared_mlp"), hidden, config.integer("shared_intermediate_size")
+    )
+    if not config.integer("num_local_experts", minimum=0):
+        return mixer, shared  # Granite-4.0-H-Micro: the shared MLP is the only one
+    experts = moe.read(
+        config, layer, scope.child("block_sparse_moe"), width_keys=("intermediate_size",),
+        names=("router", "experts", "shared"),
+    )  # fmt: skip
+    return mixer, replace(experts, shared=shared)
+
+
+# --- LFM2: gated short convolutions -----------------------------------------------------------
+
+
+def _lfm2_layer(config: Config, layer: int, scope: Scope, *, mlp: BlockReader) -> tuple[Block, ...]:
+    understood(config, "conv_L_cache", "num_experts")
+    indices = config.integers("full_attn_idxs")
+    mixer: Block
+    if attends(config, layer, absent=None if indices is None else layer in indices):
+        mixer = gqa.read(
+            config, layer, scope.child("self_attn"), qk_norm="head", qkv_bias=False, out_bias=False
+        )
+    else:
+        mixer = short_conv.read(config, scope.child("conv"))
+    return mixer, mlp(config, layer, scope.child("feed_forward"))
+
+
+def _lfm2_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    """LFM2's stated width is of an ungated MLP: 2/3 of it, scaled and rounded up, is built."""
+    width = config.integer("block_ff_dim", "intermediate_size")
+    if config.flag("block_auto_adjust_ff_dim", default=True):
+        scaled = int(config.number("block_ffn_dim_multiplier", default=1.0) * (2 * width // 3))
+        unit = config.optional_integer("block_multiple_of") or 256
+        width = -(-scaled // unit) * unit
+        if not 0 < width < 2**31:
+            raise config.error(f"makes an MLP of width {width}", "block_ffn_dim_multiplier")
+    return dense.read(config, layer, scope, bias=False, intermediate=width)
+
+
+def _lfm2_moe_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    if layer < config.integer("num_dense_layers", minimum=0):
+        return dense.read(config, layer, scope, bias=False)
+    return moe.read(config, layer, scope, width_keys=("moe_intermediate_size",))
+
+
+FAMILIES = (
+    Family(("jamba",), layer=_jamba_layer, defaults={
+        "attn_layer_period": 8, "attn_layer_offset": 4, "expert_layer_period": 2,
+        "expert_layer_offset": 1, "num_experts": 16, "num_experts_per_tok": 2,
+        "mamba_d_state": 16, "mamba_d_conv": 4, "mamba_expand": 2}),
+    Family(("bamba",), layer=_bamba_layer, defaults=_MAMBA2_DEFAULTS),
+    Family(("falcon_h1",), layer=_falcon_h1_layer, defaults=_MAMBA2_DEFAULTS),
+    Family(("granitemoehybrid",), layer=_granite_layer, defaults=_MAMBA2_DEFAULTS),
+    Family(("lfm2",), layer=partial(_lfm2_layer, mlp=_lfm2_mlp), tied=True,
+           defaults={"conv_L_cache": 3}),
+    Family(("lfm2_moe",), layer=partial(_lfm2_layer, mlp=_lfm2_moe_mlp), tied=True,
+           defaults={"conv_L_cache": 3, "num_dense_layers": 2}),
+)  # fmt: skip

@@ -1,0 +1,75 @@
+"""Memory: what fits, and the largest context and batch that still do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import vperf
+from vperf.serving.memory import plan_memory
+from vperf.sources.engines import load_engine
+from vperf.sources.gpus import load_gpu
+
+VLLM = load_engine("vllm")
+MODELS = ("Qwen/Qwen3-4B", "openai/gpt-oss-20b", "google/gemma-2-9b", "mistralai/Mistral-7B-v0.1")
+
+
+def test_cache_and_weights_of_llama_3_1_8b_are_as_calculated_by_hand() -> None:
+    model = vperf.load_model("meta-llama/Llama-3.1-8B-Instruct")
+    plan = plan_memory(model, load_gpu("h100-sxm"), VLLM, 8, 1000, 24)
+    assert plan.weight_bytes == 16_060_522_496
+    assert plan.kv_cache_bytes == 8 * 1024 * 131_072
+    assert plan.total_bytes == plan.weight_bytes + plan.kv_cache_bytes + plan.other_bytes
+    assert plan.other_bytes > 0.1 * plan.capacity_bytes  # vLLM leaves 10 % of the memory free
+
+
+def test_a_sliding_window_caps_the_cache_of_its_layers() -> None:
+    model = vperf.load_model("mistralai/Mistral-7B-v0.1")  # 32 layers, window 4096
+    assert model.cache_bytes(4096) == model.cache_bytes(32_768) == 4096 * 131_072
+
+
+def test_alternating_windows_cache_half_the_layers_in_full() -> None:
+    model = vperf.load_model("google/gemma-2-9b")  # 21 of 42 layers see 4096 tokens
+    per_layer = 2 * 8 * 256 * 2
+    assert model.cache_bytes(8192) == 21 * per_layer * 8192 + 21 * per_layer * 4096
+
+
+def test_mla_caches_one_latent_per_token() -> None:
+    model = vperf.load_model("deepseek-ai/DeepSeek-V3")
+    assert model.kv_bytes_per_token == 61 * (512 + 64) * 2 == 70_272
+    assert model.cache_bytes(1000) == 1000 * 70_272
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.sampled_from(MODELS), st.floats(10e9, 200e9), st.integers(1, 64), st.integers(1, 20_000)
+)
+def test_the_largest_context_and_batch_fit_and_one_more_does_not(
+    name: str, memory_bytes: float, batch: int, tokens: int
+) -> None:
+    model = vperf.load_model(name)
+    gpu = replace(load_gpu("h100-sxm"), memory_bytes=memory_bytes)
+    plan = plan_memory(model, gpu, VLLM, batch, tokens, 1)
+    free = memory_bytes - plan.weight_bytes - plan.other_bytes
+    context = plan.max_context_tokens
+    if context:
+        assert batch * model.cache_bytes(context) <= free * (1 + 1e-9)
+    if context < (model.max_context_tokens or 0):
+        assert batch * model.cache_bytes(context + 1) > free * (1 - 1e-9)
+    if plan.max_batch_size:
+        assert plan_memory(model, gpu, VLLM, plan.max_batch_size, tokens, 1).fits
+    assert not plan_memory(model, gpu, VLLM, plan.max_batch_size + 1, tokens, 1).fits
+    assert plan.fits == (plan.max_batch_size >= batch)
+
+
+def test_an_8_bit_cache_doubles_the_context_that_fits() -> None:
+    gpu = replace(load_gpu("h100-sxm"), memory_bytes=30e9)
+    longest = [
+        plan_memory(vperf.load_model("Qwen/Qwen3-4B-Instruct-2507", kv_cache_dtype=fmt), gpu, VLLM,
+                    1, 1024, 1).max_context_tokens
+        for fmt in (None, "fp8")
+    ]  # fmt: skip
+    assert longest[1] == pytest.approx(2 * longest[0], rel=1e-3)

@@ -1,0 +1,98 @@
+"""Units: the only place where a prefix has a value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vperf import units
+from vperf.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "value"),
+    [
+        (units.parse_bytes, "48 GB", 48e9),
+        (units.parse_bytes, "80GiB", 80 * 2**30),
+        (units.parse_bytes, "97887 MiB", 97887 * 2**20),
+        (units.parse_bytes, "512 bytes", 512),
+        (units.parse_bandwidth, "1 TB/s", 1e12),  # a known tool's table makes this 1e13
+        (units.parse_bandwidth, "1792 GB/s", 1.792e12),
+        (units.parse_bandwidth, "3.35TBps", 3.35e12),
+        (units.parse_rate, "989.4 TFLOPS", 989.4e12),
+        (units.parse_rate, "1979 TOPS", 1979e12),
+        (units.parse_rate, "1.2 PFLOP/s", 1.2e15),
+        (units.parse_count, "4B", 4e9),
+        (units.parse_count, "7.6b", 7.6e9),
+        (units.parse_count, "4_022_468_096", 4022468096),
+        (units.parse_count, "360M", 360e6),
+        (units.parse_frequency, "1830 MHz", 1.83e9),
+        (units.parse_power, "600 W", 600),
+        (units.parse_seconds, "62ms", 0.062),
+        (units.parse_seconds, "4 us", 4e-6),
+        (units.parse_seconds, "1.5 s", 1.5),
+    ],
+)
+def test_text_with_a_unit_is_its_si_value(
+    parse: Callable[[str], float], text: str, value: float
+) -> None:
+    assert parse(text) == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (units.parse_bytes, "48"),
+        (units.parse_bytes, "48 GB/s"),
+        (units.parse_bytes, "-1 GB"),
+        (units.parse_bytes, "0 GB"),
+        (units.parse_bandwidth, "1 TB"),
+        (units.parse_bandwidth, "fast"),
+        (units.parse_rate, "1 TB/s"),
+        (units.parse_count, "1e999"),
+        (units.parse_seconds, "3 hours"),
+        (units.parse_seconds, ""),
+    ],
+)
+def test_a_wrong_unit_is_refused_with_an_example(
+    parse: Callable[[str], float], text: str
+) -> None:
+    with pytest.raises(InputError):
+        parse(text)
+
+
+@given(st.text())
+def test_no_text_raises_anything_but_an_input_error(text: str) -> None:
+    for parse in (units.parse_bytes, units.parse_bandwidth, units.parse_count, units.parse_seconds):
+        try:
+            assert parse(text) > 0
+        except InputError:
+            pass
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (units.format_bytes(8044936192), "8.04 GB"),
+        (units.format_bytes(999.9e6), "1.00 GB"),
+        (units.format_bandwidth(1.792e12), "1,792 GB/s"),
+        (units.format_rate(989.4e12), "989.4 TFLOPS"),
+        (units.format_flops(14.57e12), "14.6 TFLOP"),
+        (units.format_count(4022468096), "4.02 B"),
+        (units.format_seconds(0.0147), "14.7 ms"),
+        (units.format_seconds(0), "0 s"),
+    ],
+)
+def test_values_are_shown_with_three_digits_and_a_prefix(text: str, shown: str) -> None:
+    assert text == shown
+
+
+@given(st.floats(min_value=1e-9, max_value=1e17))
+def test_formatting_is_within_half_a_percent(value: float) -> None:
+    number, unit = units.format_bytes(value).split(" ")
+    scale = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "PB": 1e15}[unit]
+    assert math.isclose(float(number.replace(",", "")) * scale, value, rel_tol=0.0051)

@@ -1,0 +1,87 @@
+"""The speed of light: what counts, and what is free."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from vperf.formats import AWQ, BF16, FP8, FP16, MXFP4
+from vperf.model.ops import Linear, Op, Step, attention, matmul
+from vperf.sources.gpus import load_gpu
+from vperf.timing.limit import Limits, peak
+
+H100 = load_gpu("h100-sxm")
+
+
+def one(*ops: Op) -> list[tuple[int, Op]]:
+    return [(1, op) for op in ops]
+
+
+def test_a_matmul_is_bounded_by_flops_or_by_weight_bytes_and_never_by_activations() -> None:
+    (big,) = matmul("m", (Linear("w", 4096, 4096),), 8192)
+    (small,) = matmul("m", (Linear("w", 4096, 65536),), 1)
+    limits = Limits(replace(H100, l2_bytes=0.0))
+    of_big, of_small = limits.of_step(one(big)), limits.of_step(one(small))
+    assert of_big.seconds == 2 * 8192 * 4096 * 4096 / 989.4e12
+    assert of_small.seconds == 4096 * 65536 * 2 / 3350e9
+
+
+def test_the_l2_may_hold_its_size_of_a_step_once() -> None:
+    (op,) = matmul("m", (Linear("w", 4096, 65536),), 1)
+    limit = Limits(H100).of_step(one(op))
+    assert limit.memory_s == pytest.approx((op.weight_bytes - 50 * 2**20) / 3350e9)
+
+
+def test_a_step_smaller_than_the_l2_has_no_memory_bound() -> None:
+    (op,) = matmul("m", (Linear("w", 1024, 1024),), 1)
+    assert Limits(H100).of_step(one(op)).memory_s == 0
+
+
+def test_compute_and_memory_of_different_ops_overlap() -> None:
+    (compute,) = matmul("m", (Linear("w", 4096, 4096),), 8192)
+    (memory,) = matmul("m", (Linear("w", 4096, 65536),), 1)
+    limits = Limits(replace(H100, l2_bytes=0.0))
+    both = limits.of_step(one(compute, memory))
+    apart = limits.of_step(one(compute)).seconds + limits.of_step(one(memory)).seconds
+    assert both.seconds < apart
+
+
+def test_datacenter_cards_are_bounded_by_their_rated_peak() -> None:
+    assert peak(H100, BF16.path(H100.peak_flop_per_s)) == 989.4e12
+    assert peak(H100, FP8.path(H100.peak_flop_per_s)) == 1978.8e12
+
+
+def test_a_geforce_card_is_bounded_by_its_highest_clock() -> None:
+    # An RTX 5090 measures 254 bf16 TFLOPS against 209.5 rated at 2407 MHz.
+    card = load_gpu("rtx-5090")
+    bound = peak(card, BF16.path(card.peak_flop_per_s))
+    assert bound == pytest.approx(170 * 512 * card.max_clock_hz, rel=0.001)
+    assert bound > 254e12
+
+
+def test_fp16_may_accumulate_in_fp16_and_is_bounded_by_that_rate() -> None:
+    card = load_gpu("rtx-4090")
+    rates = card.peak_flop_per_s
+    assert peak(card, FP16.path(rates)) == pytest.approx(rates["fp16_acc16"] * card.boost)
+    assert peak(card, BF16.path(rates)) == pytest.approx(rates["bf16"] * card.boost)
+
+
+def test_weight_only_int4_is_bounded_by_the_16_bit_peak() -> None:
+    assert peak(H100, AWQ.path(H100.peak_flop_per_s)) == 989.4e12
+
+
+def test_mxfp4_on_blackwell_is_bounded_by_the_fp8_peak() -> None:
+    card = load_gpu("b200")
+    assert peak(card, MXFP4.path(card.peak_flop_per_s)) == card.peak_flop_per_s["fp8"]
+
+
+def test_attention_over_an_fp8_cache_is_given_the_fp8_peak() -> None:
+    from vperf.formats import cache_format_named
+
+    def seconds(cache: str) -> float:
+        op = attention("a", Step(1, 8192, 0), heads=32, kv_heads=8, qk_dim=128, v_dim=128,
+                       cache=cache_format_named(cache))  # fmt: skip
+        return Limits(H100).compute_s(op)
+
+    assert seconds("bf16") == pytest.approx(2 * seconds("fp8"))
