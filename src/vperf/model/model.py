@@ -281,10 +281,10 @@ _SHAPING = (
     "full_attention_interval", "conv_L_cache", "cross_attention_layers", "altup_num_inputs",
     "hidden_size_per_layer_input", "hc_mult", "attention_k_eq_v", "zero_expert_num",
     "global_head_dim", "swa_num_attention_heads", "num_memory_blocks", "attn_output_gate",
-    "mlp_layer_types", "moe_layer_freq", "first_k_dense_replace", "mlp_only_layers",
+    "mlp_layer_types", "moe_layer_freq", "mlp_only_layers",
     "moe_layers_enum", "interleave_moe_layer_step", "n_shared_experts", "num_shared_experts",
     "num_shared_expert", "shared_expert_intermediate_size", "shared_intermediate_size",
-    "moe_latent_size", "use_cla", "compress_ratios", "index_n_heads", "sparse_attention_config",
+    "moe_latent_size", "use_cla", "compress_ratios", "sparse_attention_config",
     "indexer_types", "kv_source_layers", "attention_other_setting", "hybrid_layer_pattern",
     "swa_num_key_value_heads", "num_attention_heads_per_layer", "layer_types",
 )  # fmt: skip

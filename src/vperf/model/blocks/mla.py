@@ -119,7 +119,9 @@ class LatentAttention(Block):
         )
 
 
-_LAYER_TYPES = frozenset({"full_attention", "indexed_attention", "attention"})
+_LAYER_TYPES = frozenset(
+    {"full_attention", "attention", "indexed_attention", "deepseek_sparse_attention"}
+)
 
 
 def read(

@@ -10,7 +10,7 @@ from vperf.model.blocks import dense, gqa, hyper, mla, moe, mtp, sparse
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
 from vperf.model.families.family import Family
-from vperf.model.families.moe import sparse_or_dense
+from vperf.model.families.moe import is_sparse, sparse_or_dense
 from vperf.model.ops import Reach
 
 # --- DeepSeek sparse attention: V3.2, GLM-5 ----------------------------------------------------
@@ -110,6 +110,11 @@ def _v4_mtp(config: Config, last: int, scope: Scope) -> tuple[Block, ...]:
 
 def _v4_blocks(config: Config, layer: int, scope: Scope, ratio: int) -> tuple[Block, ...]:
     attention = sparse.read_compressed(config, layer, scope.child("self_attn"), ratio)
+    if not is_sparse(config, layer):
+        raise UnsupportedModelError(
+            "DeepSeek-V4 with dense layers is not supported", source=config.source,
+            field=f"mlp_layer_types[{layer}]",
+        )  # fmt: skip
     width = config.integer("moe_intermediate_size")
     shared = config.optional_integer("n_shared_experts", minimum=0) or 0
     experts = moe.read(config, layer, scope.child("mlp"), width=width, shared_width=shared * width)

@@ -30,7 +30,7 @@ _QWEN_DEFAULTS = {
 def _qwen_layer(
     config: Config, layer: int, scope: Scope, *, layout: Layout, mlp: BlockReader
 ) -> tuple[Block, ...]:
-    understood(config, "linear_num_value_heads", "num_experts")
+    understood(config, "linear_num_value_heads")
     interval = config.integer("full_attention_interval")
     gated = config.flag("attn_output_gate", default=True)
     mixer: Block
@@ -43,7 +43,10 @@ def _qwen_layer(
     return mixer, mlp(config, layer, scope.child("mlp"))
 
 
-_QWEN_MOE = partial(qwen_mlp, shared=True)
+def _qwen_experts(config: Config, layer: int, scope: Scope) -> Block:
+    understood(config, "num_experts", "shared_expert_intermediate_size")
+    return qwen_mlp(config, layer, scope, shared=True)
+
 
 # --- OLMo-Hybrid: DeltaNet with all projections apart, attention as in OLMo 3 ------------------
 
@@ -148,7 +151,9 @@ def _bailing_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
 
 
 def _kimi_mlp(config: Config, layer: int, scope: Scope, *, first_dense: int) -> Block:
-    understood(config, "num_experts", "first_k_dense_replace")
+    understood(
+        config, "num_experts", "first_k_dense_replace", "num_shared_experts", "n_shared_experts",
+    )  # fmt: skip
     refuse(config, "tie_word_embeddings")
     if (config.optional_integer("moe_layer_freq") or 1) != 1:
         refuse(config, "moe_layer_freq")
@@ -166,11 +171,11 @@ def _kimi_mlp(config: Config, layer: int, scope: Scope, *, first_dense: int) -> 
 
 
 FAMILIES = (
-    Family(("qwen3_next",), layer=partial(_qwen_layer, layout="fused", mlp=_QWEN_MOE),
+    Family(("qwen3_next",), layer=partial(_qwen_layer, layout="fused", mlp=_qwen_experts),
            defaults=_QWEN_DEFAULTS),
     Family(("qwen3_5_text",), layer=partial(_qwen_layer, layout="split", mlp=dense.read),
            defaults=_QWEN_DEFAULTS),
-    Family(("qwen3_5_moe_text",), layer=partial(_qwen_layer, layout="split", mlp=_QWEN_MOE),
+    Family(("qwen3_5_moe_text",), layer=partial(_qwen_layer, layout="split", mlp=_qwen_experts),
            defaults=_QWEN_DEFAULTS),
     Family(("olmo_hybrid",), layer=_olmo_layer, defaults={"linear_conv_kernel_dim": 4}),
     Family(("minimax", "minimax_text_01", "minimax_m1"), layer=_minimax_layer),

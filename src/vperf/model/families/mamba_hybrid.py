@@ -144,7 +144,7 @@ def _granite_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
 
 
 def _lfm2_layer(config: Config, layer: int, scope: Scope, *, mlp: BlockReader) -> tuple[Block, ...]:
-    understood(config, "conv_L_cache", "num_experts")
+    understood(config, "conv_L_cache")
     indices = config.integers("full_attn_idxs")
     mixer: Block
     if attends(config, layer, absent=None if indices is None else layer in indices):
@@ -169,6 +169,7 @@ def _lfm2_mlp(config: Config, layer: int, scope: Scope) -> Block:
 
 
 def _lfm2_moe_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    understood(config, "num_experts")
     if layer < config.integer("num_dense_layers", minimum=0):
         return dense.read(config, layer, scope, bias=False)
     return moe.read(config, layer, scope, width_keys=("moe_intermediate_size",))

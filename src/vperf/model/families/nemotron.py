@@ -49,7 +49,8 @@ def _nemotron_layers(config: Config) -> int:
 def _nemotron_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
     refuse(config, "sliding_window", "mamba_proj_bias", "tie_word_embeddings")
     understood(
-        config, "n_routed_experts", "moe_latent_size", "ssm_state_size", "mamba_num_heads",
+        config, "n_routed_experts", "n_shared_experts", "moe_latent_size", "ssm_state_size",
+        "mamba_num_heads",
     )  # fmt: skip
     kind = _nemotron_list(config)[layer]
     mixer = _MIXERS.get(kind) if isinstance(kind, str) else None

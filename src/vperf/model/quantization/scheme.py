@@ -71,7 +71,7 @@ class Scheme:
             return self.default
         head, layer, rest = split_layer(module)
         if kind == "linear":
-            leaf = module.rpartition(".")[2]
+            leaf = module.removesuffix(".weight").rpartition(".")[2]
             kind = _BY_LEAF.get(leaf, "expert" if ".experts." in rest else kind)
         place = place_of(head, rest, layer is not None, self.flat_experts and kind == "expert")
         places = [(place, layer)]
