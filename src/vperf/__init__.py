@@ -12,8 +12,7 @@ from vperf.errors import HubError, InputError, UnknownNameError, UnsupportedMode
 from vperf.estimate import Estimate
 from vperf.hardware.gpu import Gpu
 from vperf.napkin import Napkin
-
-__version__ = "0.1.0"
+from vperf.version import __version__
 
 __all__ = [
     "Estimate",

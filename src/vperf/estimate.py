@@ -21,6 +21,7 @@ from vperf.serving.memory import Memory, other_bytes, plan_memory
 from vperf.timing.constants import Constants
 from vperf.timing.ranges import spread
 from vperf.timing.step import Card, OpTime, PhaseTimes, step_seconds, time_step
+from vperf.version import __version__
 
 SCHEMA = "vperf/estimate/1"
 
@@ -133,8 +134,6 @@ class Estimate:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON contract: stable keys, SI base units, floats unrounded."""
-        from vperf import __version__  # noqa: PLC0415  (the package imports this module)
-
         expected: dict[str, float] = {}
         for key in Speed.__slots__:
             expected[key] = getattr(self.expected, key)

@@ -135,10 +135,9 @@ def test_hostile_names_reach_no_screen_raw() -> None:
         assert not set("\x1b\x07\u202e\x9b") & set(text)
 
 
-def test_rich_markup_in_a_name_stays_text() -> None:
-    assert "[bold]" in screens(example(model={"id": "[bold]x[/bold]y"})).splitlines()[0] or (
-        "y on" in screens(example(model={"id": "[bold]x[/bold]y"}))
-    )
+def test_markup_in_a_name_stays_text() -> None:
+    first = screens(example(gpu={"name": "[bold red]X[/] :smile:"})).splitlines()[0]
+    assert "[bold red]X[/] :smile:" in first
 
 
 def test_markdown_escapes_tables_html_and_mentions() -> None:
@@ -156,7 +155,7 @@ def test_a_hostile_id_is_never_offered_to_a_shell() -> None:
 def test_markdown_holds_the_same_figures_as_the_screen() -> None:
     text = markdown.render(EXAMPLE, ops=True)
     assert "| Decode tok/s | 221 | 190 | 175-201 | memory |" in text
-    assert "| attn.qkv\\_proj |" in text or "| attn.qkv_proj |" in text
+    assert "| attn.qkv_proj |" in text
     assert text.count("```") == 2
 
 
@@ -184,7 +183,7 @@ def test_the_napkin_shows_an_equation_whose_numbers_agree() -> None:
         napkin(4_022_468_096, 16, 1008e9, model_id="Qwen/Q", gpu_id="rtx-4090", gpu_name="RTX 4090")
     )
     assert "4,022,468,096 parameters x 2 bytes = 8.04 GB" in text
-    assert re.search(r"1,008 GB/s / 8.04 GB +  = 125 tok/s|1,008 GB/s / 8.04 GB +=", text)
+    assert re.search(r"1,008 GB/s / 8.04 GB += 125 tok/s", text)
     assert text.splitlines()[0] == "Q on RTX 4090: about 125 tok/s at batch 1."
     assert "It ignores" in text
     assert "It fails for" in text

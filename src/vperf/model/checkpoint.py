@@ -174,11 +174,7 @@ class Config:
             raise self.error(f"must be an object, not {_shown(value)}", name)
         return Config(value, self.source, f"{self.path}.{name}" if self.path else name)
 
-    def string_at(self, index: int, *names: str) -> str | None:
-        """One string of a list, or None when there is no list: what a layer asks of layer_types.
-
-        The other entries are not looked at: every layer asks, and lists may be long.
-        """
+    def _item_at(self, index: int, names: Sequence[str]) -> Any:
         value = self.raw(*names)
         if value is None:
             return None
@@ -187,10 +183,36 @@ class Config:
             raise self.error(f"must be a list, not {_shown(value)}", name)
         if index >= len(value):
             raise self.error(f"has {len(value)} entries, fewer than there are layers", name)
-        item = value[index]
-        if not isinstance(item, str):
-            raise self.error(f"must be a string, not {_shown(item)}", f"{name}[{index}]")
+        return value[index]
+
+    def string_at(self, index: int, *names: str) -> str | None:
+        """One string of a list, or None when there is no list: what a layer asks of layer_types.
+
+        The other entries are not looked at: every layer asks, and lists may be long.
+        """
+        item = self._item_at(index, names)
+        if item is not None and not isinstance(item, str):
+            name = f"{self._name_of(names)}[{index}]"
+            raise self.error(f"must be a string, not {_shown(item)}", name)
         return item
+
+    def integer_at(
+        self, index: int, *names: str, minimum: int = 0, maximum: int = MAX_DIMENSION
+    ) -> int | None:
+        """One integer of a list, or None when there is no list."""
+        item = self._item_at(index, names)
+        if item is None:
+            return None
+        return self._checked(item, f"{self._name_of(names)}[{index}]", minimum, maximum)
+
+    def lists(self, item: int, *names: str) -> bool | None:
+        """Whether a list of integers holds `item`, or None when there is no list."""
+        value = self.raw(*names)
+        if value is None:
+            return None
+        if not isinstance(value, list | tuple):
+            raise self.error(f"must be a list, not {_shown(value)}", self._name_of(names))
+        return item in value
 
     def children(self, *names: str) -> tuple[Config, ...] | None:
         """A list of nested objects, or None when absent."""

@@ -128,10 +128,10 @@ def read(
     config: Config, layer: int, scope: Scope, *, reach: Reach = FULL, v_dim: int | None = None
 ) -> LatentAttention:
     """MLA as DeepSeek, Kimi, GLM and MiniCPM3 spell it; head_dim and KV heads are ignored there."""
-    kinds = config.strings("layer_types") or ()
-    if layer < len(kinds) and kinds[layer] not in _LAYER_TYPES:
+    kind = config.string_at(layer, "layer_types")
+    if kind is not None and kind not in _LAYER_TYPES:
         raise UnsupportedModelError(
-            f"MLA in a layer of type {kinds[layer]!r} is not supported",
+            f"MLA in a layer of type {kind[:40]!r} is not supported",
             source=config.source,
             field=f"layer_types[{layer}]",
         )

@@ -18,29 +18,24 @@ from vperf.model.ops import Reach
 
 def _indexes(config: Config, layer: int) -> bool:
     """Whether a layer owns an indexer; GLM-5.2's "shared" layers reuse the picks of one before."""
-    types = config.strings("indexer_types")
+    kind = config.string_at(layer, "indexer_types")
     pattern = config.raw("index_topk_pattern")
-    if types is None and pattern is not None:
-        # One letter a layer, or a list of words.
-        types = (
-            tuple({"F": "full", "S": "shared"}.get(letter, letter) for letter in pattern)
-            if isinstance(pattern, str)
-            else config.strings("index_topk_pattern")
-        )
-    if types is None:
-        every = config.optional_integer("index_topk_freq") or 1
-        offset = config.optional_integer("index_skip_topk_offset", minimum=0)
+    every = config.optional_integer("index_topk_freq") or 1
+    offset = config.optional_integer("index_skip_topk_offset", minimum=0)
+    if kind is None and isinstance(pattern, str):  # a letter a layer
+        if layer >= len(pattern):
+            raise config.error("has fewer letters than there are layers", "index_topk_pattern")
+        kind = {"F": "full", "S": "shared"}.get(pattern[layer], pattern[layer])
+    elif kind is None:
+        kind = config.string_at(layer, "index_topk_pattern")
+    if kind is None:
         return max(layer - (2 if offset is None else offset) + 1, 0) % every == 0
-    if layer >= len(types):
-        raise config.error(
-            f"has {len(types)} entries, fewer than there are layers", "indexer_types"
-        )
-    if types[layer] not in {"full", "shared"}:
+    if kind not in {"full", "shared"}:
         raise UnsupportedModelError(
-            f"indexer type {types[layer]!r} is not supported", source=config.source,
+            f"indexer type {kind[:40]!r} is not supported", source=config.source,
             field=f"indexer_types[{layer}]",
         )  # fmt: skip
-    return types[layer] == "full"
+    return kind == "full"
 
 
 def _indexed_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
@@ -72,27 +67,19 @@ _RATIOS = {
 
 def _compression(config: Config, layer: int) -> int:
     """0: the window alone; 4: an indexer picks entries; 128: all entries are read."""
-    ratios = config.integers("compress_ratios")
-    kinds = config.strings("layer_types")
-    if kinds is not None:
-        if any(kind not in _RATIOS for kind in kinds):
-            raise UnsupportedModelError(
-                f"layer types other than {', '.join(_RATIOS)} are not supported",
-                source=config.source, field="layer_types",
-            )  # fmt: skip
-        ratios = tuple(_RATIOS[kind] for kind in kinds)
-    if ratios is None:
+    # One ratio more than there are layers is the MTP layer's.
+    ratio = config.integer_at(layer, "compress_ratios")
+    kind = config.string_at(layer, "layer_types")
+    if kind is not None:
+        ratio = _RATIOS.get(kind, -1)
+    if ratio is None:
         raise config.error("missing; it is needed", "compress_ratios")
-    if layer >= len(ratios):  # one entry more than layers is the MTP layer's
-        raise config.error(
-            f"has {len(ratios)} entries, fewer than there are layers", "compress_ratios"
-        )
-    if ratios[layer] not in _RATIOS.values():
+    if ratio not in _RATIOS.values():
         raise UnsupportedModelError(
-            f"compression by {ratios[layer]} is not supported", source=config.source,
-            field=f"compress_ratios[{layer}]",
+            "only windows and compression by 4 and 128 are supported", source=config.source,
+            field=f"{'compress_ratios' if kind is None else 'layer_types'}[{layer}]",
         )  # fmt: skip
-    return ratios[layer]
+    return ratio
 
 
 def _v4_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
@@ -131,7 +118,7 @@ def _longcat_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
             "num_hidden_layers and num_layers disagree: which of them counts pairs is not clear",
             source=config.source, field="num_layers",
         )  # fmt: skip
-    if config.raw("zero_expert_type") not in {None, "identity"}:
+    if config.text("zero_expert_type", default="identity") != "identity":
         raise UnsupportedModelError(
             "zero experts other than the identity are not supported", source=config.source,
             field="zero_expert_type",

@@ -252,35 +252,31 @@ def _mpt_mlp(config: Config, layer: int, scope: Scope) -> Block:
 
 def _gpt_neo_window(config: Config, layer: int) -> bool:
     """attention_types: [[["global", "local"], 12]] repeats a pattern; every second by default."""
-    kinds = config.strings("attention_layers")
-    if kinds is None:
-        kinds = _expanded(config)
-    if layer >= len(kinds):
-        raise config.error(
-            f"has {len(kinds)} entries, fewer than there are layers", "attention_types"
-        )
-    if kinds[layer] not in {"global", "local"}:
+    kind = config.string_at(layer, "attention_layers")
+    if kind is None:
+        kind = _repeated(config, layer)
+    if kind not in {"global", "local"}:
         raise UnsupportedModelError(
-            f"attention type {kinds[layer]!r} is not supported", source=config.source,
+            f"attention type {kind[:40]!r} is not supported", source=config.source,
             field="attention_types",
         )  # fmt: skip
-    return kinds[layer] == "local"
+    return kind == "local"
 
 
-def _expanded(config: Config) -> tuple[str, ...]:
+def _repeated(config: Config, layer: int) -> str:
+    """The layer's entry of a list of [[names], times]."""
     types = config.raw("attention_types")
     if types is None:
-        types = [[["global", "local"], (config.layers() + 1) // 2]]
-    kinds: list[str] = []
-    for item in types if isinstance(types, list) else [None]:
+        types = [[["global", "local"], MAX_LAYERS]]
+    for item in types if isinstance(types, list) else [types]:
         match item:
-            case [[*names], int(times)] if 0 <= times <= MAX_LAYERS and len(names) <= MAX_LAYERS:
-                for _ in range(times):
-                    if len(kinds) <= MAX_LAYERS:
-                        kinds += [str(name) for name in names]
+            case [[str(), *_] as names, int(times)] if times > 0:
+                if layer < len(names) * times:
+                    return str(names[layer % len(names)])
+                layer -= len(names) * times
             case _:
                 raise config.error("must be a list of [[names], times]", "attention_types")
-    return tuple(kinds)
+    raise config.error("has fewer entries than there are layers", "attention_types")
 
 
 def _persimmon_attention(config: Config, layer: int, scope: Scope) -> Block:
@@ -294,10 +290,10 @@ def _openelm_attention(config: Config, layer: int, scope: Scope) -> Block:
     """Every layer has head counts of its own."""
     counts = []
     for name in ("num_query_heads", "num_kv_heads"):
-        values = config.integers(name, minimum=1)
-        if values is None or layer >= len(values):
+        count = config.integer_at(layer, name, minimum=1)
+        if count is None:
             raise config.error("needs an entry for every layer", name)
-        counts.append(values[layer])
+        counts.append(count)
     norm = gqa.norm_if(config, "normalize_qk_projections", "head", default=True)
     return gqa.read(
         config, layer, scope, heads=counts[0], kv_heads=counts[1], qk_norm=norm,

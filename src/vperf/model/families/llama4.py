@@ -14,15 +14,10 @@ def _reach(config: Config, layer: int) -> Reach:
     """Layers with rotary positions see their own chunk, those without (every fourth) all."""
     if config.has("layer_types"):
         return windows.reach(config, layer)
-    rotary = config.integers("no_rope_layers", maximum=1)  # 1 means rotary, despite its name
-    if rotary:  # the FP8 file holds an empty list
-        if layer >= len(rotary):
-            raise config.error(
-                f"has {len(rotary)} entries, fewer than there are layers", "no_rope_layers"
-            )
-        chunked = rotary[layer] == 1
+    every = config.optional_integer("no_rope_layer_interval", "nope_layer_interval") or 4
+    if config.raw("no_rope_layers"):  # the FP8 file holds an empty list; 1 means rotary
+        chunked = config.integer_at(layer, "no_rope_layers", maximum=1) == 1
     else:
-        every = config.optional_integer("no_rope_layer_interval", "nope_layer_interval") or 4
         chunked = (layer + 1) % every != 0
     chunk = config.optional_integer("attention_chunk_size")
     return Reach(chunk=chunk) if chunked and chunk else FULL
@@ -34,9 +29,9 @@ def _attention(config: Config, layer: int, scope: Scope) -> Block:
 
 
 def _mlp(config: Config, layer: int, scope: Scope) -> Block:
-    listed = config.integers("moe_layers")
+    listed = config.lists(layer, "moe_layers")
     every = config.optional_integer("interleave_moe_layer_step") or 1
-    if layer in listed if listed is not None else (layer + 1) % every == 0:
+    if (layer + 1) % every == 0 if listed is None else listed:
         width = config.integer("intermediate_size")
         return moe.read(
             config, layer, scope, width=width, shared_width=width,

@@ -35,27 +35,18 @@ def qwen_mlp(config: Config, layer: int, scope: Scope, *, shared: bool) -> Block
 
 def is_sparse(config: Config, layer: int) -> bool:
     """Whether a layer has experts, by `mlp_layer_types` or by DeepSeek's keys."""
-    kinds = config.strings("mlp_layer_types")
     first = config.optional_integer("first_k_dense_replace", minimum=0) or 0
     frequency = config.raw("moe_layer_freq")
-    if kinds is not None:
-        if layer >= len(kinds):
-            raise config.error(
-                f"has {len(kinds)} entries, fewer than there are layers", "mlp_layer_types"
-            )
-        if kinds[layer] not in _MLP_KINDS:
+    kind = config.string_at(layer, "mlp_layer_types")
+    if kind is not None:
+        if kind not in _MLP_KINDS:
             raise UnsupportedModelError(
-                f"MLP type {kinds[layer]!r} is not supported", source=config.source,
+                f"MLP type {kind[:40]!r} is not supported", source=config.source,
                 field=f"mlp_layer_types[{layer}]",
             )  # fmt: skip
-        return kinds[layer] != "dense"
+        return kind != "dense"
     if isinstance(frequency, list):  # MiMo-V2: a flag for every layer
-        flags = config.integers("moe_layer_freq", maximum=1) or ()
-        if layer >= len(flags):
-            raise config.error(
-                f"has {len(flags)} entries, fewer than there are layers", "moe_layer_freq"
-            )
-        return bool(flags[layer])
+        return config.integer_at(layer, "moe_layer_freq", maximum=1) == 1
     every = config.optional_integer("moe_layer_freq") or 1
     return layer >= first and layer % every == 0
 
@@ -128,8 +119,8 @@ def _laguna_attention(config: Config, layer: int, scope: Scope) -> Block:
     """Heads of every layer, and a gate: one number a head, or one an element."""
     heads = _of_layer(config, layer, "num_attention_heads_per_layer")
     block = gqa.read(config, layer, scope, heads=heads, qk_norm="head")
-    gating = config.raw("gating")
-    width = block.heads if gating in {None, True, "per-head"} else block.heads * block.qk_dim
+    per_head = config.raw("gating") in (None, True, "per-head")
+    width = block.heads if per_head else block.heads * block.qk_dim
     gate = scope.linear("g_proj", gqa.hidden_size(config), width)
     return replace(block, inputs=(*block.inputs, gate))
 
@@ -145,12 +136,9 @@ def _dots_window(config: Config, layer: int) -> bool:
 
 def _of_layer(config: Config, layer: int, *names: str, minimum: int = 1) -> int | None:
     """A number, or the layer's entry of a list of numbers."""
-    if not isinstance(config.raw(*names), list):
-        return config.optional_integer(*names, minimum=minimum)
-    values = config.integers(*names, minimum=minimum) or ()
-    if layer >= len(values):
-        raise config.error(f"has {len(values)} entries, fewer than there are layers", names[0])
-    return values[layer]
+    if isinstance(config.raw(*names), list):
+        return config.integer_at(layer, *names, minimum=minimum)
+    return config.optional_integer(*names, minimum=minimum)
 
 
 def _hunyuan_mlp(config: Config, layer: int, scope: Scope) -> Block:
@@ -214,14 +202,8 @@ def _afmoe_mlp(config: Config, layer: int, scope: Scope) -> Block:
 
 
 def _mimo_v2_window(config: Config, layer: int) -> bool:
-    pattern = config.integers("hybrid_layer_pattern", maximum=1)
-    if pattern is None:
-        return layer != 0 and (layer + 1) % 6 != 0
-    if layer >= len(pattern):
-        raise config.error(
-            f"has {len(pattern)} entries, fewer than there are layers", "hybrid_layer_pattern"
-        )
-    return pattern[layer] == 1
+    flag = config.integer_at(layer, "hybrid_layer_pattern", maximum=1)
+    return layer != 0 and (layer + 1) % 6 != 0 if flag is None else flag == 1
 
 
 def _mimo_v2_attention(config: Config, layer: int, scope: Scope) -> Block:
@@ -247,7 +229,7 @@ def _mimo_v2_attention(config: Config, layer: int, scope: Scope) -> Block:
 
 def _step_attention(config: Config, layer: int, scope: Scope) -> Block:
     other = config.child("attention_other_setting")
-    windowed = (config.strings("layer_types") or ())[layer : layer + 1] == ("sliding_attention",)
+    windowed = config.string_at(layer, "layer_types") == "sliding_attention"
     heads = kv_heads = None
     if windowed:
         heads = config.optional_integer("num_sliding_attention_heads")
@@ -269,7 +251,7 @@ def _step_mlp(config: Config, layer: int, scope: Scope) -> Block:
     if isinstance(listed, str):
         sparse = str(layer) in {item.strip() for item in listed.split(",")}
     elif listed is not None:
-        sparse = layer in (config.integers("moe_layers_enum") or ())
+        sparse = bool(config.lists(layer, "moe_layers_enum"))
     elif config.has("mlp_layer_types"):
         sparse = is_sparse(config, layer)
     else:
@@ -313,13 +295,16 @@ def _dbrx_mlp(config: Config, layer: int, scope: Scope) -> Block:
 
 
 def _minimax_m3_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
-    kinds = config.strings("layer_types")
+    kind = config.string_at(layer, "layer_types")
     nested = config.child("sparse_attention_config")
-    flags = nested.integers("sparse_attention_freq", maximum=1) if nested else None
-    if kinds is None and flags is not None:
-        kinds = tuple("minimax_m3_sparse" if flag else "full_attention" for flag in flags)
-    if kinds is None or layer >= len(kinds):
-        raise config.error("needs an entry for every layer", "layer_types")
+    if kind is None and nested is not None:
+        flag = nested.integer_at(layer, "sparse_attention_freq", maximum=1)
+        kind = None if flag is None else ("full_attention", "minimax_m3_sparse")[flag]
+    if kind not in {"full_attention", "minimax_m3_sparse"}:
+        raise UnsupportedModelError(
+            "which layers have sparse attention is not understood", source=config.source,
+            field=f"layer_types[{layer}]",
+        )  # fmt: skip
     attention = scope.child("self_attn")
     full = gqa.read(config, layer, attention, qk_norm="head", reach=FULL)
     mlp = scope.child("mlp")
@@ -333,13 +318,8 @@ def _minimax_m3_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, 
         experts = dense.read(
             config, layer, mlp, intermediate=config.integer("dense_intermediate_size")
         )
-    if kinds[layer] == "full_attention":
+    if kind == "full_attention":
         return (full, experts)
-    if kinds[layer] != "minimax_m3_sparse":
-        raise UnsupportedModelError(
-            f"layer type {kinds[layer]!r} is not supported", source=config.source,
-            field=f"layer_types[{layer}]",
-        )  # fmt: skip
     indexer = sparse.read_block_indexer(config, layer, attention.child("indexer"))
     return (indexer, replace(full, reach=Reach(top=indexer.top)), experts)
 
