@@ -100,7 +100,7 @@ def napkin(
         said = (*said, "mixture of experts: only the experts of one token are read")
     return _napkin(
         streamed, 8 * built.streamed_bytes / streamed, rate, model_id=found.id, gpu_id=gpu_id,
-        gpu_name=gpu_name, stored_parameters=built.parameters,
+        gpu_name=gpu_name, stored_parameters=built.parameters, quantization=quantization,
         assumptions=(*said, *built.assumptions),
     )  # fmt: skip
 

@@ -195,7 +195,9 @@ def check_gpu_file(data: Mapping[str, Any], source: str) -> GpuFile:
     try:
         return GpuFile.model_validate(data)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        # A misspelt key is also a missing one: say the key that is there.
+        errors = error.errors(include_url=False)
+        first = min(errors, key=lambda item: item["type"] != "extra_forbidden")
         keys = [str(key) for key in first["loc"] if key != "[key]"]
         raise InputError(
             _explained(first["type"], first["msg"]),

@@ -8,6 +8,7 @@ or any unique last part of one, is bundled; any other owner/name is asked of the
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -120,11 +121,14 @@ def _parse(data: bytes, label: str) -> dict[str, Any]:
     if not data.strip():
         raise InputError("is empty, not a config.json", source=label)
 
-    def refuse(constant: str) -> None:
-        raise InputError(f"holds {constant}, which is not a number", source=label)
+    def checked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        for key, value in pairs:
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(f"is {value}, which is not a number", source=label, field=key)
+        return dict(pairs)
 
     try:
-        value = json.loads(data.decode("utf-8-sig"), parse_constant=refuse)
+        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=checked)
     except UnicodeDecodeError:
         raise InputError("is not text, so not a config.json", source=label) from None
     except json.JSONDecodeError as error:

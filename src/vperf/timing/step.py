@@ -142,8 +142,8 @@ def _shape(op: Op) -> str:
         return f"[{m},{k}]x[{k},{n}]"
     if op.kind in ("attention", "mla"):
         batch, heads, new, keys, dim = op.shape
-        return f"{batch}x{heads}h {new}q {keys}k d{dim}"
+        return f"{batch}x{heads} heads, {new}x{keys} keys, d {dim}"
     if op.kind == "moe":
         tokens, active, experts, hidden, width = op.shape
-        return f"{tokens}t {active}/{experts}e {hidden}x{width}"
+        return f"{tokens} tokens, {active} of {experts}, {hidden}x{width}"
     return "x".join(map(str, op.shape))

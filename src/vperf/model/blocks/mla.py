@@ -82,8 +82,11 @@ class LatentAttention(Block):
         return self.latent * (self.nope + self.v_dim)
 
     def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+        """The work of the cheaper form."""
+        return self.form(step, cache, absorbs=self.absorbs(step))
+
+    def form(self, step: Step, cache: Format, *, absorbs: bool) -> tuple[Op, ...]:
         """Low-rank projections, kv_b (absorbed or expanding), attention, output projection."""
-        absorbs = self.absorbs(step)
         reach = self.reach if absorbs else self._expanded_reach
         expanded_rows = step.batch * (step.new + reach.cached_keys(step.past))
         name = reach.named("attention")

@@ -1,0 +1,192 @@
+"""Every family counts to the unit what somebody else counted, and refuses what it cannot know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.model.known import KNOWN, Known
+from vperf.errors import InputError, UnsupportedModelError, VperfError
+from vperf.model.model import Model, build_model
+
+BY_NAME = {known.name: known for known in KNOWN}
+
+
+def built(name: str, **changes: Any) -> Model:
+    """The model of a known config with some keys changed; None drops a key."""
+    config = {**BY_NAME[name].config, **changes}
+    return build_model({k: v for k, v in config.items() if v is not None}, source=name)
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)
+def test_the_count_is_exact(known: Known) -> None:
+    model = build_model(known.config, source=known.name)
+    assert model.parameters == known.parameters
+    if known.active is not None:
+        assert model.active_parameters == known.active
+    if known.kv_bytes is not None:
+        assert model.kv_bytes_per_token == known.kv_bytes
+
+
+def test_longcat_counts_its_real_experts_only() -> None:
+    """560B published; the class of transformers also allocates weights for the zero experts."""
+    model = build_model(
+        {
+            "model_type": "longcat_flash", "hidden_size": 6144, "num_layers": 28,
+            "num_attention_heads": 64, "ffn_hidden_size": 12288, "q_lora_rank": 1536,
+            "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+            "v_head_dim": 128, "moe_topk": 12, "n_routed_experts": 512, "zero_expert_num": 256,
+            "expert_ffn_hidden_size": 2048, "vocab_size": 131072,
+        },
+        source="LongCat-Flash",
+    )  # fmt: skip
+    assert model.parameters == 560_664_958_976
+    assert model.kv_bytes_per_token == 2 * 28 * 576 * 2
+
+
+def test_step_3_5_has_more_heads_in_windowed_layers_and_one_gate_a_head() -> None:
+    """196.96B published for the text model."""
+    model = build_model(
+        {
+            "model_type": "step3p5", "hidden_size": 4096, "intermediate_size": 11264,
+            "num_hidden_layers": 45, "num_attention_heads": 64, "num_attention_groups": 8,
+            "head_dim": 128, "vocab_size": 128896, "moe_intermediate_size": 1280,
+            "share_expert_dim": 1280, "moe_num_experts": 288, "moe_top_k": 8,
+            "moe_layers_enum": ",".join(str(i) for i in range(3, 45)), "sliding_window": 512,
+            "layer_types": (["full_attention"] + ["sliding_attention"] * 3) * 12,
+            "attention_other_setting": {"num_attention_heads": 96, "num_attention_groups": 8},
+        },
+        source="Step-3.5-Flash",
+    )  # fmt: skip
+    assert model.parameters == 196_956_118_272
+    assert model.kv_bytes_per_token == 45 * 8 * 2 * 128 * 2
+
+
+def test_minimax_m3_has_indexers_in_its_sparse_layers() -> None:
+    """The text model of the 427,040,132,864 parameters that transformers counts."""
+    model = build_model(
+        {
+            "model_type": "minimax_m3_vl_text", "vocab_size": 200064, "hidden_size": 6144,
+            "intermediate_size": 3072, "dense_intermediate_size": 12288,
+            "shared_intermediate_size": 3072, "num_hidden_layers": 60, "num_attention_heads": 64,
+            "num_key_value_heads": 4, "head_dim": 128, "num_experts_per_tok": 4,
+            "num_local_experts": 128, "moe_layer_freq": [0] * 3 + [1] * 57,
+            "sparse_attention_config": {
+                "sparse_attention_freq": [0] * 3 + [1] * 57, "sparse_num_index_heads": 4,
+                "sparse_index_dim": 128, "sparse_block_size": 128, "sparse_topk_blocks": 16,
+            },
+        },
+        source="MiniMax-M3",
+    )  # fmt: skip
+    assert model.parameters == 426_174_565_632
+    assert model.active_parameters == 25_962_466_560
+    assert model.kv_bytes_per_token == 122_880
+    assert model.windows == (2048,)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        # Published counts with the MTP module, less the model, less the routers' score biases.
+        ("zai-org/GLM-5.2", 753_329_940_480 - 743_377_000_704 - 76 * 256),
+        ("deepseek-ai/DeepSeek-V4-Flash", 290_944_616_402 - 284_334_567_511 - 256),
+        ("deepseek-ai/DeepSeek-V4-Pro", 1_598_839_674_782 - 1_572_999_528_803 - 384),
+    ],
+)
+def test_a_multi_token_prediction_module_is_counted_apart(name: str, parameters: int) -> None:
+    model = built(name, num_nextn_predict_layers=1)
+    assert model.mtp_layers == 1
+    assert model.mtp_parameters == parameters
+
+
+def test_glm_4_7_flash_stores_copies_of_embedding_and_head_in_its_mtp_module() -> None:
+    model = built("zai-org/GLM-4.7-Flash", num_nextn_predict_layers=1)
+    copies, score_biases = 2 * 154_880 * 2048, 47 * 64
+    assert model.parameters + (model.mtp_parameters or 0) + copies + score_biases == 31_221_488_576
+
+
+def test_without_an_mtp_key_there_is_no_mtp_module() -> None:
+    model = built("deepseek-ai/DeepSeek-V3", num_nextn_predict_layers=None)
+    assert model.mtp_layers == 0
+    assert model.mtp_parameters == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("deepseek-ai/DeepSeek-V4-Flash", {"compress_ratios": [8] * 43}),
+        ("zai-org/GLM-5.2", {"indexer_types": ["half"] * 78}),
+        ("zai-org/GLM-4.7-Flash", {"mlp_layer_types": ["odd"] * 47}),
+        ("zai-org/GLM-4.7-Flash", {"layer_types": ["linear_attention"] * 47}),
+        ("Hunyuan-A13B", {"use_cla": True}),
+        ("mpt-7b", {"no_bias": False}),
+        ("mpt-7b", {"attn_config": {"qk_ln": True}}),
+        ("OpenELM-270M", {"share_input_output_layers": False}),
+        ("chatglm3-6b", {"rmsnorm": False}),
+        ("Qwen-7B", {"num_experts": 64}),
+        ("Baichuan2-7B", {"index_topk": 2048}),
+        ("Qwen/Qwen3-30B-A3B", {"hc_mult": 4}),
+        ("Baichuan2-7B", {"layer_types": ["mamba"] * 32}),
+        ("deepseek-ai/DeepSeek-V3", {"zero_expert_num": 8}),
+    ],
+)
+def test_what_is_not_understood_is_refused(name: str, changes: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedModelError, match=f"^{name}"):
+        built(name, **changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "field"),
+    [
+        ("deepseek-ai/DeepSeek-V4-Flash", {"compress_ratios": [0] * 9}, "compress_ratios"),
+        ("deepseek-ai/DeepSeek-V4-Flash", {"o_groups": 7}, "o_groups"),
+        ("deepseek-ai/DeepSeek-V3", {"num_experts_per_tok": 257}, "num_experts_per_tok"),
+        ("deepseek-ai/DeepSeek-V3", {"kv_lora_rank": None}, "kv_lora_rank"),
+        ("deepseek-ai/DeepSeek-V3", {"first_k_dense_replace": "three"}, "first_k_dense_replace"),
+        ("zai-org/GLM-5.2", {"indexer_types": ["full"]}, "indexer_types"),
+        ("zai-org/GLM-5.2", {"indexer_types": None, "index_topk_pattern": "F"},
+         "index_topk_pattern"),
+        ("Hunyuan-A13B", {"moe_topk": [8]}, "moe_topk"),
+        ("OpenELM-270M", {"ffn_multipliers": [0]}, "ffn_multipliers"),
+        ("OpenELM-270M", {"num_query_heads": [12]}, "num_query_heads"),
+        ("gpt-neo-1.3B", {"attention_layers": None, "attention_types": [[["global"], 3]]},
+         "attention_types"),
+        ("gpt-neo-1.3B", {"attention_layers": None, "attention_types": 7}, "attention_types"),
+        ("dbrx", {"ffn_config": None}, "ffn_config"),
+        ("dbrx", {"attn_config": []}, "attn_config"),
+        ("llama4_text class defaults", {"moe_layers": 1}, "moe_layers"),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_is_an_error_with_file_and_field(
+    name: str, changes: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InputError, match=rf"^{name}: (\w+\.)*{field}"):
+        built(name, **changes)
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)
+@pytest.mark.parametrize("value", [None, 0, -1, 2**40, 1.5, "x", True, [], {}, [[]]])
+def test_no_value_of_any_key_escapes_as_another_error(known: Known, value: Any) -> None:
+    for key in known.config:
+        try:
+            build_model({**known.config, key: value}, source=known.name)
+        except VperfError as error:
+            assert str(error)
+
+
+def test_llama_4_reads_its_own_chunk_in_three_layers_of_four() -> None:
+    """The FP8 file of Maverick holds an empty no_rope_layers: every fourth layer sees all."""
+    for changes in ({"layer_types": None, "no_rope_layers": []}, {}):
+        model = built("llama4_text class defaults", **changes)
+        full = sum(n for n, k in model.kinds if k.blocks[0].windows == ())
+        assert full == 12
+        assert model.windows == (8192,)
+
+
+def test_a_config_that_is_silent_gets_the_defaults_of_its_class_and_says_so() -> None:
+    model = built("deepseek-ai/DeepSeek-V3")
+    assert not any("class's defaults" in line for line in model.assumptions)
+    silent = built("zai-org/GLM-4.7-Flash", mlp_layer_types=None)
+    assert silent.parameters == BY_NAME["zai-org/GLM-4.7-Flash"].parameters
+    assert any("first_k_dense_replace 1" in line for line in silent.assumptions)
