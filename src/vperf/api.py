@@ -12,7 +12,8 @@ from vperf.errors import InputError
 from vperf.estimate import Estimate, ModelFacts, estimate_model, model_facts_of
 from vperf.formats import cache_format_named, format_named
 from vperf.hardware.gpu import Gpu
-from vperf.model.model import Model, build_model
+from vperf.model.model import Model, build_model, divide
+from vperf.model.parallel import Parallel
 from vperf.napkin import EXAMPLE_GPU, EXAMPLE_MODEL, Napkin, check_choice
 from vperf.napkin import napkin as _napkin
 from vperf.sources.engines import load_engine
@@ -35,12 +36,17 @@ def estimate(
     kv_cache_dtype: str | None = None,
     max_model_len: int | None = None,
     engine: str = "vllm",
+    tp: int = 1,
+    pp: int = 1,
+    ep: int = 1,
+    dp: int = 1,
     revision: str | None = None,
 ) -> Estimate:
     """Estimate TTFT, prefill and decode speed of `model` on `gpu`.
 
     `input_len` and `output_len` are tokens of each of `batch_size` requests; `quantization` and
-    `kv_cache_dtype` are what-ifs over what the checkpoint says; `max_model_len` caps the context.
+    `kv_cache_dtype` are what-ifs over what the checkpoint says; `max_model_len` caps the context;
+    `tp`, `pp`, `ep` and `dp` divide the model over tp x pp x dp GPUs (dp: attention).
     Raises VperfError: InputError for what cannot be, UnsupportedModelError for an architecture
     that is not understood, HubError when the Hub is needed and cannot be reached.
     """
@@ -49,6 +55,9 @@ def estimate(
     found, built = _load(model, quantization, kv_cache_dtype, revision)
     if max_model_len is not None:
         built = _capped(built, max_model_len)
+    parallel = Parallel(tp, pp, ep, dp)
+    if parallel.gpus > 1:
+        built = divide(built, parallel)
     answer = estimate_model(
         built,
         found.id,

@@ -214,13 +214,23 @@ def estimate_model(
         gpu=GpuFacts(
             id=gpu.id,
             name=gpu.name,
-            count=1,
+            count=model.parallel.gpus,
             memory_bytes=gpu.memory_bytes,
             memory_bandwidth_bytes_per_s=gpu.memory_bandwidth,
             peak_flop_per_s=gpu.peak_flop_per_s,
             constants=constants.origin,
         ),
-        workload=Workload(batch_size, input_tokens, output_tokens, batch_size, engine.id),
+        workload=Workload(
+            batch_size,
+            input_tokens,
+            output_tokens,
+            batch_size,
+            engine.id,
+            model.parallel.tensor,
+            model.parallel.pipeline,
+            model.parallel.expert,
+            model.parallel.data,
+        ),
         limit=limit,
         expected=_with_range(limit, prefill.expected_s, tpot_expected, constants, speed),
         memory=memory,
@@ -305,11 +315,12 @@ def _depths(model: Model, card: Card, batch: int, input_tokens: int) -> tuple[De
     longest = model.max_context_tokens or max(_DEPTHS)
     contexts = sorted({d for d in _DEPTHS if d < longest} | {longest})
     other = other_bytes(model, card.gpu, card.engine, batch, input_tokens)
-    free = card.gpu.memory_bytes - model.weight_bytes - other
+    free = card.gpu.memory_bytes - model.rank_weight_bytes - other
+    sequences = -(-batch // model.parallel.data)
     points = []
     for context in contexts:
         limit, expected = step_seconds(model, Step(batch, 1, context), card)
-        fits = batch * model.cache_bytes(context) <= free
+        fits = sequences * model.rank_cache_bytes(context) <= free
         points.append(DepthPoint(context, batch / limit, batch / expected, fits))
     return tuple(points)
 

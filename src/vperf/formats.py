@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vperf.errors import InputError, UnknownNameError
 
@@ -54,6 +54,10 @@ class Format:
     """Per input feature, once a weight: GPTQ's g_idx, AWQ's pre-quantization scales."""
     tensor_bits: float = 0.0
     """Once a weight: NVFP4's second scale, the scale of static activations."""
+    any_path: bool = False
+    """Engines take whichever path is the faster (llama.cpp); else the first that a card has."""
+    narrow: Format | None = None
+    """What stands in for it where a row is not whole blocks (llama-quant's fallbacks)."""
 
     def __hash__(self) -> int:
         """By name: formats are looked up for every op, and hashing every field is slow."""
@@ -68,6 +72,12 @@ class Format:
             elements += blocks_in * blocks_out * self.scale_bits
         elements += in_features * self.index_bits + self.tensor_bits
         return count * elements / 8
+
+    def of_rows(self, in_features: int) -> Format:
+        """This format, or what stands in for it where a row of a weight is not whole blocks."""
+        if self.narrow is None or in_features % self.block_in == 0:
+            return self
+        return self.narrow.of_rows(in_features)
 
     @property
     def bytes_per_element(self) -> float:
@@ -115,6 +125,85 @@ NF4 = Format("nf4", 4, _FLOAT16, 32, 64, summary="bitsandbytes NormalFloat4, a s
 MXFP4 = Format("mxfp4", 4, _MXFP4, 8, 32, summary="fp4, an 8-bit scale per 32 (gpt-oss)")
 NVFP4 = Format("nvfp4", 4, (Path("fp4", 4), *_FLOAT16), 8, 16, summary="fp4, an fp8 scale per 16")
 
+# --- ggml ---------------------------------------------------------------------------------------
+#
+# Rows of blocks, each with its scales inside: (elements, bytes) a block from ggml's own table,
+# GGML_QUANT_SIZES of gguf-py/gguf/constants.py 0.19 (block_q4_K and others in ggml-common.h).
+# llama.cpp multiplies them with activations quantized to q8_1 in the int8 pipe (MMQ, and MMVQ for
+# single rows) or unpacks them to 16 bit for cuBLAS, whichever is the faster on the card.
+
+
+def _ggml(name: str, block: int, size: int, narrow: Format | None = None) -> Format:
+    return Format(
+        name, 8 * size / block, _INT8, block_in=block, any_path=True, narrow=narrow,
+        summary=f"ggml, {size} bytes per {block}",
+    )  # fmt: skip
+
+
+# Fallbacks: tensor_type_fallback in llama.cpp src/llama-quant.cpp.
+Q4_0 = _ggml("q4_0", 32, 18, FP16)
+Q4_1 = _ggml("q4_1", 32, 20, FP16)
+Q5_0 = _ggml("q5_0", 32, 22, FP16)
+Q5_1 = _ggml("q5_1", 32, 24, FP16)
+Q8_0 = _ggml("q8_0", 32, 34, FP16)
+Q8_1 = _ggml("q8_1", 32, 36)
+"""Of activations, never in a file; ggml-common.h has 36 bytes where gguf-py says 40."""
+Q2_K = _ggml("q2_k", 256, 84, Q4_0)
+Q3_K = _ggml("q3_k", 256, 110, Q4_0)
+Q4_K = _ggml("q4_k", 256, 144, Q5_0)
+Q5_K = _ggml("q5_k", 256, 176, Q5_1)
+Q6_K = _ggml("q6_k", 256, 210, Q8_0)
+Q8_K = _ggml("q8_k", 256, 292)
+IQ4_NL = _ggml("iq4_nl", 32, 18, FP16)
+IQ1_S = _ggml("iq1_s", 256, 50, IQ4_NL)
+IQ1_M = _ggml("iq1_m", 256, 56, IQ4_NL)
+IQ2_XXS = _ggml("iq2_xxs", 256, 66, IQ4_NL)
+IQ2_XS = _ggml("iq2_xs", 256, 74, IQ4_NL)
+IQ2_S = _ggml("iq2_s", 256, 82, IQ4_NL)
+IQ3_XXS = _ggml("iq3_xxs", 256, 98, IQ4_NL)
+IQ3_S = _ggml("iq3_s", 256, 110, IQ4_NL)
+IQ4_XS = _ggml("iq4_xs", 256, 136, IQ4_NL)
+TQ1_0 = _ggml("tq1_0", 256, 54, Q4_0)
+TQ2_0 = _ggml("tq2_0", 256, 66, Q4_0)
+Q1_0 = _ggml("q1_0", 128, 18)
+Q2_0 = _ggml("q2_0", 64, 18, Q4_0)
+# On Blackwell llama.cpp multiplies both in the fp4 pipe (ggml-cuda/mma.cuh, block-scaled mma).
+GGML_MXFP4 = replace(_ggml("mxfp4", 32, 17), paths=(Path("fp4", 4), *_INT8))
+GGML_NVFP4 = replace(_ggml("nvfp4", 64, 36), paths=(Path("fp4", 4), *_INT8))
+
+GGML_TYPES: dict[int, Format] = {
+    0: FP32, 1: FP16, 2: Q4_0, 3: Q4_1, 6: Q5_0, 7: Q5_1, 8: Q8_0, 9: Q8_1, 10: Q2_K, 11: Q3_K,
+    12: Q4_K, 13: Q5_K, 14: Q6_K, 15: Q8_K, 16: IQ2_XXS, 17: IQ2_XS, 18: IQ3_XXS, 19: IQ1_S,
+    20: IQ4_NL, 21: IQ3_S, 22: IQ2_S, 23: IQ4_XS, 24: Format("i8", 8), 25: Format("i16", 16),
+    26: Format("i32", 32), 27: Format("i64", 64), 28: Format("f64", 64, FP32.paths), 29: IQ1_M,
+    30: BF16, 34: TQ1_0, 35: TQ2_0, 39: GGML_MXFP4, 40: GGML_NVFP4, 41: Q1_0, 42: Q2_0,
+}  # fmt: skip
+"""By the number that a GGUF file has for them (enum ggml_type; the gaps were removed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """A llama.cpp file type: most weights in `base`, some in others (model/quantization/ggml.py)."""
+
+    name: str
+    base: Format
+    """Of what its rules name no other type for."""
+
+
+MIXES: dict[str, Mix] = {
+    name: Mix(name, base)
+    for base, names in (
+        (Q4_0, "q4_0"), (Q4_1, "q4_1"), (Q5_0, "q5_0"), (Q5_1, "q5_1"), (Q8_0, "q8_0"),
+        (Q2_K, "q2_k q2_k_s"), (Q3_K, "q3_k_s q3_k_m q3_k_l"), (Q4_K, "q4_k_s q4_k_m"),
+        (Q5_K, "q5_k_s q5_k_m"), (Q6_K, "q6_k"), (IQ1_S, "iq1_s"), (IQ1_M, "iq1_m"),
+        (IQ2_XXS, "iq2_xxs"), (IQ2_XS, "iq2_xs iq2_s"), (IQ2_S, "iq2_m"), (IQ3_XXS, "iq3_xxs"),
+        (IQ3_S, "iq3_xs iq3_s iq3_m"), (IQ4_NL, "iq4_nl"), (IQ4_XS, "iq4_xs"), (TQ1_0, "tq1_0"),
+        (TQ2_0, "tq2_0"), (GGML_MXFP4, "mxfp4_moe"),
+    )
+    for name in names.split()
+}  # fmt: skip
+"""By the names of llama-quantize, in lower case; llama_ftype_get_default_type in llama-quant.cpp."""
+
 FORMATS: dict[str, Format] = {
     f.name: f
     for f in (
@@ -128,21 +217,23 @@ _ALIASES = {
     "f32": "fp32", "f16": "fp16", "fp8_e4m3": "fp8", "fp8_e5m2": "fp8", "w8a8_fp8": "fp8",
     "fp8_block128": "fp8_block", "w8a8": "int8", "w8a8_int8": "int8", "int8_wo": "int8_w8a16",
     "w8a16": "int8_w8a16", "w4a16": "int4", "int4_wo": "int4", "bnb_nf4": "nf4",
-    "bitsandbytes": "nf4", "fp4": "nvfp4",
+    "bitsandbytes": "nf4", "fp4": "nvfp4", "q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m",
 }  # fmt: skip
 
 UNQUANTIZED = frozenset({"fp32", "bf16", "fp16"})
 """Formats that hold the whole model; all others leave embeddings, LM head and routers alone."""
 
 
-def format_named(name: str) -> Format:
+def format_named(name: str) -> Format | Mix:
     """The format a user names with --quantization. Raises UnknownNameError with the nearest."""
     key = name.strip().lower().replace("-", "_")
     key = _ALIASES.get(key, key)
+    if key in MIXES:
+        return MIXES[key]
     if key not in FORMATS:
         raise UnknownNameError(
-            "quantization", name, _nearest(key, [*FORMATS, *_ALIASES]),
-            hint=f"known: {', '.join(FORMATS)}",
+            "quantization", name, _nearest(key, [*FORMATS, *MIXES, *_ALIASES]),
+            hint=f"known: {', '.join(FORMATS)}, and llama.cpp's {', '.join(MIXES)}",
         )  # fmt: skip
     return FORMATS[key]
 

@@ -70,7 +70,7 @@ KNOWN: dict[str, Known] = {
             "shared_expert_intermediate_size": 512, "decoder_sparse_step": 1,
             "mlp_only_layers": [],
         },
-        79_674_391_296, 3_874_940_672, 24_576, 36 * _QWEN_STATE,
+        79_674_391_296, 79_674_391_296 - 48 * (512 - 10) * 3 * 2048 * 512, 24_576, 36 * _QWEN_STATE,
     ),
     "Qwen/Qwen3.5-9B, text": Known(
         _QWEN | {
@@ -169,7 +169,7 @@ KNOWN: dict[str, Known] = {
             "num_local_experts": 64, "num_experts_per_tok": 6, "shared_intermediate_size": 1024,
             "tie_word_embeddings": True,
         },
-        6_939_037_248, 1_465_942_848, 8_192,
+        6_939_037_248, 6_939_037_248 - 40 * (64 - 6) * 3 * 1536 * 512, 8_192,
         36 * (48 * 64 * 128 * 4 + (48 * 64 + 2 * 128) * 3 * 2),
     ),
     "a Falcon-H1 of 4.2B": Known(

@@ -119,7 +119,7 @@ def test_without_an_mtp_key_there_is_no_mtp_module() -> None:
         ("zai-org/GLM-5.2", {"indexer_types": ["half"] * 78}),
         ("zai-org/GLM-4.7-Flash", {"mlp_layer_types": ["odd"] * 47}),
         ("zai-org/GLM-4.7-Flash", {"layer_types": ["linear_attention"] * 47}),
-        ("Hunyuan-A13B", {"use_cla": True}),
+        ("Hunyuan-A13B", {"use_cla": True, "cla_share_factor": 2}),
         ("mpt-7b", {"no_bias": False}),
         ("mpt-7b", {"attn_config": {"qk_ln": True}}),
         ("OpenELM-270M", {"share_input_output_layers": False}),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vperf.errors import InputError
+from vperf.errors import InputError, UnsupportedModelError
 
 MAX_DIMENSION = 2**31
 """No dimension of a real model comes near; absurd values must not become answers."""
@@ -46,9 +46,14 @@ class Config:
 
     def error(self, message: str, field: str) -> InputError:
         """An error that names this file and `field`."""
-        return InputError(
-            message, source=self.source, field=f"{self.path}.{field}" if self.path else field
-        )
+        return InputError(message, source=self.source, field=self._at(field))
+
+    def unsupported(self, message: str, field: str) -> UnsupportedModelError:
+        """A refusal that names this file and `field`: it reads well but is not understood."""
+        return UnsupportedModelError(message, source=self.source, field=self._at(field))
+
+    def _at(self, field: str) -> str:
+        return f"{self.path}.{field}" if self.path else field
 
     def raw(self, *names: str) -> Any:
         """The first of `names` that is present and not null; a declared default, or None."""

@@ -6,13 +6,13 @@ oracle for the shapes of the ops. Not here: hardware, time, files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from vperf.errors import InputError, UnsupportedModelError
-from vperf.formats import BF16, Format
+from vperf.formats import BF16, Format, Mix
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.checkpoint import Config
@@ -20,6 +20,7 @@ from vperf.model.families import FAMILIES
 from vperf.model.families.encoder_decoder import ENCODER_ONLY
 from vperf.model.families.family import Family
 from vperf.model.ops import Linear, Op, Step, matmul
+from vperf.model.parallel import SINGLE, Parallel, collective, share
 from vperf.model.quantization import Scheme, read_scheme, what_if
 from vperf.model.towers import Tower
 
@@ -75,6 +76,10 @@ class Model:
     """One of them, where its shape is known."""
     encoder: tuple[tuple[int, LayerKind], ...] = ()
     """Of an encoder-decoder: the layers that read the prompt, in the one step without a past."""
+    vector_bytes: float = 2.0
+    """Of an element of a norm: 16 bit, in GGUF files 32."""
+    parallel: Parallel = SINGLE
+    """How the model is divided over GPUs; `work` and `rank_*` are of one of them."""
 
     @cached_property
     def _stored(self) -> tuple[tuple[int, LayerKind], ...]:
@@ -124,9 +129,45 @@ class Model:
         head = self.head.stored_bytes if self.head and not self.tied else 0.0
         return (
             matrices + head + self.embedding.stored_bytes
-            + 2.0 * (self._vectors + self._encoder_vectors)
-            + 2.0 * (self.other_parameters + self.tower_parameters)
+            + self.vector_bytes * (self._vectors + self._encoder_vectors + self.other_parameters)
+            + 2.0 * self.tower_parameters
         )  # fmt: skip
+
+    @cached_property
+    def rank_weight_bytes(self) -> float:
+        """Bytes resident on one GPU: experts divided over a stage, the rest by tensor parallelism.
+
+        Routers, norms and other small vectors are on every rank.
+        """
+        if self.parallel == SINGLE:
+            return self.weight_bytes
+        p = self.parallel
+        layers = 0.0
+        for count, kind in self._stored:
+            for block in kind.blocks:
+                for n, w in block.linears:
+                    ways = p.stage if n > 1 else p.tensor
+                    layers += count * n * w.stored_bytes / ways
+        outer = sum(t.stored_bytes for t in (*self.lookups, self.embedding))
+        outer += self.head.stored_bytes if self.head and not self.tied else 0.0
+        small = self._vectors + self._encoder_vectors + self.other_parameters
+        return (layers + 2.0 * small) / p.pipeline + (
+            outer + 2.0 * self.tower_parameters
+        ) / p.tensor
+
+    def rank_cache_bytes(self, context: int) -> float:
+        """Cache and state of one sequence of `context` tokens on one GPU of its group."""
+        p = self.parallel
+        return sum(
+            count * (
+                block.cache_elements * block.cached_tokens(context)
+                * self.cache.bytes_per_element / min(p.tensor, max(1, block.cache_heads))
+                + block.state_bytes / p.tensor
+                + block.index_bytes(context)
+            )
+            for count, kind in self.kinds
+            for block in kind.blocks
+        ) / p.pipeline  # fmt: skip
 
     @cached_property
     def streamed_parameters(self) -> int:
@@ -209,19 +250,47 @@ class Model:
         return tuple((count, block) for block, count in counts.items())
 
     def work(self, step: Step) -> list[tuple[int, Op]]:
-        """The work of `step`: (how many times, op), op by op."""
+        """The work of `step` on one GPU: (how many times, op), op by op."""
         found: list[tuple[int, Op]] = []
+        local = step if self.parallel == SINGLE else self._local(step)
         if self.encoder and step.past == 0:
             for count, kind in self.encoder:
                 for block in kind.blocks:
-                    found += [(count, op) for op in block.ops(step, self.cache)]
+                    found += [(count, op) for op in self._block_ops(block, step, local)]
         for count, block in self._blocks:
-            found += [(count, op) for op in block.ops(step, self.cache)]
+            found += [(count, op) for op in self._block_ops(block, step, local)]
         if self.head:
             # Only the last position of each prompt goes through it (vLLM, SGLang, TRT-LLM).
-            found += [(1, op) for op in matmul("lm_head", (self.head,), step.batch)]
-        found.append((1, self._elementwise(step)))
+            found += [
+                (1, share(op, self.parallel, 1))
+                for op in matmul("lm_head", (self.head,), local.batch)
+            ]
+        found.append((1, self._elementwise(local)))
         return found
+
+    def _local(self, step: Step) -> Step:
+        """What one attention group has of a step, in one pass of the pipeline."""
+        return replace(step, batch=self.parallel.sequences(step.batch))
+
+    def _block_ops(self, block: Block, step: Step, local: Step) -> Sequence[Op]:
+        ops = block.ops(local, self.cache)
+        parallel = self.parallel
+        if parallel == SINGLE:
+            return ops
+        joins = block.joins_residual
+        exchanges: list[Op] = []
+        if parallel.data > 1 and any(op.kind == "moe" for op in ops):
+            # Experts serve the tokens of all attention groups: dispatched to them and combined.
+            stage = replace(local, batch=local.batch * parallel.data)
+            whole = block.ops(stage, self.cache)
+            ops = tuple(w if w.kind == "moe" else o for o, w in zip(ops, whole, strict=True))
+            passes = next(op.input_elements for op in whole if op.kind == "moe") / parallel.data
+            exchanges = [collective("dispatch + combine", "alltoall", 2 * passes, parallel.stage)]
+            joins = parallel.tensor > 1
+        if parallel.tensor > 1 and joins:
+            elements = local.tokens * self.hidden
+            exchanges.append(collective("all-reduce", "allreduce", elements, parallel.tensor))
+        return [*(share(op, parallel, block.cache_heads) for op in ops), *exchanges]
 
     def ops(self, step: Step) -> tuple[Op, ...]:
         """The work of `step` to look at: equal ops of all layers are one op with a count."""
@@ -233,10 +302,11 @@ class Model:
     def _elementwise_shape(self, kinds: tuple[tuple[int, LayerKind], ...]) -> tuple[float, int]:
         elements, launches = 0.0, 0
         for count, kind in kinds:
-            # A norm fused with the residual add reads and writes both: 4 x hidden.
-            elements += count * (4 * 2 * self.hidden)
+            # Each mechanism has a norm, which with the residual add reads and writes 4 x hidden.
+            # Nemotron-H's layers hold one mechanism, Falcon-H1's three.
+            elements += count * 4 * self.hidden * len(kind.blocks)
             elements += count * sum(block.elementwise_elements for block in kind.blocks)
-            launches += count * ELEMENTWISE_LAUNCHES_PER_LAYER
+            launches += count * ELEMENTWISE_LAUNCHES_PER_BLOCK * len(kind.blocks)
         return elements, launches
 
     @cached_property
@@ -260,14 +330,14 @@ class Model:
             "elementwise",
             0.0,
             BF16,
-            weight_bytes=2.0 * vectors,
+            weight_bytes=self.vector_bytes * vectors,
             input_elements=work,
             launches=float(launches),
         )
 
 
-ELEMENTWISE_LAUNCHES_PER_LAYER = 4
-"""Two norms with their residual adds, rotary with the cache write, the activation."""
+ELEMENTWISE_LAUNCHES_PER_BLOCK = 2
+"""A norm with its residual add; rotary with the cache write, or the activation."""
 
 _NESTS = ("text_config", "llm_config", "language_config", "thinker_config")
 
@@ -296,25 +366,52 @@ _MTP_KEYS = (
 )  # fmt: skip
 
 
+def divide(model: Model, parallel: Parallel) -> Model:
+    """The model divided over GPUs. Raises InputError where heads or experts do not divide."""
+    for _, kind in model.kinds:
+        for block in kind.blocks:
+            heads = block.split_heads
+            if heads % parallel.tensor:
+                raise InputError(
+                    f"{heads} attention heads do not divide over {parallel.tensor} GPUs",
+                    field="tensor-parallel-size",
+                )
+    if parallel.pipeline > model.layer_count:
+        raise InputError(
+            f"{parallel.pipeline} stages are more than {model.layer_count} layers",
+            field="pipeline-parallel-size",
+        )
+    return replace(model, parallel=parallel)
+
+
 def build_model(
     config: Mapping[str, Any],
     *,
     source: str,
     hf_quant_config: Mapping[str, Any] | None = None,
-    quantization: Format | None = None,
+    quantization: Format | Mix | None = None,
     cache: Format | None = None,
+    scheme: Scheme | None = None,
 ) -> Model:
     """Read a config.json (already parsed) into a Model.
 
-    `quantization` and `cache` are what-ifs over what the checkpoint says. Raises InputError for
-    values that cannot be, UnsupportedModelError for architectures that are not understood.
+    `quantization` and `cache` are what-ifs over what the checkpoint says; `scheme` says it in the
+    config's place (GGUF). Raises InputError for values that cannot be, UnsupportedModelError for
+    architectures that are not understood.
     """
     if not isinstance(config, Mapping):
         raise InputError("must hold a JSON object", source=source)
     top = Config(config, source)
     family, text = _find_text_model(top)
-    scheme = read_scheme(config, hf_quant_config, source=source)
-    if quantization is not None:
+    if scheme is None:
+        scheme = read_scheme(config, hf_quant_config, source=source)
+    if isinstance(quantization, Mix):
+        from vperf.model.quantization import ggml  # noqa: PLC0415  (seldom asked for)
+
+        census = ggml.Census(scheme.name, scheme.default)
+        once = _read_layers(top, text, family, census, cache)
+        scheme = ggml.mixed(quantization, scheme, census, once)
+    elif quantization is not None:
         scheme = what_if(quantization, scheme)
     model = _read_layers(top, text, family, scheme, cache)
     unread = [k for k in _SHAPING if k in text.keys() - text.asked and text.raw(k)]
@@ -428,6 +525,7 @@ def _read_layers(
         mtp_layers=mtp_layers,
         mtp=LayerKind(mtp, norms) if mtp else None,
         encoder=tuple((count, LayerKind(blocks, own)) for count, blocks, own in encoder if count),
+        vector_bytes=scheme.vector_bytes,
     )  # fmt: skip
 
 

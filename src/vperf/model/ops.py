@@ -13,7 +13,13 @@ from typing import Literal
 
 from vperf.formats import BF16, Format
 
-OpKind = Literal["matmul", "moe", "attention", "mla", "recurrent", "elementwise"]
+OpKind = Literal[
+    "matmul", "moe", "attention", "mla", "recurrent", "elementwise", "allreduce", "alltoall"
+]
+
+
+COLLECTIVES: frozenset[OpKind] = frozenset({"allreduce", "alltoall"})
+"""Exchanges between GPUs: their `input_elements` cross the link, nothing else counts."""
 
 
 @dataclass(frozen=True, slots=True)

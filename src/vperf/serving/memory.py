@@ -18,7 +18,7 @@ class Memory:
 
     weight_bytes: float
     kv_cache_bytes: float
-    """For the whole batch at input + output tokens; recurrent state included."""
+    """This GPU's part of the whole batch at input + output tokens; recurrent state included."""
     other_bytes: float
     """Activations, and what the engine leaves free (its --gpu-memory-utilization)."""
     total_bytes: float
@@ -36,9 +36,11 @@ def other_bytes(model: Model, gpu: Gpu, engine: Engine, batch: int, input_tokens
     Activations of one step of T tokens: the residual stream twice and the widest pair of layer
     outputs, 16 bit each, and fp32 logits of every sequence.
     """
-    tokens = min(engine.max_batched_tokens, batch * input_tokens)
-    logits = 4.0 * batch * (model.head.out_features if model.head else 0)
-    activations = tokens * 2.0 * (2 * model.hidden + model.widest_output) + logits
+    ways = model.parallel.tensor
+    sequences = -(-batch // model.parallel.data)
+    tokens = min(engine.max_batched_tokens, sequences * input_tokens)
+    logits = 4.0 * sequences * (model.head.out_features if model.head else 0) / ways
+    activations = tokens * 2.0 * (2 * model.hidden + model.widest_output / ways) + logits
     return (1.0 - engine.memory_utilization) * gpu.memory_bytes + activations
 
 
@@ -47,18 +49,20 @@ def plan_memory(
 ) -> Memory:
     """Memory of `batch` sequences of input + output tokens each."""
     context = input_tokens + output_tokens
-    per_sequence = model.cache_bytes(context)
+    weights = model.rank_weight_bytes
+    per_sequence = model.rank_cache_bytes(context)
+    sequences = -(-batch // model.parallel.data)
     other = other_bytes(model, gpu, engine, batch, input_tokens)
-    total = model.weight_bytes + batch * per_sequence + other
-    free = gpu.memory_bytes - model.weight_bytes - other
+    total = weights + sequences * per_sequence + other
+    free = gpu.memory_bytes - weights - other
     return Memory(
-        weight_bytes=model.weight_bytes,
-        kv_cache_bytes=batch * per_sequence,
+        weight_bytes=weights,
+        kv_cache_bytes=sequences * per_sequence,
         other_bytes=other,
         total_bytes=total,
         capacity_bytes=gpu.memory_bytes,
         fits=total <= gpu.memory_bytes,
-        max_context_tokens=_longest_context(model, free / batch),
+        max_context_tokens=_longest_context(model, free / sequences),
         max_batch_size=_largest_batch(model, gpu, engine, input_tokens, per_sequence),
     )
 
@@ -66,11 +70,11 @@ def plan_memory(
 def _longest_context(model: Model, bytes_per_sequence: float) -> int:
     """Largest context whose cache fits; bisection, for windows make the growth uneven."""
     low, high = 0, model.max_context_tokens or _LONGEST_SEARCHED
-    if model.cache_bytes(1) > bytes_per_sequence:
+    if model.rank_cache_bytes(1) > bytes_per_sequence:
         return 0
     while low < high:
         middle = (low + high + 1) // 2
-        if model.cache_bytes(middle) <= bytes_per_sequence:
+        if model.rank_cache_bytes(middle) <= bytes_per_sequence:
             low = middle
         else:
             high = middle - 1
@@ -82,7 +86,8 @@ def _largest_batch(
 ) -> int:
     def fits(batch: int) -> bool:
         other = other_bytes(model, gpu, engine, batch, input_tokens)
-        return model.weight_bytes + batch * per_sequence + other <= gpu.memory_bytes
+        sequences = -(-batch // model.parallel.data)
+        return model.rank_weight_bytes + sequences * per_sequence + other <= gpu.memory_bytes
 
     if not fits(1):
         return 0

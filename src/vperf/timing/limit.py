@@ -1,7 +1,8 @@
 """The speed of light: what no correct measurement beats.
 
     t >= max( sum over pipes of FLOPs / dense peak at the highest clock the card can run,
-              max(0, weight + KV bytes - L2 bytes) / datasheet bandwidth )
+              max(0, weight + KV bytes - L2 bytes) / datasheet bandwidth,
+              bytes that must cross the link to other GPUs / its bandwidth )
 
 per step; activations free, no latency, no efficiency (docs/method.md).
 Not here: what engines reach (expected.py).
@@ -12,10 +13,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from vperf.formats import Format, Path
 from vperf.hardware.gpu import Gpu
-from vperf.model.ops import Op
+from vperf.model.ops import COLLECTIVES, Op
+from vperf.timing import collectives
 
 # A format may be multiplied in more than one accumulate mode. llama.cpp runs fp16 with fp16
 # accumulation, SM120 runs block-scaled fp8 at twice the plain rate: the limit takes the fastest.
@@ -48,29 +51,35 @@ class Limits:
         rate = self._peaks.get(op.format)
         if rate is None:
             rate = peak(self.gpu, op.format.path(self.gpu.peak_flop_per_s))
+            if op.format.any_path:
+                rate = max(rate, *(peak(self.gpu, path) for path in op.format.paths))
             self._peaks[op.format] = rate
         return op.flops / rate
 
     def of_step(self, work: Iterable[tuple[int, Op]]) -> StepLimit:
         """The bound of a step that runs each op so many times."""
         compute: list[float] = []
-        total, streamed = 0.0, 0.0
+        total, streamed, linked = 0.0, 0.0, 0.0
         for count, op in work:
+            if op.kind in COLLECTIVES:
+                linked += count * collectives.limit_s(op, self.gpu)
             seconds = self.compute_s(op)
             compute.append(seconds)
             total += count * seconds
             streamed += count * op.streamed_bytes
         hits = min(1.0, self.gpu.l2_bytes / streamed) if streamed else 0.0
         bandwidth = self.gpu.memory_bandwidth / (1.0 - hits) if hits < 1.0 else math.inf
-        return StepLimit(total, streamed / bandwidth, bandwidth, tuple(compute))
+        return StepLimit(total, streamed / bandwidth, linked, bandwidth, tuple(compute))
 
 
 @dataclass(frozen=True, slots=True)
 class StepLimit:
-    """The bound of a whole step, with its two sides."""
+    """The bound of a whole step, with its sides: they overlap, so the largest holds."""
 
     compute_s: float
     memory_s: float
+    link_s: float
+    """Of all collectives."""
     bandwidth: float
     """Datasheet bytes/s over the share of the bytes that the L2 cannot hold from the step before:
     the step's L2 allowance shared out over its ops by bytes."""
@@ -78,6 +87,13 @@ class StepLimit:
     """Of one run of each op, in order."""
 
     @property
+    def bound(self) -> Literal["compute", "memory", "link"]:
+        """The side that is largest."""
+        if self.link_s > max(self.compute_s, self.memory_s):
+            return "link"
+        return "compute" if self.compute_s > self.memory_s else "memory"
+
+    @property
     def seconds(self) -> float:
         """No step is faster."""
-        return max(self.compute_s, self.memory_s)
+        return max(self.compute_s, self.memory_s, self.link_s)

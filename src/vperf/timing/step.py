@@ -11,12 +11,14 @@ from typing import Literal
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
-from vperf.model.ops import Op, Step
+from vperf.model.ops import COLLECTIVES, Op, Step
+from vperf.timing import collectives
 from vperf.timing.constants import Constants, constants_of
 from vperf.timing.expected import op_expected_s
 from vperf.timing.limit import Limits, StepLimit
 
-Bound = Literal["compute", "memory", "latency"]
+Bound = Literal["compute", "memory", "link", "latency"]
+"""link: between GPUs, with more than one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ def step_seconds(model: Model, step: Step, card: Card) -> tuple[float, float]:
 
 def _op_seconds(op: Op, compute_s: float, limit: StepLimit, card: Card) -> float:
     """Expected seconds of one run, never below its limit."""
+    if op.kind in COLLECTIVES:
+        return max(collectives.expected_s(op, card.gpu), collectives.limit_s(op, card.gpu))
     memory_s = op.streamed_bytes / limit.bandwidth
     return max(op_expected_s(op, card.constants, card.engine), compute_s, memory_s)
 
@@ -105,15 +109,23 @@ def time_step(model: Model, step: Step, card: Card) -> PhaseTimes:
         overhead_s=host,
         flops=sum(op.count * op.flops for op in ops),
         bytes=sum(op.count * op.streamed_bytes for op in ops),
-        bound="compute" if limit.compute_s > limit.memory_s else "memory",
+        bound=limit.bound,
         ops=tuple(
-            _row(op, op.count * compute, op.count * op.streamed_bytes / limit.bandwidth, t, total)
+            _row(op, compute, op.streamed_bytes / limit.bandwidth, t, total, card.gpu)
             for op, compute, t in zip(ops, limit.op_compute_s, expected, strict=True)
         ),
     )
 
 
-def _row(op: Op, compute_s: float, memory_s: float, expected_s: float, total_s: float) -> OpTime:
+def _row(
+    op: Op, compute_s: float, memory_s: float, expected_s: float, total_s: float, gpu: Gpu
+) -> OpTime:
+    """A row of all runs of an op; `compute_s` and `memory_s` are of one run."""
+    link_s = collectives.limit_s(op, gpu) if op.kind in COLLECTIVES else 0.0
+    limit_s = op.count * max(compute_s, memory_s, link_s)
+    bound: Bound = "compute" if compute_s > memory_s else "memory"
+    if link_s:
+        bound = "link"
     return OpTime(
         name=op.name,
         kind=op.kind,
@@ -121,19 +133,13 @@ def _row(op: Op, compute_s: float, memory_s: float, expected_s: float, total_s: 
         shape=_shape(op),
         flops=op.count * op.flops,
         bytes=op.count * (op.streamed_bytes + 2.0 * (op.input_elements + op.output_elements)),
-        compute_s=compute_s,
-        memory_s=memory_s,
-        limit_s=max(compute_s, memory_s),
+        compute_s=op.count * compute_s,
+        memory_s=op.count * memory_s,
+        limit_s=limit_s,
         expected_s=expected_s,
-        bound=_bound(compute_s, memory_s, expected_s),
+        bound="latency" if limit_s < expected_s / 2 else bound,
         share=expected_s / total_s,
     )
-
-
-def _bound(compute: float, memory: float, expected: float) -> Bound:
-    if max(compute, memory) < expected / 2:
-        return "latency"
-    return "compute" if compute > memory else "memory"
 
 
 def _shape(op: Op) -> str:
@@ -146,4 +152,6 @@ def _shape(op: Op) -> str:
     if op.kind == "moe":
         tokens, active, experts, hidden, width = op.shape
         return f"{tokens} tokens, {active} of {experts}, {hidden}x{width}"
+    if op.kind in COLLECTIVES:
+        return f"{op.input_elements:.0f} among {op.shape[0]}"
     return "x".join(map(str, op.shape))

@@ -45,6 +45,21 @@ class Block(Protocol):
         """Cache elements that one more token adds before any window is full."""
         return 0
 
+    @property
+    def split_heads(self) -> int:
+        """Heads that tensor parallelism must divide evenly; 0: nothing to divide."""
+        return 0
+
+    @property
+    def joins_residual(self) -> bool:
+        """Whether its output is summed over the ranks of tensor parallelism."""
+        return True
+
+    @property
+    def cache_heads(self) -> int:
+        """Heads that tensor parallelism can divide the cache by; a latent has one."""
+        return 1
+
     def cached_tokens(self, context: int) -> int:
         """How many of `context` tokens the cache must hold: fewer under a window."""
         return 0
@@ -95,4 +110,5 @@ class Scope:
     ) -> Linear:
         """A weight [out, in] of this scope; its op is called by the last parts of its name."""
         full = f"{self.prefix}.{name}" if self.prefix else name
-        return Linear(name, in_features, out_features, self.formats(full, kind), bias)
+        format = self.formats(full, kind).of_rows(in_features)
+        return Linear(name, in_features, out_features, format, bias)

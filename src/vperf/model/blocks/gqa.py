@@ -47,6 +47,16 @@ class GroupedQueryAttention(Block):
         """K and V of every KV head."""
         return 0 if self.shares_cache else self.kv_heads * (self.qk_dim + self.v_dim)
 
+    @property
+    def split_heads(self) -> int:
+        """Query heads."""
+        return self.heads
+
+    @property
+    def cache_heads(self) -> int:
+        """KV heads; replicated beyond them."""
+        return self.kv_heads
+
     def cached_tokens(self, context: int) -> int:
         """All, or the window."""
         return min(context, self.reach.window or self.reach.chunk or context)

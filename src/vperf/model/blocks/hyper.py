@@ -25,6 +25,11 @@ class HyperConnections(Block):
     vectors: int = 0
 
     @property
+    def joins_residual(self) -> bool:
+        """No: every rank computes it whole."""
+        return False
+
+    @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """One mixing projection before attention, one before the MLP."""
         return tuple((1, mix) for mix in self.mixes)

@@ -46,6 +46,11 @@ class LatentAttention(Block):
         """The latent and the shared rotary key."""
         return self.latent + self.rope
 
+    @property
+    def split_heads(self) -> int:
+        """Query heads; the latent is on every rank."""
+        return self.heads
+
     def cached_tokens(self, context: int) -> int:
         """All, or the window."""
         return min(context, self.reach.window or context)

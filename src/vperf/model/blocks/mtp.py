@@ -21,6 +21,11 @@ class DraftInput(Block):
     vectors: int = 0
 
     @property
+    def joins_residual(self) -> bool:
+        """No: every rank computes it whole."""
+        return False
+
+    @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """The projection."""
         return ((1, self.projection),)

@@ -25,6 +25,11 @@ class Projections(Block):
     """Rows per token: two in Whisper's first convolution, before the second halves them."""
 
     @property
+    def joins_residual(self) -> bool:
+        """No: every rank computes it whole."""
+        return False
+
+    @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """All, in order."""
         return tuple((1, linear) for group in self.chain for linear in group)
@@ -73,6 +78,11 @@ class Dormant(Block):
     image when there is none."""
 
     sleeper: Block
+
+    @property
+    def joins_residual(self) -> bool:
+        """No: every rank computes it whole."""
+        return False
 
     @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:

@@ -52,6 +52,11 @@ class Indexer(Block):
     """Of the scores' multiplication."""
 
     @property
+    def joins_residual(self) -> bool:
+        """No: every rank computes it whole."""
+        return False
+
+    @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """Keys, head weights, queries."""
         return tuple((1, w) for w in (*self.inputs, *((self.query,) if self.query else ())))

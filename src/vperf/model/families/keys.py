@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from vperf.errors import UnsupportedModelError
 from vperf.model.checkpoint import Config
 
 _ATTENTION_NAMES = frozenset({"full_attention", "attention"})
@@ -20,10 +19,9 @@ def attends(config: Config, layer: int, *, absent: bool | None = None) -> bool:
             raise config.error("missing; which layers have attention is unknown", "layer_types")
         return absent
     if kind not in _ATTENTION_NAMES | _RECURRENT_NAMES:
-        raise UnsupportedModelError(
-            f"layer type {kind[:40]!r} is not supported",
-            source=config.source, field=f"layer_types[{layer}]",
-        )  # fmt: skip
+        raise config.unsupported(
+            f"layer type {kind[:40]!r} is not supported", f"layer_types[{layer}]"
+        )
     return kind in _ATTENTION_NAMES
 
 
@@ -36,8 +34,8 @@ def understood(config: Config, *names: str) -> None:
 def refuse(config: Config, *names: str) -> None:
     """Keys whose effect is not known here: set (true, above zero), they are an error."""
     for name in names:
-        if config.raw(name):
-            raise UnsupportedModelError(
-                f"{name} {str(config.raw(name))[:40]} is not understood for this architecture",
-                source=config.source, field=name,
-            )  # fmt: skip
+        value = config.raw(name)
+        if value:
+            raise config.unsupported(
+                f"{str(value)[:40]} is not understood for this architecture", name
+            )

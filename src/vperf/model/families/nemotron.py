@@ -11,7 +11,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from vperf.errors import UnsupportedModelError
 from vperf.model.blocks import dense, gqa, mamba, moe
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import MAX_LAYERS, Config
@@ -62,10 +61,9 @@ def _nemotron_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ..
     if mixer == "moe":
         return (_nemotron_moe(config, layer, inner),)
     if mixer != "mamba":
-        raise UnsupportedModelError(
-            f"layer type {str(kind)[:40]!r} is not supported",
-            source=config.source, field=f"layers_block_type[{layer}]",
-        )  # fmt: skip
+        raise config.unsupported(
+            f"layer type {str(kind)[:40]!r} is not supported", f"layers_block_type[{layer}]"
+        )
     bias = config.flag("use_bias", default=False)
     return (
         mamba.read_mamba2(

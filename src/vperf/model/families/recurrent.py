@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vperf.errors import UnsupportedModelError
 from vperf.model.blocks import dense, gqa, linear_attention, mamba, rg_lru, rwkv
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
@@ -64,10 +63,7 @@ def _mamba2_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]
 def _xlstm_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
     refuse(config, "tie_word_embeddings")
     if not config.flag("add_out_norm", default=True):
-        raise UnsupportedModelError(
-            "xLSTM without an output norm is not supported",
-            source=config.source, field="add_out_norm",
-        )  # fmt: skip
+        raise config.unsupported("xLSTM without an output norm is not supported", "add_out_norm")
     hidden = gqa.hidden_size(config)
     if (config.optional_integer("embedding_dim") or hidden) != hidden:
         raise config.error("differs from hidden_size", "embedding_dim")
@@ -118,9 +114,7 @@ def _griffin_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
     elif kind == "recurrent":
         mixer = rg_lru.read(config, inner)
     else:
-        raise UnsupportedModelError(
-            f"block type {kind[:40]!r} is not supported", source=config.source, field="block_types"
-        )
+        raise config.unsupported(f"block type {kind[:40]!r} is not supported", "block_types")
     width = config.integer("intermediate_size", minimum=2)  # of gate and up together
     return mixer, dense.build(scope.child("mlp_block"), hidden, width // 2, bias=True)
 

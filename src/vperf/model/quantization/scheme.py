@@ -57,6 +57,8 @@ class Scheme:
     layers: int | None = None
     """num_hidden_layers: layers.N from there on are the MTP layers, listed as either."""
     flat_experts: bool = False
+    vector_bytes: float = 2.0
+    """Of an element outside of matrices; GGUF files keep those in 32 bit."""
     _plans: dict[tuple[Place, str], tuple[Verdict, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

@@ -1,0 +1,335 @@
+"""Kernel times against `expected` and `limit`: the forms of timing/, one kernel at a time.
+
+DIR holds <kind>.csv.gz tables: gemm, attention_prefill, attention_decode, moe, mla_decode,
+mla_prefill, gdn, allreduce. A row becomes an Op by the functions the models use, and is timed by
+the functions the estimate uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from scoring import Point, Tally, grouped, print_rest, print_table, stats, summary
+
+from vperf.errors import VperfError
+from vperf.formats import (
+    BF16,
+    FP8,
+    FP8_BLOCK,
+    INT4,
+    INT8,
+    INT8_WEIGHT_ONLY,
+    MXFP4,
+    NVFP4,
+    Format,
+    cache_format_named,
+)
+from vperf.model.blocks.dense import DenseMlp
+from vperf.model.blocks.mla import LatentAttention
+from vperf.model.blocks.moe import MixtureOfExperts
+from vperf.model.ops import Linear, Op, Reach, Step, attention, matmul, recurrent
+from vperf.sources.engines import load_engine
+from vperf.sources.gpus import load_gpu
+from vperf.timing.expected import op_expected_s
+from vperf.timing.ranges import spread
+from vperf.timing.step import Card
+
+Row = Mapping[str, str]
+
+_CACHES = {name: cache_format_named(name) for name in ("bf16", "fp8")}
+_MXFP4_W4A16 = replace(MXFP4, name="mxfp4_w4a16", paths=BF16.paths)
+_FORMATS: dict[str, Format] = {
+    "bfloat16": BF16,
+    "fp8": FP8,
+    "fp8_block": FP8_BLOCK,
+    "nvfp4": NVFP4,
+    "sq": INT8,
+    "int8_wo": INT8_WEIGHT_ONLY,
+    "int4_wo": INT4,
+    "w4a16_mxfp4": _MXFP4_W4A16,
+    "w4a8_mxfp4_mxfp8": MXFP4,
+}
+
+
+def _format(name: str, framework: str) -> Format:
+    if name == "int8_wo" and framework == "sglang":
+        return INT8  # labelled weight-only, but SGLang runs W8A8
+    return _FORMATS[name]
+
+
+# A row to its Op ----------------------------------------------------------------------------
+
+
+def _gemm(row: Row) -> Op:
+    k, n = int(row["k"]), int(row["n"])
+    weight = Linear("w", k, n, _format(row["gemm_dtype"], row["framework"]))
+    (op,) = matmul("gemm", (weight,), int(row["m"]))
+    return op
+
+
+def _gqa(row: Row, step: Step) -> Op:
+    dim = int(row["head_dim"])
+    return attention(
+        "attention",
+        step,
+        heads=int(row["num_heads"]),
+        kv_heads=int(row["num_key_value_heads"]),
+        qk_dim=dim,
+        v_dim=dim,
+        cache=_cache(row),
+        reach=Reach(window=int(row["window_size"] or 0) or None),
+    )
+
+
+def _cache(row: Row) -> Format:
+    return _CACHES["fp8" if row["kv_cache_dtype"] == "fp8" else "bf16"]
+
+
+def _attention_prefill(row: Row) -> Op:
+    return _gqa(row, Step(int(row["batch_size"]), int(row["isl"]), int(row["step"])))
+
+
+def _attention_decode(row: Row) -> Op:
+    return _gqa(row, Step(int(row["batch_size"]), 1, int(row["step"])))
+
+
+@lru_cache(maxsize=16)
+def _latent(heads: int) -> LatentAttention:
+    """DeepSeek-V3's attention with so many heads on this GPU."""
+    kv_b = Linear("kv_b_proj", 512, heads * 256)
+    return LatentAttention(
+        heads, 512, 64, 128, 128, (Linear("q_a_proj", 7168, 1536),), None, kv_b,
+        Linear("o_proj", heads * 128, 7168),
+    )  # fmt: skip
+
+
+def _mla(row: Row, step: Step, *, absorbs: bool) -> Op:
+    ops = _latent(int(row["num_heads"])).form(step, _cache(row), absorbs=absorbs)
+    return next(op for op in ops if op.kind in ("mla", "attention"))
+
+
+def _mla_prefill(row: Row) -> Op:
+    step = Step(int(row["batch_size"]), int(row["isl"]), int(row["step"]))
+    return _mla(row, step, absorbs=False)
+
+
+def _mla_decode(row: Row) -> Op:
+    return _mla(row, Step(int(row["batch_size"]), 1, int(row["step"])), absorbs=True)
+
+
+@lru_cache(maxsize=4096)
+def _experts(
+    hidden: int, width: int, experts: int, active: int, fmt: Format, gated: bool
+) -> MixtureOfExperts:
+    up = tuple(Linear(name, hidden, width, fmt) for name in ("gate", "up")[not gated :])
+    expert = DenseMlp(up, Linear("down", width, hidden, fmt))
+    return MixtureOfExperts(experts, active, expert, Linear("router", hidden, experts))
+
+
+def _moe(row: Row) -> Op:
+    """One rank's share: width over tensor ranks, experts and passes over expert ranks."""
+    ranks = int(row["moe_ep_size"])
+    block = _experts(
+        int(row["hidden_size"]),
+        int(row["inter_size"]) // int(row["moe_tp_size"]),
+        int(row["num_experts"]),
+        int(row["topk"]),
+        _format(row["moe_dtype"], row["framework"]),
+        "nongated" not in row["kernel_source"],
+    )
+    step = Step(int(row["num_tokens"]), 1, 0)
+    op = next(op for op in block.ops(step, BF16) if op.kind == "moe")
+    return replace(
+        op,
+        flops=op.flops / ranks,
+        weight_bytes=op.weight_bytes / ranks,
+        input_elements=op.input_elements / ranks,
+        output_elements=op.output_elements / ranks,
+    )
+
+
+def _gdn(row: Row) -> Op | None:
+    """The recurrence; the short convolution beside it is element-wise."""
+    if row["kernel_source"].startswith("causal_conv1d"):
+        return None
+    batch, new = int(row["batch_size"]), int(row["seq_len"])
+    keys, heads = int(row["num_k_heads"]), int(row["num_v_heads"])
+    key_dim, value_dim = int(row["head_k_dim"]), int(row["head_v_dim"])
+    decode = row["phase"] == "generation"
+    return recurrent(
+        "delta_rule",
+        Step(batch, 1 if decode else new, new if decode else 0),
+        heads=heads,
+        key_heads=keys,
+        key_dim=key_dim,
+        value_dim=value_dim,
+        state_bytes=heads * key_dim * value_dim * 4,
+        delta=True,
+        chunk=64,
+    )
+
+
+_OPS: dict[str, Callable[[Row], Op | None]] = {
+    "gemm": _gemm,
+    "attention_prefill": _attention_prefill,
+    "attention_decode": _attention_decode,
+    "mla_prefill": _mla_prefill,
+    "mla_decode": _mla_decode,
+    "moe": _moe,
+    "gdn": _gdn,
+}
+
+
+# Groups and known bad rows ------------------------------------------------------------------
+
+
+def _known_bad(kind: str, row: Row) -> str:
+    """Why a row says nothing about kernels; empty for good ones (PERFMODEL, data README)."""
+    gpu, engine = row["gpu"], row["framework"]
+    blackwell = gpu.startswith(("b2", "b3", "gb", "rtx-pro"))
+    if kind == "gemm":
+        dtype = row["gemm_dtype"]
+        if engine == "vllm" and dtype == "fp8_block":
+            return "vLLM block-fp8 GEMM, bound by the host"
+        if engine == "vllm" and dtype == "nvfp4":
+            return "vLLM nvfp4 GEMM, one weight hot in L2"
+        if engine == "vllm" and dtype == "fp8" and blackwell and int(row["m"]) <= 16:
+            return "vLLM fp8 GEMM on Blackwell at M <= 16, outliers"
+    if kind == "moe":
+        hopper = gpu.startswith(("h1", "h2"))
+        if engine == "vllm" and row["moe_dtype"].startswith("fp8") and hopper:
+            return "vLLM fp8 experts on Hopper, 0.65 TB/s"
+        if engine == "sglang" and row["moe_dtype"] == "bfloat16" and gpu.startswith("h100"):
+            return "SGLang bf16 experts on H100, untuned"
+    if kind == "attention_decode" and engine == "trtllm" and gpu.startswith("a100"):
+        return "A100 TensorRT-LLM decode attention, beats the card's bandwidth"
+    return ""
+
+
+def _regime(kind: str, row: Row) -> str:
+    if kind == "gemm":
+        m = int(row["m"])
+        return "decode" if m <= 64 else "mid" if m < 2048 else "prefill"
+    if kind == "moe":
+        tokens = int(row["num_tokens"])
+        return "T<=64" if tokens <= 64 else "mid" if tokens <= 1024 else "T>1k"
+    if kind in ("attention_decode", "mla_decode"):
+        keys = int(row["batch_size"]) * (int(row["step"]) + 1)
+        return "long" if keys >= 65536 else "mid" if keys >= 4096 else "short"
+    if kind in ("attention_prefill", "mla_prefill"):
+        length = int(row["isl"])
+        return "s>2k" if length > 2048 else "mid" if length >= 512 else "short"
+    if kind == "gdn":
+        return row["phase"]
+    return ""
+
+
+def _dtype(kind: str, row: Row) -> str:
+    for key in ("gemm_dtype", "moe_dtype"):
+        if key in row:
+            return row[key]
+    if "attn_dtype" in row:
+        short = {"bfloat16": "bf16"}
+        q, kv = row["attn_dtype"], row["kv_cache_dtype"]
+        return f"{short.get(q, q)}/{short.get(kv, kv)}"
+    return row.get("kv_cache_dtype", "")
+
+
+def _words(kind: str, row: Row) -> str:
+    skip = ("version", "us", "op_name", "model_name")
+    return f"{kind} " + " ".join(v for k, v in row.items() if k not in skip and v) + (
+        f": {float(row['us']):.1f} us"
+    )
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    with gzip.open(path, "rt", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def score(directory: Path, every: int, *, hide: bool) -> Tally:
+    """Every n-th row of every table in `directory`."""
+    tally = Tally()
+    cards: dict[tuple[str, str], Card] = {}
+    for kind, op_of in _OPS.items():
+        path = directory / f"{kind}.csv.gz"
+        if not path.is_file():
+            continue
+        for index, row in enumerate(_rows(path)):
+            if index % every:
+                continue
+            reason = _known_bad(kind, row)
+            if reason:
+                tally.left_out[reason] += 1
+                continue
+            try:
+                key = (row["gpu"], row["framework"])
+                if key not in cards:
+                    gpu = load_gpu(key[0])
+                    cards[key] = Card(replace(gpu, achieved=None) if hide else gpu,
+                                      load_engine(key[1]))  # fmt: skip
+                op = op_of(row)
+                if op is None:
+                    tally.left_out["element-wise kernel"] += 1
+                    continue
+                point = _point(kind, row, op, cards[key])
+            except VperfError as error:
+                tally.refused[f"{row['gpu']} {row['framework']}: {error}"] += 1
+                continue
+            tally.points.append(point)
+    return tally
+
+
+def _point(kind: str, row: Row, op: Op, card: Card) -> Point:
+    return Point(
+        groups={
+            "kind": kind,
+            "gpu": row["gpu"],
+            "engine": row["framework"],
+            "dtype": _dtype(kind, row),
+            "regime": _regime(kind, row),
+        },
+        measured_s=float(row["us"]) * 1e-6,
+        **timed(op, card),
+        what=_words(kind, row),
+    )
+
+
+def timed(op: Op, card: Card) -> dict[str, float]:
+    """Seconds of one kernel as the estimate has them."""
+    limit = card.limits.of_step([(1, op)]).seconds
+    expected = max(limit, op_expected_s(op, card.constants, card.engine))
+    low, high = spread("decode" if op.decode else "prefill", card.constants.origin)
+    return {
+        "expected_s": expected,
+        "limit_s": limit,
+        "low_s": max(limit, low * expected),
+        "high_s": high * expected,
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """DIR [--every N] [--hide-constants]."""
+    parser = argparse.ArgumentParser(prog="accuracy.py kernels", description=__doc__)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--every", type=int, default=1, help="score every n-th row only")
+    parser.add_argument("--hide-constants", action="store_true",
+                        help="generic constants for every card")  # fmt: skip
+    options = parser.parse_args(arguments)
+    tally = score(options.directory, options.every, hide=options.hide_constants)
+    points = tally.points
+    print_table("op, gpu", points, ["kind", "gpu"])
+    print_table("op, dtype, regime", points, ["kind", "dtype", "regime"])
+    print_table("op, regime, gpu", points, ["kind", "regime", "gpu"])
+    print_table("op, engine", points, ["kind", "engine"])
+    print_table("op", points, ["kind"])
+    print_rest(tally)
+    by_kind = {kind: stats(members).mape for (kind,), members in grouped(points, ["kind"]).items()}
+    print(summary(tally, mode="kernels", hidden_constants=options.hide_constants, **by_kind))
+    return 0

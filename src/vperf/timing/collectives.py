@@ -1,0 +1,58 @@
+"""Collectives: all-reduce of tensor parallelism, all-to-all of expert and data parallelism.
+
+    limit     2 S (N - 1) / N over the link for an all-reduce of S bytes, S (N - 1) / N for an
+              all-to-all: what must leave each rank
+    expected  alpha_N + S / algbw_N, both measured per group size, from the nearest one measured
+
+Not here: which ops need one (model/parallel.py).
+"""
+
+from __future__ import annotations
+
+from vperf.hardware.gpu import AllReduce, Gpu
+from vperf.model.ops import Op
+
+# Shares of the one-way link that an all-reduce of a large message reaches as algorithm bandwidth,
+# and its latency: means over A100, H100, H200 and B200 on NVLink; RTX PRO 6000 and L40S on PCIe,
+# where all ranks meet in one root complex (kernel tables of NVIDIA aiconfigurator).
+_LINK_SHARE = 0.45
+_LINK_LATENCY_S = 5e-6
+_PCIE_SHARE = {2: 0.60, 4: 0.20, 8: 0.12}
+_PCIE_LATENCY_S = {2: 5e-6, 4: 13e-6, 8: 25e-6}
+
+
+def link_bytes_per_s(gpu: Gpu) -> float:
+    """One way between peers: the link where the card has one, PCIe otherwise; inf if unknown."""
+    if gpu.link is not None:
+        return gpu.link.bytes_per_s
+    return gpu.pcie_bytes_per_s or float("inf")
+
+
+def all_reduce_line(gpu: Gpu, ranks: int) -> AllReduce:
+    """Latency and algorithm bandwidth of an all-reduce among `ranks` cards."""
+    measured = gpu.achieved.all_reduce if gpu.achieved else {}
+    if measured:
+        return measured[min(measured, key=lambda n: (abs(n - ranks), -n))]
+    if gpu.link is not None:
+        return AllReduce(_LINK_LATENCY_S, gpu.link.bytes_per_s * _LINK_SHARE)
+    nearest = min(_PCIE_SHARE, key=lambda n: (abs(n - ranks), -n))
+    pcie = gpu.pcie_bytes_per_s or 16e9
+    return AllReduce(_PCIE_LATENCY_S[nearest], pcie * _PCIE_SHARE[nearest])
+
+
+def limit_s(op: Op, gpu: Gpu) -> float:
+    """The least time one exchange takes on the link."""
+    (ranks,) = op.shape
+    leaves = 2.0 * op.input_elements * (ranks - 1) / ranks
+    return (2.0 if op.kind == "allreduce" else 1.0) * leaves / link_bytes_per_s(gpu)
+
+
+def expected_s(op: Op, gpu: Gpu) -> float:
+    """What one exchange takes in a CUDA graph."""
+    (ranks,) = op.shape
+    line = all_reduce_line(gpu, ranks)
+    moved = 2.0 * op.input_elements
+    if op.kind == "allreduce":
+        return line.latency_s + moved / line.bytes_per_s
+    # Every rank sends (N - 1) / N of it once, at the rate of the all-reduce's two passes.
+    return line.latency_s + moved * (ranks - 1) / ranks / (2.0 * line.bytes_per_s)
