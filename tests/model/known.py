@@ -29,8 +29,8 @@ KNOWN = (
         "model_type": "deepseek_v2", "moe_intermediate_size": 1408, "moe_layer_freq": 1,
         "n_routed_experts": 64, "n_shared_experts": 2, "num_attention_heads": 16,
         "num_experts_per_tok": 6, "num_hidden_layers": 27, "qk_nope_head_dim": 128,
-        "qk_rope_head_dim": 64, "tie_word_embeddings": False, "v_head_dim": 128, "vocab_size":
-        102400,
+        "qk_rope_head_dim": 64, "tie_word_embeddings": False, "v_head_dim": 128,
+        "vocab_size": 102400,
     }),
     Known("deepseek-ai/DeepSeek-V3", 671_026_404_352, 37_552_282_624, 70_272, {
         "attention_bias": False, "first_k_dense_replace": 3, "hidden_size": 7168,
@@ -43,55 +43,58 @@ KNOWN = (
     }),
     Known("deepseek-ai/DeepSeek-V3.2", 671_877_929_216, 38_403_807_488, 70_272, {
         "attention_bias": False, "first_k_dense_replace": 3, "hidden_size": 7168,
-        "index_head_dim": 128, "index_n_heads": 64, "index_topk": 2048, "intermediate_size":
-        18432, "kv_lora_rank": 512, "max_position_embeddings": 163840, "model_type":
-        "deepseek_v32", "moe_intermediate_size": 2048, "moe_layer_freq": 1, "n_routed_experts":
-        256, "n_shared_experts": 1, "num_attention_heads": 128, "num_experts_per_tok": 8,
-        "num_hidden_layers": 61, "num_nextn_predict_layers": 1, "q_lora_rank": 1536,
-        "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "tie_word_embeddings": False,
-        "v_head_dim": 128, "vocab_size": 129280,
+        "index_head_dim": 128, "index_n_heads": 64, "index_topk": 2048,
+        "intermediate_size": 18432, "kv_lora_rank": 512, "max_position_embeddings": 163840,
+        "model_type": "deepseek_v32", "moe_intermediate_size": 2048, "moe_layer_freq": 1,
+        "n_routed_experts": 256, "n_shared_experts": 1, "num_attention_heads": 128,
+        "num_experts_per_tok": 8, "num_hidden_layers": 61, "num_nextn_predict_layers": 1,
+        "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+        "tie_word_embeddings": False, "v_head_dim": 128, "vocab_size": 129280,
     }),
     Known("deepseek-ai/DeepSeek-V4-Flash", 284_332_230_231, 13_799_622_231, 44_032, {
         "hc_mult": 4, "head_dim": 512, "hidden_size": 4096, "index_head_dim": 128,
-        "index_n_heads": 64, "index_topk": 512, "max_position_embeddings": 1048576, "model_type":
-        "deepseek_v4", "moe_intermediate_size": 2048, "n_routed_experts": 256, "n_shared_experts":
-        1, "num_attention_heads": 64, "num_experts_per_tok": 6, "num_hidden_layers": 43,
-        "num_nextn_predict_layers": 1, "o_groups": 8, "o_lora_rank": 1024, "q_lora_rank": 1024,
-        "qk_rope_head_dim": 64, "sliding_window": 128, "tie_word_embeddings": False, "vocab_size":
-        129280, "compress_ratios": [0, 0] + [4, 128, 4, 128] * 10 + [4, 0],
+        "index_n_heads": 64, "index_topk": 512, "max_position_embeddings": 1048576,
+        "model_type": "deepseek_v4", "moe_intermediate_size": 2048, "n_routed_experts": 256,
+        "n_shared_experts": 1, "num_attention_heads": 64, "num_experts_per_tok": 6,
+        "num_hidden_layers": 43, "num_nextn_predict_layers": 1, "o_groups": 8,
+        "o_lora_rank": 1024, "q_lora_rank": 1024, "qk_rope_head_dim": 64, "sliding_window": 128,
+        "tie_word_embeddings": False, "vocab_size": 129280, "compress_ratios": [0, 0] + [4, 128,
+        4, 128] * 10 + [4, 0],
     }),
     Known("deepseek-ai/DeepSeek-V4-Pro", 1_572_997_179_491, 49_779_058_787, 62_464, {
         "hc_mult": 4, "head_dim": 512, "hidden_size": 7168, "index_head_dim": 128,
-        "index_n_heads": 64, "index_topk": 1024, "max_position_embeddings": 1048576, "model_type":
-        "deepseek_v4", "moe_intermediate_size": 3072, "n_routed_experts": 384, "n_shared_experts":
-        1, "num_attention_heads": 128, "num_experts_per_tok": 6, "num_hidden_layers": 61,
-        "num_nextn_predict_layers": 1, "o_groups": 16, "o_lora_rank": 1024, "q_lora_rank": 1536,
-        "qk_rope_head_dim": 64, "sliding_window": 128, "tie_word_embeddings": False, "vocab_size":
-        129280, "compress_ratios": [128] + [128, 4] * 30 + [0],
+        "index_n_heads": 64, "index_topk": 1024, "max_position_embeddings": 1048576,
+        "model_type": "deepseek_v4", "moe_intermediate_size": 3072, "n_routed_experts": 384,
+        "n_shared_experts": 1, "num_attention_heads": 128, "num_experts_per_tok": 6,
+        "num_hidden_layers": 61, "num_nextn_predict_layers": 1, "o_groups": 16,
+        "o_lora_rank": 1024, "q_lora_rank": 1536, "qk_rope_head_dim": 64, "sliding_window": 128,
+        "tie_word_embeddings": False, "vocab_size": 129280, "compress_ratios": [128] + [128, 4] *
+        30 + [0],
     }),
     Known("zai-org/GLM-4.7-Flash", 29_943_390_976, 3_896_763_136, 54_144, {
         "vocab_size": 154880, "hidden_size": 2048, "intermediate_size": 10240,
         "moe_intermediate_size": 1536, "num_hidden_layers": 47, "num_attention_heads": 20,
         "n_shared_experts": 1, "n_routed_experts": 64, "kv_lora_rank": 512, "q_lora_rank": 768,
-        "qk_rope_head_dim": 64, "v_head_dim": 256, "qk_nope_head_dim": 192, "num_experts_per_tok":
-        4, "max_position_embeddings": 202752, "tie_word_embeddings": False, "mlp_layer_types":
-        ["dense"] + ["sparse"] * 46, "attention_bias": False, "model_type": "glm4_moe_lite",
+        "qk_rope_head_dim": 64, "v_head_dim": 256, "qk_nope_head_dim": 192,
+        "num_experts_per_tok": 4, "max_position_embeddings": 202752, "tie_word_embeddings": False,
+        "mlp_layer_types": ["dense"] + ["sparse"] * 46, "attention_bias": False,
+        "model_type": "glm4_moe_lite",
     }),
     Known("zai-org/GLM-5", 743_911_199_232, 41_784_709_632, 89_856, {
         "attention_bias": False, "first_k_dense_replace": 3, "hidden_size": 6144,
-        "index_head_dim": 128, "index_n_heads": 32, "index_topk": 2048, "intermediate_size":
-        12288, "kv_lora_rank": 512, "max_position_embeddings": 202752, "moe_intermediate_size":
-        2048, "moe_layer_freq": 1, "model_type": "glm_moe_dsa", "n_routed_experts": 256,
-        "n_shared_experts": 1, "num_attention_heads": 64, "num_experts_per_tok": 8,
-        "num_hidden_layers": 78, "num_nextn_predict_layers": 1, "q_lora_rank": 2048,
-        "qk_nope_head_dim": 192, "qk_rope_head_dim": 64, "tie_word_embeddings": False,
-        "v_head_dim": 256, "vocab_size": 154880,
+        "index_head_dim": 128, "index_n_heads": 32, "index_topk": 2048,
+        "intermediate_size": 12288, "kv_lora_rank": 512, "max_position_embeddings": 202752,
+        "moe_intermediate_size": 2048, "moe_layer_freq": 1, "model_type": "glm_moe_dsa",
+        "n_routed_experts": 256, "n_shared_experts": 1, "num_attention_heads": 64,
+        "num_experts_per_tok": 8, "num_hidden_layers": 78, "num_nextn_predict_layers": 1,
+        "q_lora_rank": 2048, "qk_nope_head_dim": 192, "qk_rope_head_dim": 64,
+        "tie_word_embeddings": False, "v_head_dim": 256, "vocab_size": 154880,
     }),
     Known("zai-org/GLM-5.2", 743_377_000_704, 41_250_511_104, 89_856, {
         "attention_bias": False, "first_k_dense_replace": 3, "hidden_size": 6144,
-        "index_head_dim": 128, "index_n_heads": 32, "index_skip_topk_offset": 3, "index_topk":
-        2048, "index_topk_freq": 4, "indexer_types": ["full", "full"] + ["full", "shared",
-        "shared", "shared"] * 19, "intermediate_size": 12288, "kv_lora_rank": 512,
+        "index_head_dim": 128, "index_n_heads": 32, "index_skip_topk_offset": 3,
+        "index_topk": 2048, "index_topk_freq": 4, "indexer_types": ["full", "full"] + ["full",
+        "shared", "shared", "shared"] * 19, "intermediate_size": 12288, "kv_lora_rank": 512,
         "max_position_embeddings": 1048576, "mlp_layer_types": ["dense"] * 3 + ["sparse"] * 75,
         "model_type": "glm_moe_dsa", "moe_intermediate_size": 2048, "moe_layer_freq": 1,
         "n_routed_experts": 256, "n_shared_experts": 1, "num_attention_heads": 64,
@@ -104,8 +107,8 @@ KNOWN = (
         "num_hidden_layers": 36, "num_attention_heads": 32, "n_shared_experts": 1,
         "n_routed_experts": 128, "kv_lora_rank": 256, "q_lora_rank": 1024, "qk_rope_head_dim": 64,
         "v_head_dim": 128, "qk_nope_head_dim": 64, "num_experts_per_tok": 4,
-        "first_k_dense_replace": 0, "max_position_embeddings": 1048576, "tie_word_embeddings":
-        False, "attention_bias": False, "model_type": "mistral4",
+        "first_k_dense_replace": 0, "max_position_embeddings": 1048576,
+        "tie_word_embeddings": False, "attention_bias": False, "model_type": "mistral4",
     }),
     Known("openbmb/MiniCPM3-4B", 4_073_875_968, 4_073_875_968, 35_712, {
         "hidden_size": 2560, "num_hidden_layers": 62, "intermediate_size": 6400,
@@ -120,23 +123,23 @@ KNOWN = (
         "layer_types": ["sliding_attention", "sliding_attention", "sliding_attention",
         "full_attention"] * 12, "mlp_layer_types": ["dense"] + ["sparse"] * 47,
         "first_k_dense_replace": 1, "moe_intermediate_size": 2048, "num_experts": 128,
-        "num_experts_per_tok": 8, "num_shared_experts": 1, "head_dim": 128, "model_type":
-        "exaone_moe",
+        "num_experts_per_tok": 8, "num_shared_experts": 1, "head_dim": 128,
+        "model_type": "exaone_moe",
     }),
     Known("tencent/Hy3-preview", 295_033_528_320, 20_675_715_072, 327_680, {
         "vocab_size": 120832, "hidden_size": 4096, "intermediate_size": 13312,
-        "num_hidden_layers": 80, "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim":
-        128, "max_position_embeddings": 131072, "tie_word_embeddings": False, "attention_bias":
-        False, "mlp_bias": False, "num_experts": 192, "num_experts_per_tok": 8,
+        "num_hidden_layers": 80, "num_attention_heads": 64, "num_key_value_heads": 8,
+        "head_dim": 128, "max_position_embeddings": 131072, "tie_word_embeddings": False,
+        "attention_bias": False, "mlp_bias": False, "num_experts": 192, "num_experts_per_tok": 8,
         "num_shared_experts": 1, "moe_intermediate_size": 1536, "mlp_layer_types": ["dense"] +
         ["sparse"] * 79, "model_type": "hy_v3",
     }),
     Known("upstage/Solar-Open-100B", 102_651_793_408, 12_054_827_008, 196_608, {
-        "vocab_size": 196608, "hidden_size": 4096, "num_hidden_layers": 48, "num_attention_heads":
-        64, "num_key_value_heads": 8, "max_position_embeddings": 131072, "tie_word_embeddings":
-        False, "attention_bias": False, "moe_intermediate_size": 1280, "num_experts_per_tok": 8,
-        "n_shared_experts": 1, "n_routed_experts": 128, "head_dim": 128, "model_type":
-        "solar_open",
+        "vocab_size": 196608, "hidden_size": 4096, "num_hidden_layers": 48,
+        "num_attention_heads": 64, "num_key_value_heads": 8, "max_position_embeddings": 131072,
+        "tie_word_embeddings": False, "attention_bias": False, "moe_intermediate_size": 1280,
+        "num_experts_per_tok": 8, "n_shared_experts": 1, "n_routed_experts": 128, "head_dim": 128,
+        "model_type": "solar_open",
     }),
     Known("Qwen/Qwen1.5-MoE-A2.7B-Chat", 14_315_784_192, 2_689_173_504, 196_608, {
         "hidden_size": 2048, "intermediate_size": 5632, "max_position_embeddings": 32768,
@@ -163,23 +166,23 @@ KNOWN = (
     }),
     Known("MiniMaxAI/MiniMax-M2.5", 228_689_748_992, 11_030_537_216, 253_952, {
         "model_type": "minimax_m2", "num_hidden_layers": 62, "hidden_size": 3072,
-        "num_attention_heads": 48, "num_key_value_heads": 8, "head_dim": 128, "intermediate_size":
-        1536, "vocab_size": 200064, "num_experts_per_tok": 8, "num_local_experts": 256,
-        "max_position_embeddings": 196608, "tie_word_embeddings": False, "num_mtp_modules": 3,
-        "shared_intermediate_size": 0,
+        "num_attention_heads": 48, "num_key_value_heads": 8, "head_dim": 128,
+        "intermediate_size": 1536, "vocab_size": 200064, "num_experts_per_tok": 8,
+        "num_local_experts": 256, "max_position_embeddings": 196608, "tie_word_embeddings": False,
+        "num_mtp_modules": 3, "shared_intermediate_size": 0,
     }),
     Known("microsoft/Phi-3.5-MoE-instruct", 41_873_153_344, 6_640_999_744, 131_072, {
-        "attention_bias": True, "hidden_size": 4096, "intermediate_size": 6400, "lm_head_bias":
-        True, "max_position_embeddings": 131072, "model_type": "phimoe", "num_attention_heads":
-        32, "num_experts_per_tok": 2, "num_hidden_layers": 32, "num_key_value_heads": 8,
-        "num_local_experts": 16, "sliding_window": 131072, "tie_word_embeddings": False,
-        "vocab_size": 32064,
+        "attention_bias": True, "hidden_size": 4096, "intermediate_size": 6400,
+        "lm_head_bias": True, "max_position_embeddings": 131072, "model_type": "phimoe",
+        "num_attention_heads": 32, "num_experts_per_tok": 2, "num_hidden_layers": 32,
+        "num_key_value_heads": 8, "num_local_experts": 16, "sliding_window": 131072,
+        "tie_word_embeddings": False, "vocab_size": 32064,
     }),
     Known("allenai/OLMoE-1B-7B-0924", 6_919_161_856, 1_282_017_280, 131_072, {
-        "model_type": "olmoe", "attention_bias": False, "hidden_size": 2048, "intermediate_size":
-        1024, "max_position_embeddings": 4096, "num_attention_heads": 16, "num_experts": 64,
-        "num_experts_per_tok": 8, "num_hidden_layers": 16, "num_key_value_heads": 16,
-        "tie_word_embeddings": False, "vocab_size": 50304,
+        "model_type": "olmoe", "attention_bias": False, "hidden_size": 2048,
+        "intermediate_size": 1024, "max_position_embeddings": 4096, "num_attention_heads": 16,
+        "num_experts": 64, "num_experts_per_tok": 8, "num_hidden_layers": 16,
+        "num_key_value_heads": 16, "tie_word_embeddings": False, "vocab_size": 50304,
     }),
     Known("mistralai/Mixtral-8x7B-v0.1", 46_702_792_704, 12_879_925_248, 131_072, {
         "hidden_size": 4096, "intermediate_size": 14336, "max_position_embeddings": 32768,
@@ -190,8 +193,8 @@ KNOWN = (
     Known("CohereForAI/c4ai-command-r-plus", 103_810_674_688, 103_810_674_688, 262_144, {
         "model_type": "cohere", "attention_bias": False, "hidden_size": 12288,
         "intermediate_size": 33792, "max_position_embeddings": 131072, "num_attention_heads": 96,
-        "num_hidden_layers": 64, "num_key_value_heads": 8, "use_qk_norm": True, "vocab_size":
-        256000,
+        "num_hidden_layers": 64, "num_key_value_heads": 8, "use_qk_norm": True,
+        "vocab_size": 256000,
     }),
     Known("tiiuae/falcon-40b", 41_303_293_952, 41_303_293_952, 122_880, {
         "bias": False, "hidden_size": 8192, "model_type": "falcon", "n_head": 128, "n_layer": 60,
@@ -221,18 +224,18 @@ KNOWN = (
         "model_type": "internlm3",
     }),
     Known("bigcode/santacoder", 1_124_886_528, 1_124_886_528, 12_288, {
-        "multi_query": True, "model_type": "gpt_bigcode", "n_embd": 2048, "n_head": 16, "n_inner":
-        8192, "n_layer": 24, "n_positions": 2048, "vocab_size": 49280,
+        "multi_query": True, "model_type": "gpt_bigcode", "n_embd": 2048, "n_head": 16,
+        "n_inner": 8192, "n_layer": 24, "n_positions": 2048, "vocab_size": 49280,
     }),
     Known("EleutherAI/gpt-j-6b", 6_050_882_784, 6_050_882_784, 458_752, {
         "model_type": "gptj", "n_embd": 4096, "n_head": 16, "n_layer": 28, "n_positions": 2048,
         "tie_word_embeddings": False, "vocab_size": 50400,
     }),
     Known("dbrx", 131_596_523_520, None, None, {
-        "model_type": "dbrx", "d_model": 6144, "n_heads": 48, "n_layers": 40, "max_seq_len":
-        32768, "vocab_size": 100352, "attn_config": {"kv_n_heads": 8, "clip_qkv": 8, "rope_theta":
-        500000.0}, "ffn_config": {"ffn_hidden_size": 10752, "moe_num_experts": 16, "moe_top_k":
-        4}, "tie_word_embeddings": False,
+        "model_type": "dbrx", "d_model": 6144, "n_heads": 48, "n_layers": 40,
+        "max_seq_len": 32768, "vocab_size": 100352, "attn_config": {"kv_n_heads": 8,
+        "clip_qkv": 8, "rope_theta": 500000.0}, "ffn_config": {"ffn_hidden_size": 10752,
+        "moe_num_experts": 16, "moe_top_k": 4}, "tie_word_embeddings": False,
     }),
     Known("glm-4-9b-chat", 9_399_951_360, None, None, {
         "model_type": "chatglm", "add_bias_linear": False, "add_qkv_bias": True,
@@ -280,22 +283,24 @@ KNOWN = (
     Known("deepseek-moe-16b", 16_375_728_128, None, None, {
         "model_type": "deepseek", "hidden_size": 2048, "intermediate_size": 10944,
         "moe_intermediate_size": 1408, "num_attention_heads": 16, "num_key_value_heads": 16,
-        "num_hidden_layers": 28, "vocab_size": 102400, "n_routed_experts": 64, "n_shared_experts":
-        2, "num_experts_per_tok": 6, "first_k_dense_replace": 1, "moe_layer_freq": 1,
+        "num_hidden_layers": 28, "vocab_size": 102400, "n_routed_experts": 64,
+        "n_shared_experts": 2, "num_experts_per_tok": 6, "first_k_dense_replace": 1,
+        "moe_layer_freq": 1,
     }),
     Known("Ling-lite", 16_801_974_272, None, None, {
         "model_type": "bailing_moe", "hidden_size": 2048, "moe_intermediate_size": 1408,
         "num_attention_heads": 16, "num_key_value_heads": 4, "num_hidden_layers": 28,
-        "vocab_size": 126464, "num_experts": 64, "num_shared_experts": 2, "num_experts_per_tok":
-        6, "first_k_dense_replace": 0, "use_bias": False, "use_qkv_bias": False,
+        "vocab_size": 126464, "num_experts": 64, "num_shared_experts": 2,
+        "num_experts_per_tok": 6, "first_k_dense_replace": 0, "use_bias": False,
+        "use_qkv_bias": False,
     }),
     Known("Hunyuan-A13B", 80_393_183_232, None, None, {
         "model_type": "hunyuan_v1_moe", "hidden_size": 4096, "moe_intermediate_size": [3072] * 32,
         "num_attention_heads": 32, "num_key_value_heads": 8, "attention_head_dim": 128,
         "head_dim": 128, "num_hidden_layers": 32, "vocab_size": 128167, "num_experts": 64,
         "num_shared_expert": [1] * 32, "moe_topk": [8] * 32, "use_mixed_mlp_moe": True,
-        "moe_layer_num_skipped": 0, "use_qk_norm": True, "use_cla": False, "tie_word_embeddings":
-        True,
+        "moe_layer_num_skipped": 0, "use_qk_norm": True, "use_cla": False,
+        "tie_word_embeddings": True,
     }),
     Known("OpenELM-270M", 271_527_168, None, None, {
         "model_type": "openelm", "model_dim": 1280, "num_transformer_layers": 16, "head_dim": 64,
@@ -335,10 +340,10 @@ KNOWN = (
     }),
     Known("granitemoeshared class defaults", 37_441_769_472, None, None, {
         "attention_bias": False, "hidden_size": 4096, "intermediate_size": 11008,
-        "max_position_embeddings": 2048, "model_type": "granitemoeshared", "num_attention_heads":
-        32, "num_experts_per_tok": 2, "num_hidden_layers": 32, "num_key_value_heads": 32,
-        "num_local_experts": 8, "shared_intermediate_size": 1024, "tie_word_embeddings": False,
-        "vocab_size": 32000,
+        "max_position_embeddings": 2048, "model_type": "granitemoeshared",
+        "num_attention_heads": 32, "num_experts_per_tok": 2, "num_hidden_layers": 32,
+        "num_key_value_heads": 32, "num_local_experts": 8, "shared_intermediate_size": 1024,
+        "tie_word_embeddings": False, "vocab_size": 32000,
     }),
     Known("flex_olmo class defaults", 33_270_665_216, None, None, {
         "attention_bias": False, "hidden_size": 4096, "intermediate_size": 11008,
@@ -362,10 +367,10 @@ KNOWN = (
         "num_key_value_heads": 8, "tie_word_embeddings": False, "vocab_size": 155136,
     }),
     Known("apertus class defaults", 6_979_596_352, None, None, {
-        "attention_bias": False, "hidden_act": "xielu", "hidden_size": 4096, "intermediate_size":
-        14336, "max_position_embeddings": 65536, "model_type": "apertus", "num_attention_heads":
-        32, "num_hidden_layers": 32, "num_key_value_heads": 32, "tie_word_embeddings": False,
-        "vocab_size": 131072,
+        "attention_bias": False, "hidden_act": "xielu", "hidden_size": 4096,
+        "intermediate_size": 14336, "max_position_embeddings": 65536, "model_type": "apertus",
+        "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 32,
+        "tie_word_embeddings": False, "vocab_size": 131072,
     }),
     Known("helium class defaults", 2_172_643_840, None, None, {
         "attention_bias": False, "head_dim": 128, "hidden_size": 2560, "intermediate_size": 7040,
@@ -374,18 +379,20 @@ KNOWN = (
         "tie_word_embeddings": False, "vocab_size": 48000,
     }),
     Known("cwm class defaults", 32_581_097_472, None, None, {
-        "head_dim": 128, "hidden_size": 6144, "intermediate_size": 21504, "layer_types":
-        ["full_attention", "sliding_attention", "sliding_attention", "sliding_attention"] * 16,
-        "max_position_embeddings": 131072, "mlp_bias": False, "model_type": "cwm",
-        "num_attention_heads": 48, "num_hidden_layers": 64, "num_key_value_heads": 8,
-        "sliding_window": 8192, "tie_word_embeddings": False, "vocab_size": 128256,
+        "head_dim": 128, "hidden_size": 6144, "intermediate_size": 21504,
+        "layer_types": ["full_attention", "sliding_attention", "sliding_attention",
+        "sliding_attention"] * 16, "max_position_embeddings": 131072, "mlp_bias": False,
+        "model_type": "cwm", "num_attention_heads": 48, "num_hidden_layers": 64,
+        "num_key_value_heads": 8, "sliding_window": 8192, "tie_word_embeddings": False,
+        "vocab_size": 128256,
     }),
     Known("granite_swa class defaults", 2_144_463_840, None, None, {
-        "attention_bias": False, "hidden_size": 2560, "intermediate_size": 8192, "layer_types":
-        ["full_attention", "sliding_attention", "sliding_attention", "sliding_attention"] * 6,
-        "max_position_embeddings": 8192, "mlp_bias": False, "model_type": "granite_swa",
-        "num_attention_heads": 20, "num_hidden_layers": 24, "num_key_value_heads": 4,
-        "sliding_window": 128, "tie_word_embeddings": True, "vocab_size": 100352,
+        "attention_bias": False, "hidden_size": 2560, "intermediate_size": 8192,
+        "layer_types": ["full_attention", "sliding_attention", "sliding_attention",
+        "sliding_attention"] * 6, "max_position_embeddings": 8192, "mlp_bias": False,
+        "model_type": "granite_swa", "num_attention_heads": 20, "num_hidden_layers": 24,
+        "num_key_value_heads": 4, "sliding_window": 128, "tie_word_embeddings": True,
+        "vocab_size": 100352,
     }),
     Known("hyperclovax class defaults", 6_738_677_760, None, None, {
         "attention_bias": False, "head_dim": 128, "hidden_size": 4096, "intermediate_size": 11008,
@@ -397,23 +404,25 @@ KNOWN = (
         "attention_bias": False, "gating": True, "head_dim": 128, "hidden_size": 2048,
         "intermediate_size": 8192, "layer_types": ["full_attention"] * 40,
         "max_position_embeddings": 131072, "mlp_layer_types": ["dense"] + ["sparse"] * 39,
-        "model_type": "laguna", "moe_intermediate_size": 512, "num_attention_heads_per_layer":
-        [48] * 40, "num_experts": 256, "num_experts_per_tok": 8, "num_hidden_layers": 40,
-        "num_key_value_heads": 8, "shared_expert_intermediate_size": 512, "tie_word_embeddings":
-        False, "vocab_size": 100352,
+        "model_type": "laguna", "moe_intermediate_size": 512,
+        "num_attention_heads_per_layer": [48] * 40, "num_experts": 256, "num_experts_per_tok": 8,
+        "num_hidden_layers": 40, "num_key_value_heads": 8, "shared_expert_intermediate_size": 512,
+        "tie_word_embeddings": False, "vocab_size": 100352,
     }),
     Known("mellum class defaults", 12_149_923_072, None, None, {
-        "attention_bias": False, "head_dim": 128, "hidden_size": 2304, "layer_types":
-        ["full_attention"] * 28, "max_position_embeddings": 131072, "mlp_layer_types": ["sparse"]
-        * 28, "model_type": "mellum", "moe_intermediate_size": 896, "num_attention_heads": 32,
-        "num_experts_per_tok": 8, "num_hidden_layers": 28, "num_key_value_heads": 4,
-        "num_local_experts": 64, "tie_word_embeddings": False, "vocab_size": 98304,
+        "attention_bias": False, "head_dim": 128, "hidden_size": 2304,
+        "layer_types": ["full_attention"] * 28, "max_position_embeddings": 131072,
+        "mlp_layer_types": ["sparse"] * 28, "model_type": "mellum", "moe_intermediate_size": 896,
+        "num_attention_heads": 32, "num_experts_per_tok": 8, "num_hidden_layers": 28,
+        "num_key_value_heads": 4, "num_local_experts": 64, "tie_word_embeddings": False,
+        "vocab_size": 98304,
     }),
     Known("youtu class defaults", 1_961_560_064, None, None, {
-        "attention_bias": False, "hidden_size": 2048, "intermediate_size": 6144, "kv_lora_rank":
-        512, "max_position_embeddings": 131072, "model_type": "youtu", "num_attention_heads": 16,
-        "num_hidden_layers": 32, "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim":
-        64, "tie_word_embeddings": True, "v_head_dim": 128, "vocab_size": 128256,
+        "attention_bias": False, "hidden_size": 2048, "intermediate_size": 6144,
+        "kv_lora_rank": 512, "max_position_embeddings": 131072, "model_type": "youtu",
+        "num_attention_heads": 16, "num_hidden_layers": 32, "q_lora_rank": 1536,
+        "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "tie_word_embeddings": True,
+        "v_head_dim": 128, "vocab_size": 128256,
     }),
     Known("jais2 class defaults", 8_090_401_280, None, None, {
         "attention_bias": True, "head_dim": 128, "hidden_size": 3328, "intermediate_size": 26624,
@@ -437,20 +446,20 @@ KNOWN = (
         "vocab_size": 50304,
     }),
     Known("llama4_text class defaults", 400_711_848_960, None, None, {
-        "attention_bias": False, "attention_chunk_size": 8192, "head_dim": 128, "hidden_size":
-        5120, "interleave_moe_layer_step": 2, "intermediate_size": 8192, "intermediate_size_mlp":
-        16384, "layer_types": ["chunked_attention", "chunked_attention", "chunked_attention",
-        "full_attention"] * 12, "max_position_embeddings": 131072, "model_type": "llama4_text",
-        "moe_layers": [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33, 35, 37, 39,
-        41, 43, 45, 47], "num_attention_heads": 40, "num_experts_per_tok": 1, "num_hidden_layers":
-        48, "num_key_value_heads": 8, "num_local_experts": 128, "tie_word_embeddings": False,
-        "vocab_size": 202048,
+        "attention_bias": False, "attention_chunk_size": 8192, "head_dim": 128,
+        "hidden_size": 5120, "interleave_moe_layer_step": 2, "intermediate_size": 8192,
+        "intermediate_size_mlp": 16384, "layer_types": ["chunked_attention", "chunked_attention",
+        "chunked_attention", "full_attention"] * 12, "max_position_embeddings": 131072,
+        "model_type": "llama4_text", "moe_layers": [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25,
+        27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47], "num_attention_heads": 40,
+        "num_experts_per_tok": 1, "num_hidden_layers": 48, "num_key_value_heads": 8,
+        "num_local_experts": 128, "tie_word_embeddings": False, "vocab_size": 202048,
     }),
     Known("hunyuan_v1_dense class defaults", 8_859_684_864, None, None, {
         "attention_bias": False, "head_dim": 128, "hidden_size": 4096, "intermediate_size": 11008,
-        "max_position_embeddings": 2048, "model_type": "hunyuan_v1_dense", "num_attention_heads":
-        32, "num_hidden_layers": 32, "num_key_value_heads": 32, "tie_word_embeddings": False,
-        "vocab_size": 290943,
+        "max_position_embeddings": 2048, "model_type": "hunyuan_v1_dense",
+        "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 32,
+        "tie_word_embeddings": False, "vocab_size": 290943,
     }),
     Known("exaone4 class defaults", 9_429_069_824, None, None, {
         "hidden_size": 4096, "intermediate_size": 16384, "layer_types": ["sliding_attention",
@@ -460,10 +469,11 @@ KNOWN = (
         "tie_word_embeddings": False, "vocab_size": 102400,
     }),
     Known("smollm3 class defaults", 3_075_098_624, None, None, {
-        "attention_bias": False, "hidden_size": 2048, "intermediate_size": 11008, "layer_types":
-        ["full_attention"] * 36, "max_position_embeddings": 32768, "mlp_bias": False,
-        "model_type": "smollm3", "num_attention_heads": 16, "num_hidden_layers": 36,
-        "num_key_value_heads": 4, "tie_word_embeddings": True, "vocab_size": 128256,
+        "attention_bias": False, "hidden_size": 2048, "intermediate_size": 11008,
+        "layer_types": ["full_attention"] * 36, "max_position_embeddings": 32768,
+        "mlp_bias": False, "model_type": "smollm3", "num_attention_heads": 16,
+        "num_hidden_layers": 36, "num_key_value_heads": 4, "tie_word_embeddings": True,
+        "vocab_size": 128256,
     }),
     Known("arcee class defaults", 4_022_766_080, None, None, {
         "attention_bias": False, "head_dim": 80, "hidden_size": 2560, "intermediate_size": 18432,
@@ -472,11 +482,11 @@ KNOWN = (
         "tie_word_embeddings": False, "vocab_size": 32000,
     }),
     Known("olmo3 class defaults", 6_888_624_128, None, None, {
-        "attention_bias": False, "hidden_size": 4096, "intermediate_size": 11008, "layer_types":
-        ["sliding_attention", "sliding_attention", "sliding_attention", "full_attention"] * 8,
-        "max_position_embeddings": 2048, "model_type": "olmo3", "num_attention_heads": 32,
-        "num_hidden_layers": 32, "num_key_value_heads": 32, "sliding_window": 4096,
-        "tie_word_embeddings": False, "vocab_size": 50304,
+        "attention_bias": False, "hidden_size": 4096, "intermediate_size": 11008,
+        "layer_types": ["sliding_attention", "sliding_attention", "sliding_attention",
+        "full_attention"] * 8, "max_position_embeddings": 2048, "model_type": "olmo3",
+        "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 32,
+        "sliding_window": 4096, "tie_word_embeddings": False, "vocab_size": 50304,
     }),
     Known("phi3 class defaults", 3_821_079_552, None, None, {
         "hidden_size": 3072, "intermediate_size": 8192, "max_position_embeddings": 4096,

@@ -16,7 +16,7 @@ from vperf.errors import InputError, UnsupportedModelError
 MAX_DIMENSION = 2**31
 """No dimension of a real model comes near; absurd values must not become answers."""
 
-MAX_LAYERS = 4096
+MAX_LAYERS = 512
 
 
 class Config:

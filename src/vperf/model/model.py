@@ -303,10 +303,11 @@ class Model:
         elements, launches = 0.0, 0
         for count, kind in kinds:
             # Each mechanism has a norm, which with the residual add reads and writes 4 x hidden.
-            # Nemotron-H's layers hold one mechanism, Falcon-H1's three.
-            elements += count * 4 * self.hidden * len(kind.blocks)
+            # Nemotron-H's layers hold one mechanism, Falcon-H1's three; an indexer is a helper.
+            mechanisms = sum(block.joins_residual for block in kind.blocks)
+            elements += count * 4 * self.hidden * mechanisms
             elements += count * sum(block.elementwise_elements for block in kind.blocks)
-            launches += count * ELEMENTWISE_LAUNCHES_PER_BLOCK * len(kind.blocks)
+            launches += count * ELEMENTWISE_LAUNCHES_PER_BLOCK * mechanisms
         return elements, launches
 
     @cached_property
@@ -357,6 +358,7 @@ _SHAPING = (
     "moe_latent_size", "use_cla", "compress_ratios", "sparse_attention_config",
     "indexer_types", "kv_source_layers", "attention_other_setting", "hybrid_layer_pattern",
     "swa_num_key_value_heads", "num_attention_heads_per_layer", "layer_types",
+    "per_layer_config",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from vperf.errors import InputError
 from vperf.formats import BF16
 from vperf.model.ops import Op, OpKind
 
-_REPLICATED = ("router", "qkv_a_proj", "shared_gate", "indexer")
+_REPLICATED = ("router", "qkv_a_proj", "shared_gate", "indexer", "hyper_connections", "mtp_proj")
 """Matmuls whose output every rank needs whole: computed by all of them (vLLM, SGLang)."""
 
 
@@ -59,7 +59,10 @@ class Parallel:
         return -(-batch // (self.data * self.pipeline))
 
 
-_ROW_PARALLEL = ("o_proj", "o_b_proj", "out_proj", "down_proj", "shared_down_proj")
+_ROW_PARALLEL = (
+    "o_proj", "o_b_proj", "out_proj", "down_proj", "shared_down_proj", "x_proj", "linear_out",
+    "output", "ffn_value",
+)  # fmt: skip
 """Matmuls that consume divided columns: their input is divided, their output is a partial sum."""
 
 SINGLE = Parallel()

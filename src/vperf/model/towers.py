@@ -199,6 +199,14 @@ def gemma3(top: Config, text: Config) -> Tower:
     return _tower(_siglip(vision, _patches(vision)) + hidden * hidden_size(text) + hidden, vision)
 
 
+def paligemma(top: Config, text: Config) -> Tower:
+    """SigLIP and one matrix with a bias."""
+    vision = _part(top, "vision_config", _SIGLIP)
+    width = top.optional_integer("projection_dim") or 2048
+    project = _linear(hidden_size(vision), width)
+    return _tower(_siglip(vision, _patches(vision)) + project, vision)
+
+
 def llava(top: Config, text: Config) -> Tower:
     """CLIP (or SigLIP, Pixtral) and a two-layer projector."""
     named = top.raw("mm_vision_tower")
@@ -333,6 +341,38 @@ def _qwen3_vl(vision: Config, taps: int) -> Tower:
     )  # fmt: skip
 
 
+_INTERNVL = {
+    "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
+    "image_size": (448, 448), "patch_size": (14, 14),
+}  # fmt: skip
+
+
+def internvl(top: Config, text: Config) -> Tower:
+    """InternViT with layer scales, pixels unshuffled, a normed two-layer projector."""
+    vision = _part(top, "vision_config", _INTERNVL)
+    hidden, intermediate = hidden_size(vision), vision.integer("intermediate_size")
+    norm_bias = vision.text("norm_type", default="layer_norm") == "layer_norm"
+    layer = _layer(hidden, intermediate, attention_biases=0, norm_bias=norm_bias) + 3 * hidden
+    if vision.flag("attention_bias", default=False):
+        layer += 3 * hidden
+    if vision.flag("use_qk_norm", default=False):
+        layer += 2 * hidden
+    positions = vision.flag("use_absolute_position_embeddings", default=True)
+    ratio = top.number("downsample_ratio", default=0.5)
+    if not 0.01 <= ratio <= 1:
+        raise top.error("must be between 0.01 and 1", "downsample_ratio")
+    merged, width = hidden * int(1 / ratio) ** 2, hidden_size(text)
+    return _tower(
+        hidden + _linear(_patch_inputs(vision), hidden)
+        + ((_patches(vision) + 1) * hidden if positions else 0)
+        + (hidden if vision.flag("use_mask_token", default=False) else 0)
+        + _layer_count(vision, "num_hidden_layers") * layer
+        + (0 if vision.flag("use_mean_pooling", default=True) else _norm(hidden))
+        + _norm(merged) + _linear(merged, width) + _linear(width, width),
+        vision,
+    )  # fmt: skip
+
+
 _LLAMA4 = {
     "hidden_size": 768, "intermediate_size": 5632, "num_hidden_layers": 34, "image_size": 448,
     "patch_size": 14, "vision_output_dim": 7680, "projector_input_dim": 4096,
@@ -392,16 +432,32 @@ def voxtral(top: Config, text: Config) -> Tower:
     """Whisper's encoder, four frames side by side into a two-layer projector."""
     audio = _part(top, "audio_config", _WHISPER_ENCODER)
     hidden, intermediate = hidden_size(audio), audio.integer("intermediate_size")
-    width = hidden_size(text)
-    return _tower(
+    layers, width = _layer_count(audio, "num_hidden_layers"), hidden_size(text)
+    encoder = _whisper_encoder(audio, hidden, intermediate, layers)
+    return _tower(encoder + intermediate * width + width * width, audio)
+
+
+def _whisper_encoder(audio: Config, hidden: int, intermediate: int, layers: int) -> int:
+    return (
         _linear(3 * audio.integer("num_mel_bins"), hidden) + _linear(3 * hidden, hidden)
         + audio.integer("max_source_positions") * hidden
-        + _layer_count(audio, "num_hidden_layers")
-        * _layer(hidden, intermediate, attention_biases=3)
+        + layers * _layer(hidden, intermediate, attention_biases=3)
         + _norm(hidden)
-        + intermediate * width + width * width,
-        audio,
     )  # fmt: skip
+
+
+def qwen2_audio(top: Config, text: Config) -> Tower:
+    """Whisper's encoder under Whisper's own key names, one matrix into the text model."""
+    defaults = {
+        "d_model": 1280, "encoder_ffn_dim": 5120, "encoder_layers": 32, "num_mel_bins": 128,
+        "max_source_positions": 1500,
+    }  # fmt: skip
+    audio = _part(top, "audio_config", defaults)
+    hidden = audio.integer("d_model")
+    encoder = _whisper_encoder(
+        audio, hidden, audio.integer("encoder_ffn_dim"), _layer_count(audio, "encoder_layers")
+    )
+    return _tower(encoder + _linear(hidden, hidden_size(text)), audio)
 
 
 def lfm2_vl(top: Config, text: Config) -> Tower:

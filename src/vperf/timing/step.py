@@ -76,7 +76,15 @@ class Card:
 
 def step_seconds(model: Model, step: Step, card: Card) -> tuple[float, float]:
     """(limit, expected) seconds of a step; the fast way to what `time_step` itemises."""
-    work = model.work(step)
+    return _both(model.work(step), card)
+
+
+def seconds_of(work: list[tuple[int, Op]], card: Card) -> float:
+    """Expected seconds of a step made of `work`."""
+    return _both(work, card)[1]
+
+
+def _both(work: list[tuple[int, Op]], card: Card) -> tuple[float, float]:
     limit = card.limits.of_step(work)
     expected = card.engine.host_s_per_step
     for (count, op), compute in zip(work, limit.op_compute_s, strict=True):

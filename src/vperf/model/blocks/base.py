@@ -52,7 +52,7 @@ class Block(Protocol):
 
     @property
     def joins_residual(self) -> bool:
-        """Whether its output is summed over the ranks of tensor parallelism."""
+        """Whether it has a norm and adds to the residual stream: then ranks sum their outputs."""
         return True
 
     @property

@@ -81,8 +81,8 @@ class Indexer(Block):
         start = max(step.past, min(end, self.top * self.ratio))
         pairs = step.batch * (entry_pairs(end, self.ratio) - entry_pairs(start, self.ratio))
         projections = (
-            *matmul("index_proj", self.inputs, step.tokens),
-            *(matmul("index_q_proj", (self.query,), step.tokens) if self.query else ()),
+            *matmul("indexer_proj", self.inputs, step.tokens),
+            *(matmul("indexer_q_proj", (self.query,), step.tokens) if self.query else ()),
         )
         if not pairs:
             return projections
@@ -174,6 +174,11 @@ class CompressedAttention(Block):
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """q_a, kv, compressor, q_b, o_a, o_b."""
         return tuple((1, w) for w in (*self.inputs, self.q_b, self.group_output, self.output))
+
+    @property
+    def split_heads(self) -> int:
+        """Query heads."""
+        return self.heads
 
     @property
     def cache_elements(self) -> int:

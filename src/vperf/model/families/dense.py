@@ -366,7 +366,8 @@ LAYER_NORM = (
            norm_bias=True, tied=True),
     Family(("stablelm",), _stablelm_attention, norm_bias=True,
            norms=lambda config: 1 if config.flag("use_parallel_residual", default=False) else 2),
-    Family(("phi",), _phi_attention, _BIASED_PLAIN_MLP, norms=1, norm_bias=True, head_bias=True),
+    Family(("phi", "phi-msft"), _phi_attention, _BIASED_PLAIN_MLP, norms=1, norm_bias=True,
+           head_bias=True),
     Family(("cohere",), _cohere_attention, norms=1, tied=True),
     Family(("cohere2",), partial(gqa.read, rule=all_but_every(4)), norms=1, tied=True),
 )  # fmt: skip

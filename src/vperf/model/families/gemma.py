@@ -137,9 +137,14 @@ def _width_of(config: Config, layer: int) -> int:
     return widths[layer]
 
 
+def _streams(config: Config) -> int:
+    """Copies of the residual stream; each has its own projections, so their number is bounded."""
+    return config.integer("altup_num_inputs", maximum=64)
+
+
 def _altup(config: Config, scope: Scope) -> Projections:
     """Alternating updates: a router predicts and corrects all streams around the active one."""
-    hidden, streams = hidden_size(config), config.integer("altup_num_inputs")
+    hidden, streams = hidden_size(config), _streams(config)
     router = scope.linear("modality_router", hidden, streams, kind="router")
     predict = scope.linear("prediction_coefs", streams, streams**2, kind="router")
     correct = scope.linear("correction_coefs", streams, streams, kind="router")
@@ -151,7 +156,7 @@ def _altup(config: Config, scope: Scope) -> Projections:
 
 
 def _gemma3n_outside(config: Config, scope: Scope) -> tuple[Block, ...]:
-    hidden, streams = hidden_size(config), config.integer("altup_num_inputs")
+    hidden, streams = hidden_size(config), _streams(config)
     into = tuple(scope.linear(f"altup_projections.{i}", hidden, hidden) for i in range(streams - 1))
     back = tuple(
         (scope.linear(f"altup_unembed_projections.{i}", hidden, hidden),)

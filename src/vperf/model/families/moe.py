@@ -229,6 +229,7 @@ def _mimo_v2_attention(config: Config, layer: int, scope: Scope) -> Block:
 
 def _step_attention(config: Config, layer: int, scope: Scope) -> Block:
     other = config.child("attention_other_setting")
+    config.raw("per_layer_config")  # transformers' own way to write down the same
     windowed = config.string_at(layer, "layer_types") == "sliding_attention"
     heads = kv_heads = None
     if windowed:
@@ -265,6 +266,25 @@ def _step_mlp(config: Config, layer: int, scope: Scope) -> Block:
         shared_width=config.integer("share_expert_dim", "share_expert_dims", minimum=0),
         names=("gate", "experts", "share_expert"),
     )  # fmt: skip
+
+
+# --- Command A MoE: dense layers first, with a window pattern of their own ---------------------
+
+
+def _cohere_moe_window(config: Config, layer: int) -> bool:
+    first = config.optional_integer("first_k_dense_replace", minimum=0) or 0
+    prefix = config.optional_integer("prefix_dense_sliding_window_pattern") or 1
+    period = config.optional_integer("sliding_window_pattern") or 4
+    return bool((layer + 1) % prefix if layer < first else (layer - first + 1) % period)
+
+
+def _cohere_moe_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    width = config.integer("intermediate_size")
+    if not is_sparse(config, layer):
+        first_width = config.optional_integer("prefix_dense_intermediate_size")
+        return dense.read(config, layer, scope, bias=False, intermediate=first_width or width)
+    shared = config.optional_integer("num_shared_experts", minimum=0) or 0
+    return moe.read(config, layer, scope, width=width, shared_width=shared * width)
 
 
 # --- DBRX: nested attn_config and ffn_config ---------------------------------------------------
@@ -371,6 +391,8 @@ FAMILIES = (
            defaults={"head_dim": 128, "sliding_window": 1024}),
     Family(("mimo_v2_flash",), _mimo_v2_attention, sparse_or_dense),
     Family(("step3p5",), _step_attention, _step_mlp, defaults={"head_dim": 128}),
+    Family(("cohere2_moe",), partial(gqa.read, rule=_cohere_moe_window), _cohere_moe_mlp, norms=1,
+           tied=True, defaults={"head_dim": 128, "sliding_window": 4096}),
     Family(("dbrx",), _dbrx_attention, _dbrx_mlp, attention_scope="norm_attn_norm.attn",
            mlp_scope="ffn"),
     Family(("minimax_m3_vl_text",), layer=_minimax_m3_layer, assumptions=(

@@ -93,12 +93,18 @@ _MINISTRAL3_DEFAULTS = {
     "num_hidden_layers": 34, "num_attention_heads": 32, "num_key_value_heads": 8,
     "head_dim": 128, "max_position_embeddings": 262144,
 }  # fmt: skip
+_QWEN2_DEFAULTS = {
+    "vocab_size": 151936, "hidden_size": 4096, "intermediate_size": 22016,
+    "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32,
+    "max_position_embeddings": 32768,
+}  # fmt: skip
 _VOXTRAL_DEFAULTS = {
     "vocab_size": 131072, "hidden_size": 3072, "intermediate_size": 8192,
     "num_hidden_layers": 30, "num_attention_heads": 32, "num_key_value_heads": 8,
     "head_dim": 128, "max_position_embeddings": 131072,
 }  # fmt: skip
 
+# Gemma 3n's MobileNetV5 and Phi-3-vision's image processor are described by name only.
 _NOT_COUNTED = "its vision and audio towers are not counted: parameters are the text model's"
 
 
@@ -131,6 +137,10 @@ WRAPPERS = (
     _wrapper("mistral3", "mistral", towers.mistral3,
              defaults={"mistral": _MISTRAL_DEFAULTS, "ministral3": _MINISTRAL3_DEFAULTS}),
     _wrapper("voxtral", "llama", towers.voxtral, defaults={"llama": _VOXTRAL_DEFAULTS}),
+    _wrapper("qwen2_audio", "qwen2", towers.qwen2_audio, defaults={"qwen2": _QWEN2_DEFAULTS}),
+    _wrapper("paligemma", "gemma", towers.paligemma),
+    _wrapper("internvl", "qwen2", towers.internvl, defaults={"qwen2": _QWEN2_DEFAULTS}),
+    _wrapper("phi3_v", "phi3", None, assumptions=(_NOT_COUNTED,)),
     _wrapper("mllama", "mllama_text_model", towers.mllama),
     _wrapper("llama4", "llama4_text", towers.llama4),
     _wrapper("lfm2_vl", "lfm2", towers.lfm2_vl),
