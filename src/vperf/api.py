@@ -154,12 +154,18 @@ def _bundled_model(model_id: str, quantization: str | None, kv_cache_dtype: str 
 
 
 def _build(found: ModelConfig, quantization: str | None, kv_cache_dtype: str | None) -> Model:
+    chosen = format_named(quantization) if quantization else None
+    cache = cache_format_named(kv_cache_dtype) if kv_cache_dtype else None
+    if found.gguf is not None:
+        from vperf.model.gguf import build_gguf  # noqa: PLC0415  (seldom on the way to an answer)
+
+        return build_gguf(found.gguf, quantization=chosen, cache=cache)
     return build_model(
         found.config,
         source=found.label,
         hf_quant_config=found.hf_quant_config,
-        quantization=format_named(quantization) if quantization else None,
-        cache=cache_format_named(kv_cache_dtype) if kv_cache_dtype else None,
+        quantization=chosen,
+        cache=cache,
     )
 
 

@@ -82,7 +82,9 @@ class Format:
     @property
     def bytes_per_element(self) -> float:
         """Of a long row, scales included: what a cache or a back-of-envelope count needs."""
-        per_block = self.scale_bits / (self.block_in * max(1, self.block_out)) if self.block_in else 0.0
+        per_block = (
+            self.scale_bits / (self.block_in * max(1, self.block_out)) if self.block_in else 0.0
+        )
         return (self.bits + per_block) / 8
 
     def path(self, pipes: Container[str]) -> Path:
@@ -113,12 +115,16 @@ FP16 = Format(
 )
 FP8 = Format("fp8", 8, _FP8, 32, summary="fp8 weights and activations, a scale per output channel")
 FP8_TENSOR = Format("fp8_tensor", 8, _FP8, 32, 0, 0, "fp8, one scale per tensor")
-FP8_BLOCK = Format("fp8_block", 8, _FP8, 32, 128, 128, "fp8, a scale per 128 x 128 block (DeepSeek)")
+FP8_BLOCK = Format(
+    "fp8_block", 8, _FP8, 32, 128, 128, "fp8, a scale per 128 x 128 block (DeepSeek)"
+)
 FP8_WEIGHT_ONLY = Format("fp8_w8a16", 8, _FLOAT16, 32, summary="fp8 weights, 16-bit arithmetic")
 MXFP8 = Format("mxfp8", 8, _FP8, 8, 32, summary="fp8, an 8-bit scale per 32")
 INT8 = Format("int8", 8, _INT8, 32, summary="int8 weights and activations (W8A8)")
 INT8_WEIGHT_ONLY = Format("int8_w8a16", 8, _FLOAT16, 16, summary="int8 weights, 16-bit arithmetic")
-INT4 = Format("int4", 4, _FLOAT16, 16, 128, summary="int4 weights, 16-bit arithmetic, a scale per 128")
+INT4 = Format(
+    "int4", 4, _FLOAT16, 16, 128, summary="int4 weights, 16-bit arithmetic, a scale per 128"
+)
 AWQ = Format("awq", 4, _FLOAT16, 20, 128, summary="int4 weights, scale and zero point per 128")
 GPTQ = Format("gptq", 4, _FLOAT16, 20, 128, summary="int4 weights, scale and zero point per 128")
 NF4 = Format("nf4", 4, _FLOAT16, 32, 64, summary="bitsandbytes NormalFloat4, a scale per 64")

@@ -499,5 +499,24 @@ KNOWN = (
         "num_hidden_layers": 40, "num_key_value_heads": 2, "tie_word_embeddings": False,
         "vocab_size": 151552,
     }),
+    Known("microsoft/phi-2 in its first spelling", 2_779_683_840, None, None, {
+        "model_type": "phi-msft", "n_embd": 2560, "n_head": 32, "n_layer": 32, "n_positions": 2048,
+        "vocab_size": 51200, "tie_word_embeddings": False,
+    }),
+    Known("cohere2_moe class defaults with shared experts", 220_672_368_640, None, None, {
+        "model_type": "cohere2_moe", "vocab_size": 256000, "hidden_size": 8192,
+        "intermediate_size": 22528, "prefix_dense_intermediate_size": 1000,
+        "num_hidden_layers": 40, "num_attention_heads": 64, "num_key_value_heads": 8,
+        "num_experts": 8, "num_experts_per_tok": 2, "num_shared_experts": 2,
+        "first_k_dense_replace": 2, "tie_word_embeddings": False,
+    }),
+    Known("step3p5 class defaults with Step-3.5's heads", 196_955_454_720, None, None, {
+        "model_type": "step3p5", "vocab_size": 128815, "hidden_size": 4096,
+        "intermediate_size": 11264, "num_hidden_layers": 45, "num_attention_heads": 64,
+        "num_key_value_heads": 8, "num_sliding_attention_heads": 96, "head_dim": 128,
+        "layer_types": ["full_attention", *["sliding_attention"] * 3] * 12, "sliding_window": 512,
+        "mlp_layer_types": ["dense"] * 3 + ["sparse"] * 42, "moe_intermediate_size": 1280,
+        "n_routed_experts": 288, "num_experts_per_tok": 8, "share_expert_dim": 1280,
+    }),
 )
 # fmt: on

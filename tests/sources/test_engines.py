@@ -13,7 +13,7 @@ from vperf.sources.engines import engine_names, load_engine
 
 KEYS = {
     "id", "name", "host_time_per_step", "launch_time", "memory_utilization", "max_batched_tokens",
-    "source", "checked",
+    "request_time", "admission_steps", "source", "checked",
 }  # fmt: skip
 
 

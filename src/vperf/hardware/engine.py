@@ -22,5 +22,9 @@ class Engine:
     """Share of GPU memory the engine takes (vLLM's --gpu-memory-utilization)."""
     max_batched_tokens: int
     """Tokens of one prefill step: sizes the activation buffers."""
+    request_s: float
+    """A request's way through the server outside of its steps: HTTP, tokenizer, first output."""
+    admission_steps: float
+    """Steps that a request waits before its prefill starts: scheduling runs ahead of the GPU."""
     source: str = ""
     checked: str = ""

@@ -1,39 +1,78 @@
-"""Served load: concurrency -> running batch, TPOT and TTFT, as benchmarks measure them.
+"""Served load: users or a request rate -> running batch, TPOT and TTFT, as benchmarks measure them.
 
-Closed loop with C users, each sending its next request when the last one is answered. With D(B)
-the decode step at running batch B and P the extra time that the prefill of one prompt adds to the
-steps it shares with B decoding sequences (chunked prefill):
+With D(B) the decode step at running batch B, and P the extra time that the prefill of one prompt
+adds to the steps it shares with B decoding sequences (chunked prefill):
 
     TPOT = D(B) + (B / output) P
-    B    = C output TPOT / (TTFT + output TPOT)          solved to a fixed point
+    B    = users output TPOT / (TTFT + output TPOT)      closed loop: each user sends when answered
+    B    = rate output TPOT                              open loop: requests come by themselves
 
-TTFT = the prefill's steps + half a decode step + the queue of other prefills; as measured, the
-mean also holds the first burst, when all C prompts arrive at once. Not here: kernels (timing/).
+solved to a fixed point. TTFT = the prefill's steps + the steps until it starts + the queue of
+other prefills + the wait for memory + the request's way through the server; as measured, the mean
+also holds the first burst, when all users start at once. Not here: kernels (timing/).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from vperf.errors import InputError
 from vperf.model.model import Model
 from vperf.model.ops import COLLECTIVES, Op, Step, distinct_experts
+from vperf.serving.memory import other_bytes
 from vperf.timing.step import Card, seconds_of, step_seconds
 
 BURST_SHARE = 0.1
 """Benchmarks send about ten prompts per user (InferenceMAX: num-prompts = 10 x concurrency), so
 that a tenth of the measured requests are the first burst."""
 
-_ROUNDS = 60
+_ROUNDS = 80
 _TOLERANCE = 1e-6
+_BUSIEST = 0.95
+"""Queues are not extrapolated beyond this share of time spent on prefill."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is asked of a server. One of `users` and `requests_per_s` is given."""
+
+    input_tokens: int
+    output_tokens: int
+    users: int | None = None
+    """Closed loop: so many at a time (--max-concurrency)."""
+    requests_per_s: float | None = None
+    """Open loop (--request-rate)."""
+    prefix_hit: float = 0.0
+    """Share of a prompt's tokens whose cache is found ready."""
+
+    def __post_init__(self) -> None:
+        if (self.users is None) == (self.requests_per_s is None):
+            raise InputError("give either max-concurrency or request-rate")
+        if self.users is not None and (isinstance(self.users, bool) or self.users < 1):
+            raise InputError(f"must be at least 1, not {self.users!r}", field="max-concurrency")
+        rate = self.requests_per_s
+        if rate is not None and not (0 < rate < math.inf):
+            raise InputError(f"must be above 0, not {rate!r}", field="request-rate")
+        if not 0 <= self.prefix_hit < 1:
+            raise InputError(f"must be from 0 to below 1, not {self.prefix_hit!r}",
+                             field="prefix-cache-hit")  # fmt: skip
+
+    @property
+    def cached_tokens(self) -> int:
+        """Prompt tokens that need no prefill; the last one always does."""
+        return min(self.input_tokens - 1, int(self.input_tokens * self.prefix_hit))
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a closed loop settles to; seconds of one request, sequences of the whole deployment."""
+    """What a load settles to; seconds of one request, sequences of the whole deployment."""
 
     running_batch: float
     """Sequences decoding at a time; the others wait for their first token."""
+    slots: int
+    """Sequences that the cache has room for."""
     tpot_s: float
     ttft_s: float
     """Mean over a benchmark that starts with all users at once."""
@@ -41,13 +80,18 @@ class Served:
     """Mean of later requests."""
     prefill_s: float
     """The steps of one prompt's prefill, alone in the queue."""
+    requests_per_s: float
+    saturated: bool
+    """The rate asked for is more than the deployment can serve: queues grow without end."""
     limit_tpot_s: float
-    """Decode step of the running batch, as bound."""
+    """The decode step of the running batch, as bound."""
+    limit_ttft_s: float
+    """The prefill of one prompt, as bound."""
 
 
-def merged(decode: Sequence[tuple[int, Op]], prefill: Sequence[tuple[int, Op]]) -> list[
-    tuple[int, Op]
-]:
+def merged(
+    decode: Sequence[tuple[int, Op]], prefill: Sequence[tuple[int, Op]]
+) -> list[tuple[int, Op]]:
     """The work of one step that decodes and prefills: matmuls run once over both their rows.
 
     Attention runs for each. Both lists are of one model, so that ops pair up; those that do not
@@ -85,34 +129,103 @@ def _joined(a: Op, b: Op) -> Op:
     )
 
 
-def closed_loop(
-    model: Model, card: Card, concurrency: int, input_tokens: int, output_tokens: int
-) -> Served:
-    """The fixed point for `concurrency` users with prompts of `input_tokens`."""
-    context = input_tokens + output_tokens // 2
-    groups = model.parallel.data
-    batch = float(concurrency)
-    result: Served | None = None
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """One trial of the fixed point."""
+
+    limit_s: float
+    decode_s: float
+    prefill_s: float
+    extra_s: float
+    """What one prompt's prefill adds to the steps it shares."""
+    tpot_s: float
+    queue_s: float
+
+
+def serve(model: Model, card: Card, load: Load) -> Served:
+    """The fixed point of a load on a deployment. Raises InputError for impossible loads."""
+    slots = _slots(model, card, load)
+    output = load.output_tokens
+    most = slots if load.users is None else min(load.users, slots)
+    batch, steady = float(max(1, most)) if load.users else 1.0, 0.0
     for _ in range(_ROUNDS):
-        running = max(1.0, batch)
-        limit, decode = _decode(model, card, running, context)
-        steps = _prefill_steps(model, card, running, context, input_tokens, groups)
-        prefill = sum(steps)
-        extra = max(0.0, prefill - len(steps) * decode)
-        # Attention groups prefill their own prompts side by side.
-        tpot = decode + running / groups / output_tokens * extra
-        busy = min(0.95, running / groups / output_tokens * extra / tpot)
-        queue = busy / (1.0 - busy) * extra / 2.0
-        steady = prefill + decode / 2.0 + queue
-        burst = (concurrency / groups - 1) / 2.0 * extra
-        ttft = steady + BURST_SHARE * max(0.0, burst)
-        result = Served(running, tpot, ttft, steady, prefill, limit)
-        target = concurrency * output_tokens * tpot / (ttft + output_tokens * tpot)
+        point = _trial(model, card, load, batch)
+        steady = _steady(point, card)
+        if load.users is not None:
+            ttft = steady + BURST_SHARE * _burst(point, load.users, model)
+            target = load.users * output * point.tpot_s / (ttft + output * point.tpot_s)
+        else:
+            assert load.requests_per_s is not None
+            target = load.requests_per_s * output * point.tpot_s
+        target = min(max(target, 1.0), float(max(1, most)))
         if abs(target - batch) <= _TOLERANCE * batch:
             break
         batch = 0.5 * (batch + target)
-    assert result is not None
-    return result
+    point = _trial(model, card, load, batch)
+    most_per_s = batch / (output * point.tpot_s)
+    saturated, waits, burst = False, 0.0, 0.0
+    if load.users is not None:
+        burst = BURST_SHARE * _burst(point, load.users, model)
+        if load.users > slots:
+            # Little's law: whoever finds no room waits for those who hold it.
+            waits = max(0.0, load.users / most_per_s - output * point.tpot_s - steady)
+        rate = most_per_s
+    else:
+        assert load.requests_per_s is not None
+        saturated = load.requests_per_s > most_per_s * (1 + 1e-3)
+        rate = min(load.requests_per_s, most_per_s)
+    limit_ttft, _ = step_seconds(
+        model, Step(1, load.input_tokens - load.cached_tokens, load.cached_tokens), card
+    )
+    return Served(
+        running_batch=batch,
+        slots=slots,
+        tpot_s=point.tpot_s,
+        ttft_s=steady + burst + waits,
+        ttft_steady_s=steady + waits,
+        prefill_s=point.prefill_s,
+        requests_per_s=rate,
+        saturated=saturated,
+        limit_tpot_s=point.limit_s,
+        limit_ttft_s=limit_ttft,
+    )
+
+
+def _slots(model: Model, card: Card, load: Load) -> int:
+    """Sequences whose cache fits at their mean length; pages are taken as sequences grow."""
+    context = load.input_tokens + load.output_tokens // 2
+    other = other_bytes(model, card.gpu, card.engine, load.users or 64, load.input_tokens)
+    free = card.gpu.memory_bytes - model.rank_weight_bytes - other
+    each = model.rank_cache_bytes(context)
+    if each <= 0:
+        return 10**6
+    return max(1, min(10**6, int(free / each) * model.parallel.data))
+
+
+def _trial(model: Model, card: Card, load: Load, batch: float) -> _Point:
+    context = load.input_tokens + load.output_tokens // 2
+    groups = model.parallel.data
+    limit, decode = _decode(model, card, batch, context)
+    steps = _prefill_steps(model, card, load, batch, context, groups)
+    prefill = sum(steps)
+    extra = max(0.0, prefill - len(steps) * decode)
+    # Attention groups prefill their own prompts side by side.
+    shared = batch / groups / load.output_tokens * extra
+    tpot = decode + shared
+    busy = min(_BUSIEST, shared / tpot)
+    return _Point(limit, decode, prefill, extra, tpot, busy / (1.0 - busy) * extra / 2.0)
+
+
+def _steady(point: _Point, card: Card) -> float:
+    engine = card.engine
+    return (
+        point.prefill_s + point.queue_s + engine.admission_steps * point.tpot_s + engine.request_s
+    )
+
+
+def _burst(point: _Point, users: int, model: Model) -> float:
+    """Mean extra wait of the first `users` prompts, which are prefilled one after another."""
+    return max(0.0, users / model.parallel.data - 1) / 2.0 * point.extra_s
 
 
 def _decode(model: Model, card: Card, running: float, context: int) -> tuple[float, float]:
@@ -130,16 +243,16 @@ def _decode(model: Model, card: Card, running: float, context: int) -> tuple[flo
 
 
 def _prefill_steps(
-    model: Model, card: Card, running: float, context: int, input_tokens: int, groups: int
+    model: Model, card: Card, load: Load, running: float, context: int, groups: int
 ) -> list[float]:
     """Seconds of the steps that one prompt's prefill takes, decoding the others meanwhile."""
-    decoding = round(running)
+    decoding = max(1, round(running))
     budget = max(1, card.engine.max_batched_tokens - decoding // groups)
+    decode = model.work(Step(decoding, 1, context))
     steps: list[float] = []
-    past = 0
-    decode = model.work(Step(max(1, decoding), 1, context))
-    while past < input_tokens:
-        new = min(budget, input_tokens - past)
+    past = load.cached_tokens
+    while past < load.input_tokens:
+        new = min(budget, load.input_tokens - past)
         # One prompt is on one attention group; `groups` prompts keep all of them equally busy.
         chunk = model.work(Step(groups, new, past))
         steps.append(seconds_of(merged(decode, chunk), card))

@@ -30,6 +30,8 @@ def load_engine(name: str) -> Engine:
         launch_s=parse_seconds(file["launch_time"]),
         memory_utilization=float(file["memory_utilization"]),
         max_batched_tokens=int(file["max_batched_tokens"]),
+        request_s=parse_seconds(file["request_time"]),
+        admission_steps=float(file["admission_steps"]),
         source=file["source"],
         checked=file["checked"],
     )

@@ -22,14 +22,17 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from vperf.errors import HubError, InputError, VperfError
 from vperf.sources import safetensors
 from vperf.sources.safetensors import StoredTensors
 
-__all__ = ["HubModel", "StoredTensors", "fetch"]
+if TYPE_CHECKING:
+    from vperf.model.gguf.header import GgufHeader
+
+__all__ = ["HubGguf", "HubModel", "StoredTensors", "fetch", "fetch_gguf"]
 
 T = TypeVar("T")
 
@@ -41,6 +44,9 @@ REQUEST_TIMEOUT_S = 5.0
 
 TOTAL_TIMEOUT_S = 12.0
 """All requests for one model together, however slowly the server drips."""
+
+HEADER_TIMEOUT_S = 40.0
+"""For the header of a GGUF file on top of that: 8 MB and more, its vocabulary."""
 
 MAX_BODY_BYTES = 64 * 10**6
 """The largest real config.json is under 1 MB, the largest shard index about 10 MB."""
@@ -70,34 +76,77 @@ class HubModel:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class HubGguf:
+    """The header of a GGUF file on the Hub, of all its parts if it is split."""
+
+    id: str
+    file: str
+    """Path within the repository; of a split one, its first part."""
+    header: GgufHeader
+    warnings: tuple[str, ...] = ()
+
+
 class _RefusedError(HubError):
     """An answer other than 200."""
 
     def __init__(self, message: str, *, hint: str, status: int, code: str) -> None:
         super().__init__(message, hint=hint)
         self.status = status
+        self.lacks_file = code == "EntryNotFound"
         self.is_final = code in {"EntryNotFound", "RevisionNotFound"}
         """The Hub knows the repository and is sure: no cached copy should hide that."""
 
 
-def fetch(model_id: str, *, revision: str | None = None) -> HubModel:
+def fetch(model_id: str, *, revision: str | None = None) -> HubModel | HubGguf:
     """The config and the stored size of a model on the Hub; from the cache where it must be.
 
-    Raises InputError for an id or revision that cannot be one, HubError for everything else.
+    Of a repository that holds no config.json, its only GGUF file. Raises InputError for an id or
+    revision that cannot be one and for a choice of several, HubError for everything else.
     """
     _check_names(model_id, revision)
     cache = _Cache(model_id, revision or "main")
-    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
-        if _is_true(variable):
-            if cache.path(CONFIG) is None:
-                raise _offline(variable, cache)
-            return _from_cache(cache, ())
+    if variable := _offline_variable():
+        if cache.path(CONFIG) is None:
+            if cached := _gguf_from_cache(cache, "", ""):
+                return cached
+            raise _offline(variable, cache)
+        return _from_cache(cache, ())
     try:
-        return _from_hub(_Client(model_id, revision), cache)
+        client = _Client(model_id, revision)
+        try:
+            return _from_hub(client, cache)
+        except _RefusedError as error:
+            if not error.lacks_file or not (names := _gguf_sizes(client)):
+                raise
+            return _gguf_from_hub(client, cache, names, "", "")
     except HubError as error:
         if (isinstance(error, _RefusedError) and error.is_final) or cache.path(CONFIG) is None:
             raise
         return _from_cache(cache, (f"{error.message}: using {cache.age()}",))
+
+
+def fetch_gguf(
+    model_id: str, *, quantization: str = "", file: str = "", revision: str | None = None
+) -> HubGguf:
+    """The header of a repository's GGUF file: the one in this quantization, or of this name.
+
+    By range requests; files that are in the cache are read there. Raises as `fetch` does.
+    """
+    _check_names(model_id, revision)
+    cache = _Cache(model_id, revision or "main")
+    if variable := _offline_variable():
+        if cached := _gguf_from_cache(cache, quantization, file):
+            return cached
+        raise _offline(variable, cache)
+    client = _Client(model_id, revision)
+    return _gguf_from_hub(client, cache, _gguf_sizes(client), quantization, file)
+
+
+def _offline_variable() -> str:
+    """The variable that forbids the network, "" if none does."""
+    names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    return next((variable for variable in names if _is_true(variable)), "")
 
 
 def _check_names(model_id: str, revision: str | None) -> None:
@@ -216,6 +265,71 @@ def _from_cache(cache: _Cache, notes: tuple[str, ...]) -> HubModel:
         from_cache=True,
         warnings=notes,
     )
+
+
+# ---------------------------------------------------------------- GGUF files
+
+
+def _gguf_sizes(client: _Client) -> dict[str, int]:
+    """Name -> size of the repository's GGUF files, by its listing."""
+    found: dict[str, int] = {}
+    siblings = client.model_info().get("siblings")
+    for entry in siblings if isinstance(siblings, list) else ():
+        if isinstance(entry, dict) and isinstance(name := entry.get("rfilename"), str):
+            size = entry.get("size")
+            if name.lower().endswith(".gguf"):
+                known = isinstance(size, int) and not isinstance(size, bool) and size > 0
+                found[name] = size if known else 1 << 62
+    return found
+
+
+def _gguf_from_hub(
+    client: _Client, cache: _Cache, sizes: Mapping[str, int], quantization: str, file: str
+) -> HubGguf:
+    from vperf.sources import gguf  # noqa: PLC0415  (most models are no GGUF files)
+
+    where = client.model_id
+    if not file:
+        file = gguf.choose(gguf.model_files(sizes), quantization, where)
+    client.extend(HEADER_TIMEOUT_S)
+    headers = []
+    for name in gguf.split_parts(file):
+        if name not in sizes:
+            near = ", ".join(gguf.model_files(sizes)[:12]) or "no GGUF file"
+            raise InputError(f"has no {name[:120]}; it has {near}", source=where)
+        headers.append(_gguf_header(client, cache, name, sizes[name], first=not headers))
+    notes = ()
+    if any("mmproj" in name.lower() for name in sizes):
+        notes = ("its vision or audio projector (mmproj) is another file: not counted",)
+    return HubGguf(where, file, gguf.joined(f"{where}/{file}", headers), notes)
+
+
+def _gguf_header(
+    client: _Client, cache: _Cache, name: str, size: int, *, first: bool
+) -> GgufHeader:
+    from vperf.sources import gguf  # noqa: PLC0415
+
+    path = cache.path(name)
+    if path is not None:
+        return gguf.read_part(path)
+    # The vocabulary stands in the first part alone.
+    begin = gguf.FIRST_BYTES if first else gguf.FIRST_BYTES_OF_PART
+    return gguf.read_growing(
+        lambda start, end: client.range_of(name, start, end), size, f"{client.model_id}/{name}",
+        begin,
+    )  # fmt: skip
+
+
+def _gguf_from_cache(cache: _Cache, quantization: str, file: str) -> HubGguf | None:
+    """From files that huggingface_hub downloaded whole."""
+    from vperf.sources import gguf  # noqa: PLC0415
+
+    root = cache.snapshot
+    names = [path.relative_to(root).as_posix() for path in root.rglob("*.gguf")]
+    if not names or (file and file not in names):
+        return None
+    file = file or gguf.choose(gguf.model_files(names), quantization, cache.model_id)
+    return HubGguf(cache.model_id, file, gguf.read_gguf(root / file))
 
 
 class _Suppressed:
@@ -378,6 +492,15 @@ class _Client:
         """One small file of the repository."""
         return self._request("GET", self._file_url(name), name)
 
+    def range_of(self, name: str, start: int, end: int) -> bytes:
+        """Bytes `start` to `end` of a file, fewer where it ends before."""
+        url = self._file_url(name)
+        return self._guarded(lambda: self._exchange("GET", url, name, (start, end))).body
+
+    def extend(self, seconds: float) -> None:
+        """Allow so much longer from now on."""
+        self._deadline = time.monotonic() + seconds
+
     def model_info(self) -> dict[str, object]:
         """The listing: file names and sizes, tensor counts."""
         url = f"{self._endpoint}/api/models/{self.model_id}"
@@ -388,7 +511,7 @@ class _Client:
 
     def _file_url(self, name: str) -> str:
         revision = quote(self.revision or "main", safe="")
-        return f"{self._endpoint}/{self.model_id}/resolve/{revision}/{name}"
+        return f"{self._endpoint}/{self.model_id}/resolve/{revision}/{quote(name)}"
 
     def _request(self, method: str, url: str, what: str) -> _Answer:
         return self._guarded(lambda: self._exchange(method, url, what))
@@ -402,9 +525,14 @@ class _Client:
         except Exception as error:
             raise self._explained(error) from error
 
-    def _exchange(self, method: str, url: str, what: str) -> _Answer:
+    def _exchange(
+        self, method: str, url: str, what: str, span: tuple[int, int] | None = None
+    ) -> _Answer:
         remaining = max(0.001, self._deadline - time.monotonic())
-        options = {"headers": self._headers, "timeout": min(REQUEST_TIMEOUT_S, remaining)}
+        headers = self._headers
+        if span is not None:
+            headers = {**headers, "range": f"bytes={span[0]}-{span[1] - 1}"}
+        options = {"headers": headers, "timeout": min(REQUEST_TIMEOUT_S, remaining)}
         if callable(getattr(self._session, "stream", None)):  # httpx: huggingface_hub >= 1.0
             opening = self._session.stream(method, url, follow_redirects=True, **options)
         else:
@@ -412,10 +540,20 @@ class _Client:
                 method, url, allow_redirects=True, stream=True, **options
             )
         with opening as response:
-            if response.status_code != 200:
+            if response.status_code != 200 and (span is None or response.status_code != 206):
                 raise self._refusal(response.status_code, response.headers, what)
             chunks = response.iter_bytes() if hasattr(response, "iter_bytes") else None
             body = bytearray()
+            if span is not None:
+                # A mirror that knows no ranges answers 200 with the file: read up to the end asked.
+                skipped = span[0] if response.status_code == 200 else 0
+                for chunk in chunks or response.iter_content(65536):
+                    body += chunk
+                    if len(body) >= span[1] - span[0] + skipped:
+                        break
+                    if time.monotonic() > self._deadline:
+                        raise TimeoutError
+                return _Answer(None, bytes(body[skipped : span[1] - span[0] + skipped]))
             if method == "GET":
                 length = str(response.headers.get("content-length", ""))
                 if length.isdigit() and int(length) > MAX_BODY_BYTES:

@@ -1,8 +1,9 @@
 """Where a model comes from: standard input, a file or directory, what ships, or the Hub.
 
 One rule, in this order: "-" is standard input; a path that exists, or that looks like one (./,
-../, /, ~, .json), is a local config.json or a directory with one; a name that ships, in any case,
-or any unique last part of one, is bundled; any other owner/name is asked of the Hub.
+../, /, ~, .json, .gguf), is a local config.json, a GGUF file or a directory with one; a name that
+ships, in any case, or any unique last part of one, is bundled; any other owner/name is asked of the
+Hub, owner/name:Q4_K_M and owner/name/file.gguf for a GGUF file there.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vperf.errors import InputError, UnknownNameError
 from vperf.estimate import ModelSource
 from vperf.sources.catalog import data_dir
+from vperf.units import format_bytes
+
+if TYPE_CHECKING:
+    from vperf.model.gguf.header import GgufHeader
 
 MAX_CONFIG_BYTES = 16 << 20
 """The largest real config.json (22,422 quantized layers listed) is under 4 MB."""
@@ -38,6 +44,8 @@ class ModelConfig:
     stored_bytes: int | None = None
     """Bytes of the checkpoint's tensors, where its own headers or index say so."""
     warnings: tuple[str, ...] = ()
+    gguf: GgufHeader | None = None
+    """Where it is a GGUF file: the header says more than `config`, which is derived from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,8 @@ def load_model_config(
     looks_local = text.startswith((".", "/", "~")) or text.endswith((".json", "\\", "/"))
     if isinstance(name, Path) or looks_local or _exists(path):
         return _local(path, text)
+    if text.lower().endswith((".gguf", ".safetensors")) and not _HUB_FILE.fullmatch(text):
+        return _local(path, text)
     bundled = _bundled_id(text)
     if bundled is not None and revision is None:
         return _bundled(bundled)
@@ -84,15 +94,26 @@ def _stdin() -> bytes:
 
 def _local(path: Path, shown: str) -> ModelConfig:
     try:
+        if path.suffix == ".safetensors" and (path.parent / "config.json").is_file():
+            path = path.parent  # its header names no architecture: the config beside it does
         directory = path.is_dir()
         file = path / "config.json" if directory else path
+        if _is_gguf(file):
+            return _gguf(file)
         if not file.is_file():
+            if directory and any(path.glob("*.gguf")):
+                return _gguf_directory(path, shown)
             if directory:
                 raise InputError(
                     "has no config.json", source=shown,
-                    hint="give a model directory, a config.json, or a Hub id",
+                    hint="give a model directory, a config.json, a .gguf file, or a Hub id",
                 )  # fmt: skip
             raise InputError("no such file", source=shown)
+        if file.suffix == ".safetensors":
+            raise InputError(
+                "holds weights alone: what they compute, the config.json beside them says",
+                source=shown, hint="download that too and give the directory",
+            )  # fmt: skip
         config = _parse(_read(file), str(file))
         beside = file.parent / "hf_quant_config.json"
         quant = _parse(_read(beside), str(beside)) if beside.is_file() else None
@@ -104,7 +125,64 @@ def _local(path: Path, shown: str) -> ModelConfig:
         inner, quant = config["config"], config.get("hf_quant_config")
         return ModelConfig(file.stem, "local", str(file), inner, quant)
     name = path.name if directory else (path.parent.name or path.stem)
-    return ModelConfig(name or path.resolve().name, "local", str(file), config, quant)
+    stored, warnings = _stored(file.parent)
+    return ModelConfig(
+        name or path.resolve().name, "local", str(file), config, quant, stored, warnings
+    )
+
+
+def _stored(directory: Path) -> tuple[int | None, tuple[str, ...]]:
+    """Bytes of the tensors beside a config.json, from their headers; why not, as a warning."""
+    try:
+        if next(directory.glob("*.safetensors"), None) is None:
+            return None, ()
+    except OSError:
+        return None, ()
+    from vperf.sources import safetensors  # noqa: PLC0415  (seldom on the way to an answer)
+
+    try:
+        stored = safetensors.read_directory(directory)
+    except InputError as error:
+        return None, (f"{error.message}: weight bytes come from the config alone",)
+    return (stored.total_bytes if stored else None), ()
+
+
+def _is_gguf(file: Path) -> bool:
+    """By its name or its first bytes: Ollama's files are named after their hash."""
+    if file.suffix.lower() == ".gguf":
+        return file.is_file()
+    if file.suffix == ".json" or not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        return stream.read(4) == b"GGUF"
+
+
+def _gguf(file: Path) -> ModelConfig:
+    from vperf.sources.gguf import read_gguf  # noqa: PLC0415  (seldom on the way to an answer)
+
+    return _of_header(file.stem, read_gguf(file))
+
+
+def _gguf_directory(directory: Path, shown: str) -> ModelConfig:
+    from vperf.sources import gguf  # noqa: PLC0415  (seldom on the way to an answer)
+
+    files = gguf.model_files(file.name for file in directory.glob("*.gguf"))
+    return _gguf(directory / gguf.choose(files, "", shown))
+
+
+def _of_header(model_id: str, header: GgufHeader, warnings: tuple[str, ...] = ()) -> ModelConfig:
+    from vperf.model.gguf import config_of  # noqa: PLC0415
+
+    if header.missing_bytes:
+        warnings = (
+            *warnings,
+            f"{header.source} is cut short: {format_bytes(header.missing_bytes)} of its weights "
+            "are missing",
+        )
+    return ModelConfig(
+        model_id, "gguf", header.source, config_of(header), stored_bytes=header.stored_bytes,
+        warnings=warnings, gguf=header,
+    )  # fmt: skip
 
 
 def _read(file: Path) -> bytes:
@@ -209,12 +287,24 @@ def shipped() -> tuple[ShippedModel, ...]:
 # --- the Hub -----------------------------------------------------------------------------------
 
 
+_HUB_FILE = re.compile(r"([\w.-]+/[\w.-]+)/(.+\.gguf)", re.ASCII | re.IGNORECASE)
+_HUB_TAG = re.compile(r"([\w.-]+/[\w.-]+):([\w.-]+)", re.ASCII)
+
+
 def _from_hub(name: str, revision: str | None) -> ModelConfig:
     if "/" not in name:
         raise _unknown(name)
     from vperf.sources import hub  # noqa: PLC0415  (huggingface_hub takes 0.3 s to import)
 
-    found = hub.fetch(name, revision=revision)
+    found: hub.HubModel | hub.HubGguf
+    if match := _HUB_FILE.fullmatch(name):
+        found = hub.fetch_gguf(match[1], file=match[2], revision=revision)
+    elif match := _HUB_TAG.fullmatch(name):
+        found = hub.fetch_gguf(match[1], quantization=match[2], revision=revision)
+    else:
+        found = hub.fetch(name, revision=revision)
+    if isinstance(found, hub.HubGguf):
+        return _of_header(f"{found.id}/{found.file}", found.header, found.warnings)
     return ModelConfig(
         found.id,
         "hub",

@@ -52,7 +52,6 @@ def expected_s(op: Op, gpu: Gpu) -> float:
     (ranks,) = op.shape
     line = all_reduce_line(gpu, ranks)
     moved = 2.0 * op.input_elements
-    if op.kind == "allreduce":
-        return line.latency_s + moved / line.bytes_per_s
-    # Every rank sends (N - 1) / N of it once, at the rate of the all-reduce's two passes.
-    return line.latency_s + moved * (ranks - 1) / ranks / (2.0 * line.bytes_per_s)
+    # In an all-to-all every rank sends (N - 1) / N once, at the rate of an all-reduce's two passes.
+    passes = 1.0 if op.kind == "allreduce" else (ranks - 1) / ranks / 2.0
+    return max(line.latency_s + passes * moved / line.bytes_per_s, limit_s(op, gpu))

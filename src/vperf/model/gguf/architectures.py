@@ -67,7 +67,9 @@ def _common(h: GgufHeader) -> Keys:
         "intermediate_size": _dense_width(h) or None,
     }
     if heads:
-        kv_heads = 0 if _varied(h, "attention.head_count_kv") else h.number("attention.head_count_kv")
+        kv_heads = (
+            0 if _varied(h, "attention.head_count_kv") else h.number("attention.head_count_kv")
+        )
         head_dim = h.number("attention.key_length") or max(1, hidden // heads)
         value = h.number("attention.value_length")
         keys |= {

@@ -45,6 +45,8 @@ class GgufHeader:
     metadata: Mapping[str, Any]
     """Numbers, flags, short texts and short lists of these; long arrays as their length."""
     tensors: Mapping[str, GgufTensor]
+    missing_bytes: int = 0
+    """Of the weights, where the file ends before they do."""
 
     # --- metadata --------------------------------------------------------------------------
 

@@ -1,0 +1,52 @@
+"""Collectives: the bound is the link, the expectation latency plus message over rate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vperf.model.ops import Op
+from vperf.model.parallel import collective
+from vperf.sources.gpus import load_gpu
+from vperf.timing import collectives
+
+H100, L40S = load_gpu("h100-sxm"), load_gpu("l40s")
+
+
+def all_reduce(elements: float, ranks: int) -> Op:
+    return collective("all-reduce", "allreduce", elements, ranks)
+
+
+def test_an_all_reduce_moves_its_message_almost_twice_over_the_link() -> None:
+    message = 2 * 4096 * 8192
+    op = all_reduce(4096 * 8192, 8)
+    assert collectives.limit_s(op, H100) == pytest.approx(2 * message * 7 / 8 / 450e9)
+
+
+def test_cards_without_a_link_talk_over_pcie() -> None:
+    assert collectives.link_bytes_per_s(L40S) == L40S.pcie_bytes_per_s
+    op = all_reduce(1e6, 4)
+    assert collectives.limit_s(op, L40S) > 10 * collectives.limit_s(op, H100)
+
+
+def test_a_measured_group_size_is_used_as_measured() -> None:
+    assert H100.achieved is not None
+    line = H100.achieved.all_reduce[8]
+    op = all_reduce(1e6, 8)
+    assert collectives.expected_s(op, H100) == pytest.approx(
+        line.latency_s + 2e6 / line.bytes_per_s
+    )
+
+
+@given(st.floats(1, 1e9), st.sampled_from([2, 4, 8]), st.booleans())
+def test_no_exchange_is_expected_faster_than_its_limit(
+    elements: float, ranks: int, generic: bool
+) -> None:
+    for card in (H100, L40S, load_gpu("b200")):
+        gpu = replace(card, achieved=None) if generic else card
+        for kind in ("allreduce", "alltoall"):
+            op = collective("x", kind, elements, ranks)  # type: ignore[arg-type]
+            assert collectives.expected_s(op, gpu) >= collectives.limit_s(op, gpu)
