@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
+import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -33,7 +34,16 @@ from vperf.formats import (
 from vperf.model.blocks.dense import DenseMlp
 from vperf.model.blocks.mla import LatentAttention
 from vperf.model.blocks.moe import MixtureOfExperts
-from vperf.model.ops import Linear, Op, Reach, Step, attention, matmul, recurrent
+from vperf.model.ops import (
+    Linear,
+    Op,
+    Reach,
+    Step,
+    attention,
+    distinct_experts,
+    matmul,
+    recurrent,
+)
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing.expected import op_expected_s
@@ -115,7 +125,11 @@ def _mla(row: Row, step: Step, *, absorbs: bool) -> Op:
 
 
 def _mla_prefill(row: Row) -> Op:
+    """Expanded, but SGLang was measured in the absorbed form where it has no kernel for it."""
     step = Step(int(row["batch_size"]), int(row["isl"]), int(row["step"]))
+    blackwell = row["gpu"].startswith(("b2", "b3", "gb"))
+    if row["framework"] == "sglang" and not blackwell:
+        return replace(_mla(row, step, absorbs=True), decode=False, kind="attention")
     return _mla(row, step, absorbs=False)
 
 
@@ -132,25 +146,62 @@ def _experts(
     return MixtureOfExperts(experts, active, expert, Linear("router", hidden, experts))
 
 
+_DRAWS = 4
+_FEWEST_SKEWED = 16
+"""Tokens below which the tables' routing is as good as uniform."""
+
+
+@lru_cache(maxsize=None)
+def _busiest_rank(
+    tokens: int, experts: int, active: int, ranks: int, law: str
+) -> tuple[float, float]:
+    """(distinct experts, expert passes) of the rank that was timed: the busiest one.
+
+    The tables load experts by a bounded power law; a few draws of it are averaged.
+    """
+    own, slots = experts // ranks, tokens * active
+    power, top = float(law.rpartition("_")[2]), 0.8 * tokens
+    draw = random.Random(0).random
+    distinct = passes = 0.0
+    for _ in range(_DRAWS):
+        span = top ** (1 - power) - 1
+        loads = [(span * draw() + 1) ** (1 / (1 - power)) for _ in range(experts)]
+        scale = slots / sum(loads)
+        loads = [min(tokens, round(load * scale)) for load in loads]
+        shares = [loads[i : i + own] for i in range(0, own * ranks, own)]
+        busiest = max(shares, key=sum)
+        distinct += sum(load > 0 for load in busiest) / _DRAWS
+        passes += sum(busiest) * (slots / max(1, sum(loads))) / _DRAWS
+    return distinct, passes
+
+
 def _moe(row: Row) -> Op:
     """One rank's share: width over tensor ranks, experts and passes over expert ranks."""
-    ranks = int(row["moe_ep_size"])
+    ranks, tokens = int(row["moe_ep_size"]), int(row["num_tokens"])
+    experts, active = int(row["num_experts"]), int(row["topk"])
     block = _experts(
         int(row["hidden_size"]),
         int(row["inter_size"]) // int(row["moe_tp_size"]),
-        int(row["num_experts"]),
-        int(row["topk"]),
+        experts,
+        active,
         _format(row["moe_dtype"], row["framework"]),
         "nongated" not in row["kernel_source"],
     )
-    step = Step(int(row["num_tokens"]), 1, 0)
-    op = next(op for op in block.ops(step, BF16) if op.kind == "moe")
+    op = next(op for op in block.ops(Step(tokens, 1, 0), BF16) if op.kind == "moe")
+    uniform = distinct_experts(tokens, experts, active)
+    distinct, passes = uniform / ranks, tokens * active / ranks
+    law = row["distribution"]
+    if law == "balanced":
+        distinct = min(experts, tokens * active) / ranks
+    elif tokens >= _FEWEST_SKEWED:
+        distinct, passes = _busiest_rank(tokens, experts, active, ranks, law)
+    share = passes / (tokens * active)
     return replace(
         op,
-        flops=op.flops / ranks,
-        weight_bytes=op.weight_bytes / ranks,
-        input_elements=op.input_elements / ranks,
-        output_elements=op.output_elements / ranks,
+        flops=op.flops * share,
+        weight_bytes=op.weight_bytes * distinct / uniform,
+        input_elements=op.input_elements * share,
+        output_elements=op.output_elements * share,
     )
 
 
@@ -162,6 +213,7 @@ def _gdn(row: Row) -> Op | None:
     keys, heads = int(row["num_k_heads"]), int(row["num_v_heads"])
     key_dim, value_dim = int(row["head_k_dim"]), int(row["head_v_dim"])
     decode = row["phase"] == "generation"
+    state = 2 if row["framework"] == "trtllm" else 4  # TensorRT-LLM keeps it in bf16
     return recurrent(
         "delta_rule",
         Step(batch, 1 if decode else new, new if decode else 0),
@@ -169,7 +221,7 @@ def _gdn(row: Row) -> Op | None:
         key_heads=keys,
         key_dim=key_dim,
         value_dim=value_dim,
-        state_bytes=heads * key_dim * value_dim * 4,
+        state_bytes=heads * key_dim * value_dim * state,
         delta=True,
         chunk=64,
     )
@@ -256,7 +308,7 @@ def _rows(path: Path) -> Iterator[Row]:
 def score(directory: Path, every: int, *, hide: bool) -> Tally:
     """Every n-th row of every table in `directory`."""
     tally = Tally()
-    cards: dict[tuple[str, str], Card] = {}
+    cards: dict[tuple[str, str, bool], Card] = {}
     for kind, op_of in _OPS.items():
         path = directory / f"{kind}.csv.gz"
         if not path.is_file():
@@ -269,11 +321,9 @@ def score(directory: Path, every: int, *, hide: bool) -> Tally:
                 tally.left_out[reason] += 1
                 continue
             try:
-                key = (row["gpu"], row["framework"])
+                key = (row["gpu"], row["framework"], row.get("attn_dtype") == "fp8")
                 if key not in cards:
-                    gpu = load_gpu(key[0])
-                    cards[key] = Card(replace(gpu, achieved=None) if hide else gpu,
-                                      load_engine(key[1]))  # fmt: skip
+                    cards[key] = _card(*key, hide=hide)
                 op = op_of(row)
                 if op is None:
                     tally.left_out["element-wise kernel"] += 1
@@ -286,7 +336,20 @@ def score(directory: Path, every: int, *, hide: bool) -> Tally:
     return tally
 
 
+def _card(gpu_name: str, engine_name: str, fp8_attention: bool, *, hide: bool) -> Card:
+    """A kernel alone: the quantize kernel is not fused, attention computes as its row says."""
+    gpu = load_gpu(gpu_name)
+    engine = replace(
+        load_engine(engine_name), fused_quantize=False, fp8_attention=fp8_attention
+    )
+    return Card(replace(gpu, achieved=None) if hide else gpu, engine)
+
+
 def _point(kind: str, row: Row, op: Op, card: Card) -> Point:
+    """`cold`: what is streamed cannot have stayed in the L2 since the run before."""
+    cold = op.kind == "recurrent" or op.streamed_bytes > 2 * card.gpu.l2_bytes
+    if not op.streamed_bytes or kind.endswith("prefill"):
+        cold = True
     return Point(
         groups={
             "kind": kind,
@@ -294,6 +357,7 @@ def _point(kind: str, row: Row, op: Op, card: Card) -> Point:
             "engine": row["framework"],
             "dtype": _dtype(kind, row),
             "regime": _regime(kind, row),
+            "cold": "cold" if cold else "fits the L2",
         },
         measured_s=float(row["us"]) * 1e-6,
         **timed(op, card),
@@ -328,6 +392,9 @@ def main(arguments: list[str]) -> int:
     print_table("op, dtype, regime", points, ["kind", "dtype", "regime"])
     print_table("op, regime, gpu", points, ["kind", "regime", "gpu"])
     print_table("op, engine", points, ["kind", "engine"])
+    print_table("op, L2, regime", points, ["kind", "cold", "regime"])
+    cold = [p for p in points if p.groups["cold"] == "cold"]
+    print_table("cold: op, dtype, regime", cold, ["kind", "dtype", "regime"])
     print_table("op", points, ["kind"])
     print_rest(tally)
     by_kind = {kind: stats(members).mape for (kind,), members in grouped(points, ["kind"]).items()}

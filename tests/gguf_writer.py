@@ -1,6 +1,6 @@
 """Writes the header of a GGUF file, right or wrong: what tests and fuzzing feed the reader.
 
-The weights are left out: readers of headers do not miss them. Format: docs/gguf.md in ggml-org/ggml.
+The weights are left out: readers of headers do not miss them. docs/gguf.md in ggml-org/ggml.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ client talks to it, over a real socket.
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ class Answer:
     """Repeat the body, of no stated length, until the client has had enough."""
     cut: bool = False
     """State twice the length, then hang up."""
+    ranges: bool = False
+    """Answer a Range header with 206 and that part."""
 
 
 class LoopbackHub:
@@ -136,6 +139,9 @@ class LoopbackHub:
         lower = {name.lower(): value for name, value in handler.headers.items()}
         self.asked.append(Asked(handler.command, path, parts.query, lower))
         answer = self.everything or self.answers.get(path) or self._missing(path)
+        span = re.fullmatch(r"bytes=(\d+)-(\d+)", lower.get("range", ""))
+        if answer.ranges and span:
+            answer = Answer(answer.body[int(span[1]) : int(span[2]) + 1], 206, answer.headers)
         if answer.hang:
             self._closing.wait()
             handler.close_connection = True

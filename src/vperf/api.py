@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from vperf.errors import InputError
-from vperf.estimate import Estimate, ModelFacts, estimate_model, model_facts_of
+from vperf.estimate import Estimate, ModelFacts, estimate_model, model_facts_of, serve_model
 from vperf.formats import cache_format_named, format_named
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model, build_model, divide
 from vperf.model.parallel import Parallel
 from vperf.napkin import EXAMPLE_GPU, EXAMPLE_MODEL, Napkin, check_choice
 from vperf.napkin import napkin as _napkin
+from vperf.serving.load import Load
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.sources.models import ModelConfig, load_model_config
@@ -40,6 +41,9 @@ def estimate(
     pp: int = 1,
     ep: int = 1,
     dp: int = 1,
+    max_concurrency: int | None = None,
+    request_rate: float | None = None,
+    prefix_cache_hit: float = 0.0,
     revision: str | None = None,
 ) -> Estimate:
     """Estimate TTFT, prefill and decode speed of `model` on `gpu`.
@@ -47,6 +51,8 @@ def estimate(
     `input_len` and `output_len` are tokens of each of `batch_size` requests; `quantization` and
     `kv_cache_dtype` are what-ifs over what the checkpoint says; `max_model_len` caps the context;
     `tp`, `pp`, `ep` and `dp` divide the model over tp x pp x dp GPUs (dp: attention).
+    With `max_concurrency` users in a closed loop, or `request_rate` requests/s, it is the estimate
+    of a served load, `prefix_cache_hit` of each prompt found in cache.
     Raises VperfError: InputError for what cannot be, UnsupportedModelError for an architecture
     that is not understood, HubError when the Hub is needed and cannot be reached.
     """
@@ -58,16 +64,24 @@ def estimate(
     parallel = Parallel(tp, pp, ep, dp)
     if parallel.gpus > 1:
         built = divide(built, parallel)
-    answer = estimate_model(
-        built,
-        found.id,
-        found.source,
-        card,
-        profile,
-        input_tokens=input_len,
-        output_tokens=output_len,
-        batch_size=batch_size,
-    )
+    if max_concurrency is None and request_rate is None:
+        if prefix_cache_hit:
+            raise InputError("needs max-concurrency or request-rate", field="prefix-cache-hit")
+        answer = estimate_model(
+            built,
+            found.id,
+            found.source,
+            card,
+            profile,
+            input_tokens=input_len,
+            output_tokens=output_len,
+            batch_size=batch_size,
+        )
+    else:
+        if batch_size != 1:
+            raise InputError("cannot be combined with a served load", field="batch-size")
+        load = Load(input_len, output_len, max_concurrency, request_rate, prefix_cache_hit)
+        answer = serve_model(built, found.id, found.source, card, profile, load=load)
     extra = (*found.warnings, *_stored_warning(found, built, quantization))
     return replace(answer, warnings=(*answer.warnings, *extra)) if extra else answer
 

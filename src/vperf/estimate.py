@@ -8,7 +8,8 @@ and printing (report/).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 from vperf.errors import InputError
@@ -17,6 +18,7 @@ from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
 from vperf.model.ops import Step
+from vperf.serving.load import Load, serve
 from vperf.serving.memory import Memory, other_bytes, plan_memory
 from vperf.timing.constants import Constants
 from vperf.timing.ranges import spread
@@ -28,8 +30,20 @@ SCHEMA = "vperf/estimate/1"
 ModelSource = Literal["bundled", "hub", "local", "gguf", "stdin"]
 
 __all__ = [
-    "DepthPoint", "Estimate", "Expected", "GpuFacts", "Memory", "ModelFacts", "OpTime",
-    "PhaseTimes", "Speed", "Workload", "estimate_model", "model_facts_of",
+    "DepthPoint",
+    "Estimate",
+    "Expected",
+    "GpuFacts",
+    "Memory",
+    "ModelFacts",
+    "OpTime",
+    "PhaseTimes",
+    "Serving",
+    "Speed",
+    "Workload",
+    "estimate_model",
+    "model_facts_of",
+    "serve_model",
 ]  # fmt: skip
 
 
@@ -115,6 +129,21 @@ class DepthPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Serving:
+    """What a load of many requests settles to; None in an estimate of equal requests at once."""
+
+    running_batch: float
+    """Sequences decoding at a time; the other users wait for their first token."""
+    slots: int
+    """Sequences that the KV cache has room for."""
+    requests_per_s: float
+    ttft_steady_s: float
+    """Without the first burst, which a benchmark's mean TTFT holds."""
+    saturated: bool
+    """More requests arrive than can be served: TTFT grows for as long as that lasts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """The whole answer. Every figure the command line prints is read from here."""
 
@@ -131,6 +160,7 @@ class Estimate:
     assumptions: tuple[str, ...]
     not_modelled: tuple[str, ...]
     warnings: tuple[str, ...]
+    serving: Serving | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON contract: stable keys, SI base units, floats unrounded."""
@@ -150,6 +180,7 @@ class Estimate:
             "memory": asdict(self.memory),
             "prefill": _phase(self.prefill),
             "decode": _phase(self.decode),
+            "serving": asdict(self.serving) if self.serving else None,
             "depth": [asdict(point) for point in self.depth],
             "assumptions": list(self.assumptions),
             "not_modelled": list(self.not_modelled),
@@ -191,7 +222,9 @@ def estimate_model(
         ("input-len", input_tokens), ("output-len", output_tokens), ("batch-size", batch_size)
     ):  # fmt: skip
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_TOKENS:
-            raise InputError(f"must be an integer from 1 to {MAX_TOKENS}, not {value!r}", field=name)
+            raise InputError(
+                f"must be an integer from 1 to {MAX_TOKENS}, not {value!r}", field=name
+            )
     card = Card(gpu, engine)
     constants = card.constants
     prefill = time_step(model, Step(batch_size, input_tokens, 0), card)
@@ -243,6 +276,71 @@ def estimate_model(
     )
 
 
+def serve_model(
+    model: Model,
+    model_id: str,
+    model_source: ModelSource,
+    gpu: Gpu,
+    engine: Engine,
+    *,
+    load: Load,
+) -> Estimate:
+    """The estimate of a served load: users in a closed loop, or requests at a rate.
+
+    TTFT as a benchmark that starts with all users at once reports it; TPOT with the prefills of
+    others between one's own tokens; rates of the whole deployment. The limit is that of the batch
+    that is running.
+    """
+    card = Card(gpu, engine)
+    served = serve(model, card, load)
+    running = served.running_batch
+    base = estimate_model(
+        model, model_id, model_source, gpu, engine, input_tokens=load.input_tokens,
+        output_tokens=load.output_tokens, batch_size=max(1, round(running)),
+    )  # fmt: skip
+
+    def speed(ttft_s: float, tpot_s: float) -> Speed:
+        return Speed(
+            ttft_s=ttft_s,
+            prefill_tokens_per_s=load.input_tokens / ttft_s,
+            tpot_s=tpot_s,
+            decode_tokens_per_s=running / tpot_s,
+            decode_tokens_per_s_per_user=1 / tpot_s,
+        )
+
+    limit = speed(served.limit_ttft_s, served.limit_tpot_s)
+    # As many sequences as fit at full length; pages are shared out while they are shorter.
+    held = max(1, min(base.workload.batch_size, base.memory.max_batch_size))
+    memory = plan_memory(model, gpu, engine, held, load.input_tokens, load.output_tokens)
+    warnings = list(_warnings(model, memory, load.input_tokens + load.output_tokens))
+    if served.saturated:
+        warnings.append(
+            f"saturated: {load.requests_per_s:g} requests/s are asked for and at most "
+            f"{served.requests_per_s:.2f} can be served; the queue and TTFT grow without end"
+        )
+    if load.users is not None and load.users > served.slots:
+        warnings.append(
+            f"the KV cache has room for {served.slots} of {load.users} users; the others wait"
+        )
+    prompt = Step(1, load.input_tokens - load.cached_tokens, load.cached_tokens)
+    return replace(
+        base,
+        workload=replace(base.workload, concurrency=load.users or base.workload.batch_size),
+        limit=limit,
+        expected=_with_range(limit, served.ttft_s, served.tpot_s, card.constants, speed),
+        memory=memory,
+        prefill=time_step(model, prompt, card),
+        warnings=tuple(warnings),
+        serving=Serving(
+            served.running_batch,
+            served.slots,
+            served.requests_per_s,
+            served.ttft_steady_s,
+            served.saturated,
+        ),
+    )
+
+
 def model_facts_of(model: Model, model_id: str, source: ModelSource) -> ModelFacts:
     """What a model is, without a GPU."""
     return ModelFacts(
@@ -277,7 +375,7 @@ def _mean_step(
         )
     cuts = sorted(edges)
     limit_sum = expected_sum = 0.0
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         limit, expected = step_seconds(model, Step(batch, 1, (start + end - 1) // 2), card)
         limit_sum += limit * (end - start)
         expected_sum += expected * (end - start)
@@ -349,6 +447,8 @@ def _assumptions(model: Model, card: Card) -> tuple[str, ...]:
 
 
 def _falls_back(fmt: Format, gpu: Gpu) -> bool:
+    if fmt.any_path and fmt.paths[0].pipe in gpu.peak_flop_per_s:
+        return False  # it has that pipe, and another is faster (int8 on a B300)
     return fmt.path(gpu.peak_flop_per_s) != fmt.paths[0]
 
 
@@ -361,10 +461,9 @@ def _fallback_line(fmt: Format, gpu: Gpu) -> str:
 
 
 def _not_modelled(model: Model) -> tuple[str, ...]:
-    lines = ["queueing, prefix caching, speculative decoding, more than one GPU",
-             "throttling and power caps"]  # fmt: skip
+    lines = ["queueing, prefix caching, speculative decoding", "throttling and power caps"]
     if model.tower_parameters:
-        lines.append("the vision or audio tower's time (its weights are in memory); text tokens only")
+        lines.append("the vision or audio tower's time (its weights are in memory)")
     return tuple(lines)
 
 

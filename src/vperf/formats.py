@@ -7,7 +7,7 @@ One row a format. What-if names (`--quantization fp8`) and a checkpoint's own qu
 from __future__ import annotations
 
 import math
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 
 from vperf.errors import InputError, UnknownNameError
@@ -87,14 +87,18 @@ class Format:
         )
         return (self.bits + per_block) / 8
 
-    def path(self, pipes: Container[str]) -> Path:
-        """The way a card with these compute pipes multiplies this format.
+    def path(self, pipes: Container[str] | Mapping[str, float]) -> Path:
+        """The way a card with these compute pipes (and their rates) multiplies this format.
 
         Raises InputError when the card has no pipe that could.
         """
-        for path in self.paths:
-            if path.required in pipes and path.pipe in pipes:
-                return path
+        taken = (path for path in self.paths if path.required in pipes and path.pipe in pipes)
+        if self.any_path and isinstance(pipes, Mapping):
+            best = max(taken, key=lambda path: pipes[path.pipe], default=None)
+        else:
+            best = next(taken, None)
+        if best is not None:
+            return best
         wanted = ", ".join(path.pipe for path in self.paths)
         raise InputError(
             f"the GPU has no compute peak that can multiply {self.name} (needs one of {wanted})",
@@ -177,6 +181,25 @@ Q2_0 = _ggml("q2_0", 64, 18, Q4_0)
 GGML_MXFP4 = replace(_ggml("mxfp4", 32, 17), paths=(Path("fp4", 4), *_INT8))
 GGML_NVFP4 = replace(_ggml("nvfp4", 64, 36), paths=(Path("fp4", 4), *_INT8))
 
+# --- MLX ----------------------------------------------------------------------------------------
+#
+# Affine groups with a 16-bit scale and bias each (mlx.core.quantize; mlx-lm converts every linear
+# layer, embedding and head), unpacked to 16 bit by the matmul.
+
+
+def _mlx(bits: int, group: int) -> Format:
+    name = f"mlx_q{bits}" if group == 64 else f"mlx_q{bits}_g{group}"
+    return Format(
+        name, bits, scale_bits=32, block_in=group,
+        summary=f"MLX, {bits} bits, scale and bias per {group}",
+    )  # fmt: skip
+
+
+MLX: dict[str, Format] = {
+    f.name: f for f in (_mlx(bits, group) for bits in (2, 3, 4, 5, 6, 8) for group in (32, 64, 128))
+}
+"""Formats of whole models, as mlx_lm.convert makes them."""
+
 GGML_TYPES: dict[int, Format] = {
     0: FP32, 1: FP16, 2: Q4_0, 3: Q4_1, 6: Q5_0, 7: Q5_1, 8: Q8_0, 9: Q8_1, 10: Q2_K, 11: Q3_K,
     12: Q4_K, 13: Q5_K, 14: Q6_K, 15: Q8_K, 16: IQ2_XXS, 17: IQ2_XS, 18: IQ3_XXS, 19: IQ1_S,
@@ -189,7 +212,7 @@ GGML_TYPES: dict[int, Format] = {
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """A llama.cpp file type: most weights in `base`, some in others (model/quantization/ggml.py)."""
+    """A llama.cpp file type: most weights in `base`, the others by model/quantization/ggml.py."""
 
     name: str
     base: Format
@@ -208,13 +231,13 @@ MIXES: dict[str, Mix] = {
     )
     for name in names.split()
 }  # fmt: skip
-"""By the names of llama-quantize, in lower case; llama_ftype_get_default_type in llama-quant.cpp."""
+"""By llama-quantize's names in lower case; llama_ftype_get_default_type in llama-quant.cpp."""
 
 FORMATS: dict[str, Format] = {
     f.name: f
     for f in (
         FP32, BF16, FP16, FP8, FP8_TENSOR, FP8_BLOCK, FP8_WEIGHT_ONLY, MXFP8, INT8,
-        INT8_WEIGHT_ONLY, INT4, AWQ, GPTQ, NF4, MXFP4, NVFP4,
+        INT8_WEIGHT_ONLY, INT4, AWQ, GPTQ, NF4, MXFP4, NVFP4, *MLX.values(),
     )
 }  # fmt: skip
 
@@ -238,7 +261,7 @@ def format_named(name: str) -> Format | Mix:
         return MIXES[key]
     if key not in FORMATS:
         raise UnknownNameError(
-            "quantization", name, _nearest(key, [*FORMATS, *MIXES, *_ALIASES]),
+            "quantization", name[:100], _nearest(key, [*FORMATS, *MIXES, *_ALIASES]),
             hint=f"known: {', '.join(FORMATS)}, and llama.cpp's {', '.join(MIXES)}",
         )  # fmt: skip
     return FORMATS[key]

@@ -13,16 +13,19 @@ from vperf.errors import InputError
 
 _DECIMAL = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "p": 1e15, "e": 1e18}
 _BINARY = {"": 1.0, "ki": 2.0**10, "mi": 2.0**20, "gi": 2.0**30, "ti": 2.0**40, "pi": 2.0**50}
-_SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9, "min": 60.0}
+_SECONDS = {
+    "s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9, "ps": 1e-12,
+    "min": 60.0,
+}  # fmt: skip
 _NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*\Z", re.DOTALL)
 
 
-def _split(text: str, what: str) -> tuple[float, str]:
+def _split(text: str, what: str, *, zero: bool = False) -> tuple[float, str]:
     match = _NUMBER.match(text)
     if match is None:
         raise InputError(f"{text!r} is not {what}")
     value = float(match[1].replace(",", "").replace("_", ""))
-    if not math.isfinite(value) or value <= 0:
+    if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
         raise InputError(f"{text!r} is not {what}: it must be a positive, finite number")
     return value, match[2]
 
@@ -68,8 +71,8 @@ def parse_power(text: str) -> float:
 
 
 def parse_seconds(text: str) -> float:
-    """Seconds from "62ms", "4 us", "1.5 s"."""
-    value, unit = _split(text, 'a time such as "62 ms"')
+    """Seconds from "62ms", "4 us", "1.5 s"; a fused kernel may take "0 us"."""
+    value, unit = _split(text, 'a time such as "62 ms"', zero=True)
     if unit.lower() not in _SECONDS:
         raise InputError(f'{text!r} is not a time such as "62 ms"')
     return value * _SECONDS[unit.lower()]

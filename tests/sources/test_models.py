@@ -11,6 +11,7 @@ import pytest
 
 import vperf
 from vperf.errors import InputError, UnknownNameError
+from vperf.sources.catalog import data_dir
 from vperf.sources.models import load_model_config, model_ids, shipped, shipped_model
 
 CONFIG = {
@@ -60,6 +61,42 @@ def test_hf_quant_config_beside_a_local_config_is_read(directory: Path) -> None:
     assert answer.model.kv_cache_dtype == "fp8"
 
 
+def _weights(directory: Path, elements: int) -> None:
+    header = {"w": {"dtype": "BF16", "shape": [elements], "data_offsets": [0, 2 * elements]}}
+    text = json.dumps(header).encode()
+    with (directory / "model.safetensors").open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + 2 * elements)
+
+
+def test_safetensors_beside_a_config_say_what_is_truly_stored(directory: Path) -> None:
+    parameters = vperf.load_model(directory).parameters
+    _weights(directory, parameters)
+    assert load_model_config(str(directory)).stored_bytes == 2 * parameters
+    assert vperf.estimate(directory, "h100-sxm", input_len=64).warnings == ()
+    _weights(directory, 2 * parameters)
+    (warning,) = vperf.estimate(directory, "h100-sxm", input_len=64).warnings
+    assert "the checkpoint stores" in warning
+
+
+def test_safetensors_that_cannot_be_read_are_a_warning(directory: Path) -> None:
+    (directory / "model.safetensors").write_bytes(b"\xff" * 20)
+    (warning,) = load_model_config(str(directory)).warnings
+    assert "not a safetensors file" in warning
+
+
+def test_a_safetensors_file_means_the_directory_with_its_config(
+    directory: Path, tmp_path: Path
+) -> None:
+    _weights(directory, 4)
+    found = load_model_config(str(directory / "model.safetensors"))
+    assert (found.id, found.stored_bytes) == ("my-model", 8)
+    alone = tmp_path / "alone.safetensors"
+    alone.write_bytes(b"x")
+    with pytest.raises(InputError, match="holds weights alone"):
+        load_model_config(str(alone))
+
+
 def test_a_config_as_a_dict_is_a_model() -> None:
     # 100 x 64 twice, 2 layers of 4 x 64^2 + 3 x 64 x 128 + 2 x 64, a final norm.
     expected = 2 * 100 * 64 + 2 * (4 * 64 * 64 + 3 * 64 * 128 + 2 * 64) + 64
@@ -94,8 +131,6 @@ def test_at_least_150_models_ship_each_with_source_and_date() -> None:
 
 
 def test_one_of_our_own_files_can_be_given_by_path() -> None:
-    from vperf.sources.catalog import data_dir
-
     file = data_dir() / "models" / "Qwen" / "Qwen3-4B.json"
     assert load_model_config(str(file)).config == load_model_config("Qwen/Qwen3-4B").config
     assert shipped_model("Qwen/Qwen3-4B").parameters == 4_022_468_096

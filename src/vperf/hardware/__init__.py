@@ -1,0 +1,1 @@
+"""WHERE it runs: typed views of GPUs and engines. No files, no time."""

@@ -1,11 +1,13 @@
-"""An inference engine as a frozen value: what a step costs beyond its kernels.
+"""An inference engine as a frozen value: what a step costs beyond its kernels, and kernels that
+are its own.
 
-Not here: reading TOML (sources/engines.py) and any time of a kernel.
+Not here: reading TOML (sources/engines.py) and any time of a kernel (timing/).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,5 +28,42 @@ class Engine:
     """A request's way through the server outside of its steps: HTTP, tokenizer, first output."""
     admission_steps: float
     """Steps that a request waits before its prefill starts: scheduling runs ahead of the GPU."""
+    cuda_graphs: bool = True
+    """Whether a decode step is one launch; if not, the host launches every kernel."""
+    eager_host_s_per_step: float = 0.0
+    """host_s_per_step without CUDA graphs and asynchronous scheduling."""
+    eager_launch_s: float = 0.0
+    """Host time of one kernel without CUDA graphs, the framework's calls around it included."""
+    fused_quantize: bool = False
+    """Activations leave the kernel before a matmul in 8 or 4 bits: no kernel of its own."""
+    quantize_kernels: float = 1.0
+    """Kernels that quantize one activation tensor with one scale (amax, scale, cast)."""
+    quantize_s_per_element: float = 0.0
+    """What quantizing an activation takes beyond the 3 bytes it moves."""
+    fp8_attention: bool = False
+    """Prefill multiplies in fp8 over an fp8 cache; if not, in 16 bit."""
+    fp8_cache: bool = False
+    """Checkpoints with fp8 weights run an fp8 cache unless told otherwise."""
+    wide_stream: float = 1.0
+    """Share of the card's stream at which 16-bit weights are read."""
+    narrow_stream: float = 1.0
+    """The same of quantized weights, unpacked on the way."""
+    compute_share: Mapping[str, float] = field(default_factory=dict)
+    """Share of the card's large-matmul rate by pipe, where the engine's own kernels are slower."""
+    recurrent_share: float = 0.07
+    """Share of the 16-bit rate of a chunked delta rule or state space in prefill."""
     source: str = ""
     checked: str = ""
+
+    def without_graphs(self) -> Engine:
+        """The same engine that launches every kernel and schedules between steps."""
+        return replace(self, cuda_graphs=False, host_s_per_step=self.eager_host_s_per_step)
+
+    def overhead_s(self, kernels: float, kernel_s: float) -> float:
+        """What a step of so many kernels takes beyond the `kernel_s` they run.
+
+        Without CUDA graphs the GPU waits wherever the host launches slower than it computes.
+        """
+        if self.cuda_graphs:
+            return self.host_s_per_step
+        return self.host_s_per_step + max(0.0, kernels * self.eager_launch_s - kernel_s)

@@ -42,10 +42,23 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class AllReduce:
-    """One group size of an all-reduce: `latency_s + bytes / bytes_per_s` (docs/method.md)."""
+    """One group size of an all-reduce: the smaller of two lines `latency + bytes / rate`.
+
+    One-shot kernels start fast, two-shot ones (and NCCL) move more (docs/method.md).
+    """
 
     latency_s: float
     bytes_per_s: float
+    large_latency_s: float = 0.0
+    large_bytes_per_s: float = 0.0
+    """Of large messages; 0: there is one line only."""
+
+    def seconds(self, message_bytes: float) -> float:
+        """Time of one all-reduce of so many bytes."""
+        small = self.latency_s + message_bytes / self.bytes_per_s
+        if not self.large_bytes_per_s:
+            return small
+        return min(small, self.large_latency_s + message_bytes / self.large_bytes_per_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +91,14 @@ class Achieved:
     """t_moe."""
     moe_efficiency: float | None = None
     """r_moe: grouped over dense GEMM rate."""
+    moe_block_efficiency: float | None = None
+    """The same of fp8 with block scales."""
+    moe_unpack_efficiency: float | None = None
+    """The same of weights unpacked to 16 bit."""
+    mla_efficiency: float | None = None
+    """Absorbed MLA over dense GEMM rate."""
+    cache8_bandwidth: float | None = None
+    """At which decode attention reads an fp8 cache; as memory_bandwidth where it is not less."""
     all_reduce: Mapping[int, AllReduce] = field(default_factory=dict)
     source: str = ""
     checked: str = ""

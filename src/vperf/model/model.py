@@ -16,8 +16,7 @@ from vperf.formats import BF16, Format, Mix
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.checkpoint import Config
-from vperf.model.families import FAMILIES
-from vperf.model.families.encoder_decoder import ENCODER_ONLY
+from vperf.model.families import all_families, find_family
 from vperf.model.families.family import Family
 from vperf.model.ops import Linear, Op, Step, matmul
 from vperf.model.parallel import SINGLE, Parallel, collective, share
@@ -74,10 +73,16 @@ class Model:
     """Multi-token-prediction modules the config states; not in `parameters`, not in a step."""
     mtp: LayerKind | None = None
     """One of them, where its shape is known."""
+    draft_tokens: int = 0
+    """Tokens that they draft for every step, which then counts them in memory; 0: not used."""
     encoder: tuple[tuple[int, LayerKind], ...] = ()
     """Of an encoder-decoder: the layers that read the prompt, in the one step without a past."""
     vector_bytes: float = 2.0
     """Of an element of a norm: 16 bit, in GGUF files 32."""
+    images: bool = False
+    """Whether an image becomes tokens of the prompt."""
+    config_keys: tuple[str, ...] = ()
+    """What was read of the text model's config."""
     parallel: Parallel = SINGLE
     """How the model is divided over GPUs; `work` and `rank_*` are of one of them."""
 
@@ -111,6 +116,17 @@ class Model:
         return self.mtp_layers * self.mtp.parameters if self.mtp else None
 
     @cached_property
+    def draft(self) -> Model | None:
+        """One such module as a model: its layer, and the embedding and LM head that it shares."""
+        if self.mtp is None:
+            return None
+        return replace(
+            self, kinds=((1, self.mtp),), embedding=Linear("embed_tokens", 0, 0), tied=True,
+            other_parameters=0, tower_parameters=0, lookups=(), outside=(), encoder=(),
+            mtp_layers=0, mtp=None, draft_tokens=0,
+        )  # fmt: skip
+
+    @cached_property
     def active_parameters(self) -> int:
         """Of a text token: without towers and the experts that it is not routed to."""
         return self.parameters - self.tower_parameters - sum(
@@ -137,8 +153,16 @@ class Model:
     def rank_weight_bytes(self) -> float:
         """Bytes resident on one GPU: experts divided over a stage, the rest by tensor parallelism.
 
-        Routers, norms and other small vectors are on every rank.
+        Routers, norms and other small vectors are on every rank; modules that draft are on the
+        last stage.
         """
+        drafting = 0.0
+        if self.draft_tokens and self.draft:
+            drafting = self.mtp_layers * self.parallel.pipeline * self.draft.rank_weight_bytes
+        return self._rank_weight_bytes + drafting
+
+    @property
+    def _rank_weight_bytes(self) -> float:
         if self.parallel == SINGLE:
             return self.weight_bytes
         p = self.parallel
@@ -158,7 +182,10 @@ class Model:
     def rank_cache_bytes(self, context: int) -> float:
         """Cache and state of one sequence of `context` tokens on one GPU of its group."""
         p = self.parallel
-        return sum(
+        drafting = 0.0
+        if self.draft_tokens and self.draft:
+            drafting = self.mtp_layers * p.pipeline * self.draft.rank_cache_bytes(context)
+        return drafting + sum(
             count * (
                 block.cache_elements * block.cached_tokens(context)
                 * self.cache.bytes_per_element / min(p.tensor, max(1, block.cache_heads))
@@ -261,9 +288,9 @@ class Model:
             found += [(count, op) for op in self._block_ops(block, step, local)]
         if self.head:
             # Only the last position of each prompt goes through it (vLLM, SGLang, TRT-LLM).
+            rows = local.batch * local.outputs
             found += [
-                (1, share(op, self.parallel, 1))
-                for op in matmul("lm_head", (self.head,), local.batch)
+                (1, share(op, self.parallel, 1)) for op in matmul("lm_head", (self.head,), rows)
             ]
         found.append((1, self._elementwise(local)))
         return found
@@ -362,15 +389,17 @@ _SHAPING = (
 )  # fmt: skip
 
 
-_MTP_KEYS = (
+MTP_KEYS = (
     "num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules", "num_mtp_layers",
     "_num_mtp_layers",
 )  # fmt: skip
+"""How configs spell the number of multi-token-prediction modules."""
 
 
 def divide(model: Model, parallel: Parallel) -> Model:
     """The model divided over GPUs. Raises InputError where heads or experts do not divide."""
-    for _, kind in model.kinds:
+    layers = [kind for _, kind in model.kinds]
+    for kind in [*layers, model.mtp] if model.mtp else layers:
         for block in kind.blocks:
             heads = block.split_heads
             if heads % parallel.tensor:
@@ -422,7 +451,7 @@ def build_model(
             f"model_type {model.model_type!r} with {unread[0]!r} set is not understood",
             source=source, field=unread[0],
         )  # fmt: skip
-    return model
+    return replace(model, config_keys=tuple(sorted(text.keys() & text.asked)))
 
 
 def _find_text_model(top: Config) -> tuple[Family, Config]:
@@ -431,7 +460,7 @@ def _find_text_model(top: Config) -> tuple[Family, Config]:
     nest = next((name for name in _NESTS if top.has(name)), None)
     if not kind and nest is None:
         raise top.error("missing; without it the architecture is unknown", "model_type")
-    family = FAMILIES.get(kind)
+    family = find_family(kind)
     if family is None:
         raise _unsupported(top, kind)
     if not family.wraps:
@@ -443,15 +472,16 @@ def _find_text_model(top: Config) -> tuple[Family, Config]:
         text = nested.child("text_config") or nested  # thinker_config.text_config
         text_type = text.text("model_type", default=text_type)
     # else: older files (Qwen2-VL-2B, liuhaotian's LLaVA) hold the text model's keys at the top
-    text_family = FAMILIES.get(text_type)
+    text_family = find_family(text_type)
     if text_family is not None and text_family.wraps:  # a text_config that names its wrapper
-        text_family = FAMILIES.get(text_family.wraps[0])
+        text_family = find_family(text_family.wraps[0])
     if text_family is None:
         raise _unsupported(text, text_type)
     defaults = {**text_family.defaults, **family.text_defaults.get(text_type, {})}
     return replace(
         text_family,
         tower=family.tower,
+        images=family.images,
         tied=family.tied or text_family.tied,
         assumptions=(*text_family.assumptions, *family.assumptions),
     ), text.with_defaults(defaults)
@@ -460,13 +490,15 @@ def _find_text_model(top: Config) -> tuple[Family, Config]:
 def _unsupported(config: Config, kind: str) -> UnsupportedModelError:
     import difflib  # noqa: PLC0415  (only on the way to an error)
 
+    from vperf.model.families.encoder_decoder import ENCODER_ONLY  # noqa: PLC0415
+
     if kind in ENCODER_ONLY:
         return UnsupportedModelError(
             f"model_type {kind!r} is an encoder: it generates no tokens, so there is no decode "
             "to estimate",
             source=config.source,
         )
-    near = difflib.get_close_matches(kind, FAMILIES, 3, 0.6)
+    near = difflib.get_close_matches(kind, all_families(), 3, 0.6)
     return UnsupportedModelError(
         f"model_type {kind!r} is not supported: vperf does not know what its layers compute",
         source=config.source,
@@ -500,7 +532,7 @@ def _read_layers(
     tower = family.tower(top, text) if family.tower else Tower(0)
     inner = Scope("model", scheme.weight)
     encoder = family.encoder(text, Scope("encoder", scheme.weight)) if family.encoder else ()
-    mtp_layers = text.optional_integer(*_MTP_KEYS, minimum=0, maximum=64) or 0
+    mtp_layers = text.optional_integer(*MTP_KEYS, minimum=0, maximum=64) or 0
     mtp = family.mtp_blocks(text, layers - 1, Scope("mtp.0", scheme.weight)) if mtp_layers else None
     chosen = cache or scheme.cache or (scheme.default if scheme.default.bits == 16 else BF16)
     return Model(
@@ -526,6 +558,7 @@ def _read_layers(
         outside=family.outside(text, inner) if family.outside else (),
         mtp_layers=mtp_layers,
         mtp=LayerKind(mtp, norms) if mtp else None,
+        images=family.images,
         encoder=tuple((count, LayerKind(blocks, own)) for count, blocks, own in encoder if count),
         vector_bytes=scheme.vector_bytes,
     )  # fmt: skip

@@ -33,6 +33,9 @@ class Step:
     batch: int
     new: int
     past: int
+    outputs: int = 1
+    """Positions of each sequence that go through the LM head: the last one; all that verify a
+    draft."""
 
     @property
     def tokens(self) -> int:

@@ -10,6 +10,16 @@ from vperf.hardware.engine import Engine
 from vperf.sources.catalog import data_dir
 from vperf.units import parse_seconds
 
+_SECONDS = {
+    "host_time_per_step": "host_s_per_step",
+    "launch_time": "launch_s",
+    "request_time": "request_s",
+    "eager_host_time_per_step": "eager_host_s_per_step",
+    "eager_launch_time": "eager_launch_s",
+    "quantize_time_per_element": "quantize_s_per_element",
+}
+"""Keys that hold a time as text; all others are fields of `Engine` by their own names."""
+
 
 def engine_names() -> tuple[str, ...]:
     """Ids of every engine."""
@@ -24,14 +34,8 @@ def load_engine(name: str) -> Engine:
         raise UnknownNameError("engine", name, hint=f"known: {', '.join(engine_names())}")
     file = tomllib.loads((data_dir() / "engines" / f"{key}.toml").read_text("utf-8"))
     return Engine(
-        id=file["id"],
-        name=file["name"],
-        host_s_per_step=parse_seconds(file["host_time_per_step"]),
-        launch_s=parse_seconds(file["launch_time"]),
-        memory_utilization=float(file["memory_utilization"]),
-        max_batched_tokens=int(file["max_batched_tokens"]),
-        request_s=parse_seconds(file["request_time"]),
-        admission_steps=float(file["admission_steps"]),
-        source=file["source"],
-        checked=file["checked"],
+        **{
+            _SECONDS.get(key, key): parse_seconds(value) if key in _SECONDS else value
+            for key, value in file.items()
+        }
     )

@@ -317,7 +317,7 @@ class _Parser:
             found[name] = self.tensor(shape, kind)
             end = max(end, offset + found[name].bytes)
         self.field = ""
-        return found, end
+        return found, max(end, sum(tensor.bytes for tensor in found.values()))
 
     def tensor(self, shape: tuple[int, ...], kind: int) -> GgufTensor:
         elements = 1

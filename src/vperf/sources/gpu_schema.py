@@ -139,6 +139,8 @@ class AllReduceTable(_Table):
 
     latency: _Seconds
     bandwidth: _BytesPerSecond
+    large_latency: _Seconds | None = None
+    large_bandwidth: _BytesPerSecond | None = None
 
 
 class AchievedTable(_Table):
@@ -157,6 +159,10 @@ class AchievedTable(_Table):
     decode_block: _Seconds | None = None
     moe_latency: _Seconds | None = None
     moe_efficiency: PositiveFloat | None = None
+    moe_block_efficiency: PositiveFloat | None = None
+    moe_unpack_efficiency: PositiveFloat | None = None
+    mla_efficiency: PositiveFloat | None = None
+    cache8_bandwidth: _BytesPerSecond | None = None
     flop_per_s: dict[_AchievedRate, _FlopPerSecond] = {}
     all_reduce: dict[_GroupSize, AllReduceTable] = {}
 

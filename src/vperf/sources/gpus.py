@@ -101,8 +101,17 @@ def _achieved(table: Table) -> Achieved:
         decode_block_s=seconds("decode_block"),
         moe_latency_s=seconds("moe_latency"),
         moe_efficiency=table.get("moe_efficiency"),
+        moe_block_efficiency=table.get("moe_block_efficiency"),
+        moe_unpack_efficiency=table.get("moe_unpack_efficiency"),
+        mla_efficiency=table.get("mla_efficiency"),
+        cache8_bandwidth=_maybe(table, "cache8_bandwidth", parse_bandwidth),
         all_reduce={
-            int(size): AllReduce(parse_seconds(line["latency"]), parse_bandwidth(line["bandwidth"]))
+            int(size): AllReduce(
+                parse_seconds(line["latency"]),
+                parse_bandwidth(line["bandwidth"]),
+                _maybe(line, "large_latency", parse_seconds) or 0.0,
+                _maybe(line, "large_bandwidth", parse_bandwidth) or 0.0,
+            )
             for size, line in table.get("all_reduce", {}).items()
         },
         source=table["source"],

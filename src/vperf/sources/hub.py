@@ -32,7 +32,7 @@ from vperf.sources.safetensors import StoredTensors
 if TYPE_CHECKING:
     from vperf.model.gguf.header import GgufHeader
 
-__all__ = ["HubGguf", "HubModel", "StoredTensors", "fetch", "fetch_gguf"]
+__all__ = ["HubGguf", "HubModel", "StoredTensors", "fetch", "fetch_any", "fetch_gguf"]
 
 T = TypeVar("T")
 
@@ -98,28 +98,43 @@ class _RefusedError(HubError):
         """The Hub knows the repository and is sure: no cached copy should hide that."""
 
 
-def fetch(model_id: str, *, revision: str | None = None) -> HubModel | HubGguf:
+def fetch_any(model_id: str, *, revision: str | None = None) -> HubModel | HubGguf:
+    """As `fetch`; of a repository that holds no config.json, its only GGUF file.
+
+    Raises InputError also for a choice of several.
+    """
+    try:
+        return fetch(model_id, revision=revision)
+    except HubError as error:
+        cache = _Cache(model_id, revision or "main")
+        found: HubGguf | None = None
+        if _offline_variable():
+            found = _gguf_from_cache(cache, "", "")
+        elif isinstance(error, _RefusedError) and error.lacks_file:
+            client = _Client(model_id, revision)
+            sizes: dict[str, int] = {}
+            with _Suppressed():  # what is wrong has been said: there is no config.json
+                sizes = _gguf_sizes(client)
+            if sizes:
+                found = _gguf_from_hub(client, cache, sizes, "", "")
+        if found is None:
+            raise
+        return found
+
+
+def fetch(model_id: str, *, revision: str | None = None) -> HubModel:
     """The config and the stored size of a model on the Hub; from the cache where it must be.
 
-    Of a repository that holds no config.json, its only GGUF file. Raises InputError for an id or
-    revision that cannot be one and for a choice of several, HubError for everything else.
+    Raises InputError for an id or revision that cannot be one, HubError for everything else.
     """
     _check_names(model_id, revision)
     cache = _Cache(model_id, revision or "main")
     if variable := _offline_variable():
         if cache.path(CONFIG) is None:
-            if cached := _gguf_from_cache(cache, "", ""):
-                return cached
             raise _offline(variable, cache)
         return _from_cache(cache, ())
     try:
-        client = _Client(model_id, revision)
-        try:
-            return _from_hub(client, cache)
-        except _RefusedError as error:
-            if not error.lacks_file or not (names := _gguf_sizes(client)):
-                raise
-            return _gguf_from_hub(client, cache, names, "", "")
+        return _from_hub(_Client(model_id, revision), cache)
     except HubError as error:
         if (isinstance(error, _RefusedError) and error.is_final) or cache.path(CONFIG) is None:
             raise
@@ -278,8 +293,8 @@ def _gguf_sizes(client: _Client) -> dict[str, int]:
         if isinstance(entry, dict) and isinstance(name := entry.get("rfilename"), str):
             size = entry.get("size")
             if name.lower().endswith(".gguf"):
-                known = isinstance(size, int) and not isinstance(size, bool) and size > 0
-                found[name] = size if known else 1 << 62
+                # Of unknown size: nothing but the bounds of a header limits what it may claim.
+                found[name] = size if type(size) is int and size > 0 else 1 << 62
     return found
 
 
@@ -292,13 +307,13 @@ def _gguf_from_hub(
     if not file:
         file = gguf.choose(gguf.model_files(sizes), quantization, where)
     client.extend(HEADER_TIMEOUT_S)
-    headers = []
+    headers: list[GgufHeader] = []
     for name in gguf.split_parts(file):
         if name not in sizes:
             near = ", ".join(gguf.model_files(sizes)[:12]) or "no GGUF file"
             raise InputError(f"has no {name[:120]}; it has {near}", source=where)
         headers.append(_gguf_header(client, cache, name, sizes[name], first=not headers))
-    notes = ()
+    notes: tuple[str, ...] = ()
     if any("mmproj" in name.lower() for name in sizes):
         notes = ("its vision or audio projector (mmproj) is another file: not counted",)
     return HubGguf(where, file, gguf.joined(f"{where}/{file}", headers), notes)
@@ -540,31 +555,35 @@ class _Client:
                 method, url, allow_redirects=True, stream=True, **options
             )
         with opening as response:
-            if response.status_code != 200 and (span is None or response.status_code != 206):
-                raise self._refusal(response.status_code, response.headers, what)
-            chunks = response.iter_bytes() if hasattr(response, "iter_bytes") else None
-            body = bytearray()
+            status = response.status_code
+            if status != 200 and (span is None or status != 206):
+                raise self._refusal(status, response.headers, what)
+            body = b""
             if span is not None:
-                # A mirror that knows no ranges answers 200 with the file: read up to the end asked.
-                skipped = span[0] if response.status_code == 200 else 0
-                for chunk in chunks or response.iter_content(65536):
-                    body += chunk
-                    if len(body) >= span[1] - span[0] + skipped:
-                        break
-                    if time.monotonic() > self._deadline:
-                        raise TimeoutError
-                return _Answer(None, bytes(body[skipped : span[1] - span[0] + skipped]))
-            if method == "GET":
+                # A mirror that knows no ranges answers 200 with the whole file.
+                skipped = span[0] if status == 200 else 0
+                wanted = span[1] - span[0] + skipped
+                body = self._beginning(response, wanted)[skipped:wanted]
+            elif method == "GET":
                 length = str(response.headers.get("content-length", ""))
                 if length.isdigit() and int(length) > MAX_BODY_BYTES:
                     raise _too_large(what, self.endpoint)
-                for chunk in chunks or response.iter_content(65536):
-                    body += chunk
-                    if len(body) > MAX_BODY_BYTES:
-                        raise _too_large(what, self.endpoint)
-                    if time.monotonic() > self._deadline:
-                        raise TimeoutError
-            return _Answer(_commit_of(response), bytes(body))
+                body = self._beginning(response, MAX_BODY_BYTES + 1)
+                if len(body) > MAX_BODY_BYTES:
+                    raise _too_large(what, self.endpoint)
+            return _Answer(_commit_of(response), body)
+
+    def _beginning(self, response: Any, enough: int) -> bytes:
+        """The body, read until there is enough of it."""
+        chunks = response.iter_bytes() if hasattr(response, "iter_bytes") else None
+        body = bytearray()
+        for chunk in chunks or response.iter_content(65536):
+            body += chunk
+            if len(body) >= enough:
+                break
+            if time.monotonic() > self._deadline:
+                raise TimeoutError
+        return bytes(body)
 
     def _refusal(self, status: int, headers: Mapping[str, str], what: str) -> _RefusedError:
         """The sentence and the next step for an answer other than 200."""

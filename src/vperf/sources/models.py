@@ -302,7 +302,7 @@ def _from_hub(name: str, revision: str | None) -> ModelConfig:
     elif match := _HUB_TAG.fullmatch(name):
         found = hub.fetch_gguf(match[1], quantization=match[2], revision=revision)
     else:
-        found = hub.fetch(name, revision=revision)
+        found = hub.fetch_any(name, revision=revision)
     if isinstance(found, hub.HubGguf):
         return _of_header(f"{found.id}/{found.file}", found.header, found.warnings)
     return ModelConfig(

@@ -54,4 +54,4 @@ def expected_s(op: Op, gpu: Gpu) -> float:
     moved = 2.0 * op.input_elements
     # In an all-to-all every rank sends (N - 1) / N once, at the rate of an all-reduce's two passes.
     passes = 1.0 if op.kind == "allreduce" else (ranks - 1) / ranks / 2.0
-    return max(line.latency_s + passes * moved / line.bytes_per_s, limit_s(op, gpu))
+    return max(line.seconds(passes * moved), limit_s(op, gpu))

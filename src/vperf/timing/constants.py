@@ -1,4 +1,4 @@
-"""The constants behind `expected` for one card: measured where somebody measured, else generic.
+"""The constants behind `expected` for one card and engine: measured where somebody did, else generic.
 
 A peak (datasheet) and the fraction of it that is achieved meet here and nowhere else.
 """
@@ -9,31 +9,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from vperf.formats import Format, Path
+from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Achieved, Gpu
 
-# Fractions of the datasheet peak that large matmuls sustain, and the fraction of the bandwidth a
-# weight stream reaches: means over A100, H100, H200, B200, B300, L40S and RTX PRO 6000, fitted to
-# the kernel tables of NVIDIA aiconfigurator (commit 095f58a51; see docs/method.md). Coefficient of
-# variation between families .11 and .07. GDDR, behind few channels, streams closer to its peak:
-# L40S .89 (with ECC), RTX PRO 6000 .95.
-_COMPUTE_FRACTION = {"fp8": 0.57, "fp8_block": 0.65, "int8": 0.57, "fp4": 0.53}
-_COMPUTE_FRACTION_16 = 0.78
-_BANDWIDTH_FRACTION = 0.83
-_BANDWIDTH_FRACTION_GDDR = 0.92
+# Fractions of the datasheet peak that large matmuls sustain, and of the bandwidth that a weight
+# stream reaches: means over A100, H100, H200, B200, B300, L40S and RTX PRO 6000, fitted to the
+# kernel tables of NVIDIA aiconfigurator (commit 095f58a51; see docs/method.md).
+_COMPUTE_FRACTION = {"fp8": 0.67, "fp8_block": 0.65, "int8": 0.69, "fp4": 0.53}
+_COMPUTE_FRACTION_16 = 0.76
+_BANDWIDTH_FRACTION = 0.81
+# GDDR, behind few channels, streams closer to its peak: L40S .81 (with ECC), RTX PRO 6000 .93, and
+# GeForce cards in single-stream runs.
+_BANDWIDTH_FRACTION_GDDR = 0.90
 
 _US = 1e-6
 # The same source. The latencies differ more between families than the fractions do.
 _GENERIC = {
-    "gemm_latency_s": 4 * _US,
-    "quantize_latency_s": 4 * _US,
-    "quantize4_latency_s": 7 * _US,
-    "prefill_efficiency": 1.0,
-    "prefill_tile_keys": 256.0,
-    "prefill_latency_s": 11 * _US,
-    "decode_latency_s": 10 * _US,
-    "decode_block_s": 3 * _US,
-    "moe_latency_s": 35 * _US,
-    "moe_efficiency": 0.55,
+    "gemm_latency_s": 3.4 * _US,
+    "quantize_latency_s": 3.6 * _US,
+    "quantize4_latency_s": 4.5 * _US,
+    "prefill_efficiency": 1.05,
+    "prefill_tile_keys": 400.0,
+    "prefill_latency_s": 12 * _US,
+    "decode_latency_s": 11 * _US,
+    "decode_block_s": 2.8 * _US,
+    "moe_latency_s": 40 * _US,
+    "moe_efficiency": 0.54,
+    "moe_block_efficiency": 0.30,
+    "moe_unpack_efficiency": 0.25,
+    "mla_efficiency": 0.9,
 }
 
 Origin = Literal["measured", "generic"]
@@ -41,13 +46,19 @@ Origin = Literal["measured", "generic"]
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """Every constant of the forms in expected.py, for one card. SI units."""
+    """Every constant of the forms in expected.py, for one card and engine. SI units."""
 
     gpu: Gpu
     achieved: Mapping[str, float]
     """FLOP/s by pipe, as measured; pipes not in it get a fraction of their peak."""
     fraction_16: float
+    compute_share: Mapping[str, float]
     bandwidth: float
+    cache8_bandwidth: float
+    """At which decode attention reads an 8-bit cache."""
+    wide_bandwidth: float
+    """At which 16-bit weights are read, and narrower ones below."""
+    narrow_bandwidth: float
     exponentials_per_s: float
     gemm_latency_s: float
     quantize_latency_s: float
@@ -59,23 +70,34 @@ class Constants:
     decode_block_s: float
     moe_latency_s: float
     moe_efficiency: float
+    moe_block_efficiency: float
+    moe_unpack_efficiency: float
+    mla_efficiency: float
     origin: Origin
     """measured: the 16-bit matmul rate and the memory stream of this very card are."""
     guessed: tuple[str, ...]
     """Names of the constants that are generic."""
+    paths: dict[Format, tuple[Path, float]]
+    """Path and rate of the formats met so far: ops ask for the same few again and again."""
+
+    def path(self, fmt: Format) -> tuple[Path, float]:
+        """How the card multiplies a format, and its sustained large-matmul rate at that."""
+        found = self.paths.get(fmt)
+        if found is None:
+            path = fmt.path(self.gpu.peak_flop_per_s)
+            found = self.paths[fmt] = (path, self.flop_per_s(path.pipe, fmt.name))
+        return found
 
     def flop_per_s(self, pipe: str, format_name: str = "") -> float:
         """The sustained large-matmul rate of a pipe; fp8 with block scales has its own."""
         kind = "fp8_block" if pipe == "fp8" and format_name == "fp8_block" else pipe
-        if kind in self.achieved:
-            return self.achieved[kind]
-        if pipe in self.achieved:
-            return self.achieved[pipe]
+        measured = self.achieved.get(kind) or self.achieved.get(pipe)
         fraction = _COMPUTE_FRACTION.get(kind, self.fraction_16)
-        return self.gpu.peak_flop_per_s[pipe] * fraction
+        rate = measured or self.gpu.peak_flop_per_s[pipe] * fraction
+        return rate * self.compute_share.get(pipe, 1.0)
 
 
-def constants_of(gpu: Gpu) -> Constants:
+def constants_of(gpu: Gpu, engine: Engine) -> Constants:
     """Measured constants of the card with the generic ones for what nobody measured."""
     measured = gpu.achieved or Achieved()
     values: dict[str, float] = {}
@@ -89,15 +111,21 @@ def constants_of(gpu: Gpu) -> Constants:
     peak_16 = gpu.peak_flop_per_s.get("bf16") or gpu.peak_flop_per_s.get("fp16")
     known = rate_16 is not None and measured.memory_bandwidth is not None
     gddr = gpu.memory_type.upper().startswith("GDDR")
-    stream = _BANDWIDTH_FRACTION_GDDR if gddr else _BANDWIDTH_FRACTION
+    fraction = _BANDWIDTH_FRACTION_GDDR if gddr else _BANDWIDTH_FRACTION
+    bandwidth = measured.memory_bandwidth or gpu.memory_bandwidth * fraction
     clock_rate = gpu.sm_count * gpu.rated_clock_hz
     return Constants(
         gpu=gpu,
         achieved=measured.flop_per_s,
         fraction_16=rate_16 / peak_16 if rate_16 and peak_16 else _COMPUTE_FRACTION_16,
-        bandwidth=measured.memory_bandwidth or gpu.memory_bandwidth * stream,
+        compute_share=engine.compute_share,
+        bandwidth=bandwidth,
+        cache8_bandwidth=measured.cache8_bandwidth or bandwidth,
+        wide_bandwidth=bandwidth * engine.wide_stream,
+        narrow_bandwidth=bandwidth * engine.narrow_stream,
         exponentials_per_s=clock_rate * gpu.exp_per_clock,
         origin="measured" if known else "generic",
         guessed=tuple(guessed),
+        paths={},
         **values,
     )

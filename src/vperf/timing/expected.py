@@ -14,6 +14,15 @@ from vperf.timing.constants import Constants
 
 _RECURRENT_LATENCY_S = 4e-6
 """Floor of a delta-rule or state-space decode kernel (docs/method.md)."""
+_CHUNKED_LATENCY_S = 18e-6
+"""The same in prefill, which runs several kernels in a row."""
+_CHUNK_S = 0.8e-6
+"""One chunk of one sequence waits for the state of the chunk before it."""
+_QUERY_TILE = 128
+"""Queries of one thread block of flash attention in prefill."""
+_WIDEST_TUNED_HEAD = 256
+_WIDER_HEADS = 0.65
+"""Rate of prefill attention over wider heads: tiles of 512 exceed the registers of one block."""
 
 
 def pn(x: float, y: float, p: float) -> float:
@@ -28,51 +37,84 @@ def _activation_bytes(op: Op, bits: int) -> float:
     return op.input_elements * min(bits, 16) / 8 + op.output_elements * 2
 
 
-def _matmul(op: Op, c: Constants) -> float:
+def _stream_s(op: Op, c: Constants) -> float:
+    """Weights at the rate the engine's kernels read their format."""
+    return op.streamed_bytes / (c.wide_bandwidth if op.format.bits >= 16 else c.narrow_bandwidth)
+
+
+def _matmul(op: Op, c: Constants, engine: Engine) -> float:
     """t_gemm + pn(FLOPs/F, bytes/B, 2.5), and a quantize kernel before 8- and 4-bit pipes."""
-    path = op.format.path(c.gpu.peak_flop_per_s)
+    path, rate = c.path(op.format)
     bits = path.activation_bits
-    moved = op.streamed_bytes + _activation_bytes(op, bits)
-    t = c.gemm_latency_s + pn(
-        op.flops / c.flop_per_s(path.pipe, op.format.name), moved / c.bandwidth, 2.5
-    )
-    if bits < 16:
+    moved = _stream_s(op, c) + _activation_bytes(op, bits) / c.bandwidth
+    t = c.gemm_latency_s + pn(op.flops / rate, moved, 2.5)
+    if bits < 16 and not engine.fused_quantize:
         latency = c.quantize_latency_s if bits == 8 else c.quantize4_latency_s
+        kernels = 1.0 if op.format.block_in else engine.quantize_kernels
         # Reads 16-bit activations, writes 8-bit ones: 3 bytes an element.
-        t += latency + 3.0 * op.input_elements / c.bandwidth
+        each = 3.0 / c.bandwidth + engine.quantize_s_per_element
+        t += kernels * latency + each * op.input_elements
     return t
 
 
-def _attention(op: Op, c: Constants) -> float:
+def _attention(op: Op, c: Constants, engine: Engine) -> float:
     """Split-KV decode: bandwidth or the latency of its blocks. Prefill: FLOPs plus exponentials."""
-    moved = (op.streamed_bytes + _activation_bytes(op, 16)) / c.bandwidth
     if op.decode:
-        waves = c.decode_block_s * op.blocks / max(1, c.gpu.sm_count)
-        compute = op.flops / c.flop_per_s(_pipe_16(op, c))
-        return c.decode_latency_s + pn(pn(moved, waves, 2.0), compute, 2.5)
-    pairs = op.score_pairs + op.tile_queries * c.prefill_tile_keys / 2
-    per_pair = op.flops / op.score_pairs / c.flop_per_s(_pipe_16(op, c)) + 1 / c.exponentials_per_s
+        return _decode_attention(op, c, c.flop_per_s(_pipe_16(op, c)))
+    pipe = _pipe_16(op, c)
+    if engine.fp8_attention and op.format.bits <= 8:
+        pipe = op.format.path(c.gpu.peak_flop_per_s).pipe
+    batch, _, _, keys, width = op.shape
+    per_pair = op.flops / op.score_pairs / c.flop_per_s(pipe) + 1 / c.exponentials_per_s
+    if width > _WIDEST_TUNED_HEAD:
+        per_pair /= _WIDER_HEADS
+    # On average half of the longest tile's time passes with most SMs out of work.
+    tail = _QUERY_TILE * keys * c.gpu.sm_count / 2 if batch else 0.0
+    pairs = op.score_pairs + op.tile_queries * c.prefill_tile_keys / 2 + tail
+    moved = (op.streamed_bytes + _activation_bytes(op, 16)) / c.bandwidth
     return c.prefill_latency_s + pairs * per_pair / c.prefill_efficiency + moved
 
 
-def _mla(op: Op, c: Constants) -> float:
+def _decode_attention(op: Op, c: Constants, flop_per_s: float) -> float:
+    """t_ad + pn(pn(bytes/B, tau blocks/SMs, 2), FLOPs/F, 2.5)."""
+    bandwidth = c.cache8_bandwidth if op.format.bits <= 8 else c.bandwidth
+    moved = op.streamed_bytes / bandwidth + _activation_bytes(op, 16) / c.bandwidth
+    waves = c.decode_block_s * op.blocks / max(1, c.gpu.sm_count)
+    return c.decode_latency_s + pn(pn(moved, waves, 2.0), op.flops / flop_per_s, 2.5)
+
+
+def _mla(op: Op, c: Constants, engine: Engine) -> float:
     """Absorbed MLA over the latent cache: all query heads share one key, so FLOPs count."""
-    moved = (op.streamed_bytes + _activation_bytes(op, 16)) / c.bandwidth
-    return c.decode_latency_s + pn(op.flops / c.flop_per_s(_pipe_16(op, c)), moved, 2.5)
+    del engine
+    return _decode_attention(op, c, c.mla_efficiency * c.flop_per_s(_pipe_16(op, c)))
 
 
-def _moe(op: Op, c: Constants) -> float:
+def _moe(op: Op, c: Constants, engine: Engine) -> float:
     """t_moe + activations/B + pn(FLOPs/(r_moe F), distinct expert bytes/B, 1.5)."""
-    path = op.format.path(c.gpu.peak_flop_per_s)
-    rate = c.moe_efficiency * c.flop_per_s(path.pipe, op.format.name)
-    moved = _activation_bytes(op, path.activation_bits) / c.bandwidth
-    return c.moe_latency_s + moved + pn(op.flops / rate, op.streamed_bytes / c.bandwidth, 1.5)
+    del engine
+    path, rate = c.path(op.format)
+    if path.activation_bits >= 16 > op.format.bits:
+        rate *= c.moe_unpack_efficiency
+    elif op.format.name == "fp8_block":
+        rate *= c.moe_block_efficiency
+    else:
+        rate *= c.moe_efficiency
+    # Tokens are copied to their experts' rows and the results summed: read and written once more.
+    tokens, _, _, hidden, _ = op.shape
+    moved = _activation_bytes(op, path.activation_bits) + 2.0 * op.output_elements
+    moved += 4.0 * tokens * hidden
+    return c.moe_latency_s + moved / c.bandwidth + pn(op.flops / rate, _stream_s(op, c), 1.5)
 
 
-def _recurrent(op: Op, c: Constants) -> float:
+def _recurrent(op: Op, c: Constants, engine: Engine) -> float:
     """A floor plus the state read and written, or the FLOPs of the chunked prefill form."""
     moved = (op.streamed_bytes + _activation_bytes(op, 16)) / c.bandwidth
-    return _RECURRENT_LATENCY_S + pn(op.flops / c.flop_per_s(_pipe_16(op, c)), moved, 2.5)
+    rate = c.flop_per_s(_pipe_16(op, c))
+    if op.decode:
+        return _RECURRENT_LATENCY_S + pn(op.flops / rate, moved, 2.5)
+    chunks = op.shape[2] / 64
+    t = pn(op.flops / (rate * engine.recurrent_share), moved, 2.5)
+    return _CHUNKED_LATENCY_S + t + _CHUNK_S * chunks
 
 
 def _pipe_16(op: Op, c: Constants) -> str:
@@ -81,7 +123,7 @@ def _pipe_16(op: Op, c: Constants) -> str:
                 and p.required in c.gpu.peak_flop_per_s)  # fmt: skip
 
 
-_FORMS: dict[OpKind, Callable[[Op, Constants], float]] = {
+_FORMS: dict[OpKind, Callable[[Op, Constants, Engine], float]] = {
     "matmul": _matmul,
     "attention": _attention,
     "mla": _mla,
@@ -95,4 +137,4 @@ def op_expected_s(op: Op, c: Constants, engine: Engine) -> float:
     if op.kind == "elementwise":
         moved = op.streamed_bytes + op.input_elements * 2
         return op.launches * engine.launch_s + moved / c.bandwidth
-    return _FORMS[op.kind](op, c)
+    return _FORMS[op.kind](op, c, engine)

@@ -87,13 +87,15 @@ class StepLimit:
     """Of one run of each op, in order."""
 
     @property
-    def bound(self) -> Literal["compute", "memory", "link"]:
-        """The side that is largest."""
-        if self.link_s > max(self.compute_s, self.memory_s):
-            return "link"
-        return "compute" if self.compute_s > self.memory_s else "memory"
-
-    @property
     def seconds(self) -> float:
         """No step is faster."""
         return max(self.compute_s, self.memory_s, self.link_s)
+
+
+def bound_of(compute_s: float, memory_s: float, link_s: float) -> Literal[
+    "compute", "memory", "link"
+]:
+    """The side that is largest."""
+    if link_s > max(compute_s, memory_s):
+        return "link"
+    return "compute" if compute_s > memory_s else "memory"

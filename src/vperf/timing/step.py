@@ -1,11 +1,15 @@
 """One step of a model on a card: op by op, and in total. Prefill and decode alike.
 
-A step is as long as its kernels in a row plus the host's time; its limit overlaps everything.
+A step is as long as its kernels in a row plus the host's time; its limit overlaps everything. A
+step may be several forward passes, none of which starts before the one before it has ended: the
+verification of a draft, then the drafts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from vperf.hardware.engine import Engine
@@ -15,7 +19,7 @@ from vperf.model.ops import COLLECTIVES, Op, Step
 from vperf.timing import collectives
 from vperf.timing.constants import Constants, constants_of
 from vperf.timing.expected import op_expected_s
-from vperf.timing.limit import Limits, StepLimit
+from vperf.timing.limit import Limits, StepLimit, bound_of
 
 Bound = Literal["compute", "memory", "link", "latency"]
 """link: between GPUs, with more than one of them."""
@@ -70,26 +74,49 @@ class Card:
     def __init__(self, gpu: Gpu, engine: Engine) -> None:
         self.gpu = gpu
         self.engine = engine
-        self.constants: Constants = constants_of(gpu)
+        self.constants: Constants = constants_of(gpu, engine)
         self.limits = Limits(gpu)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """`count` equal forward passes, one after another."""
+
+    model: Model
+    step: Step
+    count: int = 1
+    name: str = ""
+    """What its ops are called in front of their own names."""
 
 
 def step_seconds(model: Model, step: Step, card: Card) -> tuple[float, float]:
     """(limit, expected) seconds of a step; the fast way to what `time_step` itemises."""
-    return _both(model.work(step), card)
+    return passes_seconds((Pass(model, step),), card)
+
+
+def passes_seconds(passes: Sequence[Pass], card: Card) -> tuple[float, float]:
+    """The same of a step of several passes: the host takes its time once."""
+    limit, expected = 0.0, card.engine.host_s_per_step
+    for each in passes:
+        least, kernels = _both(each.model.work(each.step), card)
+        limit += each.count * least
+        expected += each.count * kernels
+    return limit, max(expected, limit)
 
 
 def seconds_of(work: list[tuple[int, Op]], card: Card) -> float:
     """Expected seconds of a step made of `work`."""
-    return _both(work, card)[1]
+    limit, kernels = _both(work, card)
+    return max(limit, card.engine.host_s_per_step + kernels)
 
 
 def _both(work: list[tuple[int, Op]], card: Card) -> tuple[float, float]:
+    """The limit of one pass, and the expected time of its kernels."""
     limit = card.limits.of_step(work)
-    expected = card.engine.host_s_per_step
+    kernels = 0.0
     for (count, op), compute in zip(work, limit.op_compute_s, strict=True):
-        expected += count * _op_seconds(op, compute, limit, card)
-    return limit.seconds, max(expected, limit.seconds)
+        kernels += count * _op_seconds(op, compute, limit, card)
+    return limit.seconds, kernels
 
 
 def _op_seconds(op: Op, compute_s: float, limit: StepLimit, card: Card) -> float:
@@ -102,26 +129,40 @@ def _op_seconds(op: Op, compute_s: float, limit: StepLimit, card: Card) -> float
 
 def time_step(model: Model, step: Step, card: Card) -> PhaseTimes:
     """Every op of a step with its FLOPs, bytes, limit and expected time."""
-    ops = model.ops(step)
-    limit = card.limits.of_step((op.count, op) for op in ops)
-    expected = [
-        op.count * _op_seconds(op, compute, limit, card)
-        for op, compute in zip(ops, limit.op_compute_s, strict=True)
-    ]
+    return time_passes((Pass(model, step),), card)
+
+
+def time_passes(passes: Sequence[Pass], card: Card) -> PhaseTimes:
+    """The same of a step of several passes, the first of which says where in the context it is."""
+    timed: list[tuple[Op, float, float, float]] = []
+    limit_s = compute_s = memory_s = link_s = 0.0
+    for each in passes:
+        ops = each.model.ops(each.step)
+        if each.name or each.count > 1:
+            ops = tuple(
+                replace(op, name=f"{each.name}{op.name}", count=each.count * op.count) for op in ops
+            )
+        limit = card.limits.of_step((op.count / each.count, op) for op in ops)
+        limit_s += each.count * limit.seconds
+        compute_s += each.count * limit.compute_s
+        memory_s += each.count * limit.memory_s
+        link_s += each.count * limit.link_s
+        timed += [
+            (op, compute, op.streamed_bytes / limit.bandwidth,
+             op.count * _op_seconds(op, compute, limit, card))
+            for op, compute in zip(ops, limit.op_compute_s, strict=True)
+        ]  # fmt: skip
     host = card.engine.host_s_per_step
-    total = max(limit.seconds, host + sum(expected))
+    total = max(limit_s, host + sum(expected for *_, expected in timed))
     return PhaseTimes(
-        context_tokens=step.past,
-        limit_s=limit.seconds,
+        context_tokens=passes[0].step.past,
+        limit_s=limit_s,
         expected_s=total,
         overhead_s=host,
-        flops=sum(op.count * op.flops for op in ops),
-        bytes=sum(op.count * op.streamed_bytes for op in ops),
-        bound=limit.bound,
-        ops=tuple(
-            _row(op, compute, op.streamed_bytes / limit.bandwidth, t, total, card.gpu)
-            for op, compute, t in zip(ops, limit.op_compute_s, expected, strict=True)
-        ),
+        flops=sum(op.count * op.flops for op, *_ in timed),
+        bytes=sum(op.count * op.streamed_bytes for op, *_ in timed),
+        bound=bound_of(compute_s, memory_s, link_s),
+        ops=tuple(_row(op, c, m, expected, total, card.gpu) for op, c, m, expected in timed),
     )
 
 

@@ -65,6 +65,8 @@ class Family:
     """Of a wrapper: class defaults of the text models it may nest, by their model_type."""
     tower: TowerReader | None = None
     """Of a wrapper: its vision or audio tower and projector, from the top and the text config."""
+    images: bool = False
+    """Of a wrapper: whether an image becomes tokens of the prompt."""
     assumptions: tuple[str, ...] = ()
 
     def blocks(self, config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:

@@ -114,12 +114,14 @@ def _wrapper(
     tower: towers.TowerReader | None,
     *,
     defaults: Mapping[str, Mapping[str, Any]] | None = None,
+    images: bool = True,
     assumptions: tuple[str, ...] = (),
 ) -> Family:
     """A row that wraps; `text` is the text model where the config does not name it."""
     return Family(
-        (name,), wraps=(text,), tower=tower, text_defaults=defaults or {}, assumptions=assumptions
-    )
+        (name,), wraps=(text,), tower=tower, images=images, text_defaults=defaults or {},
+        assumptions=assumptions,
+    )  # fmt: skip
 
 
 WRAPPERS = (
@@ -136,12 +138,14 @@ WRAPPERS = (
              defaults={"llama": _LLAMA_DEFAULTS, "mistral": _MISTRAL_DEFAULTS}),
     _wrapper("mistral3", "mistral", towers.mistral3,
              defaults={"mistral": _MISTRAL_DEFAULTS, "ministral3": _MINISTRAL3_DEFAULTS}),
-    _wrapper("voxtral", "llama", towers.voxtral, defaults={"llama": _VOXTRAL_DEFAULTS}),
-    _wrapper("qwen2_audio", "qwen2", towers.qwen2_audio, defaults={"qwen2": _QWEN2_DEFAULTS}),
+    _wrapper("voxtral", "llama", towers.voxtral, images=False,
+             defaults={"llama": _VOXTRAL_DEFAULTS}),
+    _wrapper("qwen2_audio", "qwen2", towers.qwen2_audio, images=False,
+             defaults={"qwen2": _QWEN2_DEFAULTS}),
     _wrapper("paligemma", "gemma", towers.paligemma),
     _wrapper("internvl", "qwen2", towers.internvl, defaults={"qwen2": _QWEN2_DEFAULTS}),
     _wrapper("phi3_v", "phi3", None, assumptions=(_NOT_COUNTED,)),
-    _wrapper("mllama", "mllama_text_model", towers.mllama),
+    _wrapper("mllama", "mllama_text_model", towers.mllama, images=False),
     _wrapper("llama4", "llama4_text", towers.llama4),
     _wrapper("lfm2_vl", "lfm2", towers.lfm2_vl),
     _wrapper("kimi_k25", "deepseek_v3", towers.kimi_k25),

@@ -1,4 +1,4 @@
-"""The header of a GGUF file as values, and typed questions to it. Not here: bytes (sources/gguf)."""
+"""The header of a GGUF file as values, and typed questions to it. Not here: its bytes."""
 
 from __future__ import annotations
 

@@ -63,6 +63,7 @@ _IN_LAYER: dict[str, tuple[Names, ...]] = {
     "per_layer_projection": (("proj",),),
     "laurel.linear_left": (("laurel_l",),),
     "laurel.linear_right": (("laurel_r",),),
+    "shared_expert_gate": (("ffn_gate_inp_shexp",),),
     "altup.modality_router": (("altup_router",),),
     "altup.prediction_coefs": (("altup_predict_coef",),),
     "altup.correction_coefs": (("altup_correct_coef",),),
@@ -85,8 +86,6 @@ def tensor_names(rest: str, kind: Kind) -> tuple[Names, ...]:
     if match := _MLP.fullmatch(leaf):
         # Phi-3 and GLM-4 keep gate and up in one ffn_up.
         return ((f"ffn_{match[1]}",), *((("ffn_up",),) if match[1] == "gate" else ()))
-    if leaf == "shared_expert_gate":
-        return (("ffn_gate_inp_shexp",),)
     last_two = ".".join(rest.split(".")[-2:])
     found = _IN_LAYER.get(last_two) or _IN_LAYER.get(leaf)
     if found is None and kind == "router":

@@ -1,60 +1,25 @@
 """How a checkpoint's weights are stored, tensor by tensor, from its own words.
 
 `read_scheme` reads quantization_config (config.json, wherever it nests) and hf_quant_config.json;
-`what_if` answers --quantization. One file a dialect; names.py matches module names. A method that
-is not understood is refused, never approximated. Not here: what a format costs (formats.py),
-whether a card can multiply it (hardware/).
+`what_if` answers --quantization. One file a dialect, listed in dialects.py; names.py matches module
+names. A method that is not understood is refused, never approximated. Not here: what a format
+costs (formats.py), whether a card can multiply it (hardware/).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from vperf.errors import InputError
-from vperf.formats import BF16, FP16, UNQUANTIZED, Format
+from vperf.formats import BF16, FP16, MLX, UNQUANTIZED, Format
 from vperf.model.checkpoint import Config
-from vperf.model.quantization import (
-    bitsandbytes,
-    compressed_tensors,
-    fields,
-    floats,
-    modelopt,
-    packed,
-    quark,
-    torchao,
-)  # fmt: skip
-from vperf.model.quantization.scheme import Kind, Reading, Rule, Scheme
+from vperf.model.quantization.scheme import LINEAR, Kind, Rule, Scheme
 
 __all__ = ["Kind", "Scheme", "read_scheme", "what_if"]
 
 _NESTS = (
     "text_config", "llm_config", "language_config", "thinker_config", "language_model",
 )  # fmt: skip
-
-Reader = Callable[[Config, Format], Reading]
-
-_DIALECTS: dict[str, Reader] = {
-    "fp8": floats.read_fp8,
-    "fbgemm_fp8": floats.read_fbgemm,
-    "mxfp4": floats.read_mxfp4,
-    "gpt_oss_mxfp4": floats.read_mxfp4,
-    "mxfp8": floats.read_mxfp8,
-    "compressed-tensors": compressed_tensors.read_compressed_tensors,
-    "compressed_tensors": compressed_tensors.read_compressed_tensors,
-    "awq": packed.read_awq,
-    "awq_marlin": packed.read_awq,
-    "gptq": packed.read_gptq,
-    "gptq_marlin": packed.read_gptq,
-    "gptqmodel": packed.read_gptq,
-    "auto-round": packed.read_auto_round,
-    "auto_round": packed.read_auto_round,
-    "intel/auto-round": packed.read_auto_round,
-    "bitsandbytes": bitsandbytes.read_bitsandbytes,
-    "bitnet": bitsandbytes.read_bitnet,
-    "quark": quark.read_quark,
-    "torchao": torchao.read_torchao,
-}
-_MODELOPT = frozenset({"modelopt", "modelopt_fp4", "modelopt_mixed", "modelopt_mxfp8"})
 
 _DTYPES: dict[str, Format] = {
     "bfloat16": BF16, "bf16": BF16, "float16": FP16, "fp16": FP16, "half": FP16,
@@ -81,14 +46,18 @@ def read_scheme(
     default, notes = _dtype(nests)
     hf = _hf_part(hf_quant_config, source)
     own = next((part for nest in nests if (part := _own_part(nest)) is not None), None)
-    reading = _read(own, hf, default)
     places = [*nests, own] if own is not None else nests  # DeepSeek-V4 top, V4.1 in own
     fp4 = next((place for place in places if place.has("expert_dtype")), None)
+    if own is None and hf is None and fp4 is None:
+        return Scheme(default.name, default, assumptions=notes)
+    from vperf.model.quantization import dialects  # noqa: PLC0415  (most models are not quantized)
+
+    reading = dialects.read(own, hf, default)
     if fp4 is not None:
-        reading = _experts(fp4, reading)
-    layers = next((n for nest in nests if (n := _layers(nest)) is not None), None)
+        reading = dialects.read_experts(fp4, reading)
     if reading is None:
         return Scheme(default.name, default, assumptions=notes)
+    layers = next((n for nest in nests if (n := _layers(nest)) is not None), None)
     kind = top.raw("model_type")
     return Scheme(
         reading.name,
@@ -106,7 +75,9 @@ def what_if(format: Format, base: Scheme) -> Scheme:
     if format.name in UNQUANTIZED:
         return Scheme(format.name, format, base.cache)
     notes = tuple(note for note in base.assumptions if "dtype" in note)
-    return Scheme(format.name, base.default, base.cache, notes, (Rule(format, towers=False),))
+    kinds: frozenset[Kind] = LINEAR | {"embedding", "head"} if format.name in MLX else LINEAR
+    rules = (Rule(format, kinds=kinds, towers=False),)
+    return Scheme(format.name, base.default, base.cache, notes, rules)
 
 
 def _nests(top: Config) -> list[Config]:
@@ -147,43 +118,6 @@ def _hf_part(hf: Mapping[str, object] | None, source: str) -> Config | None:
     if inner is None:
         raise outer.error("missing; it is needed", "quantization")
     return inner if inner.keys() else None
-
-
-def _read(own: Config | None, hf: Config | None, default: Format) -> Reading | None:
-    if own is None:
-        return modelopt.read_modelopt(None, hf, default) if hf is not None else None
-    method = own.text("quant_method", default="").lower()
-    if method in _MODELOPT or modelopt.speaks_modelopt(own):
-        return modelopt.read_modelopt(own, hf, default)
-    if not method:
-        if own.has("config_groups"):
-            return compressed_tensors.read_compressed_tensors(own, default)
-        if own.has("load_in_4bit") or own.has("load_in_8bit"):  # before transformers named methods
-            return bitsandbytes.read_bitsandbytes(own, default)
-        raise own.error("missing; it is needed", "quant_method")
-    read = _DIALECTS.get(method)
-    if read is None:
-        raise fields.unsupported(own, "quant_method", f"quant_method {method!r}")
-    if (
-        hf is not None
-        and hf.has("quant_algo")
-        and (method, hf.text("quant_algo")) != ("fp8", "FP8")
-    ):
-        raise fields.unsupported(
-            own,
-            "quant_method",
-            f"{method!r} with {hf.text('quant_algo')!r} in hf_quant_config.json",
-        )
-    return read(own, default)
-
-
-def _experts(nest: Config, reading: Reading | None) -> Reading | None:
-    kind = nest.text("expert_dtype")
-    if kind == "fp4":
-        return floats.with_fp4_experts(reading)
-    if kind in ("fp8", "bf16", "bfloat16"):
-        return reading
-    raise fields.unsupported(nest, "expert_dtype", f"expert_dtype {kind!r}")
 
 
 def _layers(nest: Config) -> int | None:

@@ -22,6 +22,7 @@ from vperf.formats import (
     IQ2_XXS,
     IQ3_S,
     IQ3_XXS,
+    MIXES,
     Q2_K,
     Q3_K,
     Q4_K,
@@ -158,20 +159,26 @@ def _places(modules: Mapping[str, Kind], shape: _Shape, model_type: str) -> dict
     }
 
 
+_KEPT_LEAVES = frozenset({"per_layer_model_projection", "b_proj", "conv1d", "embed_positions"})
+_KEPT_PARTS = ("laurel.", "altup")
+
+
 def _category(name: str, rest: str, kind: Kind, fused: bool) -> Category:
     leaf = name.rpartition(".")[2]
+    if (
+        kind in ("router", "conv")
+        or leaf in _KEPT_LEAVES
+        or any(part in name for part in _KEPT_PARTS)
+    ):
+        return "kept"
     if kind == "head":
         return "output"
     if kind == "embedding":
-        return "embedding" if leaf.startswith("embed_tokens") else "kept"
-    if kind in ("router", "conv") or "laurel." in rest or "altup" in name:
-        return "kept"
-    if leaf in ("per_layer_model_projection", "b_proj", "conv1d"):
-        return "kept"
-    if fused and leaf in ("q_proj", "k_proj", "v_proj"):
-        return "attn_v"
+        return "embedding"
     if leaf == "gate_proj" and "attn" in rest:  # an output gate: attn_gate
         return "other"
+    if fused and leaf in ("q_proj", "k_proj", "v_proj"):
+        return "attn_v"
     return _LEAVES.get(leaf, "other")
 
 
@@ -236,16 +243,9 @@ def _attn_v(name: str, place: _Place, shape: _Shape) -> Format | None:
             chosen = Q6_K
         case "q4_k_s" if place.index < 4:
             chosen = Q5_K
-    base = chosen or _base(name)
-    if shape.is_70b and base in (Q3_K, Q4_K):
+    if shape.is_70b and (chosen or MIXES[name].base) in (Q3_K, Q4_K):
         chosen = Q5_K
     return Q8_0 if shape.experts == 8 else chosen
-
-
-def _base(name: str) -> Format:
-    from vperf.formats import MIXES  # noqa: PLC0415
-
-    return MIXES[name].base
 
 
 def _attn_k(name: str, place: _Place, shape: _Shape) -> Format | None:
@@ -260,26 +260,27 @@ def _ffn_down(name: str, place: _Place, shape: _Shape) -> Format | None:
     first_eighth = place.index < place.count // 8
     first_sixteenth = place.index < place.count // 16
     more = _more_bits(place)
+    chosen: Format | None = None
     match name:
         case "q2_k":
-            return Q3_K
+            chosen = Q3_K
         case "q2_k_s" if first_eighth:
-            return Q4_K
+            chosen = Q4_K
+        case "q3_k_m" if first_sixteenth:
+            chosen = Q5_K
         case "q3_k_m":
-            if first_sixteenth:
-                return Q5_K
-            return Q4_K if not shape.falcon or more else Q3_K
+            chosen = Q4_K if not shape.falcon or more else Q3_K
         case "q3_k_l":
-            return Q4_K if shape.falcon else Q5_K
+            chosen = Q4_K if shape.falcon else Q5_K
         case "iq3_m" if first_eighth or (shape.experts == 8 and more):
-            return Q4_K
+            chosen = Q4_K
         case "q4_k_m" if shape.falcon:
-            return Q6_K if first_sixteenth else Q5_K if more else Q4_K
+            chosen = Q6_K if first_sixteenth else Q5_K if more else Q4_K
         case "q4_k_m" | "q5_k_m" if more:
-            return Q6_K
+            chosen = Q6_K
         case "q4_k_s" if first_eighth and not shape.falcon:
-            return Q5_K
-    return None
+            chosen = Q5_K
+    return chosen
 
 
 def _attn_output(name: str, place: _Place, shape: _Shape) -> Format | None:
@@ -310,20 +311,21 @@ _RECIPES: dict[Category, Callable[[str, _Place, _Shape], Format | None]] = {
 
 def _low_bit(mix: Mix, place: _Place, shape: _Shape) -> Format:
     """IQ1 and IQ2: a branch of their own."""
-    name, category = mix.name, place.category
-    two = name in ("iq2_s", "iq2_m")
-    if category == "embedding":
-        return IQ3_S if two else Q2_K
-    if category == "attn_v":
-        if shape.group >= 4 or shape.experts >= 4:
-            return Q4_K
-        return IQ3_S if two else Q2_K
-    if category == "attn_k" and shape.experts == 8:
-        return Q4_K
-    if category == "ffn_down" and place.index < shape.layers // 8:
-        return IQ3_S if two else Q2_K
-    if category == "attn_output":
-        if shape.experts == 8:
-            return Q5_K
-        return IQ3_S if two else IQ2_XXS if name in ("iq1_s", "iq1_m") else mix.base
-    return mix.base
+    more = IQ3_S if mix.name in ("iq2_s", "iq2_m") else Q2_K
+    chosen = mix.base
+    match place.category:
+        case "embedding":
+            chosen = more
+        case "attn_v":
+            chosen = Q4_K if shape.group >= 4 or shape.experts >= 4 else more
+        case "attn_k" if shape.experts == 8:
+            chosen = Q4_K
+        case "ffn_down" if place.index < shape.layers // 8:
+            chosen = more
+        case "attn_output" if shape.experts == 8:
+            chosen = Q5_K
+        case "attn_output" if more == IQ3_S:
+            chosen = IQ3_S
+        case "attn_output" if mix.name in ("iq1_s", "iq1_m"):
+            chosen = IQ2_XXS
+    return chosen

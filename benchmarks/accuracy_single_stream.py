@@ -1,0 +1,156 @@
+"""One user at a time, measured on many cards, against vperf.estimate.
+
+FILE is a table of runs: gpu_id, model_id, quantization, engine, decode_tok_s at a mean context,
+prefill_tok_s of a prompt, or ttft_ms. Decode is scored by card: the mean of the cards' means, so
+that a card with many rows counts once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scoring import Point, Tally, grouped, print_rest, print_table, stats, summary
+
+import vperf
+from vperf import Estimate, VperfError
+
+Row = Mapping[str, str]
+
+_ENGINES = {"mlx-lm": "mlx", "gpt-fast": "torch-compile", "pegainfer": "vllm", "other": "vllm"}
+"""Engines by other names; those without a profile are taken for the default."""
+
+_QUANTIZATIONS: dict[str, str | None] = {
+    "awq-int4": "awq",
+    "gptq-int4": "gptq",
+    "int8": "int8_w8a16",  # GPTQ 8 bit in vLLM, weight-only in gpt-fast
+    "int4-g32": "mlx_q4_g32",  # gpt-fast: a 16-bit scale and zero per 32, the same bytes
+    "mlx-bf16": "bf16",
+    "ud-q4_k_xl": "q4_k_m",  # Unsloth's mixes are nearest to these
+    "ud-q5_k_xl": "q5_k_m",
+    "ud-q8_k_xl": "q8_0",
+}
+_GPUS = {("apple-m2-ultra", "60-core GPU (catalogue: 76)"): "apple-m2-ultra-60c"}
+
+FAMILIES = {
+    "vllm": "server", "sglang": "server", "trtllm": "server", "gpt-fast": "server",
+    "llama.cpp": "llama.cpp and mlx", "mlx-lm": "llama.cpp and mlx",
+}  # fmt: skip
+
+
+def _number(row: Row, key: str) -> float | None:
+    return float(row[key]) if row.get(key) else None
+
+
+def _quantization(row: Row) -> str | None:
+    name = row["quantization"]
+    if row["model_id"].startswith("openai/gpt-oss") and name == "mxfp4":
+        return None  # as the checkpoint is
+    return _QUANTIZATIONS.get(name, name)
+
+
+def _estimate(row: Row, input_len: int, output_len: int) -> Estimate:
+    gpu = _GPUS.get((row["gpu_id"], row["power_note"]), row["gpu_id"])
+    cache = row["kv_cache_dtype"]
+    return vperf.estimate(
+        row["model_id"],
+        gpu,
+        input_len=max(1, input_len),
+        output_len=max(1, output_len),
+        quantization=_quantization(row),
+        kv_cache_dtype="fp8" if cache == "fp8" else None,
+        engine=_ENGINES.get(row["engine"], row["engine"]),
+    )
+
+
+def _point(row: Row, phase: str, measured_s: float, answer: Estimate) -> Point:
+    def seconds(speed: Any) -> float:
+        return float(speed.tpot_s if phase == "decode" else speed.ttft_s)
+
+    engine = row["engine"]
+    backend = row["engine_backend"]
+    return Point(
+        groups={
+            "phase": phase,
+            "engine": engine,
+            "backend": backend,
+            "family": FAMILIES.get(engine, "other"),
+            "gpu": row["gpu_id"],
+            "precision": row["quantization"],
+            "model": row["model_id"].rpartition("/")[2],
+            "constants": answer.gpu.constants,
+        },
+        measured_s=measured_s,
+        expected_s=seconds(answer.expected),
+        limit_s=seconds(answer.limit),
+        low_s=seconds(answer.expected.low),
+        high_s=seconds(answer.expected.high),
+        what=" ".join(
+            (phase, row["gpu_id"], engine, backend, row["engine_version"], row["quantization"],
+             row["model_id"], f"context {row['mean_context'] or row['prompt_tokens']}",
+             f"{1000 * measured_s:.2f} ms")
+        ),
+    )  # fmt: skip
+
+
+def _points(row: Row) -> Iterable[Point]:
+    rate, generated = _number(row, "decode_tok_s"), _number(row, "generated_tokens")
+    if rate:
+        start = _number(row, "start_context")
+        if start is None:
+            start = (_number(row, "mean_context") or 0.0) - (generated or 0.0) / 2
+        answer = _estimate(row, round(start), round(generated or 1))
+        yield _point(row, "decode", 1 / rate, answer)
+    prompt, prefill = _number(row, "prompt_tokens"), _number(row, "prefill_tok_s")
+    ttft = _number(row, "ttft_ms")
+    if prompt and (prefill or ttft) and not _number(row, "prefill_start_context"):
+        seconds = prompt / prefill if prefill else (ttft or 0.0) / 1000
+        yield _point(row, "prefill", seconds, _estimate(row, round(prompt), 1))
+
+
+def score(file: Path) -> Tally:
+    """Every row of the table; one with a decode and a prefill rate gives two points."""
+    tally = Tally()
+    with file.open(newline="", encoding="utf-8") as lines:
+        for row in csv.DictReader(lines):
+            try:
+                points = list(_points(row))
+            except VperfError as error:
+                tally.refused[str(error)] += 1
+                continue
+            tally.points += points
+            if not points:
+                tally.left_out["neither decode nor prefill of a fresh prompt"] += 1
+    return tally
+
+
+def by_card(points: Sequence[Point]) -> float:
+    """Mean over cards of their mean absolute error; 0 without points."""
+    cards = grouped(points, ["gpu"]).values()
+    return sum(stats(members).mape for members in cards) / len(cards) if cards else 0.0
+
+
+def main(arguments: list[str]) -> int:
+    """FILE."""
+    parser = argparse.ArgumentParser(prog="accuracy.py single-stream", description=__doc__)
+    parser.add_argument("file", type=Path)
+    tally = score(parser.parse_args(arguments).file)
+    points = tally.points
+    for keys in (
+        ["phase"], ["phase", "family"], ["phase", "engine", "backend"], ["phase", "constants"],
+        ["phase", "engine", "precision"], ["phase", "engine", "model"], ["phase", "engine", "gpu"],
+    ):  # fmt: skip
+        print_table(", ".join(keys), points, keys)
+    cards: dict[str, float] = {}
+    print("\nmean absolute error, mean over cards")
+    for (phase, family), members in grouped(points, ["phase", "family"]).items():
+        name = f"{phase} {family}"
+        cards[name] = by_card(members)
+        print(f"{name:30} {100 * cards[name]:5.1f} % on {len(grouped(members, ['gpu']))} cards")
+    print_rest(tally, worst=15)
+    decode = [p for p in points if p.groups["phase"] == "decode"]
+    print(summary(tally, mode="single-stream", decode_by_card=by_card(decode), by_card=cards))
+    return 0
