@@ -49,9 +49,15 @@ def quantization(row: Row) -> str | None:
 
 
 def cache_format(row: Row) -> str | None:
-    """fp8 where the checkpoint asks for it: NVIDIA's nvfp4 ones, and TensorRT-LLM's fp8 ones."""
+    """fp8 where the checkpoint or the published launch command of the campaign asks for it.
+
+    NVIDIA's nvfp4 checkpoints do, TensorRT-LLM's fp8 ones do, and so do InferenceMAX's commands for
+    MiniMax-M2.5 on Blackwell (vLLM 0.19, --kv-cache-dtype fp8).
+    """
     if "gpt-oss" in row["model"]:
         return None
+    if "MiniMax" in row["model"] and row["gpu"].startswith("b"):
+        return "fp8"
     asks = row["weights"] == "fp4" or (row["weights"] == "fp8" and row["backend"] == "trtllm")
     return "fp8" if asks else None
 

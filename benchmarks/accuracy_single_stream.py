@@ -33,6 +33,7 @@ _QUANTIZATIONS: dict[str, str | None] = {
     "ud-q5_k_xl": "q5_k_m",
     "ud-q8_k_xl": "q8_0",
 }
+_OLD_VLLM = ("vLLM 0.4", "vLLM 0.6", "30 Apr 2024")
 _GPUS = {("apple-m2-ultra", "60-core GPU (catalogue: 76)"): "apple-m2-ultra-60c"}
 
 FAMILIES = {
@@ -62,8 +63,14 @@ def _estimate(row: Row, input_len: int, output_len: int) -> Estimate:
         output_len=max(1, output_len),
         quantization=_quantization(row),
         kv_cache_dtype="fp8" if cache == "fp8" else None,
-        engine=_ENGINES.get(row["engine"], row["engine"]),
+        engine=_engine(row),
     )
+
+
+def _engine(row: Row) -> str:
+    if row["engine"] == "vllm" and row["engine_version"].startswith(_OLD_VLLM):
+        return "vllm-v0"
+    return _ENGINES.get(row["engine"], row["engine"])
 
 
 def _point(row: Row, phase: str, measured_s: float, answer: Estimate) -> Point:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from vperf.formats import AWQ, BF16, FP8, FP16, MXFP4
+from vperf.formats import AWQ, BF16, FP8, FP16, MXFP4, cache_format_named
 from vperf.model.ops import Linear, Op, Step, attention, matmul
 from vperf.sources.gpus import load_gpu
 from vperf.timing.limit import Limits, peak
@@ -71,14 +71,20 @@ def test_weight_only_int4_is_bounded_by_the_16_bit_peak() -> None:
     assert peak(H100, AWQ.path(H100.peak_flop_per_s)) == 989.4e12
 
 
+def test_weights_unpacked_to_16_bit_may_run_in_fp16() -> None:
+    # AWQ kernels on an RTX 4090 prefill faster than its bf16 peak would let them.
+    card = load_gpu("rtx-4090")
+    (op,) = matmul("m", (Linear("w", 4096, 4096, AWQ),), 4096)
+    rate = op.flops / Limits(card).compute_s(op)
+    assert rate == pytest.approx(card.peak_flop_per_s["fp16_acc16"] * card.boost)
+
+
 def test_mxfp4_on_blackwell_is_bounded_by_the_fp8_peak() -> None:
     card = load_gpu("b200")
     assert peak(card, MXFP4.path(card.peak_flop_per_s)) == card.peak_flop_per_s["fp8"]
 
 
 def test_attention_over_an_fp8_cache_is_given_the_fp8_peak() -> None:
-    from vperf.formats import cache_format_named
-
     def seconds(cache: str) -> float:
         op = attention("a", Step(1, 8192, 0), heads=32, kv_heads=8, qk_dim=128, v_dim=128,
                        cache=cache_format_named(cache))  # fmt: skip

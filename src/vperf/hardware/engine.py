@@ -48,6 +48,8 @@ class Engine:
     """Share of the card's stream at which 16-bit weights are read."""
     narrow_stream: float = 1.0
     """The same of quantized weights, unpacked on the way."""
+    nested_stream: float = 1.0
+    """The same of llama.cpp's K-quants, whose blocks have blocks with scales of their own."""
     compute_share: Mapping[str, float] = field(default_factory=dict)
     """Share of the card's large-matmul rate by pipe, where the engine's own kernels are slower."""
     recurrent_share: float = 0.07

@@ -18,10 +18,11 @@ from vperf.hardware.gpu import Achieved, Gpu
 # kernel tables of NVIDIA aiconfigurator (commit 095f58a51; see docs/method.md).
 _COMPUTE_FRACTION = {"fp8": 0.67, "fp8_block": 0.65, "int8": 0.69, "fp4": 0.53}
 _COMPUTE_FRACTION_16 = 0.76
-_BANDWIDTH_FRACTION = 0.81
-# GDDR, behind few channels, streams closer to its peak: L40S .81 (with ECC), RTX PRO 6000 .93, and
-# GeForce cards in single-stream runs.
-_BANDWIDTH_FRACTION_GDDR = 0.90
+_BANDWIDTH_FRACTION = {"HBM": 0.81, "GDDR": 0.92, "": 0.82}
+# GDDR, behind few channels, streams closer to its peak: RTX PRO 6000 .93 (L40S .81, with ECC), and
+# GeForce in llama-bench .92; unified memory ("") in llama-bench, DGX Spark and Strix Halo .82,
+# Apple below.
+_BANDWIDTH_FRACTION_APPLE = 0.80
 
 _US = 1e-6
 # The same source. The latencies differ more between families than the fractions do.
@@ -57,8 +58,9 @@ class Constants:
     cache8_bandwidth: float
     """At which decode attention reads an 8-bit cache."""
     wide_bandwidth: float
-    """At which 16-bit weights are read, and narrower ones below."""
+    """At which 16-bit weights are read; below narrower ones, and those in nested blocks."""
     narrow_bandwidth: float
+    nested_bandwidth: float
     exponentials_per_s: float
     gemm_latency_s: float
     quantize_latency_s: float
@@ -110,9 +112,7 @@ def constants_of(gpu: Gpu, engine: Engine) -> Constants:
     rate_16 = measured.flop_per_s.get("bf16") or measured.flop_per_s.get("fp16")
     peak_16 = gpu.peak_flop_per_s.get("bf16") or gpu.peak_flop_per_s.get("fp16")
     known = rate_16 is not None and measured.memory_bandwidth is not None
-    gddr = gpu.memory_type.upper().startswith("GDDR")
-    fraction = _BANDWIDTH_FRACTION_GDDR if gddr else _BANDWIDTH_FRACTION
-    bandwidth = measured.memory_bandwidth or gpu.memory_bandwidth * fraction
+    bandwidth = measured.memory_bandwidth or gpu.memory_bandwidth * _stream_fraction(gpu)
     clock_rate = gpu.sm_count * gpu.rated_clock_hz
     return Constants(
         gpu=gpu,
@@ -123,9 +123,18 @@ def constants_of(gpu: Gpu, engine: Engine) -> Constants:
         cache8_bandwidth=measured.cache8_bandwidth or bandwidth,
         wide_bandwidth=bandwidth * engine.wide_stream,
         narrow_bandwidth=bandwidth * engine.narrow_stream,
+        nested_bandwidth=bandwidth * engine.nested_stream,
         exponentials_per_s=clock_rate * gpu.exp_per_clock,
         origin="measured" if known else "generic",
         guessed=tuple(guessed),
         paths={},
         **values,
     )
+
+
+def _stream_fraction(gpu: Gpu) -> float:
+    """Share of the datasheet bandwidth, by kind of memory."""
+    if gpu.vendor == "Apple":
+        return _BANDWIDTH_FRACTION_APPLE
+    kind = gpu.memory_type.upper()
+    return next(share for start, share in _BANDWIDTH_FRACTION.items() if kind.startswith(start))

@@ -20,6 +20,8 @@ _CHUNK_S = 0.8e-6
 """One chunk of one sequence waits for the state of the chunk before it."""
 _QUERY_TILE = 128
 """Queries of one thread block of flash attention in prefill."""
+_NESTED_BLOCK = 256
+"""Elements of a block of llama.cpp's K- and i-quants."""
 _WIDEST_TUNED_HEAD = 256
 _WIDER_HEADS = 0.65
 """Rate of prefill attention over wider heads: tiles of 512 exceed the registers of one block."""
@@ -39,7 +41,10 @@ def _activation_bytes(op: Op, bits: int) -> float:
 
 def _stream_s(op: Op, c: Constants) -> float:
     """Weights at the rate the engine's kernels read their format."""
-    return op.streamed_bytes / (c.wide_bandwidth if op.format.bits >= 16 else c.narrow_bandwidth)
+    if op.format.bits >= 16:
+        return op.streamed_bytes / c.wide_bandwidth
+    nested = op.format.block_in == _NESTED_BLOCK
+    return op.streamed_bytes / (c.nested_bandwidth if nested else c.narrow_bandwidth)
 
 
 def _matmul(op: Op, c: Constants, engine: Engine) -> float:

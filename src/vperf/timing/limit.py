@@ -50,11 +50,16 @@ class Limits:
             return 0.0
         rate = self._peaks.get(op.format)
         if rate is None:
-            rate = peak(self.gpu, op.format.path(self.gpu.peak_flop_per_s))
-            if op.format.any_path:
-                rate = max(rate, *(peak(self.gpu, path) for path in op.format.paths))
-            self._peaks[op.format] = rate
+            rate = self._peaks[op.format] = self._fastest(op.format)
         return op.flops / rate
+
+    def _fastest(self, fmt: Format) -> float:
+        path = fmt.path(self.gpu.peak_flop_per_s)
+        paths = fmt.paths if fmt.any_path else (path,)
+        if fmt.bits < 16 and path.activation_bits == 16:
+            # Unpacked weights may as well be fp16: AWQ kernels on an RTX 4090 pass its bf16 rate.
+            paths = tuple(p for p in fmt.paths if p.activation_bits == 16)
+        return max(peak(self.gpu, path) for path in paths)
 
     def of_step(self, work: Iterable[tuple[int, Op]]) -> StepLimit:
         """The bound of a step that runs each op so many times."""
