@@ -33,7 +33,7 @@ _QUANTIZATIONS: dict[str, str | None] = {
     "ud-q5_k_xl": "q5_k_m",
     "ud-q8_k_xl": "q8_0",
 }
-_OLD_VLLM = ("vLLM 0.4", "vLLM 0.6", "30 Apr 2024")
+_OLD_VLLM = ("vLLM 0.4", "vLLM 0.6")
 _GPUS = {("apple-m2-ultra", "60-core GPU (catalogue: 76)"): "apple-m2-ultra-60c"}
 
 FAMILIES = {

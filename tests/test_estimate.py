@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 import vperf
 from vperf.errors import InputError
+from vperf.model.ops import Step
+from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu, override
+from vperf.timing.step import Card, step_seconds
 
 QWEN = "Qwen/Qwen3-4B-Instruct-2507"
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
@@ -90,9 +93,7 @@ def test_mixtral_at_batch_1_reads_two_of_eight_experts() -> None:
     expert = 3 * 4096 * 14336 * 2
     experts = [next(op for op in e.decode.ops if op.kind == "moe") for e in (one, many)]
     l2 = load_gpu("h200").l2_bytes
-    for answer, op, distinct in zip(
-        (one, many), experts, (2, 8 * (1 - 0.75**64)), strict=True
-    ):
+    for answer, op, distinct in zip((one, many), experts, (2, 8 * (1 - 0.75**64)), strict=True):
         share = 1 - l2 / answer.decode.bytes
         assert op.memory_s * 4.8e12 / share == pytest.approx(32 * distinct * expert, rel=1e-6)
 
@@ -278,10 +279,6 @@ def test_the_same_question_gets_the_same_answer(given: dict[str, Any]) -> None:
 def test_tpot_is_the_mean_of_the_decode_steps_of_the_output(
     model: str, input_len: int, output_len: int
 ) -> None:
-    from vperf.model.ops import Step
-    from vperf.sources.engines import load_engine
-    from vperf.timing.step import Card, step_seconds
-
     answer = vperf.estimate(model, "h100-sxm", input_len=input_len, output_len=output_len)
     built, card = vperf.load_model(model), Card(load_gpu("h100-sxm"), load_engine("vllm"))
     pasts = range(input_len, input_len + output_len - 1, max(1, output_len // 100))

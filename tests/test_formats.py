@@ -14,6 +14,7 @@ from vperf.formats import (
     INT4,
     MXFP4,
     NVFP4,
+    Format,
     cache_format_named,
     format_named,
 )
@@ -83,9 +84,6 @@ def test_an_unknown_cache_format_is_refused() -> None:
 
 
 @pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
-def test_every_format_falls_back_to_16_or_32_bit_arithmetic(fmt: object) -> None:
-    from vperf.formats import Format
-
-    assert isinstance(fmt, Format)
+def test_every_format_falls_back_to_16_or_32_bit_arithmetic(fmt: Format) -> None:
     assert fmt.path({"fp32"}).activation_bits >= 16
     assert fmt.stored_bytes(1, 1) > 0

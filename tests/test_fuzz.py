@@ -116,9 +116,10 @@ def _answer(case: tuple[str, Any, Any]) -> Estimate | None:
             model, model_id, "local", GPU, ENGINE, input_tokens=700, output_tokens=30, batch_size=2
         )
     except VperfError as error:
-        assert error.message
-        assert "\n" not in error.message
-        return None
+        refusal = error.message
+    assert refusal
+    assert "\n" not in refusal
+    return None
 
 
 def _check(case: tuple[str, Any, Any]) -> None:

@@ -29,9 +29,7 @@ class VperfError(Exception):
 class InputError(VperfError):
     """The input cannot be used; names the file (or option) and the field."""
 
-    def __init__(
-        self, message: str, *, source: str = "", field: str = "", hint: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, source: str = "", field: str = "", hint: str = "") -> None:
         where = ": ".join(part for part in (source, field) if part)
         super().__init__(f"{where}: {message}" if where else message, hint=hint)
         self.source = source
@@ -45,7 +43,9 @@ class UnsupportedModelError(InputError):
 class UnknownNameError(InputError):
     """No GPU, model, format or engine has this name."""
 
-    def __init__(self, kind: str, name: str, nearest: Iterable[str] = (), *, hint: str = "") -> None:
+    def __init__(
+        self, kind: str, name: str, nearest: Iterable[str] = (), *, hint: str = ""
+    ) -> None:
         self.nearest = tuple(nearest)
         did_you_mean = f"did you mean {', '.join(self.nearest)}?" if self.nearest else ""
         super().__init__(

@@ -1,7 +1,7 @@
 """Text with units <-> SI floats. The only place where a prefix has a value.
 
 Inside vperf everything is bytes, FLOP, seconds, hertz and their rates; "GB" is 1e9 bytes and
-"GiB" 2**30. Not here: the `Rich` formatting of tables (report/) and number formats (formats.py).
+"GiB" 2**30. Not here: the layout of tables (report/) and number formats (formats.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ _SECONDS = {
     "s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9, "ps": 1e-12,
     "min": 60.0,
 }  # fmt: skip
-_NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*\Z", re.DOTALL)
+_NUMBER = re.compile(
+    r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*\Z", re.DOTALL
+)
 
 
 def _split(text: str, what: str, *, zero: bool = False) -> tuple[float, str]:
@@ -40,7 +42,9 @@ def _scaled(text: str, what: str, unit_pattern: str, prefixes: dict[str, float])
 
 def parse_bytes(text: str) -> float:
     """Bytes from "48 GB", "80GiB", "97887 MiB"; GB is 1e9, GiB is 2**30."""
-    return _scaled(text, 'a size in bytes such as "48 GB" or "80 GiB"', "b|bytes?", _DECIMAL | _BINARY)
+    return _scaled(
+        text, 'a size in bytes such as "48 GB" or "80 GiB"', "b|bytes?", _DECIMAL | _BINARY
+    )
 
 
 def parse_bandwidth(text: str) -> float:

@@ -115,16 +115,16 @@ def test_what_does_not_divide_is_refused_by_name(ways: dict[str, int], field: st
     st.integers(1, 64),
     st.integers(1, 2000),
 )
-def test_more_ranks_never_hold_or_do_more_each(
-    name: str, ways: int, batch: int, past: int
-) -> None:
+def test_more_ranks_never_hold_or_do_more_each(name: str, ways: int, batch: int, past: int) -> None:
     step = Step(batch, 1, past)
     few, many = split(name, tensor=ways // 2), split(name, tensor=ways)
     assert many.rank_weight_bytes <= few.rank_weight_bytes
     assert many.rank_cache_bytes(past) <= few.rank_cache_bytes(past)
-    for total in (lambda op: op.flops, lambda op: op.streamed_bytes):
+    for quantity in ("flops", "streamed_bytes"):
         sums = [
-            sum(op.count * total(op) for op in m.ops(step) if op.kind not in COLLECTIVES)
+            sum(
+                op.count * getattr(op, quantity) for op in m.ops(step) if op.kind not in COLLECTIVES
+            )
             for m in (few, many)
         ]
         assert sums[1] <= sums[0] * (1 + 1e-12)

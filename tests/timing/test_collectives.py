@@ -48,5 +48,5 @@ def test_no_exchange_is_expected_faster_than_its_limit(
     for card in (H100, L40S, load_gpu("b200")):
         gpu = replace(card, achieved=None) if generic else card
         for kind in ("allreduce", "alltoall"):
-            op = collective("x", kind, elements, ranks)  # type: ignore[arg-type]
+            op = collective("x", kind, elements, ranks)
             assert collectives.expected_s(op, gpu) >= collectives.limit_s(op, gpu)

@@ -206,7 +206,7 @@ def _trial(model: Model, card: Card, load: Load, batch: float) -> _Point:
     context = load.input_tokens + load.output_tokens // 2
     groups = model.parallel.data
     limit, decode = _decode(model, card, batch, context)
-    steps = _prefill_steps(model, card, load, batch, context, groups)
+    steps = _prefill_steps(model, card, load, batch)
     prefill = sum(steps)
     extra = max(0.0, prefill - len(steps) * decode)
     # Attention groups prefill their own prompts side by side.
@@ -242,10 +242,10 @@ def _decode(model: Model, card: Card, running: float, context: int) -> tuple[flo
     )
 
 
-def _prefill_steps(
-    model: Model, card: Card, load: Load, running: float, context: int, groups: int
-) -> list[float]:
+def _prefill_steps(model: Model, card: Card, load: Load, running: float) -> list[float]:
     """Seconds of the steps that one prompt's prefill takes, decoding the others meanwhile."""
+    context = load.input_tokens + load.output_tokens // 2
+    groups = model.parallel.data
     decoding = max(1, round(running))
     budget = max(1, card.engine.max_batched_tokens - decoding // groups)
     decode = model.work(Step(decoding, 1, context))

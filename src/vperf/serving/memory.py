@@ -44,7 +44,7 @@ def other_bytes(model: Model, gpu: Gpu, engine: Engine, batch: int, input_tokens
     return (1.0 - engine.memory_utilization) * gpu.memory_bytes + activations
 
 
-def plan_memory(
+def plan_memory(  # noqa: PLR0917  (a deployment, and what it is asked)
     model: Model, gpu: Gpu, engine: Engine, batch: int, input_tokens: int, output_tokens: int
 ) -> Memory:
     """Memory of `batch` sequences of input + output tokens each."""

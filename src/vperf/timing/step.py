@@ -7,7 +7,6 @@ verification of a draft, then the drafts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -96,27 +95,29 @@ def step_seconds(model: Model, step: Step, card: Card) -> tuple[float, float]:
 
 def passes_seconds(passes: Sequence[Pass], card: Card) -> tuple[float, float]:
     """The same of a step of several passes: the host takes its time once."""
-    limit, expected = 0.0, card.engine.host_s_per_step
+    limit = kernels = launches = 0.0
     for each in passes:
-        least, kernels = _both(each.model.work(each.step), card)
-        limit += each.count * least
-        expected += each.count * kernels
-    return limit, max(expected, limit)
+        times = _both(each.model.work(each.step), card)
+        limit += each.count * times[0]
+        kernels += each.count * times[1]
+        launches += each.count * times[2]
+    return limit, max(limit, card.engine.overhead_s(launches, kernels) + kernels)
 
 
 def seconds_of(work: list[tuple[int, Op]], card: Card) -> float:
     """Expected seconds of a step made of `work`."""
-    limit, kernels = _both(work, card)
-    return max(limit, card.engine.host_s_per_step + kernels)
+    limit, kernels, launches = _both(work, card)
+    return max(limit, card.engine.overhead_s(launches, kernels) + kernels)
 
 
-def _both(work: list[tuple[int, Op]], card: Card) -> tuple[float, float]:
-    """The limit of one pass, and the expected time of its kernels."""
+def _both(work: list[tuple[int, Op]], card: Card) -> tuple[float, float, float]:
+    """The limit of one pass, the expected time of its kernels, and how many there are."""
     limit = card.limits.of_step(work)
-    kernels = 0.0
+    kernels = launches = 0.0
     for (count, op), compute in zip(work, limit.op_compute_s, strict=True):
         kernels += count * _op_seconds(op, compute, limit, card)
-    return limit.seconds, kernels
+        launches += count * op.launches
+    return limit.seconds, kernels, launches
 
 
 def _op_seconds(op: Op, compute_s: float, limit: StepLimit, card: Card) -> float:
@@ -152,8 +153,9 @@ def time_passes(passes: Sequence[Pass], card: Card) -> PhaseTimes:
              op.count * _op_seconds(op, compute, limit, card))
             for op, compute in zip(ops, limit.op_compute_s, strict=True)
         ]  # fmt: skip
-    host = card.engine.host_s_per_step
-    total = max(limit_s, host + sum(expected for *_, expected in timed))
+    kernels = sum(expected for *_, expected in timed)
+    host = card.engine.overhead_s(sum(op.count * op.launches for op, *_ in timed), kernels)
+    total = max(limit_s, host + kernels)
     return PhaseTimes(
         context_tokens=passes[0].step.past,
         limit_s=limit_s,
