@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
+import json
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
-from scoring import Point, Tally, grouped, print_rest, print_table, stats, summary
+from scoring import Point, Tally, grouped, print_rest, print_table, stats, summary, violations
 
 from vperf.errors import VperfError
 from vperf.formats import (
@@ -46,8 +47,9 @@ from vperf.model.ops import (
 )
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
+from vperf.timing import collectives
 from vperf.timing.expected import op_expected_s
-from vperf.timing.ranges import spread
+from vperf.timing.ranges import spread_of_op
 from vperf.timing.step import Card
 
 Row = Mapping[str, str]
@@ -139,7 +141,7 @@ def _mla_decode(row: Row) -> Op:
 
 @lru_cache(maxsize=4096)
 def _experts(
-    hidden: int, width: int, experts: int, active: int, fmt: Format, gated: bool
+    hidden: int, width: int, experts: int, active: int, fmt: Format, *, gated: bool
 ) -> MixtureOfExperts:
     up = tuple(Linear(name, hidden, width, fmt) for name in ("gate", "up")[not gated :])
     expert = DenseMlp(up, Linear("down", width, hidden, fmt))
@@ -151,7 +153,7 @@ _FEWEST_SKEWED = 16
 """Tokens below which the tables' routing is as good as uniform."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def _busiest_rank(
     tokens: int, experts: int, active: int, ranks: int, law: str
 ) -> tuple[float, float]:
@@ -185,7 +187,7 @@ def _moe(row: Row) -> Op:
         experts,
         active,
         _format(row["moe_dtype"], row["framework"]),
-        "nongated" not in row["kernel_source"],
+        gated="nongated" not in row["kernel_source"],
     )
     op = next(op for op in block.ops(Step(tokens, 1, 0), BF16) if op.kind == "moe")
     uniform = distinct_experts(tokens, experts, active)
@@ -242,26 +244,27 @@ _OPS: dict[str, Callable[[Row], Op | None]] = {
 
 
 def _known_bad(kind: str, row: Row) -> str:
-    """Why a row says nothing about kernels; empty for good ones (PERFMODEL, data README)."""
+    """Why a row says nothing about kernels; empty for good ones (docs/accuracy.md)."""
     gpu, engine = row["gpu"], row["framework"]
+    dtype = row.get("gemm_dtype", row.get("moe_dtype", ""))
     blackwell = gpu.startswith(("b2", "b3", "gb", "rtx-pro"))
-    if kind == "gemm":
-        dtype = row["gemm_dtype"]
-        if engine == "vllm" and dtype == "fp8_block":
-            return "vLLM block-fp8 GEMM, bound by the host"
-        if engine == "vllm" and dtype == "nvfp4":
-            return "vLLM nvfp4 GEMM, one weight hot in L2"
-        if engine == "vllm" and dtype == "fp8" and blackwell and int(row["m"]) <= 16:
-            return "vLLM fp8 GEMM on Blackwell at M <= 16, outliers"
-    if kind == "moe":
-        hopper = gpu.startswith(("h1", "h2"))
-        if engine == "vllm" and row["moe_dtype"].startswith("fp8") and hopper:
-            return "vLLM fp8 experts on Hopper, 0.65 TB/s"
-        if engine == "sglang" and row["moe_dtype"] == "bfloat16" and gpu.startswith("h100"):
-            return "SGLang bf16 experts on H100, untuned"
-    if kind == "attention_decode" and engine == "trtllm" and gpu.startswith("a100"):
-        return "A100 TensorRT-LLM decode attention, beats the card's bandwidth"
-    return ""
+    few = kind == "gemm" and int(row["m"]) <= 16
+    reasons = {
+        "vLLM block-fp8 GEMM, bound by the host": (kind, engine, dtype)
+        == ("gemm", "vllm", "fp8_block"),
+        "vLLM nvfp4 GEMM, one weight hot in L2": (kind, engine, dtype) == ("gemm", "vllm", "nvfp4"),
+        "vLLM fp8 GEMM on Blackwell at M <= 16, outliers": few
+        and blackwell
+        and (engine, dtype) == ("vllm", "fp8"),
+        "vLLM fp8 experts on Hopper, 0.65 TB/s": (kind, engine) == ("moe", "vllm")
+        and dtype.startswith("fp8")
+        and gpu.startswith(("h1", "h2")),
+        "SGLang bf16 experts on H100, untuned": gpu.startswith("h100")
+        and (kind, engine, dtype) == ("moe", "sglang", "bfloat16"),
+        "A100 TensorRT-LLM decode attention, beats the card's bandwidth": gpu.startswith("a100")
+        and (kind, engine) == ("attention_decode", "trtllm"),
+    }
+    return next((reason for reason, true in reasons.items() if true), "")
 
 
 def _regime(kind: str, row: Row) -> str:
@@ -295,8 +298,10 @@ def _dtype(kind: str, row: Row) -> str:
 
 def _words(kind: str, row: Row) -> str:
     skip = ("version", "us", "op_name", "model_name")
-    return f"{kind} " + " ".join(v for k, v in row.items() if k not in skip and v) + (
-        f": {float(row['us']):.1f} us"
+    return (
+        f"{kind} "
+        + " ".join(v for k, v in row.items() if k not in skip and v)
+        + (f": {float(row['us']):.1f} us")
     )
 
 
@@ -339,9 +344,7 @@ def score(directory: Path, every: int, *, hide: bool) -> Tally:
 def _card(gpu_name: str, engine_name: str, fp8_attention: bool, *, hide: bool) -> Card:
     """A kernel alone: the quantize kernel is not fused, attention computes as its row says."""
     gpu = load_gpu(gpu_name)
-    engine = replace(
-        load_engine(engine_name), fused_quantize=False, fp8_attention=fp8_attention
-    )
+    engine = replace(load_engine(engine_name), fused_quantize=False, fp8_attention=fp8_attention)
     return Card(replace(gpu, achieved=None) if hide else gpu, engine)
 
 
@@ -365,11 +368,36 @@ def _point(kind: str, row: Row, op: Op, card: Card) -> Point:
     )
 
 
+def score_all_reduce(directory: Path) -> list[Point]:
+    """Graph-captured all-reduces; a message counts 16-bit elements."""
+    path = directory / "allreduce.csv.gz"
+    points: list[Point] = []
+    for row in _rows(path) if path.is_file() else ():
+        if row["backend"].endswith("eager"):
+            continue
+        gpu, ranks = load_gpu(row["gpu"]), int(row["num_gpus"])
+        op = Op("all-reduce", "allreduce", 0.0, BF16,
+                input_elements=float(row["message_size"]), shape=(ranks,))  # fmt: skip
+        expected = collectives.expected_s(op, gpu)
+        points.append(
+            Point(
+                {"gpu": row["gpu"], "ranks": row["num_gpus"]},
+                float(row["us"]) * 1e-6,
+                expected,
+                collectives.limit_s(op, gpu),
+                0.8 * expected,
+                1.25 * expected,
+                _words("allreduce", row),
+            )
+        )
+    return points
+
+
 def timed(op: Op, card: Card) -> dict[str, float]:
     """Seconds of one kernel as the estimate has them."""
     limit = card.limits.of_step([(1, op)]).seconds
     expected = max(limit, op_expected_s(op, card.constants, card.engine))
-    low, high = spread("decode" if op.decode else "prefill", card.constants.origin)
+    low, high = spread_of_op(op, card.constants.origin)
     return {
         "expected_s": expected,
         "limit_s": limit,
@@ -388,6 +416,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     tally = score(options.directory, options.every, hide=options.hide_constants)
     points = tally.points
+    exchanges = score_all_reduce(options.directory)
     print_table("op, gpu", points, ["kind", "gpu"])
     print_table("op, dtype, regime", points, ["kind", "dtype", "regime"])
     print_table("op, regime, gpu", points, ["kind", "regime", "gpu"])
@@ -396,7 +425,26 @@ def main(arguments: list[str]) -> int:
     cold = [p for p in points if p.groups["cold"] == "cold"]
     print_table("cold: op, dtype, regime", cold, ["kind", "dtype", "regime"])
     print_table("op", points, ["kind"])
-    print_rest(tally)
-    by_kind = {kind: stats(members).mape for (kind,), members in grouped(points, ["kind"]).items()}
-    print(summary(tally, mode="kernels", hidden_constants=options.hide_constants, **by_kind))
+    if exchanges:
+        print_table("all-reduce, gpus", exchanges, ["gpu", "ranks"])
+    below = [p for p in points if p.groups["kind"] == "moe" and p.measured_s < p.limit_s]
+    print(f"\n{len(below)} expert rows are faster than the bound of their declared routing: its "
+          "groups or skew touched fewer experts; not counted below")  # fmt: skip
+    routed = {id(p) for p in below}
+    for_limit = Tally([p for p in points if id(p) not in routed], tally.refused, tally.left_out)
+    print_rest(for_limit)
+    found: dict[str, object] = json.loads(summary(tally))
+    found |= {"mode": "kernels", "hidden_constants": options.hide_constants}
+    beaten = violations(for_limit.points)
+    found["limit_violations"] = len(beaten)
+    found["limit_worst_ratio"] = beaten[0].measured_s / beaten[0].limit_s if beaten else 1.0
+    found["limit_violations_of_routing"] = len(below)
+    for (kind,), members in grouped(points, ["kind"]).items():
+        found[kind] = stats(members).mape
+    for (kind, dtype, regime), members in grouped(cold, ["kind", "dtype", "regime"]).items():
+        found[f"cold {kind} {dtype} {regime}"] = stats(members).mape
+    if exchanges:
+        found["all_reduce"] = stats(exchanges).mape
+        found["limit_violations_of_all_reduce"] = len(violations(exchanges))
+    print(json.dumps(found))
     return 0

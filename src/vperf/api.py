@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vperf.errors import InputError
 from vperf.estimate import Estimate, ModelFacts, estimate_model, model_facts_of, serve_model
@@ -17,10 +17,14 @@ from vperf.model.parallel import Parallel
 from vperf.napkin import EXAMPLE_GPU, EXAMPLE_MODEL, Napkin, check_choice
 from vperf.napkin import napkin as _napkin
 from vperf.serving.load import Load
+from vperf.serving.speculative import checked_acceptance, drafting
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.sources.models import ModelConfig, load_model_config
 from vperf.units import format_bytes, parse_bandwidth, parse_count
+
+if TYPE_CHECKING:
+    from vperf.model.anatomy import Anatomy
 
 ModelLike = str | Path | Mapping[str, Any]
 """A Hub id, a shipped name, a path, "-" for standard input, or a config as a dict."""
@@ -44,6 +48,10 @@ def estimate(
     max_concurrency: int | None = None,
     request_rate: float | None = None,
     prefix_cache_hit: float = 0.0,
+    speculative: str | None = None,
+    draft_tokens: int | None = None,
+    acceptance: float | None = None,
+    image_tokens: int = 0,
     revision: str | None = None,
 ) -> Estimate:
     """Estimate TTFT, prefill and decode speed of `model` on `gpu`.
@@ -52,7 +60,9 @@ def estimate(
     `kv_cache_dtype` are what-ifs over what the checkpoint says; `max_model_len` caps the context;
     `tp`, `pp`, `ep` and `dp` divide the model over tp x pp x dp GPUs (dp: attention).
     With `max_concurrency` users in a closed loop, or `request_rate` requests/s, it is the estimate
-    of a served load, `prefix_cache_hit` of each prompt found in cache.
+    of a served load, `prefix_cache_hit` of each prompt found in cache. `speculative` "mtp" drafts
+    `draft_tokens` a step with the model's own MTP layers, of which a share `acceptance` is
+    accepted. `image_tokens` of each request join its prompt.
     Raises VperfError: InputError for what cannot be, UnsupportedModelError for an architecture
     that is not understood, HubError when the Hub is needed and cannot be reached.
     """
@@ -61,6 +71,14 @@ def estimate(
     found, built = _load(model, quantization, kv_cache_dtype, revision)
     if max_model_len is not None:
         built = _capped(built, max_model_len)
+    if speculative is not None:
+        built = drafting(built, found.id, speculative, draft_tokens)
+        checked_acceptance(acceptance)
+    else:
+        for given, name in ((draft_tokens, "draft-tokens"), (acceptance, "acceptance")):
+            if given is not None:
+                raise InputError("means nothing without speculative", field=name,
+                                 hint="add --speculative mtp")  # fmt: skip
     parallel = Parallel(tp, pp, ep, dp)
     if parallel.gpus > 1:
         built = divide(built, parallel)
@@ -76,8 +94,13 @@ def estimate(
             input_tokens=input_len,
             output_tokens=output_len,
             batch_size=batch_size,
+            image_tokens=image_tokens,
+            acceptance=acceptance,
         )
     else:
+        if speculative is not None or image_tokens:
+            name = "speculative" if speculative is not None else "image-tokens"
+            raise InputError("cannot be combined with a served load yet", field=name)
         if batch_size != 1:
             raise InputError("cannot be combined with a served load", field="batch-size")
         load = Load(input_len, output_len, max_concurrency, request_rate, prefix_cache_hit)
@@ -134,6 +157,16 @@ def model_facts(
     """What a model is, without a GPU."""
     found, built = _load(model, quantization, None, revision)
     return model_facts_of(built, found.id, found.source)
+
+
+def describe(
+    model: ModelLike, *, quantization: str | None = None, revision: str | None = None
+) -> tuple[ModelFacts, Anatomy]:
+    """What a model is, and its parts: kinds of layers, parameters, number formats."""
+    from vperf.model.anatomy import anatomy  # noqa: PLC0415  (one command needs it)
+
+    found, built = _load(model, quantization, None, revision)
+    return model_facts_of(built, found.id, found.source), anatomy(built)
 
 
 def load_model(

@@ -20,9 +20,17 @@ from vperf.model.model import Model
 from vperf.model.ops import Step
 from vperf.serving.load import Load, serve
 from vperf.serving.memory import Memory, other_bytes, plan_memory
+from vperf.serving.speculative import (
+    DRAFT,
+    break_even,
+    checked_acceptance,
+    decode_passes,
+    tokens_per_step,
+)
 from vperf.timing.constants import Constants
 from vperf.timing.ranges import spread
-from vperf.timing.step import Card, OpTime, PhaseTimes, step_seconds, time_step
+from vperf.timing.collectives import link_bytes_per_s
+from vperf.timing.step import Card, OpTime, PhaseTimes, passes_seconds, time_passes, time_step
 from vperf.version import __version__
 
 SCHEMA = "vperf/estimate/1"
@@ -39,6 +47,7 @@ __all__ = [
     "OpTime",
     "PhaseTimes",
     "Serving",
+    "Speculative",
     "Speed",
     "Workload",
     "estimate_model",
@@ -93,6 +102,17 @@ class Workload:
     pipeline_parallel: int = 1
     expert_parallel: int = 1
     data_parallel: int = 1
+    image_tokens: int = 0
+    """Tokens that the images of a request add to its input_tokens."""
+    speculative: str | None = None
+    """What drafts tokens; None: nothing does."""
+    draft_tokens: int = 0
+    acceptance: float | None = None
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All that prefill reads of one request."""
+        return self.input_tokens + self.image_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +164,28 @@ class Serving:
 
 
 @dataclass(frozen=True, slots=True)
+class Speculative:
+    """What speculative decoding does to a step; seconds are means over the output."""
+
+    method: str
+    draft_tokens: int
+    acceptance: float
+    """Probability that a draft token is accepted, given."""
+    tokens_per_step: float
+    break_even_acceptance: float | None
+    """Where expected TPOT is that of plain decoding; None: drafting never pays."""
+    limit_step_s: float
+    expected_step_s: float
+    """Verification and all drafts."""
+    limit_draft_s: float
+    expected_draft_s: float
+    """All drafts of a step."""
+    limit_plain_tpot_s: float
+    expected_plain_tpot_s: float
+    """Without drafts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """The whole answer. Every figure the command line prints is read from here."""
 
@@ -161,6 +203,7 @@ class Estimate:
     not_modelled: tuple[str, ...]
     warnings: tuple[str, ...]
     serving: Serving | None = None
+    speculative: Speculative | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON contract: stable keys, SI base units, floats unrounded."""
@@ -181,6 +224,7 @@ class Estimate:
             "prefill": _phase(self.prefill),
             "decode": _phase(self.decode),
             "serving": asdict(self.serving) if self.serving else None,
+            "speculative": asdict(self.speculative) if self.speculative else None,
             "depth": [asdict(point) for point in self.depth],
             "assumptions": list(self.assumptions),
             "not_modelled": list(self.not_modelled),
@@ -212,36 +256,46 @@ def estimate_model(
     input_tokens: int,
     output_tokens: int,
     batch_size: int,
+    image_tokens: int = 0,
+    acceptance: float | None = None,
 ) -> Estimate:
-    """The estimate of one model on one GPU: `batch_size` equal requests that start together.
+    """The estimate of one model on its GPUs: `batch_size` equal requests that start together.
 
     TTFT is the prefill of all prompts in one step; TPOT the mean of the decode steps that follow,
-    at contexts input .. input + output. Raises InputError for lengths that cannot be.
+    at contexts input .. input + output, where the model drafts over the tokens a step yields at
+    `acceptance`. Raises InputError for lengths that cannot be.
     """
     for name, value in (
         ("input-len", input_tokens), ("output-len", output_tokens), ("batch-size", batch_size)
     ):  # fmt: skip
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_TOKENS:
-            raise InputError(
-                f"must be an integer from 1 to {MAX_TOKENS}, not {value!r}", field=name
-            )
+        _check_count(name, value, 1)
+    prompt = input_tokens + _checked_images(model, model_id, image_tokens)
     card = Card(gpu, engine)
     constants = card.constants
-    prefill = time_step(model, Step(batch_size, input_tokens, 0), card)
-    decode = time_step(model, Step(batch_size, 1, input_tokens + (output_tokens - 1) // 2), card)
-    tpot_limit, tpot_expected = _mean_step(model, card, batch_size, input_tokens, output_tokens)
+    prefill = time_step(model, Step(batch_size, prompt, 0), card)
+    middle = prompt + (output_tokens - 1) // 2
+    decode = time_passes(decode_passes(model, batch_size, middle), card)
+    step = _mean_step(model, card, batch_size, prompt, output_tokens)
+    speculative, gain = None, 1.0
+    if model.draft_tokens:
+        accepted = checked_acceptance(acceptance)
+        gain = tokens_per_step(accepted, model.draft_tokens)
+        plain = _mean_step(
+            replace(model, draft_tokens=0), card, batch_size, prompt, output_tokens
+        )
+        speculative = _speculative(model, decode, step, plain, accepted)
 
     def speed(ttft_s: float, tpot_s: float) -> Speed:
         return Speed(
             ttft_s=ttft_s,
-            prefill_tokens_per_s=batch_size * input_tokens / ttft_s,
+            prefill_tokens_per_s=batch_size * prompt / ttft_s,
             tpot_s=tpot_s,
             decode_tokens_per_s=batch_size / tpot_s,
             decode_tokens_per_s_per_user=1 / tpot_s,
         )
 
-    limit = speed(prefill.limit_s, tpot_limit)
-    memory = plan_memory(model, gpu, engine, batch_size, input_tokens, output_tokens)
+    limit = speed(prefill.limit_s, step[0] / gain)
+    memory = plan_memory(model, gpu, engine, batch_size, prompt, output_tokens)
     return Estimate(
         model=model_facts_of(model, model_id, model_source),
         gpu=GpuFacts(
@@ -263,16 +317,67 @@ def estimate_model(
             model.parallel.pipeline,
             model.parallel.expert,
             model.parallel.data,
+            image_tokens,
+            speculative.method if speculative else None,
+            model.draft_tokens,
+            speculative.acceptance if speculative else None,
         ),
         limit=limit,
-        expected=_with_range(limit, prefill.expected_s, tpot_expected, constants, speed),
+        expected=_with_range(limit, prefill.expected_s, step[1] / gain, constants, speed),
         memory=memory,
         prefill=prefill,
         decode=decode,
-        depth=_depths(model, card, batch_size, input_tokens),
-        assumptions=_assumptions(model, card),
-        not_modelled=_not_modelled(model),
-        warnings=_warnings(model, memory, input_tokens + output_tokens),
+        depth=_depths(model, card, batch_size, prompt, gain),
+        assumptions=_assumptions(model, card, speculative),
+        not_modelled=_not_modelled(model, image_tokens),
+        warnings=_warnings(model, memory, prompt + output_tokens),
+        speculative=speculative,
+    )
+
+
+def _check_count(name: str, value: int, least: int) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not least <= value <= MAX_TOKENS:
+        raise InputError(
+            f"must be an integer from {least} to {MAX_TOKENS}, not {value!r}", field=name
+        )
+
+
+def _checked_images(model: Model, model_id: str, image_tokens: int) -> int:
+    """Image tokens of a model that puts images into its prompt. Raises InputError."""
+    _check_count("image-tokens", image_tokens, 0)
+    if image_tokens and not model.images:
+        raise InputError(
+            f"{model_id} (model_type {model.model_type!r}) has no vision tower that puts tokens "
+            "into the prompt",
+            field="image-tokens",
+        )
+    return image_tokens
+
+
+def _speculative(
+    model: Model,
+    decode: PhaseTimes,
+    step: tuple[float, float],
+    plain: tuple[float, float],
+    acceptance: float,
+) -> Speculative:
+    """`step` and `plain`: mean (limit, expected) seconds with and without drafts."""
+    drafts = [op for op in decode.ops if op.name.startswith(DRAFT)]
+    return Speculative(
+        method="mtp",
+        draft_tokens=model.draft_tokens,
+        acceptance=acceptance,
+        tokens_per_step=tokens_per_step(acceptance, model.draft_tokens),
+        break_even_acceptance=break_even(step[1] / plain[1], model.draft_tokens),
+        limit_step_s=step[0],
+        expected_step_s=step[1],
+        limit_draft_s=max(
+            sum(op.compute_s for op in drafts), sum(op.memory_s for op in drafts)
+        ),
+        expected_draft_s=sum(op.expected_s for op in drafts),
+        limit_plain_tpot_s=plain[0],
+        expected_plain_tpot_s=plain[1],
     )
 
 
@@ -376,7 +481,9 @@ def _mean_step(
     cuts = sorted(edges)
     limit_sum = expected_sum = 0.0
     for start, end in pairwise(cuts):
-        limit, expected = step_seconds(model, Step(batch, 1, (start + end - 1) // 2), card)
+        limit, expected = passes_seconds(
+            decode_passes(model, batch, (start + end - 1) // 2), card
+        )
         limit_sum += limit * (end - start)
         expected_sum += expected * (end - start)
     steps = last + 1 - first
@@ -409,7 +516,10 @@ def _with_range(
     return Expected(**asdict(middle), low=bound(fast, slow), high=bound(slow, fast))
 
 
-def _depths(model: Model, card: Card, batch: int, input_tokens: int) -> tuple[DepthPoint, ...]:
+def _depths(
+    model: Model, card: Card, batch: int, input_tokens: int, gain: float
+) -> tuple[DepthPoint, ...]:
+    """Decode speed by context, where a step yields `gain` tokens."""
     longest = model.max_context_tokens or max(_DEPTHS)
     contexts = sorted({d for d in _DEPTHS if d < longest} | {longest})
     other = other_bytes(model, card.gpu, card.engine, batch, input_tokens)
@@ -417,13 +527,15 @@ def _depths(model: Model, card: Card, batch: int, input_tokens: int) -> tuple[De
     sequences = -(-batch // model.parallel.data)
     points = []
     for context in contexts:
-        limit, expected = step_seconds(model, Step(batch, 1, context), card)
+        limit, expected = passes_seconds(decode_passes(model, batch, context), card)
         fits = sequences * model.rank_cache_bytes(context) <= free
-        points.append(DepthPoint(context, batch / limit, batch / expected, fits))
+        points.append(DepthPoint(context, gain * batch / limit, gain * batch / expected, fits))
     return tuple(points)
 
 
-def _assumptions(model: Model, card: Card) -> tuple[str, ...]:
+def _assumptions(
+    model: Model, card: Card, speculative: Speculative | None
+) -> tuple[str, ...]:
     gpu, constants, engine = card.gpu, card.constants, card.engine
     lines = [*gpu.assumptions, *model.assumptions]
     lines += [_fallback_line(f, gpu) for f in model.formats if _falls_back(f, gpu)]
@@ -442,8 +554,41 @@ def _assumptions(model: Model, card: Card) -> tuple[str, ...]:
                      "expected: rates measured on this card")  # fmt: skip
     else:
         lines.append("expected: nobody's measurements of this card; generic fractions of its peaks")
-    lines.append(f"{engine.name}, full CUDA graphs, asynchronous scheduling; all prompts at once")
+    graphs = "CUDA graphs" if engine.cuda_graphs else "no CUDA graphs"
+    lines.append(
+        f"{engine.name}: {graphs}, {engine.host_s_per_step * 1e3:g} ms of host time a step; all "
+        "prompts at once"
+    )
+    if model.parallel.gpus > 1:
+        lines.append(_parallel_line(model, card))
+    if speculative:
+        lines.append(
+            f"speculative decoding: {speculative.draft_tokens} draft tokens a step from the "
+            f"model's own MTP layer, each accepted with probability {speculative.acceptance:g} as "
+            f"given, independently: {speculative.tokens_per_step:.3g} tokens a step"
+        )
     return tuple(lines)
+
+
+def _parallel_line(model: Model, card: Card) -> str:
+    """How the model is divided, and over what."""
+    p, gpu = model.parallel, card.gpu
+    ways = [
+        f"{name} {count}"
+        for name, count in (
+            ("tensor", p.tensor), ("pipeline", p.pipeline), ("expert", p.expert),
+            ("attention data", p.data),
+        )
+        if count > 1
+    ]  # fmt: skip
+    link = gpu.link.name if gpu.link else "PCIe"
+    rate = link_bytes_per_s(gpu)
+    speed = f" at {rate / 1e9:,.0f} GB/s one way" if rate < float("inf") else ""
+    measured = gpu.achieved is not None and gpu.achieved.all_reduce
+    return (
+        f"{p.gpus} GPUs in one node, parallel: {', '.join(ways)}; joined by {link}{speed}, "
+        f"all-reduces {'measured on this card' if measured else 'from generic constants'}"
+    )
 
 
 def _falls_back(fmt: Format, gpu: Gpu) -> bool:
@@ -460,9 +605,15 @@ def _fallback_line(fmt: Format, gpu: Gpu) -> str:
     )
 
 
-def _not_modelled(model: Model) -> tuple[str, ...]:
-    lines = ["queueing, prefix caching, speculative decoding", "throttling and power caps"]
-    if model.tower_parameters:
+def _not_modelled(model: Model, image_tokens: int = 0) -> tuple[str, ...]:
+    lines = ["queueing, prefix caching" if model.draft_tokens
+             else "queueing, prefix caching, speculative decoding",
+             "throttling and power caps"]  # fmt: skip
+    if model.draft_tokens:
+        lines.append("the prefill of the layer that drafts")
+    if image_tokens:
+        lines.append("the vision tower's time to encode the images (its weights are in memory)")
+    elif model.tower_parameters:
         lines.append("the vision or audio tower's time (its weights are in memory)")
     return tuple(lines)
 

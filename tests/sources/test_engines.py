@@ -2,32 +2,79 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import tomllib
 
 import pytest
 
+from vperf import load_model
 from vperf.errors import UnknownNameError
+from vperf.hardware.engine import Engine
+from vperf.hardware.gpu import PIPES
+from vperf.model.ops import Step
 from vperf.sources.catalog import data_dir
-from vperf.sources.engines import engine_names, load_engine
+from vperf.sources.engines import _SECONDS, engine_names, load_engine
+from vperf.sources.gpus import load_gpu
+from vperf.timing.step import Card, step_seconds
 
-KEYS = {
-    "id", "name", "host_time_per_step", "launch_time", "memory_utilization", "max_batched_tokens",
-    "request_time", "admission_steps", "source", "checked",
+REQUIRED = {
+    "id", "name", "host_time_per_step", "launch_time", "eager_host_time_per_step",
+    "eager_launch_time", "memory_utilization", "max_batched_tokens", "request_time",
+    "admission_steps", "source", "checked",
 }  # fmt: skip
+FIELDS = {field.name for field in dataclasses.fields(Engine)}
 
 
 @pytest.mark.parametrize("name", engine_names())
-def test_every_engine_file_has_exactly_the_known_keys_a_source_and_a_date(name: str) -> None:
+def test_every_engine_file_has_only_known_keys_a_source_and_a_date(name: str) -> None:
     file = tomllib.loads((data_dir() / "engines" / f"{name}.toml").read_text("utf-8"))
-    assert set(file) == KEYS
+    assert set(file) >= REQUIRED
+    assert {_SECONDS.get(key, key) for key in file} <= FIELDS
     engine = load_engine(name)
     assert engine.id == name
     assert engine.source
     assert datetime.date.fromisoformat(engine.checked)
-    assert 0 < engine.host_s_per_step < 0.1
-    assert 0 < engine.launch_s < 1e-4
+
+
+@pytest.mark.parametrize("name", engine_names())
+def test_every_engine_is_physically_possible(name: str) -> None:
+    engine = load_engine(name)
+    assert 0 < engine.host_s_per_step <= engine.eager_host_s_per_step < 0.1
+    assert 0 < engine.launch_s <= engine.eager_launch_s < 1e-3 or not engine.eager_launch_s
     assert 0.5 < engine.memory_utilization <= 1
+    assert engine.max_batched_tokens >= 128
+    shares = [engine.wide_stream, engine.narrow_stream, engine.nested_stream]
+    shares += [engine.recurrent_share, *engine.compute_share.values()]
+    assert all(0 < share <= 1 for share in shares)
+    assert set(engine.compute_share) <= set(PIPES)
+    assert 0 <= engine.quantize_s_per_element < 1e-10
+
+
+def test_without_cuda_graphs_the_gpu_waits_for_launches_that_take_longer_than_kernels() -> None:
+    eager = load_engine("vllm").without_graphs()
+    launches = 300 * eager.eager_launch_s
+    assert eager.overhead_s(300, 0.0) == pytest.approx(eager.host_s_per_step + launches)
+    assert eager.overhead_s(300, launches / 2) == pytest.approx(
+        eager.host_s_per_step + launches / 2
+    )
+    assert eager.overhead_s(300, 2 * launches) == eager.host_s_per_step
+
+
+def test_with_cuda_graphs_the_number_of_kernels_costs_the_host_nothing() -> None:
+    engine = load_engine("vllm")
+    assert engine.overhead_s(10_000, 0.0) == engine.host_s_per_step
+
+
+def test_cuda_graphs_buy_more_on_a_small_model_than_on_a_large_one() -> None:
+    graphs = load_engine("vllm")
+
+    def gain(model: str) -> float:
+        of_model, step = load_model(model), Step(1, 1, 1024)
+        slow = step_seconds(of_model, step, Card(load_gpu("h100"), graphs.without_graphs()))[1]
+        return slow / step_seconds(of_model, step, Card(load_gpu("h100"), graphs))[1]
+
+    assert gain("Qwen/Qwen3-0.6B") > gain("Qwen/Qwen3-32B") > 1
 
 
 def test_an_unknown_engine_lists_the_known_ones() -> None:

@@ -36,9 +36,10 @@ def test_a_measured_group_size_is_used_as_measured() -> None:
     assert H100.achieved is not None
     line = H100.achieved.all_reduce[8]
     op = all_reduce(1e6, 8)
-    assert collectives.expected_s(op, H100) == pytest.approx(
-        line.latency_s + 2e6 / line.bytes_per_s
-    )
+    assert collectives.expected_s(op, H100) == pytest.approx(line.seconds(2e6))
+    small, large = line.latency_s, line.large_latency_s
+    assert line.seconds(1e3) == pytest.approx(small + 1e3 / line.bytes_per_s)
+    assert line.seconds(1e9) == pytest.approx(large + 1e9 / line.large_bytes_per_s)
 
 
 @given(st.floats(1, 1e9), st.sampled_from([2, 4, 8]), st.booleans())

@@ -47,21 +47,22 @@ def models(
     listed = shipped()
     width, color = output.width(), output.color(sys.stdout)
     try:
-        facts = api.model_facts(name) if name is not None else None
+        shown = api.describe(name) if name is not None else None
     except UnknownNameError:
         part = (name or "").strip().lower()
         listed = tuple(model for model in listed if part and part in model.id.lower())
         if not listed:
             raise
-        facts = None
-    if facts is None and json:
+        shown = None
+    if shown is None and json:
         text = report_json.dump(report.list_to_dict(listed))
-    elif facts is None:
+    elif shown is None:
         text = report.render_list(listed, width=width, color=color)
     else:
+        facts, parts = shown
         file = next((model for model in listed if model.id == facts.id), None)
         if json:
-            text = report_json.dump(report.to_dict(facts, file))
+            text = report_json.dump(report.to_dict(facts, parts, file))
         else:
-            text = report.render_card(facts, file, width=width, color=color)
+            text = report.render_card(facts, parts, file, width=width, color=color)
     output.write(text)

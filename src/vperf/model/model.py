@@ -87,7 +87,7 @@ class Model:
     """How the model is divided over GPUs; `work` and `rank_*` are of one of them."""
 
     @cached_property
-    def _stored(self) -> tuple[tuple[int, LayerKind], ...]:
+    def stored_kinds(self) -> tuple[tuple[int, LayerKind], ...]:
         """All that has layers' kind of weights: layers, what is outside of them, the encoder."""
         return (*self.kinds, (1, LayerKind(self.outside, 0)), *self.encoder)
 
@@ -100,7 +100,7 @@ class Model:
     def parameters(self) -> int:
         """Everything a checkpoint of this config stores."""
         return (
-            sum(count * kind.parameters for count, kind in self._stored)
+            sum(count * kind.parameters for count, kind in self.stored_kinds)
             + sum(table.parameters for table in self.lookups)
             + self.embedding.in_features * self.embedding.out_features
             + (self.head.parameters if self.head and not self.tied else 0)
@@ -138,7 +138,7 @@ class Model:
         """Bytes resident in memory."""
         matrices = sum(
             count * n * w.stored_bytes
-            for count, kind in self._stored
+            for count, kind in self.stored_kinds
             for block in kind.blocks
             for n, w in block.linears
         ) + sum(table.stored_bytes for table in self.lookups)
@@ -167,7 +167,7 @@ class Model:
             return self.weight_bytes
         p = self.parallel
         layers = 0.0
-        for count, kind in self._stored:
+        for count, kind in self.stored_kinds:
             for block in kind.blocks:
                 for n, w in block.linears:
                     ways = p.stage if n > 1 else p.tensor

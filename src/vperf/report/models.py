@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from vperf.estimate import ModelFacts
+from vperf.model.anatomy import Anatomy
 from vperf.report.page import Column, Page
 from vperf.report.text import clean, size, whole
 
@@ -56,10 +57,19 @@ def list_to_dict(models: Iterable[Listed]) -> dict[str, Any]:
     return {"schema": "vperf/models/1", "models": [_listed(model) for model in models]}
 
 
-def to_dict(facts: ModelFacts, listed: Listed | None) -> dict[str, Any]:
+def to_dict(facts: ModelFacts, parts: Anatomy, listed: Listed | None) -> dict[str, Any]:
     """One model as plain values in SI base units; what its file says stands beside the facts."""
-    file = _listed(listed) if listed else None
-    return {"schema": "vperf/model/1", **asdict(facts), "file": file}
+    return {
+        "schema": "vperf/model/1",
+        **asdict(facts),
+        "layers": [{**asdict(row), "mechanisms": list(row.mechanisms)} for row in parts.layers],
+        "parameters_by_part": dict(parts.parts),
+        "bytes_by_format": dict(parts.bytes_by_format),
+        "mtp_layers": parts.mtp_layers,
+        "mtp_parameters": parts.mtp_parameters,
+        "assumptions": list(parts.defaults),
+        "file": _listed(listed) if listed else None,
+    }
 
 
 def render_list(models: Iterable[Listed], *, width: int = 80, color: bool = False) -> str:
@@ -78,9 +88,14 @@ def render_list(models: Iterable[Listed], *, width: int = 80, color: bool = Fals
 
 
 def render_card(
-    facts: ModelFacts, listed: Listed | None, *, width: int = 80, color: bool = False
+    facts: ModelFacts,
+    parts: Anatomy,
+    listed: Listed | None,
+    *,
+    width: int = 80,
+    color: bool = False,
 ) -> str:
-    """One model: counts, bytes, formats, and where they come from."""
+    """One model: counts, bytes, formats, layers, and where they come from."""
     page = Page(width, color)
     page.prose(clean(facts.id), "bold")
     page.blank()
@@ -99,7 +114,56 @@ def render_card(
             ("longest context", f"{whole(longest)} tokens" if longest else "not said"),
             ("found", clean(facts.source)),
             ("source", clean(listed.source) if listed else ""),
-            ("checked", clean(listed.checked) if listed else ""),
+            ("checked", _checked(facts, listed) if listed else ""),
         ]
     )
+    page.blank()
+    page.table(
+        [
+            Column("layers"),
+            Column("made of", left=True, fold=True),
+            Column("parameters\neach"),
+            Column("KV elements\nper token"),
+            Column("state"),
+        ],
+        (
+            (
+                whole(row.count),
+                clean(" + ".join(row.mechanisms)),
+                whole(row.parameters),
+                whole(row.kv_elements_per_token) if row.kv_elements_per_token else "-",
+                size(row.state_bytes) if row.state_bytes else "-",
+            )
+            for row in parts.layers
+        ),
+    )
+    page.blank()
+    total = sum(count for _, count in parts.parts)
+    page.table(
+        [Column("part", left=True), Column("parameters"), Column("share")],
+        [
+            *((name, whole(n), f"{100 * n / total:.1f} %") for name, n in parts.parts),
+            ("total", whole(total), "100.0 %"),
+        ],
+        total=True,
+    )
+    page.blank()
+    page.table(
+        [Column("stored as", left=True), Column("bytes")],
+        ((clean(name), f"{whole(n)} ({size(n)})") for name, n in parts.bytes_by_format),
+    )
+    if parts.mtp_layers:
+        known = f", {whole(parts.mtp_parameters)} parameters" if parts.mtp_parameters else ""
+        page.section(
+            "Not counted",
+            [f"multi-token-prediction layers: {parts.mtp_layers}{known}"],
+        )
+    page.section("Assumptions", (clean(line) for line in parts.defaults))
     return page.text()
+
+
+def _checked(facts: ModelFacts, listed: Listed) -> str:
+    """The day, and whether what is derived here equals what the checkpoint holds."""
+    same = facts.parameters == listed.parameters
+    words = "equals the recorded count" if same else f"recorded count {whole(listed.parameters)}"
+    return f"{clean(listed.checked)}; the derived count {words}"

@@ -34,12 +34,13 @@ def other_bytes(model: Model, gpu: Gpu, engine: Engine, batch: int, input_tokens
     """What is neither weights nor cache: the engine's reserve and the largest activations.
 
     Activations of one step of T tokens: the residual stream twice and the widest pair of layer
-    outputs, 16 bit each, and fp32 logits of every sequence.
+    outputs, 16 bit each, and fp32 logits of every sequence, drafts included.
     """
     ways = model.parallel.tensor
     sequences = -(-batch // model.parallel.data)
     tokens = min(engine.max_batched_tokens, sequences * input_tokens)
-    logits = 4.0 * sequences * (model.head.out_features if model.head else 0) / ways
+    rows = sequences * (1 + model.draft_tokens)
+    logits = 4.0 * rows * (model.head.out_features if model.head else 0) / ways
     activations = tokens * 2.0 * (2 * model.hidden + model.widest_output / ways) + logits
     return (1.0 - engine.memory_utilization) * gpu.memory_bytes + activations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from functools import lru_cache
+from typing import Any
 
 from vperf.errors import UnknownNameError
 from vperf.hardware.engine import Engine
@@ -33,9 +34,8 @@ def load_engine(name: str) -> Engine:
     if key not in engine_names():
         raise UnknownNameError("engine", name, hint=f"known: {', '.join(engine_names())}")
     file = tomllib.loads((data_dir() / "engines" / f"{key}.toml").read_text("utf-8"))
-    return Engine(
-        **{
-            _SECONDS.get(key, key): parse_seconds(value) if key in _SECONDS else value
-            for key, value in file.items()
-        }
-    )
+    fields: dict[str, Any] = {
+        _SECONDS.get(key, key): parse_seconds(value) if key in _SECONDS else value
+        for key, value in file.items()
+    }
+    return Engine(**fields)

@@ -1,4 +1,4 @@
-"""The constants behind `expected` for one card and engine: measured where somebody did, else generic.
+"""The constants behind `expected`, of a card and an engine: measured if anybody did, else generic.
 
 A peak (datasheet) and the fraction of it that is achieved meet here and nowhere else.
 """
