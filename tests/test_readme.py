@@ -18,6 +18,10 @@ from pathlib import Path
 import pytest
 
 from vperf.cli.main import main
+from vperf.formats import FORMATS, MIXES, MLX
+from vperf.model.families import LINEAGES, families_of
+from vperf.model.gguf.architectures import ARCHITECTURES
+from vperf.model.quantization.dialects import DIALECTS
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 _BLOCK = re.compile(r"^```console\n\$ (vperf .*)\n((?:.*\n)*?)```$", re.MULTILINE)
@@ -42,6 +46,31 @@ def output(command: str) -> str:
     else:
         assert not pipe, f"the test does not know: | {pipe}"
     return "".join(lines)
+
+
+_SUPPORTED = re.compile(r"(<!-- supported -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def supported() -> str:
+    """The README's table of what is understood, from the code that understands it."""
+    lines = ["| what | names |", "|---|---|"]
+    for lineage, words in LINEAGES.items():
+        lines.append(f"| {words} | {', '.join(families_of(lineage))} |")
+    own = [name for name in FORMATS if name not in MLX]
+    lines += [
+        f"| Quantized checkpoints, by `quant_method` | {', '.join(DIALECTS)}, modelopt |",
+        f"| `--quantization` | {', '.join(own)} |",
+        f"| ... as llama.cpp makes it | {', '.join(MIXES)} |",
+        f"| ... as MLX makes it | {', '.join(MLX)} |",
+        f"| GGUF files, by `general.architecture` | {', '.join(ARCHITECTURES)} |",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def test_the_table_of_what_is_supported_is_what_the_code_supports() -> None:
+    found = _SUPPORTED.search(TEXT)
+    assert found
+    assert found[2] == supported(), "python tests/test_readme.py writes it anew"
 
 
 @pytest.mark.parametrize("command", [block[0] for block in _BLOCK.findall(TEXT)])
@@ -75,7 +104,6 @@ def test_the_readme_names_every_option_of_estimate(capsys: pytest.CaptureFixture
 
 
 if __name__ == "__main__":
-    README.write_text(
-        _BLOCK.sub(lambda block: f"```console\n$ {block[1]}\n{output(block[1])}```", TEXT),
-        encoding="utf-8",
-    )
+    written = _BLOCK.sub(lambda block: f"```console\n$ {block[1]}\n{output(block[1])}```", TEXT)
+    written = _SUPPORTED.sub(lambda block: f"{block[1]}{supported()}{block[3]}", written)
+    README.write_text(written, encoding="utf-8")

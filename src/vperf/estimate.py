@@ -17,7 +17,7 @@ from vperf.formats import Format
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
-from vperf.model.ops import Step
+from vperf.model.ops import COLLECTIVES, Step
 from vperf.serving.load import Load, serve
 from vperf.serving.memory import Memory, other_bytes, plan_memory
 from vperf.serving.speculative import (
@@ -373,7 +373,9 @@ def _speculative(
         limit_step_s=step[0],
         expected_step_s=step[1],
         limit_draft_s=max(
-            sum(op.compute_s for op in drafts), sum(op.memory_s for op in drafts)
+            sum(op.compute_s for op in drafts),
+            sum(op.memory_s for op in drafts),
+            sum(op.limit_s for op in drafts if op.kind in COLLECTIVES),
         ),
         expected_draft_s=sum(op.expected_s for op in drafts),
         limit_plain_tpot_s=plain[0],
@@ -563,8 +565,8 @@ def _assumptions(
         lines.append(_parallel_line(model, card))
     if speculative:
         lines.append(
-            f"speculative decoding: {speculative.draft_tokens} draft tokens a step from the "
-            f"model's own MTP layer, each accepted with probability {speculative.acceptance:g} as "
+            f"speculative decoding: {speculative.draft_tokens} drafted a step by the model's own "
+            f"MTP layer, each token accepted with probability {speculative.acceptance:g} as "
             f"given, independently: {speculative.tokens_per_step:.3g} tokens a step"
         )
     return tuple(lines)

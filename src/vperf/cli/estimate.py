@@ -28,6 +28,8 @@ Examples:
   vperf estimate --model Qwen/Qwen3-4B-Instruct-2507 --gpu rtx-pro-6000
   vperf estimate -m llama-3.1-8b-instruct -g h100 --input-len 4096 --ops
   vperf estimate -m qwen3-32b -g "RTX 4090" -q int4 --batch-size 8 --json
+  vperf estimate -m llama-3.3-70b-instruct -g h100 --tp 4 -q fp8
+  vperf estimate -m deepseek-v3 -g h200 --tp 8 --speculative mtp --acceptance 0.85
   vperf estimate -m ./my-checkpoint -g h200 -o answer.md
   vperf estimate -m - -g b200 < config.json
   vperf estimate -m qwen3-8b -g rtx-4090 --memory-bandwidth "1.5 TB/s" \\
@@ -67,6 +69,61 @@ def estimate(
     engine: Annotated[
         str, typer.Option("--engine", metavar="NAME", help="What runs the model.")
     ] = "vllm",
+    tp: Annotated[
+        int,
+        typer.Option(
+            "--tensor-parallel-size", "--tp", min=1, metavar="N", help="GPUs that share a layer."
+        ),
+    ] = 1,
+    pp: Annotated[
+        int,
+        typer.Option(
+            "--pipeline-parallel-size", "--pp", min=1, metavar="N", help="Stages of layers."
+        ),
+    ] = 1,
+    ep: Annotated[
+        int,
+        typer.Option(
+            "--expert-parallel-size", "--ep", min=1, metavar="N", help="Groups of whole experts."
+        ),
+    ] = 1,
+    dp: Annotated[
+        int,
+        typer.Option(
+            "--data-parallel-size",
+            "--dp",
+            min=1,
+            metavar="N",
+            help="Attention groups, each with sequences of its own; tp x pp x dp GPUs.",
+        ),
+    ] = 1,
+    speculative: Annotated[
+        str | None,
+        typer.Option(
+            "--speculative", metavar="METHOD", help="mtp: the model's own MTP layers draft."
+        ),
+    ] = None,
+    draft_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--draft-tokens",
+            min=1,
+            metavar="K",
+            help="Tokens drafted a step. [one a MTP layer]",
+        ),
+    ] = None,
+    acceptance: Annotated[
+        float | None,
+        typer.Option(
+            "--acceptance", metavar="A", help="Probability that a draft is accepted, 0 to 1."
+        ),
+    ] = None,
+    image_tokens: Annotated[
+        int,
+        typer.Option(
+            "--image-tokens", min=0, metavar="TOKENS", help="Tokens of a request's images."
+        ),
+    ] = 0,
     revision: Annotated[
         str | None,
         typer.Option("--revision", metavar="REV", help="Branch, tag or commit of a Hub model."),
@@ -116,6 +173,7 @@ def estimate(
         kv_cache_dtype=kv_cache_dtype,
         engine=engine,
         revision=revision,
+        speculative=speculative,
     )
     form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file)
     if model is None:
@@ -134,6 +192,14 @@ def estimate(
         kv_cache_dtype=kv_cache_dtype,
         max_model_len=max_model_len,
         engine=engine,
+        tp=tp,
+        pp=pp,
+        ep=ep,
+        dp=dp,
+        speculative=speculative,
+        draft_tokens=draft_tokens,
+        acceptance=acceptance,
+        image_tokens=image_tokens,
         revision=revision,
     )
     output.write(_rendered(answer, form, ops), output_file)

@@ -77,8 +77,11 @@ def share(op: Op, parallel: Parallel, cache_heads: int) -> Op:
         return op
     if op.kind == "matmul":
         return _matmul_share(op, ways)
-    cache_ways = min(ways, max(1, cache_heads)) if op.kind in ("attention", "mla") else ways
-    return _scaled(op, ways, ways, cache_ways)
+    if op.kind not in ("attention", "mla"):
+        return _scaled(op, ways, ways, ways)
+    batch, heads, *rest = op.shape
+    own = replace(op, shape=(batch, heads // ways, *rest))
+    return _scaled(own, ways, ways, min(ways, max(1, cache_heads)))
 
 
 def _matmul_share(op: Op, ways: int) -> Op:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 
-from vperf.estimate import Estimate, PhaseTimes
+from vperf.estimate import Estimate, PhaseTimes, Speculative, Workload
 from vperf.report.text import clean, per_second, percent, plural, seconds, size, span, whole, work
 from vperf.units import format_bandwidth, format_rate
 
@@ -26,7 +26,7 @@ def short_gpu(name: str, count: int = 1) -> str:
     """A GPU's name without the words that do not tell cards apart."""
     words = [word for word in clean(name).split() if word.lower() not in _NOISE]
     text = " ".join(words) or clean(name)
-    return f"{count}x {text}" if count > 1 else text
+    return f"{count} x {text}" if count > 1 else text
 
 
 def subject(answer: Estimate) -> str:
@@ -39,8 +39,9 @@ def headline(answer: Estimate, width: int = _LINE) -> str:
     name, low, high = subject(answer), answer.expected.low, answer.expected.high
     if not answer.memory.fits:
         need, have = size(answer.memory.total_bytes), size(answer.memory.capacity_bytes)
-        wordings = [f"Does not fit: {name} needs {need} of {have}."]
-        last = f"Does not fit, needs {need} of {have}: {name}."
+        each = " per GPU" if answer.gpu.count > 1 else ""
+        wordings = [f"Does not fit: {name} needs {need} of {have}{each}."]
+        last = f"Does not fit, needs {need} of {have}{each}: {name}."
     else:
         speed = f"{per_second(answer.expected.decode_tokens_per_s)} tok/s"
         ceiling = per_second(answer.limit.decode_tokens_per_s)
@@ -69,8 +70,9 @@ def second_line(answer: Estimate) -> str:
 def workload(answer: Estimate) -> str:
     """ "1,024 tokens in, 128 out, batch 1, bf16 weights, bf16 KV cache, vllm"."""
     asked, model = answer.workload, answer.model
+    images = f" and {plural(asked.image_tokens, 'image token')}" if asked.image_tokens else ""
     return (
-        f"{plural(asked.input_tokens, 'token')} in, {asked.output_tokens:,} out, "
+        f"{plural(asked.input_tokens, 'token')}{images} in, {asked.output_tokens:,} out, "
         f"batch {asked.batch_size:,}, {clean(model.quantization)} weights, "
         f"{clean(model.kv_cache_dtype)} KV cache, {clean(asked.engine)}"
     )
@@ -189,8 +191,9 @@ def facts(answer: Estimate) -> list[tuple[str, str]]:
     """What the answer rests on: memory and the room left in it, the model, the GPU."""
     memory, asked = answer.memory, answer.workload
     verdict = "fits" if memory.fits else "does not fit"
+    each_gpu = " per GPU" if answer.gpu.count > 1 else ""
     used = (
-        f"{verdict}: {size(memory.total_bytes)} of {size(memory.capacity_bytes)} "
+        f"{verdict}: {size(memory.total_bytes)} of {size(memory.capacity_bytes)}{each_gpu} "
         f"({size(memory.weight_bytes)} weights, {size(memory.kv_cache_bytes)} KV cache, "
         f"{size(memory.other_bytes)} other)"
     )
@@ -200,12 +203,29 @@ def facts(answer: Estimate) -> list[tuple[str, str]]:
         longest = whole(memory.max_context_tokens)
         if memory.max_context_tokens == answer.model.max_context_tokens:
             longest += " (the model's maximum)"
-        each = plural(asked.input_tokens + asked.output_tokens, "token")
+        each = plural(asked.prompt_tokens + asked.output_tokens, "token")
         room = (
             f"a context of {longest} at batch {asked.batch_size:,}, "
             f"or a batch of {whole(memory.max_batch_size)} at {each}"
         )
-    return [("Memory", used), ("Room for", room), ("Model", _model(answer)), ("GPU", _gpu(answer))]
+    return [
+        *([("Drafts", _drafts(answer.speculative))] if answer.speculative else []),
+        ("Memory", used),
+        ("Room for", room),
+        ("Model", _model(answer)),
+        ("GPU", _gpu(answer)),
+    ]
+
+
+def _drafts(answer: Speculative) -> str:
+    """What speculative decoding brings, and from which acceptance on."""
+    even = answer.break_even_acceptance
+    pays = "never pays" if even is None else f"pays from an acceptance of {even:.2f} on"
+    return (
+        f"{answer.draft_tokens} a step ({clean(answer.method)}), {answer.tokens_per_step:.3g} "
+        f"tokens a step of {seconds(answer.expected_step_s)}; {pays}: without, TPOT is "
+        f"{seconds(answer.expected_plain_tpot_s)}"
+    )
 
 
 def _model(answer: Estimate) -> str:
@@ -230,7 +250,7 @@ def _gpu(answer: Estimate) -> str:
         if gpu.peak_flop_per_s.get(pipe)
     )
     return (
-        f"{clean(gpu.id)}, {size(gpu.memory_bytes)}, "
+        f"{f'{gpu.count} x ' if gpu.count > 1 else ''}{clean(gpu.id)}, {size(gpu.memory_bytes)}, "
         f"{format_bandwidth(gpu.memory_bandwidth_bytes_per_s)}, {peaks or 'no peak known'}; "
         f"constants: {clean(gpu.constants)}"
     )
@@ -244,11 +264,12 @@ def verify(answer: Estimate, width: int = _LINE) -> list[str]:
     if answer.model.source not in ("bundled", "hub") or clean(answer.model.id) != answer.model.id:
         return []
     asked, model = answer.workload, shlex.quote(answer.model.id)
-    lengths = (asked.input_tokens, asked.output_tokens)
+    lengths = (asked.prompt_tokens, asked.output_tokens)
     cache = "" if answer.model.kv_cache_dtype in _SIXTEEN_BIT else answer.model.kv_cache_dtype
     if asked.engine == "vllm":
         serve = ["vllm serve", model]
         serve += [f"--kv-cache-dtype {shlex.quote(cache)}"] if cache else []
+        serve += _vllm_options(asked)
         bench = [
             "vllm bench serve",
             f"--model {model}",
@@ -259,7 +280,7 @@ def verify(answer: Estimate, width: int = _LINE) -> list[str]:
             f"--num-prompts {10 * asked.batch_size}",
         ]
     elif asked.engine == "sglang":
-        serve = ["python -m sglang.launch_server", f"--model-path {model}"]
+        serve = ["python -m sglang.launch_server", f"--model-path {model}", *_sglang_options(asked)]
         bench = [
             "python -m sglang.bench_serving",
             "--backend sglang",
@@ -273,6 +294,44 @@ def verify(answer: Estimate, width: int = _LINE) -> list[str]:
     else:
         return []
     return [*_folded(serve, width), *_folded(bench, width)]
+
+
+def _vllm_options(asked: Workload) -> list[str]:
+    found = [
+        f"{name} {count}"
+        for name, count in (
+            ("--tensor-parallel-size", asked.tensor_parallel),
+            ("--pipeline-parallel-size", asked.pipeline_parallel),
+            ("--data-parallel-size", asked.data_parallel),
+        )
+        if count > 1
+    ]
+    if asked.expert_parallel > 1:
+        found.append("--enable-expert-parallel")
+    if asked.speculative:
+        drafts = f'{{"method": "mtp", "num_speculative_tokens": {asked.draft_tokens}}}'
+        found.append(f"--speculative-config '{drafts}'")
+    return found
+
+
+def _sglang_options(asked: Workload) -> list[str]:
+    stage = asked.tensor_parallel * asked.data_parallel  # its tp-size counts attention groups in
+    found = [
+        f"{name} {count}"
+        for name, count in (
+            ("--tp-size", stage),
+            ("--pp-size", asked.pipeline_parallel),
+            ("--ep-size", asked.expert_parallel),
+        )
+        if count > 1
+    ]
+    if asked.data_parallel > 1:
+        found.append(f"--dp-size {asked.data_parallel} --enable-dp-attention")
+    if asked.speculative:
+        drafts = asked.draft_tokens
+        found.append(f"--speculative-algorithm NEXTN --speculative-num-steps {drafts}")
+        found.append(f"--speculative-eagle-topk 1 --speculative-num-draft-tokens {drafts + 1}")
+    return found
 
 
 def verify_title(answer: Estimate) -> str:
