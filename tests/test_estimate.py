@@ -137,6 +137,76 @@ def test_an_impossible_length_is_refused_by_name(field: str, value: object) -> N
         vperf.estimate(QWEN, "h100-sxm", **arguments)
 
 
+# --- more than one GPU ----------------------------------------------------------------------
+
+
+def test_four_gpus_hold_a_quarter_of_the_weights_each() -> None:
+    one = vperf.estimate(LLAMA, "h100-sxm")
+    four = vperf.estimate(LLAMA, "h100-sxm", tp=4)
+    assert four.gpu.count == four.workload.tensor_parallel == 4
+    assert four.memory.weight_bytes == pytest.approx(one.memory.weight_bytes / 4, rel=1e-3)
+    assert four.memory.kv_cache_bytes == one.memory.kv_cache_bytes / 4
+    assert four.memory.capacity_bytes == one.memory.capacity_bytes
+    assert four.model == one.model  # facts of the model, not of a share
+
+
+def test_tensor_parallelism_exchanges_twice_a_layer() -> None:
+    answer = vperf.estimate(LLAMA, "h100-sxm", tp=2, input_len=4096)
+    for phase, tokens in ((answer.prefill, 4096), (answer.decode, 1)):
+        (exchange,) = (op for op in phase.ops if op.kind == "allreduce")
+        assert exchange.count == 2 * 32
+        assert exchange.shape == f"{tokens * 4096} among 2"
+        assert 0 < exchange.limit_s <= exchange.expected_s
+        assert exchange.bound in ("link", "latency")
+    # 16-bit activations of 4096 tokens: (N - 1) / N of them leave twice, at 450 GB/s.
+    leaves = 2 * (4096 * 4096 * 2) / 2
+    (exchange,) = (op for op in answer.prefill.ops if op.kind == "allreduce")
+    assert exchange.limit_s == pytest.approx(64 * leaves / 450e9)
+
+
+def test_a_slow_link_bounds_the_step() -> None:
+    answer = vperf.estimate(LLAMA, "rtx-4090", tp=8, input_len=8192)
+    assert answer.prefill.bound == "link"
+
+
+def test_heads_that_do_not_divide_over_the_gpus_are_refused() -> None:
+    with pytest.raises(InputError, match="32 attention heads do not divide over 3"):
+        vperf.estimate(LLAMA, "h100-sxm", tp=3)
+
+
+# --- images ---------------------------------------------------------------------------------
+
+VISION = "google/gemma-3-4b-it"
+
+
+def test_image_tokens_join_the_prompt() -> None:
+    image = vperf.estimate(VISION, "h100-sxm", input_len=1000, image_tokens=256)
+    text = vperf.estimate(VISION, "h100-sxm", input_len=1256)
+    assert image.workload.input_tokens == 1000
+    assert image.workload.image_tokens == 256
+    for part in ("limit", "expected", "memory", "prefill", "decode", "depth"):
+        assert getattr(image, part) == getattr(text, part), part
+
+
+def test_the_time_of_the_tower_is_said_to_be_left_out() -> None:
+    answer = vperf.estimate(VISION, "h100-sxm", image_tokens=256)
+    assert any("vision tower's time" in line for line in answer.not_modelled)
+
+
+@pytest.mark.parametrize(
+    "model", [LLAMA, "Qwen/Qwen2-Audio-7B-Instruct", "meta-llama/Llama-3.2-11B-Vision-Instruct"]
+)
+def test_a_model_that_takes_no_image_tokens_is_refused_by_name(model: str) -> None:
+    with pytest.raises(InputError, match=rf"image-tokens: {model}"):
+        vperf.estimate(model, "h100-sxm", image_tokens=256)
+
+
+@pytest.mark.parametrize("tokens", [-1, 1.5, True, 10**12])
+def test_an_impossible_number_of_image_tokens_is_refused(tokens: Any) -> None:
+    with pytest.raises(InputError, match="image-tokens"):
+        vperf.estimate(VISION, "h100-sxm", image_tokens=tokens)
+
+
 # --- the JSON contract ----------------------------------------------------------------------
 
 SPEEDS = ("ttft_s", "prefill_tokens_per_s", "tpot_s", "decode_tokens_per_s",
@@ -147,7 +217,8 @@ CONTRACT: dict[str, tuple[str, ...]] = {
     "gpu": ("id", "name", "count", "memory_bytes", "memory_bandwidth_bytes_per_s",
             "peak_flop_per_s", "constants"),
     "workload": ("batch_size", "input_tokens", "output_tokens", "concurrency", "engine",
-                 "tensor_parallel", "pipeline_parallel", "expert_parallel", "data_parallel"),
+                 "tensor_parallel", "pipeline_parallel", "expert_parallel", "data_parallel",
+                 "image_tokens", "speculative", "draft_tokens", "acceptance"),
     "limit": SPEEDS,
     "expected": tuple(f"{key}{end}" for key in SPEEDS for end in ("", "_low", "_high")),
     "memory": ("weight_bytes", "kv_cache_bytes", "other_bytes", "total_bytes", "capacity_bytes",
@@ -159,9 +230,10 @@ OP = ("name", "kind", "count", "flops", "bytes", "compute_s", "memory_s", "limit
       "bound", "share")  # fmt: skip
 
 
+@pytest.mark.parametrize("tp", [1, 4])
 @pytest.mark.parametrize("model", MODELS)
-def test_to_dict_is_the_documented_contract_and_plain_json(model: str) -> None:
-    data = vperf.estimate(model, "b200").to_dict()
+def test_to_dict_is_the_documented_contract_and_plain_json(model: str, tp: int) -> None:
+    data = vperf.estimate(model, "b200", tp=tp).to_dict()
     assert data["schema"] == "vperf/estimate/1"
     assert data["vperf_version"] == vperf.__version__
     for part, keys in CONTRACT.items():
@@ -169,7 +241,7 @@ def test_to_dict_is_the_documented_contract_and_plain_json(model: str) -> None:
     for phase in ("prefill", "decode"):
         for op in data[phase]["ops"]:
             assert set(OP) <= set(op)
-            assert op["bound"] in ("compute", "memory", "latency")
+            assert op["bound"] in ("compute", "memory", "link", "latency")
     for point in data["depth"]:
         assert {"context_tokens", "limit_decode_tokens_per_s",
                 "expected_decode_tokens_per_s"} <= set(point)  # fmt: skip
@@ -188,6 +260,7 @@ workloads = st.fixed_dictionaries(
         "batch_size": st.integers(1, 300),
         "quantization": st.sampled_from([None, "bf16", "fp8", "int8", "awq", "mxfp4", "nvfp4"]),
         "kv_cache_dtype": st.sampled_from([None, "fp8"]),
+        "tp": st.sampled_from([1, 1, 4]),
     }
 )
 law = settings(max_examples=60, deadline=None)
@@ -209,7 +282,7 @@ def test_expected_is_never_faster_than_limit_per_op_and_in_total(given: dict[str
         assert phase.limit_s <= phase.expected_s
         for op in phase.ops:
             assert op.limit_s <= op.expected_s * (1 + 1e-12)
-            assert op.limit_s == max(op.compute_s, op.memory_s)
+            assert op.limit_s == max(op.compute_s, op.memory_s) or op.kind == "allreduce"
     for point in answer.depth:
         assert point.expected_decode_tokens_per_s <= point.limit_decode_tokens_per_s
 

@@ -27,9 +27,9 @@ from vperf.serving.speculative import (
     decode_passes,
     tokens_per_step,
 )
+from vperf.timing.collectives import link_bytes_per_s
 from vperf.timing.constants import Constants
 from vperf.timing.ranges import spread
-from vperf.timing.collectives import link_bytes_per_s
 from vperf.timing.step import Card, OpTime, PhaseTimes, passes_seconds, time_passes, time_step
 from vperf.version import __version__
 
@@ -280,9 +280,7 @@ def estimate_model(
     if model.draft_tokens:
         accepted = checked_acceptance(acceptance)
         gain = tokens_per_step(accepted, model.draft_tokens)
-        plain = _mean_step(
-            replace(model, draft_tokens=0), card, batch_size, prompt, output_tokens
-        )
+        plain = _mean_step(replace(model, draft_tokens=0), card, batch_size, prompt, output_tokens)
         speculative = _speculative(model, decode, step, plain, accepted)
 
     def speed(ttft_s: float, tpot_s: float) -> Speed:
@@ -483,9 +481,7 @@ def _mean_step(
     cuts = sorted(edges)
     limit_sum = expected_sum = 0.0
     for start, end in pairwise(cuts):
-        limit, expected = passes_seconds(
-            decode_passes(model, batch, (start + end - 1) // 2), card
-        )
+        limit, expected = passes_seconds(decode_passes(model, batch, (start + end - 1) // 2), card)
         limit_sum += limit * (end - start)
         expected_sum += expected * (end - start)
     steps = last + 1 - first
@@ -535,9 +531,7 @@ def _depths(
     return tuple(points)
 
 
-def _assumptions(
-    model: Model, card: Card, speculative: Speculative | None
-) -> tuple[str, ...]:
+def _assumptions(model: Model, card: Card, speculative: Speculative | None) -> tuple[str, ...]:
     gpu, constants, engine = card.gpu, card.constants, card.engine
     lines = [*gpu.assumptions, *model.assumptions]
     lines += [_fallback_line(f, gpu) for f in model.formats if _falls_back(f, gpu)]

@@ -22,8 +22,17 @@ def all_reduce(elements: float, ranks: int) -> Op:
 
 def test_an_all_reduce_moves_its_message_almost_twice_over_the_link() -> None:
     message = 2 * 4096 * 8192
+    card = load_gpu("a100-sxm")
     op = all_reduce(4096 * 8192, 8)
-    assert collectives.limit_s(op, H100) == pytest.approx(2 * message * 7 / 8 / 450e9)
+    assert collectives.limit_s(op, card) == pytest.approx(2 * message * 7 / 8 / 300e9)
+
+
+def test_a_switch_that_adds_needs_the_message_only_once() -> None:
+    # 8-GPU all-reduces on H100 measure up to 4 % faster than two passes would allow.
+    message = 2 * 4096 * 8192
+    op = all_reduce(4096 * 8192, 8)
+    assert collectives.limit_s(op, H100) == pytest.approx(message / 450e9)
+    assert collectives.limit_s(all_reduce(4096 * 8192, 2), H100) == pytest.approx(message / 450e9)
 
 
 def test_cards_without_a_link_talk_over_pcie() -> None:

@@ -29,7 +29,8 @@ Examples:
   vperf estimate -m llama-3.1-8b-instruct -g h100 --input-len 4096 --ops
   vperf estimate -m qwen3-32b -g "RTX 4090" -q int4 --batch-size 8 --json
   vperf estimate -m llama-3.3-70b-instruct -g h100 --tp 4 -q fp8
-  vperf estimate -m deepseek-v3 -g h200 --tp 8 --speculative mtp --acceptance 0.85
+  vperf estimate -m deepseek-v3 -g h200 --tp 8 --speculative mtp \\
+      --acceptance 0.85
   vperf estimate -m ./my-checkpoint -g h200 -o answer.md
   vperf estimate -m - -g b200 < config.json
   vperf estimate -m qwen3-8b -g rtx-4090 --memory-bandwidth "1.5 TB/s" \\

@@ -97,9 +97,9 @@ class StepLimit:
         return max(self.compute_s, self.memory_s, self.link_s)
 
 
-def bound_of(compute_s: float, memory_s: float, link_s: float) -> Literal[
-    "compute", "memory", "link"
-]:
+def bound_of(
+    compute_s: float, memory_s: float, link_s: float
+) -> Literal["compute", "memory", "link"]:
     """The side that is largest."""
     if link_s > max(compute_s, memory_s):
         return "link"

@@ -85,7 +85,7 @@ class Pass:
     step: Step
     count: int = 1
     name: str = ""
-    """What its ops are called in front of their own names."""
+    """What its ops are called in front of their own names; needed where `count` is not 1."""
 
 
 def step_seconds(model: Model, step: Step, card: Card) -> tuple[float, float]:
@@ -138,21 +138,17 @@ def time_passes(passes: Sequence[Pass], card: Card) -> PhaseTimes:
     timed: list[tuple[Op, float, float, float]] = []
     limit_s = compute_s = memory_s = link_s = 0.0
     for each in passes:
-        ops = each.model.ops(each.step)
-        if each.name or each.count > 1:
-            ops = tuple(
-                replace(op, name=f"{each.name}{op.name}", count=each.count * op.count) for op in ops
-            )
-        limit = card.limits.of_step((op.count / each.count, op) for op in ops)
+        once = each.model.ops(each.step)
+        limit = card.limits.of_step((op.count, op) for op in once)
         limit_s += each.count * limit.seconds
         compute_s += each.count * limit.compute_s
         memory_s += each.count * limit.memory_s
         link_s += each.count * limit.link_s
-        timed += [
-            (op, compute, op.streamed_bytes / limit.bandwidth,
-             op.count * _op_seconds(op, compute, limit, card))
-            for op, compute in zip(ops, limit.op_compute_s, strict=True)
-        ]  # fmt: skip
+        for op, compute in zip(once, limit.op_compute_s, strict=True):
+            runs = each.count * op.count
+            named = replace(op, name=f"{each.name}{op.name}", count=runs) if each.name else op
+            expected = runs * _op_seconds(op, compute, limit, card)
+            timed.append((named, compute, op.streamed_bytes / limit.bandwidth, expected))
     kernels = sum(expected for *_, expected in timed)
     host = card.engine.overhead_s(sum(op.count * op.launches for op, *_ in timed), kernels)
     total = max(limit_s, host + kernels)
@@ -164,12 +160,15 @@ def time_passes(passes: Sequence[Pass], card: Card) -> PhaseTimes:
         flops=sum(op.count * op.flops for op, *_ in timed),
         bytes=sum(op.count * op.streamed_bytes for op, *_ in timed),
         bound=bound_of(compute_s, memory_s, link_s),
-        ops=tuple(_row(op, c, m, expected, total, card.gpu) for op, c, m, expected in timed),
+        ops=tuple(
+            _row(op, compute, memory, expected_s=expected, total_s=total, gpu=card.gpu)
+            for op, compute, memory, expected in timed
+        ),
     )
 
 
 def _row(
-    op: Op, compute_s: float, memory_s: float, expected_s: float, total_s: float, gpu: Gpu
+    op: Op, compute_s: float, memory_s: float, *, expected_s: float, total_s: float, gpu: Gpu
 ) -> OpTime:
     """A row of all runs of an op; `compute_s` and `memory_s` are of one run."""
     link_s = collectives.limit_s(op, gpu) if op.kind in COLLECTIVES else 0.0
