@@ -194,7 +194,7 @@ def test_the_time_of_the_tower_is_said_to_be_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [LLAMA, "Qwen/Qwen2-Audio-7B-Instruct", "meta-llama/Llama-3.2-11B-Vision-Instruct"]
+    "model", [LLAMA, "mistralai/Voxtral-Mini-3B-2507", "meta-llama/Llama-3.2-11B-Vision-Instruct"]
 )
 def test_a_model_that_takes_no_image_tokens_is_refused_by_name(model: str) -> None:
     with pytest.raises(InputError, match=rf"image-tokens: {model}"):

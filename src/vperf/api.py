@@ -48,6 +48,7 @@ def estimate(
     max_concurrency: int | None = None,
     request_rate: float | None = None,
     prefix_cache_hit: float = 0.0,
+    cuda_graphs: bool = True,
     speculative: str | None = None,
     draft_tokens: int | None = None,
     acceptance: float | None = None,
@@ -62,12 +63,15 @@ def estimate(
     With `max_concurrency` users in a closed loop, or `request_rate` requests/s, it is the estimate
     of a served load, `prefix_cache_hit` of each prompt found in cache. `speculative` "mtp" drafts
     `draft_tokens` a step with the model's own MTP layers, of which a share `acceptance` is
-    accepted. `image_tokens` of each request join its prompt.
+    accepted. `image_tokens` of each request join its prompt. `cuda_graphs` False: every kernel is
+    launched by the host, which schedules between steps.
     Raises VperfError: InputError for what cannot be, UnsupportedModelError for an architecture
     that is not understood, HubError when the Hub is needed and cannot be reached.
     """
     card = load_gpu(gpu) if isinstance(gpu, str) else gpu
     profile = load_engine(engine)
+    if not cuda_graphs:
+        profile = profile.without_graphs()
     found, built = _load(model, quantization, kv_cache_dtype, revision)
     if max_model_len is not None:
         built = _capped(built, max_model_len)

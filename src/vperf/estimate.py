@@ -159,6 +159,8 @@ class Serving:
     requests_per_s: float
     ttft_steady_s: float
     """Without the first burst, which a benchmark's mean TTFT holds."""
+    requests_asked_per_s: float | None
+    """The rate of an open loop; None: users in a closed loop."""
     saturated: bool
     """More requests arrive than can be served: TTFT grows for as long as that lasts."""
 
@@ -435,12 +437,15 @@ def serve_model(
         expected=_with_range(limit, served.ttft_s, served.tpot_s, card.constants, speed),
         memory=memory,
         prefill=time_step(model, prompt, card),
+        assumptions=(*base.assumptions, _load_line(load)),
+        not_modelled=tuple(line for line in base.not_modelled if not line.startswith("queueing")),
         warnings=tuple(warnings),
         serving=Serving(
             served.running_batch,
             served.slots,
             served.requests_per_s,
             served.ttft_steady_s,
+            load.requests_per_s,
             served.saturated,
         ),
     )
@@ -552,8 +557,7 @@ def _assumptions(model: Model, card: Card, speculative: Speculative | None) -> t
         lines.append("expected: nobody's measurements of this card; generic fractions of its peaks")
     graphs = "CUDA graphs" if engine.cuda_graphs else "no CUDA graphs"
     lines.append(
-        f"{engine.name}: {graphs}, {engine.host_s_per_step * 1e3:g} ms of host time a step; all "
-        "prompts at once"
+        f"{engine.name}: {graphs}, {engine.host_s_per_step * 1e3:g} ms of host time a step"
     )
     if model.parallel.gpus > 1:
         lines.append(_parallel_line(model, card))
@@ -564,6 +568,17 @@ def _assumptions(model: Model, card: Card, speculative: Speculative | None) -> t
             f"given, independently: {speculative.tokens_per_step:.3g} tokens a step"
         )
     return tuple(lines)
+
+
+def _load_line(load: Load) -> str:
+    """What a served load takes for granted."""
+    hit = f"; {load.prefix_hit:.0%} of each prompt found in cache" if load.prefix_hit else ""
+    if load.users is None:
+        return f"requests arrive evenly, each as long as the others{hit}"
+    return (
+        f"closed loop: {load.users} users, all starting at once, each sending its next request "
+        f"when answered; a tenth of the requests measured are the first burst{hit}"
+    )
 
 
 def _parallel_line(model: Model, card: Card) -> str:
@@ -602,8 +617,7 @@ def _fallback_line(fmt: Format, gpu: Gpu) -> str:
 
 
 def _not_modelled(model: Model, image_tokens: int = 0) -> tuple[str, ...]:
-    lines = ["queueing, prefix caching" if model.draft_tokens
-             else "queueing, prefix caching, speculative decoding",
+    lines = ["queueing and prefix caching: all prompts start at once (see --max-concurrency)",
              "throttling and power caps"]  # fmt: skip
     if model.draft_tokens:
         lines.append("the prefill of the layer that drafts")

@@ -131,6 +131,114 @@ def test_an_ambiguous_gpu_name_says_which_card_was_taken(vperf: Run) -> None:
     assert any("1792 GB/s" in text for text in assumptions)
 
 
+MTP = ("--speculative", "mtp")
+
+
+def test_several_gpus_are_said_and_memory_is_of_one_of_them(vperf: Run) -> None:
+    ran = vperf("estimate", "-m", "llama-3.3-70b-instruct", "-g", "h100", "--tp", 4, "--ops")
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("Llama-3.3-70B-Instruct on 4 x H100")
+    assert any(line.startswith("Memory") and "per GPU" in line for line in lines)
+    assert any(line.startswith("GPU ") and "4 x h100" in line for line in lines)
+    assert any(line.startswith("all-reduce ") for line in lines)
+    assert any("--tensor-parallel-size 4" in line for line in lines)
+    assert any("parallel: tensor 4; joined by NVLink" in line for line in lines)
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("short", "long", "key"),
+    [
+        ("--tp", "--tensor-parallel-size", "tensor_parallel"),
+        ("--pp", "--pipeline-parallel-size", "pipeline_parallel"),
+        ("--dp", "--data-parallel-size", "data_parallel"),
+    ],
+)
+def test_gpus_have_long_and_short_options(vperf: Run, short: str, long: str, key: str) -> None:
+    first, second = (json.loads(vperf(*ASK, name, 2, "--json").out) for name in (short, long))
+    assert first == second
+    assert first["workload"][key] == first["gpu"]["count"] == 2
+
+
+def test_experts_are_divided_over_the_gpus_of_a_stage(vperf: Run) -> None:
+    ask = (
+        "estimate",
+        "-m",
+        "qwen3-30b-a3b",
+        "-g",
+        "h100",
+        "--dp",
+        4,
+        "--ep",
+        4,
+        "--batch-size",
+        64,
+    )
+    answer = json.loads(vperf(*ask, "--json").out)
+    assert answer["workload"]["expert_parallel"] == answer["gpu"]["count"] == 4
+    assert any(op["kind"] == "alltoall" for op in answer["decode"]["ops"])
+    assert "--enable-expert-parallel" in vperf(*ask).out
+
+
+def test_heads_that_do_not_divide_over_the_gpus_are_refused(vperf: Run) -> None:
+    line = one_line(vperf(*ASK, "--tp", 3))
+    assert "tensor-parallel-size" in line
+    assert "32 attention heads" in line
+
+
+@pytest.mark.parametrize("option", ["--tp", "--pp", "--ep", "--dp", "--draft-tokens"])
+def test_a_count_below_1_is_refused(vperf: Run, option: str) -> None:
+    assert option in one_line(vperf(*ASK, option, 0))
+
+
+def test_drafts_are_said_with_the_acceptance_from_which_they_pay(vperf: Run) -> None:
+    ask = ("estimate", "-m", "deepseek-v3", "-g", "h200", "--tp", 8, *MTP, "--acceptance", 0.85)
+    lines = vperf(*ask).out.splitlines()
+    (line,) = (line for line in lines if line.startswith("Drafts"))
+    assert "1.85 tokens a step" in line
+    assert any("num_speculative_tokens" in line for line in lines)
+    assert max(map(len, lines)) <= 80
+    answer = json.loads(vperf(*ask, "--json").out)
+    assert answer["workload"]["speculative"] == answer["speculative"]["method"] == "mtp"
+    assert answer["workload"]["draft_tokens"] == answer["speculative"]["draft_tokens"] == 1
+    assert 0 < answer["speculative"]["break_even_acceptance"] < 1
+    assert "| draft lm_head |" in vperf(*ask, "--ops", "--markdown").out
+    assert json.loads(vperf(*ASK, "--json").out)["speculative"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--acceptance", "0.5"), "--speculative mtp"),
+        (("--draft-tokens", "2"), "--speculative mtp"),
+        (MTP, "num_nextn_predict_layers"),
+        (("--speculative", "ngram", "--acceptance", "0.5"), "ngram"),
+        (("--speculative", ""), "--speculative is empty"),
+        (("--image-tokens", "256"), "no vision tower"),
+        (("--image-tokens", "-1"), "--image-tokens"),
+    ],
+)
+def test_what_the_model_cannot_do_is_refused(
+    vperf: Run, options: tuple[str, ...], named: str
+) -> None:
+    assert named in one_line(vperf(*ASK, *options))
+
+
+def test_an_acceptance_that_cannot_be_is_refused(vperf: Run) -> None:
+    ask = ("estimate", "-m", "deepseek-v3", "-g", "h200", *MTP)
+    for value in ("1.5", "-0.1", "nan"):
+        assert "acceptance: must be from 0 to 1" in one_line(vperf(*ask, "--acceptance", value))
+    assert "acceptance: missing" in one_line(vperf(*ask))
+
+
+def test_image_tokens_are_said_and_their_encoding_is_left_out(vperf: Run) -> None:
+    ask = ("estimate", "-m", "gemma-3-4b-it", "-g", "h100", "--image-tokens", 256)
+    out = " ".join(vperf(*ask).out.split())
+    assert "1,024 tokens and 256 image tokens in" in out
+    assert "the vision tower's time" in out
+    assert json.loads(vperf(*ask, "--json").out)["workload"]["image_tokens"] == 256
+
+
 def test_a_hostile_directory_name_cannot_drive_the_terminal(vperf: Run, tmp_path: Path) -> None:
     place = tmp_path / "evil\x1b[31m[bold]\u202ename"
     place.mkdir()
@@ -140,3 +248,47 @@ def test_a_hostile_directory_name_cannot_drive_the_terminal(vperf: Run, tmp_path
     for form in ((), ("--markdown",), ("--ops",), ("--json",), ("--csv",)):
         ran = vperf("estimate", "-m", place, "-g", "rtx-4090", *form)
         assert not {"\x1b", "\x07", "\u202e", "\x9b"} & set(ran.out + ran.err)
+
+
+
+def test_a_served_load_says_its_users_its_running_batch_and_its_rate(vperf: Run) -> None:
+    out = vperf("estimate", "-m", QWEN, "-g", "h100-sxm", "--max-concurrency", 64).out
+    assert "64 users" in out
+    assert "sequences decode at a time" in out
+    assert "--max-concurrency 64" in out
+
+
+def test_more_requests_than_can_be_served_is_an_answer_that_says_so(vperf: Run) -> None:
+    ran = vperf("estimate", "-m", QWEN, "-g", "h100-sxm", "--request-rate", 5000)
+    assert ran.code == 0
+    assert "saturated" in ran.out
+
+
+def test_json_of_a_served_load_holds_what_it_settles_to(vperf: Run) -> None:
+    ran = vperf("estimate", "-m", QWEN, "-g", "h100-sxm", "--max-concurrency", 16, "--json")
+    served = json.loads(ran.out)["serving"]
+    assert 0 < served["running_batch"] <= 16
+    assert served["requests_asked_per_s"] is None
+    assert not served["saturated"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--max-concurrency", 4, "--request-rate", 1),
+        ("--max-concurrency", 4, "--batch-size", 2),
+        ("--request-rate", 0),
+        ("--prefix-cache-hit", 0.5),
+        ("--prefix-cache-hit", 1.5, "--max-concurrency", 4),
+    ],
+)
+def test_a_load_that_contradicts_itself_is_refused(vperf: Run, options: tuple[object, ...]) -> None:
+    one_line(vperf("estimate", "-m", QWEN, "-g", "h100-sxm", *options))
+
+
+def test_without_cuda_graphs_a_small_model_waits_for_the_host(vperf: Run) -> None:
+    speeds = []
+    for options in ((), ("--no-cuda-graphs",)):
+        ran = vperf("estimate", "-m", "qwen3-0.6b", "-g", "rtx-4090", "--json", *options)
+        speeds.append(json.loads(ran.out)["expected"]["decode_tokens_per_s"])
+    assert speeds[1] < 0.7 * speeds[0]

@@ -9,7 +9,7 @@ from io import StringIO
 
 import pytest
 
-from vperf.estimate import Estimate
+from vperf.estimate import Estimate, Speculative
 from vperf.hardware.gpu import Gpu
 from vperf.napkin import napkin
 from vperf.report import csv, gpus, json, markdown, table
@@ -150,6 +150,44 @@ def test_a_hostile_id_is_never_offered_to_a_shell() -> None:
     assert verify(example(model={"id": "a/$(rm -rf ~);b"}))[0] == "vllm serve 'a/$(rm -rf ~);b'"
     assert verify(example(model={"id": "a/b\nrm"})) == []
     assert verify(example(model={"source": "local"})) == []
+
+
+def test_the_command_that_verifies_asks_for_the_same_gpus_and_drafts() -> None:
+    many = {"tensor_parallel": 4, "data_parallel": 2, "expert_parallel": 8, "pipeline_parallel": 2}
+    drafts = {"speculative": "mtp", "draft_tokens": 3}
+    serve = " ".join(verify(example(workload={**many, **drafts})))
+    for option in (
+        "--tensor-parallel-size 4",
+        "--data-parallel-size 2",
+        "--pipeline-parallel-size 2",
+        "--enable-expert-parallel",
+        """--speculative-config '{"method": "mtp", "num_speculative_tokens": 3}'""",
+    ):
+        assert option in serve
+    serve = " ".join(verify(example(workload={**many, **drafts, "engine": "sglang"})))
+    for option in ("--tp-size 8", "--dp-size 2 --enable-dp-attention", "--ep-size 8",
+                   "--speculative-num-draft-tokens 4"):  # fmt: skip
+        assert option in serve
+    assert "parallel" not in " ".join(verify(EXAMPLE))
+
+
+def test_several_gpus_are_counted_on_the_screen() -> None:
+    text = screens(example(gpu={"count": 8}))
+    assert " on 8 x RTX PRO 6000" in text.splitlines()[0]
+    assert "17.3 GB of 103 GB per GPU" in text
+    assert "per GPU" not in screens()
+    short = screens(example(gpu={"count": 8}, memory={"fits": False})).splitlines()[0]
+    assert "17.3 GB of 103 GB per GPU" in short
+
+
+def test_drafts_are_one_line_with_their_break_even() -> None:
+    drafts = Speculative("mtp", 1, 0.85, 1.85, 0.25, 9e-3, 10e-3, 1e-3, 1.2e-3, 7e-3, 8e-3)
+    text = " ".join(screens(replace(EXAMPLE, speculative=drafts)).split())
+    assert "Drafts 1 a step (mtp), 1.85 tokens a step of 10.0 ms" in text
+    assert "pays from an acceptance of 0.25 on: without, TPOT is 8.00 ms" in text
+    never = replace(drafts, break_even_acceptance=None)
+    assert "never pays" in screens(replace(EXAMPLE, speculative=never))
+    assert "- Drafts: 1 a step" in markdown.render(replace(EXAMPLE, speculative=drafts))
 
 
 def test_markdown_holds_the_same_figures_as_the_screen() -> None:

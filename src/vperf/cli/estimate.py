@@ -31,6 +31,7 @@ Examples:
   vperf estimate -m llama-3.3-70b-instruct -g h100 --tp 4 -q fp8
   vperf estimate -m deepseek-v3 -g h200 --tp 8 --speculative mtp \\
       --acceptance 0.85
+  vperf estimate -m qwen3-32b -g h100 --tp 2 --max-concurrency 64
   vperf estimate -m ./my-checkpoint -g h200 -o answer.md
   vperf estimate -m - -g b200 < config.json
   vperf estimate -m qwen3-8b -g rtx-4090 --memory-bandwidth "1.5 TB/s" \\
@@ -98,6 +99,32 @@ def estimate(
             help="Attention groups, each with sequences of its own; tp x pp x dp GPUs.",
         ),
     ] = 1,
+    max_concurrency: Annotated[
+        int | None,
+        typer.Option(
+            "--max-concurrency", min=1, metavar="USERS", help="A served load: so many users."
+        ),
+    ] = None,
+    request_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--request-rate", metavar="RATE", help="A served load: requests per second."
+        ),
+    ] = None,
+    prefix_cache_hit: Annotated[
+        float,
+        typer.Option(
+            "--prefix-cache-hit",
+            metavar="SHARE",
+            help="Share of a prompt found in cache, under a served load.",
+        ),
+    ] = 0.0,
+    no_cuda_graphs: Annotated[
+        bool,
+        typer.Option(
+            "--no-cuda-graphs", help="The host launches every kernel, as --enforce-eager."
+        ),
+    ] = False,
     speculative: Annotated[
         str | None,
         typer.Option(
@@ -197,6 +224,10 @@ def estimate(
         pp=pp,
         ep=ep,
         dp=dp,
+        max_concurrency=max_concurrency,
+        request_rate=request_rate,
+        prefix_cache_hit=prefix_cache_hit,
+        cuda_graphs=not no_cuda_graphs,
         speculative=speculative,
         draft_tokens=draft_tokens,
         acceptance=acceptance,

@@ -10,9 +10,9 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from vperf.estimate import ModelFacts
-from vperf.model.anatomy import Anatomy
+from vperf.model.anatomy import Anatomy, LayerRow
 from vperf.report.page import Column, Page
-from vperf.report.text import clean, size, whole
+from vperf.report.text import clean, percent, size, whole
 
 _WIDE = 120
 """From here on the list has room for the type of even the longest id."""
@@ -62,14 +62,21 @@ def to_dict(facts: ModelFacts, parts: Anatomy, listed: Listed | None) -> dict[st
     return {
         "schema": "vperf/model/1",
         **asdict(facts),
-        "layers": [{**asdict(row), "mechanisms": list(row.mechanisms)} for row in parts.layers],
+        "layers": [_layer(row) for row in parts.layers],
+        "encoder_layers": [_layer(row) for row in parts.encoder],
         "parameters_by_part": dict(parts.parts),
         "bytes_by_format": dict(parts.bytes_by_format),
+        "tied_head": parts.tied_head,
         "mtp_layers": parts.mtp_layers,
         "mtp_parameters": parts.mtp_parameters,
+        "config_keys": list(parts.config_keys),
         "assumptions": list(parts.defaults),
         "file": _listed(listed) if listed else None,
     }
+
+
+def _layer(row: LayerRow) -> dict[str, Any]:
+    return {**asdict(row), "mechanisms": list(row.mechanisms)}
 
 
 def render_list(models: Iterable[Listed], *, width: int = 80, color: bool = False) -> str:
@@ -129,12 +136,13 @@ def render_card(
         (
             (
                 whole(row.count),
-                clean(" + ".join(row.mechanisms)),
+                clean(where + " + ".join(row.mechanisms)),
                 whole(row.parameters),
                 whole(row.kv_elements_per_token) if row.kv_elements_per_token else "-",
                 size(row.state_bytes) if row.state_bytes else "-",
             )
-            for row in parts.layers
+            for where, rows in (("encoder: ", parts.encoder), ("", parts.layers))
+            for row in rows
         ),
     )
     page.blank()
@@ -142,15 +150,19 @@ def render_card(
     page.table(
         [Column("part", left=True), Column("parameters"), Column("share")],
         [
-            *((name, whole(n), f"{100 * n / total:.1f} %") for name, n in parts.parts),
-            ("total", whole(total), "100.0 %"),
+            *((_part(name, parts), whole(n), percent(n / total)) for name, n in parts.parts),
+            ("total", whole(total), percent(1.0)),
         ],
         total=True,
     )
     page.blank()
     page.table(
         [Column("stored as", left=True), Column("bytes")],
-        ((clean(name), f"{whole(n)} ({size(n)})") for name, n in parts.bytes_by_format),
+        [
+            *((clean(name), f"{whole(n)} ({size(n)})") for name, n in parts.bytes_by_format),
+            ("total", f"{whole(facts.weight_bytes)} ({size(facts.weight_bytes)})"),
+        ],
+        total=True,
     )
     if parts.mtp_layers:
         known = f", {whole(parts.mtp_parameters)} parameters" if parts.mtp_parameters else ""
@@ -158,8 +170,14 @@ def render_card(
             "Not counted",
             [f"multi-token-prediction layers: {parts.mtp_layers}{known}"],
         )
+    if parts.config_keys:
+        page.section("Read of its config", [", ".join(map(clean, parts.config_keys))])
     page.section("Assumptions", (clean(line) for line in parts.defaults))
     return page.text()
+
+
+def _part(name: str, parts: Anatomy) -> str:
+    return "embedding, LM head tied to it" if name == "embedding" and parts.tied_head else name
 
 
 def _checked(facts: ModelFacts, listed: Listed) -> str:

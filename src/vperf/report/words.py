@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 
-from vperf.estimate import Estimate, PhaseTimes, Speculative, Workload
+from vperf.estimate import Estimate, PhaseTimes, Serving, Speculative, Workload
 from vperf.report.text import clean, per_second, percent, plural, seconds, size, span, whole, work
 from vperf.units import format_bandwidth, format_rate
 
@@ -71,9 +71,13 @@ def workload(answer: Estimate) -> str:
     """ "1,024 tokens in, 128 out, batch 1, bf16 weights, bf16 KV cache, vllm"."""
     asked, model = answer.workload, answer.model
     images = f" and {plural(asked.image_tokens, 'image token')}" if asked.image_tokens else ""
+    load = f"batch {asked.batch_size:,}"
+    if answer.serving:
+        rate = answer.serving.requests_asked_per_s
+        load = plural(asked.concurrency, "user") if rate is None else f"{rate:g} requests/s"
     return (
         f"{plural(asked.input_tokens, 'token')}{images} in, {asked.output_tokens:,} out, "
-        f"batch {asked.batch_size:,}, {clean(model.quantization)} weights, "
+        f"{load}, {clean(model.quantization)} weights, "
         f"{clean(model.kv_cache_dtype)} KV cache, {clean(asked.engine)}"
     )
 
@@ -210,11 +214,23 @@ def facts(answer: Estimate) -> list[tuple[str, str]]:
         )
     return [
         *([("Drafts", _drafts(answer.speculative))] if answer.speculative else []),
+        *([("Load", _load(answer.serving))] if answer.serving else []),
         ("Memory", used),
         ("Room for", room),
         ("Model", _model(answer)),
         ("GPU", _gpu(answer)),
     ]
+
+
+def _load(served: Serving) -> str:
+    """What a served load settles to."""
+    text = (
+        f"{served.running_batch:.3g} sequences decode at a time (the cache holds "
+        f"{whole(served.slots)}), {served.requests_per_s:.3g} requests/s served"
+    )
+    if served.requests_asked_per_s is None:
+        text += f"; first token after {seconds(served.ttft_steady_s)} once the first burst is over"
+    return text
 
 
 def _drafts(answer: Speculative) -> str:
@@ -276,8 +292,8 @@ def verify(answer: Estimate, width: int = _LINE) -> list[str]:
             f"--random-input-len {lengths[0]}",
             f"--random-output-len {lengths[1]}",
             "--ignore-eos",
-            f"--max-concurrency {asked.batch_size}",
-            f"--num-prompts {10 * asked.batch_size}",
+            f"--max-concurrency {asked.concurrency}",
+            f"--num-prompts {10 * asked.concurrency}",
         ]
     elif asked.engine == "sglang":
         serve = ["python -m sglang.launch_server", f"--model-path {model}", *_sglang_options(asked)]
@@ -288,8 +304,8 @@ def verify(answer: Estimate, width: int = _LINE) -> list[str]:
             f"--random-input-len {lengths[0]}",
             f"--random-output-len {lengths[1]}",
             "--random-range-ratio 1",
-            f"--max-concurrency {asked.batch_size}",
-            f"--num-prompts {10 * asked.batch_size}",
+            f"--max-concurrency {asked.concurrency}",
+            f"--num-prompts {10 * asked.concurrency}",
         ]
     else:
         return []
