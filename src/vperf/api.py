@@ -16,7 +16,6 @@ from vperf.model.model import Model, build_model, divide
 from vperf.model.parallel import Parallel
 from vperf.napkin import EXAMPLE_GPU, EXAMPLE_MODEL, Napkin, check_choice
 from vperf.napkin import napkin as _napkin
-from vperf.serving.load import Load
 from vperf.serving.speculative import checked_acceptance, drafting
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
@@ -107,6 +106,8 @@ def estimate(
             raise InputError("cannot be combined with a served load yet", field=name)
         if batch_size != 1:
             raise InputError("cannot be combined with a served load", field="batch-size")
+        from vperf.serving.load import Load  # noqa: PLC0415  (most estimates are of a batch)
+
         load = Load(input_len, output_len, max_concurrency, request_rate, prefix_cache_hit)
         answer = serve_model(built, found.id, found.source, card, profile, load=load)
     extra = (*found.warnings, *_stored_warning(found, built, quantization))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from vperf.errors import InputError
 from vperf.formats import Format
@@ -18,7 +18,6 @@ from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
 from vperf.model.ops import COLLECTIVES, Step
-from vperf.serving.load import Load, serve
 from vperf.serving.memory import Memory, other_bytes, plan_memory
 from vperf.serving.speculative import (
     DRAFT,
@@ -32,6 +31,9 @@ from vperf.timing.constants import Constants
 from vperf.timing.ranges import spread
 from vperf.timing.step import Card, OpTime, PhaseTimes, passes_seconds, time_passes, time_step
 from vperf.version import __version__
+
+if TYPE_CHECKING:
+    from vperf.serving.load import Load
 
 SCHEMA = "vperf/estimate/1"
 
@@ -398,6 +400,8 @@ def serve_model(
     others between one's own tokens; rates of the whole deployment. The limit is that of the batch
     that is running.
     """
+    from vperf.serving.load import serve  # noqa: PLC0415  (most estimates are of a batch)
+
     card = Card(gpu, engine)
     served = serve(model, card, load)
     running = served.running_batch

@@ -250,7 +250,6 @@ def test_a_hostile_directory_name_cannot_drive_the_terminal(vperf: Run, tmp_path
         assert not {"\x1b", "\x07", "\u202e", "\x9b"} & set(ran.out + ran.err)
 
 
-
 def test_a_served_load_says_its_users_its_running_batch_and_its_rate(vperf: Run) -> None:
     out = vperf("estimate", "-m", QWEN, "-g", "h100-sxm", "--max-concurrency", 64).out
     assert "64 users" in out

@@ -44,9 +44,7 @@ def test_mla_caches_one_latent_per_token() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(
-    st.sampled_from(MODELS), st.floats(10e9, 200e9), st.integers(1, 64), st.integers(1, 20_000)
-)
+@given(st.sampled_from(MODELS), st.floats(10e9, 200e9), st.integers(1, 64), st.integers(1, 20_000))
 def test_the_largest_context_and_batch_fit_and_one_more_does_not(
     name: str, memory_bytes: float, batch: int, tokens: int
 ) -> None:

@@ -107,9 +107,7 @@ def estimate(
     ] = None,
     request_rate: Annotated[
         float | None,
-        typer.Option(
-            "--request-rate", metavar="RATE", help="A served load: requests per second."
-        ),
+        typer.Option("--request-rate", metavar="RATE", help="A served load: requests per second."),
     ] = None,
     prefix_cache_hit: Annotated[
         float,

@@ -129,8 +129,12 @@ class Model:
     @cached_property
     def active_parameters(self) -> int:
         """Of a text token: without towers and the experts that it is not routed to."""
-        return self.parameters - self.tower_parameters - sum(
-            count * block.idle_parameters for count, kind in self.kinds for block in kind.blocks
+        return (
+            self.parameters
+            - self.tower_parameters
+            - sum(
+                count * block.idle_parameters for count, kind in self.kinds for block in kind.blocks
+            )
         )
 
     @cached_property

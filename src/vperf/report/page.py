@@ -1,7 +1,8 @@
 """Paragraphs and tables as plain text with a little ANSI: what every screen is made of.
 
-Plain code and not rich, for three reasons: it starts 40 ms sooner, no number is ever cut or
-wrapped, and data cannot be taken for markup. Not here: what the screens say.
+Plain code and not rich, for three reasons: a command starts 25 ms sooner (1.3 instead of 1.6 times
+a bare import of typer, pydantic and rich.table), no number is ever cut or wrapped, and data cannot
+be taken for markup. Not here: what the screens say.
 """
 
 from __future__ import annotations

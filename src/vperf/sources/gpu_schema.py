@@ -30,7 +30,6 @@ rest of an estimate. Not here: names, and the frozen `Gpu` (gpus.py).
 from __future__ import annotations
 
 import datetime
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
@@ -226,5 +225,7 @@ def _nearest_key(keys: list[str]) -> str:
         table = next((o for o in options if isinstance(o, type) and issubclass(o, _Table)), None)
         if table is None:
             return ""
+    import difflib  # noqa: PLC0415  (only on the way to an error)
+
     near = difflib.get_close_matches(keys[-1], table.model_fields, n=1)
     return f"did you mean {near[0]}?" if near else f"known keys: {', '.join(table.model_fields)}"

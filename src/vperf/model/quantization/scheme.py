@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from vperf.formats import Format
-from vperf.model.quantization.names import ALWAYS, NEVER, Names, Verdict
-from vperf.model.quantization.places import Place, place_of, split_layer
+
+if TYPE_CHECKING:
+    from vperf.model.quantization.names import Names, Verdict
+    from vperf.model.quantization.places import Place
 
 Kind = Literal["linear", "expert", "embedding", "head", "router", "conv"]
 
@@ -71,6 +73,9 @@ class Scheme:
         """
         if not self.rules:
             return self.default
+        # Names are matched for quantized checkpoints only; most are not.
+        from vperf.model.quantization.places import place_of, split_layer  # noqa: PLC0415
+
         head, layer, rest = split_layer(module)
         if kind == "linear":
             leaf = module.removesuffix(".weight").rpartition(".")[2]
@@ -99,6 +104,8 @@ class Scheme:
 
 
 def _verdict(rule: Rule, place: Place, kind: Kind) -> Verdict:
+    from vperf.model.quantization.names import ALWAYS, NEVER  # noqa: PLC0415
+
     if rule.names is not None:
         # A list reaches a router, an embedding or the head only where it names that very module.
         return rule.names.verdict(place, whole=kind not in rule.kinds)
