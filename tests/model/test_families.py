@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.model.known import KNOWN, Known
 from vperf.errors import InputError, UnsupportedModelError, VperfError
+from vperf.model import families
+from vperf.model.families import LINEAGES, all_families, families_of, find_family
 from vperf.model.model import Model, build_model
 
 BY_NAME = {known.name: known for known in KNOWN}
@@ -191,3 +196,33 @@ def test_a_config_that_is_silent_gets_the_defaults_of_its_class_and_says_so() ->
     silent = built("zai-org/GLM-4.7-Flash", mlp_layer_types=None)
     assert silent.parameters == BY_NAME["zai-org/GLM-4.7-Flash"].parameters
     assert any("first_k_dense_replace 1" in line for line in silent.assumptions)
+
+
+# --- what is imported ---------------------------------------------------------------------------
+
+
+def test_every_model_type_is_one_familys_alone() -> None:
+    listed = [name for lineage in LINEAGES for name in families_of(lineage)]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == set(all_families())
+    assert all(find_family(name) is family for name, family in all_families().items())
+    assert find_family("no-such-type") is None
+
+
+def test_every_file_of_families_is_listed() -> None:
+    folder = Path(families.__file__).parent
+    modules = {file.stem for file in folder.glob("*.py")} - {"__init__", "family", "keys"}
+    assert modules == set(LINEAGES)
+
+
+def test_a_dense_model_imports_no_other_lineage_and_no_quantization_dialect() -> None:
+    code = (
+        "import sys, vperf; vperf.estimate('Qwen/Qwen3-4B', 'h100');"
+        "print(*(name for name in sys.modules if name.startswith('vperf.model')))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split())
+    assert "vperf.model.families.dense" in loaded
+    for lineage in set(LINEAGES) - {"dense"}:
+        assert f"vperf.model.families.{lineage}" not in loaded
+    assert "vperf.model.quantization.dialects" not in loaded

@@ -28,6 +28,9 @@ BURST_SHARE = 0.1
 """Benchmarks send about ten prompts per user (InferenceMAX: num-prompts = 10 x concurrency), so
 that a tenth of the measured requests are the first burst."""
 
+_PROFILED_SEQUENCES = 256
+"""Sequences for which an engine sets activations aside at start (vLLM: --max-num-seqs)."""
+
 _ROUNDS = 80
 _TOLERANCE = 1e-6
 _BUSIEST = 0.95
@@ -194,7 +197,7 @@ def serve(model: Model, card: Card, load: Load) -> Served:
 def _slots(model: Model, card: Card, load: Load) -> int:
     """Sequences whose cache fits at their mean length; pages are taken as sequences grow."""
     context = load.input_tokens + load.output_tokens // 2
-    other = other_bytes(model, card.gpu, card.engine, load.users or 64, load.input_tokens)
+    other = other_bytes(model, card.gpu, card.engine, _PROFILED_SEQUENCES, load.input_tokens)
     free = card.gpu.memory_bytes - model.rank_weight_bytes - other
     each = model.rank_cache_bytes(context)
     if each <= 0:
