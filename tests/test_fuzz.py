@@ -16,8 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vperf.answer import Estimate
 from vperf.errors import VperfError
-from vperf.estimate import Estimate, estimate_model
+from vperf.estimate import estimate_model
 from vperf.model.model import build_model
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu

@@ -7,9 +7,9 @@ answer.expected.decode_tokens_per_s
 
 from __future__ import annotations
 
+from vperf.answer import Estimate
 from vperf.api import estimate, load_model, napkin
 from vperf.errors import HubError, InputError, UnknownNameError, UnsupportedModelError, VperfError
-from vperf.estimate import Estimate
 from vperf.hardware.gpu import Gpu
 from vperf.napkin import Napkin
 from vperf.version import __version__

@@ -8,8 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vperf.answer import Estimate, ModelFacts
 from vperf.errors import InputError
-from vperf.estimate import Estimate, ModelFacts, estimate_model, model_facts_of, serve_model
+from vperf.estimate import estimate_model, model_facts_of, serve_model
 from vperf.formats import cache_format_named, format_named
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model, build_model, divide

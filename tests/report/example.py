@@ -5,18 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from vperf.estimate import (
-    DepthPoint,
-    Estimate,
-    Expected,
-    GpuFacts,
-    Memory,
-    ModelFacts,
-    OpTime,
-    PhaseTimes,
-    Speed,
-    Workload,
-)
+from vperf.answer import DepthPoint, Estimate, Expected, GpuFacts, ModelFacts, Speed, Workload
+from vperf.serving.memory import Memory
+from vperf.timing.step import OpTime, PhaseTimes
 
 
 def _op(name: str, shape: str, count: int, *, scale: float, bound: Any, share: float) -> OpTime:

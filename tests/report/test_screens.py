@@ -9,7 +9,7 @@ from io import StringIO
 
 import pytest
 
-from vperf.estimate import Estimate, Speculative
+from vperf.answer import Estimate, Speculative
 from vperf.hardware.gpu import Gpu
 from vperf.napkin import napkin
 from vperf.report import csv, gpus, json, markdown, table

@@ -18,7 +18,7 @@ from vperf.cli import options, output
 from vperf.errors import InputError
 
 if TYPE_CHECKING:
-    from vperf.estimate import Estimate
+    from vperf.answer import Estimate
     from vperf.hardware.gpu import Gpu
 
 EPILOG = """\
@@ -270,7 +270,7 @@ def _peaks(given: list[str]) -> dict[str, str]:
 
 
 def _rendered(answer: Estimate, form: output.Form, ops: bool) -> str:
-    # One of these is imported: rich, which only the table needs, is slow to load.
+    # One of these is imported: a start costs what it uses.
     if form == "json":
         from vperf.report import json as report_json
 

@@ -10,7 +10,8 @@ import csv
 from dataclasses import astuple
 from io import StringIO
 
-from vperf.estimate import Estimate, OpTime
+from vperf.answer import Estimate
+from vperf.timing.step import OpTime
 
 COLUMNS = (
     "phase",

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from vperf.estimate import Estimate
+from vperf.answer import Estimate
 
 
 def render(answer: Estimate) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from vperf.estimate import Estimate, PhaseTimes
+from vperf.answer import Estimate
 from vperf.report import words
 from vperf.report.text import clean, per_second, whole
+from vperf.timing.step import PhaseTimes
 
 _UNLIMITED = 10_000
 _SPECIAL = re.compile(r"([\\`*<>\[\]|~])")

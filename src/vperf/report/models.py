@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from vperf.estimate import ModelFacts
+from vperf.answer import ModelFacts
 from vperf.model.anatomy import Anatomy, LayerRow
 from vperf.report.page import Column, Page
 from vperf.report.text import clean, percent, size, whole

@@ -6,10 +6,11 @@ Not here: the sentences (words.py) and how a line gets its colour (page.py).
 
 from __future__ import annotations
 
-from vperf.estimate import Estimate, PhaseTimes
+from vperf.answer import Estimate
 from vperf.report import words
 from vperf.report.page import Column, Page
 from vperf.report.text import clean, per_second, whole
+from vperf.timing.step import PhaseTimes
 
 _WIDE = 132
 """From here on an op is one line; below, each column stacks two figures."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import shlex
 
-from vperf.estimate import Estimate, PhaseTimes, Serving, Speculative, Workload
+from vperf.answer import Estimate, Serving, Speculative, Workload
 from vperf.report.text import clean, per_second, percent, plural, seconds, size, span, whole, work
+from vperf.timing.step import PhaseTimes
 from vperf.units import format_bandwidth, format_rate
 
 _SIXTEEN_BIT = {"bf16", "fp16", "bfloat16", "float16", "auto", "none"}

@@ -19,8 +19,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vperf.answer import ModelSource
 from vperf.errors import InputError, UnknownNameError
-from vperf.estimate import ModelSource
 from vperf.sources.catalog import data_dir
 from vperf.units import format_bytes
 

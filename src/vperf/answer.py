@@ -1,0 +1,205 @@
+"""The answer as plain frozen values: every figure that is printed is read from here.
+
+`Estimate.to_dict()` is the contract of `--json` (schema "vperf/estimate/1"). Not here: how the
+figures come about (estimate.py), their sentences (caveats.py), and printing (report/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from vperf.serving.memory import Memory
+from vperf.timing.step import PhaseTimes
+from vperf.version import __version__
+
+SCHEMA = "vperf/estimate/1"
+
+ModelSource = Literal["bundled", "hub", "local", "gguf", "stdin"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """The model as the answer reports it. Counts are elements, sizes bytes."""
+
+    id: str
+    source: ModelSource
+    architecture: str
+    parameters: int
+    """Everything a checkpoint of this config stores, vision tower included."""
+    active_parameters: int
+    weight_bytes: float
+    kv_bytes_per_token: float
+    """One more token in every layer's cache, before any window is full."""
+    quantization: str
+    kv_cache_dtype: str
+    max_context_tokens: int | None
+    """The context the model was made for; None when its config does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class GpuFacts:
+    """The GPU as the answer reports it."""
+
+    id: str
+    name: str
+    count: int
+    memory_bytes: float
+    memory_bandwidth_bytes_per_s: float
+    peak_flop_per_s: Mapping[str, float]
+    constants: Literal["measured", "generic", "datasheet"]
+    """Where the constants behind `expected` come from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What is asked for: every sequence of the batch has the same lengths."""
+
+    batch_size: int
+    input_tokens: int
+    output_tokens: int
+    concurrency: int
+    engine: str
+    tensor_parallel: int = 1
+    pipeline_parallel: int = 1
+    expert_parallel: int = 1
+    data_parallel: int = 1
+    image_tokens: int = 0
+    """Tokens that the images of a request add to its input_tokens."""
+    speculative: str | None = None
+    """What drafts tokens; None: nothing does."""
+    draft_tokens: int = 0
+    acceptance: float | None = None
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All that prefill reads of one request."""
+        return self.input_tokens + self.image_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """The five figures of an answer; rates count all sequences unless they say per user."""
+
+    ttft_s: float
+    prefill_tokens_per_s: float
+    tpot_s: float
+    decode_tokens_per_s: float
+    decode_tokens_per_s_per_user: float
+
+
+@dataclass(frozen=True, slots=True)
+class Expected(Speed):
+    """Speed with the range in which about 80 % of measurements fall.
+
+    `low` and `high` bound each figure itself: `low.ttft_s` is the shortest time to expect,
+    `high.decode_tokens_per_s` the highest rate.
+    """
+
+    low: Speed
+    high: Speed
+
+
+@dataclass(frozen=True, slots=True)
+class DepthPoint:
+    """Decode speed (all sequences) with `context_tokens` in every sequence's cache."""
+
+    context_tokens: int
+    limit_decode_tokens_per_s: float
+    expected_decode_tokens_per_s: float
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What a load of many requests settles to; None in an estimate of equal requests at once."""
+
+    running_batch: float
+    """Sequences decoding at a time; the other users wait for their first token."""
+    slots: int
+    """Sequences that the KV cache has room for."""
+    requests_per_s: float
+    ttft_steady_s: float
+    """Without the first burst, which a benchmark's mean TTFT holds."""
+    requests_asked_per_s: float | None
+    """The rate of an open loop; None: users in a closed loop."""
+    saturated: bool
+    """More requests arrive than can be served: TTFT grows for as long as that lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speculative:
+    """What speculative decoding does to a step; seconds are means over the output."""
+
+    method: str
+    draft_tokens: int
+    acceptance: float
+    """Probability that a draft token is accepted, given."""
+    tokens_per_step: float
+    break_even_acceptance: float | None
+    """Where expected TPOT is that of plain decoding; None: drafting never pays."""
+    limit_step_s: float
+    expected_step_s: float
+    """Verification and all drafts."""
+    limit_draft_s: float
+    expected_draft_s: float
+    """All drafts of a step."""
+    limit_plain_tpot_s: float
+    expected_plain_tpot_s: float
+    """Without drafts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The whole answer. Every figure the command line prints is read from here."""
+
+    model: ModelFacts
+    gpu: GpuFacts
+    workload: Workload
+    limit: Speed
+    expected: Expected
+    memory: Memory
+    prefill: PhaseTimes
+    decode: PhaseTimes
+    """One decode step in the middle of the output."""
+    depth: tuple[DepthPoint, ...]
+    assumptions: tuple[str, ...]
+    not_modelled: tuple[str, ...]
+    warnings: tuple[str, ...]
+    serving: Serving | None = None
+    speculative: Speculative | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON contract: stable keys, SI base units, floats unrounded."""
+        expected: dict[str, float] = {}
+        for key in Speed.__slots__:
+            expected[key] = getattr(self.expected, key)
+            expected[f"{key}_low"] = getattr(self.expected.low, key)
+            expected[f"{key}_high"] = getattr(self.expected.high, key)
+        return {
+            "schema": SCHEMA,
+            "vperf_version": __version__,
+            "model": asdict(self.model),
+            "gpu": {**_plain(self.gpu), "peak_flop_per_s": dict(self.gpu.peak_flop_per_s)},
+            "workload": asdict(self.workload),
+            "limit": asdict(self.limit),
+            "expected": expected,
+            "memory": asdict(self.memory),
+            "prefill": _phase(self.prefill),
+            "decode": _phase(self.decode),
+            "serving": asdict(self.serving) if self.serving else None,
+            "speculative": asdict(self.speculative) if self.speculative else None,
+            "depth": [asdict(point) for point in self.depth],
+            "assumptions": list(self.assumptions),
+            "not_modelled": list(self.not_modelled),
+            "warnings": list(self.warnings),
+        }
+
+
+def _phase(times: PhaseTimes) -> dict[str, Any]:
+    return {**asdict(times), "ops": [asdict(op) for op in times.ops]}
+
+
+def _plain(value: GpuFacts) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__slots__}

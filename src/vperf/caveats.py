@@ -1,0 +1,125 @@
+"""What an answer rests on, in sentences: assumptions, what is not modelled, warnings.
+
+Not here: the figures (estimate.py) and their layout (report/).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vperf.answer import Speculative
+from vperf.formats import Format
+from vperf.hardware.gpu import Gpu
+from vperf.model.model import Model
+from vperf.serving.memory import Memory
+from vperf.timing.collectives import link_bytes_per_s
+from vperf.timing.step import Card
+
+if TYPE_CHECKING:
+    from vperf.serving.load import Load
+
+
+def assumptions(model: Model, card: Card, speculative: Speculative | None) -> tuple[str, ...]:
+    """What was taken for granted: ambiguous names, defaults, fallbacks, constants, the engine."""
+    gpu, constants, engine = card.gpu, card.constants, card.engine
+    lines = [*gpu.assumptions, *model.assumptions]
+    lines += [_fallback_line(f, gpu) for f in model.formats if _falls_back(f, gpu)]
+    if gpu.boost > 1.001:
+        lines.append(
+            f"limit: compute peaks at the card's highest clock, {gpu.max_clock_hz / 1e6:.0f} MHz "
+            f"({gpu.boost:.2f} x rated)"
+        )
+    if model.parameters != model.active_parameters:
+        lines.append("experts: uniform routing; distinct experts read grow with the batch")
+    if model.windows:
+        lines.append("windowed layers cache no more than their window")
+    if constants.origin == "measured":
+        source = gpu.achieved.source if gpu.achieved else ""
+        lines.append(f"expected: rates measured on this card ({source})" if source else
+                     "expected: rates measured on this card")  # fmt: skip
+    else:
+        lines.append("expected: nobody's measurements of this card; generic fractions of its peaks")
+    graphs = "CUDA graphs" if engine.cuda_graphs else "no CUDA graphs"
+    lines.append(
+        f"{engine.name}: {graphs}, {engine.host_s_per_step * 1e3:g} ms of host time a step"
+    )
+    if model.parallel.gpus > 1:
+        lines.append(_parallel_line(model, card))
+    if speculative:
+        lines.append(
+            f"speculative decoding: {speculative.draft_tokens} drafted a step by the model's own "
+            f"MTP layer, each token accepted with probability {speculative.acceptance:g} as "
+            f"given, independently: {speculative.tokens_per_step:.3g} tokens a step"
+        )
+    return tuple(lines)
+
+
+def load_line(load: Load) -> str:
+    """What a served load takes for granted."""
+    hit = f"; {load.prefix_hit:.0%} of each prompt found in cache" if load.prefix_hit else ""
+    if load.users is None:
+        return f"requests arrive evenly, each as long as the others{hit}"
+    return (
+        f"closed loop: {load.users} users, all starting at once, each sending its next request "
+        f"when answered; a tenth of the requests measured are the first burst{hit}"
+    )
+
+
+def _parallel_line(model: Model, card: Card) -> str:
+    """How the model is divided, and over what."""
+    p, gpu = model.parallel, card.gpu
+    ways = [
+        f"{name} {count}"
+        for name, count in (
+            ("tensor", p.tensor), ("pipeline", p.pipeline), ("expert", p.expert),
+            ("attention data", p.data),
+        )
+        if count > 1
+    ]  # fmt: skip
+    link = gpu.link.name if gpu.link else "PCIe"
+    rate = link_bytes_per_s(gpu)
+    speed = f" at {rate / 1e9:,.0f} GB/s one way" if rate < float("inf") else ""
+    measured = gpu.achieved is not None and gpu.achieved.all_reduce
+    return (
+        f"{p.gpus} GPUs in one node, parallel: {', '.join(ways)}; joined by {link}{speed}, "
+        f"all-reduces {'measured on this card' if measured else 'from generic constants'}"
+    )
+
+
+def _falls_back(fmt: Format, gpu: Gpu) -> bool:
+    if fmt.any_path and fmt.paths[0].pipe in gpu.peak_flop_per_s:
+        return False  # it has that pipe, and another is faster (int8 on a B300)
+    return fmt.path(gpu.peak_flop_per_s) != fmt.paths[0]
+
+
+def _fallback_line(fmt: Format, gpu: Gpu) -> str:
+    wanted, got = fmt.paths[0], fmt.path(gpu.peak_flop_per_s)
+    return (
+        f"{gpu.id} has no {wanted.required} pipe: {fmt.name} weights stay {fmt.bits:g}-bit in "
+        f"memory and are multiplied in {got.pipe}"
+    )
+
+
+def not_modelled(model: Model, image_tokens: int = 0) -> tuple[str, ...]:
+    """What the figures leave out."""
+    lines = ["queueing and prefix caching: all prompts start at once (see --max-concurrency)",
+             "throttling and power caps"]  # fmt: skip
+    if model.draft_tokens:
+        lines.append("the prefill of the layer that drafts")
+    if image_tokens:
+        lines.append("the vision tower's time to encode the images (its weights are in memory)")
+    elif model.tower_parameters:
+        lines.append("the vision or audio tower's time (its weights are in memory)")
+    return tuple(lines)
+
+
+def warnings_of(model: Model, memory: Memory, context: int) -> tuple[str, ...]:
+    """What the user should see first: it does not fit, the context is too long."""
+    lines = []
+    if not memory.fits:
+        short = memory.total_bytes - memory.capacity_bytes
+        lines.append(f"does not fit: {short / 1e9:,.1f} GB more memory is needed")
+    longest = model.max_context_tokens
+    if longest is not None and context > longest:
+        lines.append(f"{context} tokens are beyond the model's maximum context of {longest}")
+    return tuple(lines)
