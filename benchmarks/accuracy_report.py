@@ -58,7 +58,7 @@ experts than uniform routing does, which the limit declares.
 **Known to be weak.** TTFT under load: it holds the server's own time, which differs between
 campaigns. TensorRT-LLM's on H100 grows with the output length, as if one user always waited for a
 slot. DeepSeek-R1 nvfp4 with few users on eight B200 (expert parallelism without attention data
-parallelism). Qwen3-32B fp8 on H100 under TensorRT-LLM, predicted 13 % too fast. Prefill on
+parallelism). Qwen3-32B fp8 on H100 under TensorRT-LLM, predicted 10 % too fast. Prefill on
 llama.cpp before flash attention was the default.
 """
 
