@@ -262,7 +262,8 @@ def format_named(name: str) -> Format | Mix:
     if key not in FORMATS:
         raise UnknownNameError(
             "quantization", name[:100], _nearest(key, [*FORMATS, *MIXES, *_ALIASES]),
-            hint=f"known: {', '.join(FORMATS)}, and llama.cpp's {', '.join(MIXES)}",
+            hint=f"known: {', '.join(f for f in FORMATS if f not in MLX)}, llama.cpp's names "
+            "(q4_k_m, q8_0, ...) and MLX's (mlx_q4, mlx_q8_g32, ...)",
         )  # fmt: skip
     return FORMATS[key]
 
