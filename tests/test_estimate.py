@@ -360,3 +360,17 @@ def test_tpot_is_the_mean_of_the_decode_steps_of_the_output(
     mean_expected = sum(expected for _, expected in steps) / len(steps)
     assert answer.limit.tpot_s == pytest.approx(mean_limit, rel=5e-3)
     assert answer.expected.tpot_s == pytest.approx(mean_expected, rel=5e-3)
+
+
+def test_an_engine_that_keeps_an_fp8_cache_beside_fp8_weights_says_so_and_can_be_overruled() -> (
+    None
+):
+    taken = vperf.estimate(LLAMA, "h100-sxm", quantization="fp8", engine="trtllm")
+    assert taken.model.kv_cache_dtype == "fp8"
+    assert any("keeps an fp8 KV cache" in line for line in taken.assumptions)
+    given = vperf.estimate(
+        LLAMA, "h100-sxm", quantization="fp8", engine="trtllm", kv_cache_dtype="bf16"
+    )
+    assert given.model.kv_cache_dtype == "bf16"
+    plain = vperf.estimate(LLAMA, "h100-sxm", engine="trtllm")
+    assert plain.model.kv_cache_dtype == "bf16"

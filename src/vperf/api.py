@@ -12,6 +12,7 @@ from vperf.answer import Estimate, ModelFacts
 from vperf.errors import InputError
 from vperf.estimate import estimate_model, model_facts_of, serve_model
 from vperf.formats import cache_format_named, format_named
+from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model, build_model, divide
 from vperf.model.parallel import Parallel
@@ -73,6 +74,7 @@ def estimate(
     if not cuda_graphs:
         profile = profile.without_graphs()
     found, built = _load(model, quantization, kv_cache_dtype, revision)
+    built = _engine_cache(built, profile, kv_cache_dtype)
     if max_model_len is not None:
         built = _capped(built, max_model_len)
     if speculative is not None:
@@ -157,14 +159,6 @@ def napkin(
     )  # fmt: skip
 
 
-def model_facts(
-    model: ModelLike, *, quantization: str | None = None, revision: str | None = None
-) -> ModelFacts:
-    """What a model is, without a GPU."""
-    found, built = _load(model, quantization, None, revision)
-    return model_facts_of(built, found.id, found.source)
-
-
 def describe(
     model: ModelLike, *, quantization: str | None = None, revision: str | None = None
 ) -> tuple[ModelFacts, Anatomy]:
@@ -220,6 +214,19 @@ def _build(found: ModelConfig, quantization: str | None, kv_cache_dtype: str | N
         quantization=chosen,
         cache=cache,
     )
+
+
+def _engine_cache(model: Model, engine: Engine, asked: str | None) -> Model:
+    """The model with the cache its engine gives it where neither user nor checkpoint says one."""
+    fp8 = any(f.name.startswith("fp8") for f in model.formats)
+    if asked not in (None, "auto") or not (engine.fp8_cache and fp8) or model.cache.bits < 16:
+        return model
+    line = (
+        f"{engine.name} keeps an fp8 KV cache beside fp8 weights (--kv-cache-dtype says otherwise)"
+    )
+    cache = cache_format_named("fp8")
+    said = (*model.assumptions, line)
+    return replace(model, cache=cache, cache_name=cache.name, assumptions=said)
 
 
 def _capped(model: Model, tokens: int) -> Model:

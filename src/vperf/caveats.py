@@ -78,7 +78,11 @@ def _parallel_line(model: Model, card: Card) -> str:
     ]  # fmt: skip
     link = gpu.link.name if gpu.link else "PCIe"
     rate = link_bytes_per_s(gpu)
-    speed = f" at {rate / 1e9:,.0f} GB/s one way" if rate < float("inf") else ""
+    speed = (
+        f" at {rate / 1e9:,.0f} GB/s one way"
+        if rate < float("inf")
+        else " at an unknown rate (3.0 x16 taken)"
+    )
     measured = gpu.achieved is not None and gpu.achieved.all_reduce
     return (
         f"{p.gpus} GPUs in one node, parallel: {', '.join(ways)}; joined by {link}{speed}, "

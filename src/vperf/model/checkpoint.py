@@ -219,18 +219,6 @@ class Config:
             raise self.error(f"must be a list, not {_shown(value)}", self._name_of(names))
         return item in value
 
-    def children(self, *names: str) -> tuple[Config, ...] | None:
-        """A list of nested objects, or None when absent."""
-        items = self._items(names)
-        if items is None:
-            return None
-        name = self._name_of(names)
-        for i, item in enumerate(items):
-            if not isinstance(item, Mapping):
-                raise self.error(f"must be an object, not {_shown(item)}", f"{name}[{i}]")
-        prefix = f"{self.path}.{name}" if self.path else name
-        return tuple(Config(item, self.source, f"{prefix}[{i}]") for i, item in enumerate(items))
-
     def layers(self, *names: str) -> int:
         """The number of layers, bounded so that a nonsense file costs no memory."""
         return self.integer(*(names or ("num_hidden_layers", "n_layer", "num_layers", "n_layers",

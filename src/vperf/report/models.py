@@ -38,6 +38,10 @@ class Listed(Protocol):
         """Where the config and the count come from."""
 
     @property
+    def parameters_source(self) -> str:
+        """How the count is known."""
+
+    @property
     def checked(self) -> str:
         """The day on which that was looked up."""
 
@@ -47,6 +51,7 @@ def _listed(model: Listed) -> dict[str, Any]:
         "id": model.id,
         "model_type": model.model_type,
         "parameters": model.parameters,
+        "parameters_source": model.parameters_source,
         "source": model.source,
         "checked": model.checked,
     }
@@ -121,6 +126,7 @@ def render_card(
             ("longest context", f"{whole(longest)} tokens" if longest else "not said"),
             ("found", clean(facts.source)),
             ("source", clean(listed.source) if listed else ""),
+            ("count from", clean(listed.parameters_source) if listed else ""),
             ("checked", _checked(facts, listed) if listed else ""),
         ]
     )

@@ -137,7 +137,6 @@ class _Point:
     """One trial of the fixed point."""
 
     limit_s: float
-    decode_s: float
     prefill_s: float
     extra_s: float
     """What one prompt's prefill adds to the steps it shares."""
@@ -216,7 +215,7 @@ def _trial(model: Model, card: Card, load: Load, batch: float) -> _Point:
     shared = batch / groups / load.output_tokens * extra
     tpot = decode + shared
     busy = min(_BUSIEST, shared / tpot)
-    return _Point(limit, decode, prefill, extra, tpot, busy / (1.0 - busy) * extra / 2.0)
+    return _Point(limit, prefill, extra, tpot, busy / (1.0 - busy) * extra / 2.0)
 
 
 def _steady(point: _Point, card: Card) -> float:

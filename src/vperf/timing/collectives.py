@@ -18,6 +18,8 @@ from vperf.model.ops import Op
 # where all ranks meet in one root complex (kernel tables of NVIDIA aiconfigurator).
 _LINK_SHARE = 0.45
 _LINK_LATENCY_S = 5e-6
+_PCIE_UNKNOWN = 15.75e9
+"""PCIe 3.0 x16 one way, where a GPU file names neither link nor PCIe; the answer says so."""
 _PCIE_SHARE = {2: 0.60, 4: 0.20, 8: 0.12}
 _PCIE_LATENCY_S = {2: 5e-6, 4: 13e-6, 8: 25e-6}
 
@@ -42,7 +44,7 @@ def all_reduce_line(gpu: Gpu, ranks: int) -> AllReduce:
     if gpu.link is not None:
         return AllReduce(_LINK_LATENCY_S, gpu.link.bytes_per_s * _LINK_SHARE)
     nearest = min(_PCIE_SHARE, key=lambda n: (abs(n - ranks), -n))
-    pcie = gpu.pcie_bytes_per_s or 16e9
+    pcie = gpu.pcie_bytes_per_s or _PCIE_UNKNOWN
     return AllReduce(_PCIE_LATENCY_S[nearest], pcie * _PCIE_SHARE[nearest])
 
 
