@@ -8,10 +8,11 @@ answer.expected.decode_tokens_per_s
 from __future__ import annotations
 
 from vperf.answer import Estimate
-from vperf.api import estimate, load_model, napkin
+from vperf.api import ask, estimate, load_model, napkin
 from vperf.errors import HubError, InputError, UnknownNameError, UnsupportedModelError, VperfError
 from vperf.hardware.gpu import Gpu
 from vperf.napkin import Napkin
+from vperf.question import Question
 from vperf.version import __version__
 
 __all__ = [
@@ -20,10 +21,12 @@ __all__ = [
     "HubError",
     "InputError",
     "Napkin",
+    "Question",
     "UnknownNameError",
     "UnsupportedModelError",
     "VperfError",
     "__version__",
+    "ask",
     "estimate",
     "load_model",
     "napkin",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from vperf.answer import Estimate, ModelFacts
 from vperf.errors import InputError
@@ -18,6 +16,7 @@ from vperf.model.model import Model, build_model, divide
 from vperf.model.parallel import Parallel
 from vperf.napkin import EXAMPLE_GPU, EXAMPLE_MODEL, Napkin, check_choice
 from vperf.napkin import napkin as _napkin
+from vperf.question import ModelLike, Options, Question
 from vperf.serving.speculative import checked_acceptance, drafting
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
@@ -26,36 +25,10 @@ from vperf.units import format_bytes, parse_bandwidth, parse_count
 
 if TYPE_CHECKING:
     from vperf.model.anatomy import Anatomy
-
-ModelLike = str | Path | Mapping[str, Any]
-"""A Hub id, a shipped name, a path, "-" for standard input, or a config as a dict."""
+    from vperf.serving.load import Load
 
 
-def estimate(
-    model: ModelLike,
-    gpu: str | Gpu,
-    *,
-    input_len: int = 1024,
-    output_len: int = 128,
-    batch_size: int = 1,
-    quantization: str | None = None,
-    kv_cache_dtype: str | None = None,
-    max_model_len: int | None = None,
-    engine: str = "vllm",
-    tp: int = 1,
-    pp: int = 1,
-    ep: int = 1,
-    dp: int = 1,
-    max_concurrency: int | None = None,
-    request_rate: float | None = None,
-    prefix_cache_hit: float = 0.0,
-    cuda_graphs: bool = True,
-    speculative: str | None = None,
-    draft_tokens: int | None = None,
-    acceptance: float | None = None,
-    image_tokens: int = 0,
-    revision: str | None = None,
-) -> Estimate:
+def estimate(model: ModelLike, gpu: str | Gpu, **options: Unpack[Options]) -> Estimate:
     """Estimate TTFT, prefill and decode speed of `model` on `gpu`.
 
     `input_len` and `output_len` are tokens of each of `batch_size` requests; `quantization` and
@@ -65,56 +38,80 @@ def estimate(
     of a served load, `prefix_cache_hit` of each prompt found in cache. `speculative` "mtp" drafts
     `draft_tokens` a step with the model's own MTP layers, of which a share `acceptance` is
     accepted. `image_tokens` of each request join its prompt. `cuda_graphs` False: every kernel is
-    launched by the host, which schedules between steps.
+    launched by the host, which schedules between steps. Defaults: vperf.question.Question.
     Raises VperfError: InputError for what cannot be, UnsupportedModelError for an architecture
     that is not understood, HubError when the Hub is needed and cannot be reached.
     """
-    card = load_gpu(gpu) if isinstance(gpu, str) else gpu
-    profile = load_engine(engine)
-    if not cuda_graphs:
-        profile = profile.without_graphs()
-    found, built = _load(model, quantization, kv_cache_dtype, revision)
-    built = _engine_cache(built, profile, kv_cache_dtype)
-    if max_model_len is not None:
-        built = _capped(built, max_model_len)
-    if speculative is not None:
-        built = drafting(built, found.id, speculative, draft_tokens)
-        checked_acceptance(acceptance)
+    return ask(Question(model, gpu, **options))
+
+
+def ask(question: Question) -> Estimate:
+    """The estimate that one question asks for; `estimate` with its options as a value."""
+    card = load_gpu(question.gpu) if isinstance(question.gpu, str) else question.gpu
+    engine = load_engine(question.engine)
+    if not question.cuda_graphs:
+        engine = engine.without_graphs()
+    found, model = _deployed(question, engine)
+    if question.served:
+        answer = serve_model(model, found.id, found.source, card, engine, load=_load_of(question))
     else:
-        for given, name in ((draft_tokens, "draft-tokens"), (acceptance, "acceptance")):
-            if given is not None:
-                raise InputError("means nothing without speculative", field=name,
-                                 hint="add --speculative mtp")  # fmt: skip
-    parallel = Parallel(tp, pp, ep, dp)
-    if parallel.gpus > 1:
-        built = divide(built, parallel)
-    if max_concurrency is None and request_rate is None:
-        if prefix_cache_hit:
+        if question.prefix_cache_hit:
             raise InputError("needs max-concurrency or request-rate", field="prefix-cache-hit")
         answer = estimate_model(
-            built,
+            model,
             found.id,
             found.source,
             card,
-            profile,
-            input_tokens=input_len,
-            output_tokens=output_len,
-            batch_size=batch_size,
-            image_tokens=image_tokens,
-            acceptance=acceptance,
+            engine,
+            input_tokens=question.input_len,
+            output_tokens=question.output_len,
+            batch_size=question.batch_size,
+            image_tokens=question.image_tokens,
+            acceptance=question.acceptance,
         )
-    else:
-        if speculative is not None or image_tokens:
-            name = "speculative" if speculative is not None else "image-tokens"
-            raise InputError("cannot be combined with a served load yet", field=name)
-        if batch_size != 1:
-            raise InputError("cannot be combined with a served load", field="batch-size")
-        from vperf.serving.load import Load  # noqa: PLC0415  (most estimates are of a batch)
-
-        load = Load(input_len, output_len, max_concurrency, request_rate, prefix_cache_hit)
-        answer = serve_model(built, found.id, found.source, card, profile, load=load)
-    extra = (*found.warnings, *_stored_warning(found, built, quantization))
+    extra = (*found.warnings, *_stored_warning(found, model, question.quantization))
     return replace(answer, warnings=(*answer.warnings, *extra)) if extra else answer
+
+
+def _deployed(question: Question, engine: Engine) -> tuple[ModelConfig, Model]:
+    """The model as the engine runs it: its cache, its context, its drafts, its share of a GPU."""
+    found, model = _load(
+        question.model, question.quantization, question.kv_cache_dtype, question.revision
+    )
+    model = _engine_cache(model, engine, question.kv_cache_dtype)
+    if question.max_model_len is not None:
+        model = _capped(model, question.max_model_len)
+    if question.speculative is not None:
+        model = drafting(model, found.id, question.speculative, question.draft_tokens)
+        checked_acceptance(question.acceptance)
+    else:
+        for name in ("draft_tokens", "acceptance"):
+            if getattr(question, name) is not None:
+                raise InputError(
+                    "means nothing without speculative",
+                    field=name.replace("_", "-"),
+                    hint="add --speculative mtp",
+                )
+    parallel = Parallel(question.tp, question.pp, question.ep, question.dp)
+    return found, divide(model, parallel) if parallel.gpus > 1 else model
+
+
+def _load_of(question: Question) -> Load:
+    """The load of a served question."""
+    from vperf.serving.load import Load  # noqa: PLC0415  (most estimates are of a batch)
+
+    if question.speculative is not None or question.image_tokens:
+        name = "speculative" if question.speculative is not None else "image-tokens"
+        raise InputError("cannot be combined with a served load yet", field=name)
+    if question.batch_size != 1:
+        raise InputError("cannot be combined with a served load", field="batch-size")
+    return Load(
+        question.input_len,
+        question.output_len,
+        question.max_concurrency,
+        question.request_rate,
+        question.prefix_cache_hit,
+    )
 
 
 def napkin(

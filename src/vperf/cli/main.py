@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from vperf.cli import estimate, gpus, models, napkin, output
+from vperf.cli import output
 from vperf.cli.coercion import simplify
 from vperf.errors import VperfError
 
@@ -39,18 +40,8 @@ Examples:
 Each command has its own --help with more.
 """
 
-app = typer.Typer(
-    name="vperf",
-    help="How fast can this model run on that GPU, and what bounds it?",
-    epilog=_EPILOG,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 80},
-)
-app.command(epilog=napkin.EPILOG)(napkin.napkin)
-app.command(epilog=estimate.EPILOG)(estimate.estimate)
-app.command(epilog=gpus.EPILOG)(gpus.gpus)
-app.command(epilog=models.EPILOG)(models.models)
+COMMANDS = ("napkin", "estimate", "gpus", "models")
+"""Each is a function of that name in the file of that name, with its EPILOG."""
 
 
 def _version(asked: bool) -> None:
@@ -61,7 +52,6 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def _root(
     context: typer.Context,
     version: Annotated[
@@ -73,11 +63,30 @@ def _root(
         output.write(context.get_help() + "\n")
 
 
+def build(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The application with the sub-commands of these names."""
+    app = typer.Typer(
+        name="vperf",
+        help="How fast can this model run on that GPU, and what bounds it?",
+        epilog=_EPILOG,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 80},
+    )
+    app.callback(invoke_without_command=True)(_root)
+    for name in names:
+        module = import_module(f"vperf.cli.{name}")
+        app.command(name, epilog=module.EPILOG)(getattr(module, name))
+    return app
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; nothing but an answer goes to stdout."""
-    command = typer.main.get_command(app)
-    simplify(command)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # Building a command costs milliseconds, so the one that is named is built alone.
+    named = [name for name in arguments[:1] if name in COMMANDS]
+    command = typer.main.get_command(build(named or COMMANDS))
+    simplify(command)
     code: object
     try:
         code = command.main(args=arguments, prog_name="vperf", standalone_mode=False)

@@ -54,6 +54,12 @@ def refuse_empty(**options: str | None) -> None:
             raise InputError(f"--{name.replace('_', '-')} is empty")
 
 
+GPU_HELP = "GPU id or any name that nvidia-smi, torch or the vendor prints."
+QUANTIZATION_HELP = (
+    "Weights as bf16, fp16, fp8, int8, int4, awq, gptq, mxfp4 or nvfp4 "
+    "instead of the checkpoint's own."
+)
+
 Model = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="MODEL", help=MODEL_HELP, autocompletion=complete_model),
@@ -64,7 +70,7 @@ GpuName = Annotated[
         "--gpu",
         "-g",
         metavar="GPU",
-        help="GPU id or any name that nvidia-smi, torch or the vendor prints.",
+        help=GPU_HELP,
         autocompletion=complete_gpu,
     ),
 ]
@@ -74,8 +80,7 @@ Quantization = Annotated[
         "--quantization",
         "-q",
         metavar="FORMAT",
-        help="Weights as bf16, fp16, fp8, int8, int4, awq, gptq, mxfp4 or nvfp4 "
-        "instead of the checkpoint's own.",
+        help=QUANTIZATION_HELP,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]

@@ -1,0 +1,281 @@
+"""The options of an estimate, once, for every command that asks one.
+
+`@asks(...)` takes the parameter `asked` of a command and puts the options of this table in its
+place; the command gets their values as `Asked`. With `many`, options repeat and take commas, and
+`Asked.choices` holds what was given of each.
+
+Not here: defaults (question.py), options of one command (its own file), and what a value means.
+"""
+
+# Imports wait for the command that needs them: a start costs what it uses.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from copy import copy
+from dataclasses import dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vperf.cli import options
+from vperf.errors import InputError
+
+if TYPE_CHECKING:
+    from vperf.hardware.gpu import Gpu
+    from vperf.question import Question
+
+
+def _option(*flags: str, **how: Any) -> Any:
+    return typer.Option(*flags, **how)
+
+
+_TABLE: dict[str, tuple[type, Any]] = {
+    "model": (
+        str,
+        _option("--model", "-m", metavar="MODEL", help=options.MODEL_HELP,
+                autocompletion=options.complete_model),
+    ),
+    "gpu": (
+        str,
+        _option("--gpu", "-g", metavar="GPU", help=options.GPU_HELP,
+                autocompletion=options.complete_gpu),
+    ),
+    "input_len": (
+        int, _option("--input-len", min=1, metavar="TOKENS", help="Tokens of the prompt.")
+    ),
+    "output_len": (
+        int, _option("--output-len", min=1, metavar="TOKENS", help="Tokens generated.")
+    ),
+    "batch_size": (
+        int, _option("--batch-size", min=1, metavar="N", help="Sequences at a time.")
+    ),
+    "quantization": (
+        str, _option("--quantization", "-q", metavar="FORMAT", help=options.QUANTIZATION_HELP)
+    ),
+    "kv_cache_dtype": (
+        str, _option("--kv-cache-dtype", metavar="FORMAT", help="KV cache as bf16, fp16, fp8, ...")
+    ),
+    "max_model_len": (
+        int,
+        _option("--max-model-len", min=1, metavar="TOKENS", help="Consider no longer context."),
+    ),
+    "engine": (str, _option("--engine", metavar="NAME", help="What runs the model.")),
+    "tp": (
+        int,
+        _option("--tensor-parallel-size", "--tp", min=1, metavar="N",
+                help="GPUs that share a layer."),
+    ),
+    "pp": (
+        int,
+        _option("--pipeline-parallel-size", "--pp", min=1, metavar="N", help="Stages of layers."),
+    ),
+    "ep": (
+        int,
+        _option("--expert-parallel-size", "--ep", min=1, metavar="N",
+                help="Groups of whole experts."),
+    ),
+    "dp": (
+        int,
+        _option("--data-parallel-size", "--dp", min=1, metavar="N",
+                help="Attention groups, each with sequences of its own; tp x pp x dp GPUs."),
+    ),
+    "max_concurrency": (
+        int,
+        _option("--max-concurrency", min=1, metavar="USERS",
+                help="A served load: so many users."),
+    ),
+    "request_rate": (
+        float,
+        _option("--request-rate", metavar="RATE", help="A served load: requests per second."),
+    ),
+    "prefix_cache_hit": (
+        float,
+        _option("--prefix-cache-hit", metavar="SHARE",
+                help="Share of a prompt found in cache, under a served load."),
+    ),
+    "no_cuda_graphs": (
+        bool,
+        _option("--no-cuda-graphs", help="The host launches every kernel, as --enforce-eager."),
+    ),
+    "speculative": (
+        str,
+        _option("--speculative", metavar="METHOD", help="mtp: the model's own MTP layers draft."),
+    ),
+    "draft_tokens": (
+        int,
+        _option("--draft-tokens", min=1, metavar="K",
+                help="Tokens drafted a step. [one a MTP layer]"),
+    ),
+    "acceptance": (
+        float,
+        _option("--acceptance", metavar="A", help="Probability that a draft is accepted, 0 to 1."),
+    ),
+    "image_tokens": (
+        int,
+        _option("--image-tokens", min=0, metavar="TOKENS", help="Tokens of a request's images."),
+    ),
+    "revision": (
+        str,
+        _option("--revision", metavar="REV", help="Branch, tag or commit of a Hub model."),
+    ),
+    "gpu_file": (
+        Path,
+        _option("--gpu-file", metavar="FILE", help="TOML that describes a card, instead of --gpu."),
+    ),
+    "memory_bandwidth": (
+        str,
+        _option("--memory-bandwidth", metavar="RATE", help='Another bandwidth, as "1.5 TB/s".'),
+    ),
+    "memory": (
+        str, _option("--memory", metavar="SIZE", help='Another memory size, as "48 GB".')
+    ),
+    "peak": (
+        list,
+        _option("--peak", metavar="FORMAT=RATE",
+                help='Another dense peak, as bf16="250 TFLOPS"; repeatable.'),
+    ),
+}  # fmt: skip
+"""Every option by its parameter: fields of Question, then those that describe the card."""
+
+CARD = ("gpu_file", "memory_bandwidth", "memory", "peak")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks of an estimate, by parameter."""
+
+    values: Mapping[str, Any]
+    """Of options that are given once."""
+    choices: Mapping[str, tuple[Any, ...]]
+    """Of options that may be given several times; those not given are not in it."""
+
+    def question(self, **instead: Any) -> Question:
+        """The one question, with some fields `instead`. Raises InputError without a model or GPU.
+
+        `instead` may hold whatever `choices` does, chosen by the command.
+        """
+        from vperf.question import Question
+
+        values: dict[str, Any] = {**self.values, **instead}
+        card = {name: values.pop(name, None) for name in CARD}
+        if "no_cuda_graphs" in values:
+            values["cuda_graphs"] = not values.pop("no_cuda_graphs")
+        if values.get("model") is None:
+            raise InputError(
+                "--model is missing", hint="'vperf models' lists those that are bundled"
+            )
+        return Question(**{**values, "gpu": chosen_card(values.get("gpu"), **card)})
+
+
+def asks(*, many: Collection[str] = (), without: Collection[str] = ()) -> Callable[..., Any]:
+    """A command with the options of an estimate in place of its parameter `asked`.
+
+    Options in `many` repeat and take commas; those in `without` it does not have.
+    """
+    from vperf.question import Question
+
+    defaults = {field.name: field.default for field in fields(Question)}
+    defaults.update(model=None, gpu=None, no_cuda_graphs=False)
+    names = [name for name in _TABLE if name not in without]
+
+    def parameter(name: str) -> inspect.Parameter:
+        kind, option = _TABLE[name]
+        default = defaults.get(name)
+        annotation: Any
+        if kind is list or name in many:
+            annotation, default, option = list[str] | None, None, copy(option)
+            option.min = None  # of each choice, not of the text: see _split
+        else:
+            annotation = kind | None if default is None else kind
+        return inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default,
+            annotation=Annotated[annotation, option],
+        )  # fmt: skip
+
+    def wrap(command: Callable[..., None]) -> Callable[..., None]:
+        own = [
+            p
+            for p in inspect.signature(command, eval_str=True).parameters.values()
+            if p.name != "asked"
+        ]
+        parameters = [*(parameter(name) for name in names), *own]
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            values = {name: given.pop(name) for name in names}
+            options.refuse_empty(
+                **{n: v for n, v in values.items() if isinstance(v, str) and n not in CARD}
+            )
+            choices = {
+                name: _split(name, texts)
+                for name in many
+                if name in values and (texts := values.pop(name))
+            }
+            command(asked=Asked(values, choices), **given)
+
+        run.__dict__["__signature__"] = inspect.Signature(parameters)
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run
+
+    return wrap
+
+
+def _split(name: str, texts: list[str]) -> tuple[Any, ...]:
+    """The choices of one option: repeated, separated by commas, or both; each once, in order."""
+    kind, option = _TABLE[name]
+    flag = f"--{name.replace('_', '-')}"
+    found: dict[Any, None] = {}
+    for text in texts:
+        for part in text.split(","):
+            if not part.strip():
+                raise InputError(f"{text!r} has an empty choice", source=flag)
+            try:
+                value = kind(part.strip())
+            except ValueError:
+                what = "whole number" if kind is int else "number"
+                raise InputError(f"{part.strip()!r} is not a {what}", source=flag) from None
+            if option.min is not None and value < option.min:
+                raise InputError(f"{value} is less than {option.min}", source=flag)
+            found[value] = None
+    return tuple(found)
+
+
+def chosen_card(
+    gpu: str | None,
+    *,
+    gpu_file: Path | None = None,
+    memory_bandwidth: str | None = None,
+    memory: str | None = None,
+    peak: list[str] | None = None,
+) -> str | Gpu:
+    """The GPU by name, or as a file and overrides describe it."""
+    peaks = _peaks(peak or [])
+    if gpu is not None and gpu_file is not None:
+        raise InputError("--gpu cannot be combined with --gpu-file: give one of them")
+    if gpu is None and gpu_file is None:
+        raise InputError("--gpu is missing", hint="'vperf gpus' lists them; or --gpu-file")
+    changed = memory_bandwidth is not None or memory is not None or bool(peaks)
+    if gpu is not None and not changed:
+        return gpu
+
+    from vperf.sources.gpus import load_gpu, load_gpu_file, override
+
+    card = load_gpu_file(gpu_file) if gpu_file else load_gpu(gpu or "")
+    return override(card, memory_bandwidth, memory, peaks) if changed else card
+
+
+def _peaks(given: list[str]) -> dict[str, str]:
+    peaks: dict[str, str] = {}
+    for text in given:
+        pipe, equals, rate = text.partition("=")
+        if not (equals and pipe.strip() and rate.strip()):
+            raise InputError(f'{text!r} is not like bf16="250 TFLOPS"', source="--peak")
+        if pipe.strip().lower() in peaks:
+            raise InputError(f"{pipe.strip()} is given twice", source="--peak")
+        peaks[pipe.strip().lower()] = rate.strip()
+    return peaks

@@ -1,0 +1,1 @@
+"""Measurements: of benchmark tools, read and graded, and those made on this machine's card."""

@@ -1,0 +1,69 @@
+"""One measured result as a frozen value, whichever benchmark tool wrote it.
+
+SI units. None: the tool did not say, and nothing is guessed. Not here: reading files (importers/)
+and judging (check.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What was run, as far as the file says; names as the tool spelled them."""
+
+    model: str | None = None
+    gpu: str | None = None
+    gpus: int | None = None
+    engine: str | None = None
+    """A vperf engine id."""
+    engine_version: str | None = None
+    tp: int | None = None
+    pp: int | None = None
+    ep: int | None = None
+    dp: int | None = None
+    quantization: str | None = None
+    kv_cache_dtype: str | None = None
+    input_len: float | None = None
+    """Mean tokens of a prompt."""
+    output_len: float | None = None
+    """Mean tokens generated for one."""
+    past_len: float | None = None
+    """Tokens already cached before the run, as llama-bench's depth."""
+    batch_size: int | None = None
+    """Sequences that start together."""
+    max_concurrency: float | None = None
+    """Users in a closed loop."""
+    request_rate: float | None = None
+    """Requests per second offered in an open loop."""
+    requests: int | None = None
+    """Requests measured in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One run: its setup, and what was measured. Means, unless the tool has medians only."""
+
+    tool: str
+    """As its users call it: "vllm bench serve", "llama-bench"."""
+    label: str
+    """Which of the runs of a file: "pp512", "row 3"; empty for the only one."""
+    setup: Setup = field(default_factory=Setup)
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    """Mean time of an output token after the first."""
+    decode_tokens_per_s: float | None = None
+    """Output tokens of all sequences over the time that decodes."""
+    output_tokens_per_s: float | None = None
+    """Output tokens over the whole run, prefill included, as servers report it."""
+    prefill_tokens_per_s: float | None = None
+    latency_s: float | None = None
+    """From a request to its last token."""
+    requests_per_s: float | None = None
+    percentiles: tuple[tuple[str, float], ...] = ()
+    """Others that the tool gives, by their own names: ("p99_ttft_s", 0.2)."""
+    spread: float | None = None
+    """Standard deviation of repeats over their mean, of the main figure."""
+    notes: tuple[str, ...] = ()
+    """What reading took for granted, in words."""

@@ -1,0 +1,1 @@
+"""Many estimates: tables, curves and plans, each figure of which is that of `vperf.ask`."""

@@ -1,0 +1,84 @@
+"""One table of options for every command that asks for an estimate."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from typing import Annotated, Any, get_type_hints
+
+import pytest
+import typer
+
+from vperf.cli.asking import _TABLE, CARD, Asked, asks
+from vperf.cli.coercion import simplify
+from vperf.errors import InputError
+from vperf.question import Options, Question
+
+
+def run(*arguments: object, **how: Any) -> Asked:
+    seen: list[Asked] = []
+    app = typer.Typer(rich_markup_mode=None)
+
+    @app.command()
+    @asks(**how)
+    def command(*, asked: Asked, flag: Annotated[bool, typer.Option("--flag")] = False) -> None:
+        seen.append(asked)
+
+    built = typer.main.get_command(app)
+    simplify(built)
+    built.main(args=[str(a) for a in arguments], standalone_mode=False)
+    return seen[0]
+
+
+def test_every_option_of_a_question_is_on_the_command_line_and_the_reverse() -> None:
+    asked = {field.name for field in fields(Question)}
+    spelled = {name for name in _TABLE if name not in CARD}
+    assert asked - {"cuda_graphs"} == spelled - {"no_cuda_graphs"}
+
+
+def test_the_keywords_of_estimate_are_the_fields_of_a_question() -> None:
+    hints = get_type_hints(Question)
+    named = {f.name: hints[f.name] for f in fields(Question) if f.default is not MISSING}
+    assert named == get_type_hints(Options)
+
+
+def test_options_left_out_are_a_question_with_its_defaults() -> None:
+    assert run("-m", "qwen3-8b", "-g", "h100").question() == Question("qwen3-8b", "h100")
+
+
+def test_options_given_are_the_fields_of_the_question() -> None:
+    asked = run("-m", "qwen3-8b", "-g", "h100", "--tp", 2, "-q", "fp8", "--no-cuda-graphs")
+    wanted = Question("qwen3-8b", "h100", tp=2, quantization="fp8", cuda_graphs=False)
+    assert asked.question() == wanted
+
+
+def test_many_choices_repeat_and_take_commas_each_once_and_in_order() -> None:
+    asked = run("-m", "a", "--tp", "4,1", "--tp", "2", "--tp", "1", many=("tp", "gpu"))
+    assert asked.choices == {"tp": (4, 1, 2)}
+    assert "tp" not in asked.values
+
+
+def test_a_question_may_be_asked_with_a_choice_instead() -> None:
+    asked = run("-m", "qwen3-8b", "--gpu", "h100,b200", "--tp", "1,2", many=("tp", "gpu"))
+    wanted = Question("qwen3-8b", "b200", tp=2)
+    assert asked.question(gpu="b200", tp=2) == wanted
+
+
+@pytest.mark.parametrize("text", ["1,,2", "", ",", "1, ,2"])
+def test_an_empty_choice_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="empty"):
+        run("--tp", text, many=("tp",))
+
+
+def test_a_choice_that_is_not_a_number_is_named() -> None:
+    with pytest.raises(InputError, match="'two' is not a whole number"):
+        run("--tp", "1,two", many=("tp",))
+
+
+def test_a_choice_below_the_least_is_refused() -> None:
+    with pytest.raises(InputError, match="0 is less than 1"):
+        run("--tp", "1,0", many=("tp",))
+
+
+def test_without_leaves_options_out() -> None:
+    with pytest.raises(Exception, match=r"(?i)no such option"):
+        run("--tp", 2, without=("tp",))
