@@ -41,6 +41,62 @@ def test_each_rank_does_its_share_of_the_flops() -> None:
     assert rank == pytest.approx(whole / 8)
 
 
+@pytest.mark.parametrize(
+    ("name", "tensor", "columns"),
+    [
+        # (heads / GPUs + 2 x KV heads of a GPU) x head_dim
+        ("meta-llama/Llama-3.1-8B-Instruct", 8, (4 + 2 * 1) * 128),  # 32 heads, 8 KV heads
+        ("meta-llama/Llama-3.1-8B-Instruct", 16, (2 + 2 * 1) * 128),
+        ("Qwen/Qwen3-4B", 4, (8 + 2 * 2) * 128),  # 32 heads, 8 KV heads
+        ("Qwen/Qwen3-4B", 32, (1 + 2 * 1) * 128),
+        (MOE, 8, (8 + 2 * 1) * 128),  # 64 heads, 4 KV heads
+    ],
+)
+def test_each_rank_projects_its_heads_and_at_least_one_kv_head(
+    name: str, tensor: int, columns: int
+) -> None:
+    whole = vperf.load_model(name)
+    op = by_name(split(name, tensor=tensor), Step(3, 1, 100))["qkv_proj"]
+    assert op.shape == (3, whole.hidden, columns)
+    assert op.weight_bytes == 2 * whole.hidden * columns
+    assert op.flops == 2 * 3 * whole.hidden * columns
+    assert op.output_elements == 3 * columns
+
+
+def test_two_kv_heads_on_four_and_eight_gpus_by_hand() -> None:
+    # 2 layers, 16 heads and 2 KV heads of 64, hidden 512, MLP 1024, 1000 tokens, bf16
+    config = {
+        "model_type": "llama", "hidden_size": 512, "num_hidden_layers": 2, "vocab_size": 1000,
+        "num_attention_heads": 16, "num_key_value_heads": 2, "head_dim": 64,
+        "intermediate_size": 1024, "tie_word_embeddings": True,
+    }  # fmt: skip
+    model = vperf.load_model(config)
+    for tensor in (4, 8):
+        rank = divide(model, Parallel(tensor))
+        attention = (16 // tensor + 2) * 64 * 512 + 16 // tensor * 64 * 512
+        layer = attention + 3 * 512 * 1024 // tensor
+        norms = 5 * 512
+        assert rank.rank_weight_bytes == 2 * (2 * layer + 1000 * 512 / tensor + norms)
+        assert rank.rank_cache_bytes(10) == 10 * 2 * 2 * 64 * 2
+        ops = by_name(rank, Step(1, 1, 10))
+        assert ops["attention"].cache_bytes == 10 * 2 * 64 * 2
+        assert ops["attention"].input_elements == (16 // tensor + 2) * 64
+    assert divide(model, Parallel(8)).weight_bytes == model.weight_bytes
+
+
+def test_what_every_rank_needs_whole_is_in_every_rank_s_memory() -> None:
+    whole = vperf.load_model(MOE)  # the router: [128, 4096] of 94 layers
+    rank = split(MOE, tensor=4)
+    routers, norms = 94 * 128 * 4096 * 2, 2 * (94 * (2 * 4096 + 2 * 128) + 4096)
+    divided = whole.weight_bytes - routers - norms
+    assert rank.rank_weight_bytes == pytest.approx(divided / 4 + routers + norms, rel=1e-9)
+
+
+def test_the_query_of_an_mla_without_latent_is_divided_and_the_latent_is_not() -> None:
+    op = by_name(split("deepseek-ai/DeepSeek-V2-Lite", tensor=4), Step(1, 1, 100))["qkv_a_proj"]
+    assert op.shape == (1, 2048, 16 // 4 * (128 + 64) + 512 + 64)
+
+
 def test_kv_heads_are_divided_and_beyond_them_replicated() -> None:
     whole = vperf.load_model(MOE).rank_cache_bytes(1000)
     assert split(MOE, tensor=2).rank_cache_bytes(1000) == whole / 2
@@ -87,6 +143,12 @@ def test_a_router_is_computed_by_every_rank() -> None:
     )
 
 
+def test_shared_experts_are_divided_like_an_mlp() -> None:
+    ops = by_name(split(MLA, tensor=8), Step(4, 1, 100))
+    assert ops["shared_gate_up_proj"].shape == (4, 7168, 2 * 2048 // 8)
+    assert ops["shared_down_proj"].shape == (4, 2048 // 8, 7168)
+
+
 def test_pipeline_stages_hold_their_layers_and_see_a_part_of_the_batch() -> None:
     rank = split(LLAMA, pipeline=4)
     whole = vperf.load_model(LLAMA)
@@ -95,17 +157,41 @@ def test_pipeline_stages_hold_their_layers_and_see_a_part_of_the_batch() -> None
 
 
 @pytest.mark.parametrize(
-    ("ways", "field"),
+    ("name", "ways", "error"),
     [
-        ({"tensor": 3}, "tensor-parallel-size"),
-        ({"tensor": 0}, "tensor-parallel-size"),
-        ({"tensor": 2, "expert": 3}, "expert-parallel-size"),
-        ({"pipeline": 81}, "pipeline-parallel-size"),
+        (LLAMA, {"tensor": 0}, "tensor-parallel-size: must be an integer from 1"),
+        (LLAMA, {"tensor": 3}, "tensor-parallel-size: 64 attention heads .* over 3 GPUs"),
+        (LLAMA, {"tensor": 128}, "tensor-parallel-size: 64 attention heads .* over 128 GPUs"),
+        ("Qwen/Qwen2.5-7B-Instruct", {"tensor": 7}, "tensor-parallel-size: 4 KV heads .* 7 GPUs"),
+        ("Qwen/Qwen1.5-14B-Chat", {"tensor": 5}, "13696 columns of an MLP .* 5 GPUs"),
+        ("Qwen/Qwen3-30B-A3B", {"data": 9}, "768 columns of an expert do not divide over 9 GPUs"),
+        (MOE, {"data": 3, "expert": 3}, "expert-parallel-size: 128 experts .* over 3 groups"),
+        (LLAMA, {"tensor": 2, "expert": 3}, "expert-parallel-size: 3 groups .* 2 GPUs"),
+        (LLAMA, {"tensor": 2, "expert": 2}, "expert-parallel-size: the model has no experts"),
+        (LLAMA, {"pipeline": 81}, "pipeline-parallel-size: 81 stages are more than 80 layers"),
+        ("Qwen/Qwen3-Next-80B-A3B-Instruct", {"tensor": 32}, "16 key heads of linear .* over 32"),
     ],
 )
-def test_what_does_not_divide_is_refused_by_name(ways: dict[str, int], field: str) -> None:
-    with pytest.raises(InputError, match=field):
-        split(LLAMA, **ways)
+def test_what_does_not_divide_is_refused_by_name(
+    name: str, ways: dict[str, int], error: str
+) -> None:
+    with pytest.raises(InputError, match=error) as refused:
+        split(name, **ways)
+    assert "\n" not in str(refused.value)
+
+
+def test_stages_of_unequal_layers_are_said() -> None:
+    (line,) = set(split(LLAMA, pipeline=3).assumptions) - set(vperf.load_model(LLAMA).assumptions)
+    assert line.startswith("80 layers do not divide into 3 stages")
+    assert not set(split(LLAMA, pipeline=4).assumptions) - set(vperf.load_model(LLAMA).assumptions)
+
+
+def test_shares_that_cut_blocks_of_scales_are_said() -> None:
+    model = vperf.load_model("Qwen/Qwen3-30B-A3B", quantization="fp8_block")
+    lines = divide(model, Parallel(8)).assumptions
+    assert any("96 columns of an expert a GPU are not whole blocks of 128" in x for x in lines)
+    lines = divide(model, Parallel(8, expert=8)).assumptions
+    assert not any("whole blocks" in line for line in lines)
 
 
 @settings(max_examples=40, deadline=None)

@@ -6,7 +6,7 @@ oracle for the shapes of the ops. Not here: hardware, time, files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -173,13 +173,13 @@ class Model:
         layers = 0.0
         for count, kind in self.stored_kinds:
             for block in kind.blocks:
-                for n, w in block.linears:
-                    ways = p.stage if n > 1 else p.tensor
-                    layers += count * n * w.stored_bytes / ways
+                held, ways = (block, 1) if block.whole else (block.copied(p.tensor), p.tensor)
+                for n, w in held.linears:
+                    layers += count * n * w.stored_bytes / (p.stage if n > 1 else ways)
         outer = sum(t.stored_bytes for t in (*self.lookups, self.embedding))
         outer += self.head.stored_bytes if self.head and not self.tied else 0.0
         small = self._vectors + self._encoder_vectors + self.other_parameters
-        return (layers + 2.0 * small) / p.pipeline + (
+        return (layers + self.vector_bytes * small) / p.pipeline + (
             outer + 2.0 * self.tower_parameters
         ) / p.tensor
 
@@ -273,11 +273,14 @@ class Model:
 
     @cached_property
     def _blocks(self) -> tuple[tuple[int, Block], ...]:
-        """Every distinct block of the decoder with how many layers have it."""
+        """Every distinct block of the decoder, as the ranks hold it together, and how many layers
+        have it."""
         counts: dict[Block, int] = {}
+        ways = self.parallel.tensor
         for count, kind in (*self.kinds, (1, LayerKind(self.outside, 0))):
             for block in kind.blocks:
-                counts[block] = counts.get(block, 0) + count
+                held = block.copied(ways) if ways > 1 and not block.whole else block
+                counts[held] = counts.get(held, 0) + count
         return tuple((count, block) for block, count in counts.items())
 
     def work(self, step: Step) -> list[tuple[int, Op]]:
@@ -306,7 +309,7 @@ class Model:
     def _block_ops(self, block: Block, step: Step, local: Step) -> Sequence[Op]:
         ops = block.ops(local, self.cache)
         parallel = self.parallel
-        if parallel == SINGLE:
+        if parallel == SINGLE or block.whole:
             return ops
         joins = block.joins_residual
         exchanges: list[Op] = []
@@ -401,22 +404,69 @@ MTP_KEYS = (
 
 
 def divide(model: Model, parallel: Parallel) -> Model:
-    """The model divided over GPUs. Raises InputError where heads or experts do not divide."""
-    layers = [kind for _, kind in model.kinds]
-    for kind in [*layers, model.mtp] if model.mtp else layers:
-        for block in kind.blocks:
-            heads = block.split_heads
-            if heads % parallel.tensor:
-                raise InputError(
-                    f"{heads} attention heads do not divide over {parallel.tensor} GPUs",
-                    field="tensor-parallel-size",
-                )
-    if parallel.pipeline > model.layer_count:
+    """The model divided over GPUs. Raises InputError where heads, widths or experts do not divide.
+
+    They are those that vLLM and SGLang refuse; the vocabulary is padded, layers may be uneven.
+    """
+    layers = [kind for _, kind in (*model.kinds, *model.encoder)]
+    blocks = [
+        block for kind in ([*layers, model.mtp] if model.mtp else layers) for block in kind.blocks
+    ]
+    said: dict[str, None] = {}
+    for block in blocks:
+        _check_division(block, parallel)
+        said.update(dict.fromkeys(_part_blocks(block, parallel)))
+    if parallel.expert > 1 and not any(block.expert_split[0] for block in blocks):
+        raise InputError("the model has no experts to divide", field="expert-parallel-size")
+    stages, count = parallel.pipeline, model.layer_count
+    if stages > count:
         raise InputError(
-            f"{parallel.pipeline} stages are more than {model.layer_count} layers",
-            field="pipeline-parallel-size",
+            f"{stages} stages are more than {count} layers", field="pipeline-parallel-size"
         )
-    return replace(model, parallel=parallel)
+    if count % stages:
+        said[f"{count} layers do not divide into {stages} stages: the mean stage is taken"] = None
+    return replace(model, parallel=parallel, assumptions=(*model.assumptions, *said))
+
+
+def _check_division(block: Block, parallel: Parallel) -> None:
+    ways = parallel.tensor
+    for count, what in block.divided:
+        if count % ways:
+            raise InputError(
+                f"{count} {what} do not divide over {ways} GPUs", field="tensor-parallel-size"
+            )
+    for parts in {w.parts for _, w in block.linears if w.parts}:
+        if parts % ways and ways % parts:
+            raise InputError(
+                f"{parts} KV heads neither divide over {ways} GPUs nor divide them",
+                field="tensor-parallel-size",
+            )
+    experts, width = block.expert_split
+    if experts % parallel.expert:
+        raise InputError(
+            f"{experts} experts do not divide over {parallel.expert} groups",
+            field="expert-parallel-size",
+        )
+    if width % parallel.expert_ways:
+        raise InputError(
+            f"{width} columns of an expert do not divide over {parallel.expert_ways} GPUs",
+            field="tensor-parallel-size",
+            hint=f"--expert-parallel-size {parallel.stage} keeps experts whole",
+        )
+
+
+def _part_blocks(block: Block, parallel: Parallel) -> Iterator[str]:
+    """What engines refuse though it divides: a share that is not whole blocks of its scales."""
+    _, width = block.expert_split
+    if not width:
+        return
+    share = width // parallel.expert_ways
+    scaled = {w.format for n, w in block.linears if n > 1 and w.format.block_out > 1}
+    for size in sorted({fmt.block_out for fmt in scaled if share % fmt.block_out}):
+        yield (
+            f"{share} columns of an expert a GPU are not whole blocks of {size}: vLLM and SGLang "
+            f"refuse that (--expert-parallel-size {parallel.stage} keeps experts whole)"
+        )
 
 
 def build_model(

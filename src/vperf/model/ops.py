@@ -8,7 +8,7 @@ Prefill and decode are the same functions given two Steps. Not here: hardware an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from vperf.formats import BF16, Format
@@ -105,6 +105,14 @@ class Linear:
     out_features: int
     format: Format = BF16
     bias: bool = False
+    parts: int | None = None
+    """Tensor parallelism can divide it into so many and copies them to further ranks: KV heads.
+    1: every rank has it whole (a router). None: as many as there are ranks."""
+
+    def copied(self, ways: int) -> Linear:
+        """As `ways` ranks hold it together: each of them has an equal share of this."""
+        copies = ways // self.parts if self.parts else 1
+        return self if copies <= 1 else replace(self, out_features=copies * self.out_features)
 
     @property
     def parameters(self) -> int:

@@ -1,9 +1,9 @@
 """One GPU's share of a step, and the collectives that joining the shares takes.
 
-Tensor parallelism divides heads and widths (KV heads are replicated when fewer than the ranks),
-expert parallelism divides experts, attention data parallelism divides the sequences, pipeline
-parallelism the layers. Works on ops: what a mechanism computes is said once, in its block.
-Not here: how fast a link is (timing/).
+Tensor parallelism divides heads and widths, expert parallelism divides experts, attention data
+parallelism divides the sequences, pipeline parallelism the layers. What divides into fewer parts
+than there are ranks (KV heads, a router) is copied before, by its block. Works on ops: what a
+mechanism computes is said once, in its block. Not here: how fast a link is (timing/).
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ from dataclasses import dataclass, replace
 from vperf.errors import InputError
 from vperf.formats import BF16
 from vperf.model.ops import Op, OpKind
-
-_REPLICATED = ("router", "qkv_a_proj", "shared_gate", "indexer", "hyper_connections", "mtp_proj")
-"""Matmuls whose output every rank needs whole: computed by all of them (vLLM, SGLang)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +47,11 @@ class Parallel:
         return self.tensor * self.data
 
     @property
+    def expert_ways(self) -> int:
+        """GPUs that share one expert."""
+        return self.stage // self.expert
+
+    @property
     def gpus(self) -> int:
         """All of them."""
         return self.stage * self.pipeline
@@ -69,11 +71,14 @@ SINGLE = Parallel()
 
 
 def share(op: Op, parallel: Parallel, cache_heads: int) -> Op:
-    """The part of an op that one rank runs; `cache_heads`: KV heads its cache can be split into."""
+    """The part of an op that one rank runs; `cache_heads`: KV heads its cache can be split into.
+
+    `op` is of a block as all ranks hold it together (Block.copied).
+    """
     ways = parallel.tensor
     if op.kind == "moe":
         return _scaled(op, parallel.stage, parallel.stage, 1)
-    if ways == 1 or op.kind == "elementwise" or op.name.startswith(_REPLICATED):
+    if ways == 1 or op.kind == "elementwise":
         return op
     if op.kind == "matmul":
         return _matmul_share(op, ways)

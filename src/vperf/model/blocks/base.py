@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from dataclasses import fields, replace
+from typing import Any, Literal, Protocol, Self, cast
 
 from vperf.formats import Format
 from vperf.model.ops import Linear, Op, Step
@@ -46,14 +47,32 @@ class Block(Protocol):
         return 0
 
     @property
-    def split_heads(self) -> int:
-        """Heads that tensor parallelism must divide evenly; 0: nothing to divide."""
-        return 0
+    def divided(self) -> tuple[tuple[int, str], ...]:
+        """What tensor parallelism must divide evenly: (how many, of what)."""
+        return ()
+
+    @property
+    def expert_split(self) -> tuple[int, int]:
+        """(experts, width of one), which expert and tensor parallelism divide; (0, 0): none."""
+        return 0, 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether every rank holds and computes all of it."""
+        return False
 
     @property
     def joins_residual(self) -> bool:
         """Whether it has a norm and adds to the residual stream: then ranks sum their outputs."""
-        return True
+        return not self.whole
+
+    def copied(self, ways: int) -> Self:
+        """As `ways` ranks hold it together: what divides into fewer parts is there more often."""
+        block = cast("Any", self)
+        held = {field.name: getattr(self, field.name) for field in fields(block)}
+        copies = {name: _copied(value, ways) for name, value in held.items()}
+        changed = {name: copy for name, copy in copies.items() if copy != held[name]}
+        return cast("Self", replace(block, **changed)) if changed else self
 
     @property
     def cache_heads(self) -> int:
@@ -86,6 +105,13 @@ class Block(Protocol):
         """The work of `step`."""
 
 
+def _copied(value: Any, ways: int) -> Any:
+    """A block's field with its weights copied; what holds none is given back as it is."""
+    if isinstance(value, tuple):
+        return tuple(_copied(item, ways) for item in value)
+    return value.copied(ways) if hasattr(value, "copied") else value
+
+
 class Scope:
     """Names and formats of the modules under a prefix: `scope.linear("q_proj", 2560, 4096)`."""
 
@@ -107,8 +133,14 @@ class Scope:
         *,
         bias: bool = False,
         kind: ModuleKind = "linear",
+        parts: int | None = None,
     ) -> Linear:
-        """A weight [out, in] of this scope; its op is called by the last parts of its name."""
+        """A weight [out, in] of this scope; its op is called by the last parts of its name.
+
+        `parts` as in Linear; every rank has a router whole.
+        """
         full = f"{self.prefix}.{name}" if self.prefix else name
         format = self.formats(full, kind).of_rows(in_features)
-        return Linear(name, in_features, out_features, format, bias)
+        if kind == "router":
+            parts = 1
+        return Linear(name, in_features, out_features, format, bias, parts)

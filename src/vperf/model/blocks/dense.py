@@ -26,6 +26,11 @@ class DenseMlp(Block):
         return tuple((1, linear) for linear in (*self.inputs, self.down))
 
     @property
+    def divided(self) -> tuple[tuple[int, str], ...]:
+        """The columns between up and down."""
+        return ((self.down.in_features, "columns of an MLP"),)
+
+    @property
     def elementwise_elements(self) -> int:
         """The activation reads gate and up and writes one of them."""
         return sum(w.out_features for w in self.inputs) + self.down.in_features

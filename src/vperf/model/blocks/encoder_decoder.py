@@ -37,6 +37,11 @@ class EncoderAttention(Block):
     output: Linear
 
     @property
+    def divided(self) -> tuple[tuple[int, str], ...]:
+        """Heads."""
+        return ((self.heads, "attention heads"),)
+
+    @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """q, k, v, o."""
         return tuple((1, linear) for linear in (*self.inputs, self.output))
@@ -105,6 +110,16 @@ class CrossAttention(Block):
     """K and V of the encoder's output: computed once a prompt."""
     cross_output: Linear
     vectors: int = 0
+
+    @property
+    def divided(self) -> tuple[tuple[int, str], ...]:
+        """Heads."""
+        return ((self.heads, "attention heads"),)
+
+    @property
+    def cache_heads(self) -> int:
+        """As many K and V as queries."""
+        return self.heads
 
     @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
@@ -177,6 +192,11 @@ class DecoderOnly(Block):
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """Those of the mechanism."""
         return self.inner.linears
+
+    @property
+    def divided(self) -> tuple[tuple[int, str], ...]:
+        """That of the mechanism."""
+        return self.inner.divided
 
     @property
     def vectors(self) -> int:

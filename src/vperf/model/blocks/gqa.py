@@ -6,7 +6,7 @@ MLA has its own file: its cache has no heads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from vperf.formats import Format
@@ -48,14 +48,19 @@ class GroupedQueryAttention(Block):
         return 0 if self.shares_cache else self.kv_heads * (self.qk_dim + self.v_dim)
 
     @property
-    def split_heads(self) -> int:
-        """Query heads."""
-        return self.heads
+    def divided(self) -> tuple[tuple[int, str], ...]:
+        """Query heads; KV heads are divided, or copied where there are more ranks."""
+        return ((self.heads, "attention heads"),)
 
     @property
     def cache_heads(self) -> int:
-        """KV heads; replicated beyond them."""
+        """KV heads; copied beyond them."""
         return self.kv_heads
+
+    def copied(self, ways: int) -> GroupedQueryAttention:
+        """With a KV head for every rank (vLLM's QKVParallelLinear, SGLang's too)."""
+        held = Block.copied(self, ways)
+        return replace(held, kv_heads=max(self.kv_heads, ways))
 
     def cached_tokens(self, context: int) -> int:
         """All, or the window."""
@@ -137,8 +142,8 @@ def read(
         v_dim,
         (
             scope.linear("q_proj", hidden, heads * head_dim * (1 + gated_query), bias=qkv_bias),
-            scope.linear("k_proj", hidden, kv_heads * head_dim, bias=qkv_bias),
-            scope.linear("v_proj", hidden, kv_heads * v_dim, bias=qkv_bias),
+            scope.linear("k_proj", hidden, kv_heads * head_dim, bias=qkv_bias, parts=kv_heads),
+            scope.linear("v_proj", hidden, kv_heads * v_dim, bias=qkv_bias, parts=kv_heads),
         ),
         scope.linear("o_proj", heads * v_dim, hidden, bias=out_bias),
         windows.reach(config, layer, rule) if reach is None else reach,

@@ -25,9 +25,9 @@ class HyperConnections(Block):
     vectors: int = 0
 
     @property
-    def joins_residual(self) -> bool:
-        """No: every rank computes it whole."""
-        return False
+    def whole(self) -> bool:
+        """Yes."""
+        return True
 
     @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:

@@ -57,6 +57,12 @@ class LinearAttention(Block):
         return (*inputs, (1, self.output))
 
     @property
+    def divided(self) -> tuple[tuple[int, str], ...]:
+        """Heads of state, and of keys unless all share one."""
+        counts = ((self.heads, "heads"), (self.key_heads, "key heads"))
+        return tuple((n, f"{what} of linear attention") for n, what in counts if n > 1)
+
+    @property
     def _matrix_bytes(self) -> int:
         beside = self.heads * (self.key_dim + 1) if self.normalizer else 0
         return (self.heads * self.key_dim * self.value_dim + beside) * self.element_bytes

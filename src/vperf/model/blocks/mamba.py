@@ -47,6 +47,11 @@ class Mamba(Block):
     vectors: int = 0
 
     @property
+    def divided(self) -> tuple[tuple[int, str], ...]:
+        """Channels."""
+        return ((self.inner, "Mamba channels"),)
+
+    @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """in_proj, x_proj, dt_proj, out_proj."""
         return tuple((1, w) for w in (self.in_proj, self.x_proj, self.dt_proj, self.output))

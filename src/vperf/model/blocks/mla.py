@@ -47,9 +47,9 @@ class LatentAttention(Block):
         return self.latent + self.rope
 
     @property
-    def split_heads(self) -> int:
+    def divided(self) -> tuple[tuple[int, str], ...]:
         """Query heads; the latent is on every rank."""
-        return self.heads
+        return ((self.heads, "attention heads"),)
 
     def cached_tokens(self, context: int) -> int:
         """All, or the window."""
@@ -151,10 +151,10 @@ def read(
     v_dim = v_dim or config.integer("v_head_dim")
     q_rank = config.optional_integer("q_lora_rank")
     bias = config.flag("attention_bias", default=False)
-    kv_a = scope.linear("kv_a_proj_with_mqa", hidden, latent + rope, bias=bias)
+    kv_a = scope.linear("kv_a_proj_with_mqa", hidden, latent + rope, bias=bias, parts=1)
     q_out = heads * (nope + rope)
     if q_rank:
-        first = scope.linear("q_a_proj", hidden, q_rank, bias=bias)
+        first = scope.linear("q_a_proj", hidden, q_rank, bias=bias, parts=1)
         second = scope.linear("q_b_proj", q_rank, q_out)
     else:  # DeepSeek-V2-Lite: no low-rank query
         first, second = scope.linear("q_proj", hidden, q_out), None

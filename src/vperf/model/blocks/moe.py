@@ -47,6 +47,16 @@ class MixtureOfExperts(Block):
         )
 
     @property
+    def divided(self) -> tuple[tuple[int, str], ...]:
+        """The columns of the shared experts."""
+        return self.shared.divided if self.shared else ()
+
+    @property
+    def expert_split(self) -> tuple[int, int]:
+        """Routed experts and the columns of one."""
+        return self.experts, self.expert.down.in_features
+
+    @property
     def idle_parameters(self) -> int:
         """Experts that one token is not routed to, even where it picks no zero expert."""
         one = sum(linear.parameters for _, linear in self.expert.linears)

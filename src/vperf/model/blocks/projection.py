@@ -25,9 +25,9 @@ class Projections(Block):
     """Rows per token: two in Whisper's first convolution, before the second halves them."""
 
     @property
-    def joins_residual(self) -> bool:
-        """No: every rank computes it whole."""
-        return False
+    def whole(self) -> bool:
+        """Yes."""
+        return True
 
     @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
@@ -80,8 +80,13 @@ class Dormant(Block):
     sleeper: Block
 
     @property
+    def divided(self) -> tuple[tuple[int, str], ...]:
+        """As the mechanism: its weights are in memory."""
+        return self.sleeper.divided
+
+    @property
     def joins_residual(self) -> bool:
-        """No: every rank computes it whole."""
+        """No: it does nothing."""
         return False
 
     @property

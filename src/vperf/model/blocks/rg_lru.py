@@ -35,6 +35,11 @@ class GatedLinearRecurrence(Block):
     vectors: int = 0
 
     @property
+    def divided(self) -> tuple[tuple[int, str], ...]:
+        """Channels."""
+        return ((self.width, "channels of the recurrence"),)
+
+    @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """Both branches, both gates, the output."""
         return tuple((1, w) for w in (*self.inputs, *self.gates, self.output))

@@ -27,6 +27,11 @@ class ShortConvolution(Block):
     vectors: int = 0
 
     @property
+    def divided(self) -> tuple[tuple[int, str], ...]:
+        """Channels."""
+        return ((self.channels, "channels of the convolution"),)
+
+    @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """in_proj, out_proj."""
         return ((1, self.in_proj), (1, self.output))

@@ -52,9 +52,9 @@ class Indexer(Block):
     """Of the scores' multiplication."""
 
     @property
-    def joins_residual(self) -> bool:
-        """No: every rank computes it whole."""
-        return False
+    def whole(self) -> bool:
+        """Yes."""
+        return True
 
     @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
@@ -176,9 +176,9 @@ class CompressedAttention(Block):
         return tuple((1, w) for w in (*self.inputs, self.q_b, self.group_output, self.output))
 
     @property
-    def split_heads(self) -> int:
-        """Query heads."""
-        return self.heads
+    def divided(self) -> tuple[tuple[int, str], ...]:
+        """Query heads, and the groups of the output projection."""
+        return ((self.heads, "attention heads"), (self.groups, "output groups"))
 
     @property
     def cache_elements(self) -> int:
@@ -243,14 +243,17 @@ def read_compressed(
     if heads * dim % groups:
         raise config.error(f"{groups} groups do not divide {heads} heads of {dim}", "o_groups")
     overlaps = ratio == OVERLAPPING_RATIO
-    inputs = [scope.linear("q_a_proj", hidden, rank), scope.linear("kv_proj", hidden, dim)]
+    inputs = [
+        scope.linear("q_a_proj", hidden, rank, parts=1),
+        scope.linear("kv_proj", hidden, dim, parts=1),
+    ]
     vectors = heads + rank + dim  # sinks, the norms of both latents
     reach = Reach(window=window)
     if ratio:
         # Overlapping windows keep two series per token.
         width = dim * (1 + overlaps)
         inner = scope.child("compressor")
-        inputs += [inner.linear(n, hidden, width) for n in ("kv_proj", "gate_proj")]
+        inputs += [inner.linear(n, hidden, width, parts=1) for n in ("kv_proj", "gate_proj")]
         vectors += ratio * width + dim  # position bias, norm
         reach = CompressedReach(
             window=window, ratio=ratio, top=config.integer("index_topk") if overlaps else None

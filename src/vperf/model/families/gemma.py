@@ -48,7 +48,10 @@ def _attention(
         head_dim,
         (
             scope.linear("q_proj", hidden, heads * head_dim, bias=bias),
-            *(scope.linear(name, hidden, kv_heads * head_dim, bias=bias) for name in names),
+            *(
+                scope.linear(name, hidden, kv_heads * head_dim, bias=bias, parts=kv_heads)
+                for name in names
+            ),
         ),
         scope.linear("o_proj", heads * head_dim, hidden, bias=bias),
         windows.reach(config, layer, rule),
