@@ -188,6 +188,24 @@ def test_image_tokens_join_the_prompt() -> None:
         assert getattr(image, part) == getattr(text, part), part
 
 
+@pytest.mark.parametrize(
+    "load",
+    [
+        {"max_concurrency": 1},
+        {"max_concurrency": 40, "prefix_cache_hit": 0.5},
+        {"request_rate": 3.0},
+        {"request_rate": 1e6},
+    ],
+)
+def test_image_tokens_of_a_served_load_join_the_prompt(load: dict[str, Any]) -> None:
+    image = vperf.estimate(VISION, "h100-sxm", input_len=1000, image_tokens=256, **load)
+    text = vperf.estimate(VISION, "h100-sxm", input_len=1256, **load)
+    assert (image.workload.input_tokens, image.workload.image_tokens) == (1000, 256)
+    for part in ("limit", "expected", "memory", "prefill", "decode", "depth", "serving"):
+        assert getattr(image, part) == getattr(text, part), part
+    assert any("vision tower's time" in line for line in image.not_modelled)
+
+
 def test_the_time_of_the_tower_is_said_to_be_left_out() -> None:
     answer = vperf.estimate(VISION, "h100-sxm", image_tokens=256)
     assert any("vision tower's time" in line for line in answer.not_modelled)
@@ -197,14 +215,24 @@ def test_the_time_of_the_tower_is_said_to_be_left_out() -> None:
     "model", [LLAMA, "mistralai/Voxtral-Mini-3B-2507", "meta-llama/Llama-3.2-11B-Vision-Instruct"]
 )
 def test_a_model_that_takes_no_image_tokens_is_refused_by_name(model: str) -> None:
-    with pytest.raises(InputError, match=rf"image-tokens: {model}"):
-        vperf.estimate(model, "h100-sxm", image_tokens=256)
+    loads: tuple[dict[str, Any], ...] = ({}, {"max_concurrency": 4})
+    for load in loads:
+        with pytest.raises(InputError, match=rf"image-tokens: {model}"):
+            vperf.estimate(model, "h100-sxm", image_tokens=256, **load)
 
 
 @pytest.mark.parametrize("tokens", [-1, 1.5, True, 10**12])
 def test_an_impossible_number_of_image_tokens_is_refused(tokens: Any) -> None:
-    with pytest.raises(InputError, match="image-tokens"):
-        vperf.estimate(VISION, "h100-sxm", image_tokens=tokens)
+    loads: tuple[dict[str, Any], ...] = ({}, {"request_rate": 2.0})
+    for load in loads:
+        with pytest.raises(InputError, match="image-tokens"):
+            vperf.estimate(VISION, "h100-sxm", image_tokens=tokens, **load)
+
+
+@pytest.mark.parametrize("given", [{"input_len": 0}, {"input_len": 1.5}, {"output_len": True}])
+def test_impossible_lengths_of_a_served_load_are_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="put-len: must be an integer from 1"):
+        vperf.estimate(LLAMA, "h100-sxm", max_concurrency=4, **given)
 
 
 # --- the JSON contract ----------------------------------------------------------------------

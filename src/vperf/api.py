@@ -53,7 +53,16 @@ def ask(question: Question) -> Estimate:
         engine = engine.without_graphs()
     found, model = _deployed(question, engine)
     if question.served:
-        answer = serve_model(model, found.id, found.source, card, engine, load=_load_of(question))
+        answer = serve_model(
+            model,
+            found.id,
+            found.source,
+            card,
+            engine,
+            load=_load_of(question),
+            image_tokens=question.image_tokens,
+            acceptance=question.acceptance,
+        )
     else:
         if question.prefix_cache_hit:
             raise InputError("needs max-concurrency or request-rate", field="prefix-cache-hit")
@@ -100,9 +109,6 @@ def _load_of(question: Question) -> Load:
     """The load of a served question."""
     from vperf.serving.load import Load  # noqa: PLC0415  (most estimates are of a batch)
 
-    if question.speculative is not None or question.image_tokens:
-        name = "speculative" if question.speculative is not None else "image-tokens"
-        raise InputError("cannot be combined with a served load yet", field=name)
     if question.batch_size != 1:
         raise InputError("cannot be combined with a served load", field="batch-size")
     return Load(

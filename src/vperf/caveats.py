@@ -51,6 +51,10 @@ def assumptions(model: Model, card: Card, speculative: Speculative | None) -> tu
             f"MTP layer, each token accepted with probability {speculative.acceptance:g} as "
             f"given, independently: {speculative.tokens_per_step:.3g} tokens a step"
         )
+        lines.append(
+            "the MTP layer reads the prompt too before the first token is given out (expected; "
+            "the limit does not wait for it)"
+        )
     return tuple(lines)
 
 
@@ -108,8 +112,6 @@ def not_modelled(model: Model, image_tokens: int = 0) -> tuple[str, ...]:
     """What the figures leave out."""
     lines = ["queueing and prefix caching: all prompts start at once (see --max-concurrency)",
              "throttling and power caps"]  # fmt: skip
-    if model.draft_tokens:
-        lines.append("the prefill of the layer that drafts")
     if image_tokens:
         lines.append("the vision tower's time to encode the images (its weights are in memory)")
     elif model.tower_parameters:

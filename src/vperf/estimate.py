@@ -28,18 +28,19 @@ from vperf.errors import InputError
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
-from vperf.model.ops import COLLECTIVES, Step
+from vperf.model.ops import COLLECTIVES
 from vperf.serving.memory import other_bytes, plan_memory
 from vperf.serving.speculative import (
     DRAFT,
     break_even,
     checked_acceptance,
     decode_passes,
+    prefill_passes,
     tokens_per_step,
 )
 from vperf.timing.constants import Constants
 from vperf.timing.ranges import spread
-from vperf.timing.step import Card, PhaseTimes, passes_seconds, time_passes, time_step
+from vperf.timing.step import Card, PhaseTimes, passes_seconds, time_passes
 
 if TYPE_CHECKING:
     from vperf.serving.load import Load
@@ -76,7 +77,7 @@ def estimate_model(
     prompt = input_tokens + _checked_images(model, model_id, image_tokens)
     card = Card(gpu, engine)
     constants = card.constants
-    prefill = time_step(model, Step(batch_size, prompt, 0), card)
+    prefill = time_passes(prefill_passes(model, batch_size, prompt), card)
     middle = prompt + (output_tokens - 1) // 2
     decode = time_passes(decode_passes(model, batch_size, middle), card)
     step = _mean_step(model, card, batch_size, prompt, output_tokens)
@@ -193,22 +194,43 @@ def serve_model(
     engine: Engine,
     *,
     load: Load,
+    image_tokens: int = 0,
+    acceptance: float | None = None,
 ) -> Estimate:
     """The estimate of a served load: users in a closed loop, or requests at a rate.
 
     TTFT as a benchmark that starts with all users at once reports it; TPOT with the prefills of
     others between one's own tokens; rates of the whole deployment. The limit is that of the batch
-    that is running.
+    that is running. Image tokens come on top of the load's input tokens.
     """
-    from vperf.serving.load import serve  # noqa: PLC0415  (most estimates are of a batch)
+    from vperf.serving.load import pays_from, serve  # noqa: PLC0415  (most estimates are of a batch)
 
     card = Card(gpu, engine)
+    _check_count("input-len", load.input_tokens, 1)
+    _check_count("output-len", load.output_tokens, 1)
+    text_tokens = load.input_tokens
+    prompt = text_tokens + _checked_images(model, model_id, image_tokens)
+    load = replace(load, input_tokens=prompt)
+    if model.draft_tokens:
+        load = replace(load, acceptance=checked_acceptance(acceptance))
     served = serve(model, card, load)
     running = served.running_batch
     base = estimate_model(
-        model, model_id, model_source, gpu, engine, input_tokens=load.input_tokens,
+        model, model_id, model_source, gpu, engine, input_tokens=text_tokens,
         output_tokens=load.output_tokens, batch_size=max(1, round(running)),
+        image_tokens=image_tokens, acceptance=acceptance,
     )  # fmt: skip
+    speculative = base.speculative
+    if speculative:
+        without = serve(replace(model, draft_tokens=0), card, load)
+        speculative = replace(
+            speculative,
+            break_even_acceptance=pays_from(model, card, load, without),
+            limit_step_s=served.limit_tpot_s * speculative.tokens_per_step,
+            expected_step_s=served.decode_s,
+            limit_plain_tpot_s=without.limit_tpot_s,
+            expected_plain_tpot_s=without.tpot_s,
+        )
 
     def speed(ttft_s: float, tpot_s: float) -> Speed:
         return Speed(
@@ -233,14 +255,14 @@ def serve_model(
         warnings.append(
             f"the KV cache has room for {served.slots} of {load.users} users; the others wait"
         )
-    prompt = Step(1, load.input_tokens - load.cached_tokens, load.cached_tokens)
+    passes = prefill_passes(model, 1, load.input_tokens - load.cached_tokens, load.cached_tokens)
     return replace(
         base,
         workload=replace(base.workload, concurrency=load.users or base.workload.batch_size),
         limit=limit,
         expected=_with_range(limit, served.ttft_s, served.tpot_s, card.constants, speed),
         memory=memory,
-        prefill=time_step(model, prompt, card),
+        prefill=time_passes(passes, card),
         assumptions=(*base.assumptions, load_line(load)),
         not_modelled=tuple(line for line in base.not_modelled if not line.startswith("queueing")),
         warnings=tuple(warnings),
@@ -252,6 +274,7 @@ def serve_model(
             load.requests_per_s,
             served.saturated,
         ),
+        speculative=speculative,
     )
 
 

@@ -257,6 +257,19 @@ def test_a_served_load_says_its_users_its_running_batch_and_its_rate(vperf: Run)
     assert "--max-concurrency 64" in out
 
 
+def test_a_served_load_with_drafts_says_both(vperf: Run) -> None:
+    ask = ("estimate", "-m", "deepseek-v3", "-g", "h200", "--tp", 8, *MTP, "--acceptance", 0.85,
+           "--max-concurrency", 16)  # fmt: skip
+    lines = vperf(*ask).out.splitlines()
+    assert any(line.startswith("Drafts") and "1.85 tokens a step" in line for line in lines)
+    assert any(line.startswith("Load") for line in lines)
+    assert any("num_speculative_tokens" in line for line in lines)
+    assert max(map(len, lines)) <= 80
+    answer = json.loads(vperf(*ask, "--json").out)
+    assert answer["speculative"]["tokens_per_step"] == 1.85
+    assert answer["serving"]["running_batch"] <= 16
+
+
 def test_more_requests_than_can_be_served_is_an_answer_that_says_so(vperf: Run) -> None:
     ran = vperf("estimate", "-m", QWEN, "-g", "h100-sxm", "--request-rate", 5000)
     assert ran.code == 0

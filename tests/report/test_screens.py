@@ -10,13 +10,14 @@ from io import StringIO
 import pytest
 
 from vperf.answer import Estimate, Speculative
-from vperf.hardware.gpu import Gpu
+from vperf.hardware.gpu import Achieved, AllReduce, Gpu
 from vperf.napkin import napkin
 from vperf.report import csv, gpus, json, markdown, table
 from vperf.report import napkin as napkin_report
 from vperf.report.page import Column, Page
 from vperf.report.text import clean, per_second, seconds, span
 from vperf.report.words import OP_HEADINGS, headline, verify
+from vperf.sources.gpus import load_gpu
 
 from .example import EXAMPLE, example
 
@@ -282,3 +283,28 @@ def test_gpu_views_survive_a_card_with_the_bare_minimum() -> None:
     assert "1,000 GB/s" in gpus.render_card(card)
     assert "\x1b" not in gpus.render_card(card) + gpus.render_list([card])
     assert gpus.to_dict(card)["peak_flop_per_s"] == {"bf16": 1e14}
+
+
+def test_a_card_shows_both_lines_of_an_all_reduce_and_where_they_meet() -> None:
+    lines = {
+        2: AllReduce(4e-6, 250e9, 68e-6, 330e9),
+        4: AllReduce(13e-6, 3e9),
+        8: AllReduce(5e-6, 100e9, 5e-6, 200e9),
+    }
+    card = replace(load_gpu("h100-sxm"), achieved=Achieved(all_reduce=lines, cache8_bandwidth=2e12))
+    screen = gpus.render_card(card).splitlines()
+    at = next(n for n, line in enumerate(screen) if line.startswith("all-reduce of 2"))
+    assert [line.split("  ")[-1].strip() for line in screen[at : at + 5]] == [
+        "4.00 us + bytes / 250.0 GB/s, small messages",
+        "68.0 us + bytes / 330.0 GB/s, from 66.0 MB on",
+        "13.0 us + bytes / 3.000 GB/s",
+        "5.00 us + bytes / 100.0 GB/s or",
+        "5.00 us + bytes / 200.0 GB/s",
+    ]
+    assert screen[at + 1].index("68.0") == screen[at].index("4.00")
+    assert any(line.split() == ["cache8", "bandwidth", "2,000", "GB/s"] for line in screen)
+    for ranks, size in ((2, 65e6), (2, 67e6)):
+        line = lines[ranks]
+        small = line.latency_s + size / line.bytes_per_s
+        assert (line.seconds(size) == small) == (size < 66e6)
+    assert max(map(len, screen)) <= 80

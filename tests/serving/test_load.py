@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vperf
+from vperf.model.model import Model, divide
 from vperf.model.ops import Step
-from vperf.serving.load import Load, merged, serve
+from vperf.model.parallel import Parallel
+from vperf.serving.load import Load, merged, pays_from, serve
+from vperf.serving.speculative import decode_passes, drafting
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
-from vperf.timing.step import Card, step_seconds
+from vperf.timing.step import Card, passes_seconds, step_seconds
 
 CARD = Card(load_gpu("h100-sxm"), load_engine("vllm"))
 MODEL = vperf.load_model("meta-llama/Llama-3.1-8B-Instruct")
 MOE = vperf.load_model("Qwen/Qwen3-30B-A3B")
+GLM = divide(vperf.load_model("zai-org/GLM-4.5-Air"), Parallel(4))  # one MTP layer
+H200 = Card(load_gpu("h200"), load_engine("vllm"))
+
+
+def drafting_glm(draft_tokens: int = 1) -> Model:
+    return drafting(GLM, "GLM", "mtp", draft_tokens)
 
 
 def test_a_mixed_step_runs_each_matmul_once_over_all_rows() -> None:
@@ -68,3 +79,57 @@ def test_more_users_never_get_tokens_sooner_and_never_beat_the_limit(
         assert served.tpot_s >= served.limit_tpot_s
         assert 0 < served.running_batch <= users + 20
         assert served.ttft_s >= served.ttft_steady_s >= served.prefill_s
+
+
+@pytest.mark.parametrize("load", [Load(1000, 200, 1), Load(3000, 100, 32), Load(500, 400, None, 2)])
+@pytest.mark.parametrize("draft_tokens", [1, 4])
+def test_drafts_that_are_never_accepted_serve_no_sooner_and_no_more(
+    load: Load, draft_tokens: int
+) -> None:
+    plain, drafted = serve(GLM, H200, load), serve(drafting_glm(draft_tokens), H200, load)
+    assert drafted.tpot_s >= plain.tpot_s
+    assert drafted.limit_tpot_s >= plain.limit_tpot_s
+    assert drafted.prefill_s > plain.prefill_s
+    assert drafted.limit_ttft_s == plain.limit_ttft_s
+    assert drafted.requests_per_s <= plain.requests_per_s
+
+
+def test_an_acceptance_means_nothing_to_a_model_that_does_not_draft() -> None:
+    assert serve(GLM, H200, Load(1000, 200, 16, acceptance=0.9)) == serve(
+        GLM, H200, Load(1000, 200, 16)
+    )
+
+
+def test_one_user_with_drafts_has_the_step_of_a_batch_of_one_over_its_tokens() -> None:
+    model = drafting_glm(2)
+    served = serve(model, H200, Load(1000, 1000, 1, acceptance=0.5))
+    limit, step = passes_seconds(decode_passes(model, 1, 1500), H200)
+    assert served.decode_s == pytest.approx(step)
+    assert served.limit_tpot_s == pytest.approx(limit / 1.75)
+    assert step / 1.75 <= served.tpot_s <= 1.05 * step / 1.75 + 0.03 / 1000
+
+
+def test_littles_law_holds_with_drafts() -> None:
+    served = serve(drafting_glm(), H200, Load(2000, 500, 64, acceptance=0.8))
+    cycle = served.ttft_s + 500 * served.tpot_s
+    assert served.running_batch == pytest.approx(64 * 500 * served.tpot_s / cycle, rel=1e-3)
+
+
+def test_a_higher_acceptance_serves_more() -> None:
+    model = drafting_glm(2)
+    rates = [
+        serve(model, H200, Load(1000, 300, 32, acceptance=a)).requests_per_s
+        for a in (0.0, 0.4, 0.8, 1.0)
+    ]
+    assert rates == sorted(rates)
+
+
+def test_where_drafting_pays_under_a_load_its_tpot_is_that_without() -> None:
+    model, load = drafting_glm(2), Load(1000, 300, 32)
+    without = serve(GLM, H200, load)
+    even = pays_from(model, H200, load, without)
+    assert even
+    drafted = serve(model, H200, replace(load, acceptance=even))
+    assert drafted.tpot_s == pytest.approx(without.tpot_s, rel=2e-3)
+    assert pays_from(model, H200, load, replace(without, tpot_s=without.tpot_s / 100)) is None
+    assert pays_from(model, H200, load, replace(without, tpot_s=without.tpot_s * 100)) == 0

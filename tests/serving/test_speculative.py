@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 import vperf
 from vperf.errors import InputError
 from vperf.model.ops import Step
-from vperf.serving.speculative import break_even, decode_passes, drafting, tokens_per_step
+from vperf.serving.speculative import (
+    break_even,
+    decode_passes,
+    drafting,
+    prefill_passes,
+    tokens_per_step,
+)
 
 DEEPSEEK = "deepseek-ai/DeepSeek-V3"
 DRAFTS: dict[str, Any] = {"speculative": "mtp", "acceptance": 0.85}
@@ -56,6 +62,61 @@ def test_deepseek_v3_drafts_with_its_one_mtp_layer() -> None:
     assert draft["lm_head"].weight_bytes == 2 * 7168 * 129_280
     assert draft["experts"].count == 1
     assert verify["experts"].count == 58
+
+
+def test_the_module_reads_the_prompt_behind_the_first_token() -> None:
+    plain = vperf.load_model(DEEPSEEK)
+    model = drafting(plain, DEEPSEEK, "mtp", 3)
+    (prompt,) = prefill_passes(plain, 2, 1000)
+    first, reading, more = prefill_passes(model, 2, 1000)
+    assert first.step == prompt.step == reading.step == Step(2, 1000, 0)
+    assert (reading.count, more.count, more.step) == (1, 2, Step(2, 1, 1000))
+    assert (first.awaited, reading.awaited, more.awaited) == (True, False, False)
+    assert len(prefill_passes(drafting(plain, DEEPSEEK, "mtp", 1), 2, 1000)) == 2
+
+
+def test_the_first_token_is_expected_with_the_drafts_and_bounded_without() -> None:
+    plain = vperf.estimate(DEEPSEEK, "h200", tp=8, input_len=4000)
+    drafted = vperf.estimate(DEEPSEEK, "h200", tp=8, input_len=4000, **DRAFTS)
+    assert drafted.limit.ttft_s == plain.limit.ttft_s
+    assert drafted.prefill.bound == plain.prefill.bound
+    module = [op for op in drafted.prefill.ops if op.name.startswith("draft ")]
+    assert next(op.shape for op in module if op.name == "draft mtp_proj").startswith("[4000,")
+    more = drafted.expected.ttft_s - plain.expected.ttft_s
+    assert more == pytest.approx(sum(op.expected_s for op in module))
+    assert 1 / 100 < more / plain.expected.ttft_s < 1 / 20  # one layer of 61
+    assert any("reads the prompt too" in line for line in drafted.assumptions)
+    assert not any("drafts" in line for line in drafted.not_modelled)
+
+
+SERVED: dict[str, Any] = {"max_concurrency": 32, "output_len": 256, "tp": 8}
+
+
+def test_a_served_load_drafts_too() -> None:
+    plain = vperf.estimate(DEEPSEEK, "h200", **SERVED)
+    answer = vperf.estimate(DEEPSEEK, "h200", **SERVED, **DRAFTS)
+    drafts, served = answer.speculative, answer.serving
+    assert drafts
+    assert served
+    assert plain.serving
+    assert answer.expected.tpot_s < plain.expected.tpot_s
+    assert answer.limit.tpot_s == pytest.approx(drafts.limit_step_s / 1.85)
+    assert answer.expected.tpot_s > drafts.expected_step_s / 1.85  # prefills of others between
+    assert drafts.expected_plain_tpot_s == plain.expected.tpot_s
+    assert drafts.limit_plain_tpot_s == plain.limit.tpot_s
+    assert served.requests_per_s > plain.serving.requests_per_s
+    assert served.slots < plain.serving.slots  # the module's weights and its cache
+    assert answer.workload.draft_tokens == 1
+    assert answer.limit.ttft_s == plain.limit.ttft_s
+    even = drafts.break_even_acceptance
+    assert even
+    there = vperf.estimate(DEEPSEEK, "h200", **SERVED, speculative="mtp", acceptance=even)
+    assert there.expected.tpot_s == pytest.approx(plain.expected.tpot_s, rel=2e-3)
+
+
+def test_a_served_load_needs_an_acceptance_too() -> None:
+    with pytest.raises(InputError, match="acceptance: missing"):
+        vperf.estimate(DEEPSEEK, "h200", **SERVED, speculative="mtp")
 
 
 def test_the_mtp_layer_counts_in_memory_with_its_cache() -> None:
@@ -168,3 +229,4 @@ def test_a_higher_acceptance_is_never_slower_and_none_never_pays(
         )
         assert fast <= slow * (1 + 1e-12)
         assert none >= without * (1 - 1e-12)
+        assert getattr(never, side).ttft_s >= getattr(plain, side).ttft_s

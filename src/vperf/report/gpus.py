@@ -120,14 +120,30 @@ def _achieved(achieved: Achieved) -> Iterable[tuple[str, str]]:
     for item in fields(achieved):
         value = getattr(achieved, item.name)
         if isinstance(value, float | int) and item.name != "memory_bandwidth":
-            is_time = item.name.endswith("_s")
             name = item.name.removesuffix("_s").replace("_", " ")
-            yield name, seconds(value) if is_time else f"{value:g}"
+            if item.name.endswith("_s"):
+                yield name, seconds(value)
+            else:
+                is_rate = item.name.endswith("_bandwidth")
+                yield name, format_bandwidth(value) if is_rate else f"{value:g}"
     for ranks, line in achieved.all_reduce.items():
-        slope = format_bandwidth(line.bytes_per_s)
-        yield f"all-reduce of {whole(ranks)}", f"{seconds(line.latency_s)} + bytes / {slope}"
+        small = _line(line.latency_s, line.bytes_per_s)
+        if not line.large_bytes_per_s:
+            yield f"all-reduce of {whole(ranks)}", small
+            continue
+        # The smaller of both counts.
+        large = _line(line.large_latency_s, line.large_bytes_per_s)
+        later_s = line.large_latency_s - line.latency_s
+        sooner_s = 1 / line.bytes_per_s - 1 / line.large_bytes_per_s
+        meet = size(later_s / sooner_s) if later_s > 0 < sooner_s else ""
+        yield f"all-reduce of {whole(ranks)}", f"{small}{', small messages' if meet else ' or'}"
+        yield "", f"{large}{f', from {meet} on' if meet else ''}"
     yield "source", clean(achieved.source)
     yield "checked", clean(achieved.checked)
+
+
+def _line(latency_s: float, bytes_per_s: float) -> str:
+    return f"{seconds(latency_s)} + bytes / {format_bandwidth(bytes_per_s)}"
 
 
 def _tera(rate: float | None) -> str:

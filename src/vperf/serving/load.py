@@ -3,7 +3,7 @@
 With D(B) the decode step at running batch B, and P the extra time that the prefill of one prompt
 adds to the steps it shares with B decoding sequences (chunked prefill):
 
-    TPOT = D(B) + (B / output) P
+    TPOT = D(B) / tokens a step + (B / output) P
     B    = users output TPOT / (TTFT + output TPOT)      closed loop: each user sends when answered
     B    = rate output TPOT                              open loop: requests come by themselves
 
@@ -22,7 +22,8 @@ from vperf.errors import InputError
 from vperf.model.model import Model
 from vperf.model.ops import COLLECTIVES, Op, Step, distinct_experts
 from vperf.serving.memory import other_bytes
-from vperf.timing.step import Card, seconds_of, step_seconds
+from vperf.serving.speculative import decode_passes, prefill_passes, tokens_per_step
+from vperf.timing.step import Card, Pass, passes_seconds, seconds_of, step_seconds
 
 BURST_SHARE = 0.1
 """Benchmarks send about ten prompts per user (InferenceMAX: num-prompts = 10 x concurrency), so
@@ -33,6 +34,9 @@ _PROFILED_SEQUENCES = 256
 
 _ROUNDS = 80
 _TOLERANCE = 1e-6
+_EVEN_ROUNDS = 12
+_EVEN = 1e-3
+"""Share of TPOT by which drafting may differ from not drafting where it is said to break even."""
 _BUSIEST = 0.95
 """Queues are not extrapolated beyond this share of time spent on prefill."""
 
@@ -49,6 +53,8 @@ class Load:
     """Open loop (--request-rate)."""
     prefix_hit: float = 0.0
     """Share of a prompt's tokens whose cache is found ready."""
+    acceptance: float = 0.0
+    """Probability that a token is accepted that the model drafts, if it does."""
 
     def __post_init__(self) -> None:
         if (self.users is None) == (self.requests_per_s is None):
@@ -76,6 +82,8 @@ class Served:
     """Sequences decoding at a time; the others wait for their first token."""
     slots: int
     """Sequences that the cache has room for."""
+    decode_s: float
+    """A step that only decodes."""
     tpot_s: float
     ttft_s: float
     """Mean over a benchmark that starts with all users at once."""
@@ -137,9 +145,14 @@ class _Point:
     """One trial of the fixed point."""
 
     limit_s: float
+    """Of a token."""
+    decode_s: float
+    """A step that only decodes."""
     prefill_s: float
     extra_s: float
     """What one prompt's prefill adds to the steps it shares."""
+    step_s: float
+    """Mean, with the prefills that others share."""
     tpot_s: float
     queue_s: float
 
@@ -182,6 +195,7 @@ def serve(model: Model, card: Card, load: Load) -> Served:
     return Served(
         running_batch=batch,
         slots=slots,
+        decode_s=point.decode_s,
         tpot_s=point.tpot_s,
         ttft_s=steady + burst + waits,
         ttft_steady_s=steady + waits,
@@ -191,6 +205,30 @@ def serve(model: Model, card: Card, load: Load) -> Served:
         limit_tpot_s=point.limit_s,
         limit_ttft_s=limit_ttft,
     )
+
+
+def pays_from(model: Model, card: Card, load: Load, without: Served) -> float | None:
+    """The acceptance at which drafting has the TPOT of the same load `without` it; None: never."""
+
+    def slower_s(acceptance: float) -> float:
+        return serve(model, card, replace(load, acceptance=acceptance)).tpot_s - without.tpot_s
+
+    low, high = 0.0, 1.0
+    above, below = slower_s(low), slower_s(high)
+    if above <= 0:
+        return low
+    if below > 0:
+        return None
+    for _ in range(_EVEN_ROUNDS):  # regula falsi, Illinois
+        middle = low + (high - low) * above / (above - below)
+        found = slower_s(middle)
+        if abs(found) <= _EVEN * without.tpot_s:
+            return middle
+        if found > 0:
+            low, above, below = middle, found, below / 2
+        else:
+            high, below, above = middle, found, above / 2
+    return (low + high) / 2
 
 
 def _slots(model: Model, card: Card, load: Load) -> int:
@@ -211,17 +249,19 @@ def _trial(model: Model, card: Card, load: Load, batch: float) -> _Point:
     steps = _prefill_steps(model, card, load, batch)
     prefill = sum(steps)
     extra = max(0.0, prefill - len(steps) * decode)
+    gain = tokens_per_step(load.acceptance, model.draft_tokens)
     # Attention groups prefill their own prompts side by side.
     shared = batch / groups / load.output_tokens * extra
-    tpot = decode + shared
+    tpot = decode / gain + shared
     busy = min(_BUSIEST, shared / tpot)
-    return _Point(limit, prefill, extra, tpot, busy / (1.0 - busy) * extra / 2.0)
+    queue = busy / (1.0 - busy) * extra / 2.0
+    return _Point(limit / gain, decode, prefill, extra, gain * tpot, tpot, queue)
 
 
 def _steady(point: _Point, card: Card) -> float:
     engine = card.engine
     return (
-        point.prefill_s + point.queue_s + engine.admission_steps * point.tpot_s + engine.request_s
+        point.prefill_s + point.queue_s + engine.admission_steps * point.step_s + engine.request_s
     )
 
 
@@ -233,11 +273,11 @@ def _burst(point: _Point, users: int, model: Model) -> float:
 def _decode(model: Model, card: Card, running: float, context: int) -> tuple[float, float]:
     """(limit, expected) of a decode step, between whole batches by interpolation."""
     low = int(running)
-    at_low = step_seconds(model, Step(low, 1, context), card)
+    at_low = passes_seconds(decode_passes(model, low, context), card)
     share = running - low
     if share < 1e-9:
         return at_low
-    at_high = step_seconds(model, Step(low + 1, 1, context), card)
+    at_high = passes_seconds(decode_passes(model, low + 1, context), card)
     return (
         at_low[0] + share * (at_high[0] - at_low[0]),
         at_low[1] + share * (at_high[1] - at_low[1]),
@@ -249,14 +289,21 @@ def _prefill_steps(model: Model, card: Card, load: Load, running: float) -> list
     context = load.input_tokens + load.output_tokens // 2
     groups = model.parallel.data
     decoding = max(1, round(running))
-    budget = max(1, card.engine.max_batched_tokens - decoding // groups)
-    decode = model.work(Step(decoding, 1, context))
+    verified = decoding // groups * (1 + model.draft_tokens)
+    budget = max(1, card.engine.max_batched_tokens - verified)
+    decode = _works(decode_passes(model, decoding, context))
     steps: list[float] = []
     past = load.cached_tokens
     while past < load.input_tokens:
         new = min(budget, load.input_tokens - past)
         # One prompt is on one attention group; `groups` prompts keep all of them equally busy.
-        chunk = model.work(Step(groups, new, past))
-        steps.append(seconds_of(merged(decode, chunk), card))
+        chunk = _works(prefill_passes(model, groups, new, past))
+        both = [merged(*works) for works in zip(decode, chunk, strict=True)]
+        steps.append(seconds_of(both, card))
         past += new
     return steps
+
+
+def _works(passes: Sequence[Pass]) -> list[list[tuple[int, Op]]]:
+    """The work of every pass of a step."""
+    return [work for each in passes for work in [each.model.work(each.step)] * each.count]

@@ -7,6 +7,8 @@ came before it (Leviathan et al. 2023, arXiv 2211.17192, equation 1),
     tokens a step = 1 + A + ... + A^K = (1 - A^(K + 1)) / (1 - A)
     TPOT          = (verification + K drafts) / tokens a step
 
+A module has a cache of its own, for which it reads the prompt too, behind the model. The first
+token does not need that, so the limit leaves it out; engines give the token out after it.
 Not here: how long a pass takes (timing/).
 """
 
@@ -88,6 +90,8 @@ def break_even(slowdown: float, draft_tokens: int) -> float | None:
     """
     if slowdown > draft_tokens + 1:
         return None
+    if slowdown <= 1:
+        return 0.0
     low, high = 0.0, 1.0
     for _ in range(60):  # more than a float can tell apart
         middle = (low + high) / 2
@@ -96,6 +100,26 @@ def break_even(slowdown: float, draft_tokens: int) -> float | None:
         else:
             high = middle
     return high
+
+
+def prefill_passes(model: Model, batch: int, new: int, past: int = 0) -> tuple[Pass, ...]:
+    """The passes of a step that reads `new` prompt tokens: the model's, then those that draft.
+
+    Every module that drafts reads the prompt too, for a cache of its own, and each such pass is a
+    draft. The first token does not need them; engines give it out with the drafts
+    (docs/method.md).
+    """
+    prompt = Pass(model, Step(batch, new, past))
+    drafts = model.draft_tokens
+    if not drafts or model.draft is None:
+        return (prompt,)
+    reading = min(drafts, model.mtp_layers)
+    passes = (
+        prompt,
+        Pass(model.draft, prompt.step, reading, DRAFT, awaited=False),
+        Pass(model.draft, Step(batch, 1, past + new), drafts - reading, DRAFT, awaited=False),
+    )
+    return passes if drafts > reading else passes[:2]
 
 
 def decode_passes(model: Model, batch: int, past: int) -> tuple[Pass, ...]:

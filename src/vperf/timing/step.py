@@ -7,7 +7,7 @@ verification of a draft, then the drafts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -86,6 +86,9 @@ class Pass:
     count: int = 1
     name: str = ""
     """What its ops are called in front of their own names; needed where `count` is not 1."""
+    awaited: bool = True
+    """Whether the step's tokens need it. One behind them is part of `expected` where engines give
+    the tokens out after it, and never of the limit."""
 
 
 def step_seconds(model: Model, step: Step, card: Card) -> tuple[float, float]:
@@ -98,15 +101,20 @@ def passes_seconds(passes: Sequence[Pass], card: Card) -> tuple[float, float]:
     limit = kernels = launches = 0.0
     for each in passes:
         times = _both(each.model.work(each.step), card)
-        limit += each.count * times[0]
+        limit += each.count * times[0] * each.awaited
         kernels += each.count * times[1]
         launches += each.count * times[2]
     return limit, max(limit, card.engine.overhead_s(launches, kernels) + kernels)
 
 
-def seconds_of(work: list[tuple[int, Op]], card: Card) -> float:
-    """Expected seconds of a step made of `work`."""
-    limit, kernels, launches = _both(work, card)
+def seconds_of(passes: Iterable[list[tuple[int, Op]]], card: Card) -> float:
+    """Expected seconds of a step of passes that do this work, one after another."""
+    limit = kernels = launches = 0.0
+    for work in passes:
+        times = _both(work, card)
+        limit += times[0]
+        kernels += times[1]
+        launches += times[2]
     return max(limit, card.engine.overhead_s(launches, kernels) + kernels)
 
 
@@ -140,10 +148,11 @@ def time_passes(passes: Sequence[Pass], card: Card) -> PhaseTimes:
     for each in passes:
         once = each.model.ops(each.step)
         limit = card.limits.of_step((op.count, op) for op in once)
-        limit_s += each.count * limit.seconds
-        compute_s += each.count * limit.compute_s
-        memory_s += each.count * limit.memory_s
-        link_s += each.count * limit.link_s
+        bounding = each.count * each.awaited
+        limit_s += bounding * limit.seconds
+        compute_s += bounding * limit.compute_s
+        memory_s += bounding * limit.memory_s
+        link_s += bounding * limit.link_s
         for op, compute in zip(once, limit.op_compute_s, strict=True):
             runs = each.count * op.count
             named = replace(op, name=f"{each.name}{op.name}", count=runs) if each.name else op
