@@ -206,6 +206,12 @@ def test_image_tokens_of_a_served_load_join_the_prompt(load: dict[str, Any]) -> 
     assert any("vision tower's time" in line for line in image.not_modelled)
 
 
+def test_a_tower_is_not_taken_for_experts() -> None:
+    for model, routed in ((VISION, False), ("Qwen/Qwen3-30B-A3B", True)):
+        lines = vperf.estimate(model, "h100-sxm").assumptions
+        assert any("uniform routing" in line for line in lines) == routed
+
+
 def test_the_time_of_the_tower_is_said_to_be_left_out() -> None:
     answer = vperf.estimate(VISION, "h100-sxm", image_tokens=256)
     assert any("vision tower's time" in line for line in answer.not_modelled)

@@ -153,7 +153,7 @@ def napkin(
                        gpu_name=gpu_name, assumptions=said)  # fmt: skip
     found, built = _load(EXAMPLE_MODEL if model is None else model, quantization, None, None)
     streamed = built.streamed_parameters
-    if built.active_parameters != built.parameters:
+    if built.has_experts:
         said = (*said, "mixture of experts: only the experts of one token are read")
     return _napkin(
         streamed, 8 * built.streamed_bytes / streamed, rate, model_id=found.id, gpu_id=gpu_id,

@@ -29,7 +29,7 @@ def assumptions(model: Model, card: Card, speculative: Speculative | None) -> tu
             f"limit: compute peaks at the card's highest clock, {gpu.max_clock_hz / 1e6:.0f} MHz "
             f"({gpu.boost:.2f} x rated)"
         )
-    if model.parameters != model.active_parameters:
+    if model.has_experts:
         lines.append("experts: uniform routing; distinct experts read grow with the batch")
     if model.windows:
         lines.append("windowed layers cache no more than their window")

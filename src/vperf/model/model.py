@@ -137,6 +137,11 @@ class Model:
             )
         )
 
+    @property
+    def has_experts(self) -> bool:
+        """Whether tokens are routed to some of several experts."""
+        return any(block.expert_split[0] for _, kind in self.kinds for block in kind.blocks)
+
     @cached_property
     def weight_bytes(self) -> float:
         """Bytes resident in memory."""
@@ -416,7 +421,7 @@ def divide(model: Model, parallel: Parallel) -> Model:
     for block in blocks:
         _check_division(block, parallel)
         said.update(dict.fromkeys(_part_blocks(block, parallel)))
-    if parallel.expert > 1 and not any(block.expert_split[0] for block in blocks):
+    if parallel.expert > 1 and not model.has_experts:
         raise InputError("the model has no experts to divide", field="expert-parallel-size")
     stages, count = parallel.pipeline, model.layer_count
     if stages > count:
@@ -451,22 +456,29 @@ def _check_division(block: Block, parallel: Parallel) -> None:
         raise InputError(
             f"{width} columns of an expert do not divide over {parallel.expert_ways} GPUs",
             field="tensor-parallel-size",
-            hint=f"--expert-parallel-size {parallel.stage} keeps experts whole",
+            hint=_whole_experts(experts, parallel),
         )
 
 
 def _part_blocks(block: Block, parallel: Parallel) -> Iterator[str]:
     """What engines refuse though it divides: a share that is not whole blocks of its scales."""
-    _, width = block.expert_split
+    experts, width = block.expert_split
     if not width:
         return
     share = width // parallel.expert_ways
     scaled = {w.format for n, w in block.linears if n > 1 and w.format.block_out > 1}
+    way_out = _whole_experts(experts, parallel)
     for size in sorted({fmt.block_out for fmt in scaled if share % fmt.block_out}):
         yield (
             f"{share} columns of an expert a GPU are not whole blocks of {size}: vLLM and SGLang "
-            f"refuse that (--expert-parallel-size {parallel.stage} keeps experts whole)"
+            f"refuse that{f' ({way_out})' if way_out else ''}"
         )
+
+
+def _whole_experts(experts: int, parallel: Parallel) -> str:
+    """What to do where experts cannot be cut; nothing where whole ones do not divide either."""
+    ways = parallel.stage
+    return "" if experts % ways else f"--expert-parallel-size {ways} keeps experts whole"
 
 
 def build_model(
