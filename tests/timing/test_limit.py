@@ -91,3 +91,12 @@ def test_attention_over_an_fp8_cache_is_given_the_fp8_peak() -> None:
         return Limits(H100).compute_s(op)
 
     assert seconds("bf16") == pytest.approx(2 * seconds("fp8"))
+
+
+def test_the_pipe_of_a_limit_is_the_one_whose_peak_it_is_at() -> None:
+    card = load_gpu("rtx-4090")
+    for fmt, pipe in ((BF16, "bf16"), (FP16, "fp16_acc16"), (FP8, "fp8"), (AWQ, "fp16_acc16")):
+        (op,) = matmul("m", (Linear("w", 16, 32, fmt),), 8)
+        limits = Limits(card)
+        assert limits.pipe(op) == pipe
+        assert op.flops / limits.compute_s(op) == card.peak_flop_per_s[pipe] * card.boost

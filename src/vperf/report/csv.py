@@ -27,6 +27,7 @@ COLUMNS = (
     "expected_s",
     "bound",
     "share",
+    "pipe",
 )
 
 

@@ -31,8 +31,14 @@ _MODES: dict[str, tuple[str, ...]] = {
 
 def peak(gpu: Gpu, path: Path) -> float:
     """FLOP/s that the card cannot exceed on this path: dense, at its highest clock."""
+    return _fastest_mode(gpu, path)[0]
+
+
+def _fastest_mode(gpu: Gpu, path: Path) -> tuple[float, str]:
+    """That rate and the accumulate mode that has it; of equals, the plain one."""
     modes = _MODES.get(path.pipe, (path.pipe,))
-    return max(gpu.peak_flop_per_s.get(mode, 0.0) for mode in modes) * gpu.boost
+    mode = max(modes, key=lambda name: gpu.peak_flop_per_s.get(name, 0.0))
+    return gpu.peak_flop_per_s.get(mode, 0.0) * gpu.boost, mode
 
 
 class Limits:
@@ -42,24 +48,31 @@ class Limits:
 
     def __init__(self, gpu: Gpu) -> None:
         self.gpu = gpu
-        self._peaks: dict[Format, float] = {}
+        self._peaks: dict[Format, tuple[float, str]] = {}
 
     def compute_s(self, op: Op) -> float:
         """FLOPs / peak of one run of the op."""
         if not op.flops:
             return 0.0
-        rate = self._peaks.get(op.format)
-        if rate is None:
-            rate = self._peaks[op.format] = self._fastest(op.format)
-        return op.flops / rate
+        found = self._peaks.get(op.format) or self._peak(op.format)
+        return op.flops / found[0]
 
-    def _fastest(self, fmt: Format) -> float:
+    def pipe(self, op: Op) -> str:
+        """The pipe of that peak; "" for an op without FLOPs."""
+        return self._peak(op.format)[1] if op.flops else ""
+
+    def _peak(self, fmt: Format) -> tuple[float, str]:
+        if fmt not in self._peaks:
+            self._peaks[fmt] = self._fastest(fmt)
+        return self._peaks[fmt]
+
+    def _fastest(self, fmt: Format) -> tuple[float, str]:
         path = fmt.path(self.gpu.peak_flop_per_s)
         paths = fmt.paths if fmt.any_path else (path,)
         if fmt.bits < 16 and path.activation_bits == 16:
             # Unpacked weights may as well be fp16: AWQ kernels on an RTX 4090 pass its bf16 rate.
             paths = tuple(p for p in fmt.paths if p.activation_bits == 16)
-        return max(peak(self.gpu, path) for path in paths)
+        return max((_fastest_mode(self.gpu, path) for path in paths), key=lambda found: found[0])
 
     def of_step(self, work: Iterable[tuple[int, Op]]) -> StepLimit:
         """The bound of a step that runs each op so many times."""

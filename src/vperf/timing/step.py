@@ -45,6 +45,8 @@ class OpTime:
     """latency: more than half of the expected time is neither FLOPs nor bytes."""
     share: float
     """Of the step's expected time, 0 to 1."""
+    pipe: str = ""
+    """The compute pipe whose peak `compute_s` is at; "" without FLOPs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,17 +172,17 @@ def time_passes(passes: Sequence[Pass], card: Card) -> PhaseTimes:
         bytes=sum(op.count * op.streamed_bytes for op, *_ in timed),
         bound=bound_of(compute_s, memory_s, link_s),
         ops=tuple(
-            _row(op, compute, memory, expected_s=expected, total_s=total, gpu=card.gpu)
+            _row(op, compute, memory, expected_s=expected, total_s=total, card=card)
             for op, compute, memory, expected in timed
         ),
     )
 
 
 def _row(
-    op: Op, compute_s: float, memory_s: float, *, expected_s: float, total_s: float, gpu: Gpu
+    op: Op, compute_s: float, memory_s: float, *, expected_s: float, total_s: float, card: Card
 ) -> OpTime:
     """A row of all runs of an op; `compute_s` and `memory_s` are of one run."""
-    link_s = collectives.limit_s(op, gpu) if op.kind in COLLECTIVES else 0.0
+    link_s = collectives.limit_s(op, card.gpu) if op.kind in COLLECTIVES else 0.0
     limit_s = op.count * max(compute_s, memory_s, link_s)
     bound: Bound = "compute" if compute_s > memory_s else "memory"
     if link_s:
@@ -198,6 +200,7 @@ def _row(
         expected_s=expected_s,
         bound="latency" if limit_s < expected_s / 2 else bound,
         share=expected_s / total_s,
+        pipe=card.limits.pipe(op),
     )
 
 
