@@ -84,6 +84,27 @@ Quantization = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV: SI base units, unrounded.")]
+Markdown = Annotated[
+    bool, typer.Option("--markdown", help="Print Markdown, to paste into an issue.")
+]
+Theme = Annotated[
+    str,
+    typer.Option(
+        "--theme",
+        metavar="THEME",
+        help="Colours of a plot in a file: light, dark or auto, as its reader prefers.",
+    ),
+]
+PlotOutput = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write to FILE: a plot (.svg, .png, .html) or the data (.json, .csv, .md).",
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(

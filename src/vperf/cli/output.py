@@ -13,20 +13,33 @@ from typing import Literal, TextIO
 
 from vperf.errors import InputError
 
-Form = Literal["table", "json", "csv", "markdown"]
+Form = Literal["table", "json", "csv", "markdown", "plot"]
 _SUFFIXES: dict[str, Form] = {".json": "json", ".csv": "csv", ".md": "markdown"}
+_PLOTS = (".svg", ".png", ".html")
+_PLAIN_TERMINALS = ("dumb", "linux")
+"""Terminals without the glyphs of a plot: the Linux console has no braille."""
 
 
 def choose(
-    *, json: bool = False, csv: bool = False, markdown: bool = False, output: Path | None = None
+    *,
+    json: bool = False,
+    csv: bool = False,
+    markdown: bool = False,
+    output: Path | None = None,
+    plots: bool = False,
 ) -> Form:
-    """The one form that flags and the file's suffix agree on; InputError where they do not."""
+    """The one form that flags and the file's suffix agree on; InputError where they do not.
+
+    `plots`: the command has a chart, which a file may hold.
+    """
     flags: dict[Form, bool] = {"json": json, "csv": csv, "markdown": markdown}
     asked = [form for form, given in flags.items() if given]
     if len(asked) > 1:
         names = " and ".join(f"--{form}" for form in asked)
         raise InputError(f"{names} cannot be combined: give one of them")
     by_suffix = _SUFFIXES.get(output.suffix.lower()) if output else None
+    if output and plots and output.suffix.lower() in _PLOTS:
+        by_suffix = "plot"
     if asked:
         if by_suffix and by_suffix != asked[0]:
             raise InputError(f"--{asked[0]} contradicts the suffix of {output}", source="--output")
@@ -35,7 +48,8 @@ def choose(
         raise InputError(
             f"{output} does not say which format",
             source="--output",
-            hint="end it in .json, .csv or .md, or add --json, --csv or --markdown",
+            hint=f"end it in {'.svg, .png, .html, ' if plots else ''}.json, .csv or .md, "
+            "or add --json, --csv or --markdown",
         )
     return by_suffix or "table"
 
@@ -74,6 +88,17 @@ def discard(stream: TextIO) -> None:
 def color(stream: TextIO) -> bool:
     """ANSI only on a terminal that understands it, and never with NO_COLOR."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def unicode(stream: TextIO) -> bool:
+    """Whether lines and braille can be shown: by the stream's encoding and by the terminal."""
+    if os.environ.get("TERM") in _PLAIN_TERMINALS:
+        return False
+    try:
+        "\u28ff\u2502\u25cf".encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def width() -> int:
