@@ -32,7 +32,7 @@ TEXT = README.read_text(encoding="utf-8")
 def output(command: str) -> str:
     """What the command prints at 80 columns; of the shell only these two pipes."""
     ours, _, pipe = command.partition(" | ")
-    os.environ["COLUMNS"] = "80"
+    os.environ |= {"COLUMNS": "80", "TERM": "xterm"}
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         assert main(shlex.split(ours)[1:]) == 0
@@ -78,6 +78,7 @@ def test_an_example_prints_what_the_readme_shows(
     command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
     shown = dict(_BLOCK.findall(TEXT))[command]
     assert output(command) == shown, "python tests/test_readme.py writes the outputs anew"
 

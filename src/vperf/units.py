@@ -123,6 +123,11 @@ def format_flops(value: float, digits: int = 3) -> str:
     return _prefixed(value, "FLOP", _UP, digits)
 
 
+def format_flop_per_s(value: float, digits: int = 3) -> str:
+    """ "594 TFLOP/s", "1.81 GFLOP/s": what an op attains, over many orders of magnitude."""
+    return _prefixed(value, "FLOP/s", _UP, digits)
+
+
 def format_count(value: float, digits: int = 3) -> str:
     """ "4.02 B", "360 M": parameters."""
     return _prefixed(value, "", ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")), digits).rstrip()

@@ -34,13 +34,14 @@ Examples:
   vperf napkin
   vperf estimate --model Qwen/Qwen3-4B-Instruct-2507 --gpu rtx-pro-6000
   vperf estimate -m llama-3.1-8b-instruct -g h100 --ops
+  vperf roofline -m qwen3-8b -g h100 -o roofline.svg
   vperf gpus
   vperf models
 
 Each command has its own --help with more.
 """
 
-COMMANDS = ("napkin", "estimate", "gpus", "models")
+COMMANDS = ("napkin", "estimate", "roofline", "gpus", "models")
 """Each is a function of that name in the file of that name, with its EPILOG."""
 
 

@@ -28,7 +28,7 @@ def render(answer: Estimate, *, ops: bool = False) -> str:
     parts = [
         f"**{escape(words.headline(answer, _UNLIMITED))}**",
         escape(words.second_line(answer)),
-        _table(
+        table(
             ("", "limit", "expected", "range", "bound by"),
             words.speed_rows(answer),
             left=(0, 4),
@@ -37,7 +37,7 @@ def render(answer: Estimate, *, ops: bool = False) -> str:
     ]
     if answer.depth:
         parts.append(
-            _table(
+            table(
                 ("context", "limit tok/s", "expected tok/s", "fits"),
                 (
                     (
@@ -66,11 +66,12 @@ def render(answer: Estimate, *, ops: bool = False) -> str:
 
 
 def _ops(title: str, phase: PhaseTimes) -> str:
-    table = _table(words.OP_HEADINGS, words.op_rows(phase), left=(0, 1, 10))
-    return f"**{words.op_title(title, phase)}**\n\n{table}"
+    rows = table(words.OP_HEADINGS, words.op_rows(phase), left=(0, 1, 10))
+    return f"**{words.op_title(title, phase)}**\n\n{rows}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = ()) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = ()) -> str:
+    """A table whose cells are escaped; columns in `left` are flush left."""
     rule = [":--" if number in left else "--:" for number in range(len(head))]
     lines = [head, rule, *([escape(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -47,6 +47,10 @@ class Page:
         """`text` as it is, on a line of its own."""
         self._lines.append(self._styled(text, style))
 
+    def lines(self, text: str) -> None:
+        """Lines that are laid out already, such as a plot."""
+        self._lines += text.splitlines()
+
     def prose(self, text: str, style: str = "", indent: str = "") -> None:
         """`text` wrapped between words, never inside "8.04 GB"; later lines start with `indent`."""
         lines = textwrap.wrap(

@@ -1,0 +1,82 @@
+"""`vperf roofline`: the ops of an estimate on the roofline of its card.
+
+Not here: any arithmetic (explore/roofline.py), any drawing or sentence (report/).
+"""
+
+# Imports wait for the command that needs them: a start costs what it uses.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from vperf.cli import options, output
+from vperf.cli.asking import Asked, asks
+
+if TYPE_CHECKING:
+    from vperf.explore.roofline import Roofline
+
+EPILOG = """\
+Examples:
+
+\b
+  vperf roofline --model Qwen/Qwen3-4B-Instruct-2507 --gpu rtx-pro-6000
+  vperf roofline -m llama-3.1-8b-instruct -g h100 -q fp8 --batch-size 64
+  vperf roofline -m deepseek-v3 -g h200 --tp 8 -o roofline.svg
+  vperf roofline -m qwen3-8b -g rtx-4090 -o roofline.png --theme dark
+  vperf roofline -m qwen3-8b -g rtx-4090 -o roofline.csv
+
+An op left of the ridge is bounded by memory bandwidth, one right of it by
+compute. Plots in files need matplotlib: pip install 'vperf[plot]'
+"""
+
+
+@asks()
+def roofline(
+    *,
+    asked: Asked,
+    json: options.Json = False,
+    csv: options.Csv = False,
+    markdown: options.Markdown = False,
+    output_file: options.PlotOutput = None,
+    theme: options.Theme = "auto",
+) -> None:
+    """The ops of prefill and decode on the card's roofline.
+
+    FLOP/byte of each op and the FLOP/s it attains, at the limit and as expected.
+    """
+    form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file, plots=True)
+    if form == "plot" and output_file is not None:
+        from vperf.report.chart_file import check_plot
+
+        check_plot(output_file, theme)
+    question = asked.question()
+
+    from vperf.explore.roofline import ask
+
+    answer = ask(question)
+    if form == "plot" and output_file is not None:
+        from vperf.report.chart_file import write_chart
+        from vperf.report.roofline import chart
+
+        write_chart(chart(answer), output_file, theme)
+        return
+    output.write(_rendered(answer, form), output_file)
+
+
+def _rendered(answer: Roofline, form: output.Form) -> str:
+    from vperf.report import roofline as report
+
+    if form == "json":
+        return report.render_json(answer)
+    if form == "csv":
+        return report.render_csv(answer)
+    if form == "markdown":
+        return report.render_markdown(answer)
+    return report.render(
+        answer,
+        width=output.width(),
+        unicode=output.unicode(sys.stdout),
+        color=output.color(sys.stdout),
+    )
