@@ -79,3 +79,9 @@ def test_markdown_has_both_tables(answer: Roofline) -> None:
     text = report.render_markdown(answer)
     assert text.count("| op | FLOP/byte | limit | expected | bound | share |") == 2
     assert "| qkv\\_proj |" in text or "| qkv_proj |" in text
+
+
+def test_a_ridge_that_two_pipes_share_is_marked_once() -> None:
+    found = ask(Question("qwen3-8b", "m3-ultra", quantization="q4_k_m", engine="llama.cpp"))
+    assert [roof.pipe for roof in found.roofs] == ["bf16", "fp16"]
+    assert len(report.chart(found).marks) == 1

@@ -22,6 +22,7 @@ from vperf.question import Question
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing.constants import constants_of
+from vperf.timing.limit import plain
 from vperf.timing.step import Bound, OpTime, PhaseTimes
 from vperf.version import __version__
 
@@ -38,8 +39,8 @@ class Roof:
     pipe: str
     limit_flop_per_s: float
     """Dense, at the highest clock."""
-    expected_flop_per_s: float | None
-    """Of large matmuls; None where engines are not expected to use the pipe."""
+    expected_flop_per_s: float
+    """Of large matmuls, on the plain pipe where the limit takes one of its faster modes."""
     ridge_flop_per_byte: float
     """From this intensity on the limit is the peak and not the bandwidth."""
 
@@ -135,7 +136,7 @@ def roofline(answer: Estimate, gpu: Gpu, engine: Engine) -> Roofline:
             Roof(
                 pipe,
                 peak,
-                constants.flop_per_s(pipe) if _used(pipe) else None,
+                constants.flop_per_s(plain(pipe)),
                 peak / gpu.memory_bandwidth,
             )
             for pipe, peak in sorted(peaks.items(), key=lambda item: item[1])
@@ -143,11 +144,6 @@ def roofline(answer: Estimate, gpu: Gpu, engine: Engine) -> Roofline:
         phases=tuple(_phase(name, times, gpu) for name, times in phases),
         ops=tuple(_op(name, op) for name, times in phases for op in times.ops),
     )
-
-
-def _used(pipe: str) -> bool:
-    """Whether engines are expected to multiply on it; the limit allows some faster modes."""
-    return not pipe.endswith("_acc16") and pipe != "mxfp8"
 
 
 def _op(phase: Phase, op: OpTime) -> OpPoint:

@@ -48,7 +48,7 @@ def second_line(answer: Roofline) -> str:
         parts.append(f"{under} of {plural(len(ops), f'{phase.phase} op')} are {phase.bound}-bound")
     text = f"At the limit {' and '.join(parts)}"
     if far:
-        text += f"; {far} are expected at less than half of their limit"
+        text += f"; expected is less than half of the limit for {far}"
     return f"{text}. {_capital(words.workload(answer.estimate))}."
 
 
@@ -79,10 +79,7 @@ def chart(answer: Roofline) -> Chart:
         x=Axis("arithmetic intensity", "FLOP/byte", log=True),
         y=Axis("attained", "FLOP/s", log=True),
         series=tuple(series),
-        marks=tuple(
-            Mark("x", roof.ridge_flop_per_byte, f"ridge {_number(roof.ridge_flop_per_byte)}")
-            for roof in answer.roofs
-        ),
+        marks=tuple(Mark("x", ridge, f"ridge {_number(ridge)}") for ridge in sorted(set(ridges))),
         key=tuple((op.phase, mark, f"{op.phase} {op.name}") for mark, op in drawn),
     )
 
@@ -95,7 +92,7 @@ def _lettered(answer: Roofline) -> list[tuple[str, OpPoint]]:
 
 def _roof_lines(answer: Roofline, roof: Roof, low: float, high: float) -> list[Series]:
     """The roof of the limit, and the lower one that large matmuls sustain."""
-    rates: list[tuple[Style, float | None, float]] = [
+    rates: list[tuple[Style, float, float]] = [
         ("limit", roof.limit_flop_per_s, answer.limit_bytes_per_s),
         ("expected", roof.expected_flop_per_s, answer.expected_bytes_per_s),
     ]
@@ -106,7 +103,6 @@ def _roof_lines(answer: Roofline, roof: Roof, low: float, high: float) -> list[S
             style,
         )
         for style, peak, bandwidth in rates
-        if peak is not None
     ]
 
 
@@ -176,17 +172,15 @@ def _figures(
 
 
 def _facts(answer: Roofline) -> list[tuple[str, str]]:
-    rows = []
-    for roof in answer.roofs:
-        expected = roof.expected_flop_per_s
-        kept = f", {format_flop_per_s(expected)} expected" if expected else " (not expected)"
-        rows.append(
-            (
-                f"Roof {roof.pipe}",
-                f"{format_flop_per_s(roof.limit_flop_per_s)} limit{kept}; "
-                f"ridge at {_number(roof.ridge_flop_per_byte)} FLOP/byte",
-            )
+    rows = [
+        (
+            f"Roof {roof.pipe}",
+            f"{format_flop_per_s(roof.limit_flop_per_s)} limit, "
+            f"{format_flop_per_s(roof.expected_flop_per_s)} expected; "
+            f"ridge at {_number(roof.ridge_flop_per_byte)} FLOP/byte",
         )
+        for roof in answer.roofs
+    ]
     slope = f"{format_bandwidth(answer.limit_bytes_per_s)} limit, "
     slope += f"{format_bandwidth(answer.expected_bytes_per_s)} expected"
     constants = clean(answer.estimate.gpu.constants)

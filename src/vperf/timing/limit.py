@@ -28,6 +28,13 @@ _MODES: dict[str, tuple[str, ...]] = {
     "fp32": ("fp32",),
 }
 
+_PLAIN = {mode: pipe for pipe, modes in _MODES.items() for mode in modes}
+
+
+def plain(pipe: str) -> str:
+    """The pipe that a faster mode is a mode of; engines are expected at the rate of that one."""
+    return _PLAIN.get(pipe, pipe)
+
 
 def peak(gpu: Gpu, path: Path) -> float:
     """FLOP/s that the card cannot exceed on this path: dense, at its highest clock."""
