@@ -39,6 +39,12 @@ class Setup:
     """Requests per second offered in an open loop."""
     requests: int | None = None
     """Requests measured in all."""
+    weight_bytes: float | None = None
+    """Of the weights that were loaded, where the tool says so (llama-bench)."""
+    params: float | None = None
+    """Parameters of the model, likewise."""
+    acceptance_length: float | None = None
+    """Tokens a step with speculative decoding; None without it, or where the tool is silent."""
 
 
 @dataclass(frozen=True, slots=True)

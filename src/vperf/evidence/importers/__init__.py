@@ -1,1 +1,48 @@
 """One file a benchmark tool: its result files as `evidence.result.Result`s."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from pathlib import Path
+
+from vperf.errors import InputError
+from vperf.evidence.importers import vllm_serve
+from vperf.evidence.importers.document import Document, load
+from vperf.evidence.importers.recognise import Format, read_document
+from vperf.evidence.result import Result
+
+FORMATS: tuple[Format, ...] = (*vllm_serve.FORMATS,)
+"""In no order: exactly one may recognise a file."""
+
+METRICS = tuple(
+    field.name for field in fields(Result) if field.name.endswith(("_s", "_per_s"))
+)  # fmt: skip
+"""Fields of a Result that are measured."""
+
+
+def read_results(source: str | Path) -> tuple[Result, ...]:
+    """Every result in a file, or in standard input for "-"; at least one.
+
+    Raises InputError, which names the file and the field, for what cannot be read, is no format
+    known, is cut off, or holds no measurement.
+    """
+    document = load(source)
+    results = tuple(read_document(document, FORMATS))
+    for result in results:
+        _check(result, document)
+    if not results:
+        raise InputError("holds no results", source=document.source)
+    return results
+
+
+def _check(result: Result, document: Document) -> None:
+    """What no importer may let through: no figure, or one that arithmetic broke."""
+    figures = {name: getattr(result, name) for name in METRICS}
+    measured = {name: value for name, value in figures.items() if value is not None}
+    source = document.source
+    if not measured:
+        raise InputError(f"holds no figures of {result.tool}", source=source, field=result.label)
+    for name, value in measured.items():
+        if not (math.isfinite(value) and value > 0):
+            raise InputError(f"{value} is not a measurement", source=source, field=name)

@@ -1,0 +1,118 @@
+"""Which tool's format a document is, from what is in it and never from the file's name.
+
+A format says by which keys (JSON, CSV) or lines (text) it is known; exactly one must agree. Not
+here: the formats themselves (one file a tool).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from vperf.errors import InputError
+from vperf.evidence.importers.document import Document
+from vperf.evidence.importers.record import Record
+from vperf.evidence.result import Result
+
+
+@dataclass(frozen=True, slots=True)
+class JsonFormat:
+    """Objects (or CSV rows) that have all of `keys` and none of `without`; "a.b" is b in a."""
+
+    tool: str
+    keys: tuple[str, ...]
+    read: Callable[[Record], Iterable[Result]]
+    without: tuple[str, ...] = ()
+
+    def missing(self, record: Record) -> tuple[str, ...]:
+        """The keys that a record lacks to be of this format."""
+        return tuple(key for key in self.keys if not _has(record, key))
+
+    def matches(self, record: Record) -> bool:
+        """Whether the record is of this format."""
+        return not self.missing(record) and not any(_has(record, key) for key in self.without)
+
+
+@dataclass(frozen=True, slots=True)
+class TextFormat:
+    """Text in which each of `lines` (regular expressions) is found at the start of a line."""
+
+    tool: str
+    lines: tuple[str, ...]
+    read: Callable[[Document], Iterable[Result]]
+    without: tuple[str, ...] = ()
+
+    def matches(self, text: str) -> bool:
+        """Whether the text is of this format."""
+        return all(_found(line, text) for line in self.lines) and not any(
+            _found(line, text) for line in self.without
+        )
+
+
+Format = JsonFormat | TextFormat
+F = TypeVar("F", JsonFormat, TextFormat)
+
+
+def read_document(document: Document, formats: Iterable[Format]) -> Iterator[Result]:
+    """The results of a document. Raises InputError where no format, or more than one, agrees."""
+    json_formats = [f for f in formats if isinstance(f, JsonFormat)]
+    for record in document.records:
+        yield from _reader(record, json_formats).read(record)
+    if not document.records:
+        texts = [f for f in formats if isinstance(f, TextFormat) and f.matches(document.text)]
+        if not texts:
+            raise document.broken or _unknown(document.source, formats)
+        yield from _only(texts, document.source).read(document)
+
+
+def _reader(record: Record, formats: list[JsonFormat]) -> JsonFormat:
+    matching = [f for f in formats if f.matches(record)]
+    if matching:
+        return _only(matching, record.source, record.where)
+    raise _unknown(record.source, formats, record)
+
+
+def _only(matching: Sequence[F], source: str, where: str = "") -> F:
+    if len(matching) > 1:
+        tools = " and ".join(sorted(f.tool for f in matching))
+        raise InputError(f"has the keys of {tools}", source=source, field=where)
+    return matching[0]
+
+
+def _unknown(source: str, formats: Iterable[Format], record: Record | None = None) -> InputError:
+    formats = list(formats)
+    tools = ", ".join(sorted({f.tool for f in formats}))
+    message = "is no benchmark result that vperf knows"
+    if record is not None:
+        json_formats = (f for f in formats if isinstance(f, JsonFormat))
+        nearest = max(json_formats, key=lambda f: _share(f, record), default=None)
+        if nearest is not None and _share(nearest, record) > 0:
+            missing = ", ".join(nearest.missing(record))
+            message += (
+                f"; nearest is {nearest.tool}, without {missing}"
+                if missing
+                else f"; nearest is {nearest.tool}"
+            )
+    return InputError(
+        message,
+        source=source,
+        field=record.where if record else "",
+        hint=f"it reads the results of {tools}",
+    )
+
+
+def _share(form: JsonFormat, record: Record) -> float:
+    return 1 - len(form.missing(record)) / len(form.keys)
+
+
+def _has(record: Record, key: str) -> bool:
+    """Whether the key is there, null or not."""
+    outer, _, inner = key.rpartition(".")
+    holder = record.get(outer) if outer else record.values
+    return isinstance(holder, dict) and inner in holder
+
+
+def _found(line: str, text: str) -> bool:
+    return re.search(rf"^\s*(?:{line})", text, re.MULTILINE) is not None

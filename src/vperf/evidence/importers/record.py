@@ -1,0 +1,118 @@
+"""One object of a foreign result file, read field by field with the file and the field in errors.
+
+Plain reading instead of a schema: these files have dozens of keys that nobody here needs, and a
+wrong one among the needed should be named as its tool spells it. A key that is absent or null is
+None; one that is there and cannot be a measurement is an error. Not here: whole files
+(document.py), and what the fields mean (one file a tool).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vperf.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`values` from `source`; `where` says which part of it ("line 3"), empty for the whole."""
+
+    source: str
+    values: Mapping[str, Any]
+    where: str = ""
+
+    def error(self, key: str, message: str, *, hint: str = "") -> InputError:
+        """An error about a field."""
+        field = " ".join(part for part in (self.where, key) if part)
+        return InputError(message, source=self.source, field=field, hint=hint)
+
+    def get(self, key: str) -> Any:
+        """The value of "key" or "outer.inner"; None where there is none."""
+        value: Any = self.values
+        for part in key.split("."):
+            if not isinstance(value, Mapping):
+                return None
+            value = value.get(part)
+        return value
+
+    def number(self, key: str) -> float | None:
+        """A finite number, zero or more."""
+        value = self.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.error(key, f"{_short(value)} is not a number")
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number) or number < 0:
+            raise self.error(key, f"{_short(value)} is not a measurement")
+        return number
+
+    def metric(self, key: str, scale: float = 1.0) -> float | None:
+        """A measured figure above zero, times `scale`."""
+        number = self.number(key)
+        if number is not None and not number * scale > 0:
+            raise self.error(key, "is zero, so nothing was measured")
+        return None if number is None else number * scale
+
+    def need(self, key: str, scale: float = 1.0) -> float:
+        """A metric that the format always has."""
+        value = self.metric(key, scale)
+        if value is None:
+            raise self.error(key, "is missing or null")
+        return value
+
+    def count(self, key: str) -> int | None:
+        """A whole number, zero or more."""
+        number = self.number(key)
+        if number is not None and not number.is_integer():
+            raise self.error(key, f"{_short(self.get(key))} is not a whole number")
+        return None if number is None else int(number)
+
+    def text(self, key: str) -> str | None:
+        """A text that is not blank."""
+        value = self.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise self.error(key, f"{_short(value)} is not a text")
+        return value.strip() or None
+
+    def section(self, key: str) -> Record | None:
+        """An object inside this one."""
+        value = self.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            raise self.error(key, f"{_short(value)} is not an object")
+        return Record(self.source, value, " ".join(p for p in (self.where, key) if p))
+
+    def sections(self, key: str) -> Iterator[Record]:
+        """The objects of a list inside this one, counted from 1."""
+        value = self.get(key)
+        if value is None:
+            return
+        if not isinstance(value, list):
+            raise self.error(key, f"{_short(value)} is not a list")
+        for index, item in enumerate(value, 1):
+            name = f"{key}[{index}]"
+            if not isinstance(item, Mapping):
+                raise self.error(name, f"{_short(item)} is not an object")
+            yield Record(self.source, item, " ".join(p for p in (self.where, name) if p))
+
+
+def _short(value: object) -> str:
+    """As the file has it, cut: a value may be a list of a million numbers."""
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, int) and abs(value) > 10**60:
+        return "a number of more than 60 digits"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
