@@ -26,9 +26,9 @@ class Setup:
     quantization: str | None = None
     kv_cache_dtype: str | None = None
     input_len: float | None = None
-    """Mean tokens of a prompt."""
+    """Mean tokens of a prompt; 0 where decoding alone was measured."""
     output_len: float | None = None
-    """Mean tokens generated for one."""
+    """Mean tokens generated for one; 0 where prefill alone was measured."""
     past_len: float | None = None
     """Tokens already cached before the run, as llama-bench's depth."""
     batch_size: int | None = None
@@ -43,6 +43,8 @@ class Setup:
     """Of the weights that were loaded, where the tool says so (llama-bench)."""
     params: float | None = None
     """Parameters of the model, likewise."""
+    prefix_cache_hit: float | None = None
+    """Share of the prompts' tokens that came out of the prefix cache."""
     acceptance_length: float | None = None
     """Tokens a step with speculative decoding; None without it, or where the tool is silent."""
 

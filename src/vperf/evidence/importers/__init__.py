@@ -7,12 +7,32 @@ from dataclasses import fields
 from pathlib import Path
 
 from vperf.errors import InputError
-from vperf.evidence.importers import vllm_serve
+from vperf.evidence.importers import (
+    aiperf,
+    guidellm,
+    llama_bench,
+    mlx_lm,
+    sglang_batch,
+    sglang_serving,
+    trtllm_bench,
+    vllm_offline,
+    vllm_serve,
+)
 from vperf.evidence.importers.document import Document, load
 from vperf.evidence.importers.recognise import Format, read_document
 from vperf.evidence.result import Result
 
-FORMATS: tuple[Format, ...] = (*vllm_serve.FORMATS,)
+FORMATS: tuple[Format, ...] = (
+    *aiperf.FORMATS,
+    *guidellm.FORMATS,
+    *llama_bench.FORMATS,
+    *mlx_lm.FORMATS,
+    *sglang_batch.FORMATS,
+    *sglang_serving.FORMATS,
+    *trtllm_bench.FORMATS,
+    *vllm_offline.FORMATS,
+    *vllm_serve.FORMATS,
+)
 """In no order: exactly one may recognise a file."""
 
 METRICS = tuple(

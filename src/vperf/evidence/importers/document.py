@@ -33,7 +33,7 @@ class Document:
     text: str
     records: tuple[Record, ...] = ()
     broken: InputError | None = None
-    """Why it is not JSON, where it begins like it."""
+    """Why it is neither, where it begins like one."""
 
 
 def load(source: str | Path) -> Document:
@@ -44,12 +44,11 @@ def load(source: str | Path) -> Document:
         raise InputError(
             "is empty", source=name, hint="did the benchmark finish? It writes its file at the end"
         )
-    if text.lstrip()[0] in "{[":
-        try:
-            return Document(name, text, tuple(_json_records(text, name)))
-        except InputError as error:
-            return Document(name, text, broken=error)
-    return Document(name, text, tuple(_csv_records(text, name)))
+    parse = _json_records if text.lstrip()[0] in "{[" else _csv_records
+    try:
+        return Document(name, text, tuple(parse(text, name)))
+    except InputError as error:
+        return Document(name, text, broken=error)
 
 
 def _bytes(source: str | Path, name: str) -> bytes:
@@ -134,7 +133,7 @@ def _csv_records(text: str, name: str) -> list[Record]:
     first = text.lstrip().split("\n", 1)[0]
     if not re.fullmatch(r'\s*"?\w+"?(\s*,\s*"?\w+"?)+\s*', first):
         return []
-    rows = csv.reader(io.StringIO(text.strip()), skipinitialspace=True)
+    rows = csv.reader(io.StringIO(text.strip()), skipinitialspace=True, strict=True)
     records = []
     try:
         header = next(rows)

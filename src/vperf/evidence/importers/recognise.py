@@ -52,26 +52,26 @@ class TextFormat:
 
 
 Format = JsonFormat | TextFormat
+_UNKNOWN = "is no benchmark result that vperf knows"
 F = TypeVar("F", JsonFormat, TextFormat)
 
 
-def read_document(document: Document, formats: Iterable[Format]) -> Iterator[Result]:
+def read_document(document: Document, formats: Sequence[Format]) -> Iterator[Result]:
     """The results of a document. Raises InputError where no format, or more than one, agrees."""
-    json_formats = [f for f in formats if isinstance(f, JsonFormat)]
     for record in document.records:
-        yield from _reader(record, json_formats).read(record)
+        yield from _reader(record, formats).read(record)
     if not document.records:
         texts = [f for f in formats if isinstance(f, TextFormat) and f.matches(document.text)]
         if not texts:
-            raise document.broken or _unknown(document.source, formats)
+            raise document.broken or _unknown_text(document, formats)
         yield from _only(texts, document.source).read(document)
 
 
-def _reader(record: Record, formats: list[JsonFormat]) -> JsonFormat:
-    matching = [f for f in formats if f.matches(record)]
-    if matching:
-        return _only(matching, record.source, record.where)
-    raise _unknown(record.source, formats, record)
+def _reader(record: Record, formats: Sequence[Format]) -> JsonFormat:
+    matching = [f for f in formats if isinstance(f, JsonFormat) and f.matches(record)]
+    if not matching:
+        raise _unknown(record, formats)
+    return _only(matching, record.source, record.where)
 
 
 def _only(matching: Sequence[F], source: str, where: str = "") -> F:
@@ -81,26 +81,30 @@ def _only(matching: Sequence[F], source: str, where: str = "") -> F:
     return matching[0]
 
 
-def _unknown(source: str, formats: Iterable[Format], record: Record | None = None) -> InputError:
-    formats = list(formats)
-    tools = ", ".join(sorted({f.tool for f in formats}))
-    message = "is no benchmark result that vperf knows"
-    if record is not None:
-        json_formats = (f for f in formats if isinstance(f, JsonFormat))
-        nearest = max(json_formats, key=lambda f: _share(f, record), default=None)
-        if nearest is not None and _share(nearest, record) > 0:
-            missing = ", ".join(nearest.missing(record))
-            message += (
-                f"; nearest is {nearest.tool}, without {missing}"
-                if missing
-                else f"; nearest is {nearest.tool}"
-            )
-    return InputError(
-        message,
-        source=source,
-        field=record.where if record else "",
-        hint=f"it reads the results of {tools}",
-    )
+def _unknown(record: Record, formats: Sequence[Format]) -> InputError:
+    """Says what the nearest format has and the record has not."""
+    json_formats = [f for f in formats if isinstance(f, JsonFormat)]
+    nearest = max(json_formats, key=lambda f: _share(f, record), default=None)
+    message = _UNKNOWN
+    if nearest is not None and _share(nearest, record) > 0:
+        message += f"; the nearest is {nearest.tool}"
+        if missing := nearest.missing(record):
+            message += f", which has {', '.join(missing)} too"
+    return record.error("", message, hint=_known(formats))
+
+
+def _unknown_text(document: Document, formats: Sequence[Format]) -> InputError:
+    json = re.search(r'^\s*[\[{]\s*(?:$|["{])', document.text, re.MULTILINE)
+    if json is not None:
+        line = document.text.count("\n", 0, json.end()) + 1
+        hint = f"JSON seems to begin near line {line}: give the file without what is before it"
+    else:
+        hint = _known(formats)
+    return InputError(_UNKNOWN, source=document.source, hint=hint)
+
+
+def _known(formats: Iterable[Format]) -> str:
+    return f"known are the results of {', '.join(sorted({f.tool for f in formats}))}"
 
 
 def _share(form: JsonFormat, record: Record) -> float:

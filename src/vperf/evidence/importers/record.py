@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vperf.errors import InputError
@@ -60,12 +60,24 @@ class Record:
             raise self.error(key, "is zero, so nothing was measured")
         return None if number is None else number * scale
 
+    def known(self, key: str, scale: float = 1.0) -> float | None:
+        """A metric; None where the tool writes 0 or -1 for what it could not measure."""
+        value = self.get(key)
+        unmeasured = isinstance(value, int | float) and value in {0, -1}
+        return None if unmeasured else self.metric(key, scale)
+
     def need(self, key: str, scale: float = 1.0) -> float:
         """A metric that the format always has."""
         value = self.metric(key, scale)
         if value is None:
             raise self.error(key, "is missing or null")
         return value
+
+    def degree(self, key: str) -> int | None:
+        """How many GPUs share something: a whole number above zero; None for 0 and -1."""
+        value = self.get(key)
+        unset = isinstance(value, int | float) and value in {0, -1}
+        return None if unset else self.count(key)
 
     def count(self, key: str) -> int | None:
         """A whole number, zero or more."""
@@ -82,6 +94,19 @@ class Record:
         if not isinstance(value, str):
             raise self.error(key, f"{_short(value)} is not a text")
         return value.strip() or None
+
+    def numbers(self, key: str) -> list[float]:
+        """A list of measured figures; empty where there is none."""
+        values = self.get(key)
+        if values is None:
+            return []
+        if not isinstance(values, list):
+            raise self.error(key, f"{_short(values)} is not a list")
+        items = Record(self.source, {str(index): item for index, item in enumerate(values, 1)})
+        found = (
+            replace(items, where=f"{self.where} {key}".strip()).metric(i) for i in items.values
+        )
+        return [number for number in found if number is not None]
 
     def section(self, key: str) -> Record | None:
         """An object inside this one."""

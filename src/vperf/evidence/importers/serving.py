@@ -1,6 +1,6 @@
 """What the serving benchmarks that descend from vLLM's benchmark_serving.py share.
 
-vLLM and SGLang name most fields the same; where they differ, a keyword says so. Not here: how
+vLLM and SGLang name most fields the same, in JSON and in the summary they print. Not here: how
 either is recognised, and its own fields (vllm_serve.py, sglang_serving.py).
 """
 
@@ -8,32 +8,45 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from vperf.errors import InputError
+from vperf.evidence.importers.document import Document
 from vperf.evidence.importers.record import Record
 from vperf.evidence.result import Result, Setup
 
 _MS = 1e-3
 _PERCENTILE = re.compile(r"(?:median|p\d+(?:\.\d+)?|max)_(?:ttft|tpot|itl|e2el|e2e_latency)_ms")
 
-BACKENDS = {
-    "vllm": "vllm", "vllm-chat": "vllm", "sglang": "sglang", "sglang-oai": "sglang",
-    "sglang-oai-chat": "sglang", "sglang-native": "sglang", "sglang-embedding": "sglang",
-    "tensorrt-llm": "trtllm", "trt": "trtllm", "llama.cpp": "llama.cpp",
+_ENGINES = {"vllm": "vllm", "sglang": "sglang", "tensorrt": "trtllm", "trt": "trtllm",
+            "llama.cpp": "llama.cpp"}  # fmt: skip
+
+SUMMARY = r"=+ Serving Benchmark Result =+"
+"""The first line of what both tools print."""
+
+_SUMMARY_KEYS = {
+    "Successful requests": "completed", "Failed requests": "failed",
+    "Maximum request concurrency": "max_concurrency", "Max request concurrency": "max_concurrency",
+    "Request rate configured (RPS)": "request_rate", "Traffic request rate": "request_rate",
+    "Total input tokens": "total_input_tokens", "Total generated tokens": "total_output_tokens",
+    "Request throughput (req/s)": "request_throughput",
+    "Output token throughput (tok/s)": "output_throughput", "Backend": "backend",
+    "Accept length": "accept_length", "Acceptance length": "spec_decode_acceptance_length",
+    "Peak concurrent requests": "max_concurrent_requests",
 }  # fmt: skip
-"""--backend of either tool -> vperf's engine."""
+_SUMMARY_STATISTIC = re.compile(
+    r"(Mean|Median|P[\d.]+|Max) (TTFT|TPOT|ITL|E2EL|E2E Latency) \(ms\)"
+)
 
 
-def request_rate(record: Record, key: str = "request_rate") -> float | None:
-    """Requests per second offered; None for "inf", however it is written."""
-    value = record.get(key)
-    if value in {"inf", "Infinity"} or (isinstance(value, float) and math.isinf(value)):
-        return None
-    return record.metric(key)
+def engine_of(backend: str) -> str | None:
+    """vperf's engine for a --backend of either tool; None where it names a protocol alone."""
+    return next((e for prefix, e in _ENGINES.items() if backend.startswith(prefix)), None)
 
 
 def served(record: Record, tool: str, setup: Setup, *, latency: str) -> Result:
-    """One run of a server under load; `latency` is the key's name for a whole request's time.
+    """One run of a server under load; `latency` is the key of the mean time of a whole request.
 
     Lengths are the totals over the requests that completed. Raises InputError for a run in which
     none did.
@@ -44,45 +57,60 @@ def served(record: Record, tool: str, setup: Setup, *, latency: str) -> Result:
             "completed", "is 0: every request failed" if completed == 0 else "is missing or null",
             hint="look into the server's log; a failed run has no figures to check",
         )  # fmt: skip
-    notes: list[str] = []
-    asked = record.count("num_prompts")
-    failed = record.count("failed") or max(0, (asked or completed) - completed)
-    if failed:
-        notes.append(f"{failed} of {failed + completed} requests failed; figures are of the others")
-    rate = request_rate(record)
-    users = record.count("max_concurrency") or None
-    batch = None
-    if rate is None and users is None:
-        batch = completed
-        if completed > 1:
-            notes.append(f"no rate and no concurrency limit: all {completed} requests at once")
     output = record.number("total_output_tokens")
-    setup = replace(
-        setup,
-        input_len=_mean(record.metric("total_input_tokens"), completed),
-        output_len=_mean(output, completed) or None,
-        batch_size=batch,
-        max_concurrency=users,
-        request_rate=rate,
-        requests=completed,
+    setup, notes = _load(
+        record,
+        replace(
+            setup,
+            input_len=_mean(record.metric("total_input_tokens"), completed),
+            output_len=_mean(output, completed) or None,
+            requests=completed,
+        ),
     )
-    several = output is None or output > completed
-    tpot, tpot_note = _tpot(record) if several else (None, "")
-    notes += filter(None, [tpot_note])
-    if not several:
-        notes.append("one output token a request: a prefill benchmark, without TPOT")
+    if output is not None and output <= completed:
+        tpot, note = None, "one output token a request: prefill was measured, no TPOT"
+    else:
+        tpot, note = _tpot(record)
     return Result(
         tool=tool,
-        label="",
+        label=record.where,
         setup=setup,
-        ttft_s=_shown(record, "mean_ttft_ms") or _shown(record, "median_ttft_ms"),
+        ttft_s=record.metric("mean_ttft_ms", _MS) or record.metric("median_ttft_ms", _MS),
         tpot_s=tpot,
         output_tokens_per_s=record.metric("output_throughput"),
-        latency_s=_shown(record, f"mean_{latency}_ms"),
+        latency_s=record.metric(latency, _MS),
         requests_per_s=record.metric("request_throughput"),
         percentiles=_percentiles(record),
-        notes=tuple(notes),
+        notes=(*notes, *filter(None, [note])),
     )
+
+
+def _load(record: Record, setup: Setup) -> tuple[Setup, list[str]]:
+    """How requests came, and what was taken for granted of it."""
+    completed = setup.requests or 0
+    notes = []
+    failed = record.count("failed") or max(0, (record.count("num_prompts") or 0) - completed)
+    if failed:
+        notes.append(f"{failed} of {failed + completed} requests failed; figures are of the others")
+    rate, users = _request_rate(record), record.degree("max_concurrency")
+    if record.get("request_rate") == "trace":
+        notes.append("requests came at the times of a trace: the file has no rate")
+    elif rate is None and users is None:
+        if {"request_rate", "max_concurrency"} & record.values.keys():
+            if completed > 1:
+                notes.append(f"no rate and no concurrency limit: {completed} requests at once")
+            setup = replace(setup, batch_size=completed)
+        else:
+            notes.append("the text says neither concurrency nor request rate")
+    return replace(setup, max_concurrency=users, request_rate=rate), notes
+
+
+def _request_rate(record: Record) -> float | None:
+    """Requests per second offered; None for "inf", however it is written."""
+    value = record.get("request_rate")
+    if value in ("inf", "Infinity", "trace") or (isinstance(value, float) and math.isinf(value)):
+        return None
+    return record.metric("request_rate")
 
 
 def _tpot(record: Record) -> tuple[float | None, str]:
@@ -92,26 +120,57 @@ def _tpot(record: Record) -> tuple[float | None, str]:
         ("median_tpot_ms", "TPOT is the median, the mean is not in the file"),
         ("mean_itl_ms", "TPOT is not in the file: mean ITL stands for it"),
     ):
-        value = _shown(record, key)
+        value = record.metric(key, _MS)
         if value is not None:
             return value, note
     return None, ""
 
 
-def _shown(record: Record, key: str) -> float | None:
-    """Seconds. Non-streaming backends leave a zero where nothing was seen: an error too."""
-    return record.metric(key, _MS)
-
-
 def _percentiles(record: Record) -> tuple[tuple[str, float], ...]:
-    found = []
-    for key in record.values:
-        if _PERCENTILE.fullmatch(key):
-            value = record.number(key)
-            if value:
-                found.append((f"{key.removesuffix('_ms')}_s", value * _MS))
-    return tuple(found)
+    found = ((key, record.known(key, _MS)) for key in record.values if _PERCENTILE.fullmatch(key))
+    return tuple((f"{key.removesuffix('_ms')}_s", value) for key, value in found if value)
 
 
 def _mean(total: float | None, count: int) -> float | None:
     return None if total is None else total / count
+
+
+def summaries(document: Document) -> Iterator[Record]:
+    """The printed summaries of a text, with the keys that the JSON has.
+
+    Raises InputError for one without its last line: its figures may be cut in the middle.
+    """
+    blocks = re.split(rf"^\s*{SUMMARY}\s*$", document.text, flags=re.MULTILINE)[1:]
+    for index, block in enumerate(blocks, 1):
+        where = f"result {index}" if len(blocks) > 1 else ""
+        end = re.search(r"^\s*={10,}\s*$", block, re.MULTILINE)
+        if end is None:
+            raise InputError(
+                "the summary is cut: its closing line of = is missing",
+                source=document.source, field=where, hint="copy all of it, or give the JSON file",
+            )  # fmt: skip
+        yield Record(document.source, _summary_values(block[: end.start()]), where)
+
+
+def _summary_values(block: str) -> Mapping[str, object]:
+    values: dict[str, object] = {}
+    for line in block.splitlines():
+        name, colon, text = line.strip().rpartition(":")
+        key = _SUMMARY_KEYS.get(name)
+        if match := _SUMMARY_STATISTIC.fullmatch(name):
+            key = f"{match[1]}_{match[2].replace(' ', '_')}_ms".lower()
+        if colon and key:
+            values[key] = _value(text.strip())
+    if "max_concurrent_requests" in values:
+        # Versions that print it print rate and concurrency where they are set.
+        values = {"max_concurrency": None, "request_rate": None, **values}
+    return values
+
+
+def _value(text: str) -> object:
+    if text in {"not set", "None"}:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text
