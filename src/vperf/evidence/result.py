@@ -70,7 +70,7 @@ class Result:
     """From a request to its last token."""
     requests_per_s: float | None = None
     percentiles: tuple[tuple[str, float], ...] = ()
-    """Others that the tool gives, by their own names: ("p99_ttft_s", 0.2)."""
+    """("p99_ttft_s", 0.2): p50, p90 ... or max of ttft, tpot, itl or latency."""
     spread: float | None = None
     """Standard deviation of repeats over their mean, of the main figure."""
     notes: tuple[str, ...] = ()

@@ -76,7 +76,7 @@ def _decode(data: bytes, name: str) -> str:
         ) from None
     if "\0" in text:
         raise InputError("is a binary file", source=name, hint=hint)
-    return text
+    return text.replace("\r\n", "\n")
 
 
 def _json_records(text: str, name: str) -> list[Record]:
@@ -91,6 +91,8 @@ def _json_records(text: str, name: str) -> list[Record]:
             if not isinstance(item, dict):
                 raise InputError(f"holds {type(item).__name__}, not an object", source=name)
             records.append(Record(name, item, f"item {index}" if len(items) > 1 else ""))
+    if not records:
+        raise InputError("holds an empty list", source=name, hint="did the benchmark finish?")
     return records
 
 

@@ -49,6 +49,8 @@ def _benchmark(record: Record, model: str | None) -> Result:
         requests = record.count("run_stats.total_successful")
     tpot = _mean(record, "inter_token_latency_ms", _MS)
     notes = [_NOTE] if tpot is not None else []
+    if setup.max_concurrency is None and setup.request_rate is None:
+        notes.append(f"{label}: the file says neither concurrency nor request rate")
     failed = record.number("metrics.request_totals.errored") or 0
     if failed:
         notes.append(f"{failed:,.0f} requests failed; figures are of the others")

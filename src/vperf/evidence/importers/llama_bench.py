@@ -28,7 +28,14 @@ _FTYPE = re.compile(
     r"(?:mostly )?((?:all F32|BF16|F16|F32|MXFP4 MoE|NVFP4|(?:I?Q|TQ)\d[A-Z0-9_]*(?: mix)?))"
     r"(?: - ([A-Z]\w+))?(?: - .*)?(?: \(guessed\))?$"
 )
-_TEST = re.compile(r"(?:pp ?(\d+))?\+?(?:tg ?(\d+))?(?: @ d(\d+))?")
+_TEST = re.compile(r"(?:pp ?(\d{1,12}))?\+?(?:tg ?(\d{1,12}))?(?: @ d(\d{1,12}))?")
+
+_DEVICES = (
+    r"^[ \t]*Device \d+: ([^,\n]+),",  # CUDA and ROCm
+    r"^ggml_vulkan: \d+ = ([^(|\n]+?) *[(|]",
+    r"^ggml_metal_\w+: (?:found device|GPU name): +(.+?)[ \t]*$",
+)
+"""How backends list the GPUs that they found."""
 
 
 def _read(record: Record) -> Iterator[Result]:
@@ -65,7 +72,7 @@ def _read(record: Record) -> Iterator[Result]:
 def _setup(record: Record) -> tuple[dict[str, Any], list[str]]:
     """What ran, and what cannot be told of it."""
     notes: list[str] = []
-    kind = record.text("model_type") or ""
+    kind = (record.text("model_type") or "")[:200]
     quantization = _quantization(kind)
     if kind and quantization is None:
         notes.append(f"the quantization of {kind} is none that vperf names")
@@ -187,13 +194,12 @@ def _row(row: Mapping[str, str], document: Document, where: str) -> dict[str, An
 def _printed_around(text: str) -> dict[str, Any]:
     """The build line below the table, and the GPUs that a backend lists above it."""
     found: dict[str, Any] = {}
-    if build := re.search(r"^\s*build: \w+ \((\d+)\)\s*$", text, re.MULTILINE):
+    if build := re.search(r"^build: \w+ \((\d+)\)[ \t]*$", text, re.MULTILINE):
         found["build_number"] = float(build[1])
-    devices = re.findall(r"^\s*Device \d+: ([^,\n]+),", text, re.MULTILINE) or re.findall(
-        r"^ggml_metal_\w+: (?:found device|GPU name): +(.+?)\s*$", text, re.MULTILINE
-    )
-    if devices:
-        found["gpu_info"] = ", ".join(devices)
+    for pattern in _DEVICES:
+        if devices := re.findall(pattern, text, re.MULTILINE):
+            found["gpu_info"] = ", ".join(name.replace(",", " ") for name in devices)
+            break
     return found
 
 
@@ -213,5 +219,5 @@ def _cell(text: str | None) -> float | str | None:
 
 FORMATS: tuple[Format, ...] = (
     JsonFormat(_TOOL, keys=("model_type", "n_prompt", "n_gen", "avg_ts"), read=_read),
-    TextFormat(_TOOL, lines=(r"\|.*\|\s*test \|\s*t/s \|",), read=_read_markdown),
+    TextFormat(_TOOL, lines=(r"\|.*\|[ \t]*test[ \t]*\|[ \t]*t/s[ \t]*\|",), read=_read_markdown),
 )

@@ -49,7 +49,7 @@ def _generate(document: Document) -> Iterator[Result]:
 
 
 def _benchmark(document: Document) -> Iterator[Result]:
-    blocks = re.split(r"^(?=\s*Timing with )", document.text, flags=re.MULTILINE)[1:]
+    blocks = re.split(r"^(?=[ \t]*Timing with )", document.text, flags=re.MULTILINE)[1:]
     for index, block in enumerate(blocks, 1):
         timing, averages = re.search(_TIMING, block), re.search(_AVERAGES, block)
         if timing is None or averages is None:

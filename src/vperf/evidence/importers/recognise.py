@@ -89,12 +89,12 @@ def _unknown(record: Record, formats: Sequence[Format]) -> InputError:
     if nearest is not None and _share(nearest, record) > 0:
         message += f"; the nearest is {nearest.tool}"
         if missing := nearest.missing(record):
-            message += f", which has {', '.join(missing)} too"
+            message += f", but without {', '.join(missing)}"
     return record.error("", message, hint=_known(formats))
 
 
 def _unknown_text(document: Document, formats: Sequence[Format]) -> InputError:
-    json = re.search(r'^\s*[\[{]\s*(?:$|["{])', document.text, re.MULTILINE)
+    json = re.search(r'^[ \t]*[\[{][ \t]*(?:$|["{])', document.text, re.MULTILINE)
     if json is not None:
         line = document.text.count("\n", 0, json.end()) + 1
         hint = f"JSON seems to begin near line {line}: give the file without what is before it"
@@ -104,7 +104,7 @@ def _unknown_text(document: Document, formats: Sequence[Format]) -> InputError:
 
 
 def _known(formats: Iterable[Format]) -> str:
-    return f"known are the results of {', '.join(sorted({f.tool for f in formats}))}"
+    return f"vperf reads the results of {', '.join(sorted({f.tool for f in formats}))}"
 
 
 def _share(form: JsonFormat, record: Record) -> float:
@@ -119,4 +119,4 @@ def _has(record: Record, key: str) -> bool:
 
 
 def _found(line: str, text: str) -> bool:
-    return re.search(rf"^\s*(?:{line})", text, re.MULTILINE) is not None
+    return re.search(rf"^[ \t]*(?:{line})", text, re.MULTILINE) is not None

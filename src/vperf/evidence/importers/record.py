@@ -15,6 +15,9 @@ from typing import Any
 
 from vperf.errors import InputError
 
+_LEAST, _MOST, _MOST_COUNTED = 1e-12, 1e18, 1e15
+"""What no measurement leaves, so that arithmetic with them cannot overflow."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -49,14 +52,14 @@ class Record:
             number = float(value)
         except OverflowError:
             number = math.inf
-        if not math.isfinite(number) or number < 0:
+        if not 0 <= number <= _MOST:
             raise self.error(key, f"{_short(value)} is not a measurement")
         return number
 
     def metric(self, key: str, scale: float = 1.0) -> float | None:
         """A measured figure above zero, times `scale`."""
         number = self.number(key)
-        if number is not None and not number * scale > 0:
+        if number is not None and number * scale < _LEAST:
             raise self.error(key, "is zero, so nothing was measured")
         return None if number is None else number * scale
 
@@ -82,7 +85,7 @@ class Record:
     def count(self, key: str) -> int | None:
         """A whole number, zero or more."""
         number = self.number(key)
-        if number is not None and not number.is_integer():
+        if number is not None and not (number.is_integer() and number <= _MOST_COUNTED):
             raise self.error(key, f"{_short(self.get(key))} is not a whole number")
         return None if number is None else int(number)
 

@@ -17,7 +17,7 @@ from vperf.evidence.importers.record import Record
 from vperf.evidence.result import Result, Setup
 
 _MS = 1e-3
-_PERCENTILE = re.compile(r"(?:median|p\d+(?:\.\d+)?|max)_(?:ttft|tpot|itl|e2el|e2e_latency)_ms")
+_PERCENTILE = re.compile(r"(median|p\d+(?:\.\d+)?|max)_(ttft|tpot|itl|e2el|e2e_latency)_ms")
 
 _ENGINES = {"vllm": "vllm", "sglang": "sglang", "tensorrt": "trtllm", "trt": "trtllm",
             "llama.cpp": "llama.cpp"}  # fmt: skip
@@ -127,8 +127,15 @@ def _tpot(record: Record) -> tuple[float | None, str]:
 
 
 def _percentiles(record: Record) -> tuple[tuple[str, float], ...]:
-    found = ((key, record.known(key, _MS)) for key in record.values if _PERCENTILE.fullmatch(key))
-    return tuple((f"{key.removesuffix('_ms')}_s", value) for key, value in found if value)
+    found: dict[str, float] = {}
+    for key in record.values:
+        if match := _PERCENTILE.fullmatch(key):
+            value = record.known(key, _MS)
+            rank = "p50" if match[1] == "median" else match[1]
+            name = "latency" if match[2].startswith("e2e") else match[2]
+            if value is not None:
+                found[f"{rank}_{name}_s"] = value
+    return tuple(found.items())
 
 
 def _mean(total: float | None, count: int) -> float | None:
@@ -140,10 +147,10 @@ def summaries(document: Document) -> Iterator[Record]:
 
     Raises InputError for one without its last line: its figures may be cut in the middle.
     """
-    blocks = re.split(rf"^\s*{SUMMARY}\s*$", document.text, flags=re.MULTILINE)[1:]
+    blocks = re.split(rf"^[ \t]*{SUMMARY}[ \t]*$", document.text, flags=re.MULTILINE)[1:]
     for index, block in enumerate(blocks, 1):
         where = f"result {index}" if len(blocks) > 1 else ""
-        end = re.search(r"^\s*={10,}\s*$", block, re.MULTILINE)
+        end = re.search(r"^[ \t]*={10,}[ \t]*$", block, re.MULTILINE)
         if end is None:
             raise InputError(
                 "the summary is cut: its closing line of = is missing",

@@ -49,7 +49,7 @@ def _server(info: Record | None) -> tuple[Setup, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     if info.get("enable_dp_attention") is True and tp and dp and dp > 1 and tp % dp == 0:
         gpus, tp = tp * (pp or 1), tp // dp
-        notes = (f"dp attention: {dp} groups of {tp} GPUs each",)
+        notes = (f"dp attention: {dp} groups, tp {tp} in each",)
     cache = info.text("kv_cache_dtype")
     return Setup(
         model=info.text("model_path"),

@@ -49,8 +49,8 @@ def _latency(record: Record) -> Iterator[Result]:
 
 
 def _latency_text(document: Document) -> Iterator[Result]:
-    means = re.findall(rf"^\s*{_AVERAGE}", document.text, re.MULTILINE)
-    found = re.findall(rf"^\s*{_PERCENTILE}", document.text, re.MULTILINE)
+    means = re.findall(rf"^[ \t]*{_AVERAGE}", document.text, re.MULTILINE)
+    found = re.findall(rf"^[ \t]*{_PERCENTILE}", document.text, re.MULTILINE)
     for index, mean in enumerate(means, 1):
         values = {
             "avg_latency": _number(mean),
@@ -88,7 +88,7 @@ def _throughput(record: Record) -> Iterator[Result]:
 
 
 def _throughput_text(document: Document) -> Iterator[Result]:
-    lines = re.findall(rf"^\s*{_RATES}", document.text, re.MULTILINE)
+    lines = re.findall(rf"^[ \t]*{_RATES}", document.text, re.MULTILINE)
     for index, texts in enumerate(lines, 1):
         names = ("requests_per_second", "tokens_per_second", "output_tokens_per_second")
         values = dict(zip(names, map(_number, texts), strict=True))
