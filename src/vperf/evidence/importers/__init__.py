@@ -47,7 +47,11 @@ def read_results(source: str | Path) -> tuple[Result, ...]:
     Raises InputError, which names the file and the field, for what cannot be read, is no format
     known, is cut off, or holds no measurement.
     """
-    document = load(source)
+    return results_of(load(source))
+
+
+def results_of(document: Document) -> tuple[Result, ...]:
+    """As read_results, of what was read before."""
     results = tuple(read_document(document, FORMATS))
     for result in results:
         _check(result, document)

@@ -39,14 +39,18 @@ class Document:
 def load(source: str | Path) -> Document:
     """Reads a path, or standard input for "-". Raises InputError for what is not readable text."""
     name = _STDIN if str(source) == "-" else str(source)
-    text = _decode(_bytes(source, name), name)
+    return parse(_decode(_bytes(source, name), name), name)
+
+
+def parse(text: str, name: str) -> Document:
+    """The text with the records in it; raises InputError where there is none."""
     if not text.strip():
         raise InputError(
             "is empty", source=name, hint="did the benchmark finish? It writes its file at the end"
         )
-    parse = _json_records if text.lstrip()[0] in "{[" else _csv_records
+    records = _json_records if text.lstrip()[0] in "{[" else _csv_records
     try:
-        return Document(name, text, tuple(parse(text, name)))
+        return Document(name, text, tuple(records(text, name)))
     except InputError as error:
         return Document(name, text, broken=error)
 
@@ -108,7 +112,7 @@ def _json_values(text: str, name: str) -> list[tuple[Any, int]]:
         try:
             value, after = _DECODER.raw_decode(text, position)
         except json.JSONDecodeError as error:
-            raise _broken(error, text[:end], name, whole=len(values)) from None
+            raise _broken(error, text[:end], name, position, len(values)) from None
         except (RecursionError, ValueError):  # nested too deep; a number of too many digits
             raise InputError("holds JSON that no benchmark tool writes", source=name) from None
         values.append((value, line))
@@ -117,9 +121,12 @@ def _json_values(text: str, name: str) -> list[tuple[Any, int]]:
     return values
 
 
-def _broken(error: json.JSONDecodeError, text: str, name: str, *, whole: int) -> InputError:
-    cut_off = error.msg.startswith("Unterminated") or _PARTIAL_WORD.match(text, error.pos)
-    if cut_off:
+def _broken(
+    error: json.JSONDecodeError, text: str, name: str, start: int, whole: int
+) -> InputError:
+    """Says whether the value that begins at `start` is cut off or wrong."""
+    at_end = error.msg.startswith("Unterminated") or _PARTIAL_WORD.match(text, error.pos)
+    if at_end and error.pos > start:
         last = text.count("\n") + 1
         hint = "the benchmark was stopped while it wrote, or the copy is not whole"
         if whole:

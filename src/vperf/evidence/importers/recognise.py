@@ -52,6 +52,8 @@ class TextFormat:
 
 
 Format = JsonFormat | TextFormat
+_NEAR = 0.5
+"""Share of a format's keys from which it is worth naming."""
 _UNKNOWN = "is no benchmark result that vperf knows"
 F = TypeVar("F", JsonFormat, TextFormat)
 
@@ -82,14 +84,15 @@ def _only(matching: Sequence[F], source: str, where: str = "") -> F:
 
 
 def _unknown(record: Record, formats: Sequence[Format]) -> InputError:
-    """Says what the nearest format has and the record has not."""
-    json_formats = [f for f in formats if isinstance(f, JsonFormat)]
-    nearest = max(json_formats, key=lambda f: _share(f, record), default=None)
-    message = _UNKNOWN
-    if nearest is not None and _share(nearest, record) > 0:
-        message += f"; the nearest is {nearest.tool}"
-        if missing := nearest.missing(record):
-            message += f", but without {', '.join(missing)}"
+    """Says what the nearest formats have and the record has not."""
+    shares = [(_share(f, record), f) for f in formats if isinstance(f, JsonFormat)]
+    least = min((len(f.missing(record)) for share, f in shares if share >= _NEAR), default=0)
+    nearest = [
+        f"{f.tool} but for {', '.join(f.missing(record))}"
+        for share, f in shares
+        if share >= _NEAR and len(f.missing(record)) == least > 0
+    ]
+    message = f"{_UNKNOWN}; it looks like {' or '.join(nearest)}" if nearest else _UNKNOWN
     return record.error("", message, hint=_known(formats))
 
 

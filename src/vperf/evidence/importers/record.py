@@ -34,6 +34,8 @@ class Record:
 
     def get(self, key: str) -> Any:
         """The value of "key" or "outer.inner"; None where there is none."""
+        if key in self.values:
+            return self.values[key]
         value: Any = self.values
         for part in key.split("."):
             if not isinstance(value, Mapping):
