@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vperf.evidence.importers.recognise import Format, JsonFormat
-from vperf.evidence.importers.record import Record
+from vperf.evidence.importers.record import Record, shown
 from vperf.evidence.result import Result, Setup
 
 _TOOL = "genai-perf or aiperf"
@@ -67,7 +67,7 @@ def _tool(record: Record, config: Record) -> str:
 def _time(record: Record, metric: str, statistic: str = "avg") -> float | None:
     unit = record.text(f"{metric}.unit") or "ms"
     if unit not in _SECONDS:
-        raise record.error(f"{metric}.unit", f"{unit!r} is not a unit of time")
+        raise record.error(f"{metric}.unit", f"{shown(unit)} is not a unit of time")
     return record.known(f"{metric}.{statistic}", _SECONDS[unit])
 
 

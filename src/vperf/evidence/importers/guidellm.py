@@ -19,6 +19,7 @@ from vperf.evidence.result import Result, Setup
 
 _TOOL = "guidellm"
 _MS = 1e-3
+_LOADS = ("synchronous", "concurrent", "throughput", "constant", "poisson")
 _NOTE = "TPOT is guidellm's inter-token latency, which leaves the first token out"
 
 
@@ -78,7 +79,9 @@ def _benchmark(record: Record, model: str | None) -> Result:
 
 def _load(strategy: Record) -> tuple[Setup, str]:
     """How requests came, and the words for it."""
-    kind = strategy.text("type_") or "unknown load"
+    kind = strategy.text("type_") or ""
+    if kind not in _LOADS:
+        kind = "unknown load"
     users = strategy.degree("streams") if kind == "concurrent" else None
     rate = strategy.known("rate") if kind in {"constant", "poisson"} else None
     if kind == "synchronous":

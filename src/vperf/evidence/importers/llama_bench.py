@@ -15,7 +15,7 @@ from typing import Any
 from vperf.errors import InputError, UnknownNameError
 from vperf.evidence.importers.document import Document
 from vperf.evidence.importers.recognise import Format, JsonFormat, TextFormat
-from vperf.evidence.importers.record import Record
+from vperf.evidence.importers.record import Record, shown
 from vperf.evidence.result import Result, Setup
 from vperf.formats import format_named
 from vperf.units import parse_bytes, parse_count
@@ -167,7 +167,7 @@ def _row(row: Mapping[str, str], document: Document, where: str) -> dict[str, An
     test, speed = _TEST.fullmatch(row["test"]), row["t/s"].replace("±", " ").split()
     if test is None or not speed:
         raise InputError(
-            f"{row['test']!r} at {row['t/s']!r} is no test of llama-bench",
+            f"{shown(row['test'])} at {shown(row['t/s'])} is no test of llama-bench",
             source=document.source, field=where,
         )  # fmt: skip
     prompt, generated, depth = (int(length or 0) for length in test.groups())

@@ -49,13 +49,13 @@ class Record:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.error(key, f"{_short(value)} is not a number")
+            raise self.error(key, f"{shown(value)} is not a number")
         try:
             number = float(value)
         except OverflowError:
             number = math.inf
         if not 0 <= number <= _MOST:
-            raise self.error(key, f"{_short(value)} is not a measurement")
+            raise self.error(key, f"{shown(value)} is not a measurement")
         return number
 
     def metric(self, key: str, scale: float = 1.0) -> float | None:
@@ -88,7 +88,7 @@ class Record:
         """A whole number, zero or more."""
         number = self.number(key)
         if number is not None and not (number.is_integer() and number <= _MOST_COUNTED):
-            raise self.error(key, f"{_short(self.get(key))} is not a whole number")
+            raise self.error(key, f"{shown(self.get(key))} is not a whole number")
         return None if number is None else int(number)
 
     def text(self, key: str) -> str | None:
@@ -97,7 +97,7 @@ class Record:
         if value is None:
             return None
         if not isinstance(value, str):
-            raise self.error(key, f"{_short(value)} is not a text")
+            raise self.error(key, f"{shown(value)} is not a text")
         return value.strip() or None
 
     def numbers(self, key: str) -> list[float]:
@@ -106,7 +106,7 @@ class Record:
         if values is None:
             return []
         if not isinstance(values, list):
-            raise self.error(key, f"{_short(values)} is not a list")
+            raise self.error(key, f"{shown(values)} is not a list")
         items = Record(self.source, {str(index): item for index, item in enumerate(values, 1)})
         found = (
             replace(items, where=f"{self.where} {key}".strip()).metric(i) for i in items.values
@@ -119,7 +119,7 @@ class Record:
         if value is None:
             return None
         if not isinstance(value, Mapping):
-            raise self.error(key, f"{_short(value)} is not an object")
+            raise self.error(key, f"{shown(value)} is not an object")
         return Record(self.source, value, " ".join(p for p in (self.where, key) if p))
 
     def sections(self, key: str) -> Iterator[Record]:
@@ -128,16 +128,16 @@ class Record:
         if value is None:
             return
         if not isinstance(value, list):
-            raise self.error(key, f"{_short(value)} is not a list")
+            raise self.error(key, f"{shown(value)} is not a list")
         for index, item in enumerate(value, 1):
             name = f"{key}[{index}]"
             if not isinstance(item, Mapping):
-                raise self.error(name, f"{_short(item)} is not an object")
+                raise self.error(name, f"{shown(item)} is not an object")
             yield Record(self.source, item, " ".join(p for p in (self.where, name) if p))
 
 
-def _short(value: object) -> str:
-    """As the file has it, cut: a value may be a list of a million numbers."""
+def shown(value: object) -> str:
+    """A value of the file for an error, cut: it may be a list of a million numbers."""
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, list):
