@@ -38,7 +38,7 @@ def test_a_detailed_open_loop_has_rate_metadata_failures_and_speculation() -> No
     assert dict(run.percentiles)["p99.9_ttft_s"] == pytest.approx(0.118 * 1.9)
     assert run.notes == (
         "3 of 60 requests failed; figures are of the others",
-        "the result names the backend openai-chat and no server: taken for vLLM",
+        "the result names the backend 'openai-chat' and no server: taken for vLLM",
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from vperf.evidence.importers.document import Document
+from vperf.evidence.importers.names import quantization_named
 from vperf.evidence.importers.recognise import Format, JsonFormat, TextFormat
 from vperf.evidence.importers.record import Record
 from vperf.evidence.importers.serving import SUMMARY, engine_of, served, summaries
@@ -36,20 +37,20 @@ def _read(record: Record) -> Iterator[Result]:
     yield replace(result, notes=(*result.notes, *notes))
 
 
-def _server(info: Record | None) -> tuple[Setup, tuple[str, ...]]:
+def _server(info: Record | None) -> tuple[Setup, list[str]]:
     """What the server said of itself.
 
     SGLang's tp_size counts all GPUs of an instance; with attention in dp groups, tp x dp of them
     share it in vperf's words.
     """
     if info is None:
-        return Setup(), ()
+        return Setup(), []
     tp, dp, pp = info.degree("tp_size"), info.degree("dp_size"), info.degree("pp_size")
     gpus = tp and tp * (pp or 1) * (dp or 1)
-    notes: tuple[str, ...] = ()
+    notes: list[str] = []
     if info.get("enable_dp_attention") is True and tp and dp and dp > 1 and tp % dp == 0:
         gpus, tp = tp * (pp or 1), tp // dp
-        notes = (f"dp attention: {dp} groups, tp {tp} in each",)
+        notes.append(f"dp attention: {dp} groups, tp {tp} in each")
     cache = info.text("kv_cache_dtype")
     return Setup(
         model=info.text("model_path"),
@@ -59,7 +60,7 @@ def _server(info: Record | None) -> tuple[Setup, tuple[str, ...]]:
         pp=pp,
         ep=info.degree("ep_size"),
         dp=dp,
-        quantization=info.text("quantization"),
+        quantization=quantization_named(info.text("quantization"), notes),
         kv_cache_dtype=None if cache == "auto" else cache,
     ), notes
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vperf.evidence.importers.names import quantization_named
 from vperf.evidence.importers.recognise import Format, JsonFormat
 from vperf.evidence.importers.record import Record
 from vperf.evidence.result import Result, Setup
@@ -16,17 +17,8 @@ from vperf.evidence.result import Result, Setup
 _TOOL = "trtllm-bench"
 _MS = 1e-3
 
-_QUANTIZATION = {
-    "fp8": "fp8_tensor", "fp8_per_channel_per_token": "fp8", "fp8_block_scales": "fp8_block",
-    "w4a16_awq": "awq", "w4a8_awq": "awq", "w4a16_gptq": "gptq", "w4a16": "int4",
-    "w8a16": "int8_w8a16", "w4a16_mxfp4": "mxfp4", "w4a8_mxfp4_fp8": "mxfp4",
-    "w4a8_mxfp4_mxfp8": "mxfp4", "no_quant": None, "none": None,
-}  # fmt: skip
-"""QuantAlgo of tensorrt_llm/quantization/mode.py -> vperf's name; others have the same."""
-
 
 def _read(record: Record) -> Iterator[Result]:
-    quantization = (record.text("engine.quantization") or "none").lower()
     cache = (record.text("engine.kv_cache_dtype") or "auto").lower()
     tp, pp = record.degree("world_info.tp_size"), record.degree("world_info.pp_size")
     ep = record.degree("world_info.ep_size")
@@ -34,7 +26,12 @@ def _read(record: Record) -> Iterator[Result]:
     if requests == 0:
         raise record.error("request_info.num_requests", "is 0: every request failed")
     in_flight = record.known("request_info.avg_num_concurrent_requests")
-    notes = []
+    notes: list[str] = []
+    quantization = record.text("engine.quantization")
+    # TensorRT-LLM's FP8 has one scale a tensor.
+    quantization = quantization_named(
+        "fp8_tensor" if quantization == "FP8" else quantization, notes
+    )
     if in_flight is not None:
         notes.append("concurrency is the mean number of requests in flight")
     if record.section("streaming_metrics") is None:
@@ -51,7 +48,7 @@ def _read(record: Record) -> Iterator[Result]:
             tp=tp,
             pp=pp,
             ep=ep,
-            quantization=_QUANTIZATION.get(quantization, quantization),
+            quantization=quantization,
             kv_cache_dtype=None if cache in {"auto", "none"} else cache,
             input_len=record.known("request_info.avg_input_length"),
             output_len=record.known("request_info.avg_output_length"),

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from vperf.evidence.importers.document import Document
+from vperf.evidence.importers.names import quantization_named
 from vperf.evidence.importers.recognise import Format, JsonFormat, TextFormat
-from vperf.evidence.importers.record import Record
+from vperf.evidence.importers.record import Record, shown
 from vperf.evidence.importers.serving import SUMMARY, engine_of, served, summaries
 from vperf.evidence.result import Result, Setup
 
@@ -25,6 +26,7 @@ def _read(record: Record) -> Iterator[Result]:
     if "total_input_sequences" in record.values:
         raise record.error("total_input_sequences", "is of a pooling benchmark: nothing is decoded")
     backend = record.text("backend") or record.text("endpoint_type") or ""
+    notes: list[str] = []
     setup = Setup(
         model=record.text("model_id"),
         engine=engine_of(backend) or "vllm",
@@ -33,17 +35,16 @@ def _read(record: Record) -> Iterator[Result]:
         dp=_whole(record, "data_parallel_size", "dp", "dp_size"),
         gpus=_whole(record, "gpus", "num_gpus", "gpu_count"),
         gpu=_word(record, "gpu", "gpu_name", "gpu_type"),
-        quantization=_word(record, "quantization"),
+        quantization=quantization_named(_word(record, "quantization"), notes),
         kv_cache_dtype=_word(record, "kv_cache_dtype"),
         engine_version=_word(record, "vllm_version", "engine_version", "version"),
         acceptance_length=record.known("spec_decode_acceptance_length"),
     )
-    result = served(record, _TOOL, setup, latency="mean_e2el_ms")
     if engine_of(backend) is None:
-        said = f"the backend {backend}" if backend else "no backend"
-        note = f"the result names {said} and no server: taken for vLLM"
-        result = replace(result, notes=(*result.notes, note))
-    yield result
+        said = f"the backend {shown(backend)}" if backend else "no backend"
+        notes.append(f"the result names {said} and no server: taken for vLLM")
+    result = served(record, _TOOL, setup, latency="mean_e2el_ms")
+    yield replace(result, notes=(*result.notes, *notes))
 
 
 def _read_text(document: Document) -> Iterator[Result]:
