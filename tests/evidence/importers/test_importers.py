@@ -107,6 +107,11 @@ def test_json_below_log_lines_is_pointed_to() -> None:
     assert "JSON seems to begin near line 2" in error.value.hint
 
 
+def test_a_log_that_begins_like_json_does_not_hide_its_summary() -> None:
+    text = "[2026-01-12 09:30:12] INFO start\n" + (DATA / "vllm_serve.txt").read_text()
+    assert read_text(text) == read_text((DATA / "vllm_serve.txt").read_text())
+
+
 def test_keys_of_two_tools_are_an_error_that_names_both() -> None:
     merged: dict[str, Any] = {}
     for name in ("trtllm_latency.json", "aiperf_2026.json"):

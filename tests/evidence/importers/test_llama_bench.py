@@ -74,7 +74,7 @@ def test_a_run_on_the_cpu_names_no_gpu() -> None:
     assert run.notes == (
         "ran on the CPU (AMD Ryzen 9 7950X 16-Core Processor)",
         "keys and values of the cache differ: f16 and q8_0",
-        "no layer is on the GPU (-ngl 0)",
+        "0 layers on the GPU (-ngl): the model's others ran on the CPU",
     )
 
 
@@ -120,6 +120,16 @@ def test_gpus_of_several_kinds_are_none_of_them(tmp_path: Path) -> None:
     assert run.notes == (f"GPUs of several kinds: {names}",)
     (run,) = read_results(row(tmp_path, gpu_info=names, split_mode="none"))
     assert (run.setup.gpu, run.setup.gpus) == ("NVIDIA GeForce RTX 4090", 1)
+
+
+def test_layers_left_to_the_cpu_and_slower_attention_are_said(tmp_path: Path) -> None:
+    (run,) = read_results(row(tmp_path, n_gpu_layers=20, flash_attn=0, no_kv_offload=True))
+    assert run.notes == (
+        "the KV cache stays in host memory (-nkvo)",
+        "20 layers on the GPU (-ngl): the model's others ran on the CPU",
+        "flash attention was off (-fa 0)",
+    )
+    assert read_results(row(tmp_path, n_gpu_layers=-1, flash_attn=-1))[0].notes == ()
 
 
 def test_a_row_without_tokens_is_no_test(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 aiperf kept genai-perf's metrics; what differs is how "input_config" holds the command line. Keys
 as in triton-inference-server/perf_analyzer genai-perf/genai_perf/export_data/json_exporter.py at
-commit 09628cd, and ai-dynamo/aiperf src/aiperf/common/models/export_models.py at commit 26240f9
-and src/aiperf/config/phases.py at commit 0205ea1 (read November 2026). Their inter-token latency
-is (latency - TTFT) / (output tokens - 1) of each request: TPOT. Not here: their CSV.
+commit 09628cd (2024) and config/input/config_perf_analyzer.py at 00d6a46 (2025), and
+ai-dynamo/aiperf src/aiperf/common/models/export_models.py at commit 26240f9 and
+src/aiperf/config/phases.py at 0205ea1 (read November 2026). Their inter-token latency is
+(latency - TTFT) / (output tokens - 1) of each request: TPOT. Not here: their CSV.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def _read(record: Record) -> Iterator[Result]:
             gpus=gpus,
             input_len=record.known("input_sequence_length.avg"),
             output_len=record.known("output_sequence_length.avg"),
-            max_concurrency=_first(config, _CONCURRENCY) or phase.known("concurrency"),
+            max_concurrency=_first(config, _CONCURRENCY)
+            or phase.known("concurrency")
+            or phase.known("users"),
             request_rate=_first(config, _RATE) or phase.known("rate"),
             requests=int(requests) if requests else None,
         ),

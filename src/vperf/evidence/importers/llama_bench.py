@@ -21,6 +21,8 @@ from vperf.formats import format_named
 from vperf.units import parse_bytes, parse_count
 
 _TOOL = "llama-bench"
+_ALL_LAYERS = 99
+"""What -ngl is unless somebody chose it; -1 in newer versions."""
 _KINDS = {"small": "s", "medium": "m", "large": "l"}
 _NAMES = {"all_f32": "fp32", "f32": "fp32", "f16": "fp16", "bf16": "bf16", "q2_k_m": "q2_k",
           "iq3_s_mix": "iq3_m", "mxfp4_moe": "mxfp4_moe"}  # fmt: skip
@@ -89,8 +91,11 @@ def _setup(record: Record) -> tuple[dict[str, Any], list[str]]:
         notes.append("the KV cache stays in host memory (-nkvo)")
     if record.number("n_cpu_moe"):
         notes.append("experts of some layers stay on the CPU (-ncmoe)")
-    if record.get("n_gpu_layers") == 0:
-        notes.append("no layer is on the GPU (-ngl 0)")
+    layers = record.get("n_gpu_layers")
+    if isinstance(layers, int | float) and 0 <= layers < _ALL_LAYERS:
+        notes.append(f"{layers:g} layers on the GPU (-ngl): the model's others ran on the CPU")
+    if record.get("flash_attn") in (False, 0):
+        notes.append("flash attention was off (-fa 0)")
     return {
         "model": record.text("model_filename") or kind or None,
         "gpu": gpu,
@@ -180,6 +185,7 @@ def _row(row: Mapping[str, str], document: Document, where: str) -> dict[str, An
         "n_gpu_layers": _cell(numbers["ngl"]),
         "n_cpu_moe": _cell(numbers["n_cpu_moe"]),
         "no_kv_offload": _cell(numbers["nkvo"]),
+        "flash_attn": _cell(row.get("fa")),
         "type_k": row.get("type_k"),
         "type_v": row.get("type_v"),
         "split_mode": row.get("sm"),

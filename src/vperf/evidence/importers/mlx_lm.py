@@ -1,8 +1,8 @@
 """What `mlx_lm.generate` and `mlx_lm.benchmark` print.
 
-Lines as in ml-explore/mlx-lm mlx_lm/benchmark.py at commit 1e13597 and the last lines of
-generate() in mlx_lm/generate.py (read November 2026); before 2025 generate printed no counts of
-tokens. Neither names model or machine. Not here: mlx_lm.server.
+Lines as in ml-explore/mlx-lm mlx_lm/benchmark.py at commit 1e13597 and generate() in
+mlx_lm/generate.py at commit 0024613 (read November 2026); before 2025 generate printed no counts
+of tokens. Neither names model or machine. Not here: mlx_lm.server.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ _TIMING = r"Timing with prompt_tokens=(\d+), generation_tokens=(\d+), batch_size
 _AVERAGES = r"Averages: +prompt_tps=([^,\s]+), generation_tps=([^,\s]+),"
 _TRIAL = r"Trial \d+: +prompt_tps=[^,\s]+, generation_tps=([^,\s]+),"
 
+_FIRST = "mlx-lm counts the first token in its speed and leaves its time out: taken off again"
+
 
 def _generate(document: Document) -> Iterator[Result]:
     pairs = re.findall(rf"^{_PROMPT}\s*^{_GENERATION}", document.text, re.MULTILINE)
@@ -33,6 +35,7 @@ def _generate(document: Document) -> Iterator[Result]:
             document, index, len(pairs),
             prompt=prompt, generated=generated, prompt_tps=prompt_speed, generation_tps=speed,
         )  # fmt: skip
+        speed_after_first, notes = _after_first(record)
         yield Result(
             tool="mlx_lm.generate",
             label=record.where,
@@ -42,9 +45,9 @@ def _generate(document: Document) -> Iterator[Result]:
                 input_len=record.metric("prompt"),
                 output_len=record.metric("generated"),
             ),
-            decode_tokens_per_s=record.need("generation_tps"),
+            decode_tokens_per_s=speed_after_first,
             prefill_tokens_per_s=record.need("prompt_tps"),
-            notes=("one run, without a warm-up: the first one compiles kernels",),
+            notes=("one run, without a warm-up: the first one compiles kernels", *notes),
         )
 
 
@@ -64,7 +67,9 @@ def _benchmark(document: Document) -> Iterator[Result]:
         )  # fmt: skip
         found = (_number(text) for text in re.findall(_TRIAL, block))
         trials = [trial for trial in found if isinstance(trial, float) and math.isfinite(trial)]
-        speed = record.need("generation_tps")
+        # Batches are timed step by step, one sequence as mlx_lm.generate does it.
+        alone = record.degree("batch") == 1
+        speed, notes = _after_first(record) if alone else (record.need("generation_tps"), ())
         yield Result(
             tool="mlx_lm.benchmark",
             label=record.where,
@@ -77,7 +82,16 @@ def _benchmark(document: Document) -> Iterator[Result]:
             decode_tokens_per_s=speed,
             prefill_tokens_per_s=record.need("prompt_tps"),
             spread=statistics.pstdev(trials) / speed if len(trials) > 1 else None,
+            notes=notes,
         )
+
+
+def _after_first(record: Record) -> tuple[float, tuple[str, ...]]:
+    """Tokens per second after the first token, which stream_generate counts without its time."""
+    speed, tokens = record.need("generation_tps"), record.metric("generated")
+    if tokens is None or tokens < 2:
+        return speed, ()
+    return speed * (tokens - 1) / tokens, (_FIRST,)
 
 
 def _record(document: Document, index: int, of: int, **texts: str) -> Record:

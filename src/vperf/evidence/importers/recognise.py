@@ -107,7 +107,9 @@ def _unknown_text(document: Document, formats: Sequence[Format]) -> InputError:
 
 
 def _known(formats: Iterable[Format]) -> str:
-    return f"vperf reads the results of {', '.join(sorted({f.tool for f in formats}))}"
+    return (
+        f"vperf reads JSON, CSV or printed text of {', '.join(sorted({f.tool for f in formats}))}"
+    )
 
 
 def _share(form: JsonFormat, record: Record) -> float:
