@@ -40,8 +40,10 @@ def assumptions(model: Model, card: Card, speculative: Speculative | None) -> tu
     else:
         lines.append("expected: nobody's measurements of this card; generic fractions of its peaks")
     graphs = "CUDA graphs" if engine.cuda_graphs else "no CUDA graphs"
+    each = engine.host_s_per_sequence * 1e6
     lines.append(
         f"{engine.name}: {graphs}, {engine.host_s_per_step * 1e3:g} ms of host time a step"
+        + (f" and {each:g} us a sequence" if each else "")
     )
     if model.parallel.gpus > 1:
         lines.append(_parallel_line(model, card))

@@ -23,7 +23,7 @@ def test_cache_and_weights_of_llama_3_1_8b_are_as_calculated_by_hand() -> None:
     assert plan.weight_bytes == 16_060_522_496
     assert plan.kv_cache_bytes == 8 * 1024 * 131_072
     assert plan.total_bytes == plan.weight_bytes + plan.kv_cache_bytes + plan.other_bytes
-    assert plan.other_bytes > 0.1 * plan.capacity_bytes  # vLLM leaves 10 % of the memory free
+    assert plan.other_bytes > 0.08 * plan.capacity_bytes  # vLLM leaves 8 % of the memory free
 
 
 def test_a_sliding_window_caps_the_cache_of_its_layers() -> None:
@@ -64,7 +64,7 @@ def test_the_largest_context_and_batch_fit_and_one_more_does_not(
 
 
 def test_an_8_bit_cache_doubles_the_context_that_fits() -> None:
-    gpu = replace(load_gpu("h100-sxm"), memory_bytes=30e9)
+    gpu = replace(load_gpu("h100-sxm"), memory_bytes=29e9)
     longest = [
         plan_memory(vperf.load_model("Qwen/Qwen3-4B-Instruct-2507", kv_cache_dtype=fmt), gpu, VLLM,
                     1, 1024, 1).max_context_tokens

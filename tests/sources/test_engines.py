@@ -34,6 +34,7 @@ def test_every_engine_file_has_only_known_keys_a_source_and_a_date(name: str) ->
     engine = load_engine(name)
     assert engine.id == name
     assert engine.source
+    assert "remembered" not in engine.source
     assert datetime.date.fromisoformat(engine.checked)
 
 
@@ -49,21 +50,31 @@ def test_every_engine_is_physically_possible(name: str) -> None:
     assert all(0 < share <= 1 for share in shares)
     assert set(engine.compute_share) <= set(PIPES)
     assert 0 <= engine.quantize_s_per_element < 1e-10
+    assert 0 <= engine.host_s_per_sequence < engine.host_s_per_step
+    assert 0 <= engine.request_s_per_token < 1e-4
 
 
 def test_without_cuda_graphs_the_gpu_waits_for_launches_that_take_longer_than_kernels() -> None:
     eager = load_engine("vllm").without_graphs()
     launches = 300 * eager.eager_launch_s
-    assert eager.overhead_s(300, 0.0) == pytest.approx(eager.host_s_per_step + launches)
-    assert eager.overhead_s(300, launches / 2) == pytest.approx(
+    assert eager.overhead_s(300, 0.0, 0) == pytest.approx(eager.host_s_per_step + launches)
+    assert eager.overhead_s(300, launches / 2, 0) == pytest.approx(
         eager.host_s_per_step + launches / 2
     )
-    assert eager.overhead_s(300, 2 * launches) == eager.host_s_per_step
+    assert eager.overhead_s(300, 2 * launches, 0) == eager.host_s_per_step
 
 
 def test_with_cuda_graphs_the_number_of_kernels_costs_the_host_nothing() -> None:
     engine = load_engine("vllm")
-    assert engine.overhead_s(10_000, 0.0) == engine.host_s_per_step
+    assert engine.overhead_s(10_000, 0.0, 0) == engine.host_s_per_step
+
+
+@pytest.mark.parametrize("name", ["vllm", "sglang", "trtllm"])
+def test_every_sequence_of_a_step_takes_the_host_as_long(name: str) -> None:
+    for engine in (load_engine(name), load_engine(name).without_graphs()):
+        alone, many = (engine.overhead_s(300, 1.0, n) for n in (1, 101))
+        assert many - alone == pytest.approx(100 * engine.host_s_per_sequence)
+        assert engine.host_s_per_sequence > 0
 
 
 def test_cuda_graphs_buy_more_on_a_small_model_than_on_a_large_one() -> None:

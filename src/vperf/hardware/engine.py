@@ -17,7 +17,7 @@ class Engine:
     id: str
     name: str
     host_s_per_step: float
-    """Time of a step that the GPU waits for the host: scheduling, sampling, detokenizing."""
+    """Time of a step that the GPU waits for the host, however many sequences it has."""
     launch_s: float
     """One small element-wise kernel in a CUDA graph."""
     memory_utilization: float
@@ -28,6 +28,10 @@ class Engine:
     """A request's way through the server outside of its steps: HTTP, tokenizer, first output."""
     admission_steps: float
     """Steps that a request waits before its prefill starts: scheduling runs ahead of the GPU."""
+    request_s_per_token: float = 0.0
+    """The same for each token of the prompt: its text, tokenized and passed between processes."""
+    host_s_per_sequence: float = 0.0
+    """The same for each sequence: scheduling it, sampling, detokenizing, sending the token out."""
     cuda_graphs: bool = True
     """Whether a decode step is one launch; if not, the host launches every kernel."""
     eager_host_s_per_step: float = 0.0
@@ -61,11 +65,12 @@ class Engine:
         """The same engine that launches every kernel and schedules between steps."""
         return replace(self, cuda_graphs=False, host_s_per_step=self.eager_host_s_per_step)
 
-    def overhead_s(self, kernels: float, kernel_s: float) -> float:
-        """What a step of so many kernels takes beyond the `kernel_s` they run.
+    def overhead_s(self, kernels: float, kernel_s: float, sequences: float) -> float:
+        """What a step of so many kernels and sequences takes beyond the `kernel_s` they run.
 
         Without CUDA graphs the GPU waits wherever the host launches slower than it computes.
         """
+        host = self.host_s_per_step + sequences * self.host_s_per_sequence
         if self.cuda_graphs:
-            return self.host_s_per_step
-        return self.host_s_per_step + max(0.0, kernels * self.eager_launch_s - kernel_s)
+            return host
+        return host + max(0.0, kernels * self.eager_launch_s - kernel_s)

@@ -25,9 +25,10 @@ from vperf.serving.memory import other_bytes
 from vperf.serving.speculative import decode_passes, prefill_passes, tokens_per_step
 from vperf.timing.step import Card, Pass, passes_seconds, seconds_of, step_seconds
 
-BURST_SHARE = 0.1
+BURST_SHARE = 0.12
 """Benchmarks send about ten prompts per user (InferenceMAX: num-prompts = 10 x concurrency), so
-that a tenth of the measured requests are the first burst."""
+that a tenth of the measured requests are the first burst; 0.12 fits best, for the second wave of
+requests still comes bunched."""
 
 _PROFILED_SEQUENCES = 256
 """Sequences for which an engine sets activations aside at start (vLLM: --max-num-seqs)."""
@@ -165,7 +166,7 @@ def serve(model: Model, card: Card, load: Load) -> Served:
     batch, steady = float(max(1, most)) if load.users else 1.0, 0.0
     for _ in range(_ROUNDS):
         point = _trial(model, card, load, batch)
-        steady = _steady(point, card)
+        steady = _steady(point, card, load)
         if load.users is not None:
             ttft = steady + BURST_SHARE * _burst(point, load.users, model)
             target = load.users * output * point.tpot_s / (ttft + output * point.tpot_s)
@@ -258,11 +259,12 @@ def _trial(model: Model, card: Card, load: Load, batch: float) -> _Point:
     return _Point(limit / gain, decode, prefill, extra, gain * tpot, tpot, queue)
 
 
-def _steady(point: _Point, card: Card) -> float:
+def _steady(point: _Point, card: Card, load: Load) -> float:
     engine = card.engine
-    return (
-        point.prefill_s + point.queue_s + engine.admission_steps * point.step_s + engine.request_s
-    )
+    server = engine.request_s + engine.request_s_per_token * load.input_tokens
+    # In a closed loop a request comes when another one ends, so that few meet in the queue.
+    queue = 0.0 if load.users else point.queue_s
+    return point.prefill_s + queue + engine.admission_steps * point.step_s + server
 
 
 def _burst(point: _Point, users: int, model: Model) -> float:
@@ -299,7 +301,7 @@ def _prefill_steps(model: Model, card: Card, load: Load, running: float) -> list
         # One prompt is on one attention group; `groups` prompts keep all of them equally busy.
         chunk = _works(prefill_passes(model, groups, new, past))
         both = [merged(*works) for works in zip(decode, chunk, strict=True)]
-        steps.append(seconds_of(both, card))
+        steps.append(seconds_of(both, card, decoding / groups + 1))
         past += new
     return steps
 

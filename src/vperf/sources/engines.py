@@ -13,8 +13,10 @@ from vperf.units import parse_seconds
 
 _SECONDS = {
     "host_time_per_step": "host_s_per_step",
+    "host_time_per_sequence": "host_s_per_sequence",
     "launch_time": "launch_s",
     "request_time": "request_s",
+    "request_time_per_token": "request_s_per_token",
     "eager_host_time_per_step": "eager_host_s_per_step",
     "eager_launch_time": "eager_launch_s",
     "quantize_time_per_element": "quantize_s_per_element",

@@ -106,18 +106,27 @@ def passes_seconds(passes: Sequence[Pass], card: Card) -> tuple[float, float]:
         limit += each.count * times[0] * each.awaited
         kernels += each.count * times[1]
         launches += each.count * times[2]
-    return limit, max(limit, card.engine.overhead_s(launches, kernels) + kernels)
+    host = card.engine.overhead_s(launches, kernels, _sequences(passes[0]))
+    return limit, max(limit, host + kernels)
 
 
-def seconds_of(passes: Iterable[list[tuple[int, Op]]], card: Card) -> float:
-    """Expected seconds of a step of passes that do this work, one after another."""
+def _sequences(one: Pass) -> float:
+    """Those of an attention group: each has a scheduler of its own."""
+    return one.step.batch / one.model.parallel.data
+
+
+def seconds_of(passes: Iterable[list[tuple[int, Op]]], card: Card, sequences: float) -> float:
+    """Expected seconds of a step of passes that do this work, one after another.
+
+    `sequences`: those of an attention group.
+    """
     limit = kernels = launches = 0.0
     for work in passes:
         times = _both(work, card)
         limit += times[0]
         kernels += times[1]
         launches += times[2]
-    return max(limit, card.engine.overhead_s(launches, kernels) + kernels)
+    return max(limit, card.engine.overhead_s(launches, kernels, sequences) + kernels)
 
 
 def _both(work: list[tuple[int, Op]], card: Card) -> tuple[float, float, float]:
@@ -161,7 +170,8 @@ def time_passes(passes: Sequence[Pass], card: Card) -> PhaseTimes:
             expected = runs * _op_seconds(op, compute, limit, card)
             timed.append((named, compute, op.streamed_bytes / limit.bandwidth, expected))
     kernels = sum(expected for *_, expected in timed)
-    host = card.engine.overhead_s(sum(op.count * op.launches for op, *_ in timed), kernels)
+    launches = sum(op.count * op.launches for op, *_ in timed)
+    host = card.engine.overhead_s(launches, kernels, _sequences(passes[0]))
     total = max(limit_s, host + kernels)
     return PhaseTimes(
         context_tokens=passes[0].step.past,
