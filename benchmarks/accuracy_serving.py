@@ -151,6 +151,16 @@ def _report(tpot: scoring.Tally, ttft: scoring.Tally, scored: Sequence[Row]) -> 
     cell = ("gpu", "model", "engine", "precision")
     scoring.print_table("TPOT by cell", tpot.points, cell)
     beaten = scoring.violations(tpot.points)
+    held_out = ("gpu", "model", "engine")
+    for name, tally in (("TPOT", tpot), ("TTFT", ttft)):
+        scoring.print_spread(f"{name} measured / expected", tally.points, (), held_out)
+    scoring.print_spread("TTFT by engine", ttft.points, ("engine",), held_out)
+    for name, tally in (("TPOT", tpot), ("TTFT", ttft)):
+        possible = [p for p in tally.points if p.what not in {b.what for b in beaten}]
+        if len(possible) < len(tally.points):
+            scoring.print_table(f"{name} without rows that beat the limit", possible, ())
+            scoring.print_table(f"{name} without them by kind", possible, ("kind",))
+            scoring.print_table(f"{name} without them by gpus", possible, ("gpus",))
     print(f"\nmeasured faster than the limit: {len(beaten)} of {len(tpot.points)}")
     for point in beaten[:20]:
         print(f"  {point.limit_s / point.measured_s:.3f} {point.what}")

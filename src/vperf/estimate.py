@@ -39,7 +39,7 @@ from vperf.serving.speculative import (
     tokens_per_step,
 )
 from vperf.timing.constants import Constants
-from vperf.timing.ranges import spread
+from vperf.timing.ranges import spread, spread_under_load
 from vperf.timing.step import Card, PhaseTimes, passes_seconds, time_passes
 
 if TYPE_CHECKING:
@@ -260,7 +260,14 @@ def serve_model(
         base,
         workload=replace(base.workload, concurrency=load.users or base.workload.batch_size),
         limit=limit,
-        expected=_with_range(limit, served.ttft_s, served.tpot_s, card.constants, speed),
+        expected=_with_range(
+            limit,
+            served.ttft_s,
+            served.tpot_s,
+            card.constants,
+            speed,
+            ttft_spread=spread_under_load(engine, card.constants.origin),
+        ),
         memory=memory,
         prefill=time_passes(passes, card),
         assumptions=(*base.assumptions, load_line(load)),
@@ -326,9 +333,12 @@ def _with_range(
     tpot_s: float,
     constants: Constants,
     speed: Callable[[float, float], Speed],
+    *,
+    ttft_spread: tuple[float, float] | None = None,
 ) -> Expected:
     """Expected speed with its range; the fast end of the range stops at the limit."""
-    ttft_fast, ttft_slow = (ttft_s * f for f in spread("prefill", constants.origin))
+    factors = ttft_spread or spread("prefill", constants.origin)
+    ttft_fast, ttft_slow = (ttft_s * f for f in factors)
     tpot_fast, tpot_slow = (tpot_s * f for f in spread("decode", constants.origin))
     fast = speed(max(ttft_fast, limit.ttft_s), max(tpot_fast, limit.tpot_s))
     slow = speed(ttft_slow, tpot_slow)

@@ -52,6 +52,7 @@ def test_every_engine_is_physically_possible(name: str) -> None:
     assert 0 <= engine.quantize_s_per_element < 1e-10
     assert 0 <= engine.host_s_per_sequence < engine.host_s_per_step
     assert 0 <= engine.request_s_per_token < 1e-4
+    assert 0.5 < engine.ttft_spread[0] < 1 < engine.ttft_spread[1] < 5
 
 
 def test_without_cuda_graphs_the_gpu_waits_for_launches_that_take_longer_than_kernels() -> None:

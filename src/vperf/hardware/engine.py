@@ -30,6 +30,8 @@ class Engine:
     """Steps that a request waits before its prefill starts: scheduling runs ahead of the GPU."""
     request_s_per_token: float = 0.0
     """The same for each token of the prompt: its text, tokenized and passed between processes."""
+    ttft_spread: tuple[float, float] = (0.77, 2.00)
+    """measured / expected TTFT under load, 10th and 90th percentile (timing/ranges.py)."""
     host_s_per_sequence: float = 0.0
     """The same for each sequence: scheduling it, sampling, detokenizing, sending the token out."""
     cuda_graphs: bool = True

@@ -37,7 +37,11 @@ def load_engine(name: str) -> Engine:
         raise UnknownNameError("engine", name, hint=f"known: {', '.join(engine_names())}")
     file = tomllib.loads((data_dir() / "engines" / f"{key}.toml").read_text("utf-8"))
     fields: dict[str, Any] = {
-        _SECONDS.get(key, key): parse_seconds(value) if key in _SECONDS else value
+        _SECONDS.get(key, key): parse_seconds(value) if key in _SECONDS else _frozen(value)
         for key, value in file.items()
     }
     return Engine(**fields)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,36 @@
+"""Ranges: wider where less is known, and of the engine where requests wait."""
+
+from __future__ import annotations
+
+import pytest
+
+import vperf
+from vperf.sources.engines import engine_names, load_engine
+from vperf.timing.constants import Origin
+from vperf.timing.ranges import Phase, spread, spread_under_load
+
+ORIGINS: tuple[Origin, ...] = ("measured", "generic")
+LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
+
+
+PHASES: tuple[Phase, ...] = ("prefill", "decode")
+
+
+def test_every_range_holds_the_expected_value() -> None:
+    for phase in PHASES:
+        for origin in ORIGINS:
+            low, high = spread(phase, origin)
+            assert low < 1 < high
+
+
+def test_generic_constants_never_narrow_the_range_of_an_engine() -> None:
+    for engine in map(load_engine, engine_names()):
+        measured, generic = (spread_under_load(engine, origin) for origin in ORIGINS)
+        assert generic[0] <= measured[0] < 1 < measured[1] <= generic[1]
+
+
+def test_ttft_under_load_has_the_range_of_its_engine() -> None:
+    answer = vperf.estimate(LLAMA, "h100", max_concurrency=32, engine="sglang").expected
+    low, high = load_engine("sglang").ttft_spread
+    assert answer.low.ttft_s / answer.ttft_s == pytest.approx(low)
+    assert answer.high.ttft_s / answer.ttft_s == pytest.approx(high)
