@@ -57,16 +57,17 @@ inside its 96 MB L2; of experts, rows whose routing touched fewer experts than u
 which the limit declares.
 
 **Known to be weak.** TTFT under load: it holds the server's own time, which differs between
-campaigns. InferenceMAX's SGLang looks for new requests every 10 or 30 steps; its TensorRT-LLM answers
-of Llama-3.1-70B with 1,024 tokens in and out came in pieces of 20 tokens, which adds about 17 TPOT to
-TTFT on 1 to 4 GPUs; NVIDIA's runs of Llama-3.1-8B on H100 grow with the output length, as if one user
-always waited for a slot. TPOT of Qwen3-32B fp8 on H100 under TensorRT-LLM 1.0: its prefill runs at
-half the rate of fp8 matmuls, at that of bf16 ones (40 us a token on one GPU beyond the model), unlike
-Llama-3.1-70B fp8 under later releases; a rate for one model is not fitted. DeepSeek-R1 nvfp4 with 40
-to 112 users on four and eight B200, all of which report 85 to 92 ms whatever the users and GPUs, four
-times the time of neighbours with as many users. GLM-5 under SGLang, nightly builds of which are 20 %
-slower a step than DeepSeek-R1 leads to expect. Prefill on llama.cpp before flash attention was the
-default.
+campaigns. InferenceMAX's SGLang looks for new requests every 10 or 30 steps; its TensorRT-LLM runs
+of Llama-3.1-70B with 1,024 tokens in and out on 1 to 4 GPUs have a TTFT longer by 16 to 20 TPOT
+than those with 8,192 out, as if answers came in pieces of 20 tokens (stream_interval in its launch
+commands); NVIDIA's runs of Llama-3.1-8B on H100 grow with the output length, as if one user always
+waited for a slot. TPOT of Qwen3-32B fp8 on H100 under TensorRT-LLM 1.0: its prefill runs at half
+the rate of fp8 matmuls, at that of bf16 ones (40 us a token on one GPU beyond the model), unlike
+Llama-3.1-70B fp8 under later releases; a rate for one model is not fitted. DeepSeek-R1 nvfp4 with
+40 to 112 users on four and eight B200, all of which report 85 to 92 ms whatever the users and GPUs,
+four times the time of neighbours with as many users. GLM-5 under SGLang, nightly builds of which
+are 20 % slower a step than DeepSeek-R1 leads to expect. Prefill on llama.cpp before flash attention
+was the default.
 """
 
 
