@@ -65,9 +65,11 @@ waited for a slot. TPOT of Qwen3-32B fp8 on H100 under TensorRT-LLM 1.0: its pre
 the rate of fp8 matmuls, at that of bf16 ones (40 us a token on one GPU beyond the model), unlike
 Llama-3.1-70B fp8 under later releases; a rate for one model is not fitted. DeepSeek-R1 nvfp4 with
 40 to 112 users on four and eight B200, all of which report 85 to 92 ms whatever the users and GPUs,
-four times the time of neighbours with as many users. GLM-5 under SGLang, nightly builds of which
-are 20 % slower a step than DeepSeek-R1 leads to expect. Prefill on llama.cpp before flash attention
-was the default.
+four times the time of neighbours with as many users. Qwen3.5 fp8 on four B200 without expert
+parallelism and some DeepSeek-R1 runs of TensorRT-LLM with few users are up to twice as fast as on
+eight GPUs, or as with expert parallelism: probably with speculative decoding, which no column says.
+GLM-5 nvfp4 under nightly builds of SGLang, measured as slow as GLM-5 fp8. Prefill on llama.cpp
+before flash attention was the default.
 """
 
 

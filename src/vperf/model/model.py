@@ -346,7 +346,7 @@ class Model:
             mechanisms = sum(block.joins_residual for block in kind.blocks)
             elements += count * 4 * self.hidden * mechanisms
             elements += count * sum(block.elementwise_elements for block in kind.blocks)
-            launches += count * ELEMENTWISE_LAUNCHES_PER_BLOCK * mechanisms
+            launches += count * sum(block.elementwise_launches for block in kind.blocks)
         return elements, launches
 
     @cached_property
@@ -375,9 +375,6 @@ class Model:
             launches=float(launches),
         )
 
-
-ELEMENTWISE_LAUNCHES_PER_BLOCK = 2
-"""A norm with its residual add; rotary with the cache write, or the activation."""
 
 _NESTS = ("text_config", "llm_config", "language_config", "thinker_config")
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import vperf
 from tests.model.blocks.build import SCOPE, config
 from tests.model.test_families import built
 from vperf.errors import UnsupportedModelError
@@ -135,3 +136,12 @@ def test_an_unknown_compression_is_refused() -> None:
 def test_the_format_of_the_index_keys_is_declared() -> None:
     for name in ("deepseek-ai/DeepSeek-V3.2", "zai-org/GLM-5", "deepseek-ai/DeepSeek-V4-Pro"):
         assert sparse.INDEX_KEYS_ASSUMED in built(name).assumptions
+
+
+def test_an_indexer_launches_small_kernels_of_its_own() -> None:
+    def launches(model: str) -> float:
+        work = vperf.load_model(model).work(Step(1, 1, 100))
+        return next(op for _, op in work if op.kind == "elementwise").launches
+
+    assert launches("deepseek-ai/DeepSeek-V3") == 61 * (2 * 2) + 2
+    assert launches("zai-org/GLM-5") == 78 * (2 * 2 + 8) + 2

@@ -93,6 +93,13 @@ class Block(Protocol):
         return 0.0
 
     @property
+    def elementwise_launches(self) -> int:
+        """Small kernels it runs a step: a norm with its residual add; rotary with the cache write,
+        or the activation. A helper that has none of its own runs inside of others' kernels.
+        """
+        return 2 if self.joins_residual else 0
+
+    @property
     def elementwise_elements(self) -> int:
         """16-bit elements per token that its small kernels read and write (rotary, activation)."""
 

@@ -57,6 +57,13 @@ class Indexer(Block):
         return True
 
     @property
+    def elementwise_launches(self) -> int:
+        """Norm of the key, rotary, Hadamard transform and quantization of queries and of keys, the
+        cache write, top-k and its page numbers, where neighbours are fused.
+        """
+        return 8
+
+    @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """Keys, head weights, queries."""
         return tuple((1, w) for w in (*self.inputs, *((self.query,) if self.query else ())))
