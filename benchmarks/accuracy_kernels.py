@@ -378,7 +378,8 @@ def score_all_reduce(directory: Path) -> list[Point]:
         gpu, ranks = load_gpu(row["gpu"]), int(row["num_gpus"])
         op = Op("all-reduce", "allreduce", 0.0, BF16,
                 input_elements=float(row["message_size"]), shape=(ranks,))  # fmt: skip
-        expected = collectives.expected_s(op, gpu)
+        share = load_engine(row["framework"]).all_reduce_latency
+        expected = max(collectives.expected_s(op, gpu, share), collectives.limit_s(op, gpu))
         points.append(
             Point(
                 {"gpu": row["gpu"], "ranks": row["num_gpus"]},

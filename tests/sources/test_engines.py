@@ -46,7 +46,7 @@ def test_every_engine_is_physically_possible(name: str) -> None:
     assert 0.5 < engine.memory_utilization <= 1
     assert engine.max_batched_tokens >= 128
     shares = [engine.wide_stream, engine.narrow_stream, engine.nested_stream]
-    shares += [engine.recurrent_share, *engine.compute_share.values()]
+    shares += [engine.all_reduce_latency, engine.recurrent_share, *engine.compute_share.values()]
     assert all(0 < share <= 1 for share in shares)
     assert set(engine.compute_share) <= set(PIPES)
     assert 0 <= engine.quantize_s_per_element < 1e-10

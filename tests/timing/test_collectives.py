@@ -60,3 +60,11 @@ def test_no_exchange_is_expected_faster_than_its_limit(
         for kind in ("allreduce", "alltoall"):
             op = collective("x", kind, elements, ranks)
             assert collectives.expected_s(op, gpu) >= collectives.limit_s(op, gpu)
+
+
+def test_an_engines_share_of_the_latency_holds_over_switches_that_add_only() -> None:
+    small = all_reduce(4096, 4)
+    for card, holds in ((H100, True), (load_gpu("a100-sxm"), False), (L40S, False)):
+        full, share = (collectives.expected_s(small, card, latency) for latency in (1.0, 0.5))
+        saved = 0.5 * collectives.all_reduce_line(card, 4).latency_s
+        assert full - share == pytest.approx(saved if holds else 0.0)

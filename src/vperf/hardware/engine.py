@@ -40,6 +40,8 @@ class Engine:
     """host_s_per_step without CUDA graphs and asynchronous scheduling."""
     eager_launch_s: float = 0.0
     """Host time of one kernel without CUDA graphs, the framework's calls around it included."""
+    all_reduce_latency: float = 1.0
+    """Share of the card's all-reduce latency over NVLink 4 and later."""
     fused_quantize: bool = False
     """Activations leave the kernel before a matmul in 8 or 4 bits: no kernel of its own."""
     quantize_kernels: float = 1.0

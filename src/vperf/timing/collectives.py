@@ -3,12 +3,15 @@
     limit     2 S (N - 1) / N over the link for an all-reduce of S bytes; S where the switch can
               add (NVLink 4 and later, SHARP); S (N - 1) / N for an all-to-all: what must leave
               each rank
-    expected  alpha_N + S / algbw_N, both measured per group size, from the nearest one measured
+    expected  alpha_N + S / algbw_N, both measured per group size, from the nearest one measured;
+              an engine whose kernels start sooner over such a switch has a share of alpha
 
 Not here: which ops need one (model/parallel.py).
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from vperf.hardware.gpu import AllReduce, Gpu
 from vperf.model.ops import Op
@@ -27,6 +30,10 @@ _PCIE_LATENCY_S = {2: 5e-6, 4: 13e-6, 8: 25e-6}
 # Measured 8-GPU all-reduces on H100 and H200 pass the two-pass bound by up to 4 %: their NVSwitch
 # reduces on the way, so that every rank sends its message once and receives the sum once.
 _ADDING_LINKS = ("NVLink 4", "NVLink 5")
+
+
+def _adds(gpu: Gpu) -> bool:
+    return gpu.link is not None and gpu.link.name.startswith(_ADDING_LINKS)
 
 
 def link_bytes_per_s(gpu: Gpu) -> float:
@@ -54,15 +61,16 @@ def limit_s(op: Op, gpu: Gpu) -> float:
     message = 2.0 * op.input_elements
     leaves = message * (ranks - 1) / ranks
     if op.kind == "allreduce":
-        adds = gpu.link is not None and gpu.link.name.startswith(_ADDING_LINKS)
-        leaves = min(2.0 * leaves, message) if adds else 2.0 * leaves
+        leaves = min(2.0 * leaves, message) if _adds(gpu) else 2.0 * leaves
     return leaves / link_bytes_per_s(gpu)
 
 
-def expected_s(op: Op, gpu: Gpu) -> float:
-    """What one exchange takes in a CUDA graph."""
+def expected_s(op: Op, gpu: Gpu, latency_share: float = 1.0) -> float:
+    """What one exchange takes in a CUDA graph; `latency_share`: the engine's on such links."""
     (ranks,) = op.shape
     line = all_reduce_line(gpu, ranks)
+    if latency_share != 1.0 and _adds(gpu):
+        line = replace(line, latency_s=latency_share * line.latency_s)
     moved = 2.0 * op.input_elements
     # In an all-to-all every rank sends (N - 1) / N once, at the rate of an all-reduce's two passes.
     passes = 1.0 if op.kind == "allreduce" else (ranks - 1) / ranks / 2.0

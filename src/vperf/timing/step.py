@@ -142,7 +142,8 @@ def _both(work: list[tuple[int, Op]], card: Card) -> tuple[float, float, float]:
 def _op_seconds(op: Op, compute_s: float, limit: StepLimit, card: Card) -> float:
     """Expected seconds of one run, never below its limit."""
     if op.kind in COLLECTIVES:
-        return max(collectives.expected_s(op, card.gpu), collectives.limit_s(op, card.gpu))
+        share = card.engine.all_reduce_latency
+        return max(collectives.expected_s(op, card.gpu, share), collectives.limit_s(op, card.gpu))
     memory_s = op.streamed_bytes / limit.bandwidth
     return max(op_expected_s(op, card.constants, card.engine), compute_s, memory_s)
 
