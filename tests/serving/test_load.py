@@ -67,6 +67,19 @@ def test_littles_law_holds_at_the_fixed_point() -> None:
     assert served.running_batch == pytest.approx(64 * 500 * served.tpot_s / cycle, rel=1e-3)
 
 
+def test_requests_that_come_by_themselves_queue_for_their_prefill() -> None:
+    most = serve(MODEL, CARD, Load(4000, 100, 400)).requests_per_s
+    idle, busy = (serve(MODEL, CARD, Load(4000, 100, None, share * most)) for share in (0.05, 0.9))
+    assert not idle.saturated
+    assert busy.ttft_s - idle.ttft_s > 2 * (busy.prefill_s - idle.prefill_s)
+
+
+def test_the_servers_own_time_grows_with_the_prompt() -> None:
+    card = Card(CARD.gpu, replace(CARD.engine, request_s_per_token=0.0))
+    with_it, without = (serve(MODEL, c, Load(3000, 100, 1)).ttft_s for c in (CARD, card))
+    assert with_it - without == pytest.approx(3000 * CARD.engine.request_s_per_token, rel=1e-3)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 200), st.integers(1, 8000), st.integers(2, 2000))
 def test_more_users_never_get_tokens_sooner_and_never_beat_the_limit(
