@@ -168,7 +168,7 @@ def serve(model: Model, card: Card, load: Load) -> Served:
         point = _trial(model, card, load, batch)
         steady = _steady(point, card, load)
         if load.users is not None:
-            ttft = steady + BURST_SHARE * _burst(point, load.users, model)
+            ttft = steady + BURST_SHARE * _burst(point, min(load.users, slots), model)
             target = load.users * output * point.tpot_s / (ttft + output * point.tpot_s)
         else:
             assert load.requests_per_s is not None
@@ -181,7 +181,7 @@ def serve(model: Model, card: Card, load: Load) -> Served:
     most_per_s = batch / (output * point.tpot_s)
     saturated, waits, burst = False, 0.0, 0.0
     if load.users is not None:
-        burst = BURST_SHARE * _burst(point, load.users, model)
+        burst = BURST_SHARE * _burst(point, min(load.users, slots), model)
         if load.users > slots:
             # Little's law: whoever finds no room waits for those who hold it.
             waits = max(0.0, load.users / most_per_s - output * point.tpot_s - steady)
