@@ -104,7 +104,7 @@ def test_drafts_that_are_never_accepted_serve_no_sooner_and_no_more(
     assert drafted.limit_tpot_s >= plain.limit_tpot_s
     assert drafted.prefill_s > plain.prefill_s
     assert drafted.limit_ttft_s == plain.limit_ttft_s
-    assert drafted.requests_per_s <= plain.requests_per_s
+    assert drafted.requests_per_s <= plain.requests_per_s * (1 + 1e-5)  # both solved to 1e-6
 
 
 def test_an_acceptance_means_nothing_to_a_model_that_does_not_draft() -> None:
