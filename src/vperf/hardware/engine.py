@@ -50,6 +50,8 @@ class Engine:
     """What quantizing an activation takes beyond the 3 bytes it moves."""
     fp8_attention: bool = False
     """Prefill multiplies in fp8 over an fp8 cache; if not, in 16 bit."""
+    prefill_share: float = 1.0
+    """Share of the card's flash-attention rate that the engine's own prefill kernels reach."""
     fp8_cache: bool = False
     """Checkpoints with fp8 weights run an fp8 cache unless told otherwise."""
     wide_stream: float = 1.0

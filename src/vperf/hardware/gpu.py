@@ -66,11 +66,13 @@ class Achieved:
     """What was measured on the card; None where nobody measured (docs/method.md).
 
     `flop_per_s` holds the sustained large-matmul rate by pipe ("bf16", "fp8", "fp8_block", "fp4");
-    `memory_bandwidth` the DRAM stream in bytes/s; the rest are the small constants of the forms.
+    `memory_bandwidth` the stream of one matmul's weights in bytes/s; the rest are the small constants of the forms.
     """
 
     flop_per_s: Mapping[str, float] = field(default_factory=dict)
     memory_bandwidth: float | None = None
+    stream_bandwidth: float | None = None
+    """At which decode attention reads a 16-bit cache, and grouped experts their weights."""
     gemm_latency_s: float | None = None
     """t_gemm: launch gap, DRAM ramp and tail of one cold GEMM."""
     quantize_latency_s: float | None = None
@@ -98,7 +100,7 @@ class Achieved:
     mla_efficiency: float | None = None
     """Absorbed MLA over dense GEMM rate."""
     cache8_bandwidth: float | None = None
-    """At which decode attention reads an fp8 cache; as memory_bandwidth where it is not less."""
+    """At which decode attention reads an fp8 cache; as stream_bandwidth where it is not less."""
     all_reduce: Mapping[int, AllReduce] = field(default_factory=dict)
     source: str = ""
     checked: str = ""

@@ -148,6 +148,7 @@ class AchievedTable(_Table):
     source: str
     checked: datetime.date
     memory_bandwidth: _BytesPerSecond | None = None
+    stream_bandwidth: _BytesPerSecond | None = None
     gemm_latency: _Seconds | None = None
     quantize_latency: _Seconds | None = None
     quantize4_latency: _Seconds | None = None

@@ -23,6 +23,8 @@ _BANDWIDTH_FRACTION = {"HBM": 0.81, "GDDR": 0.92, "": 0.82}
 # GeForce in llama-bench .92; unified memory ("") in llama-bench, DGX Spark and Strix Halo .82,
 # Apple below.
 _BANDWIDTH_FRACTION_APPLE = 0.80
+_STREAM_OVER_MATMUL = {"HBM": 1.09, "": 1.0}
+"""Stream of kernels that keep every SM reading, over that of one matmul's weights."""
 
 _US = 1e-6
 # The same source. The latencies differ more between families than the fractions do.
@@ -55,6 +57,9 @@ class Constants:
     fraction_16: float
     compute_share: Mapping[str, float]
     bandwidth: float
+    """At which one matmul reads its weights."""
+    stream_bandwidth: float
+    """At which decode attention reads its cache, and grouped experts their weights."""
     cache8_bandwidth: float
     """At which decode attention reads an 8-bit cache."""
     wide_bandwidth: float
@@ -113,6 +118,9 @@ def constants_of(gpu: Gpu, engine: Engine) -> Constants:
     peak_16 = gpu.peak_flop_per_s.get("bf16") or gpu.peak_flop_per_s.get("fp16")
     known = rate_16 is not None and measured.memory_bandwidth is not None
     bandwidth = measured.memory_bandwidth or gpu.memory_bandwidth * _stream_fraction(gpu)
+    stream = measured.stream_bandwidth or min(
+        gpu.memory_bandwidth, bandwidth * _by_memory(gpu, _STREAM_OVER_MATMUL)
+    )
     clock_rate = gpu.sm_count * gpu.rated_clock_hz
     return Constants(
         gpu=gpu,
@@ -120,7 +128,8 @@ def constants_of(gpu: Gpu, engine: Engine) -> Constants:
         fraction_16=rate_16 / peak_16 if rate_16 and peak_16 else _COMPUTE_FRACTION_16,
         compute_share=engine.compute_share,
         bandwidth=bandwidth,
-        cache8_bandwidth=measured.cache8_bandwidth or bandwidth,
+        stream_bandwidth=stream,
+        cache8_bandwidth=measured.cache8_bandwidth or stream,
         wide_bandwidth=bandwidth * engine.wide_stream,
         narrow_bandwidth=bandwidth * engine.narrow_stream,
         nested_bandwidth=bandwidth * engine.nested_stream,
@@ -136,5 +145,9 @@ def _stream_fraction(gpu: Gpu) -> float:
     """Share of the datasheet bandwidth, by kind of memory."""
     if gpu.vendor == "Apple":
         return _BANDWIDTH_FRACTION_APPLE
+    return _by_memory(gpu, _BANDWIDTH_FRACTION)
+
+
+def _by_memory(gpu: Gpu, shares: Mapping[str, float]) -> float:
     kind = gpu.memory_type.upper()
-    return next(share for start, share in _BANDWIDTH_FRACTION.items() if kind.startswith(start))
+    return next(share for start, share in shares.items() if kind.startswith(start))

@@ -20,6 +20,8 @@ _CHUNK_S = 0.8e-6
 """One chunk of one sequence waits for the state of the chunk before it."""
 _QUERY_TILE = 128
 """Queries of one thread block of flash attention in prefill."""
+_BAND_TILES = 4.0
+"""Tiles of keys that one KV head loads again for every tile of queries along a window's band."""
 _NESTED_BLOCK = 256
 """Elements of a block of llama.cpp's K- and i-quants."""
 _WIDEST_TUNED_HEAD = 256
@@ -69,21 +71,28 @@ def _attention(op: Op, c: Constants, engine: Engine) -> float:
     pipe = _pipe_16(op, c)
     if engine.fp8_attention and op.format.bits <= 8:
         pipe = op.format.path(c.gpu.peak_flop_per_s).pipe
-    batch, _, _, keys, width = op.shape
+    batch, heads, new, keys, width = op.shape
     per_pair = op.flops / op.score_pairs / c.flop_per_s(pipe) + 1 / c.exponentials_per_s
     if width > _WIDEST_TUNED_HEAD:
         per_pair /= _WIDER_HEADS
     # On average half of the longest tile's time passes with most SMs out of work.
     tail = _QUERY_TILE * keys * c.gpu.sm_count / 2 if batch else 0.0
-    pairs = op.score_pairs + op.tile_queries * c.prefill_tile_keys / 2 + tail
-    moved = (op.streamed_bytes + _activation_bytes(op, 16)) / c.bandwidth
-    return c.prefill_latency_s + pairs * per_pair / c.prefill_efficiency + moved
+    queries = min(op.tile_queries, batch * heads * new)
+    pairs = op.score_pairs + queries * c.prefill_tile_keys / 2 + tail
+    if op.tile_queries > queries:
+        # Along a window's band a tile has two edges, and its keys serve the heads of one KV head.
+        shared = op.blocks / (batch * heads)
+        edges = _QUERY_TILE * (0.5 + _BAND_TILES * shared)
+        pairs += (op.tile_queries - queries) * edges
+    rate = c.prefill_efficiency * engine.prefill_share
+    moved = (op.streamed_bytes + _activation_bytes(op, 16)) / c.stream_bandwidth
+    return c.prefill_latency_s + pn(pairs * per_pair / rate, moved, 2.5)
 
 
 def _decode_attention(op: Op, c: Constants, flop_per_s: float) -> float:
     """t_ad + pn(pn(bytes/B, tau blocks/SMs, 2), FLOPs/F, 2.5)."""
-    bandwidth = c.cache8_bandwidth if op.format.bits <= 8 else c.bandwidth
-    moved = op.streamed_bytes / bandwidth + _activation_bytes(op, 16) / c.bandwidth
+    bandwidth = c.cache8_bandwidth if op.format.bits <= 8 else c.stream_bandwidth
+    moved = op.streamed_bytes / bandwidth + _activation_bytes(op, 16) / c.stream_bandwidth
     waves = c.decode_block_s * op.blocks / max(1, c.gpu.sm_count)
     return c.decode_latency_s + pn(pn(moved, waves, 2.0), op.flops / flop_per_s, 2.5)
 
@@ -108,7 +117,8 @@ def _moe(op: Op, c: Constants, engine: Engine) -> float:
     tokens, _, _, hidden, _ = op.shape
     moved = _activation_bytes(op, path.activation_bits) + 2.0 * op.output_elements
     moved += 4.0 * tokens * hidden
-    return c.moe_latency_s + moved / c.bandwidth + pn(op.flops / rate, _stream_s(op, c), 1.5)
+    streamed = _stream_s(op, c) * c.bandwidth / c.stream_bandwidth
+    return c.moe_latency_s + moved / c.stream_bandwidth + pn(op.flops / rate, streamed, 1.5)
 
 
 def _recurrent(op: Op, c: Constants, engine: Engine) -> float:
