@@ -361,8 +361,8 @@ def _card(gpu_name: str, engine_name: str, fp8_attention: bool, *, hide: bool) -
 
 def _point(kind: str, row: Row, op: Op, card: Card) -> Point:
     """`cold`: what is streamed cannot have stayed in the L2 since the run before."""
-    cold = op.kind == "recurrent" or op.streamed_bytes > 2 * card.gpu.l2_bytes
-    if not op.streamed_bytes or kind.endswith("prefill"):
+    cold = op.streamed_bytes > 2 * card.gpu.l2_bytes
+    if not op.streamed_bytes or kind.endswith("prefill") or row.get("phase") == "context":
         cold = True
     return Point(
         groups={

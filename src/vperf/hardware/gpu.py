@@ -81,8 +81,8 @@ class Achieved:
     """t_quant of 4-bit activations."""
     prefill_efficiency: float | None = None
     """eta of flash attention in prefill."""
-    prefill_tile_keys: float | None = None
-    """s0: fixed cost of a query tile, in keys."""
+    prefill_block_s: float | None = None
+    """tau_p: one thread block's latency in prefill attention, beyond its work."""
     prefill_latency_s: float | None = None
     """t_ap."""
     decode_latency_s: float | None = None

@@ -153,7 +153,7 @@ class AchievedTable(_Table):
     quantize_latency: _Seconds | None = None
     quantize4_latency: _Seconds | None = None
     prefill_efficiency: PositiveFloat | None = None
-    prefill_tile_keys: Annotated[float, Field(ge=0)] | None = None
+    prefill_block: _Seconds | None = None
     prefill_latency: _Seconds | None = None
     decode_latency: _Seconds | None = None
     decode_block: _Seconds | None = None

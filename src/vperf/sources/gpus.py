@@ -91,11 +91,12 @@ def _achieved(table: Table) -> Achieved:
     return Achieved(
         flop_per_s={pipe: parse_rate(r) for pipe, r in table.get("flop_per_s", {}).items()},
         memory_bandwidth=_maybe(table, "memory_bandwidth", parse_bandwidth),
+        stream_bandwidth=_maybe(table, "stream_bandwidth", parse_bandwidth),
         gemm_latency_s=seconds("gemm_latency"),
         quantize_latency_s=seconds("quantize_latency"),
         quantize4_latency_s=seconds("quantize4_latency"),
         prefill_efficiency=table.get("prefill_efficiency"),
-        prefill_tile_keys=table.get("prefill_tile_keys"),
+        prefill_block_s=seconds("prefill_block"),
         prefill_latency_s=seconds("prefill_latency"),
         decode_latency_s=seconds("decode_latency"),
         decode_block_s=seconds("decode_block"),
@@ -287,6 +288,11 @@ def override(
         if achieved is not None and achieved.memory_bandwidth is not None:
             share = achieved.memory_bandwidth / gpu.memory_bandwidth
             achieved = replace(achieved, memory_bandwidth=new * share)
+            rates = ("stream_bandwidth", "cache8_bandwidth")
+            scale = new / gpu.memory_bandwidth
+            achieved = replace(achieved, **{
+                rate: known * scale for rate in rates if (known := getattr(achieved, rate))
+            })  # fmt: skip
             kept = f", of which the measured {share:.0%} is kept"
         said.append(
             f"memory bandwidth {format_bandwidth(new)} as given,"

@@ -13,36 +13,57 @@ from vperf.formats import Format, Path
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Achieved, Gpu
 
-# Fractions of the datasheet peak that large matmuls sustain, and of the bandwidth that a weight
-# stream reaches: means over A100, H100, H200, B200, B300, L40S and RTX PRO 6000, fitted to the
-# kernel tables of NVIDIA aiconfigurator (commit 095f58a51; see docs/method.md).
-_COMPUTE_FRACTION = {"fp8": 0.67, "fp8_block": 0.65, "int8": 0.69, "fp4": 0.53}
-_COMPUTE_FRACTION_16 = 0.76
-_BANDWIDTH_FRACTION = {"HBM": 0.81, "GDDR": 0.92, "": 0.82}
-# GDDR, behind few channels, streams closer to its peak: RTX PRO 6000 .93 (L40S .81, with ECC), and
-# GeForce in llama-bench .92; unified memory ("") in llama-bench, DGX Spark and Strix Halo .82,
-# Apple below.
-_BANDWIDTH_FRACTION_APPLE = 0.80
-_STREAM_OVER_MATMUL = {"HBM": 1.09, "": 1.0}
-"""Stream of kernels that keep every SM reading, over that of one matmul's weights."""
-
 _US = 1e-6
-# The same source. The latencies differ more between families than the fractions do.
-_GENERIC = {
-    "gemm_latency_s": 3.4 * _US,
-    "quantize_latency_s": 3.6 * _US,
-    "quantize4_latency_s": 4.5 * _US,
-    "prefill_efficiency": 1.05,
-    "prefill_tile_keys": 400.0,
-    "prefill_latency_s": 12 * _US,
-    "decode_latency_s": 11 * _US,
-    "decode_block_s": 2.8 * _US,
-    "moe_latency_s": 40 * _US,
-    "moe_efficiency": 0.54,
-    "moe_block_efficiency": 0.30,
-    "moe_unpack_efficiency": 0.25,
-    "mla_efficiency": 0.9,
-}
+
+
+@dataclass(frozen=True, slots=True)
+class Generic:
+    """What is taken for a card where nobody measured it, from those that were."""
+
+    compute_fraction: Mapping[str, float]
+    """Of the peak of a pipe that large matmuls sustain; others as bf16."""
+    bandwidth_fraction: Mapping[str, float]
+    """Of the datasheet bandwidth at which one matmul reads its weights, by kind of memory."""
+    stream_ratio: float
+    """HBM: stream_bandwidth over memory_bandwidth. Others keep theirs: nearer to the peak."""
+    others: Mapping[str, tuple[float, float]]
+    """The rest by name, of synchronous and of asynchronous tensor cores."""
+
+
+# What benchmarks/generic_constants.py derives from [achieved] of A100, H100, H200, B200, B300,
+# L40S and RTX PRO 6000. Bandwidths of other kinds than HBM are not of those cards: GDDR, unified
+# memory ("") and Apple's are from llama-bench on 46 others.
+GENERIC = Generic(
+    compute_fraction={
+        "bf16": 0.75,
+        "fp8": 0.67,
+        "fp8_block": 0.60,
+        "int8": 0.69,
+        "fp4": 0.53,
+    },
+    bandwidth_fraction={
+        "HBM": 0.82,
+        "GDDR": 0.92,
+        "UNIFIED (APPLE)": 0.80,
+        "": 0.82,
+    },
+    stream_ratio=1.08,
+    others={
+        "gemm_latency_s": (2.8 * _US, 3.5 * _US),
+        "quantize_latency_s": (2.9 * _US, 3.5 * _US),
+        "quantize4_latency_s": (5.5 * _US, 3 * _US),
+        "prefill_efficiency": (0.94, 1.2),
+        "prefill_block_s": (3.6 * _US, 4 * _US),
+        "prefill_latency_s": (8.1 * _US, 14 * _US),
+        "decode_latency_s": (9.5 * _US, 12 * _US),
+        "decode_block_s": (2.9 * _US, 2.3 * _US),
+        "moe_latency_s": (45 * _US, 41 * _US),
+        "moe_efficiency": (0.55, 0.51),
+        "moe_block_efficiency": (0.55, 0.24),
+        "moe_unpack_efficiency": (0.47, 0.22),
+        "mla_efficiency": (0.4, 0.9),
+    },
+)
 
 Origin = Literal["measured", "generic"]
 
@@ -54,6 +75,7 @@ class Constants:
     gpu: Gpu
     achieved: Mapping[str, float]
     """FLOP/s by pipe, as measured; pipes not in it get a fraction of their peak."""
+    compute_fraction: Mapping[str, float]
     fraction_16: float
     compute_share: Mapping[str, float]
     bandwidth: float
@@ -71,7 +93,7 @@ class Constants:
     quantize_latency_s: float
     quantize4_latency_s: float
     prefill_efficiency: float
-    prefill_tile_keys: float
+    prefill_block_s: float
     prefill_latency_s: float
     decode_latency_s: float
     decode_block_s: float
@@ -99,33 +121,34 @@ class Constants:
         """The sustained large-matmul rate of a pipe; fp8 with block scales has its own."""
         kind = "fp8_block" if pipe == "fp8" and format_name == "fp8_block" else pipe
         measured = self.achieved.get(kind) or self.achieved.get(pipe)
-        fraction = _COMPUTE_FRACTION.get(kind, self.fraction_16)
+        fraction = self.compute_fraction.get(kind, self.fraction_16)
         rate = measured or self.gpu.peak_flop_per_s[pipe] * fraction
         return rate * self.compute_share.get(pipe, 1.0)
 
 
-def constants_of(gpu: Gpu, engine: Engine) -> Constants:
+def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Constants:
     """Measured constants of the card with the generic ones for what nobody measured."""
     measured = gpu.achieved or Achieved()
     values: dict[str, float] = {}
     guessed: list[str] = []
-    for name, generic in _GENERIC.items():
+    asynchronous = has_asynchronous_tensor_cores(gpu)
+    for name, kinds in generic.others.items():
         value = getattr(measured, name)
-        values[name] = generic if value is None else value
+        values[name] = kinds[asynchronous] if value is None else value
         if value is None:
             guessed.append(name)
     rate_16 = measured.flop_per_s.get("bf16") or measured.flop_per_s.get("fp16")
     peak_16 = gpu.peak_flop_per_s.get("bf16") or gpu.peak_flop_per_s.get("fp16")
     known = rate_16 is not None and measured.memory_bandwidth is not None
-    bandwidth = measured.memory_bandwidth or gpu.memory_bandwidth * _stream_fraction(gpu)
-    stream = measured.stream_bandwidth or min(
-        gpu.memory_bandwidth, bandwidth * _by_memory(gpu, _STREAM_OVER_MATMUL)
-    )
+    bandwidth = measured.memory_bandwidth or gpu.memory_bandwidth * _bandwidth_fraction(gpu, generic)
+    ratio = generic.stream_ratio if gpu.memory_type.upper().startswith("HBM") else 1.0
+    stream = measured.stream_bandwidth or min(gpu.memory_bandwidth, bandwidth * ratio)
     clock_rate = gpu.sm_count * gpu.rated_clock_hz
     return Constants(
         gpu=gpu,
         achieved=measured.flop_per_s,
-        fraction_16=rate_16 / peak_16 if rate_16 and peak_16 else _COMPUTE_FRACTION_16,
+        fraction_16=rate_16 / peak_16 if rate_16 and peak_16 else generic.compute_fraction["bf16"],
+        compute_fraction=generic.compute_fraction,
         compute_share=engine.compute_share,
         bandwidth=bandwidth,
         stream_bandwidth=stream,
@@ -141,13 +164,15 @@ def constants_of(gpu: Gpu, engine: Engine) -> Constants:
     )
 
 
-def _stream_fraction(gpu: Gpu) -> float:
-    """Share of the datasheet bandwidth, by kind of memory."""
-    if gpu.vendor == "Apple":
-        return _BANDWIDTH_FRACTION_APPLE
-    return _by_memory(gpu, _BANDWIDTH_FRACTION)
+def has_asynchronous_tensor_cores(gpu: Gpu) -> bool:
+    """Hopper and datacenter Blackwell: matmuls run beside the threads that start them.
+
+    Ampere, Ada and consumer Blackwell (and other vendors, for want of better) multiply in step.
+    """
+    return gpu.compute_capability.startswith(("9.", "10."))
 
 
-def _by_memory(gpu: Gpu, shares: Mapping[str, float]) -> float:
-    kind = gpu.memory_type.upper()
+def _bandwidth_fraction(gpu: Gpu, generic: Generic) -> float:
+    kind = "UNIFIED (APPLE)" if gpu.vendor == "Apple" else gpu.memory_type.upper()
+    shares = generic.bandwidth_fraction
     return next(share for start, share in shares.items() if kind.startswith(start))

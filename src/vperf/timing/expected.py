@@ -6,6 +6,7 @@ Every form is bounded below by the limit. Not here: the constants (constants.py)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from vperf.hardware.engine import Engine
@@ -16,10 +17,10 @@ _RECURRENT_LATENCY_S = 4e-6
 """Floor of a delta-rule or state-space decode kernel (docs/method.md)."""
 _CHUNKED_LATENCY_S = 18e-6
 """The same in prefill, which runs several kernels in a row."""
-_CHUNK_S = 0.8e-6
-"""One chunk of one sequence waits for the state of the chunk before it."""
-_QUERY_TILE = 128
-"""Queries of one thread block of flash attention in prefill."""
+_CHUNK, _CHUNK_S = 64, 2.3e-6
+"""Tokens of a chunk, and how long it takes where each waits for the state of the one before."""
+_TILE = 128
+"""Queries, and keys, of one thread block of flash attention in prefill: an edge wastes half."""
 _BAND_TILES = 4.0
 """Tiles of keys that one KV head loads again for every tile of queries along a window's band."""
 _NESTED_BLOCK = 256
@@ -75,18 +76,16 @@ def _attention(op: Op, c: Constants, engine: Engine) -> float:
     per_pair = op.flops / op.score_pairs / c.flop_per_s(pipe) + 1 / c.exponentials_per_s
     if width > _WIDEST_TUNED_HEAD:
         per_pair /= _WIDER_HEADS
+    sms, queries = max(1, c.gpu.sm_count), batch * heads * new
+    # Along a window's band a tile has two edges, and its keys serve the heads of one KV head.
+    band = max(0.0, op.tile_queries - queries)
+    shared = op.blocks / (batch * heads) if band else 0.0
+    edges = op.tile_queries - 2 * band + band * (1 + _BAND_TILES * shared)
     # On average half of the longest tile's time passes with most SMs out of work.
-    tail = _QUERY_TILE * keys * c.gpu.sm_count / 2 if batch else 0.0
-    queries = min(op.tile_queries, batch * heads * new)
-    pairs = op.score_pairs + queries * c.prefill_tile_keys / 2 + tail
-    if op.tile_queries > queries:
-        # Along a window's band a tile has two edges, and its keys serve the heads of one KV head.
-        shared = op.blocks / (batch * heads)
-        edges = _QUERY_TILE * (0.5 + _BAND_TILES * shared)
-        pairs += (op.tile_queries - queries) * edges
-    rate = c.prefill_efficiency * engine.prefill_share
+    pairs = op.score_pairs + _TILE * (edges + keys * sms / 2)
+    busy = pairs * per_pair / c.prefill_efficiency + c.prefill_block_s * queries / _TILE / sms
     moved = (op.streamed_bytes + _activation_bytes(op, 16)) / c.stream_bandwidth
-    return c.prefill_latency_s + pn(pairs * per_pair / rate, moved, 2.5)
+    return c.prefill_latency_s + pn(busy / engine.prefill_share, moved, 2.5)
 
 
 def _decode_attention(op: Op, c: Constants, flop_per_s: float) -> float:
@@ -123,13 +122,13 @@ def _moe(op: Op, c: Constants, engine: Engine) -> float:
 
 def _recurrent(op: Op, c: Constants, engine: Engine) -> float:
     """A floor plus the state read and written, or the FLOPs of the chunked prefill form."""
-    moved = (op.streamed_bytes + _activation_bytes(op, 16)) / c.bandwidth
+    moved = (op.streamed_bytes + _activation_bytes(op, 16)) / c.stream_bandwidth
     rate = c.flop_per_s(_pipe_16(op, c))
     if op.decode:
         return _RECURRENT_LATENCY_S + pn(op.flops / rate, moved, 2.5)
-    chunks = op.shape[2] / 64
-    t = pn(op.flops / (rate * engine.recurrent_share), moved, 2.5)
-    return _CHUNKED_LATENCY_S + t + _CHUNK_S * chunks
+    busy = op.flops / (rate * engine.recurrent_share)
+    waits = _CHUNK_S * math.ceil(op.shape[2] / _CHUNK)
+    return _CHUNKED_LATENCY_S + pn(pn(waits, busy, 2.5), moved, 2.5)
 
 
 def _pipe_16(op: Op, c: Constants) -> str:

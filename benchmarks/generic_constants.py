@@ -1,0 +1,111 @@
+"""What vperf takes for a card that nobody measured, from those that were: and how many there are.
+
+The rule behind `vperf.timing.constants.GENERIC` (a test holds the two together), and the same
+without one card, so that its constants can be guessed from the others' alone. Rates are means of
+their shares of the card's own peak; the rest are medians over the cards with the same kind of
+tensor cores, or over all where none of that kind has the constant.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from vperf.hardware.gpu import Achieved, Gpu
+from vperf.sources.catalog import data_dir
+from vperf.sources.engines import engine_names
+from vperf.sources.gpus import list_gpus, load_gpu
+from vperf.timing.constants import GENERIC, Generic, has_asynchronous_tensor_cores
+
+MEASURED = (
+    "a100-sxm", "h100-sxm", "h200-sxm", "b200-sxm", "b300-sxm", "l40s", "rtx-pro-6000-server",
+)  # fmt: skip
+
+
+def measured_cards(hidden: str = "") -> list[Gpu]:
+    """The cards with every constant, but one."""
+    return [load_gpu(name) for name in MEASURED if name != hidden]
+
+
+def derive(cards: Sequence[Gpu]) -> Generic:
+    """The rule."""
+    known = [(gpu, gpu.achieved) for gpu in cards if gpu.achieved is not None]
+
+    def mean(value: Callable[[Gpu, Achieved], float | None], digits: int = 2) -> float:
+        values = [found for gpu, achieved in known if (found := value(gpu, achieved)) is not None]
+        return _rounded(statistics.fmean(values), digits)
+
+    def share(pipe: str) -> float:
+        peak = "fp8" if pipe == "fp8_block" else pipe
+        return mean(
+            lambda gpu, achieved: achieved.flop_per_s[pipe] / gpu.peak_flop_per_s[peak]
+            if pipe in achieved.flop_per_s
+            else None
+        )
+
+    def of_hbm(value: float | None, base: float | None, gpu: Gpu) -> float | None:
+        hbm = gpu.memory_type.upper().startswith("HBM")
+        return value / base if hbm and value and base else None
+
+    def by_kind(name: str) -> tuple[float, float]:
+        kinds: tuple[list[float], list[float]] = ([], [])
+        for gpu, achieved in known:
+            value = getattr(achieved, name)
+            if value is not None:
+                kinds[has_asynchronous_tensor_cores(gpu)].append(value)
+        either = kinds[0] + kinds[1]
+        first, second = (_rounded(statistics.median(kind or either)) for kind in kinds)
+        return first, second
+
+    return replace(
+        GENERIC,
+        compute_fraction={pipe: share(pipe) for pipe in GENERIC.compute_fraction},
+        bandwidth_fraction={
+            **GENERIC.bandwidth_fraction,
+            "HBM": mean(lambda g, a: of_hbm(a.memory_bandwidth, g.memory_bandwidth, g)),
+        },
+        stream_ratio=mean(lambda g, a: of_hbm(a.stream_bandwidth, a.memory_bandwidth, g), 3),
+        others={name: by_kind(name) for name in GENERIC.others},
+    )
+
+
+def _rounded(value: float, digits: int = 2) -> float:
+    return float(f"{value:.{digits - 1}e}")
+
+
+def count_constants() -> dict[str, float]:
+    """How many constants there are: of each measured card, of its all-reduce, engines, for all."""
+    per_card, links = [], []
+    for gpu in measured_cards():
+        achieved = gpu.achieved or Achieved()
+        single = [
+            name
+            for name in Achieved.__dataclass_fields__
+            if name not in ("flop_per_s", "all_reduce", "source", "checked")
+        ]
+        per_card.append(
+            len(achieved.flop_per_s) + sum(getattr(achieved, name) is not None for name in single)
+        )
+        links.append(sum(4 if line.large_bytes_per_s else 2 for line in achieved.all_reduce.values()))
+    engines = [
+        sum(key not in ("id", "name", "source", "checked") for key in tomllib.loads(
+            (data_dir() / "engines" / f"{name}.toml").read_text("utf-8")))
+        for name in engine_names()
+    ]  # fmt: skip
+    generic = len(GENERIC.compute_fraction) + len(GENERIC.bandwidth_fraction) + 1
+    generic += 2 * len(GENERIC.others)
+    others = [gpu for gpu in list_gpus() if gpu.achieved and gpu.id not in
+              {card.id for card in measured_cards()}]  # fmt: skip
+    return {
+        "measured cards": len(per_card),
+        "per measured card, mean": statistics.fmean(per_card),
+        "of those cards in all": sum(per_card),
+        "of their all-reduces in all": sum(links),
+        "other cards with measured rates": len(others),
+        "engines": len(engines),
+        "per engine, mean": statistics.fmean(engines),
+        "of engines in all": sum(engines),
+        "generic, for every other card": generic,
+    }
