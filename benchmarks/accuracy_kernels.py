@@ -17,6 +17,8 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 
+from accuracy_layers import layers
+from generic_constants import count_constants, derive, measured_cards
 from scoring import Point, Tally, grouped, print_rest, print_table, stats, summary, violations
 
 from vperf.errors import VperfError
@@ -48,6 +50,7 @@ from vperf.model.ops import (
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing import collectives
+from vperf.timing.constants import constants_of
 from vperf.timing.expected import op_expected_s
 from vperf.timing.ranges import spread_of_op
 from vperf.timing.step import Card
@@ -353,10 +356,17 @@ def score(directory: Path, every: int, *, hide: bool) -> Tally:
 
 
 def _card(gpu_name: str, engine_name: str, fp8_attention: bool, *, hide: bool) -> Card:
-    """A kernel alone: the quantize kernel is not fused, attention computes as its row says."""
+    """A kernel alone: the quantize kernel is not fused, attention computes as its row says.
+
+    Hidden, the card knows its datasheet and what the six others measured.
+    """
     gpu = load_gpu(gpu_name)
     engine = replace(load_engine(engine_name), fused_quantize=False, fp8_attention=fp8_attention)
-    return Card(replace(gpu, achieved=None) if hide else gpu, engine)
+    if not hide:
+        return Card(gpu, engine)
+    card = Card(replace(gpu, achieved=None), engine)
+    card.constants = constants_of(card.gpu, engine, derive(measured_cards(hidden=gpu_name)))
+    return card
 
 
 def _point(kind: str, row: Row, op: Op, card: Card) -> Point:
@@ -372,11 +382,64 @@ def _point(kind: str, row: Row, op: Op, card: Card) -> Point:
             "dtype": _dtype(kind, row),
             "regime": _regime(kind, row),
             "cold": "cold" if cold else "fits the L2",
+            "kernel": _kernel(kind, row),
+            "reach": _reach(kind, row),
+            **{key: row[key] for key in _SHAPE if key in row},
+            "length": row.get("isl" if kind.endswith("prefill") else "step", ""),
         },
         measured_s=float(row["us"]) * 1e-6,
         **timed(op, card),
         what=_words(kind, row),
     )
+
+
+_SHAPE = ("m", "n", "k", "batch_size", "num_heads", "num_key_value_heads", "head_dim")
+
+
+def _kernel(kind: str, row: Row) -> str:
+    """fallback: attention in Triton, which engines run where they have no kernel of their own."""
+    fallback = kind.startswith("attention") and "triton" in row["kernel_source"]
+    return "fallback" if fallback else "own"
+
+
+def _reach(kind: str, row: Row) -> str:
+    """What sets a row apart from the plainest of its op: a window, or skewed routing."""
+    if kind == "moe":
+        return "" if row["distribution"] == "balanced" else "skewed"
+    longest = int(row.get("isl") or 0) or int(row.get("step") or 0) + 1
+    return "window" if 0 < int(row.get("window_size") or 0) < longest else ""
+
+
+def _of_default_engine(point: Point) -> bool:
+    """The rows that PERFMODEL-like tables are about: vLLM's own kernels, or SGLang's where vLLM's
+    are known to be bad (block-scaled fp8, nvfp4)."""
+    sglang = point.groups["kind"] == "gemm" and point.groups["dtype"] in ("fp8_block", "nvfp4")
+    engine = "sglang" if sglang or point.groups["kind"].startswith("mla") else "vllm"
+    return point.groups["engine"] == engine and point.groups["kernel"] == "own"
+
+
+def over_cards(points: list[Point], keys: list[str]) -> dict[tuple[str, ...], float]:
+    """Mean over the cards of their mean absolute errors: a card with more rows counts no more."""
+    errors: dict[tuple[str, ...], list[float]] = {}
+    for (*key, _), members in grouped(points, [*keys, "gpu"]).items():
+        errors.setdefault(tuple(key), []).append(stats(members).mape)
+    return {key: sum(each) / len(each) for key, each in errors.items()}
+
+
+def _print_hidden(known: list[Point], hidden: list[Point], keys: list[str]) -> dict[str, float]:
+    """The same rows with the constants of each card hidden; returns error and ratio by key."""
+    title = f"hidden constants: {', '.join(keys)}"
+    before, after = over_cards(known, keys), over_cards(hidden, keys)
+    width = max(len(title), *(len("  ".join(key)) for key in before))
+    print(f"\n{title:{width}} {'known':>7} {'hidden':>7} {'ratio':>6}   mean over cards of their MAPE")
+    found: dict[str, float] = {}
+    for key, error in before.items():
+        ratio = after[key] / error
+        name = "  ".join(part or "-" for part in key)
+        print(f"{name:{width}} {100 * error:7.1f} {100 * after[key]:7.1f} {ratio:6.2f}")
+        found[name] = after[key]
+        found[f"{name} ratio"] = ratio
+    return found
 
 
 def score_all_reduce(directory: Path) -> list[Point]:
@@ -403,6 +466,10 @@ def score_all_reduce(directory: Path) -> list[Point]:
             )
         )
     return points
+
+
+def _cold(points: list[Point]) -> list[Point]:
+    return [p for p in points if p.groups["cold"] == "cold"]
 
 
 def timed(op: Op, card: Card) -> dict[str, float]:
@@ -434,9 +501,24 @@ def main(arguments: list[str]) -> int:
     print_table("op, regime, gpu", points, ["kind", "regime", "gpu"])
     print_table("op, engine", points, ["kind", "engine"])
     print_table("op, L2, regime", points, ["kind", "cold", "regime"])
-    cold = [p for p in points if p.groups["cold"] == "cold"]
+    cold = _cold(points)
     print_table("cold: op, dtype, regime", cold, ["kind", "dtype", "regime"])
     print_table("op", points, ["kind"])
+    reference = over_cards(
+        [p for p in cold if _of_default_engine(p)], ["kind", "dtype", "regime", "reach"]
+    )
+    print("\ncold, own kernels of the default engine: mean over cards of their MAPE")
+    for key, error in reference.items():
+        print(f"{'  '.join(part for part in key if part):45} {100 * error:6.1f}")
+    whole = layers(points)
+    print_table("whole layer, gpu", whole, ["layer", "gpu"])
+    print_table("whole layer", whole, ["layer"])
+    hidden = score(options.directory, options.every, hide=True).points
+    by_kind = _print_hidden(cold, _cold(hidden), ["kind", "dtype", "regime"])
+    by_layer = _print_hidden(whole, layers(hidden), ["layer"])
+    print("\nconstants")
+    for name, count in count_constants().items():
+        print(f"{count:8.4g}  {name}")
     if exchanges:
         print_table("all-reduce, gpus", exchanges, ["gpu", "ranks"])
     below = [p for p in points if p.groups["kind"] == "moe" and p.measured_s < p.limit_s]
@@ -455,6 +537,12 @@ def main(arguments: list[str]) -> int:
         found[kind] = stats(members).mape
     for (kind, dtype, regime), members in grouped(cold, ["kind", "dtype", "regime"]).items():
         found[f"cold {kind} {dtype} {regime}"] = stats(members).mape
+    for reference_key, error in reference.items():
+        found["default engine, over cards: " + " ".join(filter(None, reference_key))] = error
+    for (name,), error in over_cards(whole, ["layer"]).items():
+        found[f"whole layer {name}"] = error
+    found["hidden"] = by_kind | by_layer
+    found["constants"] = count_constants()
     if exchanges:
         found["all_reduce"] = stats(exchanges).mape
         found["limit_violations_of_all_reduce"] = len(violations(exchanges))
