@@ -230,7 +230,7 @@ def _gdn(row: Row) -> Op | None:
     key_dim, value_dim = int(row["head_k_dim"]), int(row["head_v_dim"])
     decode = row["phase"] == "generation"
     state = 2 if row["framework"] == "trtllm" else 4  # TensorRT-LLM keeps it in bf16
-    return recurrent(
+    op = recurrent(
         "delta_rule",
         Step(batch, 1 if decode else new, new if decode else 0),
         heads=heads,
@@ -241,6 +241,8 @@ def _gdn(row: Row) -> Op | None:
         delta=True,
         chunk=64,
     )
+    # The tables ran the prefill kernel for a few tokens too, where engines take the decode one.
+    return replace(op, decode=decode)
 
 
 _OPS: dict[str, Callable[[Row], Op | None]] = {
@@ -431,7 +433,9 @@ def _print_hidden(known: list[Point], hidden: list[Point], keys: list[str]) -> d
     title = f"hidden constants: {', '.join(keys)}"
     before, after = over_cards(known, keys), over_cards(hidden, keys)
     width = max(len(title), *(len("  ".join(key)) for key in before))
-    print(f"\n{title:{width}} {'known':>7} {'hidden':>7} {'ratio':>6}   mean over cards of their MAPE")
+    print(
+        f"\n{title:{width}} {'known':>7} {'hidden':>7} {'ratio':>6}   mean over cards of their MAPE"
+    )
     found: dict[str, float] = {}
     for key, error in before.items():
         ratio = after[key] / error
@@ -466,6 +470,12 @@ def score_all_reduce(directory: Path) -> list[Point]:
             )
         )
     return points
+
+
+def _print_counts() -> None:
+    print("\nconstants")
+    for name, count in count_constants().items():
+        print(f"{count:8.4g}  {name}")
 
 
 def _cold(points: list[Point]) -> list[Point]:
@@ -516,9 +526,7 @@ def main(arguments: list[str]) -> int:
     hidden = score(options.directory, options.every, hide=True).points
     by_kind = _print_hidden(cold, _cold(hidden), ["kind", "dtype", "regime"])
     by_layer = _print_hidden(whole, layers(hidden), ["layer"])
-    print("\nconstants")
-    for name, count in count_constants().items():
-        print(f"{count:8.4g}  {name}")
+    _print_counts()
     if exchanges:
         print_table("all-reduce, gpus", exchanges, ["gpu", "ranks"])
     below = [p for p in points if p.groups["kind"] == "moe" and p.measured_s < p.limit_s]

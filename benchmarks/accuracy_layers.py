@@ -55,16 +55,16 @@ def layers(points: Iterable[Point]) -> list[Point]:
         tables.setdefault(key, []).append(point)
     found: list[Point] = []
     for _, gpu, engine, _ in sorted({key for key in tables if key[0] == "gemm"}):
-        for kind in KINDS:
-            matmuls = tables.get(("gemm", gpu, engine, kind.matmul), [])
-            attention = tables.get((kind.attention, gpu, engine, "bf16/bf16"), [])
+        for each in KINDS:
+            matmuls = tables.get(("gemm", gpu, engine, each.matmul), [])
+            attention = tables.get((each.attention, gpu, engine, "bf16/bf16"), [])
             for model, shape in _MODELS.items():
-                for step in kind.steps:
-                    parts = _layer(matmuls, attention, kind, shape, step)
+                groups = {"layer": each.name, "gpu": gpu, "engine": engine, "model": model}
+                for step in each.steps:
+                    parts = _layer(matmuls, attention, each, shape, step)
                     if parts:
-                        found.append(_sum(parts, {"layer": kind.name, "gpu": gpu,
-                                                  "engine": engine, "model": model}))  # fmt: skip
-    unique = {tuple(sorted(p.groups.items())) + (p.what,): p for p in found}
+                        found.append(_sum(parts, groups))
+    unique = {(*sorted(p.groups.items()), p.what): p for p in found}
     return list(unique.values())
 
 

@@ -1,9 +1,9 @@
 """What vperf takes for a card that nobody measured, from those that were: and how many there are.
 
 The rule behind `vperf.timing.constants.GENERIC` (a test holds the two together), and the same
-without one card, so that its constants can be guessed from the others' alone. Rates are means of
-their shares of the card's own peak; the rest are medians over the cards with the same kind of
-tensor cores, or over all where none of that kind has the constant.
+without one card, so that its constants can be guessed from the others' alone. Medians throughout:
+of rates as shares of the card's own peak; of the rest over the cards with the same generation of
+tensor cores, or over all where none of that generation has the constant.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vperf.hardware.gpu import Achieved, Gpu
 from vperf.sources.catalog import data_dir
 from vperf.sources.engines import engine_names
 from vperf.sources.gpus import list_gpus, load_gpu
-from vperf.timing.constants import GENERIC, Generic, has_asynchronous_tensor_cores
+from vperf.timing.constants import GENERIC, TENSOR_CORES, Generic, tensor_cores
 
 MEASURED = (
     "a100-sxm", "h100-sxm", "h200-sxm", "b200-sxm", "b300-sxm", "l40s", "rtx-pro-6000-server",
@@ -33,40 +33,41 @@ def derive(cards: Sequence[Gpu]) -> Generic:
     """The rule."""
     known = [(gpu, gpu.achieved) for gpu in cards if gpu.achieved is not None]
 
-    def mean(value: Callable[[Gpu, Achieved], float | None], digits: int = 2) -> float:
+    def median(value: Callable[[Gpu, Achieved], float | None], digits: int = 2) -> float:
         values = [found for gpu, achieved in known if (found := value(gpu, achieved)) is not None]
-        return _rounded(statistics.fmean(values), digits)
+        return _rounded(statistics.median(values), digits)
 
     def share(pipe: str) -> float:
         peak = "fp8" if pipe == "fp8_block" else pipe
-        return mean(
-            lambda gpu, achieved: achieved.flop_per_s[pipe] / gpu.peak_flop_per_s[peak]
-            if pipe in achieved.flop_per_s
-            else None
+        return median(
+            lambda gpu, achieved: (
+                achieved.flop_per_s[pipe] / gpu.peak_flop_per_s[peak]
+                if pipe in achieved.flop_per_s
+                else None
+            )
         )
 
     def of_hbm(value: float | None, base: float | None, gpu: Gpu) -> float | None:
         hbm = gpu.memory_type.upper().startswith("HBM")
         return value / base if hbm and value and base else None
 
-    def by_kind(name: str) -> tuple[float, float]:
-        kinds: tuple[list[float], list[float]] = ([], [])
+    def by_kind(name: str) -> tuple[float, ...]:
+        kinds: list[list[float]] = [[] for _ in TENSOR_CORES]
         for gpu, achieved in known:
             value = getattr(achieved, name)
             if value is not None:
-                kinds[has_asynchronous_tensor_cores(gpu)].append(value)
-        either = kinds[0] + kinds[1]
-        first, second = (_rounded(statistics.median(kind or either)) for kind in kinds)
-        return first, second
+                kinds[tensor_cores(gpu)].append(value)
+        either = [value for kind in kinds for value in kind]
+        return tuple(_rounded(statistics.median(kind or either)) for kind in kinds)
 
     return replace(
         GENERIC,
         compute_fraction={pipe: share(pipe) for pipe in GENERIC.compute_fraction},
         bandwidth_fraction={
             **GENERIC.bandwidth_fraction,
-            "HBM": mean(lambda g, a: of_hbm(a.memory_bandwidth, g.memory_bandwidth, g)),
+            "HBM": median(lambda g, a: of_hbm(a.memory_bandwidth, g.memory_bandwidth, g)),
         },
-        stream_ratio=mean(lambda g, a: of_hbm(a.stream_bandwidth, a.memory_bandwidth, g), 3),
+        stream_ratio=median(lambda g, a: of_hbm(a.stream_bandwidth, a.memory_bandwidth, g), 3),
         others={name: by_kind(name) for name in GENERIC.others},
     )
 
@@ -88,14 +89,16 @@ def count_constants() -> dict[str, float]:
         per_card.append(
             len(achieved.flop_per_s) + sum(getattr(achieved, name) is not None for name in single)
         )
-        links.append(sum(4 if line.large_bytes_per_s else 2 for line in achieved.all_reduce.values()))
+        links.append(
+            sum(4 if line.large_bytes_per_s else 2 for line in achieved.all_reduce.values())
+        )
     engines = [
         sum(key not in ("id", "name", "source", "checked") for key in tomllib.loads(
             (data_dir() / "engines" / f"{name}.toml").read_text("utf-8")))
         for name in engine_names()
     ]  # fmt: skip
     generic = len(GENERIC.compute_fraction) + len(GENERIC.bandwidth_fraction) + 1
-    generic += 2 * len(GENERIC.others)
+    generic += len(TENSOR_CORES) * len(GENERIC.others)
     others = [gpu for gpu in list_gpus() if gpu.achieved and gpu.id not in
               {card.id for card in measured_cards()}]  # fmt: skip
     return {

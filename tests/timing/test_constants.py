@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from generic_constants import derive, measured_cards
 
 from vperf.formats import AWQ, BF16, FP8, FP8_BLOCK
 from vperf.hardware.gpu import Achieved, Gpu
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import list_gpus, load_gpu
-from vperf.timing.constants import constants_of
+from vperf.timing.constants import GENERIC, TENSOR_CORES, constants_of, tensor_cores
 
 VLLM, LLAMA_CPP = load_engine("vllm"), load_engine("llama.cpp")
 
@@ -21,7 +22,7 @@ def stream_share(gpu: Gpu) -> float:
 
 def test_gddr_streams_nearer_to_its_peak_than_hbm_and_unified_memory() -> None:
     assert stream_share(load_gpu("rtx-4090")) == 0.92
-    assert stream_share(load_gpu("h100-sxm")) == 0.81
+    assert stream_share(load_gpu("h100-sxm")) == 0.83
     assert stream_share(load_gpu("strix-halo")) == 0.82
     assert stream_share(load_gpu("apple-m4-max")) == 0.80
 
@@ -30,6 +31,7 @@ def test_gddr_streams_nearer_to_its_peak_than_hbm_and_unified_memory() -> None:
 def test_no_card_achieves_more_than_its_peaks(gpu: Gpu) -> None:
     c = constants_of(gpu, VLLM)
     assert 0 < c.bandwidth <= gpu.memory_bandwidth
+    assert 0 < c.bandwidth <= c.stream_bandwidth <= gpu.memory_bandwidth
     assert 0 < c.cache8_bandwidth <= gpu.memory_bandwidth
     for pipe in gpu.peak_flop_per_s:
         fastest = gpu.peak_flop_per_s[pipe] * gpu.boost
@@ -60,3 +62,39 @@ def test_an_engine_with_slower_kernels_has_a_share_of_the_rates() -> None:
     assert slow.flop_per_s("fp16") == pytest.approx(0.75 * fast.flop_per_s("fp16"))
     assert slow.nested_bandwidth == pytest.approx(0.87 * fast.nested_bandwidth)
     assert slow.wide_bandwidth == fast.wide_bandwidth
+
+
+@pytest.mark.parametrize(
+    ("name", "generation"),
+    [
+        ("a100-sxm", "mma"), ("l40s", "mma"), ("rtx-5090", "mma"), ("mi300x", "mma"),
+        ("h200-sxm", "wgmma"), ("b300-sxm", "tcgen05"),
+    ],
+)  # fmt: skip
+def test_latencies_nobody_measured_are_those_of_the_same_tensor_cores(
+    name: str, generation: str
+) -> None:
+    gpu = load_gpu(name)
+    assert TENSOR_CORES[tensor_cores(gpu)] == generation
+    constants = constants_of(replace(gpu, achieved=None), VLLM)
+    expected = GENERIC.others["decode_block_s"][tensor_cores(gpu)]
+    assert constants.decode_block_s == expected
+
+
+def test_generic_constants_are_what_the_rule_makes_of_the_measured_cards() -> None:
+    found = derive(measured_cards())
+    assert found.compute_fraction == GENERIC.compute_fraction
+    assert found.bandwidth_fraction == GENERIC.bandwidth_fraction
+    assert found.stream_ratio == GENERIC.stream_ratio
+    assert set(found.others) == set(GENERIC.others)
+    for name, kinds in found.others.items():
+        assert kinds == pytest.approx(GENERIC.others[name]), name
+
+
+def test_a_hidden_card_adds_nothing_to_what_the_others_say_of_it() -> None:
+    without = derive(measured_cards(hidden="b300-sxm"))
+    # B200 is the only other card with these tensor cores.
+    b200 = load_gpu("b200-sxm").achieved
+    assert b200 is not None
+    assert without.others["moe_efficiency"][2] == b200.moe_efficiency
+    assert len(measured_cards(hidden="b300-sxm")) == 6

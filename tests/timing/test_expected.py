@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vperf.formats import BF16, FP8, MXFP4, Q4_0, Q4_K, Format, cache_format_named
-from vperf.model.ops import Linear, Op, Step, attention, matmul
+from vperf.model.ops import Linear, Op, Reach, Step, attention, matmul, recurrent
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing.constants import constants_of
@@ -42,8 +42,9 @@ def test_h100_takes_its_measured_constants() -> None:
 def test_a_card_nobody_measured_takes_generic_fractions_of_its_peaks() -> None:
     constants = constants_of(replace(H100, achieved=None), VLLM)
     assert constants.origin == "generic"
-    assert constants.flop_per_s("bf16") == pytest.approx(0.76 * 989.4e12)
-    assert constants.bandwidth == pytest.approx(0.81 * 3350e9)
+    assert constants.flop_per_s("bf16") == pytest.approx(0.79 * 989.4e12)
+    assert constants.bandwidth == pytest.approx(0.83 * 3350e9)
+    assert constants.stream_bandwidth == pytest.approx(1.07 * 0.83 * 3350e9)
 
 
 def test_a_cold_decode_gemm_is_latency_plus_stream() -> None:
@@ -79,16 +80,50 @@ def _attention(step: Step) -> Op:
     return attention("a", step, heads=32, kv_heads=8, qk_dim=128, v_dim=128, cache=BF16)
 
 
-def test_prefill_attention_pays_flops_exponentials_half_empty_tiles_and_a_tail() -> None:
+def _prefill_by_hand(pairs: float, queries: float, moved: float, share: float = 1.0) -> float:
+    rate = 4 * 128 / 790e12 + 1 / (132 * 1.83e9 * 16)
+    busy = pairs * rate / 1.18 + 4.5e-6 * queries / 128 / 132
+    return 14e-6 + pn(busy / share, moved / 3.1e12, 2.5)
+
+
+def test_prefill_attention_pays_flops_exponentials_edges_tiles_and_a_tail() -> None:
     s = 4096
     op = _attention(Step(1, s, 0))
-    pairs = 32 * (s * (s + 1) / 2 + s * 446 / 2)  # s0 = 446 keys
+    pairs = 32 * (s * (s + 1) / 2 + s * 128)  # every tile of 128 queries has one ragged edge
     pairs += 128 * s * 132 / 2  # half of the last tile's time on 132 SMs
-    exponentials_per_s = 132 * 1.83e9 * 16
     moved = 2 * s * (32 + 8 + 8 + 32) * 128
-    rate = 4 * 128 / 790e12 + 1 / exponentials_per_s
-    by_hand = 14e-6 + pairs * rate / 1.07 + moved / 2.9e12
+    by_hand = _prefill_by_hand(pairs, 32 * s, moved)
     assert op_expected_s(op, C, VLLM) == pytest.approx(by_hand, rel=1e-6)
+    slower = replace(VLLM, prefill_share=0.8)
+    by_hand = _prefill_by_hand(pairs, 32 * s, moved, 0.8)
+    assert op_expected_s(op, C, slower) == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_a_tile_along_a_window_has_two_edges_and_loads_its_keys_for_the_heads_of_one_kv_head() -> (
+    None
+):
+    s, window = 4096, 512
+    op = attention("a", Step(1, s, 0), heads=32, kv_heads=8, qk_dim=128, v_dim=128, cache=BF16,
+                   reach=Reach(window=window))  # fmt: skip
+    band = 32 * (s - window)
+    pairs = 32 * (window * (window + 1) / 2 + (s - window) * window)
+    pairs += 128 * (32 * window + band * (1 + 4 * 8 / 32)) + 128 * window * 132 / 2
+    moved = 2 * s * (32 + 8 + 8 + 32) * 128
+    by_hand = _prefill_by_hand(pairs, 32 * s, moved)
+    assert op_expected_s(op, C, VLLM) == pytest.approx(by_hand, rel=1e-6)
+
+
+def _delta_rule(batch: int, tokens: int) -> Op:
+    step, state = Step(batch, tokens, 0), 16 * 128 * 128 * 4
+    return recurrent("r", step, heads=16, key_heads=8, key_dim=128, value_dim=128,
+                     state_bytes=state, delta=True, chunk=64)  # fmt: skip
+
+
+def test_the_chunks_of_one_delta_rule_sequence_wait_for_each_other() -> None:
+    one = op_expected_s(_delta_rule(1, 65_536), C, VLLM)
+    assert one == pytest.approx(18e-6 + 1024 * 2.3e-6, rel=0.15)
+    eight = op_expected_s(_delta_rule(8, 8192), C, VLLM)  # the same work in shorter sequences
+    assert eight < 0.6 * one
 
 
 def test_prefill_attention_over_an_fp8_cache_is_faster_where_the_engine_computes_in_fp8() -> None:
@@ -123,12 +158,12 @@ def test_long_decode_attention_streams_the_cache() -> None:
     op = _attention(Step(8, 1, 32_768))
     cache = 8 * 32_768 * 2 * 8 * 128 * 2
     seconds = op_expected_s(op, C, VLLM)
-    assert cache / 2.9e12 < seconds < 1.1 * cache / 2.9e12 + 13e-6
+    assert cache / 3.1e12 < seconds < 1.1 * cache / 3.1e12 + 13e-6
 
 
 def test_short_decode_attention_of_a_large_batch_waits_for_its_blocks() -> None:
     op = _attention(Step(1024, 1, 16))
-    blocks = 3.55e-6 * 1024 * 8 / 132
+    blocks = 3.5e-6 * 1024 * 8 / 132
     seconds = op_expected_s(op, C, VLLM)
     assert blocks < seconds < 1.3 * blocks + 13e-6
 

@@ -66,7 +66,8 @@ class Achieved:
     """What was measured on the card; None where nobody measured (docs/method.md).
 
     `flop_per_s` holds the sustained large-matmul rate by pipe ("bf16", "fp8", "fp8_block", "fp4");
-    `memory_bandwidth` the stream of one matmul's weights in bytes/s; the rest are the small constants of the forms.
+    `memory_bandwidth` the stream of one matmul's weights in bytes/s; the rest are the small
+    constants of the forms.
     """
 
     flop_per_s: Mapping[str, float] = field(default_factory=dict)

@@ -26,8 +26,8 @@ class Generic:
     """Of the datasheet bandwidth at which one matmul reads its weights, by kind of memory."""
     stream_ratio: float
     """HBM: stream_bandwidth over memory_bandwidth. Others keep theirs: nearer to the peak."""
-    others: Mapping[str, tuple[float, float]]
-    """The rest by name, of synchronous and of asynchronous tensor cores."""
+    others: Mapping[str, tuple[float, ...]]
+    """The rest by name, for each generation of tensor cores."""
 
 
 # What benchmarks/generic_constants.py derives from [achieved] of A100, H100, H200, B200, B300,
@@ -35,33 +35,33 @@ class Generic:
 # memory ("") and Apple's are from llama-bench on 46 others.
 GENERIC = Generic(
     compute_fraction={
-        "bf16": 0.75,
-        "fp8": 0.67,
-        "fp8_block": 0.60,
+        "bf16": 0.79,
+        "fp8": 0.68,
+        "fp8_block": 0.66,
         "int8": 0.69,
-        "fp4": 0.53,
+        "fp4": 0.49,
     },
     bandwidth_fraction={
-        "HBM": 0.82,
+        "HBM": 0.83,
         "GDDR": 0.92,
         "UNIFIED (APPLE)": 0.80,
         "": 0.82,
     },
-    stream_ratio=1.08,
+    stream_ratio=1.07,
     others={
-        "gemm_latency_s": (2.8 * _US, 3.5 * _US),
-        "quantize_latency_s": (2.9 * _US, 3.5 * _US),
-        "quantize4_latency_s": (5.5 * _US, 3 * _US),
-        "prefill_efficiency": (0.94, 1.2),
-        "prefill_block_s": (3.6 * _US, 4 * _US),
-        "prefill_latency_s": (8.1 * _US, 14 * _US),
-        "decode_latency_s": (9.5 * _US, 12 * _US),
-        "decode_block_s": (2.9 * _US, 2.3 * _US),
-        "moe_latency_s": (45 * _US, 41 * _US),
-        "moe_efficiency": (0.55, 0.51),
-        "moe_block_efficiency": (0.55, 0.24),
-        "moe_unpack_efficiency": (0.47, 0.22),
-        "mla_efficiency": (0.4, 0.9),
+        "gemm_latency_s": (2.8 * _US, 3.6 * _US, 3.4 * _US),
+        "quantize_latency_s": (2.9 * _US, 3.2 * _US, 3.8 * _US),
+        "quantize4_latency_s": (5.5 * _US, 3 * _US, 3 * _US),
+        "prefill_efficiency": (0.94, 1.2, 1.3),
+        "prefill_block_s": (3.6 * _US, 4.5 * _US, 3.5 * _US),
+        "prefill_latency_s": (8.1 * _US, 14 * _US, 13 * _US),
+        "decode_latency_s": (9.5 * _US, 13 * _US, 11 * _US),
+        "decode_block_s": (2.9 * _US, 3.5 * _US, 1.2 * _US),
+        "moe_latency_s": (45 * _US, 53 * _US, 28 * _US),
+        "moe_efficiency": (0.55, 0.44, 0.58),
+        "moe_block_efficiency": (0.55, 0.34, 0.18),
+        "moe_unpack_efficiency": (0.47, 0.22, 0.22),
+        "mla_efficiency": (0.4, 0.95, 0.9),
     },
 )
 
@@ -131,16 +131,18 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
     measured = gpu.achieved or Achieved()
     values: dict[str, float] = {}
     guessed: list[str] = []
-    asynchronous = has_asynchronous_tensor_cores(gpu)
+    kind = tensor_cores(gpu)
     for name, kinds in generic.others.items():
         value = getattr(measured, name)
-        values[name] = kinds[asynchronous] if value is None else value
+        values[name] = kinds[kind] if value is None else value
         if value is None:
             guessed.append(name)
     rate_16 = measured.flop_per_s.get("bf16") or measured.flop_per_s.get("fp16")
     peak_16 = gpu.peak_flop_per_s.get("bf16") or gpu.peak_flop_per_s.get("fp16")
     known = rate_16 is not None and measured.memory_bandwidth is not None
-    bandwidth = measured.memory_bandwidth or gpu.memory_bandwidth * _bandwidth_fraction(gpu, generic)
+    bandwidth = measured.memory_bandwidth or gpu.memory_bandwidth * _bandwidth_fraction(
+        gpu, generic
+    )
     ratio = generic.stream_ratio if gpu.memory_type.upper().startswith("HBM") else 1.0
     stream = measured.stream_bandwidth or min(gpu.memory_bandwidth, bandwidth * ratio)
     clock_rate = gpu.sm_count * gpu.rated_clock_hz
@@ -164,12 +166,17 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
     )
 
 
-def has_asynchronous_tensor_cores(gpu: Gpu) -> bool:
-    """Hopper and datacenter Blackwell: matmuls run beside the threads that start them.
+TENSOR_CORES = ("mma", "wgmma", "tcgen05")
+"""By the instruction that drives them. mma: a warp multiplies and waits (up to Ada, GeForce and RTX
+PRO Blackwell; other vendors are taken to be like it). wgmma: four warps start a multiply that runs
+beside them (Hopper). tcgen05: one thread starts it, sums stay in tensor memory (B200, B300).
+"""
 
-    Ampere, Ada and consumer Blackwell (and other vendors, for want of better) multiply in step.
-    """
-    return gpu.compute_capability.startswith(("9.", "10."))
+
+def tensor_cores(gpu: Gpu) -> int:
+    """The card's place in TENSOR_CORES."""
+    major = gpu.compute_capability.partition(".")[0]
+    return {"9": 1, "10": 2}.get(major, 0)
 
 
 def _bandwidth_fraction(gpu: Gpu, generic: Generic) -> float:
