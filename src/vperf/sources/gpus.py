@@ -1,4 +1,4 @@
-"""GPUs by name, or from a user's file: configs/gpus/<id>.toml -> `Gpu`.
+"""GPUs by name, from a user's file, or the one in this machine: configs/gpus/<id>.toml -> `Gpu`.
 
 The keys of a file and their checks are in gpu_schema.py. What a file leaves out is assumed, and
 the assumption said. Not here: time, and any efficiency factor.
@@ -6,6 +6,7 @@ the assumption said. Not here: time, and any efficiency factor.
 
 from __future__ import annotations
 
+import os.path
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -161,18 +162,44 @@ def list_gpus() -> tuple[Gpu, ...]:
     return tuple(_gpu(_bundled(gpu_id), gpu_id) for gpu_id in gpu_names())
 
 
+def gpu_table(gpu_id: str) -> Table:
+    """The bundled file itself, with what a `Gpu` does not hold; empty if there is none."""
+    known = is_plain_id(gpu_id) and (_folder() / f"{gpu_id}.toml").is_file()
+    return _bundled(gpu_id) if known else {}
+
+
 def _bundled(gpu_id: str) -> Table:
     path = _folder() / f"{gpu_id}.toml"
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-@lru_cache(maxsize=256)
-def load_gpu(name: str) -> Gpu:
-    """The bundled GPU of that name; a vague name gives its stated default, and an assumption.
+LOCAL = "local"
+"""The name of the card in this machine."""
 
-    Raises UnknownNameError with the nearest ids, InputError if several cards have the name.
+
+def load_gpu(name: str) -> Gpu:
+    """The bundled GPU of that name, the one in this machine ("local"), or that of a .toml file.
+
+    A vague name gives its stated default, and an assumption. Raises UnknownNameError with the
+    nearest ids, InputError if several cards have the name, or for a file that cannot be used.
     """
     name = name.strip()
+    if name.lower() == LOCAL:
+        from vperf.sources.local_gpu import local_gpu  # noqa: PLC0415  (starts other programs)
+
+        return local_gpu()
+    if name.lower().endswith(".toml"):
+        return load_gpu_file(name)
+    try:
+        return _load_bundled(name)
+    except UnknownNameError:
+        if not os.path.isfile(name):
+            raise
+    return load_gpu_file(name)
+
+
+@lru_cache(maxsize=256)
+def _load_bundled(name: str) -> Gpu:
     plain = name.lower()
     if is_plain_id(plain) and (_folder() / f"{plain}.toml").is_file():
         return _gpu(_bundled(plain), plain)
@@ -236,7 +263,7 @@ def _unknown(name: str) -> UnknownNameError:
     nearest = list(dict.fromkeys([*inside, *alike]))[:5]
     shown = name if len(name) <= 80 else f"{name[:77]}..."
     return UnknownNameError(
-        "GPU", shown, nearest, hint="'vperf gpus' lists all; --gpu-file describes your own"
+        "GPU", shown, nearest, hint="'vperf gpus' lists all; --gpu FILE.toml is your own"
     )
 
 
