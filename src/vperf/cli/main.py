@@ -41,7 +41,7 @@ Examples:
 Each command has its own --help with more.
 """
 
-COMMANDS = ("napkin", "estimate", "roofline", "gpus", "models")
+COMMANDS = ("napkin", "estimate", "roofline", "measure", "gpus", "models")
 """Each is a function of that name in the file of that name, with its EPILOG."""
 
 
