@@ -143,7 +143,7 @@ def _card(
 ) -> None:
     import datetime
 
-    from vperf.evidence.measure.card import PARTS, measure_card
+    from vperf.evidence.measure.card import PARTS, Datasheet, measure_card
     from vperf.evidence.measure.gpu_file import gpu_file
     from vperf.report import json as report_json
     from vperf.report import measure as report
@@ -154,11 +154,12 @@ def _card(
     for part in parts:
         if part not in PARTS:
             raise InputError(f"{part!r} is not one of {', '.join(PARTS)}", source="--only")
-    for pipe, rate in peaks.items():
+    for pipe in peaks:
         _known_pipe(pipe)
-        parse_rate(rate)
-    if memory_bandwidth is not None:
-        parse_bandwidth(memory_bandwidth)
+    given = Datasheet(
+        {pipe: parse_rate(rate) for pipe, rate in peaks.items()},
+        None if memory_bandwidth is None else parse_bandwidth(memory_bandwidth),
+    )
     if file is not None and file.suffix.lower() != ".toml":
         raise InputError(f"{file} must end in .toml", source="--output")
     backend, watch = _open(device, quick)
@@ -167,9 +168,10 @@ def _card(
     if file is None and path.exists():
         raise InputError(f"{path} is there already", hint="-o names the file to write or replace")
     bar = _Bar()
-    measured = measure_card(backend, watch=watch, only=parts, quick=quick, progress=bar)
-    made = gpu_file(measured, today=datetime.datetime.now(tz=datetime.UTC).date(), peaks=peaks,
-                    memory_bandwidth=memory_bandwidth)  # fmt: skip
+    measured = measure_card(
+        backend, watch=watch, only=parts, quick=quick, given=given, progress=bar
+    )
+    made = gpu_file(measured, today=datetime.datetime.now(tz=datetime.UTC).date())
     output.write(made.text, path)
     written = report.Written(path, made.missing)
     if json:

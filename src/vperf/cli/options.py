@@ -33,9 +33,9 @@ def complete_model(incomplete: str) -> list[str]:
 
 def complete_gpu(incomplete: str) -> list[str]:
     """Bundled GPUs that start so."""
-    from vperf.sources.gpus import gpu_names
+    from vperf.sources.gpus import LOCAL, gpu_names
 
-    return _starting(gpu_names(), incomplete)
+    return _starting((LOCAL, *gpu_names()), incomplete)
 
 
 def _starting(names: Iterable[str], typed: str) -> list[str]:
@@ -54,7 +54,10 @@ def refuse_empty(**options: str | None) -> None:
             raise InputError(f"--{name.replace('_', '-')} is empty")
 
 
-GPU_HELP = "GPU id or any name that nvidia-smi, torch or the vendor prints."
+GPU_HELP = (
+    "GPU id, any name that a driver or vendor prints, local (the one in this machine), "
+    "or a GPU file (.toml)."
+)
 QUANTIZATION_HELP = (
     "Weights as bf16, fp16, fp8, int8, int4, awq, gptq, mxfp4 or nvfp4 "
     "instead of the checkpoint's own."

@@ -13,7 +13,7 @@ from tests.evidence.measure.fake import H100, TRUE, FakeBackend, watching
 from vperf import api
 from vperf.errors import InputError
 from vperf.evidence.measure.backend import Device
-from vperf.evidence.measure.card import CardMeasurement, measure_card
+from vperf.evidence.measure.card import NOT_GIVEN, CardMeasurement, Datasheet, measure_card
 from vperf.evidence.measure.gpu_file import gpu_file
 from vperf.sources.gpus import load_gpu
 
@@ -87,7 +87,7 @@ def test_progress_counts_every_step_once_and_ends() -> None:
 
 def test_short_memory_means_smaller_sizes_and_says_so() -> None:
     found = measured(FakeBackend(free_bytes=1.0e8))
-    assert found.matmuls[0].highest_size == 4096
+    assert found.matmuls[0].size == 4096
     assert any("16384" in n or "8192 x 8192 left out: out of memory" in n for n in found.notes)
     assert found.stream is not None
     assert found.stream.size_bytes < 1.0e8
@@ -126,9 +126,7 @@ def test_a_card_the_catalogue_lacks_needs_its_peaks_and_the_file_says_so(tmp_pat
 
 
 def test_with_its_datasheet_given_it_is_a_gpu_file(tmp_path: Path) -> None:
-    made = gpu_file(
-        measured_novel(), today=TODAY, peaks={"bf16": "1000 TFLOPS"}, memory_bandwidth="3 TB/s"
-    )
+    made = gpu_file(measured_novel(Datasheet({"bf16": 1e15}, 3e12)), today=TODAY)
     assert made.missing == ()
     path = tmp_path / "novel.toml"
     path.write_text(made.text, encoding="utf-8")
@@ -139,8 +137,17 @@ def test_with_its_datasheet_given_it_is_a_gpu_file(tmp_path: Path) -> None:
     assert api.estimate("qwen3-8b", gpu).gpu.constants == "measured"
 
 
-def measured_novel() -> CardMeasurement:
-    return measure_card(FakeBackend(device=NOVEL), watch=watching())
+def measured_novel(given: Datasheet = NOT_GIVEN) -> CardMeasurement:
+    return measure_card(FakeBackend(device=NOVEL), watch=watching(), given=given)
+
+
+def test_a_datasheet_that_is_passed_is_warned_of() -> None:
+    assert measured().warnings == ()
+    found = measured_novel(Datasheet({"bf16": 100e12}, 1e12))
+    assert [line.split(" measured, ")[1] for line in found.warnings] == [
+        "above the datasheet's 100.0 TFLOPS: the wrong card, clock or datasheet",
+        "above the datasheet's 1,000 GB/s: the wrong card, clock or datasheet",
+    ]
 
 
 @pytest.mark.parametrize("name", ['a "quoted" card', "back\\slash", "tab\there", "Ünï", "\x7f"])
@@ -149,11 +156,6 @@ def test_any_name_survives_the_file(name: str) -> None:
         FakeBackend(device=replace(NOVEL, name=name)), watch=watching(), only=("bandwidth",)
     )
     assert tomllib.loads(gpu_file(found, today=TODAY).text)["name"] == name
-
-
-def test_a_peak_that_is_no_rate_is_refused() -> None:
-    with pytest.raises(InputError, match="fast"):
-        gpu_file(measured_novel(), today=TODAY, peaks={"bf16": "fast"})
 
 
 def test_a_raised_power_cap_and_memory_clock_reach_the_file() -> None:

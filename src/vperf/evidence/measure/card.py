@@ -41,6 +41,7 @@ from vperf.evidence.measure.state import Watch, Watched, warnings_of
 from vperf.hardware.gpu import Achieved, AllReduce, Gpu
 from vperf.sources.gpus import gpu_table
 from vperf.sources.local_gpu import catalogued
+from vperf.units import format_bandwidth, format_rate
 
 PARTS = ("matmul", "bandwidth", "latency", "attention", "moe", "all-reduce")
 """What can be measured by itself (--only)."""
@@ -80,12 +81,27 @@ def plan_for(device: Device, *, quick: bool) -> Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Datasheet:
+    """What the vendor states: the catalogue's, or the user's where that has none or another."""
+
+    peaks: Mapping[str, float]
+    """Dense FLOP/s by pipe."""
+    memory_bandwidth: float | None
+    boost: float = 1.0
+    """How far above its rated clock the card may run."""
+
+
+NOT_GIVEN = Datasheet({}, None)
+
+
+@dataclass(frozen=True, slots=True)
 class CardMeasurement:
     """What came of it. SI units; None where it was not measured."""
 
     device: Device
     gpu: Gpu | None
     """The catalogue's card with the driver's figures; None where it is not there."""
+    datasheet: Datasheet
     watched: Watched
     matmuls: tuple[MatmulRate, ...]
     copy: Bandwidth | None
@@ -111,10 +127,11 @@ def measure_card(
     watch: Watch,
     only: Iterable[str] = PARTS,
     quick: bool = False,
+    given: Datasheet = NOT_GIVEN,
     progress: Progress = lambda done, total, label: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> CardMeasurement:
-    """Measure the parts named in `only`, in order."""
+    """Measure the parts named in `only`, in order; `given` is the user's datasheet."""
     began, device = clock(), backend.device
     gpu = catalogued(watch.card) if watch.card and device.kind != "cpu" else None
     run = _Run(backend, watch, plan_for(device, quick=quick))
@@ -126,13 +143,16 @@ def measure_card(
         step()
     progress(len(steps), len(steps), "")
     readings = [*run.large(), *run.readings]
-    values = solve(gpu or _stand_in(device, run.matmuls, run.copy), readings, run.say)
+    datasheet = _datasheet(device, gpu, given)
+    card = gpu or _stand_in(device, datasheet, run)
+    values = solve(card, readings, run.say)
     base = gpu.achieved if gpu and gpu.achieved else Achieved()
     lines = {**base.all_reduce, **run.all_reduce}
     watched = watch.ended()
     return CardMeasurement(
         device=device,
         gpu=gpu,
+        datasheet=datasheet,
         watched=watched,
         matmuls=tuple(run.matmuls),
         copy=run.copy,
@@ -143,7 +163,10 @@ def measure_card(
         all_reduce=run.all_reduce,
         achieved=replace(achieved_with(base, values), all_reduce=lines),
         seconds=clock() - began,
-        warnings=warnings_of(watched, gpu_table(gpu.id) if gpu else {}),
+        warnings=(
+            *_beyond(datasheet, run),
+            *warnings_of(watched, gpu_table(gpu.id) if gpu else {}),
+        ),
         notes=(*run.notes, *backend.notes()),
     )
 
@@ -191,7 +214,7 @@ class _Run:
         readings = []
         for rate in self.matmuls:
             key = f"flop_per_s.{rate.pipe}"
-            op = square(rate.pipe, rate.highest_size)
+            op = square(rate.pipe, rate.size)
             readings.append(Reading(key, op, rate.sustained_s))
         if self.stream is not None and self.stream.op is not None:
             median = self.stream.timing.median_s
@@ -242,15 +265,45 @@ def _pipes(device: Device, gpu: Gpu | None) -> tuple[str, ...]:
     return tuple(pipe for pipe in asked if gpu is None or pipe in gpu.peak_flop_per_s)
 
 
-def _stand_in(device: Device, matmuls: Iterable[MatmulRate], copied: Bandwidth | None) -> Gpu:
-    """A card that the catalogue lacks, for solving only: its peaks are what was measured."""
-    peaks = {rate.pipe: rate.highest for rate in matmuls} or {"bf16": 1e12}
+def _datasheet(device: Device, gpu: Gpu | None, given: Datasheet) -> Datasheet:
+    known = gpu.peak_flop_per_s if gpu else {}
+    bandwidth = gpu.memory_bandwidth if gpu else device.memory_bandwidth
+    return Datasheet(
+        {**known, **given.peaks}, given.memory_bandwidth or bandwidth, gpu.boost if gpu else 1.0
+    )
+
+
+def _beyond(datasheet: Datasheet, run: _Run) -> list[str]:
+    """A datasheet that a measurement passes is not this card's: its limit would be beaten."""
+    lines = []
+    for rate in run.matmuls:
+        peak = datasheet.peaks.get(rate.pipe)
+        if peak is not None and rate.highest > peak * datasheet.boost:
+            lines.append(
+                f"{rate.pipe}: {format_rate(rate.highest)} measured, above the datasheet's "
+                f"{format_rate(peak * datasheet.boost)}: the wrong card, clock or datasheet"
+            )
+    most = datasheet.memory_bandwidth
+    found = max((b.bytes_per_s for b in (run.copy, run.stream) if b is not None), default=0.0)
+    if most is not None and found > most:
+        lines.append(
+            f"{format_bandwidth(found)} measured, above the datasheet's {format_bandwidth(most)}: "
+            "the wrong card, clock or datasheet"
+        )
+    return lines
+
+
+def _stand_in(device: Device, datasheet: Datasheet, run: _Run) -> Gpu:
+    """A card that the catalogue lacks, for solving only: what no datasheet says was measured."""
+    measured = {rate.pipe: rate.highest for rate in run.matmuls}
+    copied = run.copy.bytes_per_s if run.copy else 1e11
+    clock = device.max_clock_hz or 1.8e9
     return Gpu(
         id="", name=device.name, vendor="", architecture="",
         compute_capability=device.compute_capability, memory_bytes=device.memory_bytes,
-        memory_bandwidth=device.memory_bandwidth or (copied.bytes_per_s if copied else 1e11),
-        peak_flop_per_s=peaks, sm_count=device.sm_count or 128,
-        rated_clock_hz=device.max_clock_hz or 1.8e9, max_clock_hz=device.max_clock_hz or 1.8e9,
+        memory_bandwidth=datasheet.memory_bandwidth or copied,
+        peak_flop_per_s={**measured, **datasheet.peaks} or {"bf16": 1e12},
+        sm_count=device.sm_count or 128, rated_clock_hz=clock, max_clock_hz=clock,
         l2_bytes=device.l2_bytes or 0.0, link=None, pcie_bytes_per_s=None, tdp_w=None,
         achieved=None,
     )  # fmt: skip

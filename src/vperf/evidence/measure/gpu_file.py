@@ -17,7 +17,7 @@ from typing import Any
 from vperf.evidence.measure.card import CardMeasurement
 from vperf.hardware.gpu import Achieved
 from vperf.sources.gpus import gpu_table
-from vperf.units import format_rate, parse_bandwidth, parse_frequency, parse_rate
+from vperf.units import format_rate, parse_frequency
 from vperf.version import __version__
 
 _NAMES_ONLY = ("aliases", "default_for", "others")
@@ -34,25 +34,13 @@ class GpuFileText:
     missing: tuple[str, ...]
 
 
-def gpu_file(
-    measured: CardMeasurement,
-    *,
-    today: datetime.date,
-    peaks: Mapping[str, str] | None = None,
-    memory_bandwidth: str | None = None,
-) -> GpuFileText:
-    """The file; `peaks` and `memory_bandwidth` are the user's, as text with units.
-
-    Raises InputError where those are no rates.
-    """
-    known = measured.gpu is not None
-    table = _known(measured) if known else _unknown(measured, today)
-    for pipe, rate in (peaks or {}).items():
-        parse_rate(rate)
-        table.setdefault("peak", {})[pipe] = rate
-    if memory_bandwidth is not None:
-        parse_bandwidth(memory_bandwidth)
-        table["memory"]["bandwidth"] = memory_bandwidth
+def gpu_file(measured: CardMeasurement, *, today: datetime.date) -> GpuFileText:
+    """The file of a measured card."""
+    table = _known(measured) if measured.gpu else _unknown(measured, today)
+    datasheet = measured.datasheet
+    if datasheet.memory_bandwidth is not None:
+        table["memory"]["bandwidth"] = f"{datasheet.memory_bandwidth / 1e9:.6g} GB/s"
+    table["peak"] = {pipe: f"{p / 1e12:.6g} TFLOPS" for pipe, p in datasheet.peaks.items()}
     table["achieved"] = _achieved(measured, today)
     if measured.launch is not None:
         graph = measured.launch.graph_s
@@ -83,11 +71,7 @@ def _known(measured: CardMeasurement) -> dict[str, Any]:
     gpu = measured.gpu
     assert gpu is not None
     table = {k: v for k, v in gpu_table(gpu.id).items() if k not in _NAMES_ONLY}
-    table["memory"] = {
-        **table["memory"],
-        "size": f"{gpu.memory_bytes / 2**20:.0f} MiB",
-        "bandwidth": f"{gpu.memory_bandwidth / 1e9:.6g} GB/s",
-    }
+    table["memory"] = {**table["memory"], "size": f"{gpu.memory_bytes / 2**20:.0f} MiB"}
     compute = dict(table.get("compute", {}))
     if "limit_clock" not in compute or gpu.max_clock_hz > parse_frequency(compute["limit_clock"]):
         compute.pop("limit_clock", None)
@@ -109,20 +93,16 @@ def _unknown(measured: CardMeasurement, today: datetime.date) -> dict[str, Any]:
         compute["rated_clock"] = f"{device.max_clock_hz / 1e6:.6g} MHz"
     if device.l2_bytes:
         compute["l2"] = f"{device.l2_bytes / 2**20:.6g} MiB"
-    memory: dict[str, Any] = {"size": f"{device.memory_bytes / 2**20:.0f} MiB"}
-    if device.memory_bandwidth:
-        memory["bandwidth"] = f"{device.memory_bandwidth / 1e9:.6g} GB/s"
-    what = "the CPU" if device.kind == "cpu" else "its driver"
     return {
         "name": device.name,
         "compute_capability": device.compute_capability,
-        "source": f"{device.framework} ({what}); peaks as given by the user",
+        "source": f"{device.framework}; peaks and bandwidth as given by the user",
         "checked": today,
         "confidence": "low",
         "assumptions": [
             f"{device.name}: not in the catalogue; facts from {device.framework}, peaks as given"
         ],
-        "memory": memory,
+        "memory": {"size": f"{device.memory_bytes / 2**20:.0f} MiB"},
         "compute": compute,
     }
 

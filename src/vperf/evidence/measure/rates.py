@@ -18,6 +18,7 @@ PIPE_FORMATS: dict[str, Format] = {
 }  # fmt: skip
 """Pipes that are measured, with a format that is multiplied in them."""
 
+_LARGE = 8192
 _LONGEST_S = 1.0
 """A size whose matmul would take longer is left out."""
 
@@ -30,8 +31,10 @@ class MatmulRate:
     highest: float
     """Best time of the best size."""
     highest_size: int
+    size: int
+    """Of the sustained rate: 8192, or the largest below it that ran."""
     sustained: float
-    """Median time of the same size, run for a while without pauses."""
+    """By the median time, run for a while without pauses."""
     sustained_s: float
     """That median itself."""
     by_size: tuple[tuple[int, float], ...]
@@ -75,12 +78,15 @@ def matmul_rate(
             break
     if not timed:
         return None
-    op, best = max(timed, key=lambda pair: pair[0].flops / pair[1].best_s)
+    op = max((op for op, _ in timed if op.shape[0] <= _LARGE), key=lambda op: op.shape[0])
     settled = backend.sustained(op, seconds)
+    rates = [(each.flops / t.best_s, each.shape[0]) for each, t in timed]
+    highest, highest_size = max(*rates, (op.flops / settled.best_s, op.shape[0]))
     return MatmulRate(
         pipe=pipe,
-        highest=op.flops / min(best.best_s, settled.best_s),
-        highest_size=op.shape[0],
+        highest=highest,
+        highest_size=highest_size,
+        size=op.shape[0],
         sustained=op.flops / settled.median_s,
         sustained_s=settled.median_s,
         by_size=tuple((each.shape[0], each.flops / t.median_s) for each, t in timed),

@@ -6,9 +6,10 @@ the L2, and gives the time of one. Not here: what the calls do (torch_backend.py
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from vperf.evidence.measure.backend import Timing
@@ -19,6 +20,8 @@ _WARM_UP_S = 0.05
 _LEAST = 5
 """Repetitions, however long one takes."""
 _MOST = 200
+_ROUND_S = 2e-3
+"""Long enough for the host's clock."""
 _GRAPH_S = 2e-3
 """Work in one captured graph at least, so that its own launch does not count."""
 _MOST_CAPTURED = 512
@@ -44,22 +47,24 @@ class ClockTimer:
         self._clock = clock
 
     def time(self, calls: Sequence[Call], seconds: float) -> Timing:
-        """Rounds of calls long enough for the clock."""
-        once = self._round(calls, len(calls)) / len(calls)  # warm-up, and how many fit a round
-        each = max(len(calls), min(10_000, round(2e-3 / max(once, 1e-9))))
+        """Rounds of calls long enough for the clock, the buffers in turn throughout."""
+        turns = itertools.cycle(calls)
+        self._round(turns, 1)  # sets things up: libraries, pages
+        once = max(self._round(turns, 1), 1e-9)
+        each = max(1, min(10_000, round(_ROUND_S / once)))
         left = seconds
         samples: list[float] = []
         while len(samples) < _LEAST or (left > 0 and len(samples) < _MOST):
-            took = self._round(calls, each)
+            took = self._round(turns, each)
             samples.append(took / each)
             left -= took
         return summary(samples)
 
-    def _round(self, calls: Sequence[Call], count: int) -> float:
+    def _round(self, turns: Iterator[Call], count: int) -> float:
         self._wait()
         start = self._clock()
-        for i in range(count):
-            calls[i % len(calls)]()
+        for call in itertools.islice(turns, count):
+            call()
         self._wait()
         return self._clock() - start
 

@@ -11,6 +11,7 @@ What has no such kernel raises CannotRunError. Not here: how calls are timed (ti
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import platform
@@ -44,9 +45,13 @@ from vperf.model.ops import Op
 DEVICES = ("cuda", "mps", "cpu")
 _CACHE_ASSUMED = 64 * 2.0**20
 """Last-level cache where the device does not say."""
-_FLUSH = 3.0
+_FLUSH = 5.0
 """Weights in a rotation, in caches."""
 _MOST_COPIES = 128
+_SAMPLE_S = 0.05
+"""One sample of a sustained rate."""
+_POOL = 2**22
+"""Random numbers that are drawn once."""
 _MEMORY_SHARE = 0.5
 """Of the free memory, what one rotation may take."""
 _SIXTEEN_BIT = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
@@ -92,7 +97,7 @@ def open_backend(device: str | None, *, seconds: float) -> TorchBackend:
 
 
 class TorchBackend:
-    """One device. Holds no buffers between calls."""
+    """One device. Between calls it holds no buffers but a few random numbers."""
 
     def __init__(self, torch: Any, kind: str, index: int, seconds: float) -> None:
         self._torch = torch
@@ -100,6 +105,8 @@ class TorchBackend:
         self._where = torch.device(kind, index) if kind != "cpu" else torch.device("cpu")
         self._seconds = seconds
         self._said: dict[str, None] = {}
+        self._pools: dict[Any, Any] = {}
+        """Random numbers by type."""
         if kind == "cuda":
             torch.cuda.set_device(index)
         torch.set_grad_enabled(False)
@@ -180,9 +187,16 @@ class TorchBackend:
         return self._guarded(measured)
 
     def sustained(self, op: Op, seconds: float) -> Timing:
-        """One op over and over on the same data."""
+        """One op over and over on the same data, queued so that the device never waits."""
         make = self._maker(op, quantize=False)
-        return self._guarded(lambda: self._eager_timer.time([make()], seconds))
+
+        def measured() -> Timing:
+            call = make()
+            once = self._eager_timer.time([call], _SAMPLE_S).median_s
+            queue = max(1, min(10_000, round(_SAMPLE_S / max(once, 1e-7))))
+            return self._eager_timer.time([call] * queue, seconds)
+
+        return self._guarded(measured)
 
     def bench(self, op: Op) -> Timing:
         """One op by triton's do_bench, by events or the clock without it."""
@@ -234,6 +248,10 @@ class TorchBackend:
         """Queue large matmuls on a GPU; the CPU runs nothing unasked."""
         if self._kind != "cuda":
             return
+        with contextlib.suppress(RuntimeError):  # too little memory: the card is idle then
+            self._queue_matmuls(seconds)
+
+    def _queue_matmuls(self, seconds: float) -> None:
         torch = self._torch
         a = self._randn(4096, 4096)
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -282,8 +300,17 @@ class TorchBackend:
         return makers[op.kind]()
 
     def _randn(self, *shape: int, dtype: Any = None) -> Any:
+        """Normal random numbers; large tensors repeat them, which is faster to make."""
         torch = self._torch
-        return torch.randn(*shape, device=self._where, dtype=dtype or self._float16)
+        wanted = dtype or self._float16
+        pool = self._pools.get(wanted)
+        if pool is None:
+            pool = torch.randn(_POOL, device=self._where, dtype=wanted)
+            self._pools[wanted] = pool
+        data = torch.empty(shape, device=self._where, dtype=wanted)
+        for part in data.view(-1).split(_POOL):
+            part.copy_(pool[: len(part)])
+        return data
 
     @cached_property
     def _float16(self) -> Any:
@@ -357,7 +384,7 @@ class TorchBackend:
 
         if self._kind == "cuda":
             try:
-                compiled = torch.compile(narrow, dynamic=False)
+                compiled = torch.compile(narrow, dynamic=True)
                 compiled(self._randn(8, 256), self._fp8, self._fp8_limit)
                 return compiled  # type: ignore[no-any-return]
             except Exception:  # the compiler fails in its own ways; eager kernels always work
@@ -435,7 +462,7 @@ class TorchBackend:
         passes = tokens * active
         matrices = round(op.flops / (2.0 * passes * hidden * width))
         gated = matrices == 3
-        fused = hasattr(torch, "_grouped_mm") and self._kind == "cuda"
+        fused = self._grouped
         way = "torch._grouped_mm" if fused else "one matmul an expert (no grouped matmul here)"
         self._said[f"experts: {way}, uniform routing"] = None
         act = torch.nn.functional.silu
@@ -470,6 +497,20 @@ class TorchBackend:
             return run
 
         return make
+
+    @cached_property
+    def _grouped(self) -> bool:
+        """Whether PyTorch's grouped matmul runs on this device."""
+        torch = self._torch
+        if self._kind != "cuda" or not hasattr(torch, "_grouped_mm"):
+            return False
+        ends = torch.tensor([16, 32], device=self._where, dtype=torch.int32)
+        try:
+            torch._grouped_mm(self._randn(32, 64), self._randn(2, 64, 64), offs=ends)
+            torch.cuda.synchronize()
+        except RuntimeError:
+            return False
+        return True
 
     def _elementwise(self, op: Op) -> Callable[[], Call]:
         kernels = max(1, round(op.launches))
