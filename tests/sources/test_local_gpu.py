@@ -8,8 +8,10 @@ M4 Max.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -229,6 +231,55 @@ def test_a_program_that_is_not_there_or_fails_prints_nothing() -> None:
     assert local_gpu.run(("no-such-program-of-vperf",)) is None
     assert local_gpu.run(("false",)) is None
     assert local_gpu.run(("echo", "hello")) == "hello\n"
+
+
+class Nvml(ModuleType):
+    """nvidia-ml-py over one RTX 5090 whose old driver does not know all that is asked."""
+
+    NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU = 1, 2, 0
+
+    class NVMLError(Exception):
+        """As the library raises it."""
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        if name == "nvmlDeviceGetMemoryBusWidth":
+            raise AttributeError(name)
+        if name.startswith("nvmlDeviceGetM") and name.endswith("ClockInfo"):
+            return lambda handle, clock: {1: 3090, 2: 14001}[clock]
+        answers: dict[str, object] = {
+            "nvmlDeviceGetCount": 1,
+            "nvmlDeviceGetName": "NVIDIA GeForce RTX 5090",
+            "nvmlSystemGetDriverVersion": b"570.124.06",
+            "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=32607 * 2**20, used=2**20),
+            "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=7),
+            "nvmlDeviceGetComputeRunningProcesses": [object()],
+            "nvmlDeviceGetCurrentClocksThrottleReasons": 0x44,
+            "nvmlDeviceGetPowerManagementLimit": 450_000,
+            "nvmlDeviceGetPowerManagementDefaultLimit": 575_000,
+            "nvmlDeviceGetTemperature": 51,
+        }
+
+        def answer(*_: object) -> object:
+            if name in answers or name in ("nvmlInit", "nvmlShutdown") or "Handle" in name:
+                return answers.get(name)
+            raise self.NVMLError(name)
+
+        return answer
+
+
+def test_nvml_is_asked_first_and_what_it_does_not_know_is_left_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml("pynvml"))
+    (card,) = read_cards()
+    assert (card.name, card.tool, card.driver) == (
+        "NVIDIA GeForce RTX 5090", "NVML", "570.124.06"
+    )  # fmt: skip
+    assert (card.sm_clock_hz, card.memory_clock_hz, card.bus_bits) == (3090e6, 14001e6, None)
+    assert (card.power_cap_w, card.power_default_w) == (450.0, 575.0)
+    assert card.now.throttle == ("power cap", "temperature (hardware slowdown)")
+    assert (card.now.utilization, card.now.processes, card.now.power_w) == (0.07, 1, None)
+    assert local_gpu.local_gpu().tdp_w == 450.0
 
 
 def test_local_is_a_gpu_name_wherever_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

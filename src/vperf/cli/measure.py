@@ -88,6 +88,10 @@ def measure(
         int, typer.Option("--batch-size", min=1, metavar="N", help="Sequences at a time.")
     ] = 1,
     quantization: options.Quantization = None,
+    kv_cache_dtype: Annotated[
+        str | None,
+        typer.Option("--kv-cache-dtype", metavar="FORMAT", help="KV cache as bf16, fp16, fp8, ..."),
+    ] = None,
     engine: Annotated[
         str, typer.Option("--engine", metavar="NAME", help="Whose expected times to show.")
     ] = "vllm",
@@ -108,6 +112,7 @@ def measure(
     if model is None:
         means_nothing = {
             "--gpu": gpu is not None, "--quantization": quantization is not None,
+            "--kv-cache-dtype": kv_cache_dtype is not None,
             "--layer": layer, "--phase": phase != "both",
         }  # fmt: skip
         for name, given in means_nothing.items():
@@ -126,7 +131,8 @@ def measure(
         raise InputError(f"{phase!r} is not one of prefill, decode, both", source="--phase")
     _model(
         model, gpu, device=device, file=output_file, quick=quick, input_len=input_len,
-        batch_size=batch_size, quantization=quantization, engine=engine, phase=phase, layer=layer,
+        batch_size=batch_size, quantization=quantization, kv_cache_dtype=kv_cache_dtype,
+        engine=engine, phase=phase, layer=layer,
         json=json,
     )  # fmt: skip
 
@@ -167,10 +173,10 @@ def _card(
     path = file or Path(f"{_slug(card.name if card else backend.device.name)}-measured.toml")
     if file is None and path.exists():
         raise InputError(f"{path} is there already", hint="-o names the file to write or replace")
-    bar = _Bar()
-    measured = measure_card(
-        backend, watch=watch, only=parts, quick=quick, given=given, progress=bar
-    )
+    with _Bar() as bar:
+        measured = measure_card(
+            backend, watch=watch, only=parts, quick=quick, given=given, progress=bar
+        )
     made = gpu_file(measured, today=datetime.datetime.now(tz=datetime.UTC).date())
     output.write(made.text, path)
     written = report.Written(path, made.missing)
@@ -194,6 +200,7 @@ def _model(
     input_len: int,
     batch_size: int,
     quantization: str | None,
+    kv_cache_dtype: str | None,
     engine: str,
     phase: str,
     layer: bool,
@@ -210,21 +217,24 @@ def _model(
     if file is not None and file.suffix.lower() != ".json":
         raise InputError(f"{file} must end in .json with --model", source="--output")
     profile = load_engine(engine)
-    built = api.load_model(model, quantization=quantization)
+    built = api.load_model(model, quantization=quantization, kv_cache_dtype=kv_cache_dtype)
     known = _gpu_named(gpu) if gpu is not None else None
     backend, watch = _open(device, quick)
     card = Card(known or _here(backend, watch), profile)
     steps = {"prefill": Step(batch_size, input_len, 0), "decode": Step(batch_size, 1, input_len)}
     if phase != "both":
         steps = {phase: steps[phase]}
-    bar, notes = _Bar(), list[str]()
-    phases = tuple(
-        measure_step(backend, built, step, card, name, progress=bar) for name, step in steps.items()
-    )
-    whole = None
-    if layer:
-        step = Step(batch_size, 1, input_len)
-        whole = measure_layer(backend, built, step, card, notes.append)
+    notes: list[str] = []
+    with _Bar() as bar:
+        phases = tuple(
+            measure_step(backend, built, step, card, name, progress=bar)
+            for name, step in steps.items()
+        )
+        whole = None
+        if layer:
+            bar(0, 1, "one whole layer")
+            step = Step(batch_size, 1, input_len)
+            whole = measure_layer(backend, built, step, card, notes.append)
     run = report.ModelRun(
         model, card.gpu, profile.name, backend.device.name, batch_size, phases, whole,
         (*notes, *backend.notes()),
@@ -306,12 +316,16 @@ class _Bar:
     def __init__(self) -> None:
         self._shown = sys.stderr.isatty()
 
-    def __call__(self, done: int, total: int, label: str) -> None:
-        """Draw it anew; done == total takes it away."""
-        if not self._shown:
-            return
-        if done >= total:
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def __call__(self, done: int, total: int, label: str) -> None:
+        """Draw it anew."""
+        if not self._shown:
             return
         filled = self._CELLS * done // max(1, total)
         bar = "#" * filled + "." * (self._CELLS - filled)

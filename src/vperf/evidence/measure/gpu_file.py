@@ -39,7 +39,10 @@ def gpu_file(measured: CardMeasurement, *, today: datetime.date) -> GpuFileText:
     table = _known(measured) if measured.gpu else _unknown(measured, today)
     datasheet = measured.datasheet
     if datasheet.memory_bandwidth is not None:
-        table["memory"]["bandwidth"] = f"{datasheet.memory_bandwidth / 1e9:.6g} GB/s"
+        bandwidth = f"{datasheet.memory_bandwidth / 1e9:.6g} GB/s"
+        if table["memory"].get("bandwidth") != bandwidth:
+            table["memory"].pop("gbit_per_pin", None)  # which another clock does not have
+        table["memory"]["bandwidth"] = bandwidth
     table["peak"] = {pipe: f"{p / 1e12:.6g} TFLOPS" for pipe, p in datasheet.peaks.items()}
     table["achieved"] = _achieved(measured, today)
     if measured.launch is not None:
