@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,7 @@ def test_json_is_all_there_is_on_stdout(vperf: Run, here: Here) -> None:
     assert data["file"] == "nvidia-h100-80gb-hbm3-measured.toml"
     assert Path(data["file"]).is_file()
     assert data["constants"]["decode_block_s"] == pytest.approx(TRUE.decode_block_s, rel=0.01)
+    assert data["flop_per_s"]["bf16"] == pytest.approx(TRUE.flop_per_s["bf16"], rel=0.01)
     assert data["matmul"][0]["datasheet_flop_per_s"] == 989.4e12
     assert data["state"]["before"]["temperature_c"] == 38.0
 
@@ -132,6 +134,18 @@ def test_the_ops_of_a_model_as_json_and_in_a_file(vperf: Run, here: Here) -> Non
     assert data["layer"]["of"] == 36
     assert vperf(*arguments, "-o", "ops.json") == Ran(0, "", "")
     assert json.loads(Path("ops.json").read_text(encoding="utf-8")) == data
+
+
+def test_the_second_visible_card_is_the_one_that_is_watched(
+    vperf: Run, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capped = replace(H100, power_cap_w=350.0)
+    here(FakeBackend(), H100, H100, capped)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2")
+    ran = vperf("measure", "--only", "bandwidth", "--device", "cuda:1", "-o", "x.toml")
+    assert "power cap 350 W" in ran.out
+    ran = vperf("measure", "--only", "bandwidth", "--device", "cuda", "-o", "x.toml")
+    assert "power cap" not in ran.out
 
 
 def test_a_model_on_a_device_without_a_datasheet_asks_for_one(vperf: Run, here: Here) -> None:

@@ -19,7 +19,7 @@ from vperf import api
 from vperf.errors import InputError, UnknownNameError
 from vperf.hardware.gpu import Gpu
 from vperf.sources import local_gpu
-from vperf.sources.gpus import load_gpu
+from vperf.sources.gpus import load_gpu, load_local_gpu
 from vperf.sources.local_gpu import Runner, read_cards
 
 RTX_5090 = (
@@ -283,9 +283,12 @@ def test_nvml_is_asked_first_and_what_it_does_not_know_is_left_open(
 
 
 def test_local_is_a_gpu_name_wherever_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = local(nvidia_smi=CAPPED)
-    monkeypatch.setattr(local_gpu, "local_gpu", lambda: here)
+    asked = [local(nvidia_smi=CAPPED)]
+    monkeypatch.setattr(local_gpu, "local_gpu", asked.pop)
+    load_local_gpu.cache_clear()
     answer = api.estimate("qwen3-8b", " Local ")
+    assert load_gpu("local").id == "rtx-5090", "the driver is asked once"
+    load_local_gpu.cache_clear()
     assert answer.gpu.id == "rtx-5090"
     assert answer.gpu.memory_bandwidth_bytes_per_s == 2 * 15001e6 * 512 / 8
     assert any("power cap 450 W" in line for line in answer.assumptions)

@@ -8,6 +8,7 @@ Not here: measuring (evidence/measure) and the screens (report/measure.py).
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -266,8 +267,15 @@ def _open(device: str | None, quick: bool) -> tuple[Backend, Watch]:
     if facts.kind == "cpu":
         return backend, Watch(facts.name, cards=lambda: ())
     first = iter((before,))
+    return backend, Watch(facts.name, _place(device), lambda: next(first, None) or read_cards())
+
+
+def _place(device: str | None) -> int:
+    """Where the driver lists the card: CUDA may show a program only some, in another order."""
     index = int((device or "").partition(":")[2] or 0)
-    return backend, Watch(facts.name, index, lambda: next(first, None) or read_cards())
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    known = index < len(shown) and shown[index].strip().isdigit()
+    return int(shown[index]) if known else index
 
 
 def _gpu_named(name: str) -> Gpu:

@@ -23,6 +23,7 @@ from vperf.version import __version__
 
 SCHEMA = "vperf/measure/1"
 
+_RATE = "flop_per_s."
 _NAMES = {
     "gemm_latency_s": "t_gemm",
     "quantize_latency_s": "t_quant",
@@ -247,7 +248,10 @@ def card_to_dict(measured: CardMeasurement, written: Written) -> dict[str, Any]:
         "weight_stream_bytes_per_s": measured.stream.bytes_per_s if measured.stream else None,
         "datasheet_bytes_per_s": measured.datasheet.memory_bandwidth,
         "launch": asdict(measured.launch) if measured.launch else None,
-        "constants": dict(measured.values),
+        "constants": {k: v for k, v in measured.values.items() if not k.startswith(_RATE)},
+        "flop_per_s": {
+            k.removeprefix(_RATE): v for k, v in measured.values.items() if k.startswith(_RATE)
+        },
         "all_reduce": {str(n): asdict(line) for n, line in measured.all_reduce.items()},
         "state": {
             "before": asdict(watched.before),

@@ -185,9 +185,7 @@ def load_gpu(name: str) -> Gpu:
     """
     name = name.strip()
     if name.lower() == LOCAL:
-        from vperf.sources.local_gpu import local_gpu  # noqa: PLC0415  (starts other programs)
-
-        return local_gpu()
+        return load_local_gpu()
     if name.lower().endswith(".toml"):
         return load_gpu_file(name)
     try:
@@ -196,6 +194,14 @@ def load_gpu(name: str) -> Gpu:
         if not os.path.isfile(name):
             raise
     return load_gpu_file(name)
+
+
+@lru_cache(maxsize=1)
+def load_local_gpu() -> Gpu:
+    """The card in this machine; its driver is asked once. Raises InputError without one."""
+    from vperf.sources.local_gpu import local_gpu  # noqa: PLC0415  (seldom wanted)
+
+    return local_gpu()
 
 
 @lru_cache(maxsize=256)

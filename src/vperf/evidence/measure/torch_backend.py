@@ -265,8 +265,7 @@ class TorchBackend:
             a @ a
 
     def _guarded(self, work: Callable[[], Timing]) -> Timing:
-        """Framework errors as ours; memory given back."""
-        torch = self._torch
+        """Framework errors as ours; nothing is left running."""
         try:
             return work()
         except (RuntimeError, NotImplementedError, ValueError, AttributeError) as error:
@@ -276,12 +275,12 @@ class TorchBackend:
                 raise OutOfMemoryError(f"{self.device.name} is out of memory") from None
             raise CannotRunError(f"PyTorch: {line}") from None
         finally:
-            if self._kind == "cuda":
-                torch.cuda.synchronize()
-                torch.cuda.empty_cache()
+            with contextlib.suppress(RuntimeError):  # a card that failed says so in every call
+                self._wait()
 
     def _free_bytes(self) -> float:
         if self._kind == "cuda":
+            self._torch.cuda.empty_cache()  # of buffers that earlier ops gave back
             return float(self._torch.cuda.mem_get_info(self._where)[0])
         return 0.5 * self.device.memory_bytes
 
