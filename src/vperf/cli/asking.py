@@ -254,7 +254,7 @@ def chosen_card(
     peak: list[str] | None = None,
 ) -> str | Gpu:
     """The GPU by name, or as a file and overrides describe it."""
-    peaks = _peaks(peak or [])
+    peaks = peaks_of(peak or [])
     if gpu is not None and gpu_file is not None:
         raise InputError("--gpu cannot be combined with --gpu-file: give one of them")
     if gpu is None and gpu_file is None:
@@ -269,7 +269,8 @@ def chosen_card(
     return override(card, memory_bandwidth, memory, peaks) if changed else card
 
 
-def _peaks(given: list[str]) -> dict[str, str]:
+def peaks_of(given: list[str]) -> dict[str, str]:
+    """Rates in words by compute pipe, as --peak takes them. Raises InputError."""
     peaks: dict[str, str] = {}
     for text in given:
         pipe, equals, rate = text.partition("=")

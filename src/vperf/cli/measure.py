@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vperf.cli import options, output
+from vperf.cli.asking import peaks_of
 from vperf.cli.output import color
 from vperf.errors import InputError
 
@@ -120,7 +121,7 @@ def measure(
             if given:
                 raise InputError(f"{name} means nothing without --model")
         _card(
-            device, output_file, quick=quick, only=only, peaks=_peaks(peak or []),
+            device, output_file, quick=quick, only=only, peaks=peaks_of(peak or []),
             memory_bandwidth=memory_bandwidth, json=json,
         )  # fmt: skip
         return
@@ -295,12 +296,6 @@ def _here(backend: Backend, watch: Watch) -> Gpu:
             hint="--gpu FILE.toml, as 'vperf measure' writes it, or --gpu NAME",
         )
     return found
-
-
-def _peaks(given: list[str]) -> dict[str, str]:
-    from vperf.cli.estimate import _peaks as peaks
-
-    return peaks(given)
 
 
 def _known_pipe(pipe: str) -> None:

@@ -28,10 +28,11 @@ _NAMES = {
     "gemm_latency_s": "t_gemm",
     "quantize_latency_s": "t_quant",
     "prefill_efficiency": "eta",
-    "prefill_tile_keys": "s0",
+    "prefill_block_s": "tau_p",
     "prefill_latency_s": "t_ap",
     "decode_latency_s": "t_ad",
     "decode_block_s": "tau",
+    "stream_bandwidth": "B_s",
     "moe_latency_s": "t_moe",
     "moe_efficiency": "r_moe",
 }
@@ -194,6 +195,8 @@ def _shown(key: str, value: float | None) -> str:
         return "-"
     if key.endswith("_s"):
         return seconds(value) if value else "0 us"
+    if key.endswith("bandwidth"):
+        return format_bandwidth(value)
     return f"{value:.3g}"
 
 

@@ -22,10 +22,11 @@ from vperf.sources.local_gpu import LocalCard, Reading
 TRUE = Achieved(
     flop_per_s={"bf16": 700e12, "fp16": 690e12, "fp8": 1250e12, "int8": 1300e12},
     memory_bandwidth=2.7e12,
+    stream_bandwidth=3.0e12,
     gemm_latency_s=4.1e-6,
     quantize_latency_s=3.9e-6,
     prefill_efficiency=0.93,
-    prefill_tile_keys=310.0,
+    prefill_block_s=3.6e-6,
     prefill_latency_s=11e-6,
     decode_latency_s=9.5e-6,
     decode_block_s=2.9e-6,

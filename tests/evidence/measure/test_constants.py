@@ -14,7 +14,6 @@ from vperf.evidence.measure.constants import (
     GPU_SIZES,
     Reading,
     form_seconds,
-    neutral_engine,
     probes,
     read,
     solve,
@@ -22,7 +21,6 @@ from vperf.evidence.measure.constants import (
 from vperf.evidence.measure.rates import matmul_rate, square, weight_stream
 from vperf.hardware.gpu import Achieved
 from vperf.sources.gpus import load_gpu
-from vperf.timing.constants import constants_of
 
 
 def solved(true: Achieved, gpu: str = "h100-sxm-80gb") -> tuple[dict[str, float], list[str]]:
@@ -52,9 +50,10 @@ CARDS = st.builds(
     ),
     rate=st.floats(100e12, 900e12),
     memory_bandwidth=st.floats(0.5e12, 3.3e12),
+    stream_bandwidth=st.floats(0.5e12, 3.3e12),
     gemm_latency_s=st.floats(1e-6, 9e-6),
     prefill_efficiency=st.floats(0.5, 1.3),
-    prefill_tile_keys=st.floats(50, 700),
+    prefill_block_s=st.floats(1e-6, 6e-6),
     prefill_latency_s=st.floats(5e-6, 20e-6),
     decode_latency_s=st.floats(5e-6, 20e-6),
     decode_block_s=st.floats(1e-6, 8e-6),
@@ -103,11 +102,17 @@ def test_a_share_that_cannot_be_is_left_out_and_said() -> None:
     assert said == ["moe_efficiency: no value of it gives the time measured: left out"]
 
 
-def test_every_probe_reads_a_constant_of_the_forms() -> None:
-    generic = constants_of(replace(load_gpu("h100"), achieved=None), neutral_engine(quantizes=True))
+def test_the_time_of_every_probe_depends_on_its_constant() -> None:
+    gpu = load_gpu("h100")
     for sizes in (GPU_SIZES, CPU_SIZES):
         for probe in probes(sizes, ("bf16", "fp8")):
-            assert probe.constant in generic.guessed
+            twice = {probe.constant: 2 * getattr(TRUE, probe.constant)}
+            changed = replace(TRUE, **twice)
+            times = [
+                form_seconds(gpu, true, probe.op, quantizes=probe.quantize)
+                for true in (TRUE, changed)
+            ]
+            assert abs(times[1] / times[0] - 1) > 0.02, probe.words
 
 
 def test_without_an_8_bit_pipe_no_quantize_kernel_is_timed() -> None:

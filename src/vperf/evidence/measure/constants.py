@@ -37,6 +37,8 @@ class Sizes:
     prompt_floor: int = 32
     """The shortest that is still the prefill kernel (ops.DECODE_KERNEL_MAX_NEW)."""
     decode_keys: int = 128
+    stream_batch: int = 64
+    stream_keys: int = 8192
     blocks_batch: int = 1024
     blocks_keys: int = 16
     experts: int = 64
@@ -48,7 +50,8 @@ class Sizes:
 
 GPU_SIZES = Sizes()
 CPU_SIZES = Sizes(
-    gemm=2048, heads=8, kv_heads=2, prompt_long=2048, prompt_short=256, blocks_batch=64,
+    gemm=2048, heads=8, kv_heads=2, prompt_long=2048, prompt_short=256, stream_batch=8,
+    stream_keys=2048, blocks_batch=64,
     experts=8, active=2, expert_hidden=512, expert_width=512, moe_tokens=512,
 )  # fmt: skip
 
@@ -105,10 +108,12 @@ def probes(sizes: Sizes, pipes: Iterable[str]) -> tuple[Probe, ...]:
     found += [
         Probe("prefill_efficiency", f"prefill of {s.prompt_long:,} tokens", "attention",
               attend(1, s.prompt_long, 0)),
-        Probe("prefill_tile_keys", f"prefill of {s.prompt_short:,} tokens", "attention",
+        Probe("prefill_block_s", f"prefill of {s.prompt_short:,} tokens", "attention",
               attend(1, s.prompt_short, 0)),
         Probe("prefill_latency_s", f"prefill of {s.prompt_floor} tokens", "attention",
               attend(1, s.prompt_floor, 0)),
+        Probe("stream_bandwidth", f"decode, {s.stream_batch} x {s.stream_keys:,} keys", "attention",
+              attend(s.stream_batch, 1, s.stream_keys - 1)),
         Probe("decode_latency_s", f"decode, {s.decode_keys} keys", "attention",
               attend(1, 1, s.decode_keys - 1)),
         Probe("decode_block_s", f"decode, {s.blocks_batch:,} x {s.blocks_keys} keys", "attention",
@@ -153,12 +158,11 @@ _HALVINGS = 40
 _SPANS = {
     "flop_per_s": (1e7, 1e18),
     "memory_bandwidth": (1e7, 1e15),
+    "stream_bandwidth": (1e7, 1e15),
     "prefill_efficiency": (1e-4, 1e3),
-    "prefill_tile_keys": (1e-3, 1e6),
     "moe_efficiency": (1e-5, 1e2),
 }
 _LATENCY = (1e-10, 1.0)
-_MAY_BE_ZERO = ("prefill_tile_keys",)
 
 
 def neutral_engine(*, quantizes: bool) -> Engine:
@@ -192,7 +196,7 @@ def solve(gpu: Gpu, readings: Iterable[Reading], say: Callable[[str], None]) -> 
         if before and all(abs(values[k] / before[k] - 1) < _SETTLED for k in values):
             break
     for constant in [name for name, is_outside in outside.items() if is_outside]:
-        if constant.endswith("_s") or constant in _MAY_BE_ZERO:
+        if constant.endswith("_s"):
             values[constant] = 0.0
             say(f"{constant}: the time measured leaves none for it: 0")
         else:

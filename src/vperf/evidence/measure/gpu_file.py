@@ -22,7 +22,7 @@ from vperf.version import __version__
 
 _NAMES_ONLY = ("aliases", "default_for", "others")
 """Keys by which the catalogue finds a card; a file is found by its path."""
-_BANDWIDTHS = ("memory_bandwidth", "cache8_bandwidth")
+_BANDWIDTHS = ("memory_bandwidth", "stream_bandwidth", "cache8_bandwidth")
 _ORIGIN = ("source", "checked", "flop_per_s", "all_reduce")
 
 

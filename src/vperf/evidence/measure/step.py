@@ -127,8 +127,8 @@ def measure_layer(
     if not measured:
         say("no op of the layer could be run")
         return None
-    bare = replace(card.engine, host_s_per_step=0.0, cuda_graphs=True)
-    expected = seconds_of([(1, op) for op in ops], Card(card.gpu, bare))
+    bare = replace(card.engine, host_s_per_step=0.0, host_s_per_sequence=0.0, cuda_graphs=True)
+    expected = seconds_of([[(1, op) for op in ops]], Card(card.gpu, bare), step.batch)
     return LayerMeasurement(
         count, layers, step.past, measured, expected, backend.device.graphs, tuple(left_out)
     )
