@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -408,3 +409,15 @@ def test_an_engine_that_keeps_an_fp8_cache_beside_fp8_weights_says_so_and_can_be
     assert given.model.kv_cache_dtype == "bf16"
     plain = vperf.estimate(LLAMA, "h100-sxm", engine="trtllm")
     assert plain.model.kv_cache_dtype == "bf16"
+
+
+def test_an_engine_may_be_given_as_a_value() -> None:
+    engine = load_engine("sglang")
+    assert vperf.estimate(QWEN, "h100-sxm", engine=engine) == vperf.estimate(
+        QWEN, "h100-sxm", engine="sglang"
+    )
+    slow = replace(engine, host_s_per_step=engine.host_s_per_step + 1e-3)
+    later = vperf.estimate(QWEN, "h100-sxm", engine=slow).expected.tpot_s
+    assert later == pytest.approx(
+        vperf.estimate(QWEN, "h100-sxm", engine=engine).expected.tpot_s + 1e-3
+    )

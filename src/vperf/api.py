@@ -48,7 +48,9 @@ def estimate(model: ModelLike, gpu: str | Gpu, **options: Unpack[Options]) -> Es
 def ask(question: Question) -> Estimate:
     """The estimate that one question asks for; `estimate` with its options as a value."""
     card = load_gpu(question.gpu) if isinstance(question.gpu, str) else question.gpu
-    engine = load_engine(question.engine)
+    engine = question.engine
+    if isinstance(engine, str):
+        engine = load_engine(engine)
     if not question.cuda_graphs:
         engine = engine.without_graphs()
     found, model = _deployed(question, engine)

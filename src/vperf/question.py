@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
+from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 
 ModelLike = str | Path | Mapping[str, Any]
@@ -26,7 +27,7 @@ class Options(TypedDict, total=False):
     quantization: str | None
     kv_cache_dtype: str | None
     max_model_len: int | None
-    engine: str
+    engine: str | Engine
     tp: int
     pp: int
     ep: int
@@ -56,7 +57,7 @@ class Question:
     """What-if over the weights that the checkpoint holds."""
     kv_cache_dtype: str | None = None
     max_model_len: int | None = None
-    engine: str = "vllm"
+    engine: str | Engine = "vllm"
     tp: int = 1
     pp: int = 1
     ep: int = 1

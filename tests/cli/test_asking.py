@@ -82,3 +82,9 @@ def test_a_choice_below_the_least_is_refused() -> None:
 def test_without_leaves_options_out() -> None:
     with pytest.raises(Exception, match=r"(?i)no such option"):
         run("--tp", 2, without=("tp",))
+
+
+def test_optional_holds_what_was_given_alone_a_zero_too() -> None:
+    assert run(optional=True).values == {}
+    asked = run("--image-tokens", 0, "--tp", 2, "--no-cuda-graphs", optional=True)
+    assert asked.values == {"image_tokens": 0, "tp": 2, "no_cuda_graphs": True}

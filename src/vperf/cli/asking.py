@@ -172,14 +172,19 @@ class Asked:
         return Question(**{**values, "gpu": chosen_card(values.get("gpu"), **card)})
 
 
-def asks(*, many: Collection[str] = (), without: Collection[str] = ()) -> Callable[..., Any]:
+def asks(
+    *, many: Collection[str] = (), without: Collection[str] = (), optional: bool = False
+) -> Callable[..., Any]:
     """A command with the options of an estimate in place of its parameter `asked`.
 
-    Options in `many` repeat and take commas; those in `without` it does not have.
+    Options in `many` repeat and take commas; those in `without` it does not have. With `optional`
+    none has a default, and `Asked.values` holds those alone that were given.
     """
     from vperf.question import Question
 
     defaults = {field.name: field.default for field in fields(Question)}
+    if optional:
+        defaults = dict.fromkeys(defaults)
     defaults.update(model=None, gpu=None, no_cuda_graphs=False)
     names = [name for name in _TABLE if name not in without]
 
@@ -204,10 +209,15 @@ def asks(*, many: Collection[str] = (), without: Collection[str] = ()) -> Callab
             if p.name != "asked"
         ]
         parameters = [*(parameter(name) for name in names), *own]
+        parameters.sort(key=lambda p: p.kind)  # arguments stand before options
 
         @wraps(command)
         def run(**given: Any) -> None:
             values = {name: given.pop(name) for name in names}
+            if optional:
+                values = {
+                    n: v for n, v in values.items() if not (v is None or v is False or v == [])
+                }
             options.refuse_empty(
                 **{n: v for n, v in values.items() if isinstance(v, str) and n not in CARD}
             )
