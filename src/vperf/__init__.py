@@ -7,6 +7,8 @@ answer.expected.decode_tokens_per_s
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from vperf.answer import Estimate
 from vperf.api import ask, estimate, load_model, napkin
 from vperf.errors import HubError, InputError, UnknownNameError, UnsupportedModelError, VperfError
@@ -15,19 +17,48 @@ from vperf.napkin import Napkin
 from vperf.question import Question
 from vperf.version import __version__
 
+if TYPE_CHECKING:
+    from vperf.evidence.check import Check, check, check_all
+    from vperf.evidence.gate import Bars
+    from vperf.evidence.result import Result, Setup
+
 __all__ = [
+    "Bars",
+    "Check",
     "Estimate",
     "Gpu",
     "HubError",
     "InputError",
     "Napkin",
     "Question",
+    "Result",
+    "Setup",
     "UnknownNameError",
     "UnsupportedModelError",
     "VperfError",
     "__version__",
     "ask",
+    "check",
+    "check_all",
     "estimate",
     "load_model",
     "napkin",
 ]
+
+_LATER = {
+    "Bars": "vperf.evidence.gate",
+    "Check": "vperf.evidence.check",
+    "Result": "vperf.evidence.result",
+    "Setup": "vperf.evidence.result",
+    "check": "vperf.evidence.check",
+    "check_all": "vperf.evidence.check",
+}
+"""Names whose modules wait until they are asked for: an estimate needs none of them."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
+    return getattr(import_module(_LATER[name]), name)

@@ -114,3 +114,12 @@ def test_a_terminal_gets_colour_unless_no_color_is_set(no_color: str, coloured: 
         child.wait()
     os.close(ours)
     assert (b"\x1b[1m" in shown) is coloured
+
+
+def test_what_grades_results_is_imported_when_it_is_asked_for() -> None:
+    code = (
+        "import sys, vperf; assert 'vperf.evidence' not in sys.modules; vperf.check; "
+        "assert 'vperf.evidence.check' in sys.modules and 'pydantic' not in sys.modules"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    assert ran.returncode == 0, ran.stderr

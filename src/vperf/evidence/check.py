@@ -1,0 +1,333 @@
+"""Is the number I measured good? One result, or a file of them, graded against an Estimate.
+
+Not here: reading files (importers/), the question a result answers (asking.py), shares and verdicts
+(grade.py), and words (report/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Unpack
+
+from vperf import api
+from vperf.answer import Estimate
+from vperf.errors import InputError
+from vperf.evidence import waterfall
+from vperf.evidence.asking import pose
+from vperf.evidence.gate import Bar, Bars, judged, refuse_unjudged
+from vperf.evidence.grade import (
+    RATES,
+    TIMES,
+    VERDICTS,
+    Metric,
+    Utilization,
+    Verdict,
+    as_batch,
+    main_metric,
+    measured_figures,
+    metrics,
+    running,
+    utilization,
+)
+from vperf.evidence.impossible import Reason, reasons
+from vperf.evidence.result import Result
+from vperf.evidence.suspects import Suspect, suspects
+from vperf.evidence.waterfall import Waterfall
+from vperf.hardware.engine import Engine
+from vperf.hardware.gpu import Gpu
+from vperf.question import ModelLike, Options, Question
+from vperf.sources.engines import load_engine
+from vperf.version import __version__
+
+SCHEMA = "vperf/check/1"
+SCHEMA_MANY = "vperf/checks/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One graded result. Every figure that the command line prints is read from here."""
+
+    result: Result
+    question: Question
+    estimate: Estimate
+    engine_name: str
+    verdict: Verdict
+    """Of the main figure; impossible where any figure is."""
+    main: Metric
+    """The figure that line 1 is about."""
+    metrics: tuple[Metric, ...]
+    tpot_s: float | None
+    """Measured, or what the measured rate of a batch makes it."""
+    running_batch: float | None
+    """Sequences that were decoding at a time, by Little's law."""
+    utilization: tuple[Utilization, ...]
+    waterfalls: tuple[Waterfall, ...]
+    """Of TPOT, then of TTFT; of a whole request where neither is known."""
+    suspects: tuple[Suspect, ...]
+    reasons: tuple[Reason, ...]
+    """Why it may be impossible, the likeliest first; empty where it is not."""
+    bars: tuple[Bar, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether every bar is cleared; None without bars."""
+        return all(bar.passed for bar in self.bars) if self.bars else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON contract: stable keys, SI base units, floats unrounded."""
+        answer = self.estimate
+        return {
+            "schema": SCHEMA,
+            "vperf_version": __version__,
+            "result": asdict(self.result),
+            "model": asdict(answer.model),
+            "gpu": {
+                "id": answer.gpu.id,
+                "name": answer.gpu.name,
+                "count": answer.gpu.count,
+                "constants": answer.gpu.constants,
+            },
+            "workload": asdict(answer.workload),
+            "verdict": self.verdict,
+            "main": self.main.name,
+            "metrics": {
+                metric.name: {k: v for k, v in asdict(metric).items() if k != "name"}
+                for metric in self.metrics
+            },
+            "running_batch": self.running_batch,
+            "utilization": {
+                use.phase: {k: v for k, v in asdict(use).items() if k != "phase"}
+                for use in self.utilization
+            },
+            "waterfalls": {
+                fall.metric: {k: v for k, v in asdict(fall).items() if k != "metric"}
+                for fall in self.waterfalls
+            },
+            "suspects": [asdict(suspect) for suspect in self.suspects],
+            "reasons": [asdict(reason) for reason in self.reasons],
+            "passed": self.passed,
+            "bars": [asdict(bar) for bar in self.bars],
+            "warnings": list(self.warnings),
+            "notes": list(self.notes),
+            "assumptions": list(answer.assumptions),
+        }
+
+
+def check(
+    result: Result | str | Path,
+    gpu: str | Gpu | None = None,
+    model: ModelLike | None = None,
+    *,
+    bars: Bars | None = None,
+    label: str | None = None,
+    **options: Unpack[Options],
+) -> Check:
+    """Grade a measured result, or the one in a file ("-": standard input).
+
+    What is not given is taken from the result; `options` are those of `vperf.estimate`. `label`
+    picks one of several results in a file. Raises InputError where the model or the GPU is known
+    from neither, where the file holds several results and `label` picks none, or where a bar cannot
+    be judged.
+    """
+    source = result.tool if isinstance(result, Result) else str(result)
+    found = (result,) if isinstance(result, Result) else _read(result, label)
+    if len(found) > 1:
+        labels = ", ".join(repr(each.label) for each in found)
+        raise InputError(
+            f"holds {len(found)} results", source=source,
+            hint=f"give one as label ({labels}), or ask check_all",
+        )  # fmt: skip
+    graded = _graded(found[0], gpu, model, bars, options)
+    refuse_unjudged(bars or Bars(), {bar.name for bar in graded.bars}, source)
+    return graded
+
+
+def check_all(
+    results: Sequence[Result] | str | Path,
+    gpu: str | Gpu | None = None,
+    model: ModelLike | None = None,
+    *,
+    bars: Bars | None = None,
+    label: str | None = None,
+    **options: Unpack[Options],
+) -> tuple[Check, ...]:
+    """Grade every result of a file; as `check`, which grades one.
+
+    A bar is held against each result that has its figure. Results without any figure to grade are
+    left out where others have one; the first check's warnings say which.
+    """
+    if isinstance(results, str | Path):
+        source, found = str(results), _read(results, label)
+    else:
+        source, found = "the result", tuple(results)
+    checks: list[Check] = []
+    refused: list[NothingToGradeError] = []
+    for result in found:
+        try:
+            checks.append(_graded(result, gpu, model, bars, options))
+        except NothingToGradeError as error:
+            refused.append(error)
+    if not checks:
+        raise refused[0] if refused else InputError("holds no results", source=source)
+    if refused:
+        left = tuple(f"not graded: {error.message}" for error in refused)
+        checks[0] = replace(checks[0], warnings=(*checks[0].warnings, *left))
+    refuse_unjudged(bars or Bars(), {bar.name for each in checks for bar in each.bars}, source)
+    return tuple(checks)
+
+
+class NothingToGradeError(InputError):
+    """A result none of whose figures has a limit to be compared with."""
+
+
+def _read(source: str | Path, label: str | None) -> tuple[Result, ...]:
+    from vperf.evidence.importers import read_results  # noqa: PLC0415  (numbers need no reader)
+
+    found = read_results(source)
+    if label is None:
+        return found
+    picked = tuple(result for result in found if result.label == label)
+    if not picked:
+        labels = ", ".join(repr(each.label) for each in found)
+        raise InputError(f"holds no result {label!r}", source=str(source), hint=f"it has {labels}")
+    return picked
+
+
+def _graded(
+    result: Result,
+    gpu: str | Gpu | None,
+    model: ModelLike | None,
+    bars: Bars | None,
+    options: Options,
+) -> Check:
+    posed = pose(result, gpu=gpu, model=model, options=options)
+    question = posed.question
+    answer = api.ask(question)
+    figures = measured_figures(result, question)
+    found = metrics(question, answer, figures)
+    main = main_metric(found, served=question.served)
+    if main is None:
+        raise NothingToGradeError(
+            f"{result.label or 'the result'} of {result.tool} has no figure to grade: needs a "
+            "decode or prefill rate, TPOT, TTFT, latency or output tokens per second",
+            hint=_WHY_NOT if result.setup.past_len or question.served else "",
+        )
+    impossible = [metric for metric in found if metric.verdict == "impossible"]
+    falls = _waterfalls(question, answer, figures)
+    batch = running(question, answer, figures)
+    tpot = next((fall.measured_s for fall in falls if fall.metric == "tpot_s"), None)
+    graded = Check(
+        result=result,
+        question=question,
+        estimate=answer,
+        engine_name=_engine_name(question),
+        verdict="impossible" if impossible else main.verdict,
+        main=main,
+        metrics=found,
+        tpot_s=tpot,
+        running_batch=batch,
+        utilization=_utilization(question, answer, falls, batch),
+        waterfalls=falls,
+        suspects=() if impossible else suspects(question, answer, falls),
+        reasons=reasons(question, answer, impossible[0]) if impossible else (),
+        bars=(),
+        warnings=(*posed.warnings, *_weights_warning(result, answer), *answer.warnings),
+        notes=(*posed.notes, *_left_out(result, found)),
+    )
+    return replace(graded, bars=judged(bars, graded)) if bars else graded
+
+
+_WHY_NOT = (
+    "prefill after cached tokens, and the prefill rate of a server under load, are not graded"
+)
+
+
+def _left_out(result: Result, found: tuple[Metric, ...]) -> tuple[str, ...]:
+    """Which measured figures were not graded."""
+    names = {metric.name for metric in found}
+    left = [n for n in (*TIMES, *RATES) if getattr(result, n) is not None and n not in names]
+    if not left:
+        return ()
+    why = "there is nothing to hold them against (a rate that was offered, cached tokens)"
+    return (f"not graded: {', '.join(left)}; {why}",)
+
+
+def _engine_name(question: Question) -> str:
+    engine = question.engine
+    return (engine if isinstance(engine, Engine) else load_engine(engine)).name
+
+
+def _waterfalls(
+    question: Question, answer: Estimate, figures: dict[str, float]
+) -> tuple[Waterfall, ...]:
+    """Of every time that was measured, or follows from a rate."""
+    batch, steps = question.batch_size, question.output_len - 1
+    tpot, ttft, latency = (figures.get(name) for name in ("tpot_s", "ttft_s", "latency_s"))
+    if not question.served:
+        if tpot is None and "decode_tokens_per_s" in figures:
+            tpot = batch / figures["decode_tokens_per_s"]
+        if ttft is None and "prefill_tokens_per_s" in figures:
+            prompt = batch * answer.workload.prompt_tokens
+            ttft = prompt / figures["prefill_tokens_per_s"]
+        if latency is None and "requests_per_s" in figures:
+            latency = batch / figures["requests_per_s"]
+        elif latency is None and "output_tokens_per_s" in figures:
+            latency = batch * question.output_len / figures["output_tokens_per_s"]
+    elif latency is None and question.max_concurrency and "output_tokens_per_s" in figures:
+        latency = question.max_concurrency * question.output_len / figures["output_tokens_per_s"]
+    if tpot is None and ttft is not None and latency is not None and steps > 0 and latency > ttft:
+        tpot = (latency - ttft) / steps
+    found = []
+    if tpot is not None:
+        found.append(waterfall.of_tpot(answer, tpot))
+    if ttft is not None:
+        found.append(waterfall.of_ttft(answer, ttft))
+    if not found and latency is not None:
+        found.append(waterfall.of_latency(answer, latency))
+    return tuple(found)
+
+
+def _utilization(
+    question: Question, answer: Estimate, falls: tuple[Waterfall, ...], batch: float | None
+) -> tuple[Utilization, ...]:
+    """Of both phases where their times are known; a load's decode as what was running."""
+    found = []
+    for fall in falls:
+        if fall.metric == "ttft_s" and not question.served:
+            # A server's TTFT is mostly waiting: no measure of the card.
+            found.append(utilization("prefill", fall.measured_s, answer))
+        elif fall.metric == "tpot_s":
+            ran = answer
+            if question.served and batch is not None:
+                size = max(1, round(batch))
+                if size != answer.workload.batch_size:
+                    ran = api.ask(as_batch(question, size))
+            found.append(utilization("decode", fall.measured_s, ran))
+    return tuple(found)
+
+
+def _weights_warning(result: Result, answer: Estimate) -> tuple[str, ...]:
+    """Say so where the tool loaded other weights than the answer is about."""
+    loaded = result.setup.weight_bytes
+    if loaded is None or abs(loaded / answer.model.weight_bytes - 1) < 0.05:
+        return ()
+    return (
+        f"the tool loaded {loaded / 1e9:.3g} GB of weights, {answer.model.quantization} weights of "
+        f"{answer.model.id} are {answer.model.weight_bytes / 1e9:.3g} GB: see --quantization",
+    )
+
+
+def summary(checks: Sequence[Check]) -> dict[str, Any]:
+    """The JSON of several checks: each as it is alone, and how they ended."""
+    passed = [each.passed for each in checks if each.passed is not None]
+    return {
+        "schema": SCHEMA_MANY,
+        "vperf_version": __version__,
+        "passed": all(passed) if passed else None,
+        "verdicts": {name: sum(c.verdict == name for c in checks) for name in VERDICTS},
+        "checks": [each.to_dict() for each in checks],
+    }
