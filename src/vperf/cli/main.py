@@ -1,6 +1,7 @@
 """The `vperf` command: its sub-commands, and the one place where errors become exit codes.
 
-    0 answered    2 wrong usage or input    3 the Hub could not be reached or refused
+    0 answered    1 the answer is no    2 wrong usage or input
+    3 the Hub could not be reached or refused
     70 a bug in vperf    130 interrupted
 
 Not here: what a sub-command does (one file each).
@@ -35,13 +36,14 @@ Examples:
   vperf estimate --model Qwen/Qwen3-4B-Instruct-2507 --gpu rtx-pro-6000
   vperf estimate -m llama-3.1-8b-instruct -g h100 --ops
   vperf roofline -m qwen3-8b -g h100 -o roofline.svg
+  vperf check result.json --gpu h100
   vperf gpus
   vperf models
 
 Each command has its own --help with more.
 """
 
-COMMANDS = ("napkin", "estimate", "roofline", "measure", "gpus", "models")
+COMMANDS = ("napkin", "estimate", "check", "measure", "roofline", "gpus", "models")
 """Each is a function of that name in the file of that name, with its EPILOG."""
 
 

@@ -310,7 +310,7 @@ def verify(answer: Estimate, width: int = _LINE) -> list[str]:
         ]
     else:
         return []
-    return [*_folded(serve, width), *_folded(bench, width)]
+    return [*folded(serve, width), *folded(bench, width)]
 
 
 def _vllm_options(asked: Workload) -> list[str]:
@@ -358,7 +358,7 @@ def verify_title(answer: Estimate) -> str:
     return f"Measure it (with a checkpoint in {clean(answer.model.quantization)}):"
 
 
-def _folded(words: list[str], width: int) -> list[str]:
+def folded(words: list[str], width: int) -> list[str]:
     """A shell command on lines of at most `width`, each but the last ending in a backslash."""
     lines, line = [], words[0]
     for word in words[1:]:

@@ -1,0 +1,171 @@
+"""`vperf check` as a user sees it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vperf as api
+from tests.cli.conftest import Run, one_line
+
+SETUP = ("-m", "qwen3-4b-instruct-2507", "-g", "rtx-4090")
+SERVED = {
+    "backend": "vllm", "model_id": "Qwen/Qwen3-4B-Instruct-2507", "num_prompts": 320,
+    "request_rate": "inf", "max_concurrency": 32, "duration": 41.0, "completed": 320,
+    "total_input_tokens": 327680, "total_output_tokens": 40960, "request_throughput": 7.8,
+    "output_throughput": 999.0, "mean_ttft_ms": 410.0, "mean_tpot_ms": 27.4,
+}  # fmt: skip
+
+
+def llama_bench(prompt: int, output: int, speed: float, depth: int = 0) -> dict[str, Any]:
+    return {
+        "build_number": 6000, "gpu_info": "NVIDIA GeForce RTX 4090", "backends": "CUDA",
+        "model_filename": "qwen3-4b-q4_k_m.gguf", "model_type": "qwen3 4B Q4_K - Medium",
+        "model_size": 2491000000, "model_n_params": 4022468096, "n_gpu_layers": 99,
+        "split_mode": "layer", "type_k": "f16", "type_v": "f16", "n_prompt": prompt,
+        "n_gen": output, "n_depth": depth, "avg_ts": speed, "stddev_ts": 1.0,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Path:
+    path = tmp_path / "serve.json"
+    path.write_text(json.dumps(SERVED), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def benched(tmp_path: Path) -> Path:
+    path = tmp_path / "bench.json"
+    rows = [llama_bench(512, 0, 9000.0), llama_bench(0, 128, 160.0), llama_bench(512, 0, 7e3, 4096)]
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    return path
+
+
+def test_plain_numbers_are_graded(vperf: Run) -> None:
+    ran = vperf("check", *SETUP, "--decode-tok-s", 97.2, "--ttft", "62ms")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("97.2 tok/s is 78 % of the limit (124)")
+    assert max(map(len, ran.out.splitlines())) <= 80
+
+
+def test_the_json_is_alone_and_is_the_python_answer(vperf: Run, served: Path) -> None:
+    ran = vperf("check", served, "-g", "rtx-4090", "--json")
+    assert ran.err == ""
+    printed = json.loads(ran.out)
+    assert printed["schema"] == "vperf/check/1"
+    assert printed == json.loads(json.dumps(api.check(served, gpu="rtx-4090").to_dict()))
+    assert printed["workload"]["concurrency"] == 32
+
+
+def test_a_result_file_needs_no_model_and_no_lengths(vperf: Run, served: Path) -> None:
+    ran = vperf("check", served, "-g", "rtx-4090")
+    assert ran.code == 0
+    assert "1,024 tokens in, 128 out, 32 users" in ran.out.replace("\n", " ")
+
+
+def test_what_is_given_wins_and_the_difference_is_said(vperf: Run, served: Path) -> None:
+    ran = vperf("check", served, "-g", "rtx-4090", "--max-concurrency", 16)
+    assert "--max-concurrency 16 is taken; the result says 32" in ran.out
+
+
+def test_several_results_are_summed_up_and_one_is_shown_by_its_label(
+    vperf: Run, benched: Path
+) -> None:
+    ran = vperf("check", benched, "-m", "qwen3-4b")
+    assert ran.out.splitlines()[0].startswith("2 results: ")
+    assert "not graded: pp512 @ d4096" in ran.out
+    one = vperf("check", benched, "-m", "qwen3-4b", "--label", "tg128")
+    assert one.out.splitlines()[0].startswith("160 tok/s is ")
+    assert "q4_k_m weights" in one.out
+    many = json.loads(vperf("check", benched, "-m", "qwen3-4b", "--json").out)
+    assert many["schema"] == "vperf/checks/1"
+    assert [each["schema"] for each in many["checks"]] == ["vperf/check/1"] * 2
+
+
+@pytest.mark.parametrize(
+    ("bars", "code"),
+    [
+        ((), 0),
+        (("--min-efficiency", 0.7), 0),
+        (("--min-efficiency", 1.2), 1),
+        (("--max-ttft", "60ms"), 1),
+        (("--max-tpot", "12ms", "--min-mbu", 0.5), 0),
+        (("--min-of-limit", 0.9), 1),
+    ],
+)
+def test_a_missed_bar_is_exit_1(vperf: Run, bars: tuple[object, ...], code: int) -> None:
+    ran = vperf("check", *SETUP, "--decode-tok-s", 97.2, "--ttft", "62ms", *bars)
+    assert ran.code == code
+    assert ran.out.startswith("Fails ") is (code == 1)
+    assert vperf("check", *SETUP, "--decode-tok-s", 97.2, "--ttft", "62ms", *bars,
+                 "--json").code == code  # fmt: skip
+
+
+def test_slow_and_impossible_results_fail_only_under_a_bar(vperf: Run) -> None:
+    for speed in (9.0, 900.0):
+        assert vperf("check", *SETUP, "--decode-tok-s", speed).code == 0
+        assert vperf("check", *SETUP, "--decode-tok-s", speed, "--min-efficiency", 0.5).code == 1
+
+
+def test_a_config_holds_several_checks(
+    vperf: Run, served: Path, benched: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "vperf.toml"
+    config.write_text(
+        f"""
+        [defaults]
+        gpu = "rtx-4090"
+        min_efficiency = 0.6
+
+        [[check]]
+        file = "{served.name}"
+
+        [[check]]
+        file = "{benched.name}"
+        model = "qwen3-4b"
+        label = "tg128"
+        """,
+        encoding="utf-8",
+    )
+    ran = vperf("check", "--config", config)
+    assert ran.code == 0, ran
+    assert ran.out.startswith("2 results: ")
+    assert "all 2 passed the bars" in ran.out.splitlines()[0]
+    config.write_text(config.read_text().replace("0.6", "1.9"), encoding="utf-8")
+    ran = vperf("check", "--config", config, "--json")
+    assert ran.code == 1
+    assert json.loads(ran.out)["passed"] is False
+    assert "--config" in one_line(vperf("check", served, "--config", config))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "nothing to check"),
+        (("none.json", "-g", "h100"), "none.json: no such file"),
+        (("-g", "h100", "--decode-tok-s", "9"), "--model is missing"),
+        (("-m", "qwen3-8b", "--decode-tok-s", "9"), "--gpu is missing"),
+        ((*SETUP, "--decode-tok-s", "-9"), "--decode-tok-s: must be above 0"),
+        ((*SETUP, "--decode-tok-s", "nan"), "--decode-tok-s: must be above 0"),
+        ((*SETUP, "--ttft", "5"), "--ttft: '5' is not a time"),
+        ((*SETUP, "--ttft", "0ms"), "--ttft: must be above 0"),
+        ((*SETUP, "--ttft", "5ms", "--min-mbu", "0.5"), "--min-mbu: cannot be judged"),
+        ((*SETUP, "--ttft", "5ms", "--min-efficiency", "0"), "min-efficiency: must be above 0"),
+        (("x.json", *SETUP, "--ttft", "5ms"), "cannot be combined with a FILE"),
+        ((*SETUP, "--ttft", "5ms", "--label", "a"), "--label: means nothing without a FILE"),
+        (("--config", "none.toml"), "none.toml: cannot be read"),
+    ],
+)
+def test_wrong_usage_is_one_line(vperf: Run, arguments: tuple[str, ...], words: str) -> None:
+    assert words in one_line(vperf("check", *arguments))
+
+
+def test_a_file_that_is_no_result_is_one_line(vperf: Run, tmp_path: Path) -> None:
+    for name, text in (("a.json", "{}"), ("b.txt", "hello"), ("c.json", '{"completed": 3')):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        assert str(path) in one_line(vperf("check", path, "-g", "h100"))
