@@ -42,11 +42,13 @@ FAMILIES = {
 }  # fmt: skip
 
 
-def _number(row: Row, key: str) -> float | None:
+def number(row: Row, key: str) -> float | None:
+    """The figure of a column; None where it is empty."""
     return float(row[key]) if row.get(key) else None
 
 
-def _quantization(row: Row) -> str | None:
+def quantization_of(row: Row) -> str | None:
+    """The format by vperf's name; None: the checkpoint's own."""
     name = row["quantization"]
     if row["model_id"].startswith("openai/gpt-oss") and name == "mxfp4":
         return None  # as the checkpoint is
@@ -54,20 +56,25 @@ def _quantization(row: Row) -> str | None:
 
 
 def _estimate(row: Row, input_len: int, output_len: int) -> Estimate:
-    gpu = _GPUS.get((row["gpu_id"], row["power_note"]), row["gpu_id"])
     cache = row["kv_cache_dtype"]
     return vperf.estimate(
         row["model_id"],
-        gpu,
+        gpu_of(row),
         input_len=max(1, input_len),
         output_len=max(1, output_len),
-        quantization=_quantization(row),
+        quantization=quantization_of(row),
         kv_cache_dtype="fp8" if cache == "fp8" else None,
-        engine=_engine(row),
+        engine=engine_of(row),
     )
 
 
-def _engine(row: Row) -> str:
+def gpu_of(row: Row) -> str:
+    """The card, where the row says that it is a smaller one of its name."""
+    return _GPUS.get((row["gpu_id"], row["power_note"]), row["gpu_id"])
+
+
+def engine_of(row: Row) -> str:
+    """The engine by vperf's name."""
     if row["engine"] == "vllm" and row["engine_version"].startswith(_OLD_VLLM):
         return "vllm-v0"
     return _ENGINES.get(row["engine"], row["engine"])
@@ -104,16 +111,16 @@ def _point(row: Row, phase: str, measured_s: float, answer: Estimate) -> Point:
 
 
 def _points(row: Row) -> Iterable[Point]:
-    rate, generated = _number(row, "decode_tok_s"), _number(row, "generated_tokens")
+    rate, generated = number(row, "decode_tok_s"), number(row, "generated_tokens")
     if rate:
-        start = _number(row, "start_context")
+        start = number(row, "start_context")
         if start is None:
-            start = (_number(row, "mean_context") or 0.0) - (generated or 0.0) / 2
+            start = (number(row, "mean_context") or 0.0) - (generated or 0.0) / 2
         answer = _estimate(row, round(start), round(generated or 1))
         yield _point(row, "decode", 1 / rate, answer)
-    prompt, prefill = _number(row, "prompt_tokens"), _number(row, "prefill_tok_s")
-    ttft = _number(row, "ttft_ms")
-    if prompt and (prefill or ttft) and not _number(row, "prefill_start_context"):
+    prompt, prefill = number(row, "prompt_tokens"), number(row, "prefill_tok_s")
+    ttft = number(row, "ttft_ms")
+    if prompt and (prefill or ttft) and not number(row, "prefill_start_context"):
         seconds = prompt / prefill if prefill else (ttft or 0.0) / 1000
         yield _point(row, "prefill", seconds, _estimate(row, round(prompt), 1))
 
