@@ -71,6 +71,8 @@ class Workload:
     """What drafts tokens; None: nothing does."""
     draft_tokens: int = 0
     acceptance: float | None = None
+    name: str | None = None
+    """Of the workload whose mean lengths these are."""
 
     @property
     def prompt_tokens(self) -> int:
@@ -126,6 +128,28 @@ class Serving:
     """The rate of an open loop; None: users in a closed loop."""
     saturated: bool
     """More requests arrive than can be served: TTFT grows for as long as that lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What an estimate comes down to: its speeds and whether it fits. No ops, no sentences."""
+
+    limit: Speed
+    expected: Expected
+    gpus: int
+    memory_bytes: float
+    """Taken on each GPU, the engine's reserve included."""
+    capacity_bytes: float
+    prefill_s: float
+    """Expected seconds of GPU time that the prompts of one request take."""
+    requests_per_s: float
+    """Answered in all, prefill and decode after one another where it is one batch."""
+    serving: Serving | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether each GPU has the memory."""
+        return self.memory_bytes <= self.capacity_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Unpack
 
-from vperf.answer import Estimate, ModelFacts
+from vperf.answer import Estimate, Figures, ModelFacts
+from vperf.caveats import workload_line
 from vperf.errors import InputError
 from vperf.estimate import estimate_model, model_facts_of, serve_model
 from vperf.formats import cache_format_named, format_named
@@ -16,11 +17,14 @@ from vperf.model.model import Model, build_model, divide
 from vperf.model.parallel import Parallel
 from vperf.napkin import EXAMPLE_GPU, EXAMPLE_MODEL, Napkin, check_choice
 from vperf.napkin import napkin as _napkin
-from vperf.question import ModelLike, Options, Question
+from vperf.pace import batch_figures, deployed_load, served_figures
+from vperf.question import INPUT_LEN, OUTPUT_LEN, ModelLike, Options, Question
+from vperf.serving.lengths import Lengths, equal
 from vperf.serving.speculative import checked_acceptance, drafting
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.sources.models import ModelConfig, load_model_config
+from vperf.timing.step import Card
 from vperf.units import format_bytes, parse_bandwidth, parse_count
 
 if TYPE_CHECKING:
@@ -38,53 +42,137 @@ def estimate(model: ModelLike, gpu: str | Gpu, **options: Unpack[Options]) -> Es
     of a served load, `prefix_cache_hit` of each prompt found in cache. `speculative` "mtp" drafts
     `draft_tokens` a step with the model's own MTP layers, of which a share `acceptance` is
     accepted. `image_tokens` of each request join its prompt. `cuda_graphs` False: every kernel is
-    launched by the host, which schedules between steps. Defaults: vperf.question.Question.
+    launched by the host, which schedules between steps. `workload` states the lengths instead:
+    "chat", "rag", "agent", ..., or a file. Defaults: vperf.question.Question.
     Raises VperfError: InputError for what cannot be, UnsupportedModelError for an architecture
     that is not understood, HubError when the Hub is needed and cannot be reached.
     """
     return ask(Question(model, gpu, **options))
 
 
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The part of a question that settings of its load share: a model, divided, on its cards."""
+
+    found: ModelConfig
+    model: Model
+    card: Card
+
+
 def ask(question: Question) -> Estimate:
     """The estimate that one question asks for; `estimate` with its options as a value."""
-    card = load_gpu(question.gpu) if isinstance(question.gpu, str) else question.gpu
-    engine = question.engine
-    if isinstance(engine, str):
-        engine = load_engine(engine)
-    if not question.cuda_graphs:
-        engine = engine.without_graphs()
-    found, model = _deployed(question, engine)
+    deployment = deploy(question)
+    found, model, card = deployment.found, deployment.model, deployment.card
+    lengths = lengths_of(question)
     if question.served:
         answer = serve_model(
             model,
             found.id,
             found.source,
-            card,
-            engine,
-            load=_load_of(question),
+            card.gpu,
+            card.engine,
+            load=_load_of(question, lengths),
             image_tokens=question.image_tokens,
             acceptance=question.acceptance,
         )
     else:
-        if question.prefix_cache_hit:
-            raise InputError("needs max-concurrency or request-rate", field="prefix-cache-hit")
+        _check_batch(question)
         answer = estimate_model(
             model,
             found.id,
             found.source,
-            card,
-            engine,
-            input_tokens=question.input_len,
-            output_tokens=question.output_len,
+            card.gpu,
+            card.engine,
+            input_tokens=lengths.input_tokens,
+            output_tokens=lengths.output_tokens,
             batch_size=question.batch_size,
             image_tokens=question.image_tokens,
             acceptance=question.acceptance,
+            lengths=lengths,
         )
+    if lengths.name:
+        said = (*answer.assumptions, workload_line(lengths, served=question.served))
+        workload = replace(answer.workload, name=lengths.name)
+        answer = replace(answer, workload=workload, assumptions=said)
     extra = (*found.warnings, *_stored_warning(found, model, question.quantization))
     return replace(answer, warnings=(*answer.warnings, *extra)) if extra else answer
 
 
-def _deployed(question: Question, engine: Engine) -> tuple[ModelConfig, Model]:
+def figures(question: Question, deployment: Deployment | None = None) -> Figures:
+    """The speeds of `ask(question)` and whether it fits, five times as fast.
+
+    `deployment` is that of a question that differs in its load only.
+    """
+    at = deployment or deploy(question)
+    lengths = lengths_of(question)
+    if question.served:
+        load = deployed_load(
+            at.model,
+            at.found.id,
+            _load_of(question, lengths),
+            image_tokens=question.image_tokens,
+            acceptance=question.acceptance,
+        )
+        return served_figures(at.model, at.card, load)
+    _check_batch(question)
+    return batch_figures(
+        at.model,
+        at.found.id,
+        at.card,
+        lengths,
+        batch=question.batch_size,
+        image_tokens=question.image_tokens,
+        acceptance=question.acceptance,
+    )
+
+
+def deploy(question: Question) -> Deployment:
+    """Find the model, the card and the engine of a question, and divide the model."""
+    engine = engine_of(question)
+    return Deployment(*deployed_model(question, engine), card_of(question, engine))
+
+
+def engine_of(question: Question) -> Engine:
+    """The engine as the question sets it."""
+    engine = question.engine
+    if isinstance(engine, str):
+        engine = load_engine(engine)
+    if not question.cuda_graphs:
+        engine = engine.without_graphs()
+    share = question.gpu_memory_utilization
+    if share is not None:
+        number = isinstance(share, int | float) and not isinstance(share, bool)
+        if not number or not 0 < share <= 1:
+            raise InputError(f"must be above 0, to 1, not {share!r}",
+                             field="gpu-memory-utilization")  # fmt: skip
+        engine = replace(engine, memory_utilization=float(share))
+    return engine
+
+
+def card_of(question: Question, engine: Engine) -> Card:
+    """The card with all that timing a step on it needs."""
+    gpu = load_gpu(question.gpu) if isinstance(question.gpu, str) else question.gpu
+    return Card(gpu, engine)
+
+
+def lengths_of(question: Question) -> Lengths:
+    """The lengths of the question's requests. Raises InputError where two options state them."""
+    if question.workload is None:
+        return equal(question.input_len, question.output_len)
+    from vperf.sources.workloads import load_workload  # noqa: PLC0415  (most give lengths)
+
+    if (question.input_len, question.output_len) != (INPUT_LEN, OUTPUT_LEN):
+        raise InputError("cannot be combined with input-len or output-len", field="workload")
+    given = question.workload
+    return given if isinstance(given, Lengths) else load_workload(given)
+
+
+def _check_batch(question: Question) -> None:
+    if question.prefix_cache_hit:
+        raise InputError("needs max-concurrency or request-rate", field="prefix-cache-hit")
+
+
+def deployed_model(question: Question, engine: Engine) -> tuple[ModelConfig, Model]:
     """The model as the engine runs it: its cache, its context, its drafts, its share of a GPU."""
     found, model = _load(
         question.model, question.quantization, question.kv_cache_dtype, question.revision
@@ -107,18 +195,18 @@ def _deployed(question: Question, engine: Engine) -> tuple[ModelConfig, Model]:
     return found, divide(model, parallel) if parallel.gpus > 1 else model
 
 
-def _load_of(question: Question) -> Load:
+def _load_of(question: Question, lengths: Lengths) -> Load:
     """The load of a served question."""
     from vperf.serving.load import Load  # noqa: PLC0415  (most estimates are of a batch)
 
     if question.batch_size != 1:
         raise InputError("cannot be combined with a served load", field="batch-size")
     return Load(
-        question.input_len,
-        question.output_len,
+        lengths.input_tokens,
+        lengths.output_tokens,
         question.max_concurrency,
         question.request_rate,
-        question.prefix_cache_hit,
+        question.prefix_cache_hit or lengths.prefix_hit,
     )
 
 
@@ -186,7 +274,10 @@ def load_model(
 
 
 def _load(
-    model: ModelLike, quantization: str | None, kv_cache_dtype: str | None, revision: str | None
+    model: ModelLike | ModelConfig,
+    quantization: str | None,
+    kv_cache_dtype: str | None,
+    revision: str | None,
 ) -> tuple[ModelConfig, Model]:
     if kv_cache_dtype == "auto":
         kv_cache_dtype = None
@@ -194,6 +285,8 @@ def _load(
         found = load_model_config(model, revision=revision)
         if found.source == "bundled":
             return found, _bundled_model(found.id, quantization, kv_cache_dtype)
+    elif isinstance(model, ModelConfig):
+        found = model
     else:
         found = load_model_config(model, revision=revision)
     return found, _build(found, quantization, kv_cache_dtype)

@@ -11,6 +11,7 @@ from vperf.answer import Speculative
 from vperf.formats import Format
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
+from vperf.serving.lengths import Lengths
 from vperf.serving.memory import Memory
 from vperf.timing.collectives import link_bytes_per_s
 from vperf.timing.step import Card
@@ -69,6 +70,22 @@ def load_line(load: Load) -> str:
         f"closed loop: {load.users} users, all starting at once, each sending its next request "
         f"when answered; a tenth of the requests measured are the first burst{hit}"
     )
+
+
+def workload_line(lengths: Lengths, *, served: bool) -> str:
+    """Whose lengths a workload's are, and what the figures are means of."""
+    few = len(lengths.requests) > 1
+    means = f"{lengths.input_tokens:,} tokens in, {lengths.output_tokens:,} out"
+    source = f" ({lengths.source})" if lengths.source else ""
+    line = f"workload {lengths.name}: {means}{' on average' if few else ''}{source}"
+    if few and served:
+        line += "; the load is one of requests of that length each"
+    elif few:
+        line += "; TTFT is the mean over requests, TPOT over their output tokens"
+    if lengths.prefix_hit and not served:
+        share = f"{lengths.prefix_hit:.0%}"
+        line += f"; all of each prompt is prefilled, under a served load {share} is found in cache"
+    return line
 
 
 def _parallel_line(model: Model, card: Card) -> str:

@@ -13,9 +13,14 @@ from typing import Any, TypedDict
 
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
+from vperf.serving.lengths import Lengths
 
 ModelLike = str | Path | Mapping[str, Any]
 """A Hub id, a shipped name, a path, "-" for standard input, or a config as a dict."""
+
+
+INPUT_LEN, OUTPUT_LEN = 1024, 128
+"""Where neither lengths nor a workload are given."""
 
 
 class Options(TypedDict, total=False):
@@ -40,6 +45,8 @@ class Options(TypedDict, total=False):
     draft_tokens: int | None
     acceptance: float | None
     image_tokens: int
+    workload: str | Path | Lengths | None
+    gpu_memory_utilization: float | None
     revision: str | None
 
 
@@ -49,8 +56,8 @@ class Question:
 
     model: ModelLike
     gpu: str | Gpu
-    input_len: int = 1024
-    output_len: int = 128
+    input_len: int = INPUT_LEN
+    output_len: int = OUTPUT_LEN
     batch_size: int = 1
     """Equal requests that start together."""
     quantization: str | None = None
@@ -74,6 +81,10 @@ class Question:
     acceptance: float | None = None
     image_tokens: int = 0
     """Tokens that the images of a request add to its prompt."""
+    workload: str | Path | Lengths | None = None
+    """The lengths by name or as a file, in place of input_len and output_len."""
+    gpu_memory_utilization: float | None = None
+    """Share of GPU memory that the engine takes; None: its own default."""
     revision: str | None = None
 
     @property

@@ -119,6 +119,15 @@ _TABLE: dict[str, tuple[type, Any]] = {
         int,
         _option("--image-tokens", min=0, metavar="TOKENS", help="Tokens of a request's images."),
     ),
+    "workload": (
+        str,
+        _option("--workload", metavar="NAME", help=options.WORKLOAD_HELP),
+    ),
+    "gpu_memory_utilization": (
+        float,
+        _option("--gpu-memory-utilization", metavar="SHARE",
+                help="Share of GPU memory the engine takes. [the engine's]"),
+    ),
     "revision": (
         str,
         _option("--revision", metavar="REV", help="Branch, tag or commit of a Hub model."),
@@ -141,6 +150,9 @@ _TABLE: dict[str, tuple[type, Any]] = {
     ),
 }  # fmt: skip
 """Every option by its parameter: fields of Question, then those that describe the card."""
+
+LENGTHS = ("input_len", "output_len")
+"""Stated by --workload too: what was given must be told from a default."""
 
 CARD = ("gpu_file", "memory_bandwidth", "memory", "peak")
 
@@ -165,6 +177,13 @@ class Asked:
         card = {name: values.pop(name, None) for name in CARD}
         if "no_cuda_graphs" in values:
             values["cuda_graphs"] = not values.pop("no_cuda_graphs")
+        lengths = {name: values.pop(name, None) for name in LENGTHS}
+        given = {name: length for name, length in lengths.items() if length is not None}
+        if given and values.get("workload") is not None:
+            raise InputError(
+                "--workload states the lengths", hint="leave out --input-len and --output-len"
+            )
+        values.update(given)
         if values.get("model") is None:
             raise InputError(
                 "--model is missing", hint="'vperf models' lists those that are bundled"
@@ -192,6 +211,9 @@ def asks(
         kind, option = _TABLE[name]
         default = defaults.get(name)
         annotation: Any
+        if name in LENGTHS and name not in many:
+            option, default = copy(option), None
+            option.show_default = str(defaults[name])
         if kind is list or name in many:
             annotation, default, option = list[str] | None, None, copy(option)
             option.min = None  # of each choice, not of the text: see _split

@@ -62,6 +62,7 @@ QUANTIZATION_HELP = (
     "Weights as bf16, fp16, fp8, int8, int4, awq, gptq, mxfp4 or nvfp4 "
     "instead of the checkpoint's own."
 )
+WORKLOAD_HELP = "The lengths instead: chat, rag, agent, coding-agent, summarize, or a file of them."
 
 Model = Annotated[
     str | None,

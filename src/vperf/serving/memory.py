@@ -45,26 +45,49 @@ def other_bytes(model: Model, gpu: Gpu, engine: Engine, batch: int, input_tokens
     return (1.0 - engine.memory_utilization) * gpu.memory_bytes + activations
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Bytes that a batch takes of one GPU, by what takes them."""
+
+    weight_bytes: float
+    kv_cache_bytes: float
+    other_bytes: float
+
+    @property
+    def total_bytes(self) -> float:
+        """All of it."""
+        return self.weight_bytes + self.kv_cache_bytes + self.other_bytes
+
+
+def memory_use(  # noqa: PLR0917  (a deployment, and what it is asked)
+    model: Model, gpu: Gpu, engine: Engine, batch: int, input_tokens: int, output_tokens: int
+) -> Use:
+    """What `batch` sequences of input + output tokens each take."""
+    sequences = -(-batch // model.parallel.data)
+    return Use(
+        model.rank_weight_bytes,
+        sequences * model.rank_cache_bytes(input_tokens + output_tokens),
+        other_bytes(model, gpu, engine, batch, input_tokens),
+    )
+
+
 def plan_memory(  # noqa: PLR0917  (a deployment, and what it is asked)
     model: Model, gpu: Gpu, engine: Engine, batch: int, input_tokens: int, output_tokens: int
 ) -> Memory:
     """Memory of `batch` sequences of input + output tokens each."""
-    context = input_tokens + output_tokens
-    weights = model.rank_weight_bytes
-    per_sequence = model.rank_cache_bytes(context)
+    use = memory_use(model, gpu, engine, batch, input_tokens, output_tokens)
     sequences = -(-batch // model.parallel.data)
-    other = other_bytes(model, gpu, engine, batch, input_tokens)
-    total = weights + sequences * per_sequence + other
-    free = gpu.memory_bytes - weights - other
+    per_sequence = use.kv_cache_bytes / sequences
+    free = gpu.memory_bytes - use.weight_bytes - use.other_bytes
     return Memory(
-        weight_bytes=weights,
-        kv_cache_bytes=sequences * per_sequence,
-        other_bytes=other,
-        total_bytes=total,
+        weight_bytes=use.weight_bytes,
+        kv_cache_bytes=use.kv_cache_bytes,
+        other_bytes=use.other_bytes,
+        total_bytes=use.total_bytes,
         capacity_bytes=gpu.memory_bytes,
-        fits=total <= gpu.memory_bytes,
+        fits=use.total_bytes <= gpu.memory_bytes,
         max_context_tokens=_longest_context(model, free / sequences),
-        max_batch_size=_largest_batch(model, gpu, engine, input_tokens, per_sequence),
+        max_batch_size=largest_batch(model, gpu, engine, input_tokens, per_sequence),
     )
 
 
@@ -82,9 +105,17 @@ def _longest_context(model: Model, bytes_per_sequence: float) -> int:
     return low
 
 
-def _largest_batch(
-    model: Model, gpu: Gpu, engine: Engine, input_tokens: int, per_sequence: float
+def largest_batch(
+    model: Model,
+    gpu: Gpu,
+    engine: Engine,
+    input_tokens: int,
+    per_sequence: float,
+    *,
+    up_to: int = _LONGEST_SEARCHED,
 ) -> int:
+    """Most sequences of `per_sequence` bytes of cache that fit, `up_to` at most."""
+
     def fits(batch: int) -> bool:
         other = other_bytes(model, gpu, engine, batch, input_tokens)
         sequences = -(-batch // model.parallel.data)
@@ -93,8 +124,10 @@ def _largest_batch(
     if not fits(1):
         return 0
     low, high = 1, 2
-    while high < _LONGEST_SEARCHED and fits(high):
+    while high < up_to and fits(high):
         low, high = high, high * 2
+    if high >= up_to and fits(up_to):
+        return up_to
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
