@@ -140,10 +140,14 @@ class Figures:
     memory_bytes: float
     """Taken on each GPU, the engine's reserve included."""
     capacity_bytes: float
-    prefill_s: float
-    """Expected seconds of GPU time that the prompts of one request take."""
+    input_s: float
+    """Expected time of the deployment that one prompt token takes; batched with the others."""
+    output_s: float
+    """The same of one output token; under a load, all that is not prefill, idle time included."""
     requests_per_s: float
-    """Answered in all, prefill and decode after one another where it is one batch."""
+    """Answered in all; of a batch, one batch after another."""
+    output_tokens_per_s: float
+    """Of all requests, from first to last: prefill takes part of the time."""
     serving: Serving | None = None
 
     @property

@@ -113,6 +113,11 @@ def _parallel_line(model: Model, card: Card) -> str:
     )
 
 
+def unpacks(model: Model, gpu: Gpu) -> bool:
+    """Whether the card has no pipe for one of the model's formats and multiplies a wider one."""
+    return any(_falls_back(f, gpu) for f in model.formats)
+
+
 def _falls_back(fmt: Format, gpu: Gpu) -> bool:
     if fmt.any_path and fmt.paths[0].pipe in gpu.peak_flop_per_s:
         return False  # it has that pipe, and another is faster (int8 on a B300)

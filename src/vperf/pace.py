@@ -7,14 +7,13 @@ the ops one by one, the depth table and the sentences (estimate.py), which cost 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vperf.answer import Expected, Figures, Serving, Speed
 from vperf.errors import InputError
 from vperf.model.model import Model
-from vperf.model.ops import Step
 from vperf.serving.lengths import Lengths, equal
 from vperf.serving.memory import largest_batch, memory_use
 from vperf.serving.speculative import (
@@ -25,7 +24,7 @@ from vperf.serving.speculative import (
 )
 from vperf.timing.constants import Constants
 from vperf.timing.ranges import spread, spread_under_load
-from vperf.timing.step import Card, passes_seconds, step_seconds
+from vperf.timing.step import Card, passes_seconds
 
 if TYPE_CHECKING:
     from vperf.serving.load import Load, Served
@@ -197,7 +196,15 @@ def with_range(
         )
 
     middle = speed(max(ttft_s, limit.ttft_s), max(tpot_s, limit.tpot_s))
-    return Expected(**asdict(middle), low=bound(fast, slow), high=bound(slow, fast))
+    return Expected(
+        middle.ttft_s,
+        middle.prefill_tokens_per_s,
+        middle.tpot_s,
+        middle.decode_tokens_per_s,
+        middle.decode_tokens_per_s_per_user,
+        low=bound(fast, slow),
+        high=bound(slow, fast),
+    )
 
 
 def deployed_load(
@@ -275,8 +282,10 @@ def batch_figures(
         gpus=model.parallel.gpus,
         memory_bytes=use.total_bytes,
         capacity_bytes=card.gpu.memory_bytes,
-        prefill_s=pace.expected.ttft_s / batch,
+        input_s=pace.expected.ttft_s / (batch * prompt),
+        output_s=pace.expected.tpot_s / batch,
         requests_per_s=batch / answered_s,
+        output_tokens_per_s=batch * lengths.output_tokens / answered_s,
     )
 
 
@@ -285,15 +294,21 @@ def served_figures(model: Model, card: Card, load: Load) -> Figures:
     served, limit, expected = served_pace(model, card, load)
     held = held_batch(model, card, load, max(1, round(served.running_batch)))
     use = memory_use(model, card.gpu, card.engine, held, load.input_tokens, load.output_tokens)
-    prompt = Step(1, load.input_tokens - load.cached_tokens, load.cached_tokens)
+    groups = model.parallel.data
+    new = load.input_tokens - load.cached_tokens
+    passes = prefill_passes(model, groups, new, load.cached_tokens)
+    prefill_s = passes_seconds(passes, card)[1] / groups
+    rate = served.requests_per_s
     return Figures(
         limit=limit,
         expected=expected,
         gpus=model.parallel.gpus,
         memory_bytes=use.total_bytes,
         capacity_bytes=card.gpu.memory_bytes,
-        prefill_s=step_seconds(model, prompt, card)[1],
-        requests_per_s=served.requests_per_s,
+        input_s=prefill_s / load.input_tokens,
+        output_s=max(0.0, 1 / rate - prefill_s) / load.output_tokens,
+        requests_per_s=rate,
+        output_tokens_per_s=rate * load.output_tokens,
         serving=serving_of(served, load),
     )
 

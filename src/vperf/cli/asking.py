@@ -13,7 +13,7 @@ Not here: defaults (question.py), options of one command (its own file), and wha
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -196,8 +196,8 @@ def asks(
 ) -> Callable[..., Any]:
     """A command with the options of an estimate in place of its parameter `asked`.
 
-    Options in `many` repeat and take commas; those in `without` it does not have. With `optional`
-    none has a default, and `Asked.values` holds those alone that were given.
+    Options in `many` repeat and take commas, numbers ranges too; it has none `without`. With
+    `optional` none has a default, and `Asked.values` holds those alone that were given.
     """
     from vperf.question import Question
 
@@ -258,7 +258,7 @@ def asks(
 
 
 def _split(name: str, texts: list[str]) -> tuple[Any, ...]:
-    """The choices of one option: repeated, separated by commas, or both; each once, in order."""
+    """The choices of one option: repeated, separated by commas, as ranges; each once, in order."""
     kind, option = _TABLE[name]
     flag = f"--{name.replace('_', '-')}"
     found: dict[Any, None] = {}
@@ -266,15 +266,23 @@ def _split(name: str, texts: list[str]) -> tuple[Any, ...]:
         for part in text.split(","):
             if not part.strip():
                 raise InputError(f"{text!r} has an empty choice", source=flag)
-            try:
-                value = kind(part.strip())
-            except ValueError:
-                what = "whole number" if kind is int else "number"
-                raise InputError(f"{part.strip()!r} is not a {what}", source=flag) from None
-            if option.min is not None and value < option.min:
-                raise InputError(f"{value} is less than {option.min}", source=flag)
-            found[value] = None
+            for value in _values(part.strip(), kind, flag):
+                if option.min is not None and value < option.min:
+                    raise InputError(f"{value} is less than {option.min}", source=flag)
+                found[value] = None
     return tuple(found)
+
+
+def _values(part: str, kind: Any, flag: str) -> Iterable[Any]:
+    if kind in (int, float) and ".." in part:
+        from vperf.explore.axis import spread_out
+
+        return spread_out(part, kind, flag)
+    try:
+        return (kind(part),)
+    except ValueError:
+        what = "whole number" if kind is int else "number"
+        raise InputError(f"{part!r} is not a {what}", source=flag) from None
 
 
 def chosen_card(

@@ -1,0 +1,96 @@
+"""`vperf compare`: read the options, ask the Python API once, write once.
+
+Not here: the order of the rows (explore/compare.py) and their layout (report/compare.py).
+"""
+
+# Imports wait for the command that needs them: a start costs what it uses.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vperf.cli import many, options, output
+from vperf.cli.asking import Asked, asks
+
+if TYPE_CHECKING:
+    from vperf.explore.compare import Comparison
+
+EPILOG = """\
+Examples:
+
+\b
+  vperf compare --model Qwen/Qwen3-32B --gpu all --top 10
+  vperf compare -m qwen3-32b -g h100,h200,b200 -q auto,fp8 --tp 1,2,4
+  vperf compare -m qwen3-8b -g all-apple --engine llama.cpp -q q4_k_m
+  vperf compare -m qwen3-32b -g h100-sxm,l40s --tp 1,2 --batch-size 32 \\
+      --price h100-sxm=2.50 --price l40s=0.90 --by cost
+  vperf compare -m qwen3-8b,llama-3.1-8b-instruct -g rtx-5090 --csv
+
+Every option of an estimate repeats or takes commas; numbers take ranges too, as
+--batch-size 1..64 (doubling). --gpu all is every GPU, all-nvidia every one of NVIDIA.
+-q auto is what the checkpoint holds.
+
+Exit codes: 0 answered, 2 wrong usage or input, 3 the Hub could not be reached.
+"""
+
+
+@asks(many=many.MANY)
+def compare(
+    *,
+    asked: Asked,
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="WHAT",
+            help="Best first by decode, ttft, throughput, cost, energy or fits.",
+        ),
+    ] = "decode",
+    top: Annotated[
+        int | None, typer.Option("--top", min=1, metavar="N", help="Show the best N. [all]")
+    ] = None,
+    price: many.Price = None,
+    prices: many.PriceFile = None,
+    json: options.Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print every figure as CSV.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print Markdown, to paste into an issue.")
+    ] = False,
+    output_file: options.Output = None,
+) -> None:
+    """Models, GPUs and settings in one table, the best first.
+
+    Fits or not, limit and expected decode speed, TTFT, $ per million tokens, tokens per joule.
+    """
+    form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file)
+    given: dict[str, Any] = many.options_of(asked)
+
+    from vperf.explore.compare import compare as compare_all
+
+    progress = many.Progress()
+    try:
+        answer = compare_all(
+            given.pop("model"), given.pop("gpu"), by=by,  # type: ignore[arg-type]
+            prices=many.prices_of(price, prices), top=top, tick=progress, **given,
+        )  # fmt: skip
+    finally:
+        progress.clear()
+    output.write(_rendered(answer, form), output_file)
+
+
+def _rendered(answer: Comparison, form: output.Form) -> str:
+    if form == "json":
+        from vperf.report import json as report_json
+
+        return report_json.dump(answer.to_dict())
+    from vperf.report import compare as report
+
+    if form == "csv":
+        return report.csv(answer)
+    if form == "markdown":
+        return report.markdown(answer)
+    return report.render(answer, width=output.width(), color=output.color(sys.stdout))

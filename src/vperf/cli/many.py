@@ -1,0 +1,125 @@
+"""What commands of many settings share: which options repeat, prices, progress.
+
+Not here: the options themselves (asking.py) and what is done with them (explore/).
+"""
+
+# Imports wait for the command that needs them: a start costs what it uses.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from vperf.cli import output
+from vperf.cli.asking import CARD, LENGTHS, Asked, chosen_card
+from vperf.errors import InputError
+
+MANY = (
+    "model", "gpu", "input_len", "output_len", "batch_size", "quantization", "kv_cache_dtype",
+    "max_model_len", "engine", "tp", "pp", "ep", "dp", "max_concurrency", "request_rate",
+    "prefix_cache_hit", "speculative", "draft_tokens", "acceptance", "image_tokens",
+    "gpu_memory_utilization",
+)  # fmt: skip
+"""Options that may have several values, and as numbers ranges."""
+
+Price = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--price", metavar="GPU=USD", help="$ per GPU-hour, as h100-sxm=2.50; repeatable."
+    ),
+]
+PriceFile = Annotated[
+    Path | None,
+    typer.Option("--prices", metavar="FILE", help="TOML of prices: lines as h100-sxm = 2.50."),
+]
+
+_SHOWN_AFTER_S = 0.5
+_BAR = 30
+
+T = TypeVar("T")
+
+
+def options_of(asked: Asked) -> dict[str, Any]:
+    """What the command line asks, as options of explore's functions: a value or a list each."""
+    values = {n: v for n, v in asked.values.items() if n not in CARD and v is not None}
+    card = {name: asked.values.get(name) for name in CARD}
+    if values.pop("no_cuda_graphs", False):
+        values["cuda_graphs"] = False
+    options: dict[str, Any] = {**values, **{n: list(c) for n, c in asked.choices.items()}}
+    if "workload" in options and any(name in options for name in LENGTHS):
+        raise InputError(
+            "--workload states the lengths", hint="leave out --input-len and --output-len"
+        )
+    if "model" not in options:
+        raise InputError("--model is missing", hint="'vperf models' lists those that are bundled")
+    options["gpu"] = _cards(options.get("gpu"), card)
+    return options
+
+
+def _cards(names: list[str] | None, card: dict[str, Any]) -> list[Any]:
+    if not any(card.values()):
+        if names is None:
+            raise InputError("--gpu is missing", hint="'vperf gpus' lists them; or --gpu all")
+        return names
+    return [chosen_card(name, **card) for name in names or (None,)]
+
+
+def prices_of(given: list[str] | None, file: Path | None) -> dict[str, float] | None:
+    """All prices; those of --price go before those of the file."""
+    if not given and file is None:
+        return None
+    from vperf.explore.prices import load_prices, parse_prices
+    from vperf.explore.prices import prices_of as by_id
+
+    stored = by_id(load_prices(file)) if file else {}
+    return {**stored, **by_id(parse_prices(given or []))}
+
+
+class Progress:
+    """A bar on stderr for what takes long; nothing at all in a pipe."""
+
+    def __init__(self) -> None:
+        self._on = sys.stderr.isatty()
+        self._start = self._last = time.monotonic()
+        self._drawn = False
+
+    def __call__(self, done: int, count: int) -> None:
+        """So many of all are done."""
+        if not self._on or done % 16:
+            return
+        now = time.monotonic()
+        if now - self._start < _SHOWN_AFTER_S or now - self._last < 0.1:
+            return
+        self._last, self._drawn = now, True
+        left = (now - self._start) * (count - done) / done
+        bar = ("#" * (_BAR * done // count)).ljust(_BAR, ".")
+        sys.stderr.write(f"\r[{bar}] {done:,} of {count:,}, {left:,.0f} s left \x1b[K")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the bar away."""
+        if self._drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._drawn = False
+
+
+def say_how_many(count: int, seconds: float) -> None:
+    """On stderr, where more is asked than anybody means by accident."""
+    if seconds > 5:
+        line = f"{count:,} settings, about {seconds:,.0f} s; Ctrl-C stops"
+        print(output.printable(line, sys.stderr), file=sys.stderr, flush=True)
+
+
+def counted(rows: Iterable[T], count: int, progress: Progress) -> Iterator[T]:
+    """The rows, each of which moves the bar on."""
+    for number, row in enumerate(rows, 1):
+        progress(number, count)
+        yield row
+    progress.clear()

@@ -1,0 +1,108 @@
+"""Values of an axis from text: lists and ranges.
+
+    1,2,4            the values
+    1..256           doubling: 1, 2, 4, ..., 256; the end is always in
+    1..1000:x10      times ten
+    1024..8192:+1024 in steps
+    1..4096:log9     nine values at equal ratios (rounded where they are counts)
+
+Not here: which options may be axes (cli/asking.py, settings.py).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from vperf.errors import InputError
+
+MOST_VALUES = 10_000_000
+"""Of one axis: more is a typing error."""
+
+_RANGE = re.compile(r"([^.:]+(?:\.\d+)?)\.\.([^.:]+(?:\.\d+)?)(?::(.+))?", re.DOTALL)
+
+
+def spread_out(text: str, kind: type[int] | type[float], source: str) -> Iterator[int | float]:
+    """The values of a range, from its start to its end. Raises InputError calling it `source`."""
+    match = _RANGE.fullmatch(text.strip())
+    if match is None:
+        raise InputError(
+            f"{text!r} is not a range", source=source,
+            hint="ranges are 1..256 (doubling), 1..256:x4, 1024..8192:+1024 or 1..4096:log9",
+        )  # fmt: skip
+    asked = _Range(text, kind, source)
+    first, last = asked.number(match[1], kind), asked.number(match[2], kind)
+    if first > last:
+        raise asked.error("runs backwards", f"{last}..{first}")
+    how = (match[3] or "x2").strip()
+    if how.startswith("+"):
+        return asked.steps(first, last, asked.number(how[1:], kind))
+    if how.startswith("x"):
+        return asked.times(first, last, asked.number(how[1:], float))
+    if how.startswith("log"):
+        return asked.ratios(first, last, asked.number(how[3:], int))
+    raise asked.error(f"has {how!r} where +STEP, xFACTOR or logN is due")
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """How a range was asked for, and its kinds of progress."""
+
+    text: str
+    kind: type[int] | type[float]
+    source: str
+
+    def error(self, message: str, hint: str = "") -> InputError:
+        return InputError(f"{self.text!r} {message}", source=self.source, hint=hint)
+
+    def number(self, part: str, kind: type[int] | type[float]) -> int | float:
+        try:
+            value = kind(part.strip())
+        except ValueError:
+            what = "whole number" if kind is int else "number"
+            raise self.error(f"has {part.strip()!r}, which is not a {what}") from None
+        if not math.isfinite(value):
+            raise self.error(f"has {part.strip()!r}, which is not finite")
+        return value
+
+    def steps(self, first: float, last: float, step: float) -> Iterator[int | float]:
+        if step <= 0:
+            raise self.error("has a step that is not above 0")
+        count = int((last - first) / step * (1 + 1e-12)) + 1
+        self._check(count)
+        return (self._value(first + i * step) for i in range(count))
+
+    def times(self, first: float, last: float, factor: float) -> Iterator[int | float]:
+        if factor <= 1:
+            raise self.error("has a factor that is not above 1")
+        if first <= 0:
+            raise self.error(f"multiplies from {first}", "start above 0, or give a step (:+1)")
+        count = math.ceil(math.log(last / first) / math.log(factor) - 1e-9) + 1
+        self._check(count)
+        inside = (first * factor**i for i in range(count - 1))
+        return self._rising(value for values in (inside, (last,)) for value in values)
+
+    def ratios(self, first: float, last: float, count: float) -> Iterator[int | float]:
+        if count < 2:
+            raise self.error("asks for fewer than two values")
+        if first <= 0:
+            raise self.error(f"has no ratio from {first}", "start above 0")
+        self._check(int(count))
+        last_one = count - 1
+        return self._rising(first * (last / first) ** (i / last_one) for i in range(int(count)))
+
+    def _value(self, value: float) -> int | float:
+        return round(value) if self.kind is int else round(value, 12)
+
+    def _rising(self, values: Iterable[float]) -> Iterator[int | float]:
+        seen = -math.inf
+        for value in map(self._value, values):
+            if value > seen:
+                seen = value
+                yield value
+
+    def _check(self, count: int) -> None:
+        if count > MOST_VALUES:
+            raise self.error(f"has {count:,} values, more than {MOST_VALUES:,}")

@@ -1,0 +1,229 @@
+"""Models x GPUs x quantizations x ... in one table, the best first.
+
+Not here: the speeds (pace.py) and the layout (report/compare.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from vperf.errors import InputError
+from vperf.explore.prices import Prices, prices_of
+from vperf.explore.rows import Row, answer
+from vperf.explore.settings import CONTEXT, Asker, Settings, settings
+from vperf.frames import frame, html_table
+from vperf.question import INPUT_LEN, OUTPUT_LEN
+from vperf.version import __version__
+
+SCHEMA = "vperf/compare/1"
+
+By = Literal["decode", "ttft", "throughput", "cost", "energy", "fits"]
+"""What the best row is best at: decode tok/s, TTFT, output tok/s prefill included, $ per request,
+tokens per joule, memory left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The rows, best first: those that fit, those that do not, those that cannot be."""
+
+    rows: tuple[Row, ...]
+    by: By
+    asked: int
+    """Settings asked for; more than there are rows where only the `top` ones were kept."""
+    fitting: int
+    """Of all asked for."""
+    fixed: Mapping[str, Any]
+    """Options that all rows share, by name; what is not in it has its default."""
+    axes: tuple[str, ...]
+    """Options that vary."""
+    problems: Mapping[str, int]
+    """Why settings cannot be, and how many."""
+    notes: tuple[str, ...]
+    """What the rows rest on."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON contract: stable keys, SI base units, floats unrounded."""
+        return {
+            "schema": SCHEMA,
+            "vperf_version": __version__,
+            "by": self.by,
+            "asked": self.asked,
+            "fitting": self.fitting,
+            "fixed": dict(self.fixed),
+            "axes": list(self.axes),
+            "problems": dict(self.problems),
+            "notes": list(self.notes),
+            "rows": [row.to_dict() for row in self.rows],
+        }
+
+    def to_frame(self) -> Any:
+        """The rows as a pandas.DataFrame. Raises VperfError without pandas."""
+        return frame(row.flat() for row in self.rows)
+
+    def _repr_html_(self) -> str:
+        head = (*self.axes, "fits", "limit tok/s", "expected tok/s", "TTFT s")
+        return html_table(
+            f"{self.asked:,} settings by {self.by}", head,
+            ([*(str(row.chosen[axis]) for axis in self.axes), *_cells(row)] for row in self.rows),
+            self.notes,
+        )  # fmt: skip
+
+
+def _cells(row: Row) -> list[str]:
+    figures = row.figures
+    if figures is None:
+        return [row.problem, "", "", ""]
+    return [
+        "yes" if row.fits else "no",
+        f"{figures.limit.decode_tokens_per_s:,.1f}",
+        f"{figures.expected.decode_tokens_per_s:,.1f}",
+        f"{figures.expected.ttft_s:.3g}",
+    ]
+
+
+def _figure(row: Row, by: By) -> float | None:  # noqa: PLR0911  (one a choice)
+    """What rows are ranked by, the least first; None where a row does not have it."""
+    figures = row.figures
+    if figures is None:
+        return None
+    match by:
+        case "decode":
+            return -figures.expected.decode_tokens_per_s
+        case "ttft":
+            return figures.expected.ttft_s
+        case "throughput":
+            return -figures.output_tokens_per_s
+        case "cost":
+            return row.cost.usd_per_request if row.cost else None
+        case "energy":
+            return -row.tokens_per_joule if row.tokens_per_joule else None
+        case "fits":
+            return (figures.memory_bytes - figures.capacity_bytes) * figures.gpus
+
+
+def compare(
+    model: Any,
+    gpu: Any,
+    *,
+    by: By = "decode",
+    prices: Prices | None = None,
+    top: int | None = None,
+    tick: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> Comparison:
+    """Every combination of the choices, sorted.
+
+    `model`, `gpu` and every option of `vperf.estimate` may be lists; "all" and "all-nvidia" are
+    GPUs. `prices` are $ per GPU-hour by GPU; `top` keeps the best so many. `tick(done, all)` is
+    called after each row. Raises VperfError; InputError where no combination can be.
+    """
+    if by not in get_args(By):
+        raise InputError(f"must be one of {', '.join(get_args(By))}, not {by!r}", field="by")
+    if top is not None and (isinstance(top, bool) or top < 1):
+        raise InputError(f"must be at least 1, not {top!r}", field="top")
+    if options.get(CONTEXT) is not None:
+        raise InputError("is an option of sweep", field=CONTEXT, hint="give input_len")
+    asked = settings({"model": model, "gpu": gpu, **options})
+    known = prices_of(prices) if prices else None
+    if by == "cost" and not known:
+        raise InputError("'cost' needs prices", field="by", hint="give --price h100-sxm=2.50, ...")
+    rows = _rows(asked, known, tick)
+    if all(row.figures is None for row in rows):
+        raise InputError(rows[0].problem)
+    problems = Counter(row.problem for row in rows if row.problem)
+    ranked = sorted(rows, key=lambda row: _rank(row, by))
+    return Comparison(
+        rows=tuple(ranked[:top]),
+        by=by,
+        asked=len(rows),
+        fitting=sum(row.fits for row in rows),
+        fixed={**_defaults(asked), **{n: asked.names(n)[0] for n in ("model", "gpu")
+                                      if n in asked.fixed}},
+        axes=tuple(asked.axes),
+        problems=dict(problems.most_common()),
+        notes=notes(rows, known),
+    )  # fmt: skip
+
+
+def _rows(
+    asked: Settings, prices: Prices | None, tick: Callable[[int, int], None] | None
+) -> list[Row]:
+    asker, rows, count = Asker(), [], asked.count
+    for setting in asked:
+        rows.append(answer(asker, setting, prices))
+        if tick:
+            tick(len(rows), count)
+    return rows
+
+
+def _rank(row: Row, by: By) -> tuple[int, float]:
+    value = _figure(row, by)
+    group = 0 if row.fits else 1 if row.figures else 2
+    return group, math.inf if value is None else value
+
+
+def _defaults(asked: Settings) -> dict[str, Any]:
+    """What is fixed, with the lengths that nobody gave."""
+    fixed = {n: v for n, v in asked.fixed.items() if n not in ("model", "gpu")}
+    stated = {*fixed, *asked.axes}
+    if "workload" not in stated and CONTEXT not in stated:
+        lengths = {"input_len": INPUT_LEN, "output_len": OUTPUT_LEN}
+        fixed |= {name: tokens for name, tokens in lengths.items() if name not in stated}
+    return {name: getattr(value, "name", value) for name, value in fixed.items()}
+
+
+def notes(rows: Iterable[Row], prices: Prices | None) -> tuple[str, ...]:
+    """What the rows of a table rest on, in sentences."""
+    counts: Counter[str] = Counter()
+    unpriced: set[str] = set()
+    for row in rows:
+        if row.figures is None:
+            continue
+        counts["all"] += 1
+        counts["measured"] += row.constants == "measured"
+        counts["unpacked"] += row.unpacked
+        counts["beyond"] += row.beyond_context
+        counts["saturated"] += bool(row.figures.serving and row.figures.serving.saturated)
+        counts["no tdp"] += row.tokens_per_joule is None
+        if prices and row.gpu not in prices:
+            unpriced.add(row.gpu)
+    found = [_constants_line(counts)]
+    if counts["unpacked"]:
+        found.append(
+            f"in {counts['unpacked']:,} the card has no pipe for a format of weights or cache and "
+            "multiplies a wider one"
+        )
+    if counts["beyond"]:
+        found.append(f"in {counts['beyond']:,} the tokens are beyond the model's maximum context")
+    if counts["saturated"]:
+        found.append(
+            f"{counts['saturated']:,} are saturated: more is asked for than they can serve"
+        )
+    if counts["no tdp"] < counts["all"]:
+        found.append(
+            "tok/J: decoded tokens per joule if every GPU drew its whole TDP; GPUs alone draw no "
+            "more, so they give at least so many; hosts come on top"
+        )
+    if prices:
+        found.append("$: every GPU of the deployment is paid by the hour")
+        if unpriced:
+            some = sorted(unpriced)
+            more = f" and {len(some) - 3} others" if len(some) > 3 else ""
+            found.append(f"no price for {', '.join(some[:3])}{more}")
+    return tuple(found)
+
+
+def _constants_line(counts: Counter[str]) -> str:
+    every, measured = counts["all"], counts["measured"]
+    if measured == every:
+        return "expected: rates measured on these very cards"
+    if not measured:
+        return "expected: nobody's measurements of these cards; generic fractions of their peaks"
+    return (
+        f"expected: rates measured on the very card in {measured:,} of {every:,}, generic "
+        "fractions of the peaks in the others"
+    )

@@ -1,0 +1,136 @@
+"""One setting with its answer, as every table of explore/ has it: figures, cost, or why there are
+none.
+
+Not here: which settings (settings.py), and their order and layout (compare.py, sweep.py, report/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from vperf import api
+from vperf.answer import Figures, Speed
+from vperf.caveats import unpacks
+from vperf.errors import VperfError
+from vperf.explore.prices import Cost, Prices, cost_of
+from vperf.explore.settings import Asker, Setting
+from vperf.sources.models import ModelConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting and what it gives."""
+
+    chosen: Mapping[str, Any]
+    """By option, of those that vary."""
+    model: str
+    gpu: str
+    figures: Figures | None
+    """None: `problem` says why this cannot be."""
+    cost: Cost | None = None
+    tokens_per_joule: float | None = None
+    """Decoded, if the GPUs drew their whole TDP: at least so many, for they draw no more. None:
+    the vendor states no TDP."""
+    constants: Literal["measured", "generic"] = "generic"
+    unpacked: bool = False
+    """The card multiplies some of the weights in a wider format than they are stored in."""
+    beyond_context: bool = False
+    """Longer than the context the model was made for."""
+    problem: str = ""
+
+    @property
+    def fits(self) -> bool:
+        """Whether it can be and each GPU has the memory."""
+        return self.figures is not None and self.figures.fits
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON: SI units, floats unrounded; null where there is nothing."""
+        figures = self.figures
+        return {
+            **dict(self.chosen),
+            "model": self.model,
+            "gpu": self.gpu,
+            "problem": self.problem or None,
+            "fits": self.fits,
+            "gpus": figures.gpus if figures else None,
+            "memory_bytes": figures.memory_bytes if figures else None,
+            "capacity_bytes": figures.capacity_bytes if figures else None,
+            "limit": asdict(figures.limit) if figures else None,
+            "expected": _expected(figures) if figures else None,
+            "requests_per_s": figures.requests_per_s if figures else None,
+            "output_tokens_per_s": figures.output_tokens_per_s if figures else None,
+            "running_batch": (
+                figures.serving.running_batch if figures and figures.serving else None
+            ),
+            "saturated": figures.serving.saturated if figures and figures.serving else None,
+            "cost": asdict(self.cost) if self.cost else None,
+            "decode_tokens_per_joule_at_tdp": self.tokens_per_joule,
+            "constants": self.constants if figures else None,
+            "weights_unpacked": self.unpacked,
+            "beyond_context": self.beyond_context,
+        }
+
+    def flat(self) -> dict[str, Any]:
+        """The same as one level of columns, for CSV and frames."""
+        return flattened(self.to_dict())
+
+
+_EMPTY: dict[str, tuple[str, ...]] = {
+    "limit": Speed.__slots__,
+    "expected": tuple(f"{name}{end}" for name in Speed.__slots__ for end in ("", "_low", "_high")),
+    "cost": Cost.__slots__,
+}
+_BARE = ("cost",)
+"""Whose columns need no prefix."""
+
+
+def flattened(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested keys as `limit_ttft_s`; every row has the same."""
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        if key not in _EMPTY:
+            flat[key] = value
+            continue
+        for name in _EMPTY[key]:
+            flat[name if key in _BARE else f"{key}_{name}"] = value[name] if value else None
+    return flat
+
+
+def _expected(figures: Figures) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for key in Speed.__slots__:
+        found[key] = getattr(figures.expected, key)
+        found[f"{key}_low"] = getattr(figures.expected.low, key)
+        found[f"{key}_high"] = getattr(figures.expected.high, key)
+    return found
+
+
+def answer(asker: Asker, setting: Setting, prices: Prices | None = None) -> Row:
+    """The row of one setting; what cannot be has its reason."""
+    question = setting.question
+    model, gpu = question.model, question.gpu
+    assert isinstance(model, ModelConfig)
+    assert not isinstance(gpu, str)
+    try:
+        deployment = asker.deployment(question)
+        figures = api.figures(question, deployment)
+    except VperfError as error:
+        return Row(setting.chosen, model.id, gpu.id, None, problem=error.message)
+    price = prices.get(gpu.id) if prices else None
+    watts = gpu.tdp_w * figures.gpus if gpu.tdp_w else None
+    longest = deployment.model.max_context_tokens
+    lengths = api.lengths_of(question)
+    tokens = lengths.input_tokens + question.image_tokens + lengths.output_tokens
+    return Row(
+        setting.chosen,
+        model.id,
+        gpu.id,
+        figures,
+        cost=cost_of(figures, price) if price is not None else None,
+        tokens_per_joule=figures.expected.decode_tokens_per_s / watts if watts else None,
+        constants=deployment.card.constants.origin,
+        unpacked=unpacks(deployment.model, gpu),
+        beyond_context=longest is not None and tokens > longest,
+    )
