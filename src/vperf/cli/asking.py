@@ -258,17 +258,20 @@ def asks(
 
 
 def _split(name: str, texts: list[str]) -> tuple[Any, ...]:
-    """The choices of one option: repeated, separated by commas, as ranges; each once, in order."""
     kind, option = _TABLE[name]
-    flag = f"--{name.replace('_', '-')}"
+    return choices_of(texts, kind, option.min, f"--{name.replace('_', '-')}")
+
+
+def choices_of(texts: list[str], kind: Any, least: float | None, flag: str) -> tuple[Any, ...]:
+    """The choices of one option: repeated, separated by commas, as ranges; each once, in order."""
     found: dict[Any, None] = {}
     for text in texts:
         for part in text.split(","):
             if not part.strip():
                 raise InputError(f"{text!r} has an empty choice", source=flag)
             for value in _values(part.strip(), kind, flag):
-                if option.min is not None and value < option.min:
-                    raise InputError(f"{value} is less than {option.min}", source=flag)
+                if least is not None and value < least:
+                    raise InputError(f"{value} is less than {least}", source=flag)
                 found[value] = None
     return tuple(found)
 

@@ -56,10 +56,8 @@ def compare(
     price: many.Price = None,
     prices: many.PriceFile = None,
     json: options.Json = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print every figure as CSV.")] = False,
-    markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print Markdown, to paste into an issue.")
-    ] = False,
+    csv: options.Csv = False,
+    markdown: options.Markdown = False,
     output_file: options.Output = None,
 ) -> None:
     """Models, GPUs and settings in one table, the best first.

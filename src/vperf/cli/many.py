@@ -16,7 +16,6 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from vperf.cli import output
 from vperf.cli.asking import CARD, LENGTHS, Asked, chosen_card
 from vperf.errors import InputError
 
@@ -84,8 +83,9 @@ def prices_of(given: list[str] | None, file: Path | None) -> dict[str, float] | 
 class Progress:
     """A bar on stderr for what takes long; nothing at all in a pipe."""
 
-    def __init__(self) -> None:
-        self._on = sys.stderr.isatty()
+    def __init__(self, *, quiet: bool = False) -> None:
+        """`quiet`: the rows themselves are seen to come."""
+        self._on = sys.stderr.isatty() and not (quiet and sys.stdout.isatty())
         self._start = self._last = time.monotonic()
         self._drawn = False
 
@@ -108,13 +108,6 @@ class Progress:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self._drawn = False
-
-
-def say_how_many(count: int, seconds: float) -> None:
-    """On stderr, where more is asked than anybody means by accident."""
-    if seconds > 5:
-        line = f"{count:,} settings, about {seconds:,.0f} s; Ctrl-C stops"
-        print(output.printable(line, sys.stderr), file=sys.stderr, flush=True)
 
 
 def counted(rows: Iterable[T], count: int, progress: Progress) -> Iterator[T]:

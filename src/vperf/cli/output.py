@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, TextIO
 
 from vperf.errors import InputError
 
-Form = Literal["table", "json", "csv", "markdown", "plot"]
+Form = Literal["table", "json", "jsonl", "csv", "markdown", "plot"]
 _SUFFIXES: dict[str, Form] = {".json": "json", ".csv": "csv", ".md": "markdown"}
 _PLOTS = (".svg", ".png", ".html")
 _PLAIN_TERMINALS = ("dumb", "linux")
@@ -27,12 +28,13 @@ def choose(
     markdown: bool = False,
     output: Path | None = None,
     plots: bool = False,
+    jsonl: bool | None = None,
 ) -> Form:
     """The one form that flags and the file's suffix agree on; InputError where they do not.
 
-    `plots`: the command has a chart, which a file may hold.
+    `plots`: the command has a chart, which a file may hold. `jsonl` None: it has no JSON lines.
     """
-    flags: dict[Form, bool] = {"json": json, "csv": csv, "markdown": markdown}
+    flags: dict[Form, bool] = {"json": json, "jsonl": bool(jsonl), "csv": csv, "markdown": markdown}
     asked = [form for form, given in flags.items() if given]
     if len(asked) > 1:
         names = " and ".join(f"--{form}" for form in asked)
@@ -40,6 +42,8 @@ def choose(
     by_suffix = _SUFFIXES.get(output.suffix.lower()) if output else None
     if output and plots and output.suffix.lower() in _PLOTS:
         by_suffix = "plot"
+    if output and jsonl is not None and output.suffix.lower() == ".jsonl":
+        by_suffix = "jsonl"
     if asked:
         if by_suffix and by_suffix != asked[0]:
             raise InputError(f"--{asked[0]} contradicts the suffix of {output}", source="--output")
@@ -56,20 +60,31 @@ def choose(
 
 def write(text: str, output: Path | None = None) -> None:
     """`text` to the file, or to standard output; a reader that left early is no error."""
+    stream((text,), output)
+
+
+def stream(parts: Iterable[str], output: Path | None = None) -> None:
+    """The same of a text that comes in parts, each written when it is there."""
     if output is not None:
-        try:
-            output.write_text(text, encoding="utf-8")
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise InputError(f"cannot write {output}: {reason}", source="--output") from None
+        _to_file(parts, output)
         return
     try:
-        print(printable(text, sys.stdout), end="", flush=True)
+        for part in parts:
+            print(printable(part, sys.stdout), end="", flush=True)
     except BrokenPipeError:
         discard(sys.stdout)
     except OSError as error:
         discard(sys.stdout)
         raise InputError(f"cannot write the answer: {error.strerror or error}") from None
+
+
+def _to_file(parts: Iterable[str], output: Path) -> None:
+    try:
+        with output.open("w", encoding="utf-8") as file:
+            file.writelines(parts)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"cannot write {output}: {reason}", source="--output") from None
 
 
 def printable(text: str, stream: TextIO) -> str:

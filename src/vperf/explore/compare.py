@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from vperf.errors import InputError
 from vperf.explore.prices import Prices, prices_of
-from vperf.explore.rows import Row, answer
+from vperf.explore.rows import Row, Tally, answer
 from vperf.explore.settings import CONTEXT, Asker, Settings, settings
 from vperf.frames import frame, html_table
-from vperf.question import INPUT_LEN, OUTPUT_LEN
 from vperf.version import __version__
 
 SCHEMA = "vperf/compare/1"
@@ -135,17 +134,19 @@ def compare(
     if all(row.figures is None for row in rows):
         raise InputError(rows[0].problem)
     problems = Counter(row.problem for row in rows if row.problem)
+    tally = Tally(known)
+    for row in rows:
+        tally.add(row)
     ranked = sorted(rows, key=lambda row: _rank(row, by))
     return Comparison(
         rows=tuple(ranked[:top]),
         by=by,
         asked=len(rows),
         fitting=sum(row.fits for row in rows),
-        fixed={**_defaults(asked), **{n: asked.names(n)[0] for n in ("model", "gpu")
-                                      if n in asked.fixed}},
+        fixed=asked.shared(),
         axes=tuple(asked.axes),
         problems=dict(problems.most_common()),
-        notes=notes(rows, known),
+        notes=tally.lines(),
     )  # fmt: skip
 
 
@@ -164,66 +165,3 @@ def _rank(row: Row, by: By) -> tuple[int, float]:
     value = _figure(row, by)
     group = 0 if row.fits else 1 if row.figures else 2
     return group, math.inf if value is None else value
-
-
-def _defaults(asked: Settings) -> dict[str, Any]:
-    """What is fixed, with the lengths that nobody gave."""
-    fixed = {n: v for n, v in asked.fixed.items() if n not in ("model", "gpu")}
-    stated = {*fixed, *asked.axes}
-    if "workload" not in stated and CONTEXT not in stated:
-        lengths = {"input_len": INPUT_LEN, "output_len": OUTPUT_LEN}
-        fixed |= {name: tokens for name, tokens in lengths.items() if name not in stated}
-    return {name: getattr(value, "name", value) for name, value in fixed.items()}
-
-
-def notes(rows: Iterable[Row], prices: Prices | None) -> tuple[str, ...]:
-    """What the rows of a table rest on, in sentences."""
-    counts: Counter[str] = Counter()
-    unpriced: set[str] = set()
-    for row in rows:
-        if row.figures is None:
-            continue
-        counts["all"] += 1
-        counts["measured"] += row.constants == "measured"
-        counts["unpacked"] += row.unpacked
-        counts["beyond"] += row.beyond_context
-        counts["saturated"] += bool(row.figures.serving and row.figures.serving.saturated)
-        counts["no tdp"] += row.tokens_per_joule is None
-        if prices and row.gpu not in prices:
-            unpriced.add(row.gpu)
-    found = [_constants_line(counts)]
-    if counts["unpacked"]:
-        found.append(
-            f"in {counts['unpacked']:,} the card has no pipe for a format of weights or cache and "
-            "multiplies a wider one"
-        )
-    if counts["beyond"]:
-        found.append(f"in {counts['beyond']:,} the tokens are beyond the model's maximum context")
-    if counts["saturated"]:
-        found.append(
-            f"{counts['saturated']:,} are saturated: more is asked for than they can serve"
-        )
-    if counts["no tdp"] < counts["all"]:
-        found.append(
-            "tok/J: decoded tokens per joule if every GPU drew its whole TDP; GPUs alone draw no "
-            "more, so they give at least so many; hosts come on top"
-        )
-    if prices:
-        found.append("$: every GPU of the deployment is paid by the hour")
-        if unpriced:
-            some = sorted(unpriced)
-            more = f" and {len(some) - 3} others" if len(some) > 3 else ""
-            found.append(f"no price for {', '.join(some[:3])}{more}")
-    return tuple(found)
-
-
-def _constants_line(counts: Counter[str]) -> str:
-    every, measured = counts["all"], counts["measured"]
-    if measured == every:
-        return "expected: rates measured on these very cards"
-    if not measured:
-        return "expected: nobody's measurements of these cards; generic fractions of their peaks"
-    return (
-        f"expected: rates measured on the very card in {measured:,} of {every:,}, generic "
-        "fractions of the peaks in the others"
-    )

@@ -6,6 +6,7 @@ Not here: which settings (settings.py), and their order and layout (compare.py, 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -134,3 +135,81 @@ def answer(asker: Asker, setting: Setting, prices: Prices | None = None) -> Row:
         unpacked=unpacks(deployment.model, gpu),
         beyond_context=longest is not None and tokens > longest,
     )
+
+
+class Tally:
+    """Counts what rows rest on, one after another, and says it in sentences."""
+
+    def __init__(self, prices: Prices | None = None) -> None:
+        self._prices = prices
+        self._counts: Counter[str] = Counter()
+        self._unpriced: dict[str, None] = {}
+        self.problems: Counter[str] = Counter()
+        """Why settings cannot be, and how many."""
+
+    def add(self, row: Row) -> None:
+        """Count one row."""
+        if row.figures is None:
+            self.problems[row.problem] += 1
+            return
+        serving, counts = row.figures.serving, self._counts
+        counts["all"] += 1
+        counts["fits"] += row.fits
+        counts["measured"] += row.constants == "measured"
+        counts["unpacked"] += row.unpacked
+        counts["beyond"] += row.beyond_context
+        counts["saturated"] += bool(serving and serving.saturated)
+        counts["watts"] += row.tokens_per_joule is not None
+        if self._prices and row.gpu not in self._prices:
+            self._unpriced.setdefault(row.gpu)
+
+    @property
+    def answered(self) -> int:
+        """Rows with figures."""
+        return self._counts["all"]
+
+    @property
+    def fitting(self) -> int:
+        """Rows that fit."""
+        return self._counts["fits"]
+
+    def lines(self) -> tuple[str, ...]:
+        """What the rows rest on."""
+        counts = self._counts
+        if not counts["all"]:
+            return ()
+        found = [self._constants()]
+        if counts["unpacked"]:
+            found.append(
+                f"in {counts['unpacked']:,} the card has no pipe for a format of weights or cache "
+                "and multiplies a wider one"
+            )
+        if counts["beyond"]:
+            found.append(
+                f"in {counts['beyond']:,} there are more tokens than the model is made for"
+            )
+        if counts["saturated"]:
+            found.append(f"{counts['saturated']:,} cannot serve what is asked: queues grow")
+        if counts["watts"]:
+            found.append(
+                "tok/J: decoded tokens per joule if each GPU drew its whole TDP; it draws no more, "
+                "so at least so many at the expected speed; hosts and cooling come on top"
+            )
+        if self._prices:
+            found.append("$: every GPU of the deployment is paid by the hour")
+        if self._unpriced:
+            names = list(self._unpriced)
+            more = f" and {len(names) - 3} others" if len(names) > 3 else ""
+            found.append(f"no price for {', '.join(names[:3])}{more}")
+        return tuple(found)
+
+    def _constants(self) -> str:
+        every, measured = self._counts["all"], self._counts["measured"]
+        if measured == every:
+            return "expected: rates measured on the very card"
+        if not measured:
+            return "expected: nobody's measurements of the card; generic fractions of its peaks"
+        return (
+            f"expected: rates measured on the very card in {measured:,} of {every:,}, generic "
+            "fractions of the peaks in the others"
+        )

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import product
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from vperf import api
@@ -17,7 +18,8 @@ from vperf.answer import Figures
 from vperf.errors import InputError, UnknownNameError, VperfError
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
-from vperf.question import Question
+from vperf.question import INPUT_LEN, OUTPUT_LEN, Question
+from vperf.serving.lengths import Lengths
 from vperf.sources.gpus import list_gpus, load_gpu
 from vperf.sources.models import ModelConfig, load_model_config
 
@@ -62,10 +64,26 @@ class Settings:
                 {n: shown[n](v) for n, v in chosen.items()}, question_of({**self.fixed, **chosen})
             )
 
-    def names(self, option: str) -> tuple[str, ...]:
-        """What the choices of an option are called; of one with one value, that."""
-        values = self.axes.get(option, (self.fixed.get(option),))
-        return tuple(str(_shown(option)(value)) for value in values)
+    def shared(self) -> dict[str, Any]:
+        """What all questions share, as plain values; with the lengths where nobody gave them."""
+        fixed: dict[str, Any] = {n: _plain(v) for n, v in self.fixed.items()}
+        stated = {*self.fixed, *self.axes}
+        if not stated & {"workload", CONTEXT}:
+            lengths = {"input_len": INPUT_LEN, "output_len": OUTPUT_LEN}
+            fixed |= {name: tokens for name, tokens in lengths.items() if name not in stated}
+        return fixed
+
+    def labels(self) -> dict[str, tuple[Any, ...]]:
+        """The axes with their choices as plain values."""
+        return {n: tuple(map(_shown(n), values)) for n, values in self.axes.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, ModelConfig | Gpu):
+        return value.id
+    if isinstance(value, Lengths):
+        return value.name
+    return str(value) if isinstance(value, Path) else value
 
 
 def _shown(option: str) -> Any:

@@ -10,14 +10,15 @@ from vperf.explore.rows import Row
 from vperf.report.markdown import escape
 from vperf.report.page import Page
 from vperf.report.rows import (
-    AXIS_HEADINGS,
     RowColumn,
     axis_columns,
     csv_lines,
     dollars,
     figure_columns,
     fitted,
+    heading,
     markdown_table,
+    shared_words,
 )
 from vperf.report.text import clean, per_second, plural, seconds, size
 from vperf.report.words import short_model
@@ -74,9 +75,9 @@ def named(answer: Comparison, row: Row) -> str:
     others = []
     for axis in answer.axes:
         if axis not in ("model", "gpu"):
-            heading = AXIS_HEADINGS.get(axis, axis).replace("\n", " ")
             value = clean(row.chosen[axis])
-            others.append(f"{value} {heading}" if axis == "quantization" else f"{heading} {value}")
+            what = heading(axis)
+            others.append(f"{value} {what}" if axis == "quantization" else f"{what} {value}")
     gpus = row.figures.gpus if row.figures else 1
     count = f"{gpus} x " if gpus > 1 else ""
     return ", ".join([f"{short_model(row.model)} on {count}{clean(row.gpu)}", *others])
@@ -133,25 +134,13 @@ def shared(answer: Comparison) -> str:
     model, gpu = fixed.pop("model", None), fixed.pop("gpu", None)
     words = [short_model(str(model))] if model else []
     words += [clean(gpu)] if gpu else []
-    tokens_in, tokens_out = fixed.pop("input_len", None), fixed.pop("output_len", None)
-    words += [f"{plural(tokens_in, 'token')} in"] if tokens_in else []
-    words += [f"{tokens_out:,} out"] if tokens_out else []
-    if "batch_size" not in fixed and "batch_size" not in answer.axes and not _served(answer):
-        words.append("batch 1")
-    for name, value in fixed.items():
-        heading = AXIS_HEADINGS.get(name, name.replace("_", " ")).replace("\n", " ")
-        words.append(f"{clean(value)} {heading}" if name == "quantization" else
-                     f"{heading} {clean(value)}")  # fmt: skip
+    words += shared_words(fixed, answer.axes)
     cannot = sum(answer.problems.values())
     lacking = answer.asked - answer.fitting - cannot
     counts = [f"{answer.fitting:,} fit"]
     counts += [f"{lacking:,} {'does' if lacking == 1 else 'do'} not"] if lacking else []
     counts += [f"{cannot:,} cannot be"] if cannot else []
     return f"{', '.join(words)}; {', '.join(counts)}."
-
-
-def _served(answer: Comparison) -> bool:
-    return any(row.figures and row.figures.serving for row in answer.rows)
 
 
 def _problems(answer: Comparison) -> list[str]:
@@ -168,4 +157,5 @@ def _notes(answer: Comparison, left_out: list[str]) -> list[str]:
         found.append(
             f"no room at this width for {', '.join(left_out)}; --csv and --json have all figures"
         )
-    return [*found, *answer.notes]
+    shown = not any(name == "tok/J" for name in left_out)
+    return [*found, *(note for note in answer.notes if shown or not note.startswith("tok/J"))]

@@ -112,6 +112,11 @@ class Page:
         for row in body:
             self._row(row, columns, widths, gap, "bold" if total and row is body[-1] else "")
 
+    @property
+    def filled(self) -> bool:
+        """Whether there is a line on it."""
+        return bool(self._lines)
+
     def text(self) -> str:
         """All of it."""
         return "\n".join(self._lines) + "\n"

@@ -16,7 +16,7 @@ from vperf.explore.prices import Cost
 from vperf.explore.rows import Row
 from vperf.report.markdown import escape
 from vperf.report.page import Column
-from vperf.report.text import clean, per_second, seconds, size
+from vperf.report.text import clean, per_second, plural, seconds, size
 from vperf.report.words import short_model
 
 AXIS_HEADINGS = {
@@ -28,6 +28,27 @@ AXIS_HEADINGS = {
     "cuda_graphs": "CUDA\ngraphs",
 }  # fmt: skip
 """Where they are not called as the option is."""
+
+
+def heading(axis: str, newline: str = " ") -> str:
+    """What an option is called on a screen."""
+    return AXIS_HEADINGS.get(axis, axis.replace("_", " ")).replace("\n", newline)
+
+
+def shared_words(fixed: Mapping[str, Any], axes: Iterable[str]) -> list[str]:
+    """What all rows share, in words: "1,024 tokens in", "128 out", "batch 1", "fp8 weights"."""
+    rest = dict(fixed)
+    tokens_in, tokens_out = rest.pop("input_len", None), rest.pop("output_len", None)
+    words = [f"{plural(tokens_in, 'token')} in"] if tokens_in else []
+    words += [f"{tokens_out:,} out"] if tokens_out else []
+    loads = ("batch_size", "max_concurrency", "request_rate")
+    if not {*rest, *axes} & {*loads}:
+        words.append("batch 1")
+    for name, value in rest.items():
+        text = f"{value:,}" if isinstance(value, int) else clean(value)
+        words.append(f"{text} {heading(name)}" if name == "quantization" else
+                     f"{heading(name)} {text}")  # fmt: skip
+    return words
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +78,11 @@ def axis_columns(axes: Mapping[str, Sequence[Any]]) -> list[RowColumn]:
     columns = []
     for axis, values in axes.items():
         text = _axis_text(axis, values)
-        widths = [len(line) for line in AXIS_HEADINGS.get(axis, axis).split("\n")]
+        widths = [len(line) for line in heading(axis, "\n").split("\n")]
         widths += [len(text(value)) for value in values]
         columns.append(
             RowColumn(
-                AXIS_HEADINGS.get(axis, axis),
+                heading(axis, "\n"),
                 lambda row, axis=axis, text=text: text(row.chosen[axis]),  # type: ignore[misc]
                 max(widths),
                 left=not all(isinstance(value, int | float) for value in values),

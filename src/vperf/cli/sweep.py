@@ -1,0 +1,133 @@
+"""`vperf sweep`: read the options, walk the settings once, write as they come.
+
+Not here: the settings and where they turn (explore/sweep.py) and their layout (report/sweep.py).
+"""
+
+# Imports wait for the command that needs them: a start costs what it uses.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vperf.cli import many, options, output
+from vperf.cli.asking import Asked, asks, choices_of
+
+if TYPE_CHECKING:
+    from vperf.explore.rows import Row
+    from vperf.explore.sweep import Sweeping
+
+EPILOG = """\
+Examples:
+
+\b
+  vperf sweep -m qwen3-32b -g h200 --batch-size 1..256
+  vperf sweep -m llama-3.1-8b-instruct -g h100 --context 1024..131072
+  vperf sweep -m qwen3-32b -g h100 --tp 2 --max-concurrency 1..256 --plot
+  vperf sweep -m qwen3-8b -g rtx-5090 -q auto,fp8,int4 --batch-size 1..128 \\
+      -o batch.svg
+  vperf sweep -m qwen3-8b -g l40s --input-len 1..32768:log20 --csv
+
+Ranges double: 1..256 is 1, 2, 4, ..., 256. 1..256:x4 quadruples, 1024..8192:+1024
+goes in steps, 1..4096:log9 is nine values at equal ratios. Lists take commas and
+ranges. Several options vary together, the last fastest.
+
+--context N is one decode step with N tokens cached.
+
+Exit codes: 0 answered, 2 wrong usage or input, 3 the Hub could not be reached.
+"""
+
+
+@asks(many=many.MANY)
+def sweep(
+    *,
+    asked: Asked,
+    context: Annotated[
+        list[str] | None,
+        typer.Option("--context", metavar="TOKENS", help="Tokens cached, instead of lengths."),
+    ] = None,
+    price: many.Price = None,
+    prices: many.PriceFile = None,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw it instead of listing rows.")] = False,
+    y: Annotated[
+        str,
+        typer.Option(
+            "--y", metavar="WHAT", help="What a plot shows: decode, per-user, ttft, tpot, prefill."
+        ),
+    ] = "decode",
+    json: options.Json = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a row.")] = False,
+    csv: options.Csv = False,
+    markdown: options.Markdown = False,
+    output_file: options.PlotOutput = None,
+    theme: options.Theme = "auto",
+) -> None:
+    """Speeds over batch sizes, contexts, users or any other option, and where they turn.
+
+    Rows are printed as they are computed; below them the batch from which decode is compute-bound,
+    the context at which the KV cache outweighs the weights, and other turns.
+    """
+    form = output.choose(
+        json=json, jsonl=jsonl, csv=csv, markdown=markdown, output=output_file, plots=True
+    )
+    if form == "plot" and output_file is not None:
+        from vperf.report.chart_file import check_plot
+
+        check_plot(output_file, theme)
+    given: dict[str, Any] = many.options_of(asked)
+    if context:
+        given["context"] = list(choices_of(context, int, 1, "--context"))
+
+    from vperf.explore.sweep import Sweeping
+
+    sweep = Sweeping(given, many.prices_of(price, prices))
+    progress = many.Progress(quiet=output_file is None and form == "table" and not plot)
+    rows = many.counted(sweep.rows(), sweep.settings.count, progress)
+    try:
+        if plot and form == "table":
+            output.write(_plotted(sweep, rows, y))
+        elif form == "plot" and output_file is not None:
+            _to_file(sweep, rows, y, output_file, theme)
+        else:
+            output.stream(_parts(sweep, rows, form), output_file)
+    finally:
+        progress.clear()
+
+
+def _parts(sweep: Sweeping, rows: Iterable[Row], form: output.Form) -> Iterable[str]:
+    from vperf.report import rows as report_rows
+    from vperf.report import sweep as report
+
+    match form:
+        case "json":
+            return report.json_parts(sweep, rows)
+        case "jsonl":
+            return report_rows.json_lines(rows)
+        case "csv":
+            return report_rows.csv_lines(rows)
+        case "markdown":
+            return report.markdown(sweep, rows)
+        case _:
+            width, color = output.width(), output.color(sys.stdout)
+            return report.lines(sweep, rows, width=width, color=color)
+
+
+def _plotted(sweep: Sweeping, rows: Iterable[Row], y: str) -> str:
+    from vperf.report.chart_terminal import render_terminal
+    from vperf.report.sweep import chart, plotted
+
+    width, color = output.width(), output.color(sys.stdout)
+    drawn = render_terminal(chart(sweep, rows, y), width, output.unicode(sys.stdout), color)
+    return plotted(sweep, drawn, width=width, color=color)
+
+
+def _to_file(sweep: Sweeping, rows: Iterable[Row], y: str, file: Path, theme: str) -> None:
+    from vperf.report.chart_file import write_chart
+    from vperf.report.sweep import chart
+
+    write_chart(chart(sweep, rows, y), file, theme)

@@ -1,0 +1,161 @@
+"""One or several options over their values: rows as they are computed, and where the answer turns.
+
+Not here: the speeds (pace.py), the turns (crossovers.py) and the layout (report/sweep.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice, product
+from typing import Any
+
+from vperf.errors import InputError, VperfError
+from vperf.explore.crossovers import Crossover, crossovers
+from vperf.explore.prices import Prices, prices_of
+from vperf.explore.rows import Row, Tally, answer
+from vperf.explore.settings import AS_STORED, Asker, Settings, settings
+from vperf.frames import frame, html_table
+from vperf.version import __version__
+
+SCHEMA = "vperf/sweep/1"
+MOST_TURNED = 12
+"""Combinations of the other axes whose crossovers are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """All rows of a sweep, in the order of its axes."""
+
+    rows: tuple[Row, ...]
+    axes: Mapping[str, tuple[Any, ...]]
+    """Options that vary, with their values; the last varies fastest."""
+    fixed: Mapping[str, Any]
+    crossovers: tuple[Crossover, ...]
+    problems: Mapping[str, int]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON contract: stable keys, SI base units, floats unrounded."""
+        return {
+            **opening(self.axes, self.fixed),
+            "rows": [row.to_dict() for row in self.rows],
+            **closing(self.crossovers, self.problems, self.notes),
+        }
+
+    def to_frame(self) -> Any:
+        """The rows as a pandas.DataFrame. Raises VperfError without pandas."""
+        return frame(row.flat() for row in self.rows)
+
+    def _repr_html_(self) -> str:
+        axes = tuple(self.axes)
+        shown = self.rows[:100]
+        rows = ([*(str(row.chosen[axis]) for axis in axes), *_speeds(row)] for row in shown)
+        more = [f"the first 100 of {len(self.rows):,}"] if len(self.rows) > 100 else []
+        head = (*axes, "limit tok/s", "expected tok/s", "TTFT s")
+        turns = [turn.text for turn in self.crossovers]
+        return html_table(f"{len(self.rows):,} settings", head, rows, [*more, *turns, *self.notes])
+
+
+def _speeds(row: Row) -> tuple[str, str, str]:
+    if row.figures is None:
+        return row.problem, "", ""
+    limit, expected = row.figures.limit, row.figures.expected
+    return (
+        f"{limit.decode_tokens_per_s:,.1f}",
+        f"{expected.decode_tokens_per_s:,.1f}",
+        f"{expected.ttft_s:.3g}",
+    )
+
+
+def opening(axes: Mapping[str, tuple[Any, ...]], fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of the JSON before its rows."""
+    return {
+        "schema": SCHEMA,
+        "vperf_version": __version__,
+        "axes": {name: list(values) for name, values in axes.items()},
+        "fixed": dict(fixed),
+    }
+
+
+def closing(
+    turns: tuple[Crossover, ...], problems: Mapping[str, int], notes: tuple[str, ...]
+) -> dict[str, Any]:
+    """Those after them."""
+    return {
+        "crossovers": [turn.to_dict() for turn in turns],
+        "problems": dict(problems),
+        "notes": list(notes),
+    }
+
+
+class Sweeping:
+    """A sweep under way: walk `rows` once, then read what was counted and where it turned."""
+
+    def __init__(self, options: Mapping[str, Any], prices: Prices | None = None) -> None:
+        """Look all names up. Raises VperfError; InputError where nothing varies."""
+        self.settings: Settings = settings(options)
+        if not self.settings.axes:
+            raise InputError(
+                "nothing varies", hint="give an option several values, as --batch-size 1..256"
+            )
+        self.prices = prices_of(prices) if prices else None
+        self.tally = Tally(self.prices)
+        self._asker = Asker()
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """Options that vary, with their values."""
+        return self.settings.labels()
+
+    def rows(self) -> Iterator[Row]:
+        """The rows as they are computed. Raises InputError where no setting at all can be."""
+        waiting: list[Row] = []
+        for setting in self.settings:
+            row = answer(self._asker, setting, self.prices)
+            self.tally.add(row)
+            if self.tally.answered:
+                yield from waiting
+                waiting.clear()
+                yield row
+            elif len(waiting) < 10_000:
+                waiting.append(row)
+        if waiting:
+            raise InputError(waiting[0].problem)
+
+    def crossovers(self) -> tuple[Crossover, ...]:
+        """Where each axis turns, for the first combinations of the others."""
+        found: list[Crossover] = []
+        axes = self.settings.axes
+        for axis, values in axes.items():
+            if axis == "quantization" and "batch_size" in axes:
+                continue  # said of the batch
+            own = [v for v in values if v != AS_STORED] if axis == "quantization" else values[:1]
+            others = {name: choices for name, choices in axes.items() if name != axis}
+            for rest in islice(product(*others.values()), MOST_TURNED):
+                chosen = dict(zip(others, rest, strict=True))
+                shown = {n: getattr(v, "id", v) for n, v in chosen.items()}
+                for value in own:
+                    options = {**self.settings.fixed, **chosen, axis: value}
+                    try:
+                        found += crossovers(axis, options, shown, self._asker)
+                    except VperfError:
+                        continue  # its rows say why
+        return tuple(found)
+
+    def all(self) -> Sweep:
+        """Everything at once."""
+        rows = tuple(self.rows())
+        turns = self.crossovers()
+        problems = dict(self.tally.problems)
+        shared = self.settings.shared()
+        return Sweep(rows, self.axes, shared, turns, problems, self.tally.lines())
+
+
+def sweep(model: Any, gpu: Any, *, prices: Prices | None = None, **options: Any) -> Sweep:
+    """Every combination of the options that are lists, in their order, and where it turns.
+
+    Options as `vperf.estimate`, and `context`: one decode step with so many tokens cached.
+    Raises VperfError.
+    """
+    return Sweeping({"model": model, "gpu": gpu, **options}, prices).all()
