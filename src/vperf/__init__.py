@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from vperf.evidence.check import Check, check, check_all
     from vperf.evidence.gate import Bars
     from vperf.evidence.result import Result, Setup
+    from vperf.explore.compare import compare
+    from vperf.explore.fit import fit
+    from vperf.explore.sweep import sweep
 
 __all__ = [
     "Bars",
@@ -40,9 +43,12 @@ __all__ = [
     "ask",
     "check",
     "check_all",
+    "compare",
     "estimate",
+    "fit",
     "load_model",
     "napkin",
+    "sweep",
 ]
 
 _LATER = {
@@ -52,6 +58,9 @@ _LATER = {
     "Setup": "vperf.evidence.result",
     "check": "vperf.evidence.check",
     "check_all": "vperf.evidence.check",
+    "compare": "vperf.explore.compare",
+    "fit": "vperf.explore.fit",
+    "sweep": "vperf.explore.sweep",
 }
 """Names whose modules wait until they are asked for: an estimate needs none of them."""
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from vperf.frames import frame, html_table
 from vperf.serving.memory import Memory
 from vperf.timing.step import PhaseTimes
 from vperf.version import __version__
@@ -223,6 +224,28 @@ class Estimate:
             "not_modelled": list(self.not_modelled),
             "warnings": list(self.warnings),
         }
+
+    def to_frame(self) -> Any:
+        """The ops of both phases as a pandas.DataFrame. Raises VperfError without pandas."""
+        phases = (("prefill", self.prefill), ("decode", self.decode))
+        return frame({"phase": name, **asdict(op)} for name, each in phases for op in each.ops)
+
+    def _repr_html_(self) -> str:
+        limit, expected = self.limit, self.expected
+        rows = [
+            (
+                name,
+                f"{getattr(limit, key):.4g}",
+                f"{getattr(expected, key):.4g}",
+                f"{getattr(expected.low, key):.4g} to {getattr(expected.high, key):.4g}",
+            )
+            for name, key in (
+                ("TTFT, s", "ttft_s"), ("prefill, tok/s", "prefill_tokens_per_s"),
+                ("TPOT, s", "tpot_s"), ("decode, tok/s", "decode_tokens_per_s"),
+            )
+        ]  # fmt: skip
+        title = f"{self.model.id} on {self.gpu.count} x {self.gpu.name}"
+        return html_table(title, ("", "limit", "expected", "range"), rows, self.warnings)
 
 
 def _phase(times: PhaseTimes) -> dict[str, Any]:

@@ -43,7 +43,18 @@ Examples:
 Each command has its own --help with more.
 """
 
-COMMANDS = ("napkin", "estimate", "check", "measure", "compare", "sweep", "roofline", "gpus", "models")
+COMMANDS = (
+    "napkin",
+    "estimate",
+    "check",
+    "measure",
+    "compare",
+    "sweep",
+    "fit",
+    "roofline",
+    "gpus",
+    "models",
+)
 """Each is a function of that name in the file of that name, with its EPILOG."""
 
 

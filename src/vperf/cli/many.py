@@ -44,8 +44,11 @@ _BAR = 30
 T = TypeVar("T")
 
 
-def options_of(asked: Asked) -> dict[str, Any]:
-    """What the command line asks, as options of explore's functions: a value or a list each."""
+def options_of(asked: Asked, *, all_else: bool = False) -> dict[str, Any]:
+    """What the command line asks, as options of explore's functions: a value or a list each.
+
+    `all_else`: of models and GPUs, one may be left out and then is all of them.
+    """
     values = {n: v for n, v in asked.values.items() if n not in CARD and v is not None}
     card = {name: asked.values.get(name) for name in CARD}
     if values.pop("no_cuda_graphs", False):
@@ -55,17 +58,23 @@ def options_of(asked: Asked) -> dict[str, Any]:
         raise InputError(
             "--workload states the lengths", hint="leave out --input-len and --output-len"
         )
+    cards = _cards(options.get("gpu"), card)
+    if cards:
+        options["gpu"] = cards
+    if all_else:
+        if "model" not in options and not cards:
+            raise InputError("give --model, --gpu or both")
+        return options
     if "model" not in options:
         raise InputError("--model is missing", hint="'vperf models' lists those that are bundled")
-    options["gpu"] = _cards(options.get("gpu"), card)
+    if not cards:
+        raise InputError("--gpu is missing", hint="'vperf gpus' lists them; or --gpu all")
     return options
 
 
 def _cards(names: list[str] | None, card: dict[str, Any]) -> list[Any]:
     if not any(card.values()):
-        if names is None:
-            raise InputError("--gpu is missing", hint="'vperf gpus' lists them; or --gpu all")
-        return names
+        return names or []
     return [chosen_card(name, **card) for name in names or (None,)]
 
 

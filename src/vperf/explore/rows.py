@@ -123,7 +123,8 @@ def answer(asker: Asker, setting: Setting, prices: Prices | None = None) -> Row:
     watts = gpu.tdp_w * figures.gpus if gpu.tdp_w else None
     longest = deployment.model.max_context_tokens
     lengths = api.lengths_of(question)
-    tokens = lengths.input_tokens + question.image_tokens + lengths.output_tokens
+    held = lengths.output_tokens if lengths.output_tokens > 1 else 0  # one token is not read back
+    tokens = lengths.input_tokens + question.image_tokens + held
     return Row(
         setting.chosen,
         model.id,

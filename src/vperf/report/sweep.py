@@ -130,7 +130,7 @@ def _notes(sweep: Sweeping, left_out: Sequence[str]) -> list[str]:
     found = [f"{clean(why)} ({plural(n, 'setting')})" for why, n in sweep.tally.problems.items()]
     lacking = sweep.tally.answered - sweep.tally.fitting
     if lacking:
-        found.append(f"{lacking:,} do not fit; their speeds are those with the memory")
+        found.append(f"fits no: {plural(lacking, 'setting')}; the speeds are those with the memory")
     if "context" in {*sweep.settings.axes, *sweep.settings.fixed}:
         found.append("context: one decode step with so many tokens cached; TTFT is their prefill")
     if left_out:

@@ -1,0 +1,91 @@
+"""`vperf fit`: read the options, ask the Python API once, write once.
+
+Not here: what takes the memory (explore/fit.py) and its layout (report/fit.py).
+"""
+
+# Imports wait for the command that needs them: a start costs what it uses.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vperf.cli import many, options, output
+from vperf.cli.asking import Asked, asks
+
+if TYPE_CHECKING:
+    from vperf.explore.fit import Fit
+
+EPILOG = """\
+Examples:
+
+\b
+  vperf fit --model Qwen/Qwen3-32B --gpu rtx-4090
+  vperf fit -m qwen3-32b -g h100 --context 32768 --users 16
+  vperf fit -m qwen3-32b                      # on which GPUs?
+  vperf fit -g rtx-4090 -q int4               # which models?
+  vperf fit -m deepseek-v3 -g h200 --tp 8 --gpu-memory-utilization 0.95
+
+Exit codes: 0 it fits (of several: answered), 1 it does not, 2 wrong usage or input,
+3 the Hub could not be reached.
+"""
+
+_OF_A_LOAD = (
+    "input_len", "output_len", "batch_size", "workload", "max_concurrency", "request_rate",
+    "prefix_cache_hit", "no_cuda_graphs", "speculative", "draft_tokens", "acceptance",
+    "image_tokens",
+)  # fmt: skip
+
+
+@asks(many=[name for name in many.MANY if name not in _OF_A_LOAD], without=_OF_A_LOAD)
+def fit(
+    *,
+    asked: Asked,
+    context: Annotated[
+        int | None,
+        typer.Option(
+            "--context",
+            min=1,
+            metavar="TOKENS",
+            help="Tokens each user holds, prompt and answer. [8192]",
+        ),
+    ] = None,
+    users: Annotated[int, typer.Option("--users", min=1, metavar="N", help="Users at a time.")] = 1,
+    json: options.Json = False,
+    csv: options.Csv = False,
+    markdown: options.Markdown = False,
+    output_file: options.Output = None,
+) -> None:
+    """Will it run? Memory by part, longest context, most users, what would make it fit.
+
+    Without --gpu on all GPUs, without --model all models that ship. Exit code 1 where one model
+    does not fit on one card.
+    """  # fmt: skip
+    form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file)
+    given = many.options_of(asked, all_else=True)
+
+    from vperf.explore.fit import fit as fit_all
+
+    answer = fit_all(
+        given.pop("model", None), given.pop("gpu", None), context=context, users=users, **given
+    )
+    output.write(_rendered(answer, form), output_file)
+    if len(answer.rooms) == 1 and not answer.fitting:
+        raise typer.Exit(1)
+
+
+def _rendered(answer: Fit, form: output.Form) -> str:
+    if form == "json":
+        from vperf.report import json as report_json
+
+        return report_json.dump(answer.to_dict())
+    from vperf.report import fit as report
+
+    if form == "csv":
+        return report.csv(answer)
+    if form == "markdown":
+        return report.markdown(answer)
+    return report.render(answer, width=output.width(), color=output.color(sys.stdout))

@@ -1,0 +1,333 @@
+"""Will it run: memory by part, the room that is left, and what would make it fit.
+
+A context here is all that one user's sequence holds, prompt and answer. Not here: what takes the
+memory (serving/memory.py) and the layout (report/fit.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from vperf.errors import InputError, VperfError
+from vperf.explore.settings import Asker, settings
+from vperf.frames import frame, html_table
+from vperf.question import Question
+from vperf.serving.memory import plan_memory
+from vperf.sources.models import ModelConfig, model_ids
+from vperf.version import __version__
+
+SCHEMA = "vperf/fit/1"
+CONTEXT = 8192
+"""Tokens a user holds where nobody says; less where the model is made for less."""
+_FULLER = 0.95
+_WAYS_8 = {"llama.cpp": "q8_0", "mlx": "mlx_q8"}
+_WAYS_4 = {"llama.cpp": "q4_k_m", "mlx": "mlx_q4"}
+_MORE_GPUS = (2, 4, 8, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Bytes of one GPU by what takes them."""
+
+    weight_bytes: float
+    kv_cache_bytes: float
+    activation_bytes: float
+    reserve_bytes: float
+    """What the engine leaves free: 1 - its memory utilization."""
+    total_bytes: float
+    capacity_bytes: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is not more than there is."""
+        return self.total_bytes <= self.capacity_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One model on its GPUs: what it takes and what is left."""
+
+    chosen: Mapping[str, Any]
+    model: str
+    gpu: str
+    gpus: int = 0
+    quantization: str = ""
+    kv_cache_dtype: str = ""
+    context_tokens: int = 0
+    """Of each user, as asked."""
+    users: int = 0
+    """At a time, as asked."""
+    memory_utilization: float = 0.0
+    parts: Parts | None = None
+    """None: `problem` says why it cannot be."""
+    max_context_tokens: int = 0
+    """Of each of the users; 0: not even one token."""
+    max_users: int = 0
+    """At the context asked for."""
+    model_context_tokens: int | None = None
+    """What the model was made for."""
+    problem: str = ""
+
+    @property
+    def fits(self) -> bool:
+        """Whether it can be and each GPU has the memory."""
+        return self.parts is not None and self.parts.fits
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        parts = asdict(self.parts) if self.parts else None
+        return {**plain, "chosen": dict(self.chosen), "fits": self.fits, "parts": parts,
+                "problem": self.problem or None}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One change that makes it fit."""
+
+    text: str
+    options: Mapping[str, Any]
+    room: Room
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The answer: one room, or a table of them."""
+
+    rooms: tuple[Room, ...]
+    """Those that fit first: the smallest cards, or the largest models."""
+    axes: tuple[str, ...]
+    ways: tuple[Way, ...]
+    """What would make it fit, of least sacrifice first; of one model on one card only."""
+    problems: Mapping[str, int]
+    notes: tuple[str, ...]
+
+    @property
+    def fitting(self) -> int:
+        """How many fit."""
+        return sum(room.fits for room in self.rooms)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON contract: stable keys, bytes."""
+        return {
+            "schema": SCHEMA,
+            "vperf_version": __version__,
+            "fits": self.fitting > 0,
+            "axes": list(self.axes),
+            "rooms": [room.to_dict() for room in self.rooms],
+            "ways": [
+                {"text": way.text, "options": dict(way.options), "room": way.room.to_dict()}
+                for way in self.ways
+            ],
+            "problems": dict(self.problems),
+            "notes": list(self.notes),
+        }
+
+    def to_frame(self) -> Any:
+        """The rooms as a pandas.DataFrame. Raises VperfError without pandas."""
+        return frame(self.flat())
+
+    def flat(self) -> Iterator[dict[str, Any]]:
+        """The rooms as one level of columns, for CSV and frames."""
+        for room in self.rooms:
+            row = room.to_dict()
+            parts = row.pop("parts") or {}
+            names = Parts.__slots__
+            yield {**row.pop("chosen"), **row, **{name: parts.get(name) for name in names}}
+
+    def _repr_html_(self) -> str:
+        rows = (
+            (room.model, room.gpu, "yes" if room.fits else "no",
+             f"{room.parts.total_bytes / 1e9:,.1f}" if room.parts else room.problem,
+             f"{room.parts.capacity_bytes / 1e9:,.1f}" if room.parts else "")
+            for room in self.rooms
+        )  # fmt: skip
+        head = ("model", "GPU", "fits", "GB needed", "GB there")
+        texts = [way.text for way in self.ways]
+        return html_table(f"{self.fitting:,} of {len(self.rooms):,} fit", head, rows, texts)
+
+
+def fit(
+    model: Any = None,
+    gpu: Any = None,
+    *,
+    context: int | None = None,
+    users: int = 1,
+    **options: Any,
+) -> Fit:
+    """Whether models fit on GPUs: `users` at a time, each with `context` tokens.
+
+    Without a model all that ship, without a GPU all of them. Other options as `vperf.estimate`;
+    lists give a table. Raises VperfError.
+    """
+    if model is None and gpu is None:
+        raise InputError("give a model, a GPU, or both")
+    for name, value in (("context", context), ("users", users)):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not (whole and 1 <= value <= 10**9):
+            raise InputError(f"must be a count from 1 on, not {value!r}", field=name)
+    every = model is None
+    asked = settings({
+        **options,
+        "model": list(model_ids()) if every else model,
+        "gpu": "all" if gpu is None else gpu,
+    })  # fmt: skip
+    asker = Asker()
+    rooms = [_room(asker, s.chosen, s.question, context, users) for s in asked]
+    if all(room.parts is None for room in rooms):
+        raise InputError(rooms[0].problem)
+    ways: tuple[Way, ...] = ()
+    if len(rooms) == 1 and not rooms[0].fits:
+        ways = tuple(_ways(asker, next(iter(asked)).question, rooms[0]))
+    problems: dict[str, int] = {}
+    for room in rooms:
+        if room.problem:
+            problems[room.problem] = problems.get(room.problem, 0) + 1
+    return Fit(
+        tuple(sorted(rooms, key=lambda room: _rank(room, by_model="model" in asked.axes))),
+        tuple(asked.axes), ways, problems, _notes(rooms, context),
+    )  # fmt: skip
+
+
+def _rank(room: Room, *, by_model: bool) -> tuple[int, float]:
+    if room.parts is None:
+        return 2, 0.0
+    if not room.parts.fits:
+        return 1, (room.parts.total_bytes - room.parts.capacity_bytes) * room.gpus
+    all_bytes = -room.parts.weight_bytes if by_model else room.parts.capacity_bytes
+    return 0, all_bytes * room.gpus
+
+
+def _room(
+    asker: Asker, chosen: Mapping[str, Any], question: Question, context: int | None, users: int
+) -> Room:
+    found, gpu = question.model, question.gpu
+    assert isinstance(found, ModelConfig)
+    assert not isinstance(gpu, str)
+    try:
+        at = asker.deployment(question)
+    except VperfError as error:
+        return Room(chosen, found.id, gpu.id, problem=error.message)
+    model, engine = at.model, at.card.engine
+    tokens = min(CONTEXT, model.max_context_tokens or CONTEXT) if context is None else context
+    memory = plan_memory(model, gpu, engine, users, tokens, 0)
+    reserve = (1.0 - engine.memory_utilization) * gpu.memory_bytes
+    return Room(
+        chosen,
+        found.id,
+        gpu.id,
+        gpus=model.parallel.gpus,
+        quantization=model.quantization,
+        kv_cache_dtype=model.cache_name,
+        context_tokens=tokens,
+        users=users,
+        memory_utilization=engine.memory_utilization,
+        parts=Parts(
+            memory.weight_bytes,
+            memory.kv_cache_bytes,
+            memory.other_bytes - reserve,
+            reserve,
+            memory.total_bytes,
+            memory.capacity_bytes,
+        ),
+        max_context_tokens=memory.max_context_tokens,
+        max_users=memory.max_batch_size,
+        model_context_tokens=model.max_context_tokens,
+    )
+
+
+def _ways(asker: Asker, question: Question, room: Room) -> Iterator[Way]:
+    """Changes that make it fit: none of the model's precision, then ever more, then its use."""
+
+    def tried(text: str, **change: Any) -> Way | None:
+        other = _room(asker, room.chosen, replace(question, **change), room.context_tokens,
+                      room.users)  # fmt: skip
+        return Way(text, change, other) if other.fits else None
+
+    if room.memory_utilization < _FULLER and (
+        way := tried(f"{_FULLER:.0%} of the memory for the engine, less for all else",
+                     gpu_memory_utilization=_FULLER)
+    ):  # fmt: skip
+        yield way
+    changes = _narrower(asker, question)
+    narrow = next((way for each in changes if (way := tried(each[0], **each[1]))), None)
+    if narrow:
+        yield narrow
+    for count in _MORE_GPUS:
+        if count > question.tp and (way := tried(f"{count} GPUs (tp {count})", tp=count)):
+            yield way
+            break
+    else:
+        yield from _both(question, [] if narrow else changes, tried)
+    if 0 < room.max_context_tokens < room.context_tokens:
+        shorter = _room(asker, room.chosen, question, room.max_context_tokens, room.users)
+        text = f"a context of {room.max_context_tokens:,} tokens instead of {room.context_tokens:,}"
+        yield Way(text, {"context": room.max_context_tokens}, shorter)
+    if 0 < room.max_users < room.users:
+        fewer = _room(asker, room.chosen, question, room.context_tokens, room.max_users)
+        text = f"{room.max_users:,} at a time instead of {room.users:,} users"
+        yield Way(text, {"users": room.max_users}, fewer)
+
+
+_Change = tuple[str, dict[str, Any]]
+
+
+def _narrower(asker: Asker, question: Question) -> list[_Change]:
+    """Narrower formats of cache, weights or both, the least narrow first."""
+    stored = asker.deployment(question).model
+    cache = {"kv_cache_dtype": "fp8"} if stored.cache.bits > 8 else {}
+    steps: list[dict[str, Any]] = [cache] if cache else []
+    for weights in (_WAYS_8.get(question.engine, "fp8"), _WAYS_4.get(question.engine, "int4")):
+        change: dict[str, Any] = {"quantization": weights}
+        try:
+            narrower = asker.deployment(replace(question, quantization=weights)).model
+        except VperfError:
+            continue
+        if narrower.weight_bytes < stored.weight_bytes * 0.99:
+            steps += [change, {**change, **cache}] if cache else [change]
+    return [(_words(change), change) for change in steps]
+
+
+def _words(change: Mapping[str, Any]) -> str:
+    words = [f"{change['quantization']} weights"] if "quantization" in change else []
+    words += ["an fp8 KV cache"] if "kv_cache_dtype" in change else []
+    return " and ".join(words)
+
+
+def _both(question: Question, changes: list[_Change], tried: Any) -> Iterator[Way]:
+    """The fewest GPUs that are enough with the least narrow formats, where neither is alone."""
+    for text, change in changes:
+        for count in _MORE_GPUS:
+            if count > question.tp and (
+                way := tried(f"{text} on {count} GPUs (tp {count})", **change, tp=count)
+            ):
+                yield way
+                return
+
+
+def _notes(rooms: list[Room], context: int | None) -> tuple[str, ...]:
+    found = []
+    longer = [
+        room for room in rooms
+        if room.model_context_tokens and room.context_tokens > room.model_context_tokens
+    ]  # fmt: skip
+    if longer and context is not None:
+        some = longer[0]
+        more = f" and {len(longer) - 1} others" if len(longer) > 1 else ""
+        found.append(
+            f"{context:,} tokens are more than {some.model}{more} is made for "
+            f"({some.model_context_tokens:,})"
+        )
+    if context is None:
+        found.append(
+            f"{CONTEXT:,} tokens a user, less where the model is made for less (--context)"
+        )
+    shares = sorted({f"{room.memory_utilization:.0%}" for room in rooms if room.parts})
+    if shares != ["100%"]:
+        found.append(
+            f"the engine takes {' or '.join(shares)} of a GPU's memory (--gpu-memory-utilization)"
+        )
+    found.append("memory is what the driver shows, after ECC; other programs must leave it free")
+    return tuple(found)
