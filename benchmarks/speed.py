@@ -1,4 +1,4 @@
-"""How fast is vperf itself: a cold command, and estimates per second in one process.
+"""How fast is vperf itself: cold commands, and estimates and settings per second in one process.
 
     python benchmarks/speed.py [RUNS]
 
@@ -8,6 +8,7 @@ turn, with a bare import of the libraries that every command needs.
 
 from __future__ import annotations
 
+import resource
 import statistics
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from pathlib import Path
 
 MODEL, GPU = "Qwen/Qwen3-4B-Instruct-2507", "rtx-pro-6000"
 COLD_TARGET, WARM_TARGET = 1.6, 500
+COMPARE_TARGET_S, SWEEP_TARGET = 1.0, 2500
+SWEPT = 100_000
 
 
 def _seconds(command: list[str]) -> float:
@@ -53,6 +56,41 @@ def warm(runs: int = 1000) -> float:
     return rate
 
 
+def compare_all(runs: int) -> float:
+    """Median seconds of a cold `vperf compare --gpu all`."""
+    command = str(Path(sys.executable).parent / "vperf")
+    ours = [command, "compare", "--model", "Qwen/Qwen3-32B", "--gpu", "all"]
+    _seconds(ours)
+    median = statistics.median(_seconds(ours) for _ in range(runs))
+    print(f"cold compare --gpu all: {median:.3f} s (target {COMPARE_TARGET_S})")
+    return median
+
+
+def swept(points: int = SWEPT) -> float:
+    """Settings per second of processor time of a sweep, and how much memory it grew by."""
+    from vperf.explore.sweep import Sweeping  # noqa: PLC0415  (after the cold runs)
+
+    inputs = range(1000, 1000 + points // 100)
+    sweep = Sweeping(
+        {"model": MODEL, "gpu": GPU, "batch_size": range(1, 101), "input_len": inputs}
+    )
+    rows = sweep.rows()
+    next(rows)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.process_time()
+    count = sum(1 for _ in rows)
+    took = time.process_time() - start
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    print(
+        f"sweep: {count:,} settings in {took:.1f} s, {count / took:,.0f} per second "
+        f"(target {SWEEP_TARGET:,}); peak memory grew by {grown / 1024:.1f} MiB"
+    )
+    return count / took
+
+
 if __name__ == "__main__":
-    cold(int(sys.argv[1]) if len(sys.argv) > 1 else 21)
+    times = int(sys.argv[1]) if len(sys.argv) > 1 else 21
+    cold(times)
+    compare_all(max(1, times // 3))
     warm()
+    swept()

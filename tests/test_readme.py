@@ -35,7 +35,7 @@ def output(command: str) -> str:
     os.environ |= {"COLUMNS": "80", "TERM": "xterm"}
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        assert main(shlex.split(ours)[1:]) == 0
+        assert main(shlex.split(ours)[1:]) in (0, 1)  # 1: the answer is no
     lines = out.getvalue().splitlines(keepends=True)
     if head := re.fullmatch(r"head -n (\d+)", pipe):
         lines = lines[: int(head[1])]

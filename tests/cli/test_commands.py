@@ -13,7 +13,7 @@ from vperf.cli.options import complete_gpu, complete_model
 
 from .conftest import QWEN, Run, one_line
 
-COMMANDS = ("napkin", "estimate", "check", "roofline", "gpus", "models")
+COMMANDS = ("napkin", "estimate", "check", "compare", "sweep", "fit", "roofline", "gpus", "models")
 
 
 def test_version_is_the_packages(vperf: Run) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -117,6 +118,11 @@ class Progress:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self._drawn = False
+
+
+def begun(rows: Iterator[T]) -> Iterator[T]:
+    """The rows, the first of which is there: what is wrong with all is known before any output."""
+    return chain([next(rows)], rows)
 
 
 def counted(rows: Iterable[T], count: int, progress: Progress) -> Iterator[T]:

@@ -87,7 +87,7 @@ def sweep(
 
     sweep = Sweeping(given, many.prices_of(price, prices))
     progress = many.Progress(quiet=output_file is None and form == "table" and not plot)
-    rows = many.counted(sweep.rows(), sweep.settings.count, progress)
+    rows = many.counted(many.begun(sweep.rows()), sweep.settings.count, progress)
     try:
         if plot and form == "table":
             output.write(_plotted(sweep, rows, y))

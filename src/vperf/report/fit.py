@@ -6,7 +6,7 @@ Not here: what takes the memory and what would make it fit (explore/fit.py).
 from __future__ import annotations
 
 import csv as csv_module
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import StringIO
 
 from vperf.explore.fit import Fit, Parts, Room
@@ -30,8 +30,8 @@ def render(answer: Fit, *, width: int = 80, color: bool = False) -> str:
         page.facts(_room_for(only))
         page.section("What would make it fit", ways(answer))
     else:
-        names, cells = _columns(answer)
         shown = [room for room in answer.rooms if room.parts]
+        names, cells = _columns(answer, shown, page.width)
         left = {*map(heading, answer.axes), "fits"}
         page.table([Column(n, left=n in left) for n in names],
                    ([cell(room) for cell in cells] for room in shown))  # fmt: skip
@@ -42,7 +42,7 @@ def render(answer: Fit, *, width: int = 80, color: bool = False) -> str:
 
 def markdown(answer: Fit) -> str:
     """The same as Markdown."""
-    names, cells = _columns(answer)
+    names, cells = _columns(answer, answer.rooms, 10_000)
     lines = [names, ["--:"] * len(names)]
     lines += [[escape(cell(r)) for cell in cells] for r in answer.rooms if r.parts]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -166,18 +166,26 @@ def ways(answer: Fit) -> list[str]:
     return found
 
 
-def _columns(answer: Fit) -> tuple[list[str], list[Callable[[Room], str]]]:
-    names: list[str] = []
-    cells: list[Callable[[Room], str]] = []
-    for axis in answer.axes or ("gpu",):
-        names.append(heading(axis))
-        cells.append(_axis_cell(axis))
-    sizes = [(n, p) for n, p in _SIZES if n not in _same(answer)]
-    names += ["fits", *(name for name, _ in sizes), "context", "users"]
-    cells.append(lambda room: "yes" if room.fits else "no")
-    cells += [_size(part) for _, part in sizes]
-    cells += [lambda room: whole(room.max_context_tokens), lambda room: whole(room.max_users)]
-    return names, cells
+def _columns(
+    answer: Fit, rooms: Sequence[Room], width: int
+) -> tuple[list[str], list[Callable[[Room], str]]]:
+    """Headings and cells; of the sizes, as many as `width` has room for."""
+    sizes = [(n, _size(p)) for n, p in _SIZES if n not in _same(answer)]
+    while True:
+        columns: list[tuple[str, Callable[[Room], str]]] = [
+            *((heading(axis), _axis_cell(axis)) for axis in answer.axes or ("gpu",)),
+            ("fits", lambda room: "yes" if room.fits else "no"),
+            *sizes,
+            ("context", lambda room: whole(room.max_context_tokens)),
+            ("users", lambda room: whole(room.max_users)),
+        ]
+        needed = sum(
+            2 + max([len(name), *(len(cell(room)) for room in rooms)]) for name, cell in columns
+        )
+        spare = next((n for n in ("KV cache", "weights") if n in dict(sizes)), None)
+        if needed - 2 <= width or spare is None:
+            return [name for name, _ in columns], [cell for _, cell in columns]
+        sizes = [each for each in sizes if each[0] != spare]
 
 
 _SIZES: tuple[tuple[str, Callable[[Parts], float]], ...] = (

@@ -1,0 +1,223 @@
+"""compare, sweep and fit as a shell sees them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from vperf.cli.many import Progress, counted
+
+from .conftest import Run, one_line
+
+COMPARE = ("compare", "-m", "qwen3-32b")
+SWEEP = ("sweep", "-m", "qwen3-8b", "-g", "h100")
+SOME = ("-g", "h100-sxm,l40s,rtx-4090", "-q", "auto,fp8", "--tp", "1,2")
+PRICED = ("--price", "h100-sxm=2.50", "--price", "l40s=0.90")
+
+
+def narrow(out: str) -> bool:
+    return max(map(len, out.splitlines())) <= 80
+
+
+def test_line_one_of_a_comparison_is_the_answer(vperf: Run) -> None:
+    ran = vperf(*COMPARE, *SOME)
+    assert ran.code == 0
+    first = ran.out.splitlines()[0]
+    assert first.startswith("Fastest of 12: Qwen3-32B on 2 x h100-sxm-80gb, fp8 weights, tp 2:")
+    assert "4 do not" in ran.out or "do not." in ran.out
+    assert narrow(ran.out)
+
+
+@pytest.mark.parametrize(
+    ("by", "start"),
+    [
+        ("ttft", "First token soonest of 12: "), ("throughput", "Most throughput of 12: "),
+        ("cost", "Cheapest of 12: "), ("energy", "Most tokens per joule of 12: "),
+        ("fits", "8 of 12 fit; most room: "),
+    ],
+)  # fmt: skip
+def test_each_order_has_its_words_and_fits_80_columns(vperf: Run, by: str, start: str) -> None:
+    ran = vperf(*COMPARE, *SOME, *PRICED, "--by", by)
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith(start)
+    assert narrow(ran.out)
+
+
+def test_all_gpus_are_compared_in_80_columns(vperf: Run) -> None:
+    ran = vperf(*COMPARE, "-g", "all", "--price", "h100-sxm=2.5")
+    assert narrow(ran.out)
+    assert "gb300" in ran.out
+    assert "apple-m1" in ran.out
+
+
+def test_settings_that_cannot_be_are_counted_with_their_reason(vperf: Run) -> None:
+    out = vperf(*COMPARE, "-g", "h100,b200", "--tp", "1,3").out
+    assert "2 cannot be" in out
+    assert "64 attention heads do not divide over 3 GPUs (2 settings)" in " ".join(out.split())
+
+
+def test_csv_and_json_of_a_comparison_hold_the_same(vperf: Run) -> None:
+    rows = list(csv.DictReader(io.StringIO(vperf(*COMPARE, *SOME, *PRICED, "--csv").out)))
+    answer = json.loads(vperf(*COMPARE, *SOME, *PRICED, "--json").out)
+    assert answer["schema"] == "vperf/compare/1"
+    assert len(rows) == len(answer["rows"]) == 12
+    for flat, row in zip(rows, answer["rows"], strict=True):
+        assert float(flat["expected_decode_tokens_per_s"]) == row["expected"]["decode_tokens_per_s"]
+        assert flat["gpu"] == row["gpu"]
+        assert flat["fits"] == str(row["fits"]).lower()
+
+
+def test_markdown_has_a_row_a_setting(vperf: Run) -> None:
+    out = vperf(*COMPARE, *SOME, "--markdown").out
+    assert out.startswith("**Fastest of 12")
+    assert len(re.findall(r"^\| (?!:?--|GPU)", out, re.MULTILINE)) == 12
+
+
+def test_a_comparison_goes_to_a_file(vperf: Run, tmp_path: Path) -> None:
+    ran = vperf(*COMPARE, *SOME, "-o", tmp_path / "out.csv")
+    assert (ran.code, ran.out) == (0, "")
+    assert (tmp_path / "out.csv").read_text().count("\n") == 13
+
+
+def test_prices_of_a_file_give_way_to_those_of_the_line(vperf: Run, tmp_path: Path) -> None:
+    file = tmp_path / "prices.toml"
+    file.write_text("h100-sxm = 4.0\nl40s = 1.0\n")
+    answer = json.loads(
+        vperf(*COMPARE, *SOME, "--prices", file, "--price", "h100-sxm=2", "--json").out
+    )
+    paid = {(row["gpu"], row["tp"]): row["cost"] for row in answer["rows"]}
+    assert paid["h100-sxm-80gb", 1]["usd_per_hour"] == 2.0
+    assert paid["l40s", 2]["usd_per_hour"] == 2.0
+    assert paid["rtx-4090", 1] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((*COMPARE,), "--gpu is missing"),
+        (("compare", "-g", "h100"), "--model is missing"),
+        ((*COMPARE, "-g", "all-acme"), "all-nvidia"),
+        ((*COMPARE, "-g", "h100", "--tp", "3"), "do not divide"),
+        ((*COMPARE, "-g", "h100", "--tp", "128"), "do not divide"),
+        ((*COMPARE, "-g", "h100", "--price", "h101=2"), "unknown GPU"),
+        ((*COMPARE, "-g", "h100", "--price", "cheap"), "not like h100-sxm=2.50"),
+        ((*COMPARE, "-g", "h100", "--by", "cost"), "needs prices"),
+        ((*COMPARE, "-g", "h100", "--by", "beauty"), "by: must be one of"),
+        ((*COMPARE, "-g", "h100", "--batch-size", "8..1"), "runs backwards"),
+        ((*COMPARE, "-g", "h100", "--batch-size", "1,,2"), "empty choice"),
+        ((*COMPARE, "-g", "h100", "--batch-size", "0..4:+1"), "0 is less than 1"),
+        ((*COMPARE, "-g", "h100", "--workload", "chat", "--input-len", "1..4"), "leave out"),
+        ((*SWEEP,), "nothing varies"),
+        ((*SWEEP, "--context", "1..8:+0"), "--context: '1..8:+0' has a step"),
+        ((*SWEEP, "--context", "1..8", "--input-len", "8"), "context: cannot be combined"),
+        ((*SWEEP, "--context", "1..8", "--max-concurrency", "2"), "one decode step"),
+        ((*SWEEP, "--tp", "3,5"), "do not divide"),
+        ((*SWEEP, "-q", "auto,fp8", "--plot"), "axis of numbers"),
+        ((*SWEEP, "--batch-size", "1..4", "--plot", "--y", "z"), "--y: must be"),
+        ((*SWEEP, "--batch-size", "1..4", "--tp", "1..8:+1", "--input-len", "1..2", "--plot"),
+         "divide"),
+        (("fit",), "give --model, --gpu or both"),
+        (("fit", "-m", "qwen3-32b", "-g", "h100", "--tp", "3"), "do not divide"),
+        (("fit", "-m", "qwen3-8b", "-g", "h100", "--gpu-memory-utilization", "90"), "above 0"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_asked_is_one_red_line(
+    vperf: Run, arguments: tuple[str, ...], said: str
+) -> None:
+    if said == "divide":
+        assert vperf(*arguments).code == 0  # those that divide are drawn
+        return
+    assert said in one_line(vperf(*arguments))
+
+
+def test_a_sweep_prints_its_rows_and_where_it_turns(vperf: Run) -> None:
+    ran = vperf(*SWEEP, "--batch-size", "1..8")
+    assert ran.code == 0
+    assert ran.out.startswith("Qwen3-8B on h100-sxm-80gb: batch 1 to 8; 4 settings.\n")
+    assert "\nWhere it turns\n- decode, limit: " in ran.out
+    assert narrow(ran.out)
+
+
+def test_columns_of_a_sweep_stay_where_they_are(vperf: Run) -> None:
+    out = vperf(*SWEEP, "--batch-size", "1..512", "--input-len", "1..8192:x8").out
+    lines = out.splitlines()
+    rows = [line for line in lines if re.match(r"\s*[\d,]+\s+[\d,]+  (yes|no)", line)]
+    assert len(rows) == 60
+    assert len({re.search(r"  (yes|no )", line).start() for line in rows}) == 1  # type: ignore[union-attr]
+
+
+def test_json_lines_csv_and_json_of_a_sweep_hold_the_same(vperf: Run) -> None:
+    asked = (*SWEEP, "--batch-size", "1..8", "--tp", "1,3")
+    lines = [json.loads(line) for line in vperf(*asked, "--jsonl").out.splitlines()]
+    answer = json.loads(vperf(*asked, "--json").out)
+    rows = list(csv.DictReader(io.StringIO(vperf(*asked, "--csv").out)))
+    assert answer["schema"] == "vperf/sweep/1"
+    assert lines == answer["rows"]
+    assert [int(row["batch_size"]) for row in rows] == [row["batch_size"] for row in lines]
+    assert rows[1]["expected_ttft_s"] == ""
+    assert "do not divide" in rows[1]["problem"]
+
+
+def test_a_sweep_is_drawn(vperf: Run) -> None:
+    ran = vperf(*SWEEP, "--context", "1024..65536", "--plot")
+    assert "context (tokens)" in ran.out
+    assert "decode (tok/s)" in ran.out
+    assert narrow(ran.out)
+
+
+def test_too_many_lines_for_a_plot_are_refused(vperf: Run) -> None:
+    asked = (*SWEEP, "--batch-size", "1..64:+1", "--input-len", "1..16:+1", "--plot")
+    assert "more than 12 lines" in one_line(vperf(*asked))
+
+
+def test_fit_says_no_with_its_exit_code_and_a_way_out(vperf: Run) -> None:
+    ran = vperf("fit", "-m", "qwen3-32b", "-g", "rtx-4090")
+    assert ran.code == 1
+    assert ran.err == ""
+    assert ran.out.startswith("Does not fit: Qwen3-32B on rtx-4090 needs 71.3 GB of 25.8 GB.\n")
+    assert "What would make it fit\n- int4 weights" in ran.out
+    assert narrow(ran.out)
+
+
+def test_fit_says_yes_with_exit_code_0(vperf: Run) -> None:
+    ran = vperf("fit", "-m", "qwen3-32b", "-g", "h100", "--json")
+    assert ran.code == 0
+    assert json.loads(ran.out)["fits"] is True
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("-m", "qwen3-32b"), ("-m", "qwen3-32b", "--tp", "1,2,3"),
+     ("-g", "rtx-4090", "-m", "qwen3-32b,qwen3-8b,openai/gpt-oss-20b")],
+)  # fmt: skip
+def test_a_table_of_fits_is_answered_in_80_columns(vperf: Run, arguments: tuple[str, ...]) -> None:
+    ran = vperf("fit", *arguments)
+    assert ran.code == 0
+    assert " fit; " in ran.out.splitlines()[0]
+    assert narrow(ran.out)
+
+
+def test_fits_as_csv_and_markdown(vperf: Run) -> None:
+    rows = list(csv.DictReader(io.StringIO(vperf("fit", "-m", "qwen3-8b", "--csv").out)))
+    assert len(rows) > 100
+    assert {row["fits"] for row in rows} == {"true", "false"}
+    assert "| GPU | fits |" in vperf("fit", "-m", "qwen3-8b", "--markdown").out
+
+
+def test_nothing_of_a_bar_reaches_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress()
+    assert list(counted(range(100), 100, progress)) == list(range(100))
+    assert capsys.readouterr().err == ""
+
+
+def test_overrides_of_the_card_hold_for_every_gpu(vperf: Run) -> None:
+    asked = ("-m", "qwen3-8b", "-g", "h100,l40s", "--memory-bandwidth", "1 TB/s", "--json")
+    rows = json.loads(vperf("compare", *asked).out)["rows"]
+    limits = [row["limit"]["decode_tokens_per_s"] for row in rows]
+    assert len(limits) == 2
+    assert limits[0] == pytest.approx(limits[1], rel=0.02)

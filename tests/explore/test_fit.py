@@ -1,0 +1,112 @@
+"""Whether it fits, by hand, and that each way out is one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import vperf
+from vperf.errors import InputError
+from vperf.sources.engines import load_engine
+from vperf.sources.gpus import load_gpu
+from vperf.sources.models import model_ids
+
+
+def test_the_parts_are_all_of_the_memory_that_is_taken() -> None:
+    (room,) = vperf.fit("qwen3-32b", "h100", context=4096, users=8).rooms
+    parts, gpu = room.parts, load_gpu("h100")
+    assert parts is not None
+    pieces = parts.weight_bytes + parts.kv_cache_bytes + parts.activation_bytes
+    assert parts.total_bytes == pytest.approx(pieces + parts.reserve_bytes)
+    assert parts.kv_cache_bytes == 8 * 4096 * 262_144
+    assert parts.reserve_bytes == pytest.approx(0.1 * gpu.memory_bytes)
+    assert parts.capacity_bytes == gpu.memory_bytes
+
+
+def test_the_engine_takes_its_share_unless_told_otherwise() -> None:
+    (own,) = vperf.fit("qwen3-32b", "h100").rooms
+    (more,) = vperf.fit("qwen3-32b", "h100", gpu_memory_utilization=0.95).rooms
+    assert own.memory_utilization == load_engine("vllm").memory_utilization
+    assert own.parts is not None
+    assert more.parts is not None
+    freed = own.parts.total_bytes - more.parts.total_bytes
+    assert freed == pytest.approx(0.05 * own.parts.capacity_bytes)
+    assert more.max_users > own.max_users
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.01, True, float("nan")])
+def test_a_share_of_the_memory_that_cannot_be_is_refused(share: float) -> None:
+    with pytest.raises(InputError, match="gpu-memory-utilization"):
+        vperf.estimate("qwen3-8b", "h100", gpu_memory_utilization=share)
+
+
+@pytest.mark.parametrize(
+    ("options", "first"),
+    [
+        ({"context": 8192}, "int4 weights"),
+        ({"context": 40960, "quantization": "int4"}, "2 GPUs"),
+        ({"context": 4096, "engine": "llama.cpp"}, "q4_k_m weights"),
+        ({"context": 18_000, "quantization": "int4"}, "an fp8 KV cache"),
+        ({"context": 12_000, "quantization": "int4"}, "95% of the memory"),
+        ({"context": 1024, "quantization": "int4", "users": 40}, "2 GPUs"),
+    ],
+)
+def test_what_would_make_it_fit_does(options: dict[str, Any], first: str) -> None:
+    answer = vperf.fit("qwen3-32b", "rtx-4090", **options)
+    assert answer.fitting == 0
+    assert answer.ways[0].text.startswith(first)
+    for way in answer.ways:
+        assert vperf.fit("qwen3-32b", "rtx-4090", **{**options, **way.options}).fitting == 1
+
+
+def test_no_longer_context_fits_than_the_longest() -> None:
+    (room,) = vperf.fit("qwen3-32b", "rtx-4090", quantization="int4").rooms
+    for context, fits in ((room.max_context_tokens, 1), (room.max_context_tokens + 256, 0)):
+        again = vperf.fit("qwen3-32b", "rtx-4090", quantization="int4", context=context)
+        assert again.fitting == fits
+
+
+def test_as_many_users_fit_as_it_says() -> None:
+    (room,) = vperf.fit("qwen3-8b", "h100", context=4096).rooms
+    assert vperf.fit("qwen3-8b", "h100", context=4096, users=room.max_users).fitting == 1
+    assert vperf.fit("qwen3-8b", "h100", context=4096, users=room.max_users + 1).fitting == 0
+
+
+def test_what_does_not_fit_alone_may_fit_divided_and_narrower() -> None:
+    answer = vperf.fit("deepseek-v3", "rtx-4090")
+    assert any("int4 weights on 16 GPUs" in way.text for way in answer.ways)
+
+
+def test_without_a_gpu_it_is_asked_of_all_and_the_smallest_comes_first() -> None:
+    answer = vperf.fit("qwen3-32b")
+    sizes = [room.parts.capacity_bytes for room in answer.rooms if room.fits and room.parts]
+    assert len(answer.rooms) > 100
+    assert sizes == sorted(sizes)
+    assert not any(room.fits for room in answer.rooms[answer.fitting :])
+
+
+def test_models_in_a_list_come_largest_first() -> None:
+    names = [n for n in model_ids() if n.startswith("Qwen/Qwen3-")][:8]
+    answer = vperf.fit(names, "rtx-4090")
+    weights = [room.parts.weight_bytes for room in answer.rooms if room.fits and room.parts]
+    assert weights == sorted(weights, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "a model, a GPU, or both"),
+        ({"model": "qwen3-8b", "gpu": "h100", "users": 0}, "users"),
+        ({"model": "qwen3-8b", "gpu": "h100", "context": 0}, "context"),
+        ({"model": "qwen3-32b", "gpu": "h100", "tp": 3}, "do not divide"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        vperf.fit(**options)
+
+
+def test_a_context_beyond_the_models_is_said() -> None:
+    notes = " ".join(vperf.fit("qwen3-32b", "b200", context=100_000).notes)
+    assert "100,000 tokens are more than Qwen/Qwen3-32B is made for (40,960)" in notes
