@@ -71,9 +71,7 @@ def swept(points: int = SWEPT) -> float:
     from vperf.explore.sweep import Sweeping  # noqa: PLC0415  (after the cold runs)
 
     inputs = range(1000, 1000 + points // 100)
-    sweep = Sweeping(
-        {"model": MODEL, "gpu": GPU, "batch_size": range(1, 101), "input_len": inputs}
-    )
+    sweep = Sweeping({"model": MODEL, "gpu": GPU, "batch_size": range(1, 101), "input_len": inputs})
     rows = sweep.rows()
     next(rows)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -88,3 +88,21 @@ def test_optional_holds_what_was_given_alone_a_zero_too() -> None:
     assert run(optional=True).values == {}
     asked = run("--image-tokens", 0, "--tp", 2, "--no-cuda-graphs", optional=True)
     assert asked.values == {"image_tokens": 0, "tp": 2, "no_cuda_graphs": True}
+
+
+def test_numbers_of_many_choices_take_ranges_among_commas() -> None:
+    asked = run("--tp", "1,2..8", "--request-rate", "0.5..2", many=("tp", "request_rate"))
+    assert asked.choices == {"tp": (1, 2, 4, 8), "request_rate": (0.5, 1.0, 2.0)}
+
+
+def test_a_workload_takes_the_place_of_lengths_that_were_not_given() -> None:
+    question = run("-m", "qwen3-8b", "-g", "h100", "--workload", "chat").question()
+    assert question == Question("qwen3-8b", "h100", workload="chat")
+
+
+@pytest.mark.parametrize("given", [("--input-len", 1024), ("--output-len", 128)])
+def test_a_workload_with_lengths_is_refused_even_with_those_of_the_default(
+    given: tuple[str, int],
+) -> None:
+    with pytest.raises(InputError, match="--workload states the lengths"):
+        run("-m", "qwen3-8b", "-g", "h100", "--workload", "chat", *given).question()

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from vperf.errors import InputError, VperfError
+from vperf.errors import HubError, InputError, UnknownNameError, VperfError
 from vperf.explore.settings import Asker, settings
 from vperf.frames import frame, html_table
 from vperf.question import Question
@@ -208,6 +208,8 @@ def _room(
     assert not isinstance(gpu, str)
     try:
         at = asker.deployment(question)
+    except (UnknownNameError, HubError):
+        raise
     except VperfError as error:
         return Room(chosen, found.id, gpu.id, problem=error.message)
     model, engine = at.model, at.card.engine

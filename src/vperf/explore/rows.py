@@ -14,7 +14,7 @@ from typing import Any, Literal
 from vperf import api
 from vperf.answer import Figures, Speed
 from vperf.caveats import unpacks
-from vperf.errors import VperfError
+from vperf.errors import HubError, UnknownNameError, VperfError
 from vperf.explore.prices import Cost, Prices, cost_of
 from vperf.explore.settings import Asker, Setting
 from vperf.sources.models import ModelConfig
@@ -109,7 +109,7 @@ def _expected(figures: Figures) -> dict[str, float]:
 
 
 def answer(asker: Asker, setting: Setting, prices: Prices | None = None) -> Row:
-    """The row of one setting; what cannot be has its reason."""
+    """The row of one setting; what cannot be has its reason. Raises UnknownNameError, HubError."""
     question = setting.question
     model, gpu = question.model, question.gpu
     assert isinstance(model, ModelConfig)
@@ -117,6 +117,8 @@ def answer(asker: Asker, setting: Setting, prices: Prices | None = None) -> Row:
     try:
         deployment = asker.deployment(question)
         figures = api.figures(question, deployment)
+    except (UnknownNameError, HubError):
+        raise  # a slip of the pen, or of the network: not an answer
     except VperfError as error:
         return Row(setting.chosen, model.id, gpu.id, None, problem=error.message)
     price = prices.get(gpu.id) if prices else None

@@ -132,8 +132,9 @@ def shared(answer: Comparison) -> str:
     """Line 2: what all rows share, and how many fit."""
     fixed = dict(answer.fixed)
     model, gpu = fixed.pop("model", None), fixed.pop("gpu", None)
-    words = [short_model(str(model))] if model else []
-    words += [clean(gpu)] if gpu else []
+    names = [short_model(str(model))] if model else []
+    names += [f"{'on ' if model else ''}{clean(gpu)}"] if gpu else []
+    words = [" ".join(names)] if names else []
     words += shared_words(fixed, answer.axes)
     cannot = sum(answer.problems.values())
     lacking = answer.asked - answer.fitting - cannot

@@ -68,7 +68,8 @@ def _text(value: Any) -> str:
 def second_line(sweep: Sweeping) -> str:
     """What all rows share."""
     fixed = {n: v for n, v in sweep.settings.shared().items() if n not in ("model", "gpu")}
-    return f"{', '.join(shared_words(fixed, sweep.axes))}."
+    words = ", ".join(shared_words(fixed, sweep.axes))
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def columns_of(sweep: Sweeping) -> list[RowColumn]:
@@ -232,9 +233,8 @@ def _both(name: str, rows: Sequence[Row], along: str, field: str) -> Iterator[Se
 
 
 def plotted(sweep: Sweeping, drawn: str, *, width: int, color: bool) -> str:
-    """The screen of a sweep whose rows are a plot."""
+    """The screen of a sweep whose rows are a plot; line 1 is the title of that."""
     page = Page(width, color)
-    page.prose(title(sweep), "bold")
-    page.prose(second_line(sweep))
     page.blank()
-    return page.text() + drawn + _found(sweep, [], width=width, color=color)
+    page.prose(second_line(sweep))
+    return drawn + page.text() + _found(sweep, [], width=width, color=color)
