@@ -46,12 +46,12 @@ Each command has its own --help with more.
 COMMANDS = (
     "napkin",
     "estimate",
-    "check",
-    "measure",
+COMMANDS = ("check", "measure")
     "compare",
     "sweep",
     "fit",
     "roofline",
+COMMANDS = ("measure")
     "gpus",
     "models",
 )

@@ -184,15 +184,17 @@ class Tally:
         found = [self._constants()]
         if counts["unpacked"]:
             found.append(
-                f"in {counts['unpacked']:,} the card has no pipe for a format of weights or cache "
-                "and multiplies a wider one"
+                f"{_settings(counts['unpacked'])} where the card has no pipe for a format of "
+                "weights or cache and multiplies a wider one"
             )
         if counts["beyond"]:
             found.append(
-                f"in {counts['beyond']:,} there are more tokens than the model is made for"
+                f"{_settings(counts['beyond'])} with more tokens than the model is made for"
             )
         if counts["saturated"]:
-            found.append(f"{counts['saturated']:,} cannot serve what is asked: queues grow")
+            found.append(
+                f"{_settings(counts['saturated'])} that cannot serve what is asked: queues grow"
+            )
         if counts["watts"]:
             found.append(
                 "tok/J: decoded tokens per joule if each GPU drew its whole TDP; it draws no more, "
@@ -216,3 +218,7 @@ class Tally:
             f"expected: rates measured on the very card in {measured:,} of {every:,}, generic "
             "fractions of the peaks in the others"
         )
+
+
+def _settings(count: int) -> str:
+    return f"{count:,} setting{'' if count == 1 else 's'}"

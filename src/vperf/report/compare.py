@@ -153,7 +153,7 @@ def _notes(answer: Comparison, left_out: list[str]) -> list[str]:
     if any(row.figures and not row.fits for row in answer.rows):
         found.append("speeds of what does not fit are those it would have with the memory")
     if len(answer.rows) < answer.asked:
-        found.append(f"the first {len(answer.rows):,} of {answer.asked:,}; without --top all")
+        found.append(f"the first {len(answer.rows):,} of {answer.asked:,} (--top)")
     if left_out:
         found.append(
             f"no room at this width for {', '.join(left_out)}; --csv and --json have all figures"
