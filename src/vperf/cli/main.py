@@ -35,8 +35,10 @@ Examples:
   vperf napkin
   vperf estimate --model Qwen/Qwen3-4B-Instruct-2507 --gpu rtx-pro-6000
   vperf estimate -m llama-3.1-8b-instruct -g h100 --ops
-  vperf roofline -m qwen3-8b -g h100 -o roofline.svg
   vperf check result.json --gpu h100
+  vperf compare -m qwen3-32b -g all-nvidia --by decode
+  vperf fit -m qwen3-32b -g rtx-4090
+  vperf roofline -m qwen3-8b -g h100 -o roofline.svg
   vperf gpus
   vperf models
 
@@ -46,12 +48,12 @@ Each command has its own --help with more.
 COMMANDS = (
     "napkin",
     "estimate",
-COMMANDS = ("check", "measure")
+    "check",
+    "measure",
     "compare",
     "sweep",
     "fit",
     "roofline",
-COMMANDS = ("measure")
     "gpus",
     "models",
 )

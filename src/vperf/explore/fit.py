@@ -281,7 +281,8 @@ def _narrower(asker: Asker, question: Question) -> list[_Change]:
     stored = asker.deployment(question).model
     cache = {"kv_cache_dtype": "fp8"} if stored.cache.bits > 8 else {}
     steps: list[dict[str, Any]] = [cache] if cache else []
-    for weights in (_WAYS_8.get(question.engine, "fp8"), _WAYS_4.get(question.engine, "int4")):
+    engine = question.engine if isinstance(question.engine, str) else question.engine.id
+    for weights in (_WAYS_8.get(engine, "fp8"), _WAYS_4.get(engine, "int4")):
         change: dict[str, Any] = {"quantization": weights}
         try:
             narrower = asker.deployment(replace(question, quantization=weights)).model
