@@ -56,6 +56,7 @@ COMMANDS = (
     "roofline",
     "gpus",
     "models",
+    "mcp",
 )
 """Each is a function of that name in the file of that name, with its EPILOG."""
 

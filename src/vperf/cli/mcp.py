@@ -1,0 +1,35 @@
+"""`vperf mcp`: answer an agent's questions over standard input and output."""
+
+# Imports wait for the command that needs them: a start costs what it uses.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import sys
+
+from vperf.errors import InputError
+
+EPILOG = """\
+To add it to an agent, give its configuration this command:
+
+\b
+  vperf mcp
+
+Needs the MCP SDK: pip install 'vperf[mcp]'. Tools: estimate, compare, check,
+gpus; each returns what the command of its name prints with --json.
+"""
+
+
+def mcp() -> None:
+    """Serve an agent: vperf's answers as MCP tools over standard input and output.
+
+    The Model Context Protocol's stdio transport; ends when its input does.
+    """
+    from vperf.mcp_server import serve
+
+    if sys.stdin.isatty():
+        raise InputError(
+            "an agent starts this command and talks to it over a pipe",
+            hint="add 'vperf mcp' to the agent's configuration",
+        )
+    serve()
