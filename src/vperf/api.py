@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Unpack
 
@@ -29,7 +29,7 @@ from vperf.units import format_bytes, parse_bandwidth, parse_count
 
 if TYPE_CHECKING:
     from vperf.model.anatomy import Anatomy
-    from vperf.serving.load import Load
+    from vperf.serving.load import Load, Steps
 
 
 def estimate(model: ModelLike, gpu: str | Gpu, **options: Unpack[Options]) -> Estimate:
@@ -57,6 +57,18 @@ class Deployment:
     found: ModelConfig
     model: Model
     card: Card
+    _steps: dict[tuple[int, ...], Steps] = field(default_factory=dict, compare=False, repr=False)
+
+    def steps(self, load: Load) -> Steps:
+        """Step times that loads of equal lengths share, each computed once."""
+        from vperf.serving.load import Steps  # noqa: PLC0415  (most estimates are of a batch)
+
+        key = (load.input_tokens, load.output_tokens, load.cached_tokens)
+        found = self._steps.get(key)
+        if found is None:
+            self._steps.clear()  # a walk over lengths does not come back
+            found = self._steps[key] = Steps(self.model, self.card, load)
+        return found
 
 
 def ask(question: Question) -> Estimate:
@@ -113,7 +125,7 @@ def figures(question: Question, deployment: Deployment | None = None) -> Figures
             image_tokens=question.image_tokens,
             acceptance=question.acceptance,
         )
-        return served_figures(at.model, at.card, load)
+        return served_figures(at.model, at.card, load, at.steps(load))
     _check_batch(question)
     return batch_figures(
         at.model,

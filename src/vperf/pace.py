@@ -27,7 +27,7 @@ from vperf.timing.ranges import spread, spread_under_load
 from vperf.timing.step import Card, passes_seconds
 
 if TYPE_CHECKING:
-    from vperf.serving.load import Load, Served
+    from vperf.serving.load import Load, Served, Steps
 
 MAX_TOKENS = 10**9
 """No length or batch beyond it is a question."""
@@ -223,11 +223,16 @@ def deployed_load(
     return load
 
 
-def served_pace(model: Model, card: Card, load: Load) -> tuple[Served, Speed, Expected]:
-    """What a load settles to, and its speeds: rates are of the whole deployment."""
+def served_pace(
+    model: Model, card: Card, load: Load, steps: Steps | None = None
+) -> tuple[Served, Speed, Expected]:
+    """What a load settles to, and its speeds: rates are of the whole deployment.
+
+    `steps`: those of another load of equal lengths.
+    """
     from vperf.serving.load import serve  # noqa: PLC0415  (most questions are of a batch)
 
-    served = serve(model, card, load)
+    served = serve(model, card, load, steps)
     running = served.running_batch
 
     def speed(ttft_s: float, tpot_s: float) -> Speed:
@@ -289,9 +294,9 @@ def batch_figures(
     )
 
 
-def served_figures(model: Model, card: Card, load: Load) -> Figures:
+def served_figures(model: Model, card: Card, load: Load, steps: Steps | None = None) -> Figures:
     """The same of a served load."""
-    served, limit, expected = served_pace(model, card, load)
+    served, limit, expected = served_pace(model, card, load, steps)
     held = held_batch(model, card, load, max(1, round(served.running_batch)))
     use = memory_use(model, card.gpu, card.engine, held, load.input_tokens, load.output_tokens)
     groups = model.parallel.data

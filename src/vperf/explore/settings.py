@@ -184,6 +184,7 @@ class Asker:
     def __init__(self) -> None:
         self._models: dict[tuple[Any, ...], tuple[ModelConfig, Model] | VperfError] = {}
         self._cards: dict[tuple[Any, ...], Any] = {}
+        self._deployments: dict[tuple[Any, ...], api.Deployment] = {}
         self._kept: list[Any] = []
 
     def figures(self, question: Question) -> Figures:
@@ -212,7 +213,12 @@ class Asker:
             self._remember(self._models, model_key, found, q.model)
         if isinstance(found, VperfError):
             raise found
-        return api.Deployment(found[0], found[1], card)
+        key = (model_key, card_key)
+        deployment = self._deployments.get(key)
+        if deployment is None:
+            deployment = api.Deployment(found[0], found[1], card)
+            self._remember(self._deployments, key, deployment, q.gpu)
+        return deployment
 
     def _remember(
         self, cache: dict[tuple[Any, ...], Any], key: tuple[Any, ...], value: Any, named: Any

@@ -15,8 +15,9 @@ also holds the first burst, when all users start at once. Not here: kernels (tim
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from vperf.errors import InputError
 from vperf.model.model import Model
@@ -33,6 +34,8 @@ requests still comes bunched."""
 _PROFILED_SEQUENCES = 256
 """Sequences for which an engine sets activations aside at start (vLLM: --max-num-seqs)."""
 
+_CHUNKS = 16
+"""Steps of prefill whose ops are remembered; of all, their times are."""
 _ROUNDS = 80
 _TOLERANCE = 1e-6
 _EVEN_ROUNDS = 12
@@ -141,6 +144,91 @@ def _joined(a: Op, b: Op) -> Op:
     )
 
 
+class Steps:
+    """Times of the steps of a deployment whose requests are of one length, each computed once.
+
+    They do not depend on how many requests come, so that loads share them.
+    """
+
+    def __init__(self, model: Model, card: Card, load: Load) -> None:
+        """`load` gives the lengths."""
+        self.model, self.card = model, card
+        self.input_tokens, self.output_tokens = load.input_tokens, load.output_tokens
+        self.cached_tokens = load.cached_tokens
+        self.context = load.input_tokens + load.output_tokens // 2
+        self.slots = self._slots()
+        self._decode: dict[int, tuple[float, float]] = {}
+        self._prefill: dict[int, tuple[float, ...]] = {}
+        self._chunk_works: dict[tuple[int, int], list[list[tuple[int, Op]]]] = {}
+
+    def _slots(self) -> int:
+        """Sequences whose cache fits at their mean length; pages are taken as sequences grow."""
+        model, card = self.model, self.card
+        other = other_bytes(model, card.gpu, card.engine, _PROFILED_SEQUENCES, self.input_tokens)
+        free = card.gpu.memory_bytes - model.rank_weight_bytes - other
+        each = model.rank_cache_bytes(self.context)
+        if each <= 0:
+            return 10**6
+        return max(1, min(10**6, int(free / each) * model.parallel.data))
+
+    @cached_property
+    def limit_ttft_s(self) -> float:
+        """The prefill of one prompt, as bound."""
+        new = self.input_tokens - self.cached_tokens
+        return step_seconds(self.model, Step(1, new, self.cached_tokens), self.card)[0]
+
+    def decode(self, running: float) -> tuple[float, float]:
+        """(limit, expected) of a decode step, between whole batches by interpolation."""
+        low = int(running)
+        at_low = self._decode_of(low)
+        share = running - low
+        if share < 1e-9:
+            return at_low
+        at_high = self._decode_of(low + 1)
+        return (
+            at_low[0] + share * (at_high[0] - at_low[0]),
+            at_low[1] + share * (at_high[1] - at_low[1]),
+        )
+
+    def _decode_of(self, batch: int) -> tuple[float, float]:
+        found = self._decode.get(batch)
+        if found is None:
+            passes = decode_passes(self.model, batch, self.context)
+            found = self._decode[batch] = passes_seconds(passes, self.card)
+        return found
+
+    def prefill(self, running: float) -> tuple[float, ...]:
+        """Seconds of the steps that one prompt's prefill takes, decoding the others meanwhile."""
+        decoding = max(1, round(running))
+        found = self._prefill.get(decoding)
+        if found is None:
+            found = self._prefill[decoding] = tuple(self._chunks(decoding))
+        return found
+
+    def _chunks(self, decoding: int) -> Iterator[float]:
+        groups = self.model.parallel.data
+        verified = decoding // groups * (1 + self.model.draft_tokens)
+        budget = max(1, self.card.engine.max_batched_tokens - verified)
+        decode = _works(decode_passes(self.model, decoding, self.context))
+        past = self.cached_tokens
+        while past < self.input_tokens:
+            new = min(budget, self.input_tokens - past)
+            chunk = self._chunk(new, past)
+            both = [merged(*works) for works in zip(decode, chunk, strict=True)]
+            yield seconds_of(both, self.card, decoding / groups + 1)
+            past += new
+
+    def _chunk(self, new: int, past: int) -> list[list[tuple[int, Op]]]:
+        found = self._chunk_works.get((new, past))
+        if found is None:
+            if len(self._chunk_works) >= _CHUNKS:
+                self._chunk_works.clear()
+            # One prompt is on one attention group; `groups` prompts keep all equally busy.
+            passes = prefill_passes(self.model, self.model.parallel.data, new, past)
+            found = self._chunk_works[new, past] = _works(passes)
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Point:
     """One trial of the fixed point."""
@@ -158,14 +246,15 @@ class _Point:
     queue_s: float
 
 
-def serve(model: Model, card: Card, load: Load) -> Served:
-    """The fixed point of a load on a deployment. Raises InputError for impossible loads."""
-    slots = _slots(model, card, load)
+def serve(model: Model, card: Card, load: Load, steps: Steps | None = None) -> Served:
+    """The fixed point of a load on a deployment; `steps` are those of loads of equal lengths."""
+    steps = steps or Steps(model, card, load)
+    slots = steps.slots
     output = load.output_tokens
     most = slots if load.users is None else min(load.users, slots)
     batch, steady = float(max(1, most)) if load.users else 1.0, 0.0
     for _ in range(_ROUNDS):
-        point = _trial(model, card, load, batch)
+        point = _trial(steps, load, batch)
         steady = _steady(point, card, load)
         if load.users is not None:
             ttft = steady + BURST_SHARE * _burst(point, min(load.users, slots), model)
@@ -177,7 +266,7 @@ def serve(model: Model, card: Card, load: Load) -> Served:
         if abs(target - batch) <= _TOLERANCE * batch:
             break
         batch = 0.5 * (batch + target)
-    point = _trial(model, card, load, batch)
+    point = _trial(steps, load, batch)
     most_per_s = batch / (output * point.tpot_s)
     saturated, waits, burst = False, 0.0, 0.0
     if load.users is not None:
@@ -190,9 +279,6 @@ def serve(model: Model, card: Card, load: Load) -> Served:
         assert load.requests_per_s is not None
         saturated = load.requests_per_s > most_per_s * (1 + 1e-3)
         rate = min(load.requests_per_s, most_per_s)
-    limit_ttft, _ = step_seconds(
-        model, Step(1, load.input_tokens - load.cached_tokens, load.cached_tokens), card
-    )
     return Served(
         running_batch=batch,
         slots=slots,
@@ -204,15 +290,17 @@ def serve(model: Model, card: Card, load: Load) -> Served:
         requests_per_s=rate,
         saturated=saturated,
         limit_tpot_s=point.limit_s,
-        limit_ttft_s=limit_ttft,
+        limit_ttft_s=steps.limit_ttft_s,
     )
 
 
 def pays_from(model: Model, card: Card, load: Load, without: Served) -> float | None:
     """The acceptance at which drafting has the TPOT of the same load `without` it; None: never."""
+    steps = Steps(model, card, load)
 
     def slower_s(acceptance: float) -> float:
-        return serve(model, card, replace(load, acceptance=acceptance)).tpot_s - without.tpot_s
+        served = serve(model, card, replace(load, acceptance=acceptance), steps)
+        return served.tpot_s - without.tpot_s
 
     low, high = 0.0, 1.0
     above, below = slower_s(low), slower_s(high)
@@ -232,24 +320,12 @@ def pays_from(model: Model, card: Card, load: Load, without: Served) -> float | 
     return (low + high) / 2
 
 
-def _slots(model: Model, card: Card, load: Load) -> int:
-    """Sequences whose cache fits at their mean length; pages are taken as sequences grow."""
-    context = load.input_tokens + load.output_tokens // 2
-    other = other_bytes(model, card.gpu, card.engine, _PROFILED_SEQUENCES, load.input_tokens)
-    free = card.gpu.memory_bytes - model.rank_weight_bytes - other
-    each = model.rank_cache_bytes(context)
-    if each <= 0:
-        return 10**6
-    return max(1, min(10**6, int(free / each) * model.parallel.data))
-
-
-def _trial(model: Model, card: Card, load: Load, batch: float) -> _Point:
-    context = load.input_tokens + load.output_tokens // 2
-    groups = model.parallel.data
-    limit, decode = _decode(model, card, batch, context)
-    steps = _prefill_steps(model, card, load, batch)
-    prefill = sum(steps)
-    extra = max(0.0, prefill - len(steps) * decode)
+def _trial(steps: Steps, load: Load, batch: float) -> _Point:
+    model, groups = steps.model, steps.model.parallel.data
+    limit, decode = steps.decode(batch)
+    chunks = steps.prefill(batch)
+    prefill = sum(chunks)
+    extra = max(0.0, prefill - len(chunks) * decode)
     gain = tokens_per_step(load.acceptance, model.draft_tokens)
     # Attention groups prefill their own prompts side by side.
     shared = batch / groups / load.output_tokens * extra
@@ -259,9 +335,14 @@ def _trial(model: Model, card: Card, load: Load, batch: float) -> _Point:
     return _Point(limit / gain, decode, prefill, extra, gain * tpot, tpot, queue)
 
 
+def server_s(card: Card, input_tokens: int) -> float:
+    """A request's way through the server outside of its steps."""
+    return card.engine.request_s + card.engine.request_s_per_token * input_tokens
+
+
 def _steady(point: _Point, card: Card, load: Load) -> float:
     engine = card.engine
-    server = engine.request_s + engine.request_s_per_token * load.input_tokens
+    server = server_s(card, load.input_tokens)
     # In a closed loop a request comes when another one ends, so that few meet in the queue.
     queue = 0.0 if load.users else point.queue_s
     return point.prefill_s + queue + engine.admission_steps * point.step_s + server
@@ -270,40 +351,6 @@ def _steady(point: _Point, card: Card, load: Load) -> float:
 def _burst(point: _Point, users: int, model: Model) -> float:
     """Mean extra wait of the first `users` prompts, which are prefilled one after another."""
     return max(0.0, users / model.parallel.data - 1) / 2.0 * point.extra_s
-
-
-def _decode(model: Model, card: Card, running: float, context: int) -> tuple[float, float]:
-    """(limit, expected) of a decode step, between whole batches by interpolation."""
-    low = int(running)
-    at_low = passes_seconds(decode_passes(model, low, context), card)
-    share = running - low
-    if share < 1e-9:
-        return at_low
-    at_high = passes_seconds(decode_passes(model, low + 1, context), card)
-    return (
-        at_low[0] + share * (at_high[0] - at_low[0]),
-        at_low[1] + share * (at_high[1] - at_low[1]),
-    )
-
-
-def _prefill_steps(model: Model, card: Card, load: Load, running: float) -> list[float]:
-    """Seconds of the steps that one prompt's prefill takes, decoding the others meanwhile."""
-    context = load.input_tokens + load.output_tokens // 2
-    groups = model.parallel.data
-    decoding = max(1, round(running))
-    verified = decoding // groups * (1 + model.draft_tokens)
-    budget = max(1, card.engine.max_batched_tokens - verified)
-    decode = _works(decode_passes(model, decoding, context))
-    steps: list[float] = []
-    past = load.cached_tokens
-    while past < load.input_tokens:
-        new = min(budget, load.input_tokens - past)
-        # One prompt is on one attention group; `groups` prompts keep all of them equally busy.
-        chunk = _works(prefill_passes(model, groups, new, past))
-        both = [merged(*works) for works in zip(decode, chunk, strict=True)]
-        steps.append(seconds_of(both, card, decoding / groups + 1))
-        past += new
-    return steps
 
 
 def _works(passes: Sequence[Pass]) -> list[list[tuple[int, Op]]]:
