@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vperf.evidence.result import Result, Setup
     from vperf.explore.compare import compare
     from vperf.explore.fit import fit
+    from vperf.explore.plan import plan
     from vperf.explore.sweep import sweep
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "fit",
     "load_model",
     "napkin",
+    "plan",
     "sweep",
 ]
 
@@ -60,6 +62,7 @@ _LATER = {
     "check_all": "vperf.evidence.check",
     "compare": "vperf.explore.compare",
     "fit": "vperf.explore.fit",
+    "plan": "vperf.explore.plan",
     "sweep": "vperf.explore.sweep",
 }
 """Names whose modules wait until they are asked for: an estimate needs none of them."""

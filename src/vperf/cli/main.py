@@ -53,6 +53,7 @@ COMMANDS = (
     "compare",
     "sweep",
     "fit",
+    "plan",
     "roofline",
     "gpus",
     "models",

@@ -14,9 +14,10 @@ from vperf.evidence.gate import Bar
 from vperf.evidence.grade import TIMES, VERDICTS, Metric, Verdict
 from vperf.evidence.suspects import Suspect
 from vperf.evidence.waterfall import Waterfall
+from vperf.report.commands import folded
 from vperf.report.page import Column, Page
 from vperf.report.text import clean, per_second, percent, plural, seconds, span
-from vperf.report.words import folded, subject, workload
+from vperf.report.words import subject, workload
 
 _TITLES = {
     "tpot_s": "TPOT",

@@ -5,14 +5,12 @@ Not here: layout and colour (table.py, markdown.py).
 
 from __future__ import annotations
 
-import shlex
-
-from vperf.answer import Estimate, Serving, Speculative, Workload
+from vperf.answer import Estimate, Serving, Speculative
+from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, folded, launch
 from vperf.report.text import clean, per_second, percent, plural, seconds, size, span, whole, work
 from vperf.timing.step import PhaseTimes
 from vperf.units import format_bandwidth, format_rate
 
-_SIXTEEN_BIT = {"bf16", "fp16", "bfloat16", "float16", "auto", "none"}
 _SHOWN_PEAKS = ("bf16", "fp8", "fp4")
 _NOISE = {"nvidia", "geforce", "blackwell", "edition", "generation", "gpu"}
 _LINE = 80
@@ -274,97 +272,37 @@ def _gpu(answer: Estimate) -> str:
 
 
 def verify(answer: Estimate, width: int = _LINE) -> list[str]:
-    """The commands that would measure what was estimated; empty where vperf knows none.
+    """The commands that would measure what was estimated; empty where vperf knows none."""
+    if not nameable(answer):
+        return []
+    asked, model = answer.workload, answer.model.id
+    server = Server(
+        asked.engine, model, asked.tensor_parallel, asked.pipeline_parallel,
+        asked.expert_parallel, asked.data_parallel, kv_cache=own_cache(answer),
+        draft_tokens=asked.draft_tokens if asked.speculative else 0,
+    )  # fmt: skip
+    measured = Bench(asked.prompt_tokens, asked.output_tokens, asked.concurrency)
+    commands = [*launch(server), bench(asked.engine, model, measured)]
+    return [line for words in commands if words for line in folded(words, width)]
 
-    Ids are quoted for the shell: they come from strangers and end up in its clipboard.
+
+def nameable(answer: Estimate) -> bool:
+    """Whether an engine would find the model by its id.
+
+    Ids come from strangers and end up in a shell's clipboard: those with odd characters are not.
     """
-    if answer.model.source not in ("bundled", "hub") or clean(answer.model.id) != answer.model.id:
-        return []
-    asked, model = answer.workload, shlex.quote(answer.model.id)
-    lengths = (asked.prompt_tokens, asked.output_tokens)
-    cache = "" if answer.model.kv_cache_dtype in _SIXTEEN_BIT else answer.model.kv_cache_dtype
-    if asked.engine == "vllm":
-        serve = ["vllm serve", model]
-        serve += [f"--kv-cache-dtype {shlex.quote(cache)}"] if cache else []
-        serve += _vllm_options(asked)
-        bench = [
-            "vllm bench serve",
-            f"--model {model}",
-            f"--random-input-len {lengths[0]}",
-            f"--random-output-len {lengths[1]}",
-            "--ignore-eos",
-            f"--max-concurrency {asked.concurrency}",
-            f"--num-prompts {10 * asked.concurrency}",
-        ]
-    elif asked.engine == "sglang":
-        serve = ["python -m sglang.launch_server", f"--model-path {model}", *_sglang_options(asked)]
-        bench = [
-            "python -m sglang.bench_serving",
-            "--backend sglang",
-            "--dataset-name random",
-            f"--random-input-len {lengths[0]}",
-            f"--random-output-len {lengths[1]}",
-            "--random-range-ratio 1",
-            f"--max-concurrency {asked.concurrency}",
-            f"--num-prompts {10 * asked.concurrency}",
-        ]
-    else:
-        return []
-    return [*folded(serve, width), *folded(bench, width)]
+    model = answer.model
+    return model.source in ("bundled", "hub") and clean(model.id) == model.id
 
 
-def _vllm_options(asked: Workload) -> list[str]:
-    found = [
-        f"{name} {count}"
-        for name, count in (
-            ("--tensor-parallel-size", asked.tensor_parallel),
-            ("--pipeline-parallel-size", asked.pipeline_parallel),
-            ("--data-parallel-size", asked.data_parallel),
-        )
-        if count > 1
-    ]
-    if asked.expert_parallel > 1:
-        found.append("--enable-expert-parallel")
-    if asked.speculative:
-        drafts = f'{{"method": "mtp", "num_speculative_tokens": {asked.draft_tokens}}}'
-        found.append(f"--speculative-config '{drafts}'")
-    return found
-
-
-def _sglang_options(asked: Workload) -> list[str]:
-    stage = asked.tensor_parallel * asked.data_parallel  # its tp-size counts attention groups in
-    found = [
-        f"{name} {count}"
-        for name, count in (
-            ("--tp-size", stage),
-            ("--pp-size", asked.pipeline_parallel),
-            ("--ep-size", asked.expert_parallel),
-        )
-        if count > 1
-    ]
-    if asked.data_parallel > 1:
-        found.append(f"--dp-size {asked.data_parallel} --enable-dp-attention")
-    if asked.speculative:
-        drafts = asked.draft_tokens
-        found.append(f"--speculative-algorithm NEXTN --speculative-num-steps {drafts}")
-        found.append(f"--speculative-eagle-topk 1 --speculative-num-draft-tokens {drafts + 1}")
-    return found
+def own_cache(answer: Estimate) -> str:
+    """The KV cache's format where it is not the model's 16-bit one."""
+    cache = answer.model.kv_cache_dtype
+    return "" if cache in SIXTEEN_BIT else cache
 
 
 def verify_title(answer: Estimate) -> str:
     """What goes above the commands of `verify`."""
-    if answer.model.quantization in _SIXTEEN_BIT:
+    if answer.model.quantization in SIXTEEN_BIT:
         return "Measure it:"
     return f"Measure it (with a checkpoint in {clean(answer.model.quantization)}):"
-
-
-def folded(words: list[str], width: int) -> list[str]:
-    """A shell command on lines of at most `width`, each but the last ending in a backslash."""
-    lines, line = [], words[0]
-    for word in words[1:]:
-        if len(line) + 1 + len(word) > width - 4:
-            lines.append(line + " \\")
-            line = "    " + word
-        else:
-            line += " " + word
-    return [*lines, line]

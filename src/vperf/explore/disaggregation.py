@@ -1,0 +1,231 @@
+"""Separate pools for prefill and decode, and the caches that go from one to the other.
+
+    TTFT = queue + prefill + transfer + first decode step + both servers' way of a request
+    TPOT = D(B) with B = rate output D(B): no prefill between one's own tokens
+    queue = busy / (1 - busy) prefill / 2,  busy = rate prefill / replicas
+    transfer = bytes of the prompt's cache that one GPU holds / one GPU's link
+
+A prompt is prefilled alone; its cache is sent when it is complete. Not here: the times of steps
+(serving/load.py), and what is best (plan.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from vperf import api
+from vperf.answer import Figures, Serving, Speed
+from vperf.errors import VperfError
+from vperf.explore.candidates import (
+    WAYS,
+    Candidate,
+    Layout,
+    Pool,
+    Pools,
+    Targets,
+    times_of,
+)
+from vperf.explore.prices import Prices, cost_of
+from vperf.explore.rows import Row
+from vperf.explore.settings import AS_STORED, Asker, Setting
+from vperf.hardware.gpu import Gpu
+from vperf.model.ops import Step
+from vperf.pace import held_batch, with_range
+from vperf.serving.load import Load, Steps
+from vperf.serving.memory import memory_use
+from vperf.timing.collectives import link_bytes_per_s
+from vperf.timing.step import step_seconds
+
+NETWORK_BYTES_PER_S = 50e9
+"""400 Gb/s, one network port a GPU: what servers with eight GPUs are usually built with."""
+
+_BUSIEST = 0.95
+"""A pool busier than this is taken as full: the queue has no steady state to speak of."""
+_HALVINGS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One layout of a replica, with what both its possible roles need."""
+
+    layout: Layout
+    deployment: api.Deployment
+    steps: Steps
+    prefill_s: float
+    """One prompt alone, all its chunks."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Decode:
+    """So many decode replicas under the load."""
+
+    side: _Side
+    replicas: int
+    batch: float
+    limit_s: float
+    tpot_s: float
+
+
+class Splitting:
+    """Candidates with separate pools under a rate of requests."""
+
+    def __init__(  # noqa: PLR0917  (what all settings share)
+        self,
+        asker: Asker,
+        targets: Targets,
+        rate: float,
+        link: float | None,
+        conservative: bool,
+        prices: Prices | None,
+    ) -> None:
+        self._asker, self._targets, self._rate = asker, targets, rate
+        self._link, self._conservative, self._prices = link, conservative, prices
+
+    def of(
+        self, setting: Setting, layouts: Sequence[Layout], node: int, most: int
+    ) -> Iterator[Candidate]:
+        """For each pair of layouts and number of decode replicas, the fewest prefill replicas that
+        meet the targets, or as many as there is room for."""
+        sides = [side for layout in layouts if (side := self._side(setting, layout)) is not None]
+        for after in sides:
+            for replicas in range(1, (most - 1) // after.layout.gpus + 1):
+                decode = self._decode(after, replicas)
+                if decode is None:
+                    continue
+                for before in sides:
+                    room = (most - replicas * after.layout.gpus) // before.layout.gpus
+                    found = self._best(setting, before, decode, room, node)
+                    if found is not None:
+                        yield found
+
+    def _side(self, setting: Setting, layout: Layout) -> _Side | None:
+        question = layout.of(setting.question, request_rate=self._rate)
+        try:
+            deployment = self._asker.deployment(question)
+        except VperfError:
+            return None  # counted where replicas do both
+        lengths = api.lengths_of(question)
+        hit = question.prefix_cache_hit or lengths.prefix_hit
+        load = Load(lengths.input_tokens, lengths.output_tokens, None, self._rate, hit)
+        model, card = deployment.model, deployment.card
+        use = memory_use(model, card.gpu, card.engine, model.parallel.data, load.input_tokens,
+                         load.output_tokens)  # fmt: skip
+        if use.total_bytes > card.gpu.memory_bytes:
+            return None
+        steps = deployment.steps(load)
+        groups, past, prefill = model.parallel.data, steps.cached_tokens, 0.0
+        while past < load.input_tokens:
+            new = min(card.engine.max_batched_tokens, load.input_tokens - past)
+            prefill += step_seconds(model, Step(groups, new, past), card)[1]
+            past += new
+        return _Side(layout, deployment, steps, prefill)
+
+    def _decode(self, side: _Side, replicas: int) -> _Decode | None:
+        """Where the running batch settles; None: the cache has not the room for it."""
+        wanted = self._rate / replicas * side.steps.output_tokens
+
+        def grows(batch: float) -> bool:
+            return wanted * side.steps.decode(batch)[1] > batch
+
+        low, high = 1.0, float(side.steps.slots)
+        if grows(high):
+            return None
+        if grows(low):
+            for _ in range(_HALVINGS):
+                middle = (low + high) / 2
+                low, high = (middle, high) if grows(middle) else (low, middle)
+        else:
+            high = low
+        limit, tpot = side.steps.decode(high)
+        return _Decode(side, replicas, high, limit, tpot)
+
+    def _best(
+        self, setting: Setting, before: _Side, decode: _Decode, room: int, node: int
+    ) -> Candidate | None:
+        found = None
+        for replicas in range(1, room + 1):
+            busy = self._rate * before.prefill_s / (replicas * before.layout.dp)
+            if busy > _BUSIEST:
+                continue
+            found = self._candidate(setting, before, decode, replicas, busy, node)
+            if found.binding is None:
+                break
+        return found
+
+    def _candidate(  # noqa: PLR0917  (two pools and where they are)
+        self, setting: Setting, before: _Side, decode: _Decode, replicas: int, busy: float,
+        node: int,
+    ) -> Candidate:  # fmt: skip
+        after, steps = decode.side, before.steps
+        first, second = before.deployment, after.deployment
+        card, gpu, engine = second.card, second.card.gpu, second.card.engine
+        queue = busy / (1 - busy) * before.prefill_s / 2
+        sent = max(m.rank_cache_bytes(steps.input_tokens) for m in (first.model, second.model))
+        prefill_gpus = replicas * before.layout.gpus
+        decode_gpus = decode.replicas * after.layout.gpus
+        gpus = prefill_gpus + decode_gpus
+        rate = self._link or default_link(gpu, within_node=gpus <= node)
+        ttft = queue + before.prefill_s + sent / rate + decode.tpot_s + 2 * engine.request_s
+        running = decode.batch * decode.replicas
+
+        def speed(ttft_s: float, tpot_s: float) -> Speed:
+            return Speed(ttft_s, steps.input_tokens / ttft_s, tpot_s, running / tpot_s, 1 / tpot_s)
+
+        limit = speed(steps.limit_ttft_s, decode.limit_s)
+        expected = with_range(limit, ttft, decode.tpot_s, card.constants, speed)
+        held = held_batch(second.model, card, _load(after.steps), max(1, round(decode.batch)))
+        use = memory_use(second.model, gpu, engine, held, steps.input_tokens, steps.output_tokens)
+        figures = Figures(
+            limit=limit,
+            expected=expected,
+            gpus=gpus,
+            memory_bytes=use.total_bytes,
+            capacity_bytes=gpu.memory_bytes,
+            input_s=prefill_gpus / gpus / self._rate / steps.input_tokens,
+            output_s=decode_gpus / gpus / self._rate / steps.output_tokens,
+            requests_per_s=self._rate,
+            output_tokens_per_s=self._rate * steps.output_tokens,
+            serving=Serving(running, after.steps.slots * decode.replicas, self._rate, ttft,
+                            self._rate, saturated=False),
+        )  # fmt: skip
+        question = after.layout.of(setting.question, request_rate=self._rate / decode.replicas)
+        ways = {way: getattr(after.layout, way) for way in WAYS}
+        price = self._prices.get(gpu.id) if self._prices else None
+        watts = gpu.tdp_w * gpus if gpu.tdp_w else None
+        row = Row(
+            {"quantization": question.quantization or AS_STORED, "engine": question.engine,
+             **ways, "request_rate": self._rate},
+            second.found.id, gpu.id, figures,
+            cost=cost_of(figures, price) if price is not None else None,
+            tokens_per_joule=expected.decode_tokens_per_s / watts if watts else None,
+            constants=card.constants.origin,
+        )  # fmt: skip
+        times = times_of(expected.high if self._conservative else expected, steps.output_tokens)
+        pools = Pools(
+            prefill=Pool(replicas, before.layout, busy),
+            decode=Pool(decode.replicas, after.layout, decode.batch / after.steps.slots),
+            queue_s=queue,
+            prefill_s=before.prefill_s,
+            transfer_s=sent / rate,
+            transfer_bytes=sent,
+            link_bytes_per_s=rate,
+            first_step_s=decode.tpot_s,
+        )
+        return Candidate(
+            row, question, 1, after.layout, second.model.quantization, second.model.cache_name,
+            gpu.name, gpu.tdp_w, times, self._targets.ratios(times), pools,
+        )  # fmt: skip
+
+
+def default_link(gpu: Gpu, *, within_node: bool) -> float:
+    """Bytes per second of one GPU's way to the other pool: its peer link inside a node, a network
+    port between nodes, neither faster than PCIe where there is no link."""
+    peers = link_bytes_per_s(gpu)
+    if within_node and peers < float("inf"):
+        return peers
+    return min(NETWORK_BYTES_PER_S, gpu.pcie_bytes_per_s or NETWORK_BYTES_PER_S)
+
+
+def _load(steps: Steps) -> Load:
+    return Load(steps.input_tokens, steps.output_tokens, requests_per_s=1.0)

@@ -1,0 +1,466 @@
+"""The cheapest or smallest deployment that meets targets: every candidate through the estimator.
+
+    candidate = GPU x weights x cache x engine x layout of a replica x replicas (its load)
+
+A replica that misses a target under some load misses it under any greater one, so that those are
+counted and not computed. Not here: the speeds (pace.py) and the layout of screens (report/plan.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+from vperf import api
+from vperf.answer import Estimate
+from vperf.errors import InputError, VperfError
+from vperf.explore.candidates import (
+    WAYS,
+    Candidate,
+    Layout,
+    Reason,
+    Targets,
+    layouts,
+    node_of,
+    targets_of,
+    times_of,
+)
+from vperf.explore.prices import Prices, prices_of
+from vperf.explore.rows import answer
+from vperf.explore.settings import AS_STORED, Asker, Setting, Settings, settings
+from vperf.frames import frame, html_table
+from vperf.hardware.gpu import Gpu
+from vperf.question import Question
+from vperf.units import format_seconds, parse_bandwidth
+from vperf.version import __version__
+
+SCHEMA = "vperf/plan/1"
+
+By = Literal["gpus", "cost", "latency", "throughput"]
+"""What the winner has least or most of: GPUs, $ per request, TPOT, output tok/s of a GPU."""
+
+MAX_GPUS = 8
+_USERS = tuple(1 << n for n in range(11))
+"""Users of one replica that are tried where no load is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The winner, the Pareto front it is on, and why the others lose."""
+
+    winner: Candidate | None
+    """None: no candidate meets the targets."""
+    front: tuple[Candidate, ...]
+    """Of those that meet the targets, by TPOT, output tok/s of a GPU, expense, weights as stored:
+    no other is as good in all of them and better in one. The fastest for a user comes first."""
+    nearest: Candidate | None
+    """Where nobody meets the targets, what comes nearest to them."""
+    by: By
+    targets: Targets
+    conservative: bool
+    """Targets are held against the slow end of the range."""
+    max_gpus: int
+    memory_utilization: float
+    """Share of GPU memory that the engine of `estimate` takes."""
+    max_batched_tokens: int
+    """Tokens of one of its prefill steps."""
+    request_rate: float | None
+    max_concurrency: int | None
+    asked: int
+    """Candidates in all."""
+    computed: int
+    """The others are known to lose from those."""
+    met: int
+    """Candidates that meet the targets."""
+    lost: Mapping[Reason, int]
+    problems: Mapping[str, int]
+    """Why layouts cannot be, and how many."""
+    fixed: Mapping[str, Any]
+    stored: str
+    """The format of the weights that the checkpoint holds."""
+    estimate: Estimate | None
+    """Of a replica of the winner, or of what comes nearest, as `vperf.ask` gives it."""
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON contract: stable keys, SI base units, floats unrounded."""
+        return {
+            "schema": SCHEMA,
+            "vperf_version": __version__,
+            "by": self.by,
+            "targets": {
+                "ttft_s": self.targets.ttft_s,
+                "tpot_s": self.targets.tpot_s,
+                "e2e_s": self.targets.e2e_s,
+                "conservative": self.conservative,
+            },
+            "max_gpus": self.max_gpus,
+            "request_rate": self.request_rate,
+            "max_concurrency": self.max_concurrency,
+            "fixed": dict(self.fixed),
+            "asked": self.asked,
+            "computed": self.computed,
+            "met": self.met,
+            "lost": dict(self.lost),
+            "problems": dict(self.problems),
+            "winner": self.winner.to_dict() if self.winner else None,
+            "stored_weights": self.stored,
+            "front": [each.to_dict() for each in self.front],
+            "nearest": self.nearest.to_dict() if self.nearest else None,
+            "binding": self.nearest.binding[0] if self.nearest and self.nearest.binding else None,
+            "notes": list(self.notes),
+        }
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The front as flat rows, for CSV and frames; without one, what comes nearest."""
+        for each in self.front or ((self.nearest,) if self.nearest else ()):
+            yield {**each.flat(), "winner": each is self.winner}
+
+    def to_frame(self) -> Any:
+        """The front as a pandas.DataFrame. Raises VperfError without pandas."""
+        return frame(self.rows())
+
+    def _repr_html_(self) -> str:
+        head = ("", "GPUs", "weights", "replicas", "tp", "pp", "ep", "dp", "TTFT", "TPOT",
+                "tok/s of a GPU")  # fmt: skip
+        rows = (
+            ("best" if each is self.winner else "", f"{each.gpus} x {each.row.gpu}", each.weights,
+             str(each.replicas), *(str(getattr(each.layout, way)) for way in WAYS),
+             format_seconds(each.times.ttft_s), format_seconds(each.times.tpot_s),
+             f"{each.per_gpu:,.0f}")
+            for each in self.front
+        )  # fmt: skip
+        title = f"{self.met:,} of {self.asked:,} candidates meet the targets"
+        return html_table(title, head, rows, self.notes)
+
+
+def plan(
+    model: Any,
+    gpu: Any,
+    *,
+    ttft: str | float | None = None,
+    tpot: str | float | None = None,
+    e2e: str | float | None = None,
+    request_rate: float | None = None,
+    max_concurrency: int | None = None,
+    max_gpus: int = MAX_GPUS,
+    gpus_per_node: int | None = None,
+    by: By | None = None,
+    prices: Prices | None = None,
+    conservative: bool = False,
+    disaggregate: bool = False,
+    kv_link: str | float | None = None,
+    tick: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> Plan:
+    """The best deployment of a model that meets the targets.
+
+    `ttft`, `tpot` and `e2e` are seconds or text ("500ms"), met by the expected mean, or with
+    `conservative` by the slow end of its range. The load is `request_rate` requests/s or
+    `max_concurrency` users, split over replicas; without one, the users of one replica are chosen.
+    `gpu`, `quantization`, `kv_cache_dtype`, `engine`, `tp`, `pp`, `ep` and `dp` may be lists;
+    ways that are not given are powers of two. `disaggregate` also tries separate pools for prefill
+    and decode, whose caches cross `kv_link` bytes/s of each GPU. `by` None: "cost" with prices,
+    "gpus" without. `tick(done, all)` counts families of candidates. Raises VperfError.
+    """
+    targets = targets_of(ttft=ttft, tpot=tpot, e2e=e2e)
+    _check(max_gpus, gpus_per_node, request_rate, max_concurrency)
+    known = prices_of(prices) if prices else None
+    objective = by or ("cost" if known else "gpus")
+    if objective not in get_args(By):
+        raise InputError(f"must be one of {', '.join(get_args(By))}, not {by!r}", field="by")
+    ways = {way: _counts(way, options.pop(way, None)) for way in WAYS}
+    base = settings({"model": model, "gpu": gpu, **options})
+    search = _Search(
+        targets, {way: counts for way, counts in ways.items() if counts}, max_gpus, gpus_per_node,
+        request_rate, max_concurrency, known, conservative,
+    )  # fmt: skip
+    if "model" in base.axes:
+        raise InputError("one model at a time can be planned for", field="model")
+    if objective == "cost":
+        _check_priced([setting.question.gpu for setting in base], known)
+    pools = None
+    if disaggregate:
+        from vperf.explore.disaggregation import Splitting  # noqa: PLC0415  (when asked for)
+
+        if request_rate is None:
+            raise InputError("needs request-rate", field="disaggregate")
+        pools = Splitting(search.asker, targets, request_rate, _link(kv_link), conservative, known)
+    elif kv_link is not None:
+        raise InputError("means nothing without disaggregate", field="kv-link")
+    count = base.count
+    for number, setting in enumerate(base, 1):
+        search.walk(setting)
+        if pools is not None:
+            search.take_pools(setting, pools.of(setting, *search.room(setting)))
+        if tick:
+            tick(number, count)
+    return _answer(search, objective, base)
+
+
+def _check(max_gpus: int, node: int | None, rate: float | None, users: int | None) -> None:
+    counts = (("max-gpus", max_gpus), ("gpus-per-node", node), ("max-concurrency", users))
+    for name, value in counts:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not (whole and 1 <= value <= 100_000):
+            raise InputError(f"must be an integer from 1 to 100000, not {value!r}", field=name)
+    if rate is not None:
+        if users is not None:
+            raise InputError("give either max-concurrency or request-rate")
+        number = isinstance(rate, int | float) and not isinstance(rate, bool)
+        if not number or not 0 < rate < float("inf"):
+            raise InputError(f"must be above 0, not {rate!r}", field="request-rate")
+
+
+def _counts(way: str, given: Any) -> tuple[int, ...]:
+    if given is None:
+        return ()
+    counts = tuple(given) if isinstance(given, list | tuple | range | set) else (given,)
+    for count in counts:
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise InputError(f"must be an integer from 1 on, not {count!r}", field=way)
+    return counts
+
+
+def _check_priced(gpus: Sequence[Any], prices: Prices | None) -> None:
+    missing = [gpu.id for gpu in gpus if not prices or gpu.id not in prices]
+    if missing:
+        raise InputError(
+            f"no price for {missing[0]}", field="by cost",
+            hint=f"add --price {missing[0]}=2.50, or choose --by gpus",
+        )  # fmt: skip
+
+
+def _link(given: str | float | None) -> float | None:
+    if given is None:
+        return None
+    rate = parse_bandwidth(given) if isinstance(given, str) else float(given)
+    if not 0 < rate < float("inf"):
+        raise InputError(f"must be above 0, not {given!r}", field="kv-link")
+    return rate
+
+
+class _Search:
+    """Walks the candidates and keeps those that meet the targets, and what comes nearest."""
+
+    def __init__(  # noqa: PLR0917  (what all candidates share)
+        self,
+        targets: Targets,
+        ways: Mapping[str, Sequence[int]],
+        max_gpus: int,
+        node: int | None,
+        rate: float | None,
+        users: int | None,
+        prices: Prices | None,
+        conservative: bool,
+    ) -> None:
+        self.asker = Asker()
+        self.targets, self.max_gpus, self.conservative = targets, max_gpus, conservative
+        self.rate, self.users = rate, users
+        self.met: list[Candidate] = []
+        self.nearest: Candidate | None = None
+        self.asked = self.computed = 0
+        self.lost: Counter[Reason] = Counter()
+        self.problems: Counter[str] = Counter()
+        self.notes: dict[str, None] = {}
+        self._ways, self._node, self._prices = ways, node, prices
+
+    def room(self, setting: Setting) -> tuple[tuple[Layout, ...], int, int]:
+        """The layouts of a replica of a setting, the GPUs of a node and of all."""
+        gpu = setting.question.gpu
+        assert isinstance(gpu, Gpu)
+        node = node_of(gpu, self._node)
+        model = self.asker.deployment(setting.question).model
+        found = tuple(layouts(model, min(node, self.max_gpus), self._ways))
+        return found, node, self.max_gpus
+
+    def stored(self, question: Question) -> str:
+        """The format of the checkpoint's weights."""
+        return self.asker.deployment(replace(question, quantization=None)).model.quantization
+
+    def walk(self, setting: Setting) -> None:
+        """All candidates of one GPU, weights, cache and engine."""
+        try:
+            found, node, _ = self.room(setting)
+        except VperfError as error:
+            self.asked += 1
+            self._out("layout", 1, error.message)
+            return
+        if not found:
+            ways = ", ".join(f"{way} {'/'.join(map(str, n))}" for way, n in self._ways.items())
+            most = min(node, self.max_gpus)
+            self.asked += 1
+            self._out("layout", 1, f"{ways} takes more than {most} GPUs")
+        for layout in found:
+            self._family(setting, layout)
+
+    def _family(self, setting: Setting, layout: Layout) -> None:
+        """One layout under each load, the smallest first."""
+        loads = list(self._loads(layout))
+        self.asked += len(loads)
+        for number, (replicas, load) in enumerate(loads):
+            question = layout.of(setting.question, **load)
+            ways = {way: getattr(layout, way) for way in WAYS}
+            chosen = {
+                "quantization": question.quantization or AS_STORED,
+                "engine": question.engine, **ways, **load,
+            }  # fmt: skip
+            row = answer(self.asker, Setting(chosen, question), self._prices)
+            self.computed += 1
+            left = len(loads) - number
+            if row.figures is None:
+                self._out("layout", left, row.problem)
+                return
+            if not row.fits:
+                self._out("memory", left)
+                return
+            deployment = self.asker.deployment(question)
+            speed = row.figures.expected
+            times = times_of(
+                speed.high if self.conservative else speed,
+                api.lengths_of(question).output_tokens,
+            )
+            ratios = self.targets.ratios(times)
+            serving = row.figures.serving
+            if serving and serving.saturated and serving.requests_asked_per_s:
+                ratios["saturated"] = serving.requests_asked_per_s / serving.requests_per_s
+            gpu = deployment.card.gpu
+            candidate = Candidate(
+                row, question, replicas, layout, deployment.model.quantization,
+                deployment.model.cache_name, gpu.name, gpu.tdp_w, times, ratios,
+            )  # fmt: skip
+            if not self._take(candidate, left):
+                return
+
+    def _loads(self, layout: Layout) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(replicas, load of each), the smallest load first."""
+        most = self.max_gpus // layout.gpus
+        if self.rate is not None:
+            for replicas in range(most, 0, -1):
+                yield replicas, {"request_rate": self.rate / replicas}
+        elif self.users is not None:
+            for replicas in range(min(most, self.users), 0, -1):
+                yield replicas, {"max_concurrency": -(-self.users // replicas)}
+        else:
+            for users in _USERS:
+                yield 1, {"max_concurrency": users}
+
+    def _take(self, candidate: Candidate, left: int) -> bool:
+        """Whether it meets the targets; if not, it and the `left` - 1 after it are out."""
+        missed = candidate.binding
+        if missed is None:
+            self.met.append(candidate)
+            return True
+        self._out(missed[0], left)
+        nearest = self.nearest
+        if nearest is None or _distance(candidate) < _distance(nearest):
+            self.nearest = candidate
+        return False
+
+    def _out(self, reason: Reason, count: int, problem: str = "") -> None:
+        self.lost[reason] += count
+        if problem:
+            self.problems[problem] += count
+
+    def take_pools(self, setting: Setting, found: Iterator[Candidate]) -> None:
+        """Candidates with separate pools, each its own family."""
+        for candidate in found:
+            self.asked += 1
+            self.computed += 1
+            self._take(candidate, 1)
+
+
+def _distance(candidate: Candidate) -> tuple[float, int]:
+    missed = candidate.binding
+    return (missed[1] if missed else 0.0), candidate.gpus
+
+
+def _rank(candidate: Candidate, by: By) -> tuple[float, ...]:
+    """The least is best."""
+    c = candidate
+    tpot, last = c.times.tpot_s, (c.gpus, c.times.ttft_s)
+    match by:
+        case "gpus":
+            return (c.gpus, c.expense, c.what_if, tpot, -c.per_gpu, c.times.ttft_s)
+        case "cost":
+            return (c.expense, c.what_if, tpot, -c.per_gpu, *last)
+        case "latency":
+            return (tpot, c.expense, c.what_if, -c.per_gpu, *last)
+        case "throughput":
+            return (-c.per_gpu, c.expense, c.what_if, tpot, *last)
+
+
+def _front(met: Sequence[Candidate], by: By) -> tuple[Candidate, ...]:
+    """Those that no other is as good as in everything and better than in something."""
+
+    def sides(c: Candidate) -> tuple[float, ...]:
+        size = c.gpus if by == "gpus" else 0
+        return (c.times.tpot_s, -c.per_gpu, c.expense, c.what_if, size)
+
+    front: list[tuple[tuple[float, ...], Candidate]] = []
+    # In this order nobody is dominated by one that comes later; of equals the first stays.
+    for each in sorted(met, key=lambda c: (*sides(c), *_rank(c, by))):
+        own = sides(each)
+        if not any(all(a <= b for a, b in zip(other, own, strict=True)) for other, _ in front):
+            front.append((own, each))
+    return tuple(each for _, each in front)
+
+
+def _answer(search: _Search, by: By, base: Settings) -> Plan:
+    winner = min(search.met, key=lambda c: _rank(c, by), default=None)
+    nearest = None if winner else search.nearest
+    if winner is None and nearest is None and set(search.lost) == {"layout"}:
+        raise InputError(next(iter(search.problems)))
+    front = _front(search.met, by)
+    if winner is not None and not any(each is winner for each in front):
+        # Of equals in all that the front is about, the winner stands for them.
+        same = next(n for n, c in enumerate(front) if _rank(c, by)[:-1] == _rank(winner, by)[:-1])
+        front = (*front[:same], winner, *front[same + 1 :])
+    shown = winner or nearest
+    first = next(iter(base)).question
+    stored = search.stored(first)
+    whole = ("request_rate", "max_concurrency")
+    engine = search.asker.deployment(shown.question if shown else first).card.engine
+    return Plan(
+        winner=winner,
+        front=front,
+        nearest=nearest,
+        by=by,
+        targets=search.targets,
+        conservative=search.conservative,
+        max_gpus=search.max_gpus,
+        asked=search.asked,
+        computed=search.computed,
+        met=len(search.met),
+        lost=dict(search.lost.most_common()),
+        problems=dict(search.problems.most_common()),
+        fixed={name: value for name, value in base.shared().items() if name not in whole},
+        stored=stored,
+        estimate=api.ask(shown.question) if shown else None,
+        notes=tuple(_notes(search, shown, stored)),
+        request_rate=search.rate,
+        max_concurrency=search.users,
+        memory_utilization=engine.memory_utilization,
+        max_batched_tokens=engine.max_batched_tokens,
+    )
+
+
+def _notes(search: _Search, shown: Candidate | None, stored: str) -> Iterator[str]:
+    if shown is None:
+        return
+    if shown.what_if:
+        yield (
+            f"{shown.weights} weights are a what-if, the checkpoint holds {stored}: what that does "
+            "to the quality of answers is not modelled"
+        )
+    if shown.replicas > 1 and search.users is not None:
+        yield f"each of {shown.replicas} replicas has its share of the users, rounded up"
+    elif shown.replicas > 1:
+        yield f"each of {shown.replicas} replicas gets an equal share of the requests"
+    yield "a replica stays within a node; networks between nodes are not modelled"
+    if search.conservative:
+        yield "targets are held against the slow end of the range"
+    else:
+        yield "targets are held against the expected mean; --conservative takes the slow end"

@@ -1,0 +1,422 @@
+"""A plan for people and programs: the answer in words, the Pareto front, commands, a chart.
+
+Not here: which deployment is best (explore/plan.py) and how engines are started (commands.py).
+"""
+
+from __future__ import annotations
+
+import csv as csv_module
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from io import StringIO
+
+from vperf.explore.candidates import WAYS, Candidate, Layout, Reason
+from vperf.explore.plan import By, Plan
+from vperf.report import words
+from vperf.report.chart import Axis, Chart, Mark, Series
+from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, folded, launch
+from vperf.report.markdown import escape, table
+from vperf.report.page import Column, Page
+from vperf.report.rows import dollars
+from vperf.report.text import clean, per_second, plural, seconds, size
+from vperf.units import format_bandwidth
+
+_ROWS = 8
+"""Of the front, on a screen."""
+
+_BEST: dict[By, str] = {
+    "gpus": "the fewest GPUs",
+    "cost": "the cheapest",
+    "latency": "the fastest for a user",
+    "throughput": "the most tokens from a GPU",
+}
+_MEANS: dict[By, str] = {
+    "gpus": "fewest GPUs; of equals, {expense}, then weights as stored, then the lower TPOT",
+    "cost": "cheapest: least $ per request; of equals, weights as stored, then the lower TPOT",
+    "latency": "fastest: lowest TPOT; of equals, {expense}",
+    "throughput": "most output tokens per second and GPU; of equals, {expense}",
+}
+_BEHIND: dict[By, str] = {
+    "gpus": "meet the targets and take as many GPUs or more",
+    "cost": "meet the targets and cost as much or more",
+    "latency": "meet the targets and are no faster for a user",
+    "throughput": "meet the targets and get no more from a GPU",
+}
+
+
+def headline(answer: Plan) -> str:
+    """Line 1: the winner and what it reaches, or which target binds."""
+    best = answer.winner
+    if best is not None:
+        verb = "serves" if best.gpus == 1 else "serve"
+        price = f" (${dollars(best.usd_per_hour)} an hour)" if best.usd_per_hour else ""
+        return (
+            f"{_named(answer, best)} {verb} {_load(answer, best)} at TTFT "
+            f"{seconds(best.times.ttft_s)}, TPOT {seconds(best.times.tpot_s)}: "
+            f"{_BEST[answer.by]}{price} of {plural(answer.asked, 'candidate')}."
+        )
+    most = f"up to {plural(answer.max_gpus, 'GPU')}"
+    near = answer.nearest
+    if near is None or near.binding is None:
+        return f"None of {plural(answer.asked, 'candidate')} of {most} fits in memory."
+    return f"No deployment of {most} meets the targets: {_binds(answer, near, near.binding[0])}."
+
+
+def _binds(answer: Plan, near: Candidate, reason: Reason) -> str:
+    name = _named(answer, near)
+    if reason == "saturated":
+        asked = f"{answer.request_rate:g}" if answer.request_rate else "all"
+        served = f"{near.requests_per_s:.3g} of {asked} requests/s"
+        return f"the load binds, the nearest serves {served}: {name}"
+    time, target = _time(near, reason), _time(answer, reason)
+    return (
+        f"{_LABELS[reason]} binds, the nearest has {seconds(time)} (target {seconds(target)}): "
+        f"{name}"
+    )
+
+
+_LABELS: dict[Reason, str] = {"ttft": "TTFT", "tpot": "TPOT", "e2e": "end-to-end time"}
+
+
+def _time(of: Plan | Candidate, reason: Reason) -> float:
+    value = getattr(of.targets if isinstance(of, Plan) else of.times, f"{reason}_s")
+    return float(value)
+
+
+def _named(answer: Plan, each: Candidate) -> str:
+    """ "4 x H100 SXM (2 replicas of tp 2, fp8 weights)"."""
+    parts = [_layout(each), f"{clean(each.weights)} weights"]
+    if "engine" not in answer.fixed and len({c.question.engine for c in answer.front}) > 1:
+        parts.append(clean(each.question.engine))
+    inside = ", ".join(part for part in parts if part)
+    return f"{each.gpus} x {words.short_gpu(each.gpu_name)} ({inside})"
+
+
+def _layout(each: Candidate) -> str:
+    """ "2 replicas of tp 2", "tp 8"; of pools both."""
+    if each.pools:
+        prefill, decode = each.pools.prefill, each.pools.decode
+        return (
+            f"{_many(prefill.replicas, prefill.layout)} for prefill, "
+            f"{_many(decode.replicas, decode.layout)} for decode"
+        )
+    return _many(each.replicas, each.layout)
+
+
+def _many(replicas: int, layout: Layout) -> str:
+    ways = _ways(layout)
+    if replicas == 1:
+        return ways
+    return f"{replicas} replicas{f' of {ways}' if ways else ''}"
+
+
+def _ways(layout: Layout) -> str:
+    found = [f"{way} {getattr(layout, way)}" for way in WAYS if getattr(layout, way) > 1]
+    return " ".join(found)
+
+
+def _short(each: Candidate) -> str:
+    """The same for a table: "2 x tp 2", "9 x tp 1 + 3 x tp 4"."""
+
+    def one(replicas: int, layout: Layout) -> str:
+        return f"{replicas} x {_ways(layout) or 'tp 1'}"
+
+    if each.pools:
+        sides = (each.pools.prefill, each.pools.decode)
+        return " + ".join(one(side.replicas, side.layout) for side in sides)
+    return one(each.replicas, each.layout)
+
+
+def _load(answer: Plan, each: Candidate) -> str:
+    if answer.request_rate is not None:
+        return f"{answer.request_rate:g} requests/s"
+    return plural(answer.max_concurrency or _users(each), "user")
+
+
+def _users(each: Candidate) -> int:
+    return (each.question.max_concurrency or 1) * each.replicas
+
+
+def second_line(answer: Plan) -> str:
+    """What all candidates share."""
+    estimate, targets = answer.estimate, answer.targets
+    wanted = [
+        f"{label} {seconds(value)}"
+        for label, value in (
+            ("TTFT", targets.ttft_s), ("TPOT", targets.tpot_s), ("end to end", targets.e2e_s),
+        )
+        if value is not None
+    ]  # fmt: skip
+    parts = [words.short_model(str(answer.fixed.get("model", "")))]
+    if estimate is not None:
+        asked = estimate.workload
+        parts += [f"{plural(asked.prompt_tokens, 'token')} in", f"{asked.output_tokens:,} out"]
+    end = "slow end of the range" if answer.conservative else "expected mean"
+    most = plural(answer.max_gpus, "GPU")
+    return f"{', '.join(parts)}; at most {', '.join(wanted)} ({end}) and {most}."
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    heading: str
+    cell: Callable[[Candidate], str]
+    left: bool = False
+
+
+def _columns(answer: Plan) -> list[_Column]:
+    shown = shown_of(answer)
+    columns = [
+        _Column("", lambda c: ">" if c is answer.winner else "", left=True),
+        _Column("GPUs", lambda c: f"{c.gpus} x {words.short_gpu(c.gpu_name)}", left=True),
+        _Column("weights", lambda c: clean(c.weights), left=True),
+        _Column("replicas", _short, left=True),
+    ]
+    if len({c.question.engine for c in shown}) > 1:
+        columns.append(_Column("engine", lambda c: clean(c.question.engine), left=True))
+    if answer.request_rate is None and answer.max_concurrency is None:
+        columns.append(_Column("users", lambda c: f"{_users(c):,}"))
+    columns += [
+        _Column("TTFT", lambda c: seconds(c.times.ttft_s)),
+        _Column("TPOT", lambda c: seconds(c.times.tpot_s)),
+        _Column("tok/s\na user", lambda c: per_second(c.per_user)),
+        _Column("tok/s\na GPU", lambda c: per_second(c.per_gpu)),
+    ]
+    if any(c.usd_per_hour for c in shown):
+        columns.append(_Column("$/hour", lambda c: dollars(c.usd_per_hour)))
+    return columns
+
+
+def shown_of(answer: Plan) -> tuple[Candidate, ...]:
+    """The rows of the front that a screen shows: both ends, the winner, and some between."""
+    front = answer.front or ((answer.nearest,) if answer.nearest else ())
+    if len(front) <= _ROWS:
+        return front
+    step = (len(front) - 1) / (_ROWS - 1)
+    kept = {round(number * step) for number in range(_ROWS)}
+    at = next(n for n, each in enumerate(front) if each is answer.winner)
+    if at not in kept:
+        inner = kept - {0, len(front) - 1}
+        kept.remove(min(inner, key=lambda n: abs(n - at)))
+        kept.add(at)
+    return tuple(front[number] for number in sorted(kept))
+
+
+def _lost(answer: Plan) -> list[str]:
+    """Why the others lose, and how many."""
+    texts: dict[Reason, str] = {
+        "memory": "do not fit in memory",
+        "saturated": "are saturated: more requests come than they serve",
+    }
+    for reason, label in _LABELS.items():
+        if reason in answer.lost:
+            texts[reason] = f"miss the {label} of {seconds(_time(answer, reason))}"
+    found = [
+        f"{count:,} {texts[reason]}" for reason, count in answer.lost.items() if reason != "layout"
+    ]
+    found += [f"{count:,} cannot be: {clean(text)}" for text, count in answer.problems.items()]
+    behind = answer.met - (answer.winner is not None)
+    return [*([f"{behind:,} {_BEHIND[answer.by]}"] if behind else []), *found]
+
+
+def _notes(answer: Plan) -> list[str]:
+    priced = answer.winner is not None and answer.winner.row.cost is not None
+    expense = "least $ per request" if priced else "least energy per request if GPUs drew their TDP"
+    means = _MEANS[answer.by].format(expense=expense)
+    found = [means] if answer.winner else []
+    if answer.computed < answer.asked:
+        found.append(
+            f"{answer.computed:,} of {answer.asked:,} were computed: the others are replicas "
+            "under a greater load than one that missed"
+        )
+    hidden = len(answer.front) - len(shown_of(answer))
+    if hidden > 0:
+        found.append(f"{plural(hidden, 'row')} of the front not shown; --csv and --json have all")
+    return [*found, *answer.notes]
+
+
+def _assumptions(answer: Plan) -> Sequence[str]:
+    return answer.estimate.assumptions if answer.estimate else ()
+
+
+def _facts(answer: Plan) -> list[tuple[str, str]]:
+    """What one replica does, or both pools."""
+    best = answer.winner or answer.nearest
+    if best is None or answer.estimate is None:
+        return []
+    pools = best.pools
+    if pools is None:
+        return words.facts(answer.estimate)
+    sides = (("Prefill", pools.prefill, "of its time"), ("Decode", pools.decode, "of its cache"))
+    facts = [
+        (name, f"{_many(pool.replicas, pool.layout) or '1 replica'}, "
+               f"{plural(pool.gpus, 'GPU')}, {pool.busy:.0%} {of} taken")
+        for name, pool, of in sides
+    ]  # fmt: skip
+    servers = best.row.figures.expected.ttft_s if best.row.figures else 0.0
+    parts = (pools.queue_s, pools.prefill_s, pools.transfer_s, pools.first_step_s)
+    rest = max(0.0, servers - sum(parts))
+    names = ("queue", "prefill", "transfer", "first decode step", "both servers")
+    told = [f"{name} {seconds(part)}" for name, part in zip(names, (*parts, rest), strict=True)]
+    return [
+        *facts,
+        ("Transfer", f"{size(pools.transfer_bytes)} of a prompt's cache over each GPU's "
+                     f"{format_bandwidth(pools.link_bytes_per_s)}"),
+        ("TTFT", ", ".join(told)),
+    ]  # fmt: skip
+
+
+def commands(answer: Plan, width: int = 80) -> list[tuple[str, list[str]]]:
+    """(title, lines) of the commands that launch the winner and measure it."""
+    best, estimate = answer.winner, answer.estimate
+    if best is None or estimate is None or not words.nameable(estimate):
+        return []
+    question, model = best.question, estimate.model
+    asked = estimate.workload
+    engine, layout = question.engine, best.layout
+    online = question.quantization == "fp8" and answer.stored in SIXTEEN_BIT and engine != "trtllm"
+    running = estimate.serving.running_batch if estimate.serving else 1.0
+
+    def server(of: Layout, role: str = "") -> Server:
+        return Server(
+            engine, model.id, of.tp, of.pp, of.ep, of.dp,
+            kv_cache=words.own_cache(estimate),
+            quantization="fp8" if online else "",
+            cuda_graphs=question.cuda_graphs,
+            max_model_len=asked.prompt_tokens + asked.output_tokens,
+            memory_utilization=answer.memory_utilization,
+            max_batched_tokens=answer.max_batched_tokens,
+            max_sequences=_sequences(running),
+            role=role,
+        )  # fmt: skip
+
+    def lines(found: Iterable[Sequence[str]]) -> list[str]:
+        return [line for each in found if each for line in folded(each, width)]
+
+    hit = question.prefix_cache_hit
+    share = Bench(
+        asked.prompt_tokens, asked.output_tokens, question.max_concurrency, question.request_rate,
+        prefix_tokens=int(asked.prompt_tokens * hit),
+    )  # fmt: skip
+    stored = best.what_if and not online
+    which = f", with a checkpoint in {clean(best.weights)}" if stored else ""
+    if best.pools:
+        found = [
+            (
+                f"Launch each of {side.replicas} for {role}{which}",
+                lines(launch(server(side.layout, role))),
+            )
+            for role, side in (("prefill", best.pools.prefill), ("decode", best.pools.decode))
+        ]
+        whole = Bench(asked.prompt_tokens, asked.output_tokens, None, answer.request_rate)
+        found.append(("Measure it, through a router", lines([bench(engine, model.id, whole)])))
+    else:
+        each = f"each of {best.replicas} replicas" if best.replicas > 1 else "it"
+        one = "one replica under its share of the load" if best.replicas > 1 else "it"
+        found = [
+            (f"Launch {each}{which}", lines(launch(server(layout)))),
+            (f"Measure {one}", lines([bench(engine, model.id, share)])),
+        ]
+    return [(title, text) for title, text in found if text]
+
+
+def _sequences(running: float) -> int:
+    """Room for the running batch and some that start: 256, as engines have it, or doubled."""
+    most = 256
+    while most < 1.25 * running:
+        most *= 2
+    return most
+
+
+def render(answer: Plan, *, width: int = 80, color: bool = False, plot: str = "") -> str:
+    """The whole screen; `plot` is the front as drawn text."""
+    page = Page(width, color)
+    page.prose(headline(answer), "bold" if answer.winner else "bold yellow")
+    page.prose(second_line(answer))
+    columns, shown = _columns(answer), shown_of(answer)
+    if shown:
+        page.blank()
+        page.table(
+            [Column(c.heading, left=c.left, fold=c.heading == "replicas") for c in columns],
+            ([c.cell(each) for c in columns] for each in shown),
+        )
+    if plot:
+        page.blank()
+        page.lines(plot)
+    page.section("Why the others lose", _lost(answer))
+    facts = _facts(answer)
+    if facts:
+        page.blank()
+        pools = answer.winner and answer.winner.pools
+        page.line("The pools" if pools else "One replica", "bold")
+        page.facts(facts)
+    if answer.estimate:
+        page.section("Warnings", map(clean, answer.estimate.warnings), "yellow")
+    page.section("Notes", map(clean, _notes(answer)))
+    page.section("Assumptions", map(clean, _assumptions(answer)))
+    for title, text in commands(answer, page.width):
+        page.blank()
+        page.line(f"{title}:", "bold")
+        for line in text:
+            page.line(line)
+    return page.text()
+
+
+def markdown(answer: Plan) -> str:
+    """The same as Markdown."""
+    columns = _columns(answer)
+    parts = [f"**{escape(headline(answer))}**", escape(second_line(answer))]
+    if shown := shown_of(answer):
+        head = [c.heading.replace("\n", " ") for c in columns]
+        left = [number for number, c in enumerate(columns) if c.left]
+        parts.append(table(head, ([c.cell(each) for c in columns] for each in shown), left=left))
+    if facts := _facts(answer):
+        parts.append("\n".join(f"- {name}: {escape(fact)}" for name, fact in facts))
+    sections = (
+        ("Why the others lose", _lost(answer)), ("Notes", _notes(answer)),
+        ("Assumptions", _assumptions(answer)),
+    )  # fmt: skip
+    for title, found in sections:
+        if found:
+            parts.append("\n".join([f"**{title}**", "", *(f"- {escape(line)}" for line in found)]))
+    for title, text in commands(answer):
+        parts.append("\n".join([f"{escape(title)}:", "", "```sh", *text, "```"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def csv(answer: Plan) -> str:
+    """One row a member of the front, floats unrounded."""
+    out = StringIO()
+    writer = csv_module.writer(out, lineterminator="\n")
+    for number, row in enumerate(answer.rows()):
+        if not number:
+            writer.writerow(row)
+        writer.writerow(
+            "" if v is None else str(v).lower() if isinstance(v, bool) else v for v in row.values()
+        )
+    return out.getvalue()
+
+
+def chart(answer: Plan) -> Chart:
+    """The front: what a user sees against what a GPU gives, a line for each GPU."""
+    front = answer.front or ((answer.nearest,) if answer.nearest else ())
+    by_gpu: dict[str, list[Candidate]] = {}
+    for each in front:
+        by_gpu.setdefault(words.short_gpu(each.gpu_name), []).append(each)
+    series = [
+        Series(name, tuple((c.per_user, c.per_gpu) for c in found), joined=len(found) > 1)
+        for name, found in by_gpu.items()
+    ]
+    marks = []
+    if answer.targets.tpot_s is not None:
+        label = f"TPOT {seconds(answer.targets.tpot_s)}"
+        marks.append(Mark("x", 1 / answer.targets.tpot_s, label))
+    if answer.winner is not None:
+        marks.append(Mark("y", answer.winner.per_gpu, f"winner: {answer.winner.gpus} GPUs"))
+    return Chart(
+        title=f"Deployments of {words.short_model(str(answer.fixed.get('model', '')))} that meet "
+        "the targets",
+        x=Axis("decode for one user", "tok/s"),
+        y=Axis("output of one GPU", "tok/s"),
+        series=tuple(series),
+        marks=tuple(marks),
+    )
