@@ -30,6 +30,9 @@ NODE = 8
 _DOMAIN = re.compile(r"(\d+)-GPU domain")
 """How a GPU's file says that its link reaches beyond a server."""
 
+NETWORK_BYTES_PER_S = 50e9
+"""400 Gb/s, one network port a GPU: what servers with eight GPUs are usually built with."""
+
 WAYS = ("tp", "pp", "ep", "dp")
 
 
@@ -189,9 +192,10 @@ class Candidate:
         return self._figures.gpus
 
     @property
-    def what_if(self) -> bool:
-        """Whether weights or cache are in another format than the checkpoint's own."""
-        return self.question.quantization is not None
+    def what_if(self) -> int:
+        """How many of weights and cache were asked for in a format that may not be the own one."""
+        asked = (self.question.quantization, self.question.kv_cache_dtype)
+        return sum(name not in (None, "auto") for name in asked)
 
     @property
     def binding(self) -> tuple[Reason, float] | None:

@@ -18,6 +18,7 @@ from vperf import api
 from vperf.answer import Figures, Serving, Speed
 from vperf.errors import VperfError
 from vperf.explore.candidates import (
+    NETWORK_BYTES_PER_S,
     WAYS,
     Candidate,
     Layout,
@@ -36,9 +37,6 @@ from vperf.serving.load import Load, Steps
 from vperf.serving.memory import memory_use
 from vperf.timing.collectives import link_bytes_per_s
 from vperf.timing.step import step_seconds
-
-NETWORK_BYTES_PER_S = 50e9
-"""400 Gb/s, one network port a GPU: what servers with eight GPUs are usually built with."""
 
 _BUSIEST = 0.95
 """A pool busier than this is taken as full: the queue has no steady state to speak of."""

@@ -17,6 +17,7 @@ from vperf import api
 from vperf.answer import Estimate
 from vperf.errors import InputError, VperfError
 from vperf.explore.candidates import (
+    NETWORK_BYTES_PER_S,
     WAYS,
     Candidate,
     Layout,
@@ -78,6 +79,8 @@ class Plan:
     problems: Mapping[str, int]
     """Why layouts cannot be, and how many."""
     fixed: Mapping[str, Any]
+    axes: tuple[str, ...]
+    """Options with several choices."""
     stored: str
     """The format of the weights that the checkpoint holds."""
     estimate: Estimate | None
@@ -100,6 +103,7 @@ class Plan:
             "request_rate": self.request_rate,
             "max_concurrency": self.max_concurrency,
             "fixed": dict(self.fixed),
+            "axes": list(self.axes),
             "asked": self.asked,
             "computed": self.computed,
             "met": self.met,
@@ -236,7 +240,10 @@ def _check_priced(gpus: Sequence[Any], prices: Prices | None) -> None:
 def _link(given: str | float | None) -> float | None:
     if given is None:
         return None
-    rate = parse_bandwidth(given) if isinstance(given, str) else float(given)
+    try:
+        rate = parse_bandwidth(given) if isinstance(given, str) else float(given)
+    except InputError as error:
+        raise InputError(error.message, field="kv-link") from None
     if not 0 < rate < float("inf"):
         raise InputError(f"must be above 0, not {given!r}", field="kv-link")
     return rate
@@ -437,6 +444,7 @@ def _answer(search: _Search, by: By, base: Settings) -> Plan:
         lost=dict(search.lost.most_common()),
         problems=dict(search.problems.most_common()),
         fixed={name: value for name, value in base.shared().items() if name not in whole},
+        axes=tuple(base.axes),
         stored=stored,
         estimate=api.ask(shown.question) if shown else None,
         notes=tuple(_notes(search, shown, stored)),
@@ -450,16 +458,26 @@ def _answer(search: _Search, by: By, base: Settings) -> Plan:
 def _notes(search: _Search, shown: Candidate | None, stored: str) -> Iterator[str]:
     if shown is None:
         return
-    if shown.what_if:
+    if shown.question.quantization is not None:
         yield (
             f"{shown.weights} weights are a what-if, the checkpoint holds {stored}: what that does "
             "to the quality of answers is not modelled"
+        )
+    if shown.pools is not None:
+        yield (
+            "pools of equal GPUs: a prompt is prefilled alone, its cache is sent when complete, "
+            "and decode replicas never prefill; requests/s are shared out equally in each pool"
+        )
+        yield (
+            f"--kv-link: {shown.pools.link_bytes_per_s / 1e9:,.4g} GB/s one way for each GPU; "
+            "unless given, the peer link where both pools are in one node, else a network port "
+            f"of {NETWORK_BYTES_PER_S / 1e9:g} GB/s (400 Gb/s)"
         )
     if shown.replicas > 1 and search.users is not None:
         yield f"each of {shown.replicas} replicas has its share of the users, rounded up"
     elif shown.replicas > 1:
         yield f"each of {shown.replicas} replicas gets an equal share of the requests"
-    yield "a replica stays within a node; networks between nodes are not modelled"
+    yield "a replica stays within a node: its GPUs are all joined by the link"
     if search.conservative:
         yield "targets are held against the slow end of the range"
     else:

@@ -24,6 +24,8 @@ from vperf.units import format_bandwidth
 _ROWS = 8
 """Of the front, on a screen."""
 
+_FOLDED, _LONG = ("weights", "replicas"), 12
+
 _BEST: dict[By, str] = {
     "gpus": "the fewest GPUs",
     "cost": "the cheapest",
@@ -86,7 +88,7 @@ def _time(of: Plan | Candidate, reason: Reason) -> float:
 def _named(answer: Plan, each: Candidate) -> str:
     """ "4 x H100 SXM (2 replicas of tp 2, fp8 weights)"."""
     parts = [_layout(each), f"{clean(each.weights)} weights"]
-    if "engine" not in answer.fixed and len({c.question.engine for c in answer.front}) > 1:
+    if "engine" in answer.axes:
         parts.append(clean(each.question.engine))
     inside = ", ".join(part for part in parts if part)
     return f"{each.gpus} x {words.short_gpu(each.gpu_name)} ({inside})"
@@ -163,6 +165,11 @@ class _Column:
     left: bool = False
 
 
+def _long(column: _Column, shown: Sequence[Candidate]) -> bool:
+    """Whether a column is folded where a screen is too narrow."""
+    return column.heading in _FOLDED and max(len(column.cell(each)) for each in shown) > _LONG
+
+
 def _columns(answer: Plan) -> list[_Column]:
     shown = shown_of(answer)
     columns = [
@@ -171,7 +178,9 @@ def _columns(answer: Plan) -> list[_Column]:
         _Column("weights", lambda c: clean(c.weights), left=True),
         _Column("replicas", _short, left=True),
     ]
-    if len({c.question.engine for c in shown}) > 1:
+    if "kv_cache_dtype" in answer.axes:
+        columns.append(_Column("KV\ncache", lambda c: clean(c.kv_cache), left=True))
+    if "engine" in answer.axes:
         columns.append(_Column("engine", lambda c: clean(c.question.engine), left=True))
     if answer.request_rate is None and answer.max_concurrency is None:
         columns.append(_Column("users", lambda c: f"{_users(c):,}"))
@@ -204,7 +213,7 @@ def shown_of(answer: Plan) -> tuple[Candidate, ...]:
 def _lost(answer: Plan) -> list[str]:
     """Why the others lose, and how many."""
     texts: dict[Reason, str] = {
-        "memory": "do not fit in memory",
+        "memory": "do not fit in memory (vperf fit says what would make them fit)",
         "saturated": "are saturated: more requests come than they serve",
     }
     for reason, label in _LABELS.items():
@@ -236,6 +245,14 @@ def _notes(answer: Plan) -> list[str]:
 
 def _assumptions(answer: Plan) -> Sequence[str]:
     return answer.estimate.assumptions if answer.estimate else ()
+
+
+def _warnings(answer: Plan) -> Sequence[str]:
+    """Of one replica; of pools there is none that does both."""
+    best = answer.winner or answer.nearest
+    if answer.estimate is None or best is None or best.pools is not None:
+        return ()
+    return answer.estimate.warnings
 
 
 def _facts(answer: Plan) -> list[tuple[str, str]]:
@@ -274,7 +291,10 @@ def commands(answer: Plan, width: int = 80) -> list[tuple[str, list[str]]]:
     asked = estimate.workload
     engine, layout = question.engine, best.layout
     online = question.quantization == "fp8" and answer.stored in SIXTEEN_BIT and engine != "trtllm"
-    running = estimate.serving.running_batch if estimate.serving else 1.0
+    figures = best.row.figures
+    running = figures.serving.running_batch if figures and figures.serving else 1.0
+    if best.pools:
+        running /= best.pools.decode.replicas
 
     def server(of: Layout, role: str = "") -> Server:
         return Server(
@@ -336,7 +356,7 @@ def render(answer: Plan, *, width: int = 80, color: bool = False, plot: str = ""
     if shown:
         page.blank()
         page.table(
-            [Column(c.heading, left=c.left, fold=c.heading == "replicas") for c in columns],
+            [Column(c.heading, left=c.left, fold=_long(c, shown)) for c in columns],
             ([c.cell(each) for c in columns] for each in shown),
         )
     if plot:
@@ -349,8 +369,7 @@ def render(answer: Plan, *, width: int = 80, color: bool = False, plot: str = ""
         pools = answer.winner and answer.winner.pools
         page.line("The pools" if pools else "One replica", "bold")
         page.facts(facts)
-    if answer.estimate:
-        page.section("Warnings", map(clean, answer.estimate.warnings), "yellow")
+    page.section("Warnings", map(clean, _warnings(answer)), "yellow")
     page.section("Notes", map(clean, _notes(answer)))
     page.section("Assumptions", map(clean, _assumptions(answer)))
     for title, text in commands(answer, page.width):
@@ -372,9 +391,11 @@ def markdown(answer: Plan) -> str:
     if facts := _facts(answer):
         parts.append("\n".join(f"- {name}: {escape(fact)}" for name, fact in facts))
     sections = (
-        ("Why the others lose", _lost(answer)), ("Notes", _notes(answer)),
+        ("Why the others lose", _lost(answer)),
+        ("Warnings", _warnings(answer)),
+        ("Notes", _notes(answer)),
         ("Assumptions", _assumptions(answer)),
-    )  # fmt: skip
+    )
     for title, found in sections:
         if found:
             parts.append("\n".join([f"**{title}**", "", *(f"- {escape(line)}" for line in found)]))
@@ -397,11 +418,13 @@ def csv(answer: Plan) -> str:
 
 
 def chart(answer: Plan) -> Chart:
-    """The front: what a user sees against what a GPU gives, a line for each GPU."""
+    """The front: what a user sees against what a GPU gives, a line for each GPU and weights."""
     front = answer.front or ((answer.nearest,) if answer.nearest else ())
+    several = len({each.weights for each in front}) > 1
     by_gpu: dict[str, list[Candidate]] = {}
     for each in front:
-        by_gpu.setdefault(words.short_gpu(each.gpu_name), []).append(each)
+        name = words.short_gpu(each.gpu_name)
+        by_gpu.setdefault(f"{name}, {clean(each.weights)}" if several else name, []).append(each)
     series = [
         Series(name, tuple((c.per_user, c.per_gpu) for c in found), joined=len(found) > 1)
         for name, found in by_gpu.items()

@@ -1,0 +1,199 @@
+"""`plan` against brute force, against `estimate`, and its laws."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+
+import vperf
+from vperf import InputError
+from vperf.explore.candidates import Candidate, Layout, layouts, node_of, targets_of
+from vperf.explore.plan import By, Plan, plan
+from vperf.sources.gpus import load_gpu
+
+MODEL = "Qwen/Qwen3-32B"
+CARDS = ("h100-sxm-80gb", "rtx-pro-6000-workstation")
+TASK: dict[str, Any] = {
+    "ttft": "600ms", "tpot": "25ms", "request_rate": 3.0, "input_len": 2000, "output_len": 300,
+    "max_gpus": 8,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def found() -> Plan:
+    return plan(MODEL, CARDS, quantization=["auto", "fp8"], **TASK)
+
+
+def _every() -> list[tuple[int, float, vperf.Estimate]]:
+    """(GPUs, TPOT, estimate) of all that meets TASK's targets, one question after another."""
+    met = []
+    for card, weights, tp, pp in product(CARDS, (None, "fp8"), (1, 2, 4, 8), (1, 2, 4, 8)):
+        if tp * pp > 8:
+            continue
+        for replicas in range(1, 8 // (tp * pp) + 1):
+            answer = vperf.estimate(
+                MODEL, card, quantization=weights, tp=tp, pp=pp, input_len=2000, output_len=300,
+                request_rate=3.0 / replicas,
+            )  # fmt: skip
+            good = answer.expected.ttft_s <= 0.6 and answer.expected.tpot_s <= 0.025
+            assert answer.serving
+            if good and answer.memory.fits and not answer.serving.saturated:
+                met.append((replicas * tp * pp, answer.expected.tpot_s, answer))
+    return met
+
+
+def test_the_search_finds_what_trying_everything_finds(found: Plan) -> None:
+    met = _every()
+    assert found.winner
+    assert len(met) == found.met
+    assert found.winner.gpus == min(gpus for gpus, *_ in met)
+    assert found.asked == found.met + sum(found.lost.values())
+    assert found.computed < found.asked
+    fastest = plan(MODEL, CARDS, quantization=["auto", "fp8"], by="latency", **TASK).winner
+    assert fastest
+    assert fastest.times.tpot_s == min(tpot for _, tpot, _ in met)
+
+
+def test_every_member_of_the_front_is_what_estimate_says_of_it(found: Plan) -> None:
+    for each in found.front:
+        alone = vperf.ask(replace(each.question, gpu=each.row.gpu, model=MODEL))
+        assert each.row.figures
+        assert (each.row.figures.limit, each.row.figures.expected) == (alone.limit, alone.expected)
+        assert each.times.ttft_s == alone.expected.ttft_s <= 0.6
+        assert each.times.tpot_s == alone.expected.tpot_s <= 0.025
+        assert alone.memory.fits
+
+
+def _sides(each: Candidate) -> tuple[float, ...]:
+    return (each.times.tpot_s, -each.per_gpu, each.expense, each.what_if)
+
+
+def test_nobody_on_the_front_is_dominated(found: Plan) -> None:
+    assert len(found.front) > 2
+    for a, b in product(found.front, found.front):
+        assert a is b or any(x < y for x, y in zip(_sides(a), _sides(b), strict=True))
+
+
+@pytest.mark.parametrize("by", ["gpus", "cost", "latency", "throughput"])
+def test_the_winner_is_on_the_front_and_best_of_it(by: By) -> None:
+    prices = {"h100-sxm-80gb": 2.5, "rtx-pro-6000": 1.4}
+    answer = plan(MODEL, CARDS, by=by, prices=prices, quantization=["auto", "fp8"], **TASK)
+    best = answer.winner
+    assert best is not None
+    assert sum(each is best for each in answer.front) == 1
+
+    def value(c: Candidate) -> float:
+        usd = c.usd_per_hour or 0.0
+        every = {"gpus": c.gpus, "cost": usd, "latency": c.times.tpot_s, "throughput": -c.per_gpu}
+        return every[by]
+
+    assert value(best) == pytest.approx(min(map(value, answer.front)), rel=1e-6)
+
+
+def test_a_looser_target_never_makes_the_winner_larger() -> None:
+    gpus = []
+    for tpot in (0.012, 0.016, 0.025, 0.05, 0.2):
+        winner = plan(MODEL, CARDS, **{**TASK, "tpot": tpot}).winner
+        gpus.append(winner.gpus if winner else 99)
+    assert gpus == sorted(gpus, reverse=True)
+    assert len(set(gpus)) > 1
+
+
+def test_the_slow_end_asks_for_no_fewer_gpus(found: Plan) -> None:
+    safe = plan(MODEL, CARDS, quantization=["auto", "fp8"], conservative=True, **TASK)
+    assert safe.winner
+    assert found.winner
+    assert safe.winner.gpus >= found.winner.gpus
+    assert safe.met < found.met
+
+
+def test_the_same_question_has_the_same_answer() -> None:
+    one, two = (json.dumps(plan(MODEL, CARDS, **TASK).to_dict()) for _ in range(2))
+    assert one == two
+
+
+def test_a_deployment_pays_all_its_gpus() -> None:
+    answer = plan(MODEL, "h100-sxm", prices={"h100-sxm": 2.5}, **TASK)
+    assert answer.by == "cost"
+    assert answer.winner
+    assert answer.winner.usd_per_hour == pytest.approx(2.5 * answer.winner.gpus)
+
+
+def test_users_are_split_over_replicas_and_without_a_load_they_are_chosen() -> None:
+    task: dict[str, Any] = {"tpot": "20ms", "input_len": 2000, "output_len": 300}
+    split = plan(MODEL, "h100-sxm", tp=4, max_concurrency=50, max_gpus=16, by="latency", **task)
+    assert split.winner
+    assert split.winner.replicas * (split.winner.question.max_concurrency or 0) >= 50
+    free = plan(MODEL, "h100-sxm", tp=4, max_gpus=4, by="throughput", **task)
+    assert free.winner
+    users = free.winner.question.max_concurrency
+    assert users
+    more = vperf.estimate(MODEL, "h100-sxm", tp=4, max_concurrency=2 * users, input_len=2000,
+                          output_len=300)  # fmt: skip
+    assert more.expected.tpot_s > 0.02 >= free.winner.times.tpot_s
+
+
+def test_targets_nobody_meets_name_the_nearest_and_what_binds() -> None:
+    answer = plan(MODEL, CARDS, **{**TASK, "tpot": "1ms"})
+    assert answer.winner is None
+    assert answer.front == ()
+    assert answer.nearest
+    assert answer.nearest.binding
+    assert answer.nearest.binding[0] == "tpot"
+    assert answer.nearest.times.tpot_s == min(
+        vperf.estimate(MODEL, card, tp=8, input_len=2000, output_len=300, request_rate=3.0)
+        .expected.tpot_s for card in CARDS
+    )  # fmt: skip
+    full = plan(MODEL, "l40s", tp=2, **{**TASK, "request_rate": 1000.0, "ttft": "1min"})
+    assert full.nearest
+    assert full.nearest.binding
+    assert full.nearest.binding[0] == "saturated"
+
+
+def test_experts_in_groups_only_for_mixtures_and_no_replica_leaves_its_node() -> None:
+    dense = list(layouts(vperf.load_model(MODEL), 8, {}))
+    assert {(each.ep, each.dp) for each in dense} == {(1, 1)}
+    assert len(dense) == 10
+    mixed = list(layouts(vperf.load_model("Qwen/Qwen3-30B-A3B"), 8, {}))
+    assert Layout(tp=2, pp=1, ep=8, dp=4) in mixed
+    assert max(each.gpus for each in mixed) == 8
+    assert node_of(load_gpu("h100-sxm"), None) == 8
+    assert node_of(load_gpu("gb200"), None) == 72
+    assert node_of(load_gpu("gb200"), 4) == 4
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"ttft": None, "tpot": None}, "no target"),
+        ({"ttft": "5 parsecs"}, "ttft"),
+        ({"ttft": 0}, "above 0"),
+        ({"ttft": True}, "seconds"),
+        ({"max_gpus": 0}, "max-gpus"),
+        ({"request_rate": 0}, "request-rate"),
+        ({"request_rate": float("nan")}, "request-rate"),
+        ({"max_concurrency": 3}, "either"),
+        ({"gpus_per_node": 0}, "gpus-per-node"),
+        ({"by": "speed"}, "gpus, cost, latency"),
+        ({"by": "cost"}, "no price"),
+        ({"prices": {"h200": 3.0}, "by": "cost"}, "no price for h100-sxm-80gb"),
+        ({"tp": 3}, "do not divide"),
+        ({"tp": 64}, "more than 8 GPUs"),
+        ({"tp": 0}, "tp"),
+        ({"kv_link": "50 GB/s"}, "disaggregate"),
+        ({"disaggregate": True, "kv_link": "fast"}, "kv-link"),
+        ({"disaggregate": True, "request_rate": None}, "request-rate"),
+        ({"prefix": 1}, "unknown option"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        plan(MODEL, "h100-sxm", **{**TASK, **wrong})
+
+
+def test_targets_take_text_and_seconds() -> None:
+    assert targets_of(ttft="500ms", tpot=0.02, e2e=None) == targets_of(ttft=0.5, tpot="20 ms")

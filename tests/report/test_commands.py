@@ -1,0 +1,90 @@
+"""Commands as a shell reads them, with the flags that an estimate assumes."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+import pytest
+
+from vperf.report.commands import ENGINES, Bench, Server, bench, folded, launch
+
+SERVER = Server("vllm", "a/b", tp=2, pp=2, ep=8, dp=4, kv_cache="fp8", quantization="fp8",
+                draft_tokens=1, cuda_graphs=False, max_model_len=4500, memory_utilization=0.9,
+                max_batched_tokens=8192, max_sequences=256)  # fmt: skip
+
+
+def _words(engine: str, server: Server = SERVER) -> list[str]:
+    (*_, last) = launch(replace(server, engine=engine))
+    return shlex.split(" ".join(last))
+
+
+def _value(words: list[str], flag: str) -> str:
+    return words[words.index(flag) + 1]
+
+
+def test_vllm_counts_groups_apart_and_sglang_and_trtllm_within_a_stage() -> None:
+    vllm, sglang, trtllm = map(_words, ENGINES)
+    assert _value(vllm, "--tensor-parallel-size") == "2"
+    assert _value(vllm, "--data-parallel-size") == "4"
+    assert "--enable-expert-parallel" in vllm
+    assert _value(sglang, "--tp-size") == "8"
+    assert _value(sglang, "--dp-size") == "4"
+    assert _value(trtllm, "--tp_size") == "8"
+    assert _value(trtllm, "--ep_size") == "8"
+    config = " ".join(launch(replace(SERVER, engine="trtllm"))[0])
+    assert "enable_attention_dp: true" in config
+    assert "{dtype: fp8, free_gpu_memory_fraction: 0.9}" in config
+
+
+@pytest.mark.parametrize(
+    ("engine", "flags"),
+    [
+        ("vllm", "--max-model-len 4500 --max-num-batched-tokens 8192 --max-num-seqs 256 "
+                 "--gpu-memory-utilization 0.9 --kv-cache-dtype fp8 --enforce-eager"),
+        ("sglang", "--context-length 4500 --chunked-prefill-size 8192 --max-running-requests 256 "
+                   "--mem-fraction-static 0.9 --kv-cache-dtype fp8_e4m3 --disable-cuda-graph"),
+        ("trtllm", "--max_seq_len 4500 --max_num_tokens 8192 --max_batch_size 256"),
+    ],
+)  # fmt: skip
+def test_what_the_estimate_assumes_is_in_the_command(engine: str, flags: str) -> None:
+    text = " ".join(_words(engine))
+    for flag in flags.split(" --"):
+        assert flag.removeprefix("--") in text
+
+
+def test_a_role_makes_a_server_do_one_phase() -> None:
+    assert "kv_connector" in " ".join(_words("vllm", replace(SERVER, role="prefill")))
+    assert _value(_words("sglang", replace(SERVER, role="decode")), "--disaggregation-mode") == (
+        "decode"
+    )
+    assert launch(replace(SERVER, engine="trtllm", role="decode")) == []
+
+
+def test_plain_settings_need_no_flags_and_other_engines_have_no_commands() -> None:
+    assert launch(Server("vllm", "a/b")) == [["vllm serve", "a/b"]]
+    assert launch(Server("trtllm", "a/b")) == [["trtllm-serve", "a/b"]]
+    assert launch(Server("llama.cpp", "a/b")) == []
+    assert bench("llama.cpp", "a/b", Bench(1, 1)) == []
+
+
+def test_ids_are_quoted_for_the_shell() -> None:
+    for engine in ENGINES:
+        words = shlex.split(" ".join(bench(engine, "a/$(x);b", Bench(10, 5, 4))))
+        assert "x" not in words
+        assert _words(engine, replace(SERVER, model="a/$(x);b")).count("a/$(x);b") == 1
+
+
+def test_a_rate_is_measured_for_two_minutes_and_users_ten_times() -> None:
+    assert Bench(1, 1, None, 5.0).load == ["--request-rate 5", "--num-prompts 600"]
+    assert Bench(1, 1, 8).load == ["--max-concurrency 8", "--num-prompts 80"]
+    text = " ".join(bench("vllm", "m", Bench(100, 10, 1, prefix_tokens=40)))
+    assert "--random-input-len 60" in text
+    assert "--random-prefix-len 40" in text
+
+
+def test_lines_end_in_a_backslash_but_the_last() -> None:
+    lines = folded(["vllm serve", *(f"--flag-{n} {n}" for n in range(20))], 80)
+    assert len(lines) > 2
+    assert all(line.endswith(" \\") and len(line) <= 80 for line in lines[:-1])
+    assert not lines[-1].endswith("\\")
