@@ -18,6 +18,7 @@ from pathlib import Path
 MODEL, GPU = "Qwen/Qwen3-4B-Instruct-2507", "rtx-pro-6000"
 COLD_TARGET, WARM_TARGET = 1.6, 500
 COMPARE_TARGET_S, SWEEP_TARGET = 1.0, 2500
+PLAN_TARGET_S = 5.0
 SWEPT = 100_000
 
 
@@ -86,9 +87,32 @@ def swept(points: int = SWEPT) -> float:
     return count / took
 
 
+def planned() -> float:
+    """Seconds of processor time of a plan over some 2,000 candidates."""
+    from vperf.explore.plan import plan  # noqa: PLC0415  (after the cold runs)
+
+    start = time.process_time()
+    answer = plan(
+        "Qwen/Qwen3-32B",
+        ["h100-sxm", "h200", "b200", "l40s", "rtx-pro-6000"],
+        quantization=["auto", "fp8"],
+        engine=["vllm", "sglang", "trtllm"],
+        ttft="500ms",
+        tpot="30ms",
+        request_rate=5.0,
+        input_len=4000,
+        output_len=500,
+        max_gpus=24,
+    )
+    took = time.process_time() - start
+    print(f"plan: {answer.asked:,} candidates in {took:.2f} s (target {PLAN_TARGET_S})")
+    return took
+
+
 if __name__ == "__main__":
     times = int(sys.argv[1]) if len(sys.argv) > 1 else 21
     cold(times)
     compare_all(max(1, times // 3))
     warm()
     swept()
+    planned()

@@ -116,22 +116,15 @@ def figures(question: Question, deployment: Deployment | None = None) -> Figures
     `deployment` is that of a question that differs in its load only.
     """
     at = deployment or deploy(question)
-    lengths = lengths_of(question)
     if question.served:
-        load = deployed_load(
-            at.model,
-            at.found.id,
-            _load_of(question, lengths),
-            image_tokens=question.image_tokens,
-            acceptance=question.acceptance,
-        )
+        load = load_of(question, at)
         return served_figures(at.model, at.card, load, at.steps(load))
     _check_batch(question)
     return batch_figures(
         at.model,
         at.found.id,
         at.card,
-        lengths,
+        lengths_of(question),
         batch=question.batch_size,
         image_tokens=question.image_tokens,
         acceptance=question.acceptance,
@@ -205,6 +198,13 @@ def deployed_model(question: Question, engine: Engine) -> tuple[ModelConfig, Mod
                 )
     parallel = Parallel(question.tp, question.pp, question.ep, question.dp)
     return found, divide(model, parallel) if parallel.gpus > 1 else model
+
+
+def load_of(question: Question, at: Deployment) -> Load:
+    """The load of a served question as its model meets it: with images and drafts."""
+    load = _load_of(question, lengths_of(question))
+    images, acceptance = question.image_tokens, question.acceptance
+    return deployed_load(at.model, at.found.id, load, image_tokens=images, acceptance=acceptance)
 
 
 def _load_of(question: Question, lengths: Lengths) -> Load:

@@ -42,15 +42,15 @@ input, 3 the Hub could not be reached.
 """
 
 _MANY = ("gpu", "quantization", "kv_cache_dtype", "engine", "tp", "pp", "ep", "dp")
-_NOT_SERVED = ("batch_size", "speculative", "draft_tokens", "acceptance", "image_tokens")
-"""What no served load can be combined with yet."""
+_OF_A_BATCH = ("batch_size",)
+"""What no served load can be combined with."""
 
 
 def _target(flag: str, what: str) -> Any:
     return typer.Option(flag, metavar="TIME", help=f'Longest {what} allowed, as "500ms".')
 
 
-@asks(many=_MANY, without=_NOT_SERVED)
+@asks(many=_MANY, without=_OF_A_BATCH)
 def plan(
     *,
     asked: Asked,

@@ -1,7 +1,7 @@
 """Separate pools for prefill and decode, and the caches that go from one to the other.
 
     TTFT = queue + prefill + transfer + first decode step + both servers' way of a request
-    TPOT = D(B) with B = rate output D(B): no prefill between one's own tokens
+    TPOT = D(B) / tokens a step, B = rate output TPOT: no prefill between one's own tokens
     queue = busy / (1 - busy) prefill / 2,  busy = rate prefill / replicas
     transfer = bytes of the prompt's cache that one GPU holds / one GPU's link
 
@@ -25,18 +25,20 @@ from vperf.explore.candidates import (
     Pool,
     Pools,
     Targets,
+    engine_name,
     times_of,
 )
 from vperf.explore.prices import Prices, cost_of
 from vperf.explore.rows import Row
 from vperf.explore.settings import AS_STORED, Asker, Setting
 from vperf.hardware.gpu import Gpu
-from vperf.model.ops import Step
 from vperf.pace import held_batch, with_range
-from vperf.serving.load import Load, Steps
+from vperf.serving.load import Load, Steps, server_s
 from vperf.serving.memory import memory_use
+from vperf.serving.speculative import prefill_passes, tokens_per_step
 from vperf.timing.collectives import link_bytes_per_s
-from vperf.timing.step import step_seconds
+from vperf.timing.ranges import spread_under_load
+from vperf.timing.step import passes_seconds
 
 _BUSIEST = 0.95
 """A pool busier than this is taken as full: the queue has no steady state to speak of."""
@@ -52,6 +54,8 @@ class _Side:
     steps: Steps
     prefill_s: float
     """One prompt alone, all its chunks."""
+    gain: float
+    """Tokens that a decode step yields, with drafts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,9 @@ class _Decode:
     side: _Side
     replicas: int
     batch: float
+    step_s: float
     limit_s: float
+    """Of a token."""
     tpot_s: float
 
 
@@ -103,9 +109,7 @@ class Splitting:
             deployment = self._asker.deployment(question)
         except VperfError:
             return None  # counted where replicas do both
-        lengths = api.lengths_of(question)
-        hit = question.prefix_cache_hit or lengths.prefix_hit
-        load = Load(lengths.input_tokens, lengths.output_tokens, None, self._rate, hit)
+        load = api.load_of(question, deployment)
         model, card = deployment.model, deployment.card
         use = memory_use(model, card.gpu, card.engine, model.parallel.data, load.input_tokens,
                          load.output_tokens)  # fmt: skip
@@ -115,13 +119,14 @@ class Splitting:
         groups, past, prefill = model.parallel.data, steps.cached_tokens, 0.0
         while past < load.input_tokens:
             new = min(card.engine.max_batched_tokens, load.input_tokens - past)
-            prefill += step_seconds(model, Step(groups, new, past), card)[1]
+            prefill += passes_seconds(prefill_passes(model, groups, new, past), card)[1]
             past += new
-        return _Side(layout, deployment, steps, prefill)
+        gain = tokens_per_step(load.acceptance, model.draft_tokens)
+        return _Side(layout, deployment, steps, prefill, gain)
 
     def _decode(self, side: _Side, replicas: int) -> _Decode | None:
         """Where the running batch settles; None: the cache has not the room for it."""
-        wanted = self._rate / replicas * side.steps.output_tokens
+        wanted = self._rate / replicas * side.steps.output_tokens / side.gain
 
         def grows(batch: float) -> bool:
             return wanted * side.steps.decode(batch)[1] > batch
@@ -135,8 +140,8 @@ class Splitting:
                 low, high = (middle, high) if grows(middle) else (low, middle)
         else:
             high = low
-        limit, tpot = side.steps.decode(high)
-        return _Decode(side, replicas, high, limit, tpot)
+        limit, step = side.steps.decode(high)
+        return _Decode(side, replicas, high, step, limit / side.gain, step / side.gain)
 
     def _best(
         self, setting: Setting, before: _Side, decode: _Decode, room: int, node: int
@@ -164,14 +169,19 @@ class Splitting:
         decode_gpus = decode.replicas * after.layout.gpus
         gpus = prefill_gpus + decode_gpus
         rate = self._link or default_link(gpu, within_node=gpus <= node)
-        ttft = queue + before.prefill_s + sent / rate + decode.tpot_s + 2 * engine.request_s
+        ttft = queue + before.prefill_s + sent / rate + decode.step_s
+        # The decode server gets tokens, so that the prompt's text is only read once.
+        ttft += server_s(card, steps.input_tokens) + engine.request_s
         running = decode.batch * decode.replicas
 
         def speed(ttft_s: float, tpot_s: float) -> Speed:
             return Speed(ttft_s, steps.input_tokens / ttft_s, tpot_s, running / tpot_s, 1 / tpot_s)
 
         limit = speed(steps.limit_ttft_s, decode.limit_s)
-        expected = with_range(limit, ttft, decode.tpot_s, card.constants, speed)
+        scatter = spread_under_load(engine, card.constants.origin)
+        expected = with_range(
+            limit, ttft, decode.tpot_s, card.constants, speed, ttft_spread=scatter
+        )
         held = held_batch(second.model, card, _load(after.steps), max(1, round(decode.batch)))
         use = memory_use(second.model, gpu, engine, held, steps.input_tokens, steps.output_tokens)
         figures = Figures(
@@ -192,7 +202,7 @@ class Splitting:
         price = self._prices.get(gpu.id) if self._prices else None
         watts = gpu.tdp_w * gpus if gpu.tdp_w else None
         row = Row(
-            {"quantization": question.quantization or AS_STORED, "engine": question.engine,
+            {"quantization": question.quantization or AS_STORED, "engine": engine_name(question),
              **ways, "request_rate": self._rate},
             second.found.id, gpu.id, figures,
             cost=cost_of(figures, price) if price is not None else None,
@@ -208,7 +218,7 @@ class Splitting:
             transfer_s=sent / rate,
             transfer_bytes=sent,
             link_bytes_per_s=rate,
-            first_step_s=decode.tpot_s,
+            first_step_s=decode.step_s,
         )
         return Candidate(
             row, question, 1, after.layout, second.model.quantization, second.model.cache_name,

@@ -23,6 +23,7 @@ from vperf.explore.candidates import (
     Layout,
     Reason,
     Targets,
+    engine_name,
     layouts,
     node_of,
     targets_of,
@@ -312,7 +313,7 @@ class _Search:
             ways = {way: getattr(layout, way) for way in WAYS}
             chosen = {
                 "quantization": question.quantization or AS_STORED,
-                "engine": question.engine, **ways, **load,
+                "engine": engine_name(question), **ways, **load,
             }  # fmt: skip
             row = answer(self.asker, Setting(chosen, question), self._prices)
             self.computed += 1

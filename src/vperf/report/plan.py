@@ -89,7 +89,7 @@ def _named(answer: Plan, each: Candidate) -> str:
     """ "4 x H100 SXM (2 replicas of tp 2, fp8 weights)"."""
     parts = [_layout(each), f"{clean(each.weights)} weights"]
     if "engine" in answer.axes:
-        parts.append(clean(each.question.engine))
+        parts.append(clean(each.row.chosen["engine"]))
     inside = ", ".join(part for part in parts if part)
     return f"{each.gpus} x {words.short_gpu(each.gpu_name)} ({inside})"
 
@@ -181,7 +181,7 @@ def _columns(answer: Plan) -> list[_Column]:
     if "kv_cache_dtype" in answer.axes:
         columns.append(_Column("KV\ncache", lambda c: clean(c.kv_cache), left=True))
     if "engine" in answer.axes:
-        columns.append(_Column("engine", lambda c: clean(c.question.engine), left=True))
+        columns.append(_Column("engine", lambda c: clean(c.row.chosen["engine"]), left=True))
     if answer.request_rate is None and answer.max_concurrency is None:
         columns.append(_Column("users", lambda c: f"{_users(c):,}"))
     columns += [
@@ -289,7 +289,7 @@ def commands(answer: Plan, width: int = 80) -> list[tuple[str, list[str]]]:
         return []
     question, model = best.question, estimate.model
     asked = estimate.workload
-    engine, layout = question.engine, best.layout
+    engine, layout = asked.engine, best.layout
     online = question.quantization == "fp8" and answer.stored in SIXTEEN_BIT and engine != "trtllm"
     figures = best.row.figures
     running = figures.serving.running_batch if figures and figures.serving else 1.0
@@ -301,6 +301,7 @@ def commands(answer: Plan, width: int = 80) -> list[tuple[str, list[str]]]:
             engine, model.id, of.tp, of.pp, of.ep, of.dp,
             kv_cache=words.own_cache(estimate),
             quantization="fp8" if online else "",
+            draft_tokens=asked.draft_tokens if asked.speculative else 0,
             cuda_graphs=question.cuda_graphs,
             max_model_len=asked.prompt_tokens + asked.output_tokens,
             memory_utilization=answer.memory_utilization,
