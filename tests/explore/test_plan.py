@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from itertools import product
+from random import Random
 from typing import Any
 
 import pytest
@@ -66,6 +67,28 @@ def test_every_member_of_the_front_is_what_estimate_says_of_it(found: Plan) -> N
         assert each.times.ttft_s == alone.expected.ttft_s <= 0.6
         assert each.times.tpot_s == alone.expected.tpot_s <= 0.025
         assert alone.memory.fits
+
+
+def test_random_settings_have_the_figures_of_estimate() -> None:
+    draw = Random(6)
+    for _ in range(25):
+        model = draw.choice((MODEL, "Qwen/Qwen3-8B", "Qwen/Qwen3-30B-A3B", "openai/gpt-oss-20b"))
+        setting: dict[str, Any] = {
+            "tp": draw.choice((1, 2, 4)), "engine": draw.choice(("vllm", "sglang", "trtllm")),
+            "input_len": draw.randint(10, 9000), "output_len": draw.randint(2, 900),
+            draw.choice(("max_concurrency", "request_rate")): draw.randint(1, 9),
+        }  # fmt: skip
+        gpu = draw.choice(("h100-sxm", "rtx-pro-6000", "l40s"))
+        alone = vperf.estimate(model, gpu, **setting)
+        answer = plan(model, gpu, pp=1, dp=1, ep=1, max_gpus=setting["tp"], e2e="9min", **setting)
+        shown = answer.winner or answer.nearest
+        if not alone.memory.fits:
+            assert answer.lost == {"memory": 1}
+            continue
+        assert shown is not None
+        assert shown.row.figures is not None
+        assert shown.row.figures.expected == alone.expected
+        assert shown.row.figures.limit == alone.limit
 
 
 def _sides(each: Candidate) -> tuple[float, ...]:

@@ -81,6 +81,7 @@ def test_a_rate_is_measured_for_two_minutes_and_users_ten_times() -> None:
     text = " ".join(bench("vllm", "m", Bench(100, 10, 1, prefix_tokens=40)))
     assert "--random-input-len 60" in text
     assert "--random-prefix-len 40" in text
+    assert bench("sglang", "m", Bench(100, 10, 1, prefix_tokens=40)) == []
 
 
 def test_lines_end_in_a_backslash_but_the_last() -> None:

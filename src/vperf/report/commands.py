@@ -1,8 +1,8 @@
 """Shell commands that launch an engine as it was estimated, and that measure it.
 
-Flags as documented for vLLM 0.15, SGLang 0.5 and TensorRT-LLM 1.2 (`--help` of `vllm serve`,
-`vllm bench serve`, `sglang.launch_server`, `sglang.bench_serving`, `trtllm-serve`), looked up
-2026-11-23. Not here: the sentences around them (words.py, plan.py).
+Flags are those that vLLM (`vllm serve`, `vllm bench serve`), SGLang (`sglang.launch_server`,
+`sglang.bench_serving`) and TensorRT-LLM (`trtllm-serve`, the options of its `--config`) document,
+looked up 2026-11-23. Not here: the sentences around them (words.py, plan.py).
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def bench(engine: str, model: str, asked: Bench) -> list[str]:
         case "vllm":
             start = ["vllm bench serve", f"--model {model}"]
             return [*start, *lengths, *prefix, "--ignore-eos", *asked.load]
-        case "sglang":
+        case "sglang" if not prefix:  # its random prompts share none
             start = ["python -m sglang.bench_serving", "--backend sglang", "--dataset-name random"]
             return [*start, *lengths, "--random-range-ratio 1", *asked.load]
         case "trtllm":

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from io import StringIO
 
+from vperf import api
 from vperf.explore.candidates import WAYS, Candidate, Layout, Reason
 from vperf.explore.plan import By, Plan
 from vperf.report import words
@@ -313,31 +314,36 @@ def commands(answer: Plan, width: int = 80) -> list[tuple[str, list[str]]]:
     def lines(found: Iterable[Sequence[str]]) -> list[str]:
         return [line for each in found if each for line in folded(each, width)]
 
-    hit = question.prefix_cache_hit
+    hit = question.prefix_cache_hit or api.lengths_of(question).prefix_hit
+    prefix = int(asked.prompt_tokens * hit)
     share = Bench(
         asked.prompt_tokens, asked.output_tokens, question.max_concurrency, question.request_rate,
-        prefix_tokens=int(asked.prompt_tokens * hit),
+        prefix_tokens=prefix,
     )  # fmt: skip
     stored = best.what_if and not online
     which = f", with a checkpoint in {clean(best.weights)}" if stored else ""
     if best.pools:
         found = [
             (
-                f"Launch each of {side.replicas} for {role}{which}",
+                f"Launch {_each(side.replicas)} for {role}{which}",
                 lines(launch(server(side.layout, role))),
             )
             for role, side in (("prefill", best.pools.prefill), ("decode", best.pools.decode))
         ]
-        whole = Bench(asked.prompt_tokens, asked.output_tokens, None, answer.request_rate)
+        rate = answer.request_rate
+        whole = Bench(asked.prompt_tokens, asked.output_tokens, None, rate, prefix)
         found.append(("Measure it, through a router", lines([bench(engine, model.id, whole)])))
     else:
-        each = f"each of {best.replicas} replicas" if best.replicas > 1 else "it"
         one = "one replica under its share of the load" if best.replicas > 1 else "it"
         found = [
-            (f"Launch {each}{which}", lines(launch(server(layout)))),
+            (f"Launch {_each(best.replicas)}{which}", lines(launch(server(layout)))),
             (f"Measure {one}", lines([bench(engine, model.id, share)])),
         ]
     return [(title, text) for title, text in found if text]
+
+
+def _each(replicas: int) -> str:
+    return f"each of {replicas} replicas" if replicas > 1 else "the replica"
 
 
 def _sequences(running: float) -> int:
@@ -435,7 +441,13 @@ def chart(answer: Plan) -> Chart:
         label = f"TPOT {seconds(answer.targets.tpot_s)}"
         marks.append(Mark("x", 1 / answer.targets.tpot_s, label))
     if answer.winner is not None:
-        marks.append(Mark("y", answer.winner.per_gpu, f"winner: {answer.winner.gpus} GPUs"))
+        marks.append(
+            Mark(
+                "y",
+                answer.winner.per_gpu,
+                f"winner: {answer.winner.gpus} x {words.short_gpu(answer.winner.gpu_name)}",
+            )
+        )
     return Chart(
         title=f"Deployments of {words.short_model(str(answer.fixed.get('model', '')))} that meet "
         "the targets",
