@@ -79,12 +79,25 @@ def test_check_grades_figures_as_python_does() -> None:
     assert answer.structured_content["checks"] == [plain(wanted)]
 
 
+def test_a_plan_is_that_of_python() -> None:
+    load: dict[str, Any] = {
+        "request_rate": 2.0,
+        "input_len": 1000,
+        "output_len": 100,
+        "max_gpus": 2,
+    }
+    answer = ask("plan", model=QWEN, gpus=["h100"], tpot_s=0.02, **load)
+    wanted = vperf.plan(QWEN, ["h100"], tpot=0.02, **load).to_dict()
+    assert answer.structured_content == plain(wanted)
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "words"),
     [
         ("estimate", {"model": QWEN, "gpu": "h101"}, "did you mean h100"),
         ("estimate", {"model": QWEN, "gpu": "h100", "tp": 3}, "3"),
         ("compare", {"models": [QWEN], "gpus": ["h100"], "by": "charm"}, "must be one of"),
+        ("plan", {"model": QWEN, "gpus": ["h100"]}, "target"),
         ("check", {}, "give either result_file or measured figures"),
         ("check", {"result_file": "nowhere.json"}, "no such file"),
     ],

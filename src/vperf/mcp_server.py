@@ -118,6 +118,37 @@ def check(
     return {"checks": [each.to_dict() for each in check_all(what, gpu, model, **options)]}
 
 
+def plan(
+    *,
+    model: str,
+    gpus: list[str],
+    ttft_s: float | None = None,
+    tpot_s: float | None = None,
+    request_rate: float | None = None,
+    max_concurrency: int | None = None,
+    max_gpus: int = 16,
+    by: str | None = None,
+    quantizations: list[str] | None = None,
+    prices: dict[str, float] | None = None,
+    disaggregate: bool = False,
+    **options: Any,
+) -> dict[str, Any]:
+    """The smallest or cheapest deployment that serves a load within targets of TTFT and TPOT.
+
+    gpus: the kinds to choose from. by: cost, gpus, latency or throughput. prices: dollars per
+    GPU-hour by GPU. disaggregate: also separate pools for prefill and decode.
+    """
+    from vperf.explore.plan import plan as run
+
+    if quantizations:
+        options["quantization"] = quantizations
+    return run(
+        model, gpus, ttft=ttft_s, tpot=tpot_s, request_rate=request_rate,
+        max_concurrency=max_concurrency, max_gpus=max_gpus, by=by, prices=prices,  # type: ignore[arg-type]
+        disaggregate=disaggregate, **options,
+    ).to_dict()  # fmt: skip
+
+
 def gpus(*, name: str = "") -> dict[str, Any]:
     """The GPUs that vperf knows, or those whose id or name holds `name`, with their datasheets."""
     from vperf.report.gpus import list_to_dict
@@ -128,7 +159,7 @@ def gpus(*, name: str = "") -> dict[str, Any]:
 
 
 Tool = Callable[..., dict[str, Any]]
-TOOLS: tuple[Tool, ...] = (estimate, compare, check, gpus)
+TOOLS: tuple[Tool, ...] = (estimate, compare, check, plan, gpus)
 
 
 def _answering(tool: Tool) -> Tool:

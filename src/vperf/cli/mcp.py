@@ -16,7 +16,7 @@ To add it to an agent, give its configuration this command:
   vperf mcp
 
 Needs the MCP SDK: pip install 'vperf[mcp]'. Tools: estimate, compare, check,
-gpus; each returns what the command of its name prints with --json.
+plan, gpus; each returns what the command of its name prints with --json.
 """
 
 
