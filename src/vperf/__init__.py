@@ -19,6 +19,7 @@ from vperf.version import __version__
 
 if TYPE_CHECKING:
     from vperf.evidence.check import Check, check, check_all
+    from vperf.evidence.config import check_config
     from vperf.evidence.gate import Bars
     from vperf.evidence.result import Result, Setup
     from vperf.explore.compare import compare
@@ -44,6 +45,7 @@ __all__ = [
     "ask",
     "check",
     "check_all",
+    "check_config",
     "compare",
     "estimate",
     "fit",
@@ -60,6 +62,7 @@ _LATER = {
     "Setup": "vperf.evidence.result",
     "check": "vperf.evidence.check",
     "check_all": "vperf.evidence.check",
+    "check_config": "vperf.evidence.config",
     "compare": "vperf.explore.compare",
     "fit": "vperf.explore.fit",
     "plan": "vperf.explore.plan",

@@ -74,6 +74,18 @@ def parse_power(text: str) -> float:
     return _scaled(text, 'a power such as "600 W"', "w", _DECIMAL)
 
 
+def parse_share(text: str) -> float:
+    """A share of one from "5%", "5 %" or "0.05"."""
+    number, percent, rest = text.partition("%")
+    try:
+        value = float(number) / (100 if percent else 1)
+    except ValueError:
+        value = math.nan
+    if rest.strip() or not 0 <= value < 1:
+        raise InputError(f'{text!r} is not a share such as "5%" or 0.05')
+    return value
+
+
 def parse_seconds(text: str) -> float:
     """Seconds from "62ms", "4 us", "1.5 s"; a fused kernel may take "0 us"."""
     value, unit = _split(text, 'a time such as "62 ms"', zero=True)

@@ -158,6 +158,13 @@ def test_a_config_holds_several_checks(
         (("x.json", *SETUP, "--ttft", "5ms"), "cannot be combined with a FILE"),
         ((*SETUP, "--ttft", "5ms", "--label", "a"), "--label: means nothing without a FILE"),
         (("--config", "none.toml"), "none.toml: cannot be read"),
+        ((*SETUP, "--ttft", "5ms", "--max-drift", "5%"), "--max-drift: cannot be judged"),
+        ((*SETUP, "--ttft", "5ms", "--max-drift", "5"), "--max-drift: '5' is not a share"),
+        ((*SETUP, "--ttft", "5ms", "--max-drift", "0%"), "--max-drift: must be above 0"),
+        ((*SETUP, "--ttft", "5ms", "--baseline", "none.json"), "none.json: --baseline: no such"),
+        ((*SETUP, "--ttft", "5ms", "--junit", "no/such/a.xml"), "--junit: cannot write"),
+        ((*SETUP, "--ttft", "5ms", "-o", "a.txt"), "does not say which format"),
+        ((*SETUP, "--ttft", "5ms", "--csv", "--json"), "cannot be combined"),
     ],
 )
 def test_wrong_usage_is_one_line(vperf: Run, arguments: tuple[str, ...], words: str) -> None:
@@ -169,3 +176,82 @@ def test_a_file_that_is_no_result_is_one_line(vperf: Run, tmp_path: Path) -> Non
         path = tmp_path / name
         path.write_text(text, encoding="utf-8")
         assert str(path) in one_line(vperf("check", path, "-g", "h100"))
+
+
+NUMBERS = ("check", *SETUP, "--decode-tok-s", 97.2, "--ttft", "62ms")
+
+
+def test_a_file_gets_the_form_of_its_suffix(vperf: Run, tmp_path: Path) -> None:
+    for name, start in (("a.json", "{"), ("a.csv", "source,label,"), ("a.md", "**97.2 tok/s is ")):
+        ran = vperf(*NUMBERS, "-o", tmp_path / name)
+        assert (ran.code, ran.out, ran.err) == (0, "", "")
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith(start)
+        assert vperf(*NUMBERS, {"j": "--json", "c": "--csv", "m": "--markdown"}[name[2]]).out == (
+            tmp_path / name
+        ).read_text(encoding="utf-8")
+
+
+def test_a_baseline_is_what_json_wrote_of_an_earlier_run(vperf: Run, tmp_path: Path) -> None:
+    before = tmp_path / "before.json"
+    vperf(*NUMBERS, "-o", before)
+    assert "Against the baseline" in vperf(*NUMBERS, "--baseline", before).out
+    slower = ("check", *SETUP, "--decode-tok-s", 90, "--ttft", "62ms", "--baseline", before)
+    assert vperf(*slower).code == 0
+    ran = vperf(*slower, "--max-drift", "5%")
+    assert ran.code == 1
+    assert ran.out.startswith("Fails --max-drift 5%: Decode tok/s is 7.4 % slower than the baseli")
+    assert vperf(*slower, "--max-drift", "0.1").code == 0
+    data = json.loads(vperf(*slower, "--json").out)
+    assert data["baseline"]["changes"][1]["faster"] == pytest.approx(90 / 97.2 - 1)
+
+
+def test_a_failed_check_written_to_a_file_says_why_on_stderr(vperf: Run, tmp_path: Path) -> None:
+    ran = vperf(*NUMBERS, "--min-efficiency", 1.2, "-o", tmp_path / "a.json")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("Fails --min-efficiency 1.2: ")
+
+
+def test_junit_is_written_beside_the_answer(vperf: Run, tmp_path: Path) -> None:
+    ran = vperf(*NUMBERS, "--min-efficiency", 1.2, "--junit", tmp_path / "report.xml", "--json")
+    assert ran.code == 1
+    assert json.loads(ran.out)["passed"] is False
+    assert 'failures="1"' in (tmp_path / "report.xml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("automatic", [True, False])
+def test_github_gets_annotations_on_stderr_a_summary_and_outputs(
+    vperf: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, automatic: bool
+) -> None:
+    summary, outputs = tmp_path / "summary.md", tmp_path / "outputs"
+    summary.write_text("before\n", encoding="utf-8")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    monkeypatch.setenv("GITHUB_OUTPUT", str(outputs))
+    if automatic:
+        monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    ran = vperf(*NUMBERS, "--min-efficiency", 1.2, "--json", *([] if automatic else ["--github"]))
+    assert ran.code == 1
+    assert json.loads(ran.out)["passed"] is False
+    assert ran.err.startswith("::error title=vperf check%3A command line::Fails --min-efficiency 1")
+    assert summary.read_text(encoding="utf-8").startswith("before\n**Fails --min-efficiency 1.2: ")
+    assert outputs.read_text(encoding="utf-8").startswith("passed=false\nefficiency=1.0")
+    quiet = vperf(*NUMBERS, "--no-github")
+    assert (quiet.code, quiet.err) == (0, "")
+
+
+def test_a_summary_that_cannot_be_written_is_one_line(
+    vperf: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
+    assert "GITHUB_STEP_SUMMARY: cannot write" in one_line(vperf(*NUMBERS, "--github"))
+
+
+def test_a_config_takes_a_baseline_from_the_command_line(
+    vperf: Run, served: Path, tmp_path: Path
+) -> None:
+    config, before = tmp_path / "vperf.toml", tmp_path / "before.json"
+    config.write_text("[[check]]\nfile = 'serve*.json'\ngpu = 'rtx-4090'\n", encoding="utf-8")
+    vperf("check", "--config", config, "-o", before)
+    served.write_text(json.dumps({**SERVED, "mean_tpot_ms": 29.9}), encoding="utf-8")
+    ran = vperf("check", "--config", config, "--baseline", before, "--max-drift", "5%")
+    assert ran.code == 1
+    assert "serve.json: Fails --max-drift 5%: TPOT is 8.4 % slower" in ran.out

@@ -1,15 +1,12 @@
-"""Bars, and the vperf.toml that holds them."""
+"""Bars: what they are held against, and by how much they are missed."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 
 import vperf
 from tests.evidence.results import result
 from vperf import Bars, InputError
-from vperf.evidence.gate import read_config
 
 
 def test_a_bar_says_by_how_much_it_is_missed() -> None:
@@ -55,62 +52,3 @@ def test_a_bar_that_cannot_be_judged_is_an_error() -> None:
 def test_a_bar_is_a_positive_number(value: float) -> None:
     with pytest.raises(InputError, match="min-efficiency"):
         Bars(min_efficiency=value)
-
-
-def _config(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "vperf.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def test_a_config_holds_checks_with_shared_defaults(tmp_path: Path) -> None:
-    plans = read_config(
-        _config(
-            tmp_path,
-            """
-            [defaults]
-            gpu = "h100"
-            min_efficiency = 0.7
-
-            [[check]]
-            file = "a.json"
-            max-ttft = "200 ms"
-
-            [[check]]
-            file = "sub/b.json"
-            gpu = "h200"
-            label = "tg128"
-            tensor = 1
-            """.replace("tensor = 1", "tp = 2"),
-        )
-    )
-    first, second = plans
-    assert first.file == tmp_path / "a.json"
-    assert (first.gpu, first.bars) == ("h100", Bars(min_efficiency=0.7, max_ttft_s=0.2))
-    assert (second.gpu, second.label, second.options) == ("h200", "tg128", {"tp": 2})
-    assert second.bars == Bars(min_efficiency=0.7)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", r"has no \[\[check\]\]"),
-        ("x = [", "not valid TOML"),
-        ("[checks]\na = 1", "unknown table 'checks'"),
-        ("[[check]]\ngpu = 'h100'", "check 1: file: Field required"),
-        ("[[check]]\nfile = 'a'\nmin_speed = 1", "check 1: unknown key 'min_speed'"),
-        ("[[check]]\nfile = 'a'\ntp = 'two'", "check 1: tp: "),
-        ("[[check]]\nfile = 'a'\nmax_ttft = '5 parsecs'", "check 1: max_ttft"),
-        ("[[check]]\nfile = 'a'\nmin_mbu = -1", "check 1: min-mbu: must be above 0"),
-    ],
-)
-def test_a_wrong_config_names_the_check_and_the_key(tmp_path: Path, text: str, words: str) -> None:
-    path = _config(tmp_path, text)
-    with pytest.raises(InputError, match=words) as error:
-        read_config(path)
-    assert str(path) in error.value.message
-
-
-def test_a_config_that_is_not_there_is_an_input_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
-        read_config(tmp_path / "none.toml")

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import vperf
 from tests.evidence.results import GPU, result, setup
 from vperf import Bars, Check
-from vperf.report.check import headline, render, render_all
+from vperf.report.check import render, render_all
+from vperf.report.check_words import headline
 
 
 def check(bars: Bars | None = None, ran: Any = None, **figures: Any) -> Check:

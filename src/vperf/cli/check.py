@@ -1,4 +1,4 @@
-"""`vperf check FILE`: read a result, grade it, write once; exit 1 below a bar.
+"""`vperf check FILE`: read a result, grade it, write each form once; exit 1 below a bar.
 
 Not here: any grading (evidence/), and any sentence of the verdict (report/).
 """
@@ -8,8 +8,10 @@ Not here: any grading (evidence/), and any sentence of the verdict (report/).
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,11 +35,13 @@ Examples:
       --ttft 62ms
   vperf check result.json -g h100 --min-efficiency 0.7 --max-ttft 200ms
   llama-bench -m model.gguf -o json | vperf check - -g rtx-3090 -m model.gguf
-  vperf check --config vperf.toml --json
+  vperf check result.json -g h100 --baseline before.json --max-drift 5%
+  vperf check --config vperf.toml --junit report.xml
 
 FILE is what a benchmark tool wrote. Its own setup is taken; options given here
 win, and the difference is said. A result is good within the expected range,
 slow below it, impossible above the limit. Without a bar nothing fails.
+In GitHub Actions, annotations go to standard error and a summary to the job's.
 
 Exit codes: 0 graded and passed, 1 a bar is missed, 2 wrong usage or input,
 3 the Hub could not be reached.
@@ -87,57 +91,140 @@ def check(
     ] = None,
     max_ttft: Annotated[str | None, _time("--max-ttft", "Bar: longest TTFT.")] = None,
     max_tpot: Annotated[str | None, _time("--max-tpot", "Bar: longest TPOT.")] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option("--baseline", metavar="FILE", help="What --json wrote of an earlier run."),
+    ] = None,
+    max_drift: Annotated[
+        str | None,
+        typer.Option(
+            "--max-drift",
+            metavar="SHARE",
+            help='Bar: how much slower than the baseline, as "5%".',
+        ),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option("--config", metavar="FILE", help="A vperf.toml with several checks."),
     ] = None,
+    junit: Annotated[
+        Path | None,
+        typer.Option("--junit", metavar="FILE", help="Write JUnit XML to FILE, too."),
+    ] = None,
+    github: Annotated[
+        bool | None,
+        typer.Option(
+            "--github/--no-github",
+            help="Annotations, job summary and step outputs. [with GITHUB_ACTIONS=true]",
+            show_default=False,
+        ),
+    ] = None,
     json: options.Json = False,
+    csv: options.Csv = False,
+    markdown: options.Markdown = False,
+    output_file: options.Output = None,
 ) -> None:
     """Whether a measured result is good: beside limit and expected, and why not.
 
     Reads the result of a benchmark tool, or the figures given as options.
     """
-    from vperf.evidence.check import check_all, summary
-    from vperf.evidence.gate import Bars, seconds
+    from vperf.evidence.check import check_all
+    from vperf.evidence.gate import Bars, seconds, share
 
     def time_of(flag: str, text: str | None) -> float | None:
         return None if text is None else seconds(text, flag)
 
-    bars = Bars(
-        min_efficiency, min_of_limit, min_mbu,
-        time_of("--max-ttft", max_ttft), time_of("--max-tpot", max_tpot),
-    )  # fmt: skip
+    form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file)
     figures = _checked(
         decode_tokens_per_s=decode_tok_s, output_tokens_per_s=output_tok_s,
         prefill_tokens_per_s=prefill_tok_s, ttft_s=time_of("--ttft", ttft),
         tpot_s=time_of("--tpot", tpot), latency_s=time_of("--latency", latency),
     )  # fmt: skip
+    bars = Bars(
+        min_efficiency, min_of_limit, min_mbu,
+        time_of("--max-ttft", max_ttft), time_of("--max-tpot", max_tpot),
+    )  # fmt: skip
+    drift = None if max_drift is None else share(max_drift, "--max-drift")
     if config is not None:
+        from vperf.evidence.config import check_config
+
         _refuse_beside_config(file, label, figures, bars, asked)
-        named = _configured(config)
+        named = list(check_config(config, baseline=baseline, max_drift=drift))
     else:
         source = _source(file, figures, label)
         gpu, model, rest = _setup(asked)
-        found = check_all(source, gpu, model, bars=bars, label=label, **rest)
-        named = [(each.result.label or f"result {n}", each) for n, each in enumerate(found, 1)]
+        bars = replace(bars, max_drift=drift)
+        found = check_all(source, gpu, model, bars=bars, baseline=baseline, label=label, **rest)
+        named = [(_name(each, number), each) for number, each in enumerate(found, 1)]
+    alone = len(named) == 1 and config is None
+    _write_beside(named, junit, _on_github() if github is None else github)
+    output.write(_rendered(named, form, alone=alone), output_file)
+    if any(each.passed is False for _, each in named):
+        if output_file is not None:
+            _say_missed(named)
+        raise typer.Exit(1)
+
+
+def _say_missed(named: list[tuple[str, Check]]) -> None:
+    """Why it fails, on standard error, where the answer went to a file."""
+    from vperf.report.check_words import bar_line, missed
+
+    output.complain("".join(f"{bar_line(bar)}\n" for _, each in named for bar in missed(each)))
+
+
+def _name(check: Check, number: int) -> str:
+    """What a result is called beside others of its file."""
+    if check.result.label or number > 1:
+        return check.result.label or f"result {number}"
+    return Path(check.source).name if check.source not in ("", "-") else check.result.tool
+
+
+def _rendered(named: list[tuple[str, Check]], form: output.Form, *, alone: bool) -> str:
+    """The answer in one form; of one result `alone`, in full."""
     checks = [each for _, each in named]
-    alone = len(checks) == 1 and config is None
-    if json:
+    if form == "json":
+        from vperf.evidence.check import summary
         from vperf.report.json import dump
 
-        output.write(dump(checks[0].to_dict() if alone else summary(checks)))
-    else:
-        from vperf.report import check as report
+        return dump(checks[0].to_dict() if alone else summary(checks))
+    if form == "csv":
+        from vperf.report import check_csv
 
-        width, color = output.width(), output.color(sys.stdout)
-        if alone:
-            text = report.render(checks[0], width=width, color=color)
-        else:
-            hint = "" if config else "--label NAME shows one of them in full."
-            text = report.render_all(named, hint=hint, width=width, color=color)
-        output.write(text)
-    if any(each.passed is False for each in checks):
-        raise typer.Exit(1)
+        return check_csv.render(checks)
+    if form == "markdown":
+        from vperf.report import check_markdown
+
+        return check_markdown.render(named)
+    from vperf.report import check as report
+
+    width, color = output.width(), output.color(sys.stdout)
+    if alone:
+        return report.render(checks[0], width=width, color=color)
+    hint = "" if len({each.source for each in checks}) > 1 else "--label NAME shows one in full."
+    return report.render_all(named, hint=hint, width=width, color=color)
+
+
+def _on_github() -> bool:
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def _write_beside(named: list[tuple[str, Check]], junit: Path | None, github: bool) -> None:
+    """What goes elsewhere than the answer: JUnit, annotations, the job summary and outputs."""
+    if junit is not None:
+        from vperf.report import junit as report
+
+        output.write(report.render(named), junit, option="--junit")
+    if github:
+        from vperf.report import check_markdown
+        from vperf.report import github as actions
+
+        for variable, text in (
+            ("GITHUB_STEP_SUMMARY", check_markdown.render(named)),
+            ("GITHUB_OUTPUT", actions.outputs(named)),
+        ):
+            if path := os.environ.get(variable):
+                output.append(text, Path(path), option=variable)
+        output.complain(actions.commands(named))
 
 
 def _checked(**given: float | None) -> dict[str, Any]:
@@ -187,20 +274,3 @@ def _refuse_beside_config(
             "cannot be combined with a FILE, figures, bars or options of the setup: they are in it",
             field="--config",
         )
-
-
-def _configured(config: Path) -> list[tuple[str, Check]]:
-    """The checks of a vperf.toml, each by its file and label."""
-    from vperf.evidence.check import check_all
-    from vperf.evidence.gate import read_config
-
-    named = []
-    for plan in read_config(config):
-        found = check_all(
-            str(plan.file), plan.gpu, plan.model, bars=plan.bars, label=plan.label,
-            **plan.options,
-        )  # fmt: skip
-        for each in found:
-            end = f" {each.result.label}" if each.result.label else ""
-            named.append((f"{plan.file.name}{end}", each))
-    return named

@@ -58,15 +58,17 @@ def choose(
     return by_suffix or "table"
 
 
-def write(text: str, output: Path | None = None) -> None:
+def write(text: str, output: Path | None = None, *, option: str = "--output") -> None:
     """`text` to the file, or to standard output; a reader that left early is no error."""
-    stream((text,), output)
+    stream((text,), output, option=option)
 
 
-def stream(parts: Iterable[str], output: Path | None = None) -> None:
+def stream(
+    parts: Iterable[str], output: Path | None = None, *, option: str = "--output"
+) -> None:
     """The same of a text that comes in parts, each written when it is there."""
     if output is not None:
-        _to_file(parts, output)
+        _to_file(parts, output, "w", option)
         return
     try:
         for part in parts:
@@ -78,13 +80,26 @@ def stream(parts: Iterable[str], output: Path | None = None) -> None:
         raise InputError(f"cannot write the answer: {error.strerror or error}") from None
 
 
-def _to_file(parts: Iterable[str], output: Path) -> None:
+def append(text: str, output: Path, *, option: str) -> None:
+    """`text` to the end of a file."""
+    _to_file((text,), output, "a", option)
+
+
+def _to_file(parts: Iterable[str], output: Path, mode: Literal["w", "a"], option: str) -> None:
     try:
-        with output.open("w", encoding="utf-8") as file:
+        with output.open(mode, encoding="utf-8", errors="replace", newline="\n") as file:
             file.writelines(parts)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InputError(f"cannot write {output}: {reason}", source="--output") from None
+        raise InputError(f"cannot write {output}: {reason}", source=option) from None
+
+
+def complain(text: str) -> None:
+    """`text` to standard error, whoever reads it or not."""
+    try:
+        print(printable(text, sys.stderr), end="", file=sys.stderr, flush=True)
+    except OSError:
+        discard(sys.stderr)
 
 
 def printable(text: str, stream: TextIO) -> str:

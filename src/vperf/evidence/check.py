@@ -6,7 +6,7 @@ Not here: reading files (importers/), the question a result answers (asking.py),
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -16,6 +16,7 @@ from vperf.answer import Estimate
 from vperf.errors import InputError
 from vperf.evidence import waterfall
 from vperf.evidence.asking import pose
+from vperf.evidence.drift import Baseline, Drift, drifted, read_baseline
 from vperf.evidence.gate import Bar, Bars, judged, refuse_unjudged
 from vperf.evidence.grade import (
     RATES,
@@ -41,6 +42,9 @@ from vperf.question import ModelLike, Options, Question
 from vperf.sources.engines import load_engine
 from vperf.version import __version__
 
+Source = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""A result file ("-": standard input), or what its JSON holds."""
+
 SCHEMA = "vperf/check/1"
 SCHEMA_MANY = "vperf/checks/1"
 
@@ -50,6 +54,8 @@ class Check:
     """One graded result. Every figure that the command line prints is read from here."""
 
     result: Result
+    source: str
+    """The file it was read from; "-" for standard input, empty for figures by hand."""
     question: Question
     estimate: Estimate
     engine_name: str
@@ -69,6 +75,8 @@ class Check:
     reasons: tuple[Reason, ...]
     """Why it may be impossible, the likeliest first; empty where it is not."""
     bars: tuple[Bar, ...]
+    drift: Drift | None
+    """Beside the baseline; None without one."""
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -83,6 +91,7 @@ class Check:
         return {
             "schema": SCHEMA,
             "vperf_version": __version__,
+            "source": self.source,
             "result": asdict(self.result),
             "model": asdict(answer.model),
             "gpu": {
@@ -92,6 +101,11 @@ class Check:
                 "constants": answer.gpu.constants,
             },
             "workload": asdict(answer.workload),
+            "load": {
+                "batch_size": None if self.question.served else self.question.batch_size,
+                "max_concurrency": self.question.max_concurrency,
+                "request_rate": self.question.request_rate,
+            },
             "verdict": self.verdict,
             "main": self.main.name,
             "metrics": {
@@ -111,6 +125,7 @@ class Check:
             "reasons": [asdict(reason) for reason in self.reasons],
             "passed": self.passed,
             "bars": [asdict(bar) for bar in self.bars],
+            "baseline": asdict(self.drift) if self.drift else None,
             "warnings": list(self.warnings),
             "notes": list(self.notes),
             "assumptions": list(answer.assumptions),
@@ -118,40 +133,43 @@ class Check:
 
 
 def check(
-    result: Result | str | Path,
+    result: Result | Source,
     gpu: str | Gpu | None = None,
     model: ModelLike | None = None,
     *,
     bars: Bars | None = None,
+    baseline: str | Path | None = None,
     label: str | None = None,
     **options: Unpack[Options],
 ) -> Check:
-    """Grade a measured result, or the one in a file ("-": standard input).
+    """Grade a measured result, or the one in a file ("-": standard input) or in its JSON.
 
     What is not given is taken from the result; `options` are those of `vperf.estimate`. `label`
-    picks one of several results in a file. Raises InputError where the model or the GPU is known
-    from neither, where the file holds several results and `label` picks none, or where a bar cannot
-    be judged.
+    picks one of several results in a file; `baseline` is the JSON of an earlier check of the same
+    setup. Raises InputError where the model or the GPU is known from neither, where the file holds
+    several results and `label` picks none, where the baseline is of another setup, or where a bar
+    cannot be judged.
     """
-    source = result.tool if isinstance(result, Result) else str(result)
-    found = (result,) if isinstance(result, Result) else _read(result, label)
+    source, file = _named(result)
+    found = _read(result, label)
     if len(found) > 1:
         labels = ", ".join(repr(each.label) for each in found)
         raise InputError(
             f"holds {len(found)} results", source=source,
             hint=f"give one as label ({labels}), or ask check_all",
         )  # fmt: skip
-    graded = _graded(found[0], gpu, model, bars, options)
-    refuse_unjudged(bars or Bars(), {bar.name for bar in graded.bars}, source)
+    graded = _graded(found[0], file, gpu, model, options)
+    (graded,) = gated([graded], bars, baseline, source)
     return graded
 
 
 def check_all(
-    results: Sequence[Result] | str | Path,
+    results: Sequence[Result] | Source,
     gpu: str | Gpu | None = None,
     model: ModelLike | None = None,
     *,
     bars: Bars | None = None,
+    baseline: str | Path | None = None,
     label: str | None = None,
     **options: Unpack[Options],
 ) -> tuple[Check, ...]:
@@ -160,15 +178,13 @@ def check_all(
     A bar is held against each result that has its figure. Results without any figure to grade are
     left out where others have one; the first check's warnings say which.
     """
-    if isinstance(results, str | Path):
-        source, found = str(results), _read(results, label)
-    else:
-        source, found = "the result", tuple(results)
+    source, file = _named(results)
+    found = _read(results, label)
     checks: list[Check] = []
     refused: list[NothingToGradeError] = []
     for result in found:
         try:
-            checks.append(_graded(result, gpu, model, bars, options))
+            checks.append(_graded(result, file, gpu, model, options))
         except NothingToGradeError as error:
             refused.append(error)
     if not checks:
@@ -176,32 +192,71 @@ def check_all(
     if refused:
         left = tuple(f"not graded: {error.message}" for error in refused)
         checks[0] = replace(checks[0], warnings=(*checks[0].warnings, *left))
-    refuse_unjudged(bars or Bars(), {bar.name for each in checks for bar in each.bars}, source)
-    return tuple(checks)
+    return tuple(gated(checks, bars, baseline, source))
+
+
+def gated(
+    checks: list[Check], bars: Bars | None, baseline: str | Path | None, source: str
+) -> list[Check]:
+    """The checks beside the baseline, and held against the bars."""
+    if baseline is not None:
+        checks = beside(checks, read_baseline(baseline))
+    if bars:
+        checks = [replace(each, bars=judged(bars, each)) for each in checks]
+        refuse_unjudged(bars, {bar.name for each in checks for bar in each.bars}, source)
+    return checks
+
+
+def beside(checks: list[Check], baseline: Baseline) -> list[Check]:
+    """Each with its drift; InputError where the baseline has none of them."""
+    drifts = [drifted(each, baseline, alone=len(checks) == 1) for each in checks]
+    if not any(drifts):
+        labels = ", ".join(repr(each.label) for each in baseline.results)
+        raise InputError(
+            "holds no result to compare with", source=baseline.source, field="--baseline",
+            hint=f"it has {labels}" if any(each.label for each in baseline.results) else "",
+        )  # fmt: skip
+    return [
+        replace(each, drift=drift)
+        if drift
+        else replace(each, warnings=(f"not in {baseline.source}: no drift", *each.warnings))
+        for each, drift in zip(checks, drifts, strict=True)
+    ]
 
 
 class NothingToGradeError(InputError):
     """A result none of whose figures has a limit to be compared with."""
 
 
-def _read(source: str | Path, label: str | None) -> tuple[Result, ...]:
-    from vperf.evidence.importers import read_results  # noqa: PLC0415  (numbers need no reader)
+def _named(results: Result | Sequence[Result] | Source) -> tuple[str, str]:
+    """What errors call it, and its file."""
+    if isinstance(results, str | Path):
+        return str(results), str(results)
+    return (results.tool if isinstance(results, Result) else "the result"), ""
 
-    found = read_results(source)
+
+def _read(source: Result | Sequence[Result] | Source, label: str | None) -> tuple[Result, ...]:
+    given: Any = (source,) if isinstance(source, Result) else source
+    if not isinstance(given, str | Path | Mapping) and isinstance(next(iter(given), None), Result):
+        return tuple(given)
+    from vperf.evidence.importers import read_results, results_in  # noqa: PLC0415  (seldom needed)
+
+    found = read_results(given) if isinstance(given, str | Path) else results_in(given)
     if label is None:
         return found
     picked = tuple(result for result in found if result.label == label)
     if not picked:
         labels = ", ".join(repr(each.label) for each in found)
-        raise InputError(f"holds no result {label!r}", source=str(source), hint=f"it has {labels}")
+        name = _named(source)[0]
+        raise InputError(f"holds no result {label!r}", source=name, hint=f"it has {labels}")
     return picked
 
 
 def _graded(
     result: Result,
+    source: str,
     gpu: str | Gpu | None,
     model: ModelLike | None,
-    bars: Bars | None,
     options: Options,
 ) -> Check:
     posed = pose(result, gpu=gpu, model=model, options=options)
@@ -220,8 +275,9 @@ def _graded(
     falls = _waterfalls(question, answer, figures)
     batch = running(question, answer, figures)
     tpot = next((fall.measured_s for fall in falls if fall.metric == "tpot_s"), None)
-    graded = Check(
+    return Check(
         result=result,
+        source=source,
         question=question,
         estimate=answer,
         engine_name=_engine_name(question),
@@ -235,10 +291,10 @@ def _graded(
         suspects=() if impossible else suspects(question, answer, falls),
         reasons=reasons(question, answer, impossible[0]) if impossible else (),
         bars=(),
+        drift=None,
         warnings=(*posed.warnings, *_weights_warning(result, answer), *answer.warnings),
         notes=(*posed.notes, *_left_out(result, found)),
     )
-    return replace(graded, bars=judged(bars, graded)) if bars else graded
 
 
 _WHY_NOT = (

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from vperf.errors import InputError
 from vperf.evidence.importers import (
@@ -18,7 +21,7 @@ from vperf.evidence.importers import (
     vllm_offline,
     vllm_serve,
 )
-from vperf.evidence.importers.document import Document, load
+from vperf.evidence.importers.document import Document, load, parse
 from vperf.evidence.importers.recognise import Format, read_document
 from vperf.evidence.result import Result
 
@@ -48,6 +51,15 @@ def read_results(source: str | Path) -> tuple[Result, ...]:
     known, is cut off, or holds no measurement.
     """
     return results_of(load(source))
+
+
+def results_in(values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> tuple[Result, ...]:
+    """As read_results, of what the JSON of a file holds."""
+    try:
+        text = json.dumps(values)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"is not what JSON holds: {error}", source="the result") from None
+    return results_of(parse(text, "the result"))
 
 
 def results_of(document: Document) -> tuple[Result, ...]:

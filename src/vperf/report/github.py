@@ -1,0 +1,82 @@
+"""Graded results as GitHub Actions shows them: annotations, and the outputs of a step.
+
+    error     a result that fails its bars
+    warning   slow or impossible where no bar fails it
+    notice    how the others ended, once
+
+They go to standard error: the runner takes workflow commands from both streams (actions/runner,
+ScriptHandler.cs), and so --json stays alone on standard output. Not here: the sentences
+(check_words.py) and the job summary (check_markdown.py).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from vperf.evidence.check import Check
+from vperf.report import check_words as words
+from vperf.report.text import clean
+
+_LONG = 10_000
+
+
+def commands(checks: Sequence[tuple[str, Check]]) -> str:
+    """Workflow commands, a line each."""
+    lines = []
+    rest = []
+    for name, check in checks:
+        failed = words.missed(check)
+        if failed:
+            said = [words.bar_line(bar) for bar in failed] + words.why(check)
+            lines.append(_command("error", said, name, check.source))
+        elif check.verdict in ("slow", "impossible"):
+            lines.append(_command("warning", words.why(check), name, check.source))
+        else:
+            rest.append((name, check))
+    if len(rest) == 1:
+        ((name, check),) = rest
+        lines.append(_command("notice", [words.headline(check, _LONG)], name, check.source))
+    elif rest:
+        lines.append(_command("notice", [words.summary_line(rest)]))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def outputs(checks: Sequence[tuple[str, Check]]) -> str:
+    """Lines for $GITHUB_OUTPUT: whether all bars are cleared, and the lowest efficiency."""
+    passed = [each.passed for _, each in checks if each.passed is not None]
+    efficiency = min(each.main.of_expected for _, each in checks)
+    said = "" if not passed else "true" if all(passed) else "false"
+    return f"passed={said}\nefficiency={efficiency:.4f}\n"
+
+
+def _command(
+    level: Literal["error", "warning", "notice"],
+    lines: Sequence[str],
+    name: str = "",
+    source: str = "",
+) -> str:
+    title = f"vperf check: {clean(name)}" if name else "vperf check"
+    properties = [f"title={_property(title)}"]
+    if source not in ("", "-"):
+        properties.insert(0, f"file={_property(clean(_in_repository(source)))}")
+    return f"::{level} {','.join(properties)}::{_data(chr(10).join(lines))}"
+
+
+def _in_repository(file: str) -> str:
+    """A path as the repository has it, where it is of the workspace."""
+    try:
+        root = Path(os.environ.get("GITHUB_WORKSPACE") or ".").resolve()
+        return Path(file).resolve().relative_to(root).as_posix()
+    except (ValueError, OSError):
+        return file
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

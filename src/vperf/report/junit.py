@@ -1,0 +1,81 @@
+"""Graded results as JUnit XML, which GitLab, Jenkins and GitHub reporters read.
+
+A suite a result, a case a bar; without bars one case, the verdict, which fails nowhere. Elements
+and attributes are those of the Jenkins xUnit plugin's junit-10.xsd (looked up 2026-11-23), in its
+order. Not here: the sentences (check_words.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from vperf.evidence.check import Check
+from vperf.report import check_words as words
+from vperf.report.text import clean
+
+if TYPE_CHECKING:
+    from vperf.evidence.gate import Bar
+
+_LONG = 10_000
+
+
+def render(checks: Sequence[tuple[str, Check]]) -> str:
+    """The whole file; every result by name."""
+    root = ElementTree.Element("testsuites", name="vperf check")
+    for name, check in checks:
+        root.append(_suite(clean(name), check))
+    for count in ("tests", "failures", "errors"):
+        root.set(count, str(sum(int(suite.get(count, "0")) for suite in root)))
+    ElementTree.indent(root)
+    text = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
+
+
+def _suite(name: str, check: Check) -> ElementTree.Element:
+    failures = sum(not bar.passed for bar in check.bars)
+    suite = ElementTree.Element(
+        "testsuite", name=name, tests=str(max(1, len(check.bars))), failures=str(failures),
+        errors="0", skipped="0", time="0",
+    )  # fmt: skip
+    properties = ElementTree.SubElement(suite, "properties")
+    facts = {
+        "verdict": check.verdict,
+        "model": check.estimate.model.id,
+        "gpu": check.estimate.gpu.id,
+        "efficiency": f"{check.main.of_expected:.4f}",
+        "of_limit": f"{check.main.of_limit:.4f}",
+    }
+    for key, value in facts.items():
+        ElementTree.SubElement(properties, "property", name=key, value=clean(value))
+    if not check.bars:
+        case = _case(suite, "verdict", name, check)
+        _text(case, "system-out", words.headline(check, _LONG))
+    for bar in check.bars:
+        _judged(_case(suite, words.bar_option(bar), name, check), bar, check)
+    return suite
+
+
+def _case(suite: ElementTree.Element, name: str, of: str, check: Check) -> ElementTree.Element:
+    # Readers take what stands before the last dot for a package.
+    group = f"vperf.{of.replace(chr(46), chr(95))}"
+    case = ElementTree.SubElement(suite, "testcase", name=name, classname=group, time="0")
+    if check.source not in ("", "-"):
+        case.set("file", clean(check.source))
+    return case
+
+
+def _judged(case: ElementTree.Element, bar: Bar, check: Check) -> None:
+    if bar.passed:
+        _text(case, "system-out", words.bar_line(bar))
+        return
+    failure = _text(case, "failure", "\n".join(words.why(check)))
+    failure.set("message", words.bar_line(bar))
+    failure.set("type", bar.name)
+
+
+def _text(parent: ElementTree.Element, tag: str, text: str) -> ElementTree.Element:
+    element = ElementTree.SubElement(parent, tag)
+    element.text = text
+    return element
