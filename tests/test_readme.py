@@ -1,9 +1,9 @@
-"""The README tells the truth: its examples print what they print, its Python runs.
+"""The README and the pages of docs tell the truth: examples print what they print, Python runs.
 
     python tests/test_readme.py      writes the outputs anew
 
 An example is a ```console block: one line `$ vperf ...`, then its output; a pipe into sed or head
-shows a part.
+shows a part, `; echo $?` the exit code. Those of docs run in one copy of docs/examples, in order.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import io
 import os
 import re
 import shlex
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -27,15 +29,19 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 _BLOCK = re.compile(r"^```console\n\$ (vperf .*)\n((?:.*\n)*?)```$", re.MULTILINE)
 _PYTHON = re.compile(r"^```python\n((?:.*\n)*?)```$", re.MULTILINE)
 TEXT = README.read_text(encoding="utf-8")
+DOCS = README.parent / "docs"
+PAGES = [page for page in sorted(DOCS.glob("*.md")) if _BLOCK.search(page.read_text("utf-8"))]
 
 
 def output(command: str) -> str:
     """What the command prints at 80 columns; of the shell only these two pipes."""
-    ours, _, pipe = command.partition(" | ")
+    line, asked, _ = command.partition("; echo $?")
+    ours, _, pipe = line.partition(" | ")
     os.environ |= {"COLUMNS": "80", "TERM": "xterm"}
     out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        assert main(shlex.split(ours)[1:]) in (0, 1)  # 1: the answer is no
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = main(shlex.split(ours)[1:])
+    assert code in (0, 1)  # 1: the answer is no
     lines = out.getvalue().splitlines(keepends=True)
     if head := re.fullmatch(r"head -n (\d+)", pipe):
         lines = lines[: int(head[1])]
@@ -45,7 +51,23 @@ def output(command: str) -> str:
         lines = lines[first : last + 1]
     else:
         assert not pipe, f"the test does not know: | {pipe}"
-    return "".join(lines)
+    return "".join(lines) + (f"{code}\n" if asked else "")
+
+
+def outputs(page: Path) -> list[tuple[str, str]]:
+    """Every example of a page of docs, with what it prints in a copy of docs/examples."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(DOCS / "examples", folder, dirs_exist_ok=True)
+        with contextlib.chdir(folder):
+            blocks = _BLOCK.findall(page.read_text(encoding="utf-8"))
+            return [(command, output(command)) for command, _ in blocks]
+
+
+def anew(page: Path) -> str:
+    """A page of docs with what its examples print now."""
+    printed = iter(outputs(page))
+    text = page.read_text(encoding="utf-8")
+    return _BLOCK.sub(lambda _: "```console\n$ {}\n{}```".format(*next(printed)), text)
 
 
 _SUPPORTED = re.compile(r"(<!-- supported -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -79,8 +101,27 @@ def test_an_example_prints_what_the_readme_shows(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     shown = dict(_BLOCK.findall(TEXT))[command]
     assert output(command) == shown, "python tests/test_readme.py writes the outputs anew"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_examples_of_a_page_print_what_it_shows(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    shown = _BLOCK.findall(page.read_text(encoding="utf-8"))
+    assert outputs(page) == shown, "python tests/test_readme.py writes the outputs anew"
+
+
+def test_the_config_that_docs_show_is_the_one_that_they_run() -> None:
+    page = (DOCS / "is-my-number-good.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```toml\n(.*?)```$", page, re.MULTILINE | re.DOTALL)
+    assert shown == (DOCS / "examples" / "vperf.toml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("code", _PYTHON.findall(TEXT))
@@ -104,7 +145,17 @@ def test_the_readme_names_every_option_of_estimate(capsys: pytest.CaptureFixture
     assert sorted(o for o in options - {"--help"} if f"`{o}`" not in TEXT) == []
 
 
+def test_the_readme_names_every_option_of_check(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["estimate", "--help"])
+    shared = set(re.findall(r"--[a-z-]+", capsys.readouterr().out.split("Examples:")[0]))
+    main(["check", "--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out.split("Examples:")[0]))
+    assert sorted(o for o in options - shared if f"`{o}`" not in TEXT) == []
+
+
 if __name__ == "__main__":
     written = _BLOCK.sub(lambda block: f"```console\n$ {block[1]}\n{output(block[1])}```", TEXT)
     written = _SUPPORTED.sub(lambda block: f"{block[1]}{supported()}{block[3]}", written)
     README.write_text(written, encoding="utf-8")
+    for page in PAGES:
+        page.write_text(anew(page), encoding="utf-8")

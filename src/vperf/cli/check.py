@@ -158,7 +158,8 @@ def check(
         named = [(_name(each, number), each) for number, each in enumerate(found, 1)]
     alone = len(named) == 1 and config is None
     _write_beside(named, junit, _on_github() if github is None else github)
-    output.write(_rendered(named, form, alone=alone), output_file)
+    hint = "" if config else "--label NAME shows one of them in full."
+    output.write(_rendered(named, form, alone=alone, hint=hint), output_file)
     if any(each.passed is False for _, each in named):
         if output_file is not None:
             _say_missed(named)
@@ -179,7 +180,7 @@ def _name(check: Check, number: int) -> str:
     return Path(check.source).name if check.source not in ("", "-") else check.result.tool
 
 
-def _rendered(named: list[tuple[str, Check]], form: output.Form, *, alone: bool) -> str:
+def _rendered(named: list[tuple[str, Check]], form: output.Form, *, alone: bool, hint: str) -> str:
     """The answer in one form; of one result `alone`, in full."""
     checks = [each for _, each in named]
     if form == "json":
@@ -200,7 +201,6 @@ def _rendered(named: list[tuple[str, Check]], form: output.Form, *, alone: bool)
     width, color = output.width(), output.color(sys.stdout)
     if alone:
         return report.render(checks[0], width=width, color=color)
-    hint = "" if len({each.source for each in checks}) > 1 else "--label NAME shows one in full."
     return report.render_all(named, hint=hint, width=width, color=color)
 
 

@@ -298,7 +298,10 @@ def summary_line(checks: Sequence[tuple[str, Check]]) -> str:
     verdicts = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name])
     if failing:
         return f"{failing} of {plural(judged, 'result')} failed the bars: {verdicts}."
-    end = f"; all {judged} passed the bars" if judged else ""
+    if judged == len(checks):
+        end = f"; {f'all {judged} ' if judged > 1 else ''}passed the bars"
+    else:
+        end = f"; {judged} held against bars, none failed" if judged else ""
     return f"{plural(len(checks), 'result')}: {verdicts}{end}."
 
 
