@@ -100,6 +100,12 @@ def test_annotations_are_an_error_a_warning_and_one_notice() -> None:
     assert notice.startswith("::notice title=vperf check%3A good.json::97.1 tok/s is ")
 
 
+def test_an_impossible_result_is_explained_by_no_part_of_its_time() -> None:
+    assert "%0ALikely: " in github.commands(CHECKS[2:3])
+    far = vperf.check(result(tpot_s=1e-5))
+    assert "Largest above the limit" not in github.commands([("far", replace(far, reasons=()))])
+
+
 def test_annotations_escape_what_the_runner_takes_for_syntax() -> None:
     hostile = replace(SLOW, source="a%b,c:d.json")
     (line,) = github.commands([("50%,x:\r\n::error::y", hostile)]).splitlines()

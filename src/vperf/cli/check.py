@@ -157,11 +157,12 @@ def check(
         found = check_all(source, gpu, model, bars=bars, baseline=baseline, label=label, **rest)
         named = [(_name(each, number), each) for number, each in enumerate(found, 1)]
     alone = len(named) == 1 and config is None
-    _write_beside(named, junit, _on_github() if github is None else github)
+    annotated = _on_github() if github is None else github
+    _write_beside(named, junit, annotated)
     hint = "" if config else "--label NAME shows one of them in full."
     output.write(_rendered(named, form, alone=alone, hint=hint), output_file)
     if any(each.passed is False for _, each in named):
-        if output_file is not None:
+        if output_file is not None and not annotated:
             _say_missed(named)
         raise typer.Exit(1)
 
@@ -249,7 +250,8 @@ def _source(file: str | None, figures: dict[str, Any], label: str | None) -> str
         raise InputError("means nothing without a FILE", field="--label")
     if not figures:
         raise InputError(
-            "nothing to check", hint="give a FILE, or a figure, as --decode-tok-s 97.2"
+            "nothing to check",
+            hint="give a FILE, a figure, as --decode-tok-s 97.2, or --config vperf.toml",
         )
     return (Result(tool="command line", label="", **figures),)
 

@@ -285,7 +285,7 @@ def why(check: Check) -> list[str]:
     for each in faults[:2]:
         command = f": {clean(each.command)}" if each.command else ""
         lines.append(f"Suspect: {suspect_line(each)}{command}")
-    if check.waterfalls and not check.reasons and not faults:
+    if check.waterfalls and check.verdict != "impossible" and not faults:
         lines.append(largest(check.waterfalls[0]))
     return lines
 
