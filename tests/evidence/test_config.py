@@ -105,13 +105,16 @@ def test_a_pattern_is_a_check_for_each_match(tmp_path: Path) -> None:
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "card.toml").write_text("", encoding="utf-8")
+    for name in ("card.toml", "load.json"):
+        (tmp_path / name).write_text("", encoding="utf-8")
     monkeypatch.chdir(tmp_path.parent)
     text = "[defaults]\nbaseline = 'old.json'\n[[check]]\nfile = 'a'\ngpu = 'card.toml'"
+    text += "\nworkload = 'load.json'"
     (plan,) = read_config(_config(tmp_path, text))
     assert plan.file == str(tmp_path / "a")
     assert plan.gpu == str(tmp_path / "card.toml")
     assert plan.baseline == tmp_path / "old.json"
+    assert plan.options == {"workload": str(tmp_path / "load.json")}
 
 
 def test_checks_of_one_baseline_find_their_own_in_it(tmp_path: Path) -> None:

@@ -63,9 +63,7 @@ def write(text: str, output: Path | None = None, *, option: str = "--output") ->
     stream((text,), output, option=option)
 
 
-def stream(
-    parts: Iterable[str], output: Path | None = None, *, option: str = "--output"
-) -> None:
+def stream(parts: Iterable[str], output: Path | None = None, *, option: str = "--output") -> None:
     """The same of a text that comes in parts, each written when it is there."""
     if output is not None:
         _to_file(parts, output, "w", option)

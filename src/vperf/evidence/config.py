@@ -128,6 +128,8 @@ def _planned(
     file, label, model, gpu, baseline = (
         values.pop(name, None) for name in ("file", "label", "model", "gpu", "baseline")
     )
+    if "workload" in values:
+        values["workload"] = _beside(values["workload"], path)
     for name in _files(file, path, where):
         yield Planned(
             name=name,
@@ -215,7 +217,7 @@ def _schema() -> Any:
         "max_drift": (str | float, 0.0),
     }
     options: dict[str, Any] = {
-        name: (str if name == "engine" else hint, None)
+        name: (str if name in ("engine", "workload") else hint, None)
         for name, hint in get_type_hints(Options).items()
     }
     return create_model("CheckTable", __config__=ConfigDict(extra="forbid", strict=True),
