@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import re
 import shlex
+import textwrap
 import shutil
 import tempfile
 from pathlib import Path
@@ -89,6 +91,30 @@ def supported() -> str:
     return "\n".join(lines) + "\n"
 
 
+_ACCURACY = re.compile(r"(<!-- accuracy -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def accuracy() -> str:
+    """The README's sentence on errors, from what the benchmark wrote into docs/accuracy.md."""
+    page = (README.parent / "docs" / "accuracy.md").read_text(encoding="utf-8")
+    blocks = [json.loads(text) for text in re.findall(r"```json\n(.*?)\n```", page, re.DOTALL)]
+    (served,) = (block for block in blocks if block["mode"] == "serving")
+    figures = {key: f"{100 * served[key]:.1f} %" for key in served if key.startswith("tpot_m")}
+    words = (
+        f"On {served['rows']:,} served points of vLLM, SGLang and TensorRT-LLM (H100, H200, B200, "
+        f"B300; dense and MoE) the mean error of TPOT is {figures['tpot_mape']}, the median "
+        f"{figures['tpot_median']}; dense models {figures['tpot_mape_dense']}; of TTFT the median "
+        f"is {100 * served['ttft_median']:.0f} %."
+    )
+    return textwrap.fill(words, 100) + "\n"
+
+
+def test_the_errors_that_the_readme_states_are_those_measured() -> None:
+    found = _ACCURACY.search(TEXT)
+    assert found
+    assert found[2] == accuracy(), "python tests/test_readme.py writes it anew"
+
+
 def test_the_table_of_what_is_supported_is_what_the_code_supports() -> None:
     found = _SUPPORTED.search(TEXT)
     assert found
@@ -156,6 +182,7 @@ def test_the_readme_names_every_option_of_check(capsys: pytest.CaptureFixture[st
 if __name__ == "__main__":
     written = _BLOCK.sub(lambda block: f"```console\n$ {block[1]}\n{output(block[1])}```", TEXT)
     written = _SUPPORTED.sub(lambda block: f"{block[1]}{supported()}{block[3]}", written)
+    written = _ACCURACY.sub(lambda block: f"{block[1]}{accuracy()}{block[3]}", written)
     README.write_text(written, encoding="utf-8")
     for page in PAGES:
         page.write_text(anew(page), encoding="utf-8")
