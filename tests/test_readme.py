@@ -14,9 +14,9 @@ import json
 import os
 import re
 import shlex
-import textwrap
 import shutil
 import tempfile
+import textwrap
 from pathlib import Path
 
 import pytest
