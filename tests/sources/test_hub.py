@@ -1,4 +1,4 @@
-"""sources/hub.py against a Hub on the loopback: nothing here leaves the machine."""
+"""sources/hub against a Hub on the loopback: nothing here leaves the machine."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tests.loopback_hub import COMMIT, Answer, LoopbackHub
 from vperf.errors import HubError, InputError
 from vperf.sources import hub
+from vperf.sources.hub import cache, client, reach
 
 ID = "Qwen/Qwen3-4B-Instruct-2507"
 CONFIG = {"model_type": "qwen3", "hidden_size": 2560}
@@ -310,7 +311,7 @@ def test_offline_mode_set_when_huggingface_hub_was_imported_is_honoured(
         def request(self, *arguments: object, **options: object) -> None:
             raise OfflineModeIsEnabled("offline")
 
-    monkeypatch.setattr(hub, "_open_session", lambda: (Session(), None, "0"))
+    monkeypatch.setattr(client, "open_session", lambda: (Session(), None, "0"))
     assert "HF_HUB_OFFLINE is set" in refusal()
 
 
@@ -401,7 +402,7 @@ def test_the_cache_is_where_huggingface_hub_has_it(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert hub._cache_root() == Path(root)
+    assert cache.cache_root() == Path(root)
 
 
 # ------------------------------------------------------------------ refusals
@@ -492,7 +493,7 @@ def test_a_body_that_is_no_json_object_is_named_and_not_cached(
 def test_a_huge_body_is_refused(
     model: LoopbackHub, monkeypatch: pytest.MonkeyPatch, endless: bool
 ) -> None:
-    monkeypatch.setattr(hub, "MAX_BODY_BYTES", 10**6)
+    monkeypatch.setattr(client, "MAX_BODY_BYTES", 10**6)
     model.answers[CONFIG_PATH] = Answer(b" " * (10**6 + 1), endless=endless)
     assert "larger than 1 MB" in refusal()
 
@@ -515,7 +516,7 @@ def test_redirects_end(model: LoopbackHub) -> None:
 def test_a_silent_server_is_not_waited_for(
     model: LoopbackHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "REQUEST_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(client, "REQUEST_TIMEOUT_S", 0.05)
     model.answers[CONFIG_PATH] = Answer(hang=True)
     assert "too slow" in refusal()
 
@@ -523,8 +524,8 @@ def test_a_silent_server_is_not_waited_for(
 def test_a_server_that_drips_forever_meets_the_deadline(
     model: LoopbackHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "TOTAL_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(hub, "MAX_BODY_BYTES", 10**12)
+    monkeypatch.setattr(client, "TOTAL_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(client, "MAX_BODY_BYTES", 10**12)
     model.answers[CONFIG_PATH] = Answer(b" ", endless=True)
     assert "too slow" in refusal()
 
@@ -550,7 +551,7 @@ def test_a_name_service_that_hangs_is_left_behind(
         raise OSError
 
     monkeypatch.setattr("socket.getaddrinfo", resolve)
-    monkeypatch.setattr(hub, "PROBE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(reach, "PROBE_TIMEOUT_S", 0.05)
     try:
         assert "no answer within 0.05 s" in refusal()
     finally:
@@ -558,7 +559,7 @@ def test_a_name_service_that_hangs_is_left_behind(
 
 
 def test_with_no_network_everything_ends_within_the_promised_two_seconds() -> None:
-    assert hub.PROBE_TIMEOUT_S <= 1.5
+    assert reach.PROBE_TIMEOUT_S <= 1.5
 
 
 def test_an_unreachable_hub_is_found_out_without_importing_huggingface_hub(
@@ -647,12 +648,12 @@ def test_what_cannot_be_a_revision_is_refused_before_any_request(
 @given(st.text("aZ0._-/~\\", min_size=1, max_size=12))
 def test_an_id_never_leaves_the_cache_directory(model_id: str) -> None:
     try:
-        hub._check_names(model_id, model_id)
+        hub.check_names(model_id, model_id)
     except InputError:
         return
-    cache = hub._Cache(model_id, model_id)
-    for path in (cache.folder, cache.folder / "refs" / model_id):
-        assert path.resolve().is_relative_to(cache.root.resolve())
+    cached = cache.Cache(model_id, model_id)
+    for path in (cached.folder, cached.folder / "refs" / model_id):
+        assert path.resolve().is_relative_to(cached.root.resolve())
 
 
 def test_importing_the_module_is_cheap() -> None:

@@ -2,7 +2,7 @@
 
 A header gives each tensor's dtype and shape; the weights behind it are never read. Everything here
 is bounded and checked, because a header is whatever the file says it is. Not here: the network
-(hub.py), and what a tensor means (model/).
+(hub/), and what a tensor means (model/).
 """
 
 from __future__ import annotations
