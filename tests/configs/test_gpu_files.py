@@ -13,7 +13,7 @@ import pytest
 from vperf.hardware.gpu import PIPES
 from vperf.sources.catalog import data_dir, is_plain_id
 from vperf.sources.gpu_schema import GpuFile, check_gpu_file
-from vperf.sources.gpus import _exact_key, _loose_key, load_gpu
+from vperf.sources.gpus import exact_key, load_gpu, loose_key
 
 TOLERANCE = 0.03
 PATHS = sorted((data_dir() / "gpus").glob("*.toml"))
@@ -133,27 +133,27 @@ def test_no_spelling_belongs_to_two_cards() -> None:
     owners: dict[bytes, set[str]] = {}
     for gpu_id, file in FILES.items():
         for spelling in (gpu_id, file.name, *file.aliases):
-            owners.setdefault(_loose_key(spelling), set()).add(gpu_id)
+            owners.setdefault(loose_key(spelling), set()).add(gpu_id)
         for spelling in file.default_for:
-            owners.setdefault(b"default:" + _loose_key(spelling), set()).add(gpu_id)
+            owners.setdefault(b"default:" + loose_key(spelling), set()).add(gpu_id)
     assert {key: ids for key, ids in owners.items() if len(ids) > 1} == {}
 
 
 def test_no_spelling_is_written_twice_in_a_file() -> None:
     for gpu_id, file in FILES.items():
-        written = Counter(_exact_key(text) for text in (file.name, *file.aliases))
+        written = Counter(exact_key(text) for text in (file.name, *file.aliases))
         assert max(written.values()) == 1, gpu_id
 
 
 def test_no_vague_spelling_is_another_cards_exact_one() -> None:
     exact = {
-        _loose_key(text): gpu_id
+        loose_key(text): gpu_id
         for gpu_id, file in FILES.items()
         for text in (gpu_id, file.name, *file.aliases)
     }
     for gpu_id, file in FILES.items():
         for vague in file.default_for:
-            assert exact.get(_loose_key(vague), gpu_id) == gpu_id, vague
+            assert exact.get(loose_key(vague), gpu_id) == gpu_id, vague
 
 
 def test_the_alternatives_of_a_default_exist() -> None:

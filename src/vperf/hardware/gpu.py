@@ -7,7 +7,7 @@ Not here: reading TOML (sources/gpus.py) and any time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 PIPES = (
@@ -67,7 +67,8 @@ class Achieved:
 
     `flop_per_s` holds the sustained large-matmul rate by pipe ("bf16", "fp8", "fp8_block", "fp4");
     `memory_bandwidth` the stream of one matmul's weights in bytes/s; the rest are the small
-    constants of the forms.
+    constants of the forms. The end of a constant's name says what it is: `_s` seconds, `_bandwidth`
+    bytes/s, `_efficiency` a share; files, screens and checks follow from the fields here.
     """
 
     flop_per_s: Mapping[str, float] = field(default_factory=dict)
@@ -105,6 +106,15 @@ class Achieved:
     all_reduce: Mapping[int, AllReduce] = field(default_factory=dict)
     source: str = ""
     checked: str = ""
+
+
+MEASURED = tuple(each.name for each in fields(Achieved) if each.default is None)
+"""The constants of `Achieved` that are one number, in its order."""
+
+
+def achieved_key(constant: str) -> str:
+    """What a constant of `Achieved` is called in a file, where times are text with their unit."""
+    return constant.removesuffix("_s")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ Not here: reading the files (sources/gpus.py).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
-from vperf.hardware.gpu import Achieved, Gpu
+from vperf.hardware.gpu import MEASURED, Achieved, Gpu
 from vperf.report.page import Column, Page
 from vperf.report.text import clean, seconds, size, whole
 from vperf.units import format_bandwidth, format_rate
@@ -117,14 +117,14 @@ def _achieved(achieved: Achieved) -> Iterable[tuple[str, str]]:
         yield f"{clean(pipe)} matmul", format_rate(rate)
     if achieved.memory_bandwidth is not None:
         yield "memory stream", format_bandwidth(achieved.memory_bandwidth)
-    for item in fields(achieved):
-        value = getattr(achieved, item.name)
-        if isinstance(value, float | int) and item.name != "memory_bandwidth":
-            name = item.name.removesuffix("_s").replace("_", " ")
-            if item.name.endswith("_s"):
+    for constant in MEASURED:
+        value = getattr(achieved, constant)
+        if value is not None and constant != "memory_bandwidth":
+            name = constant.removesuffix("_s").replace("_", " ")
+            if constant.endswith("_s"):
                 yield name, seconds(value)
             else:
-                is_rate = item.name.endswith("_bandwidth")
+                is_rate = constant.endswith("_bandwidth")
                 yield name, format_bandwidth(value) if is_rate else f"{value:g}"
     for ranks, line in achieved.all_reduce.items():
         small = _line(line.latency_s, line.bytes_per_s)

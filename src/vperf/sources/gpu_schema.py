@@ -42,10 +42,11 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    create_model,
 )
 
 from vperf.errors import InputError
-from vperf.hardware.gpu import PIPES
+from vperf.hardware.gpu import MEASURED, PIPES, achieved_key
 from vperf.units import (
     parse_bandwidth,
     parse_bytes,
@@ -142,29 +143,23 @@ class AllReduceTable(_Table):
     large_bandwidth: _BytesPerSecond | None = None
 
 
-class AchievedTable(_Table):
+def _constant(name: str) -> Any:
+    if name.endswith("_s"):
+        return _Seconds | None
+    return (_BytesPerSecond if name.endswith("_bandwidth") else PositiveFloat) | None
+
+
+_FIELDS: dict[str, Any] = {achieved_key(name): (_constant(name), None) for name in MEASURED}
+_Constants: Any = create_model("_Constants", __base__=_Table, **_FIELDS)
+
+
+class AchievedTable(_Constants):  # type: ignore[misc]  # its fields are those of Achieved
     """[achieved]: what was measured; seconds, bytes/s, FLOP/s."""
 
     source: str
     checked: datetime.date
-    memory_bandwidth: _BytesPerSecond | None = None
-    stream_bandwidth: _BytesPerSecond | None = None
-    gemm_latency: _Seconds | None = None
-    quantize_latency: _Seconds | None = None
-    quantize4_latency: _Seconds | None = None
-    prefill_efficiency: PositiveFloat | None = None
-    prefill_block: _Seconds | None = None
-    prefill_latency: _Seconds | None = None
-    decode_latency: _Seconds | None = None
-    decode_block: _Seconds | None = None
-    moe_latency: _Seconds | None = None
-    moe_efficiency: PositiveFloat | None = None
-    moe_block_efficiency: PositiveFloat | None = None
-    moe_unpack_efficiency: PositiveFloat | None = None
-    mla_efficiency: PositiveFloat | None = None
-    cache8_bandwidth: _BytesPerSecond | None = None
-    flop_per_s: dict[_AchievedRate, _FlopPerSecond] = {}
-    all_reduce: dict[_GroupSize, AllReduceTable] = {}
+    flop_per_s: dict[_AchievedRate, _FlopPerSecond] = Field(default_factory=dict)
+    all_reduce: dict[_GroupSize, AllReduceTable] = Field(default_factory=dict)
 
 
 class GpuFile(_Table):

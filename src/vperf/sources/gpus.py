@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
-from vperf.hardware.gpu import PIPES, Achieved, AllReduce, Gpu, Link
+from vperf.hardware.gpu import MEASURED, PIPES, Achieved, AllReduce, Gpu, Link, achieved_key
 from vperf.sources.catalog import data_dir, is_plain_id
 from vperf.units import (
     format_bandwidth,
@@ -86,27 +86,16 @@ def _gpu(file: Table, gpu_id: str) -> Gpu:
 
 
 def _achieved(table: Table) -> Achieved:
-    def seconds(key: str) -> float | None:
-        return _maybe(table, key, parse_seconds)
+    def parsed(constant: str) -> float | None:
+        if constant.endswith("_s"):
+            return _maybe(table, achieved_key(constant), parse_seconds)
+        if constant.endswith("_bandwidth"):
+            return _maybe(table, constant, parse_bandwidth)
+        return table.get(constant)
 
     return Achieved(
+        **{constant: parsed(constant) for constant in MEASURED},
         flop_per_s={pipe: parse_rate(r) for pipe, r in table.get("flop_per_s", {}).items()},
-        memory_bandwidth=_maybe(table, "memory_bandwidth", parse_bandwidth),
-        stream_bandwidth=_maybe(table, "stream_bandwidth", parse_bandwidth),
-        gemm_latency_s=seconds("gemm_latency"),
-        quantize_latency_s=seconds("quantize_latency"),
-        quantize4_latency_s=seconds("quantize4_latency"),
-        prefill_efficiency=table.get("prefill_efficiency"),
-        prefill_block_s=seconds("prefill_block"),
-        prefill_latency_s=seconds("prefill_latency"),
-        decode_latency_s=seconds("decode_latency"),
-        decode_block_s=seconds("decode_block"),
-        moe_latency_s=seconds("moe_latency"),
-        moe_efficiency=table.get("moe_efficiency"),
-        moe_block_efficiency=table.get("moe_block_efficiency"),
-        moe_unpack_efficiency=table.get("moe_unpack_efficiency"),
-        mla_efficiency=table.get("mla_efficiency"),
-        cache8_bandwidth=_maybe(table, "cache8_bandwidth", parse_bandwidth),
         all_reduce={
             int(size): AllReduce(
                 parse_seconds(line["latency"]),
@@ -137,15 +126,15 @@ _VENDOR_WORDS = re.compile(
 _QUOTED = re.compile(rb'"([^"\n]*)"')
 
 
-def _exact_key(text: str | bytes) -> bytes:
+def exact_key(text: str | bytes) -> bytes:
     """Case, separators and trademark signs do not count: "RTX 4090" is "rtx_4090"."""
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "ignore")
     return _MARKS.sub(b"", raw.lower()).translate(_LOWER, _SEPARATORS)
 
 
-def _loose_key(text: str | bytes) -> bytes:
+def loose_key(text: str | bytes) -> bytes:
     """Nor do vendor words: "NVIDIA GeForce RTX 4090" is "RTX4090"."""
-    return _VENDOR_WORDS.sub(b"", _exact_key(text))
+    return _VENDOR_WORDS.sub(b"", exact_key(text))
 
 
 def _folder() -> Path:
@@ -213,16 +202,16 @@ def _load_bundled(name: str) -> Gpu:
 
 
 def _resolve(name: str) -> Gpu:
-    exact, loose = _exact_key(name), _loose_key(name)
+    exact, loose = exact_key(name), loose_key(name)
     if b"\n" in exact or not loose:
         raise _unknown(name)
     files = {gpu_id: _bundled(gpu_id) for gpu_id in _candidates(loose)}
     spellings = {
         gpu_id: (gpu_id, file["name"], *file.get("aliases", ())) for gpu_id, file in files.items()
     }
-    by_exact = [i for i in files if exact in map(_exact_key, spellings[i])]
-    by_default = [i for i in files if loose in map(_loose_key, files[i].get("default_for", ()))]
-    by_loose = [i for i in files if loose in map(_loose_key, spellings[i])]
+    by_exact = [i for i in files if exact in map(exact_key, spellings[i])]
+    by_default = [i for i in files if loose in map(loose_key, files[i].get("default_for", ()))]
+    by_loose = [i for i in files if loose in map(loose_key, spellings[i])]
     for found in (by_exact, by_default, by_loose):
         if len(found) > 1:
             raise InputError(f"{name!r} is the name of several GPUs: {', '.join(found)}")
@@ -239,7 +228,7 @@ def _candidates(loose: bytes) -> list[str]:
     for path in sorted(_folder().glob("*.toml")):
         head = path.read_bytes().partition(b"\n[")[0]
         lines = b"\n".join([b"", path.stem.encode(), *_QUOTED.findall(head), b""])
-        if b"\n" + loose + b"\n" in _loose_key(lines):
+        if b"\n" + loose + b"\n" in loose_key(lines):
             found.append(path.stem)
     return found
 
@@ -258,12 +247,12 @@ def _unknown(name: str) -> UnknownNameError:
     """The ids that contain the name first, then those that are spelled alike."""
     import difflib  # noqa: PLC0415  (only on the way to an error)
 
-    loose = _loose_key(name)[:64].decode()
+    loose = loose_key(name)[:64].decode()
     spelled: dict[str, str] = {}
     for gpu_id in gpu_names():
         file = (_folder() / f"{gpu_id}.toml").read_bytes()
         for text in (gpu_id.encode(), *_QUOTED.findall(file.partition(b"\nvendor")[0])):
-            spelled.setdefault(_loose_key(text).decode(), gpu_id)
+            spelled.setdefault(loose_key(text).decode(), gpu_id)
     inside = [spelled[key] for key in spelled if len(loose) > 1 and loose in key]
     alike = [spelled[key] for key in difflib.get_close_matches(loose, spelled, n=12, cutoff=0.4)]
     nearest = list(dict.fromkeys([*inside, *alike]))[:5]
@@ -321,11 +310,15 @@ def override(
         if achieved is not None and achieved.memory_bandwidth is not None:
             share = achieved.memory_bandwidth / gpu.memory_bandwidth
             achieved = replace(achieved, memory_bandwidth=new * share)
-            rates = ("stream_bandwidth", "cache8_bandwidth")
             scale = new / gpu.memory_bandwidth
-            achieved = replace(achieved, **{
-                rate: known * scale for rate in rates if (known := getattr(achieved, rate))
-            })  # fmt: skip
+            others = {
+                name: known * scale
+                for name in MEASURED
+                if name.endswith("_bandwidth")
+                and name != "memory_bandwidth"
+                and (known := getattr(achieved, name))
+            }
+            achieved = replace(achieved, **others)
             kept = f", of which the measured {share:.0%} is kept"
         said.append(
             f"memory bandwidth {format_bandwidth(new)} as given,"

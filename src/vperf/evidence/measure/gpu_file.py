@@ -11,19 +11,17 @@ import datetime
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from vperf.evidence.measure.card import CardMeasurement
-from vperf.hardware.gpu import Achieved
+from vperf.hardware.gpu import MEASURED, achieved_key
 from vperf.sources.gpus import gpu_table
 from vperf.units import format_rate, parse_frequency
 from vperf.version import __version__
 
 _NAMES_ONLY = ("aliases", "default_for", "others")
 """Keys by which the catalogue finds a card; a file is found by its path."""
-_BANDWIDTHS = ("memory_bandwidth", "stream_bandwidth", "cache8_bandwidth")
-_ORIGIN = ("source", "checked", "flop_per_s", "all_reduce")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +114,18 @@ def _achieved(measured: CardMeasurement, today: datetime.date) -> dict[str, Any]
     here = set(measured.values)
     table: dict[str, Any] = {}
     kept: list[str] = []
-    for each in fields(Achieved):
-        value = getattr(achieved, each.name)
-        if each.name in _ORIGIN or value is None:
+    for name in MEASURED:
+        value = getattr(achieved, name)
+        if value is None:
             continue
-        key = each.name.removesuffix("_s")
-        if each.name in _BANDWIDTHS:
+        key = achieved_key(name)
+        if name.endswith("_bandwidth"):
             table[key] = f"{value / 1e9:.4g} GB/s"
-        elif each.name.endswith("_s"):
+        elif name.endswith("_s"):
             table[key] = f"{value * 1e6:.4g} us"
         else:
             table[key] = float(f"{value:.4g}")
-        if each.name not in here:
+        if name not in here:
             kept.append(key)
     rates = achieved.flop_per_s
     kept += [pipe for pipe in rates if f"flop_per_s.{pipe}" not in here]
