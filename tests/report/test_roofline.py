@@ -11,6 +11,7 @@ import pytest
 from vperf.explore.roofline import Roofline, ask
 from vperf.question import Question
 from vperf.report import roofline as report
+from vperf.report.json import dump
 
 QWEN = "Qwen/Qwen3-4B-Instruct-2507"
 
@@ -66,17 +67,17 @@ def test_limit_and_expected_are_apart_in_the_chart(answer: Roofline) -> None:
 
 
 def test_csv_is_the_ops_unrounded(answer: Roofline) -> None:
-    rows = list(csv.DictReader(StringIO(report.render_csv(answer))))
+    rows = list(csv.DictReader(StringIO(report.csv(answer))))
     assert [row["name"] for row in rows] == [op.name for op in answer.ops]
     assert float(rows[0]["flop_per_byte"]) == answer.ops[0].flop_per_byte
 
 
 def test_json_is_the_dict(answer: Roofline) -> None:
-    assert json.loads(report.render_json(answer)) == json.loads(json.dumps(answer.to_dict()))
+    assert json.loads(dump(answer.to_dict())) == json.loads(json.dumps(answer.to_dict()))
 
 
 def test_markdown_has_both_tables(answer: Roofline) -> None:
-    text = report.render_markdown(answer)
+    text = report.markdown(answer)
     assert text.count("| op | FLOP/byte | limit | expected | bound | share |") == 2
     assert "| qkv\\_proj |" in text or "| qkv_proj |" in text
 

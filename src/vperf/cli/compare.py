@@ -8,16 +8,12 @@ Not here: the order of the rows (explore/compare.py) and their layout (report/co
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from vperf.cli import many, options, output
 from vperf.cli.asking import Asked, asks
-
-if TYPE_CHECKING:
-    from vperf.explore.compare import Comparison
 
 EPILOG = """\
 Examples:
@@ -68,6 +64,7 @@ def compare(
     given: dict[str, Any] = many.options_of(asked)
 
     from vperf.explore.compare import compare as compare_all
+    from vperf.report import compare as report
 
     progress = many.Progress()
     try:
@@ -77,18 +74,4 @@ def compare(
         )  # fmt: skip
     finally:
         progress.clear()
-    output.write(_rendered(answer, form), output_file)
-
-
-def _rendered(answer: Comparison, form: output.Form) -> str:
-    if form == "json":
-        from vperf.report import json as report_json
-
-        return report_json.dump(answer.to_dict())
-    from vperf.report import compare as report
-
-    if form == "csv":
-        return report.csv(answer)
-    if form == "markdown":
-        return report.markdown(answer)
-    return report.render(answer, width=output.width(), color=output.color(sys.stdout))
+    output.write(output.rendered(answer, form, report), output_file)

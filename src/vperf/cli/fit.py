@@ -8,16 +8,12 @@ Not here: what takes the memory (explore/fit.py) and its layout (report/fit.py).
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from vperf.cli import many, options, output
 from vperf.cli.asking import Asked, asks
-
-if TYPE_CHECKING:
-    from vperf.explore.fit import Fit
 
 EPILOG = """\
 Examples:
@@ -68,24 +64,11 @@ def fit(
     given = many.options_of(asked, all_else=True)
 
     from vperf.explore.fit import fit as fit_all
+    from vperf.report import fit as report
 
     answer = fit_all(
         given.pop("model", None), given.pop("gpu", None), context=context, users=users, **given
     )
-    output.write(_rendered(answer, form), output_file)
+    output.write(output.rendered(answer, form, report), output_file)
     if len(answer.rooms) == 1 and not answer.fitting:
         raise typer.Exit(1)
-
-
-def _rendered(answer: Fit, form: output.Form) -> str:
-    if form == "json":
-        from vperf.report import json as report_json
-
-        return report_json.dump(answer.to_dict())
-    from vperf.report import fit as report
-
-    if form == "csv":
-        return report.csv(answer)
-    if form == "markdown":
-        return report.markdown(answer)
-    return report.render(answer, width=output.width(), color=output.color(sys.stdout))

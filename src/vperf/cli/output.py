@@ -3,16 +3,22 @@
 Not here: what the answer says (report/).
 """
 
+# Imports wait for the form that needs them: a start costs what it uses.
+# ruff: noqa: PLC0415
+
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO, TypeVar
 
 from vperf.errors import InputError
+
+if TYPE_CHECKING:
+    from vperf.report.chart import Chart
 
 Form = Literal["table", "json", "jsonl", "csv", "markdown", "plot"]
 _SUFFIXES: dict[str, Form] = {".json": "json", ".csv": "csv", ".md": "markdown"}
@@ -27,13 +33,15 @@ def choose(
     csv: bool = False,
     markdown: bool = False,
     output: Path | None = None,
-    plots: bool = False,
+    theme: str | None = None,
     jsonl: bool | None = None,
 ) -> Form:
     """The one form that flags and the file's suffix agree on; InputError where they do not.
 
-    `plots`: the command has a chart, which a file may hold. `jsonl` None: it has no JSON lines.
+    `theme` None: the command has no chart for a file to hold. `jsonl` None: it has no JSON lines.
+    A chart that could not be written is an error now, not after the work.
     """
+    plots = theme is not None
     flags: dict[Form, bool] = {"json": json, "jsonl": bool(jsonl), "csv": csv, "markdown": markdown}
     asked = [form for form, given in flags.items() if given]
     if len(asked) > 1:
@@ -55,7 +63,62 @@ def choose(
             hint=f"end it in {'.svg, .png, .html, ' if plots else ''}.json, .csv or .md, "
             "or add --json, --csv or --markdown",
         )
+    if by_suffix == "plot" and output is not None:
+        from vperf.report.chart_file import check_plot
+
+        check_plot(output, theme or "auto")
     return by_suffix or "table"
+
+
+class Answer(Protocol):
+    """What has a JSON contract."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values under its schema."""
+
+
+Given_contra = TypeVar("Given_contra", bound=Answer, contravariant=True)
+
+
+class Report(Protocol[Given_contra]):
+    """A file of report/ about one kind of answer."""
+
+    def csv(self, answer: Given_contra, /) -> str:
+        """Its rows."""
+
+    def markdown(self, answer: Given_contra, /) -> str:
+        """What the screen says."""
+
+    @property
+    def render(self) -> Callable[..., str]:
+        """The screen, of an answer, `width`, `color` and what else its command gives."""
+
+
+def rendered(answer: Given_contra, form: Form, report: Report[Given_contra], **more: Any) -> str:
+    """The answer as text in its form; `more` is for the screen alone."""
+    if form == "json":
+        from vperf.report import json as report_json
+
+        return report_json.dump(answer.to_dict())
+    if form == "csv":
+        return report.csv(answer)
+    if form == "markdown":
+        return report.markdown(answer)
+    return report.render(answer, width=width(), color=color(sys.stdout), **more)
+
+
+def drawn(chart: Chart) -> str:
+    """A chart as the terminal can show it."""
+    from vperf.report.chart_terminal import render_terminal
+
+    return render_terminal(chart, width(), unicode(sys.stdout), color(sys.stdout))
+
+
+def write_plot(chart: Chart, output: Path, theme: str) -> None:
+    """A chart into a file that `choose` has found fit for it."""
+    from vperf.report.chart_file import write_chart
+
+    write_chart(chart, output, theme)
 
 
 def write(text: str, output: Path | None = None, *, option: str = "--output") -> None:

@@ -8,16 +8,12 @@ Not here: the search (explore/plan.py) and its layout (report/plan.py).
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from vperf.cli import many, options, output
 from vperf.cli.asking import Asked, asks
-
-if TYPE_CHECKING:
-    from vperf.explore.plan import Plan
 
 EPILOG = """\
 Examples:
@@ -102,14 +98,11 @@ def plan(
 
     Tries GPUs, weights, engines, ways to divide the model, replicas and users.
     """
-    form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file, plots=True)
-    if form == "plot" and output_file is not None:
-        from vperf.report.chart_file import check_plot
-
-        check_plot(output_file, theme)
+    form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file, theme=theme)
     given: dict[str, Any] = many.options_of(asked)
 
     from vperf.explore.plan import plan as plan_all
+    from vperf.report import plan as report
 
     progress = many.Progress()
     try:
@@ -123,31 +116,9 @@ def plan(
     finally:
         progress.clear()
     if form == "plot" and output_file is not None:
-        from vperf.report.chart_file import write_chart
-        from vperf.report.plan import chart
-
-        write_chart(chart(answer), output_file, theme)
+        output.write_plot(report.chart(answer), output_file, theme)
     else:
-        output.write(_rendered(answer, form, plot=plot), output_file)
+        shown = output.drawn(report.chart(answer)) if plot and form == "table" else ""
+        output.write(output.rendered(answer, form, report, plot=shown), output_file)
     if answer.winner is None:
         raise typer.Exit(1)
-
-
-def _rendered(answer: Plan, form: output.Form, *, plot: bool) -> str:
-    if form == "json":
-        from vperf.report import json as report_json
-
-        return report_json.dump(answer.to_dict())
-    from vperf.report import plan as report
-
-    if form == "csv":
-        return report.csv(answer)
-    if form == "markdown":
-        return report.markdown(answer)
-    width, color = output.width(), output.color(sys.stdout)
-    drawn = ""
-    if plot:
-        from vperf.report.chart_terminal import render_terminal
-
-        drawn = render_terminal(report.chart(answer), width, output.unicode(sys.stdout), color)
-    return report.render(answer, width=width, color=color, plot=drawn)

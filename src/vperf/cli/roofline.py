@@ -9,13 +9,9 @@ Not here: any arithmetic (explore/roofline.py), any drawing or sentence (report/
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from vperf.cli import options, output
 from vperf.cli.asking import Asked, asks
-
-if TYPE_CHECKING:
-    from vperf.explore.roofline import Roofline
 
 EPILOG = """\
 Examples:
@@ -46,37 +42,15 @@ def roofline(
 
     FLOP/byte of each op and the FLOP/s it attains, at the limit and as expected.
     """
-    form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file, plots=True)
-    if form == "plot" and output_file is not None:
-        from vperf.report.chart_file import check_plot
-
-        check_plot(output_file, theme)
+    form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file, theme=theme)
     question = asked.question()
 
     from vperf.explore.roofline import ask
+    from vperf.report import roofline as report
 
     answer = ask(question)
     if form == "plot" and output_file is not None:
-        from vperf.report.chart_file import write_chart
-        from vperf.report.roofline import chart
-
-        write_chart(chart(answer), output_file, theme)
+        output.write_plot(report.chart(answer), output_file, theme)
         return
-    output.write(_rendered(answer, form), output_file)
-
-
-def _rendered(answer: Roofline, form: output.Form) -> str:
-    from vperf.report import roofline as report
-
-    if form == "json":
-        return report.render_json(answer)
-    if form == "csv":
-        return report.render_csv(answer)
-    if form == "markdown":
-        return report.render_markdown(answer)
-    return report.render(
-        answer,
-        width=output.width(),
-        unicode=output.unicode(sys.stdout),
-        color=output.color(sys.stdout),
-    )
+    text = output.rendered(answer, form, report, unicode=output.unicode(sys.stdout))
+    output.write(text, output_file)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -73,12 +72,8 @@ def sweep(
     the context at which the KV cache outweighs the weights, and other turns.
     """
     form = output.choose(
-        json=json, jsonl=jsonl, csv=csv, markdown=markdown, output=output_file, plots=True
+        json=json, jsonl=jsonl, csv=csv, markdown=markdown, output=output_file, theme=theme
     )
-    if form == "plot" and output_file is not None:
-        from vperf.report.chart_file import check_plot
-
-        check_plot(output_file, theme)
     given: dict[str, Any] = many.options_of(asked)
     if context:
         given["context"] = list(choices_of(context, int, 1, "--context"))
@@ -92,7 +87,9 @@ def sweep(
         if plot and form == "table":
             output.write(_plotted(sweep, rows, y))
         elif form == "plot" and output_file is not None:
-            _to_file(sweep, rows, y, output_file, theme)
+            from vperf.report.sweep import chart
+
+            output.write_plot(chart(sweep, rows, y), output_file, theme)
         else:
             output.stream(_parts(sweep, rows, form), output_file)
     finally:
@@ -118,16 +115,7 @@ def _parts(sweep: Sweeping, rows: Iterable[Row], form: output.Form) -> Iterable[
 
 
 def _plotted(sweep: Sweeping, rows: Iterable[Row], y: str) -> str:
-    from vperf.report.chart_terminal import render_terminal
     from vperf.report.sweep import chart, plotted
 
-    width, color = output.width(), output.color(sys.stdout)
-    drawn = render_terminal(chart(sweep, rows, y), width, output.unicode(sys.stdout), color)
-    return plotted(sweep, drawn, width=width, color=color)
-
-
-def _to_file(sweep: Sweeping, rows: Iterable[Row], y: str, file: Path, theme: str) -> None:
-    from vperf.report.chart_file import write_chart
-    from vperf.report.sweep import chart
-
-    write_chart(chart(sweep, rows, y), file, theme)
+    shown = output.drawn(chart(sweep, rows, y))
+    return plotted(sweep, shown, width=output.width(), color=output.color(sys.stdout))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vperf.explore.compare import Comparison
 from vperf.explore.rows import Row
-from vperf.report.markdown import escape
+from vperf.report.markdown import bullets, document, escape
 from vperf.report.page import Page
 from vperf.report.rows import (
     RowColumn,
@@ -18,9 +18,10 @@ from vperf.report.rows import (
     fitted,
     heading,
     markdown_table,
+    problem_lines,
     shared_words,
 )
-from vperf.report.text import clean, per_second, plural, seconds, size
+from vperf.report.text import clean, per_second, seconds, size
 from vperf.report.words import short_model
 
 
@@ -33,7 +34,7 @@ def render(answer: Comparison, *, width: int = 80, color: bool = False) -> str:
     columns, left_out = fitted(_columns(answer), page.width)
     page.blank()
     page.table([c.column for c in columns], ([c.cell(row) for c in columns] for row in shown))
-    page.section("Cannot be", _problems(answer), "yellow")
+    page.section("Cannot be", problem_lines(answer.problems), "yellow")
     page.section("Notes", _notes(answer, left_out))
     return page.text()
 
@@ -41,15 +42,13 @@ def render(answer: Comparison, *, width: int = 80, color: bool = False) -> str:
 def markdown(answer: Comparison) -> str:
     """The same as Markdown, every column in it."""
     shown = [row for row in answer.rows if row.figures]
-    parts = [
+    return document([
         f"**{escape(headline(answer))}**",
         escape(shared(answer)),
         "".join(markdown_table(_columns(answer), shown)).rstrip("\n"),
-    ]
-    for title, lines in (("Cannot be", _problems(answer)), ("Notes", _notes(answer, []))):
-        if lines:
-            parts.append("\n".join([f"**{title}**", "", *(f"- {escape(line)}" for line in lines)]))
-    return "\n\n".join(parts) + "\n"
+        bullets("Cannot be", problem_lines(answer.problems)),
+        bullets("Notes", _notes(answer, [])),
+    ])  # fmt: skip
 
 
 def csv(answer: Comparison) -> str:
@@ -142,10 +141,6 @@ def shared(answer: Comparison) -> str:
     counts += [f"{lacking:,} {'does' if lacking == 1 else 'do'} not"] if lacking else []
     counts += [f"{cannot:,} cannot be"] if cannot else []
     return f"{', '.join(words)}; {', '.join(counts)}."
-
-
-def _problems(answer: Comparison) -> list[str]:
-    return [f"{clean(reason)} ({plural(n, 'setting')})" for reason, n in answer.problems.items()]
 
 
 def _notes(answer: Comparison, left_out: list[str]) -> list[str]:

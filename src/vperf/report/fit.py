@@ -5,14 +5,13 @@ Not here: what takes the memory and what would make it fit (explore/fit.py).
 
 from __future__ import annotations
 
-import csv as csv_module
 from collections.abc import Callable, Sequence
-from io import StringIO
 
 from vperf.explore.fit import Fit, Parts, Room
-from vperf.report.markdown import escape
+from vperf.report import csv as csv_rows
+from vperf.report.markdown import bullets, document, escape, table
 from vperf.report.page import Column, Page
-from vperf.report.rows import heading
+from vperf.report.rows import heading, problem_lines
 from vperf.report.text import clean, percent, plural, size, whole
 from vperf.report.words import short_model
 
@@ -35,7 +34,7 @@ def render(answer: Fit, *, width: int = 80, color: bool = False) -> str:
         left = {*map(heading, answer.axes), "fits"}
         page.table([Column(n, left=n in left) for n in names],
                    ([cell(room) for cell in cells] for room in shown))  # fmt: skip
-    page.section("Cannot be", _problems(answer), "yellow")
+    page.section("Cannot be", problem_lines(answer.problems), "yellow")
     page.section("Notes", map(clean, answer.notes))
     return page.text()
 
@@ -43,30 +42,20 @@ def render(answer: Fit, *, width: int = 80, color: bool = False) -> str:
 def markdown(answer: Fit) -> str:
     """The same as Markdown."""
     names, cells = _columns(answer, answer.rooms, 10_000)
-    lines = [names, ["--:"] * len(names)]
-    lines += [[escape(cell(r)) for cell in cells] for r in answer.rooms if r.parts]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    parts = [f"**{escape(headline(answer))}**", escape(second_line(answer)), table]
-    for title, found in (
-        ("What would make it fit", ways(answer)), ("Cannot be", _problems(answer)),
-        ("Notes", answer.notes),
-    ):  # fmt: skip
-        if found:
-            parts.append("\n".join([f"**{title}**", "", *(f"- {escape(line)}" for line in found)]))
-    return "\n\n".join(parts) + "\n"
+    rows = ([cell(room) for cell in cells] for room in answer.rooms if room.parts)
+    return document([
+        f"**{escape(headline(answer))}**",
+        escape(second_line(answer)),
+        table(names, rows),
+        bullets("What would make it fit", ways(answer)),
+        bullets("Cannot be", problem_lines(answer.problems)),
+        bullets("Notes", answer.notes),
+    ])  # fmt: skip
 
 
 def csv(answer: Fit) -> str:
     """One row a model and GPU, bytes unrounded."""
-    out = StringIO()
-    rows = list(answer.flat())
-    writer = csv_module.writer(out, lineterminator="\n")
-    writer.writerow(rows[0])
-    for row in rows:
-        values = ("" if v is None else str(v).lower() if isinstance(v, bool) else v
-                  for v in row.values())  # fmt: skip
-        writer.writerow(values)
-    return out.getvalue()
+    return "".join(csv_rows.lines(answer.flat()))
 
 
 def _only(answer: Fit) -> Room | None:
@@ -217,7 +206,3 @@ def _cut(name: str) -> str:
 
 def _size(part: Callable[[Parts], float]) -> Callable[[Room], str]:
     return lambda room: size(part(room.parts)) if room.parts else "-"
-
-
-def _problems(answer: Fit) -> list[str]:
-    return [f"{clean(reason)} ({plural(n, 'setting')})" for reason, n in answer.problems.items()]

@@ -23,6 +23,28 @@ def escape(text: object) -> str:
     return _MENTION.sub("&#64;", _SPECIAL.sub(r"\\\1", clean(text).replace("&", "&amp;")))
 
 
+def bullets(title: str, items: Iterable[object]) -> str:
+    """A heading and one bullet an item; "" without items."""
+    lines = [f"- {escape(item)}" for item in items]
+    return "\n".join([f"**{title}**", "", *lines]) if lines else ""
+
+
+def facts(rows: Iterable[tuple[str, str]]) -> str:
+    """One bullet "name: value" a row."""
+    return "\n".join(f"- {name}: {escape(fact)}" for name, fact in rows)
+
+
+def commands(title: str, lines: Iterable[str]) -> str:
+    """Lines for a shell; "" without any."""
+    lines = list(lines)
+    return "\n".join([title, "", "```sh", *lines, "```"]) if lines else ""
+
+
+def document(parts: Iterable[str]) -> str:
+    """The parts that there are, one after another."""
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
 def render(answer: Estimate, *, ops: bool = False) -> str:
     """The screen of `vperf estimate` as Markdown; with `ops`, the op tables too."""
     parts = [
@@ -33,7 +55,7 @@ def render(answer: Estimate, *, ops: bool = False) -> str:
             words.speed_rows(answer),
             left=(0, 4),
         ),
-        "\n".join(f"- {name}: {escape(fact)}" for name, fact in words.facts(answer)),
+        facts(words.facts(answer)),
     ]
     if answer.depth:
         parts.append(
@@ -52,17 +74,13 @@ def render(answer: Estimate, *, ops: bool = False) -> str:
         )
     if ops:
         parts += [_ops("Prefill", answer.prefill), _ops("Decode step", answer.decode)]
-    for title, notes in (
-        ("Warnings", answer.warnings),
-        ("Assumptions", answer.assumptions),
-        ("Not modelled", answer.not_modelled),
-    ):
-        if notes:
-            parts.append("\n".join([f"**{title}**", "", *(f"- {escape(note)}" for note in notes)]))
-    commands = words.verify(answer)
-    if commands:
-        parts.append("\n".join([words.verify_title(answer), "", "```sh", *commands, "```"]))
-    return "\n\n".join(parts) + "\n"
+    parts += [
+        bullets("Warnings", answer.warnings),
+        bullets("Assumptions", answer.assumptions),
+        bullets("Not modelled", answer.not_modelled),
+        commands(words.verify_title(answer), words.verify(answer)),
+    ]
+    return document(parts)
 
 
 def _ops(title: str, phase: PhaseTimes) -> str:

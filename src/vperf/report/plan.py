@@ -5,18 +5,18 @@ Not here: which deployment is best (explore/plan.py) and how engines are started
 
 from __future__ import annotations
 
-import csv as csv_module
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from io import StringIO
 
 from vperf import api
 from vperf.explore.candidates import WAYS, Candidate, Layout, Reason
 from vperf.explore.plan import By, Plan
+from vperf.report import csv as csv_rows
 from vperf.report import words
 from vperf.report.chart import Axis, Chart, Mark, Series
 from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, folded, launch
-from vperf.report.markdown import escape, table
+from vperf.report.markdown import bullets, document, escape, facts, table
+from vperf.report.markdown import commands as shell
 from vperf.report.page import Column, Page
 from vperf.report.rows import dollars
 from vperf.report.text import clean, per_second, plural, seconds, size
@@ -265,7 +265,7 @@ def _facts(answer: Plan) -> list[tuple[str, str]]:
     if pools is None:
         return words.facts(answer.estimate)
     sides = (("Prefill", pools.prefill, "of its time"), ("Decode", pools.decode, "of its cache"))
-    facts = [
+    found = [
         (name, f"{_many(pool.replicas, pool.layout) or '1 replica'}, "
                f"{plural(pool.gpus, 'GPU')}, {pool.busy:.0%} {of} taken")
         for name, pool, of in sides
@@ -276,7 +276,7 @@ def _facts(answer: Plan) -> list[tuple[str, str]]:
     names = ("queue", "prefill", "transfer", "first decode step", "both servers")
     told = [f"{name} {seconds(part)}" for name, part in zip(names, (*parts, rest), strict=True)]
     return [
-        *facts,
+        *found,
         ("Transfer", f"{size(pools.transfer_bytes)} of a prompt's cache over each GPU's "
                      f"{format_bandwidth(pools.link_bytes_per_s)}"),
         ("TTFT", ", ".join(told)),
@@ -370,12 +370,12 @@ def render(answer: Plan, *, width: int = 80, color: bool = False, plot: str = ""
         page.blank()
         page.lines(plot)
     page.section("Why the others lose", _lost(answer))
-    facts = _facts(answer)
-    if facts:
+    found = _facts(answer)
+    if found:
         page.blank()
         pools = answer.winner and answer.winner.pools
         page.line("The pools" if pools else "One replica", "bold")
-        page.facts(facts)
+        page.facts(found)
     page.section("Warnings", map(clean, _warnings(answer)), "yellow")
     page.section("Notes", map(clean, _notes(answer)))
     page.section("Assumptions", map(clean, _assumptions(answer)))
@@ -395,33 +395,20 @@ def markdown(answer: Plan) -> str:
         head = [c.heading.replace("\n", " ") for c in columns]
         left = [number for number, c in enumerate(columns) if c.left]
         parts.append(table(head, ([c.cell(each) for c in columns] for each in shown), left=left))
-    if facts := _facts(answer):
-        parts.append("\n".join(f"- {name}: {escape(fact)}" for name, fact in facts))
-    sections = (
-        ("Why the others lose", _lost(answer)),
-        ("Warnings", _warnings(answer)),
-        ("Notes", _notes(answer)),
-        ("Assumptions", _assumptions(answer)),
-    )
-    for title, found in sections:
-        if found:
-            parts.append("\n".join([f"**{title}**", "", *(f"- {escape(line)}" for line in found)]))
-    for title, text in commands(answer):
-        parts.append("\n".join([f"{escape(title)}:", "", "```sh", *text, "```"]))
-    return "\n\n".join(parts) + "\n"
+    parts += [
+        facts(_facts(answer)),
+        bullets("Why the others lose", _lost(answer)),
+        bullets("Warnings", _warnings(answer)),
+        bullets("Notes", _notes(answer)),
+        bullets("Assumptions", _assumptions(answer)),
+        *(shell(f"{escape(title)}:", text) for title, text in commands(answer)),
+    ]
+    return document(parts)
 
 
 def csv(answer: Plan) -> str:
     """One row a member of the front, floats unrounded."""
-    out = StringIO()
-    writer = csv_module.writer(out, lineterminator="\n")
-    for number, row in enumerate(answer.rows()):
-        if not number:
-            writer.writerow(row)
-        writer.writerow(
-            "" if v is None else str(v).lower() if isinstance(v, bool) else v for v in row.values()
-        )
-    return out.getvalue()
+    return "".join(csv_rows.lines(answer.rows()))
 
 
 def chart(answer: Plan) -> Chart:

@@ -6,16 +6,14 @@ chart_file.py).
 
 from __future__ import annotations
 
-import csv as csv_module
 from dataclasses import asdict
-from io import StringIO
 
 from vperf.explore.roofline import OpPoint, PhasePoint, Roof, Roofline
-from vperf.report import json as report_json
+from vperf.report import csv as csv_rows
 from vperf.report import words
 from vperf.report.chart import Axis, Chart, Mark, Series, Style, letter
 from vperf.report.chart_terminal import render_terminal
-from vperf.report.markdown import escape, table
+from vperf.report.markdown import bullets, document, escape, facts, table
 from vperf.report.page import Column, Page
 from vperf.report.text import clean, percent, plural
 from vperf.units import format_bandwidth, format_flop_per_s
@@ -191,28 +189,17 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}"
 
 
-def render_json(answer: Roofline) -> str:
-    """The Roofline under its schema "vperf/roofline/1"."""
-    return report_json.dump(answer.to_dict())
-
-
-def render_csv(answer: Roofline) -> str:
+def csv(answer: Roofline) -> str:
     """One row an op of both phases, SI base units, floats unrounded."""
-    out = StringIO()
-    writer = csv_module.DictWriter(out, OpPoint.__slots__, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(op) for op in answer.ops)
-    return out.getvalue()
+    return "".join(csv_rows.lines(asdict(op) for op in answer.ops))
 
 
-def render_markdown(answer: Roofline) -> str:
+def markdown(answer: Roofline) -> str:
     """Words and tables, to paste into an issue; the plot is a file of its own."""
     parts = [f"**{escape(headline(answer))}**", escape(second_line(answer))]
     for phase in answer.phases:
         parts.append(f"**{_phase_title(phase)}**")
         rows = [row[1:] for row in _rows(answer, phase)]
         parts.append(table(_HEADINGS[1:], rows, left=(0, 4)))
-    parts.append("\n".join(f"- {name}: {escape(fact)}" for name, fact in _facts(answer)))
     notes = (*answer.estimate.warnings, *answer.estimate.assumptions, _ABOVE)
-    parts.append("\n".join(["**Assumptions**", "", *(f"- {escape(note)}" for note in notes)]))
-    return "\n\n".join(parts) + "\n"
+    return document([*parts, facts(_facts(answer)), bullets("Assumptions", notes)])

@@ -5,15 +5,14 @@ Not here: which rows, and what is said around them (compare.py, sweep.py).
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from typing import Any
 
 from vperf.explore.prices import Cost
 from vperf.explore.rows import Row
+from vperf.report import csv
 from vperf.report.markdown import escape
 from vperf.report.page import Column
 from vperf.report.text import clean, per_second, plural, seconds, size
@@ -131,6 +130,11 @@ def _paid(usd: Callable[[Cost], float]) -> Callable[[Row], str]:
     return lambda row: dollars(usd(row.cost) if row.cost else None)
 
 
+def problem_lines(problems: Mapping[str, int]) -> list[str]:
+    """Why settings cannot be, and how many."""
+    return [f"{clean(reason)} ({plural(n, 'setting')})" for reason, n in problems.items()]
+
+
 def dollars(usd: float | None) -> str:
     """ "0.123", "4.56", "1,234"; "-" where there is no price."""
     if usd is None:
@@ -155,25 +159,8 @@ def fitted(columns: Sequence[RowColumn], width: int) -> tuple[list[RowColumn], l
 
 
 def csv_lines(rows: Iterable[Row]) -> Iterable[str]:
-    """Rows as CSV, line by line: SI units, floats unrounded."""
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    head: list[str] | None = None
-    for row in rows:
-        flat = row.flat()
-        if head is None:
-            head = list(flat)
-            writer.writerow(head)
-        writer.writerow([_csv(flat[name]) for name in head])
-        yield out.getvalue()
-        out.seek(0)
-        out.truncate()
-
-
-def _csv(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else value
+    """Rows as CSV, line by line."""
+    return csv.lines(row.flat() for row in rows)
 
 
 def json_lines(rows: Iterable[Row]) -> Iterable[str]:

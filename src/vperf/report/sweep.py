@@ -15,7 +15,7 @@ from vperf.explore.crossovers import Crossover
 from vperf.explore.rows import Row
 from vperf.explore.sweep import Sweeping, closing, opening
 from vperf.report.chart import Axis, Chart, Mark, Point, Series
-from vperf.report.markdown import escape
+from vperf.report.markdown import bullets, escape
 from vperf.report.page import Page
 from vperf.report.rows import (
     RowColumn,
@@ -25,6 +25,7 @@ from vperf.report.rows import (
     heading,
     json_lines,
     markdown_table,
+    problem_lines,
     shared_words,
 )
 from vperf.report.text import clean, plural
@@ -128,7 +129,7 @@ def turn_lines(turns: Iterable[Crossover]) -> list[str]:
 
 
 def _notes(sweep: Sweeping, left_out: Sequence[str]) -> list[str]:
-    found = [f"{clean(why)} ({plural(n, 'setting')})" for why, n in sweep.tally.problems.items()]
+    found = problem_lines(sweep.tally.problems)
     lacking = sweep.tally.answered - sweep.tally.fitting
     if lacking:
         found.append(f"fits no: {plural(lacking, 'setting')}; the speeds are those with the memory")
@@ -158,7 +159,7 @@ def markdown(sweep: Sweeping, rows: Iterable[Row]) -> Iterator[str]:
         ("Where it turns", turn_lines(sweep.crossovers())), ("Notes", _notes(sweep, []))
     ):  # fmt: skip
         if found:
-            yield f"\n**{name}**\n\n" + "".join(f"- {escape(line)}\n" for line in found)
+            yield f"\n{bullets(name, found)}\n"
 
 
 def chart(sweep: Sweeping, rows: Iterable[Row], figure: str = "decode") -> Chart:
