@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vperf.cli.many import Progress, counted
+from vperf.cli.many import counted
+from vperf.cli.progress import Progress
 
 from .conftest import Run, one_line
 

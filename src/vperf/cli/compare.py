@@ -14,6 +14,7 @@ import typer
 
 from vperf.cli import many, options, output
 from vperf.cli.asking import Asked, asks
+from vperf.cli.progress import Progress
 
 EPILOG = """\
 Examples:
@@ -66,12 +67,9 @@ def compare(
     from vperf.explore.compare import compare as compare_all
     from vperf.report import compare as report
 
-    progress = many.Progress()
-    try:
+    with Progress() as progress:
         answer = compare_all(
             given.pop("model"), given.pop("gpu"), by=by,  # type: ignore[arg-type]
             prices=many.prices_of(price, prices), top=top, tick=progress, **given,
         )  # fmt: skip
-    finally:
-        progress.clear()
     output.write(output.rendered(answer, form, report), output_file)

@@ -1,4 +1,4 @@
-"""What commands of many settings share: which options repeat, prices, progress.
+"""What commands of many settings share: which options repeat, prices, rows as they come.
 
 Not here: the options themselves (asking.py) and what is done with them (explore/).
 """
@@ -8,8 +8,6 @@ Not here: the options themselves (asking.py) and what is done with them (explore
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from vperf.cli.asking import CARD, LENGTHS, Asked, chosen_card
+from vperf.cli.progress import Progress
 from vperf.errors import InputError
 
 MANY = (
@@ -38,9 +37,6 @@ PriceFile = Annotated[
     Path | None,
     typer.Option("--prices", metavar="FILE", help="TOML of prices: lines as h100-sxm = 2.50."),
 ]
-
-_SHOWN_AFTER_S = 0.5
-_BAR = 30
 
 T = TypeVar("T")
 
@@ -88,36 +84,6 @@ def prices_of(given: list[str] | None, file: Path | None) -> dict[str, float] | 
 
     stored = by_id(load_prices(file)) if file else {}
     return {**stored, **by_id(parse_prices(given or []))}
-
-
-class Progress:
-    """A bar on stderr for what takes long; nothing at all in a pipe."""
-
-    def __init__(self, *, quiet: bool = False) -> None:
-        """`quiet`: the rows themselves are seen to come."""
-        self._on = sys.stderr.isatty() and not (quiet and sys.stdout.isatty())
-        self._start = self._last = time.monotonic()
-        self._drawn = False
-
-    def __call__(self, done: int, count: int) -> None:
-        """So many of all are done."""
-        if not self._on or done % 16:
-            return
-        now = time.monotonic()
-        if now - self._start < _SHOWN_AFTER_S or now - self._last < 0.1:
-            return
-        self._last, self._drawn = now, True
-        left = (now - self._start) * (count - done) / done
-        bar = ("#" * (_BAR * done // count)).ljust(_BAR, ".")
-        sys.stderr.write(f"\r[{bar}] {done:,} of {count:,}, {left:,.0f} s left \x1b[K")
-        sys.stderr.flush()
-
-    def clear(self) -> None:
-        """Take the bar away."""
-        if self._drawn:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-            self._drawn = False
 
 
 def begun(rows: Iterator[T]) -> Iterator[T]:

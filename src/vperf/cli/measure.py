@@ -17,7 +17,7 @@ import typer
 
 from vperf.cli import options, output
 from vperf.cli.asking import peaks_of
-from vperf.cli.output import color
+from vperf.cli.progress import Progress
 from vperf.errors import InputError
 
 if TYPE_CHECKING:
@@ -175,9 +175,9 @@ def _card(
     path = file or Path(f"{_slug(card.name if card else backend.device.name)}-measured.toml")
     if file is None and path.exists():
         raise InputError(f"{path} is there already", hint="-o names the file to write or replace")
-    with _Bar() as bar:
+    with Progress() as progress:
         measured = measure_card(
-            backend, watch=watch, only=parts, quick=quick, given=given, progress=bar
+            backend, watch=watch, only=parts, quick=quick, given=given, progress=progress
         )
     made = gpu_file(measured, today=datetime.datetime.now(tz=datetime.UTC).date())
     output.write(made.text, path)
@@ -187,7 +187,7 @@ def _card(
     else:
         output.write(
             report.render_card(
-                measured, written, width=output.width(), color=color(sys.stdout)
+                measured, written, width=output.width(), color=output.color(sys.stdout)
             )
         )  # fmt: skip
 
@@ -227,14 +227,14 @@ def _model(
     if phase != "both":
         steps = {phase: steps[phase]}
     notes: list[str] = []
-    with _Bar() as bar:
+    with Progress() as progress:
         phases = tuple(
-            measure_step(backend, built, step, card, name, progress=bar)
+            measure_step(backend, built, step, card, name, progress=progress)
             for name, step in steps.items()
         )
         whole = None
         if layer:
-            bar(0, 1, "one whole layer")
+            progress(0, 1, "one whole layer")
             step = Step(batch_size, 1, input_len)
             whole = measure_layer(backend, built, step, card, notes.append)
     run = report.ModelRun(
@@ -245,7 +245,7 @@ def _model(
         output.write(report_json.dump(report.model_to_dict(run)), file)
     else:
         output.write(
-            report.render_model(run, width=output.width(), color=color(sys.stdout))
+            report.render_model(run, width=output.width(), color=output.color(sys.stdout))
         )  # fmt: skip
 
 
@@ -309,28 +309,3 @@ def _slug(name: str) -> str:
     """A file name: "nvidia-geforce-rtx-5090"."""
     kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower())
     return "-".join(word for word in kept.split("-") if word) or "gpu"
-
-
-class _Bar:
-    """Progress on stderr where that is a terminal; nothing in a pipe."""
-
-    _CELLS = 24
-
-    def __init__(self) -> None:
-        self._shown = sys.stderr.isatty()
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-    def __call__(self, done: int, total: int, label: str) -> None:
-        """Draw it anew."""
-        if not self._shown:
-            return
-        filled = self._CELLS * done // max(1, total)
-        bar = "#" * filled + "." * (self._CELLS - filled)
-        line = f"[{bar}] {done}/{total} {label}"[: output.width() - 1]
-        print(f"\r\x1b[K{output.printable(line, sys.stderr)}", end="", file=sys.stderr, flush=True)

@@ -14,6 +14,7 @@ import typer
 
 from vperf.cli import many, options, output
 from vperf.cli.asking import Asked, asks
+from vperf.cli.progress import Progress
 
 EPILOG = """\
 Examples:
@@ -104,8 +105,7 @@ def plan(
     from vperf.explore.plan import plan as plan_all
     from vperf.report import plan as report
 
-    progress = many.Progress()
-    try:
+    with Progress() as progress:
         answer = plan_all(
             given.pop("model"), given.pop("gpu"), ttft=ttft, tpot=tpot, e2e=e2e,
             conservative=conservative, max_gpus=max_gpus, gpus_per_node=gpus_per_node,
@@ -113,8 +113,6 @@ def plan(
             disaggregate=disaggregate, kv_link=kv_link, prices=many.prices_of(price, prices),
             tick=progress, **given,
         )  # fmt: skip
-    finally:
-        progress.clear()
     if form == "plot" and output_file is not None:
         output.write_plot(report.chart(answer), output_file, theme)
     else:

@@ -16,6 +16,7 @@ import typer
 
 from vperf.cli import many, options, output
 from vperf.cli.asking import Asked, asks, choices_of
+from vperf.cli.progress import Progress
 
 if TYPE_CHECKING:
     from vperf.explore.rows import Row
@@ -81,9 +82,8 @@ def sweep(
     from vperf.explore.sweep import Sweeping
 
     sweep = Sweeping(given, many.prices_of(price, prices))
-    progress = many.Progress(quiet=output_file is None and form == "table" and not plot)
-    rows = many.counted(many.begun(sweep.rows()), sweep.settings.count, progress)
-    try:
+    with Progress(quiet=output_file is None and form == "table" and not plot) as progress:
+        rows = many.counted(many.begun(sweep.rows()), sweep.settings.count, progress)
         if plot and form == "table":
             output.write(_plotted(sweep, rows, y))
         elif form == "plot" and output_file is not None:
@@ -92,8 +92,6 @@ def sweep(
             output.write_plot(chart(sweep, rows, y), output_file, theme)
         else:
             output.stream(_parts(sweep, rows, form), output_file)
-    finally:
-        progress.clear()
 
 
 def _parts(sweep: Sweeping, rows: Iterable[Row], form: output.Form) -> Iterable[str]:

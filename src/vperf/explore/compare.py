@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from vperf.errors import InputError
 from vperf.explore.prices import Prices, prices_of
-from vperf.explore.rows import Row, Tally, answer
+from vperf.explore.rows import SPEEDS, Row, Tally, answer, shown_speeds
 from vperf.explore.settings import CONTEXT, Asker, Settings, settings
 from vperf.frames import frame, html_table
 from vperf.version import __version__
@@ -64,7 +64,7 @@ class Comparison:
         return frame(row.flat() for row in self.rows)
 
     def _repr_html_(self) -> str:
-        head = (*self.axes, "fits", "limit tok/s", "expected tok/s", "TTFT s")
+        head = (*self.axes, "fits", *SPEEDS)
         return html_table(
             f"{self.asked:,} settings by {self.by}", head,
             ([*(str(row.chosen[axis]) for axis in self.axes), *_cells(row)] for row in self.rows),
@@ -73,15 +73,9 @@ class Comparison:
 
 
 def _cells(row: Row) -> list[str]:
-    figures = row.figures
-    if figures is None:
+    if row.figures is None:
         return [row.problem, "", "", ""]
-    return [
-        "yes" if row.fits else "no",
-        f"{figures.limit.decode_tokens_per_s:,.1f}",
-        f"{figures.expected.decode_tokens_per_s:,.1f}",
-        f"{figures.expected.ttft_s:.3g}",
-    ]
+    return ["yes" if row.fits else "no", *shown_speeds(row)]
 
 
 def _figure(row: Row, by: By) -> float | None:  # noqa: PLR0911  (one a choice)

@@ -13,7 +13,7 @@ from typing import Any
 from vperf.errors import InputError, VperfError
 from vperf.explore.crossovers import Crossover, crossovers
 from vperf.explore.prices import Prices, prices_of
-from vperf.explore.rows import Row, Tally, answer
+from vperf.explore.rows import SPEEDS, Row, Tally, answer, shown_speeds
 from vperf.explore.settings import AS_STORED, Asker, Settings, settings
 from vperf.frames import frame, html_table
 from vperf.version import __version__
@@ -50,22 +50,11 @@ class Sweep:
     def _repr_html_(self) -> str:
         axes = tuple(self.axes)
         shown = self.rows[:100]
-        rows = ([*(str(row.chosen[axis]) for axis in axes), *_speeds(row)] for row in shown)
+        rows = ([*(str(row.chosen[axis]) for axis in axes), *shown_speeds(row)] for row in shown)
         more = [f"the first 100 of {len(self.rows):,}"] if len(self.rows) > 100 else []
-        head = (*axes, "limit tok/s", "expected tok/s", "TTFT s")
+        head = (*axes, *SPEEDS)
         turns = [turn.text for turn in self.crossovers]
         return html_table(f"{len(self.rows):,} settings", head, rows, [*more, *turns, *self.notes])
-
-
-def _speeds(row: Row) -> tuple[str, str, str]:
-    if row.figures is None:
-        return row.problem, "", ""
-    limit, expected = row.figures.limit, row.figures.expected
-    return (
-        f"{limit.decode_tokens_per_s:,.1f}",
-        f"{expected.decode_tokens_per_s:,.1f}",
-        f"{expected.ttft_s:.3g}",
-    )
 
 
 def opening(axes: Mapping[str, tuple[Any, ...]], fixed: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from vperf.report.rows import (
     figure_columns,
     fitted,
     heading,
-    markdown_table,
+    markdown_lines,
     problem_lines,
     shared_words,
 )
@@ -45,7 +45,7 @@ def markdown(answer: Comparison) -> str:
     return document([
         f"**{escape(headline(answer))}**",
         escape(shared(answer)),
-        "".join(markdown_table(_columns(answer), shown)).rstrip("\n"),
+        "\n".join(markdown_lines(_columns(answer), shown)),
         bullets("Cannot be", problem_lines(answer.problems)),
         bullets("Notes", _notes(answer, [])),
     ])  # fmt: skip

@@ -6,7 +6,7 @@ Not here: the sentences (words.py). Data is escaped: a model's name cannot start
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from vperf.answer import Estimate
 from vperf.report import words
@@ -88,8 +88,20 @@ def _ops(title: str, phase: PhaseTimes) -> str:
     return f"**{words.op_title(title, phase)}**\n\n{rows}"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = ()) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Collection[int] = ()) -> str:
     """A table whose cells are escaped; columns in `left` are flush left."""
-    rule = [":--" if number in left else "--:" for number in range(len(head))]
-    lines = [head, rule, *([escape(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(table_lines(head, rows, left))
+
+
+def table_lines(
+    head: Sequence[str], rows: Iterable[Sequence[str]], left: Collection[int] = ()
+) -> Iterator[str]:
+    """The same line by line, each as soon as its row is there."""
+    yield _line(map(escape, head))
+    yield _line(":--" if number in left else "--:" for number in range(len(head)))
+    for row in rows:
+        yield _line(map(escape, row))
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

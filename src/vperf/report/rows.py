@@ -13,7 +13,7 @@ from typing import Any
 from vperf.explore.prices import Cost
 from vperf.explore.rows import Row
 from vperf.report import csv
-from vperf.report.markdown import escape
+from vperf.report.markdown import table_lines
 from vperf.report.page import Column
 from vperf.report.text import clean, per_second, plural, seconds, size
 from vperf.report.words import short_model
@@ -169,9 +169,10 @@ def json_lines(rows: Iterable[Row]) -> Iterable[str]:
         yield json.dumps(row.to_dict(), allow_nan=False) + "\n"
 
 
-def markdown_table(columns: Sequence[RowColumn], rows: Iterable[Row]) -> Iterable[str]:
+def markdown_lines(columns: Sequence[RowColumn], rows: Iterable[Row]) -> Iterable[str]:
     """Rows as a Markdown table, line by line."""
-    yield f"| {' | '.join(escape(column.name) for column in columns)} |\n"
-    yield f"| {' | '.join(':--' if column.left else '--:' for column in columns)} |\n"
-    for row in rows:
-        yield f"| {' | '.join(escape(column.cell(row)) for column in columns)} |\n"
+    return table_lines(
+        [column.name for column in columns],
+        ([column.cell(row) for column in columns] for row in rows),
+        {number for number, column in enumerate(columns) if column.left},
+    )

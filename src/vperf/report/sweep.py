@@ -24,7 +24,7 @@ from vperf.report.rows import (
     fitted,
     heading,
     json_lines,
-    markdown_table,
+    markdown_lines,
     problem_lines,
     shared_words,
 )
@@ -154,7 +154,7 @@ def json_parts(sweep: Sweeping, rows: Iterable[Row]) -> Iterator[str]:
 def markdown(sweep: Sweeping, rows: Iterable[Row]) -> Iterator[str]:
     """The same as Markdown, every column in it."""
     yield f"**{escape(title(sweep))}**\n\n{escape(second_line(sweep))}\n\n"
-    yield from markdown_table(columns_of(sweep), rows)
+    yield from (f"{line}\n" for line in markdown_lines(columns_of(sweep), rows))
     for name, found in (
         ("Where it turns", turn_lines(sweep.crossovers())), ("Notes", _notes(sweep, []))
     ):  # fmt: skip
