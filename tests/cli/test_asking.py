@@ -57,10 +57,15 @@ def test_many_choices_repeat_and_take_commas_each_once_and_in_order() -> None:
     assert "tp" not in asked.values
 
 
-def test_a_question_may_be_asked_with_a_choice_instead() -> None:
-    asked = run("-m", "qwen3-8b", "--gpu", "h100,b200", "--tp", "1,2", many=("tp", "gpu"))
-    wanted = Question("qwen3-8b", "b200", tp=2)
-    assert asked.question(gpu="b200", tp=2) == wanted
+def test_options_hold_what_was_given_and_lists_of_choices_the_card_apart() -> None:
+    asked = run(
+        "-m", "a", "--tp", "1,2", "-q", "fp8", "--no-cuda-graphs", "--memory", "48 GB", many=("tp",)
+    )
+    options = asked.options()
+    given = {n: options[n] for n in ("model", "tp", "quantization", "cuda_graphs")}
+    assert given == {"model": "a", "tp": [1, 2], "quantization": "fp8", "cuda_graphs": False}
+    assert "memory" not in options
+    assert asked.card["memory"] == "48 GB"
 
 
 @pytest.mark.parametrize("text", ["1,,2", "", ",", "1, ,2"])

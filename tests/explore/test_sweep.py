@@ -9,7 +9,7 @@ import pytest
 import vperf
 from vperf import api
 from vperf.errors import InputError
-from vperf.explore.crossovers import _first
+from vperf.explore.crossovers import first_that_holds
 from vperf.explore.sweep import Sweeping
 from vperf.model.ops import Step
 from vperf.question import Question
@@ -52,11 +52,11 @@ def test_a_sweep_of_nothing_that_can_be_is_an_error() -> None:
 
 @pytest.mark.parametrize("turn", [1, 2, 3, 64, 100, 1000])
 def test_bisection_finds_the_first_number_that_holds(turn: int) -> None:
-    assert _first(lambda n: n >= turn, 1000) == turn
+    assert first_that_holds(lambda n: n >= turn, 1000) == turn
 
 
 def test_bisection_finds_none_where_nothing_holds() -> None:
-    assert _first(lambda n: n > 1000, 1000) is None
+    assert first_that_holds(lambda n: n > 1000, 1000) is None
 
 
 def test_the_compute_bound_batch_of_the_limit_is_that_of_its_definition() -> None:

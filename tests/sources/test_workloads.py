@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import vperf
-from vperf.cli.options import WORKLOAD_HELP
+from vperf.cli.asking import option
 from vperf.errors import InputError, UnknownNameError, VperfError
 from vperf.serving.lengths import distribution
 from vperf.sources.workloads import load_workload, workload_names
@@ -24,7 +24,7 @@ def test_a_bundled_workload_says_where_its_lengths_are_from(name: str) -> None:
 
 
 def test_the_bundled_workloads_are_those_of_the_help() -> None:
-    assert all(name in WORKLOAD_HELP for name in workload_names())
+    assert all(name in option("workload").help for name in workload_names())
 
 
 def written(tmp_path: Path, name: str, text: str) -> str:

@@ -1,8 +1,9 @@
-"""The options of an estimate, once, for every command that asks one.
+"""The options of an estimate, once, for every command that asks one. Names follow vLLM's.
 
 `@asks(...)` takes the parameter `asked` of a command and puts the options of this table in its
 place; the command gets their values as `Asked`. With `many`, options repeat and take commas, and
-`Asked.choices` holds what was given of each.
+`Asked.choices` holds what was given of each. A command that has but a few of them takes those by
+`option(name)`. A new option of an estimate is a field of Question and a line of the table here.
 
 Not here: defaults (question.py), options of one command (its own file), and what a value means.
 """
@@ -20,7 +21,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
 from vperf.cli import options
 from vperf.errors import InputError
@@ -30,122 +31,132 @@ if TYPE_CHECKING:
     from vperf.question import Question
 
 
-def _option(*flags: str, **how: Any) -> Any:
-    return typer.Option(*flags, **how)
-
+_MODEL = (
+    "Hub id (owner/name), a unique short name of a bundled model, a directory, a config.json, "
+    "or - for a config.json on standard input."
+)
+_GPU = (
+    "GPU id, any name that a driver or vendor prints, local (the one in this machine), "
+    "or a GPU file (.toml)."
+)
+_QUANTIZATION = (
+    "Weights as bf16, fp16, fp8, int8, int4, awq, gptq, mxfp4 or nvfp4 "
+    "instead of the checkpoint's own."
+)
+_WORKLOAD = "The lengths instead: chat, rag, agent, coding-agent, summarize, or a file of them."
 
 _TABLE: dict[str, tuple[type, Any]] = {
     "model": (
         str,
-        _option("--model", "-m", metavar="MODEL", help=options.MODEL_HELP,
+        Option("--model", "-m", metavar="MODEL", help=_MODEL,
                 autocompletion=options.complete_model),
     ),
     "gpu": (
         str,
-        _option("--gpu", "-g", metavar="GPU", help=options.GPU_HELP,
+        Option("--gpu", "-g", metavar="GPU", help=_GPU,
                 autocompletion=options.complete_gpu),
     ),
     "input_len": (
-        int, _option("--input-len", min=1, metavar="TOKENS", help="Tokens of the prompt.")
+        int, Option("--input-len", min=1, metavar="TOKENS", help="Tokens of the prompt.")
     ),
     "output_len": (
-        int, _option("--output-len", min=1, metavar="TOKENS", help="Tokens generated.")
+        int, Option("--output-len", min=1, metavar="TOKENS", help="Tokens generated.")
     ),
     "batch_size": (
-        int, _option("--batch-size", min=1, metavar="N", help="Sequences at a time.")
+        int, Option("--batch-size", min=1, metavar="N", help="Sequences at a time.")
     ),
     "quantization": (
-        str, _option("--quantization", "-q", metavar="FORMAT", help=options.QUANTIZATION_HELP)
+        str, Option("--quantization", "-q", metavar="FORMAT", help=_QUANTIZATION)
     ),
     "kv_cache_dtype": (
-        str, _option("--kv-cache-dtype", metavar="FORMAT", help="KV cache as bf16, fp16, fp8, ...")
+        str, Option("--kv-cache-dtype", metavar="FORMAT", help="KV cache as bf16, fp16, fp8, ...")
     ),
     "max_model_len": (
         int,
-        _option("--max-model-len", min=1, metavar="TOKENS", help="Consider no longer context."),
+        Option("--max-model-len", min=1, metavar="TOKENS", help="Consider no longer context."),
     ),
-    "engine": (str, _option("--engine", metavar="NAME", help="What runs the model.")),
+    "engine": (str, Option("--engine", metavar="NAME", help="What runs the model.")),
     "tp": (
         int,
-        _option("--tensor-parallel-size", "--tp", min=1, metavar="N",
+        Option("--tensor-parallel-size", "--tp", min=1, metavar="N",
                 help="GPUs that share a layer."),
     ),
     "pp": (
         int,
-        _option("--pipeline-parallel-size", "--pp", min=1, metavar="N", help="Stages of layers."),
+        Option("--pipeline-parallel-size", "--pp", min=1, metavar="N", help="Stages of layers."),
     ),
     "ep": (
         int,
-        _option("--expert-parallel-size", "--ep", min=1, metavar="N",
+        Option("--expert-parallel-size", "--ep", min=1, metavar="N",
                 help="Groups of whole experts."),
     ),
     "dp": (
         int,
-        _option("--data-parallel-size", "--dp", min=1, metavar="N",
+        Option("--data-parallel-size", "--dp", min=1, metavar="N",
                 help="Attention groups, each with sequences of its own; tp x pp x dp GPUs."),
     ),
     "max_concurrency": (
         int,
-        _option("--max-concurrency", min=1, metavar="USERS",
+        Option("--max-concurrency", min=1, metavar="USERS",
                 help="A served load: so many users."),
     ),
     "request_rate": (
         float,
-        _option("--request-rate", metavar="RATE", help="A served load: requests per second."),
+        Option("--request-rate", metavar="RATE", help="A served load: requests per second."),
     ),
     "prefix_cache_hit": (
         float,
-        _option("--prefix-cache-hit", metavar="SHARE",
+        Option("--prefix-cache-hit", metavar="SHARE",
                 help="Share of a prompt found in cache, under a served load."),
     ),
     "no_cuda_graphs": (
         bool,
-        _option("--no-cuda-graphs", help="The host launches every kernel, as --enforce-eager."),
+        Option("--no-cuda-graphs", help="The host launches every kernel, as --enforce-eager."),
     ),
     "speculative": (
         str,
-        _option("--speculative", metavar="METHOD", help="mtp: the model's own MTP layers draft."),
+        Option("--speculative", metavar="METHOD", help="mtp: the model's own MTP layers draft."),
     ),
     "draft_tokens": (
         int,
-        _option("--draft-tokens", min=1, metavar="K",
+        Option("--draft-tokens", min=1, metavar="K",
                 help="Tokens drafted a step. [one a MTP layer]"),
     ),
     "acceptance": (
         float,
-        _option("--acceptance", metavar="A", help="Probability that a draft is accepted, 0 to 1."),
+        Option("--acceptance", metavar="A", help="Probability that a draft is accepted, 0 to 1."),
     ),
     "image_tokens": (
         int,
-        _option("--image-tokens", min=0, metavar="TOKENS", help="Tokens of a request's images."),
+        Option("--image-tokens", min=0, metavar="TOKENS", help="Tokens of a request's images."),
     ),
     "workload": (
         str,
-        _option("--workload", metavar="NAME", help=options.WORKLOAD_HELP),
+        Option("--workload", metavar="NAME", help=_WORKLOAD),
     ),
     "gpu_memory_utilization": (
         float,
-        _option("--gpu-memory-utilization", metavar="SHARE",
+        Option("--gpu-memory-utilization", metavar="SHARE",
                 help="Share of GPU memory the engine takes. [the engine's]"),
     ),
     "revision": (
         str,
-        _option("--revision", metavar="REV", help="Branch, tag or commit of a Hub model."),
+        Option("--revision", metavar="REV", help="Branch, tag or commit of a Hub model."),
     ),
     "gpu_file": (
         Path,
-        _option("--gpu-file", metavar="FILE", help="TOML that describes a card, instead of --gpu."),
+        Option("--gpu-file", metavar="FILE", help="TOML that describes a card, instead of --gpu."),
     ),
     "memory_bandwidth": (
         str,
-        _option("--memory-bandwidth", metavar="RATE", help='Another bandwidth, as "1.5 TB/s".'),
+        Option("--memory-bandwidth", metavar="RATE", help='Another bandwidth, as "1.5 TB/s".'),
     ),
     "memory": (
-        str, _option("--memory", metavar="SIZE", help='Another memory size, as "48 GB".')
+        str, Option("--memory", metavar="SIZE", help='Another memory size, as "48 GB".')
     ),
     "peak": (
         list,
-        _option("--peak", metavar="FORMAT=RATE",
+        Option("--peak", metavar="FORMAT=RATE",
                 help='Another dense peak, as bf16="250 TFLOPS"; repeatable.'),
     ),
 }  # fmt: skip
@@ -166,29 +177,44 @@ class Asked:
     choices: Mapping[str, tuple[Any, ...]]
     """Of options that may be given several times; those not given are not in it."""
 
-    def question(self, **instead: Any) -> Question:
-        """The one question, with some fields `instead`. Raises InputError without a model or GPU.
+    def options(self) -> dict[str, Any]:
+        """What was given, as options of the Python API; choices are lists, the card is apart.
 
-        `instead` may hold whatever `choices` does, chosen by the command.
+        Raises InputError for options that contradict each other.
         """
-        from vperf.question import Question
-
-        values: dict[str, Any] = {**self.values, **instead}
-        card = {name: values.pop(name, None) for name in CARD}
-        if "no_cuda_graphs" in values:
-            values["cuda_graphs"] = not values.pop("no_cuda_graphs")
-        lengths = {name: values.pop(name, None) for name in LENGTHS}
-        given = {name: length for name, length in lengths.items() if length is not None}
-        if given and values.get("workload") is not None:
+        found = {n: v for n, v in self.values.items() if n not in CARD and v is not None}
+        if found.pop("no_cuda_graphs", False):
+            found["cuda_graphs"] = False
+        found.update((name, list(choices)) for name, choices in self.choices.items())
+        if "workload" in found and any(name in found for name in LENGTHS):
             raise InputError(
                 "--workload states the lengths", hint="leave out --input-len and --output-len"
             )
-        values.update(given)
-        if values.get("model") is None:
-            raise InputError(
-                "--model is missing", hint="'vperf models' lists those that are bundled"
-            )
-        return Question(**{**values, "gpu": chosen_card(values.get("gpu"), **card)})
+        return found
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What describes the card beside --gpu, as `chosen_card` takes it."""
+        return {name: self.values.get(name) for name in CARD}
+
+    def question(self) -> Question:
+        """The one question. Raises InputError without a model or GPU."""
+        from vperf.question import Question
+
+        given = self.options()
+        if "model" not in given:
+            raise missing_model()
+        return Question(**{**given, "gpu": chosen_card(given.get("gpu"), **self.card)})
+
+
+def missing_model() -> InputError:
+    """No model was named."""
+    return InputError("--model is missing", hint="'vperf models' lists those that are bundled")
+
+
+def option(name: str) -> Any:
+    """One option of an estimate, as a parameter of a command: `Annotated[int, option(...)]`."""
+    return _TABLE[name][1]
 
 
 def asks(
@@ -208,20 +234,20 @@ def asks(
     names = [name for name in _TABLE if name not in without]
 
     def parameter(name: str) -> inspect.Parameter:
-        kind, option = _TABLE[name]
+        kind, declared = _TABLE[name]
         default = defaults.get(name)
         annotation: Any
         if name in LENGTHS and name not in many:
-            option, default = copy(option), None
-            option.show_default = str(defaults[name])
+            declared, default = copy(declared), None
+            declared.show_default = str(defaults[name])
         if kind is list or name in many:
-            annotation, default, option = list[str] | None, None, copy(option)
-            option.min = None  # of each choice, not of the text: see _split
+            annotation, default, declared = list[str] | None, None, copy(declared)
+            declared.min = None  # of each choice, not of the text: see _split
         else:
             annotation = kind | None if default is None else kind
         return inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=default,
-            annotation=Annotated[annotation, option],
+            annotation=Annotated[annotation, declared],
         )  # fmt: skip
 
     def wrap(command: Callable[..., None]) -> Callable[..., None]:
@@ -258,8 +284,8 @@ def asks(
 
 
 def _split(name: str, texts: list[str]) -> tuple[Any, ...]:
-    kind, option = _TABLE[name]
-    return choices_of(texts, kind, option.min, f"--{name.replace('_', '-')}")
+    kind, declared = _TABLE[name]
+    return choices_of(texts, kind, declared.min, f"--{name.replace('_', '-')}")
 
 
 def choices_of(texts: list[str], kind: Any, least: float | None, flag: str) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from vperf.cli.asking import CARD, LENGTHS, Asked, chosen_card
+from vperf.cli.asking import Asked, chosen_card, missing_model
 from vperf.cli.progress import Progress
 from vperf.errors import InputError
 
@@ -46,16 +46,8 @@ def options_of(asked: Asked, *, all_else: bool = False) -> dict[str, Any]:
 
     `all_else`: of models and GPUs, one may be left out and then is all of them.
     """
-    values = {n: v for n, v in asked.values.items() if n not in CARD and v is not None}
-    card = {name: asked.values.get(name) for name in CARD}
-    if values.pop("no_cuda_graphs", False):
-        values["cuda_graphs"] = False
-    options: dict[str, Any] = {**values, **{n: list(c) for n, c in asked.choices.items()}}
-    if "workload" in options and any(name in options for name in LENGTHS):
-        raise InputError(
-            "--workload states the lengths", hint="leave out --input-len and --output-len"
-        )
-    cards = _cards(options.get("gpu"), card)
+    options = asked.options()
+    cards = _cards(options.get("gpu"), asked.card)
     if cards:
         options["gpu"] = cards
     if all_else:
@@ -63,7 +55,7 @@ def options_of(asked: Asked, *, all_else: bool = False) -> dict[str, Any]:
             raise InputError("give --model, --gpu or both")
         return options
     if "model" not in options:
-        raise InputError("--model is missing", hint="'vperf models' lists those that are bundled")
+        raise missing_model()
     if not cards:
         raise InputError("--gpu is missing", hint="'vperf gpus' lists them; or --gpu all")
     return options

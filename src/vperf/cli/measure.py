@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vperf.cli import options, output
-from vperf.cli.asking import peaks_of
+from vperf.cli.asking import option, peaks_of
 from vperf.cli.progress import Progress
 from vperf.errors import InputError
 
@@ -81,19 +81,12 @@ def measure(
         str | None,
         typer.Option("--memory-bandwidth", metavar="RATE", help='Its bandwidth, as "1.5 TB/s".'),
     ] = None,
-    model: options.Model = None,
-    gpu: options.GpuName = None,
-    input_len: Annotated[
-        int, typer.Option("--input-len", min=1, metavar="TOKENS", help="Tokens of the prompt.")
-    ] = 1024,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", min=1, metavar="N", help="Sequences at a time.")
-    ] = 1,
-    quantization: options.Quantization = None,
-    kv_cache_dtype: Annotated[
-        str | None,
-        typer.Option("--kv-cache-dtype", metavar="FORMAT", help="KV cache as bf16, fp16, fp8, ..."),
-    ] = None,
+    model: Annotated[str | None, option("model")] = None,
+    gpu: Annotated[str | None, option("gpu")] = None,
+    input_len: Annotated[int, option("input_len")] = 1024,
+    batch_size: Annotated[int, option("batch_size")] = 1,
+    quantization: Annotated[str | None, option("quantization")] = None,
+    kv_cache_dtype: Annotated[str | None, option("kv_cache_dtype")] = None,
     engine: Annotated[
         str, typer.Option("--engine", metavar="NAME", help="Whose expected times to show.")
     ] = "vllm",

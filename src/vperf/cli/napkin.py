@@ -1,4 +1,7 @@
-"""`vperf napkin`: read the options, ask the Python API once, write once."""
+"""`vperf napkin`: read the options, ask the Python API once, write once.
+
+Not here: the arithmetic (vperf.napkin) and its words (report/napkin.py).
+"""
 
 # Imports wait for the command that needs them: a start costs what it uses.
 # ruff: noqa: PLC0415
@@ -11,6 +14,7 @@ from typing import Annotated
 import typer
 
 from vperf.cli import options, output
+from vperf.cli.asking import option
 
 EPILOG = """\
 Examples:
@@ -25,9 +29,9 @@ Examples:
 
 def napkin(
     *,
-    model: options.Model = None,
-    gpu: options.GpuName = None,
-    quantization: options.Quantization = None,
+    model: Annotated[str | None, option("model")] = None,
+    gpu: Annotated[str | None, option("gpu")] = None,
+    quantization: Annotated[str | None, option("quantization")] = None,
     params: Annotated[
         str | None,
         typer.Option(

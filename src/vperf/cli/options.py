@@ -1,6 +1,6 @@
-"""The options that several commands share, and what completes their values.
+"""Options of an answer's form that several commands share, and what completes a value.
 
-Names follow vLLM where it has one. Not here: what a command does with them.
+Not here: the options of an estimate (asking.py), and what a command does with any.
 """
 
 # Imports wait for the command that needs them: a start costs what it uses.
@@ -15,11 +15,6 @@ from typing import Annotated
 import typer
 
 from vperf.errors import InputError
-
-MODEL_HELP = (
-    "Hub id (owner/name), a unique short name of a bundled model, a directory, a config.json, "
-    "or - for a config.json on standard input."
-)
 
 
 def complete_model(incomplete: str) -> list[str]:
@@ -54,39 +49,6 @@ def refuse_empty(**options: str | None) -> None:
             raise InputError(f"--{name.replace('_', '-')} is empty")
 
 
-GPU_HELP = (
-    "GPU id, any name that a driver or vendor prints, local (the one in this machine), "
-    "or a GPU file (.toml)."
-)
-QUANTIZATION_HELP = (
-    "Weights as bf16, fp16, fp8, int8, int4, awq, gptq, mxfp4 or nvfp4 "
-    "instead of the checkpoint's own."
-)
-WORKLOAD_HELP = "The lengths instead: chat, rag, agent, coding-agent, summarize, or a file of them."
-
-Model = Annotated[
-    str | None,
-    typer.Option("--model", "-m", metavar="MODEL", help=MODEL_HELP, autocompletion=complete_model),
-]
-GpuName = Annotated[
-    str | None,
-    typer.Option(
-        "--gpu",
-        "-g",
-        metavar="GPU",
-        help=GPU_HELP,
-        autocompletion=complete_gpu,
-    ),
-]
-Quantization = Annotated[
-    str | None,
-    typer.Option(
-        "--quantization",
-        "-q",
-        metavar="FORMAT",
-        help=QUANTIZATION_HELP,
-    ),
-]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV: SI base units, unrounded.")]
 Markdown = Annotated[

@@ -67,7 +67,7 @@ def crossovers(
 _Turn = tuple[str, float | None, str]
 
 
-def _first(holds: Callable[[int], bool], most: int) -> int | None:
+def first_that_holds(holds: Callable[[int], bool], most: int) -> int | None:
     """The least whole number from 1 to `most` from which on `holds`; None if not even there.
 
     Doubles until it holds, then halves the gap: right where it does not change back in between.
@@ -106,7 +106,7 @@ def _of_batch(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:
         return passes_seconds(passes, no_memory)[1] > passes_seconds(passes, no_compute)[1]
 
     for name, holds in (("limit", limit_computes), ("expected", expected_computes)):
-        batch = _first(holds, MOST_BATCH)
+        batch = first_that_holds(holds, MOST_BATCH)
         yield f"compute-bound, {name}", batch, _bound_text(name, batch, question, at, context)
     yield from _no_help(options, asker)
 
@@ -187,7 +187,7 @@ def _stops(options: Mapping[str, Any], plain: Mapping[str, Any], asker: Asker, w
 
     if what != "drafting" and asker.deployment(once).model.quantization == stored:
         return f"{what} stops helping", None, f"{what} is what the checkpoint holds"
-    batch = _first(slower, MOST_BATCH)
+    batch = first_that_holds(slower, MOST_BATCH)
     name = f"{what} stops helping"
     if batch is None:
         return name, None, f"{what} decodes faster than {against} at every batch, expected"
@@ -215,7 +215,7 @@ def _of_context(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:
                 cache += each.count * count * op.cache_bytes
         return cache >= weights
 
-    context = _first(cache_outweighs, longest)
+    context = first_that_holds(cache_outweighs, longest)
     of = f"at batch {question.batch_size:,}"
     if context is None:
         text = f"a step reads more weights than KV cache at every context to {longest:,}, {of}"

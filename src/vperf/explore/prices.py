@@ -10,13 +10,13 @@ token takes (pace.py).
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from vperf.answer import Figures
 from vperf.errors import InputError
+from vperf.sources.files import parse_toml, read_text
 from vperf.sources.gpus import load_gpu
 
 Prices = Mapping[str, float]
@@ -80,13 +80,7 @@ def parse_prices(texts: Iterable[str]) -> dict[str, float]:
 
 def load_prices(path: str | Path) -> dict[str, float]:
     """The prices of a TOML file whose keys are GPUs: `h100-sxm = 2.50`. Raises InputError."""
-    try:
-        data = tomllib.loads(Path(path).read_text("utf-8"))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"cannot be read: {reason}", source=str(path)) from None
-    except ValueError as error:
-        raise InputError(f"not valid TOML: {error}", source=str(path)) from None
+    data = parse_toml(read_text(path), str(path))
     for name, usd in data.items():
         if isinstance(usd, bool) or not isinstance(usd, int | float):
             raise InputError("must be $ per GPU-hour, as 2.50", source=str(path), field=name)

@@ -18,6 +18,7 @@ from typing import Any
 from vperf.errors import InputError, UnknownNameError
 from vperf.hardware.gpu import MEASURED, PIPES, Achieved, AllReduce, Gpu, Link, achieved_key
 from vperf.sources.catalog import data_dir, is_plain_id
+from vperf.sources.files import parse_toml, read_text
 from vperf.units import (
     format_bandwidth,
     format_bytes,
@@ -270,23 +271,14 @@ def load_gpu_file(path: str | Path) -> Gpu:
 
     Raises InputError naming file and field.
     """
-    file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a UTF-8 text file"
-        raise InputError(f"cannot be read: {reason}", source=str(path)) from None
-    return parse_gpu(text, str(path), file.stem)
+    return parse_gpu(read_text(path), str(path), Path(path).stem)
 
 
 def parse_gpu(text: str, source: str, gpu_id: str) -> Gpu:
     """A GPU from the text of a file, validated; `source` is what errors call it."""
     from vperf.sources.gpu_schema import check_gpu_file  # noqa: PLC0415  (imports pydantic)
 
-    try:
-        data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"not valid TOML: {error}", source=source) from None
+    data = parse_toml(text, source)
     check_gpu_file(data, source)
     return _gpu(data, gpu_id)
 

@@ -10,7 +10,6 @@ request each. Not here: what the distribution does to a speed (pace.py).
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
@@ -20,6 +19,7 @@ from typing import Any
 from vperf.errors import InputError, UnknownNameError
 from vperf.serving.lengths import Lengths, Request, distribution
 from vperf.sources.catalog import data_dir, is_plain_id
+from vperf.sources.files import parse_toml, read_text
 
 _INPUT = ("input_len", "input_length", "prompt_len", "prompt_tokens", "input_tokens")
 _OUTPUT = ("output_len", "output_length", "completion_tokens", "output_tokens")
@@ -49,11 +49,7 @@ def load_workload(name: str | Path) -> Lengths:
             "workload", text[:80],
             hint=f"known: {', '.join(workload_names())}; or a .toml, .jsonl or .json file",
         )  # fmt: skip
-    try:
-        content = path.read_text("utf-8")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a UTF-8 text file"
-        raise InputError(f"cannot be read: {reason}", source=text) from None
+    content = read_text(path)
     if path.suffix.lower() == ".toml":
         return _from_toml(content, text, path.stem)
     pairs = list(_json_pairs(content, text, lines=path.suffix.lower() == ".jsonl"))
@@ -63,10 +59,7 @@ def load_workload(name: str | Path) -> Lengths:
 
 
 def _from_toml(content: str, source: str, name: str) -> Lengths:
-    try:
-        data = tomllib.loads(content)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"not valid TOML: {error}", source=source) from None
+    data = parse_toml(content, source)
     for key in data.keys() - _KEYS:
         raise InputError(
             "unknown key", source=source, field=key, hint=f"known: {', '.join(sorted(_KEYS))}"
