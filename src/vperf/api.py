@@ -1,4 +1,7 @@
-"""The Python API: names in, frozen answers out. The command line calls exactly these functions."""
+"""The Python API: names in, frozen answers out. The command line calls exactly these functions.
+
+Not here: any arithmetic (estimate.py, pace.py), and answers of many settings (explore/).
+"""
 
 from __future__ import annotations
 

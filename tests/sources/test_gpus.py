@@ -127,7 +127,7 @@ def test_the_three_rtx_pro_6000_are_told_apart_in_the_assumption() -> None:
 
 def test_every_id_name_and_alias_resolves_to_its_own_file() -> None:
     for gpu_id in gpu_names():
-        file = gpus._bundled(gpu_id)
+        file = gpus.gpu_table(gpu_id)
         others = (*file.get("aliases", ()), *file.get("default_for", ()))
         for spelling in (gpu_id, gpu_id.upper(), file["name"], *others):
             assert load_gpu(spelling).id == gpu_id, spelling

@@ -1,4 +1,7 @@
-"""`vperf gpus [NAME]`: list the GPUs that ship, or show one."""
+"""`vperf gpus [NAME]`: list the GPUs that ship, or show one.
+
+Not here: what a card's screen says (report/gpus.py).
+"""
 
 # Imports wait for the command that needs them: a start costs what it uses.
 # ruff: noqa: PLC0415

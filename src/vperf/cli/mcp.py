@@ -1,4 +1,7 @@
-"""`vperf mcp`: answer an agent's questions over standard input and output."""
+"""`vperf mcp`: answer an agent's questions over standard input and output.
+
+Not here: the tools (mcp_server.py).
+"""
 
 # Imports wait for the command that needs them: a start costs what it uses.
 # ruff: noqa: PLC0415

@@ -1,4 +1,7 @@
-"""`vperf models [NAME]`: list the models that ship, or show one."""
+"""`vperf models [NAME]`: list the models that ship, or show one.
+
+Not here: what a model's screen says (report/models.py).
+"""
 
 # Imports wait for the command that needs them: a start costs what it uses.
 # ruff: noqa: PLC0415

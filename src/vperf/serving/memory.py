@@ -1,4 +1,7 @@
-"""Does it fit, and how far could it grow: weights, cache, and what the engine needs beside them."""
+"""Does it fit, and how far could it grow: weights, cache, and what the engine needs beside them.
+
+Not here: what would make it fit (explore/fit.py).
+"""
 
 from __future__ import annotations
 

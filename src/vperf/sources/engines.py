@@ -1,4 +1,7 @@
-"""Engine profiles by name: configs/engines/<id>.toml -> `Engine`. Checked in the tests."""
+"""Engine profiles by name: configs/engines/<id>.toml -> `Engine`. Checked in the tests.
+
+Not here: what a profile means (hardware/engine.py).
+"""
 
 from __future__ import annotations
 

@@ -225,13 +225,19 @@ def _resolve(name: str) -> Gpu:
 
 def _candidates(loose: bytes) -> list[str]:
     """Ids whose file quotes the name before its first table; no TOML is parsed for this."""
+    line = b"\n" + loose + b"\n"
+    return [gpu_id for gpu_id, spellings in _spellings(_folder()) if line in spellings]
+
+
+@lru_cache(maxsize=1)
+def _spellings(folder: Path) -> tuple[tuple[str, bytes], ...]:
+    """Every id with the loose keys of what its file quotes before its first table, a line each."""
     found = []
-    for path in sorted(_folder().glob("*.toml")):
+    for path in sorted(folder.glob("*.toml")):
         head = path.read_bytes().partition(b"\n[")[0]
         lines = b"\n".join([b"", path.stem.encode(), *_QUOTED.findall(head), b""])
-        if b"\n" + loose + b"\n" in loose_key(lines):
-            found.append(path.stem)
-    return found
+        found.append((path.stem, loose_key(lines)))
+    return tuple(found)
 
 
 def _as_default(gpu: Gpu, file: Table, name: str) -> Gpu:

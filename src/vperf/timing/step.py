@@ -2,7 +2,7 @@
 
 A step is as long as its kernels in a row plus the host's time; its limit overlaps everything. A
 step may be several forward passes, none of which starts before the one before it has ended: the
-verification of a draft, then the drafts.
+verification of a draft, then the drafts. Not here: the time of one op (limit.py, expected.py).
 """
 
 from __future__ import annotations
