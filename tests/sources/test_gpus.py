@@ -154,7 +154,7 @@ def test_an_unknown_name_offers_the_nearest_and_is_never_guessed(typed: str, off
 
 @pytest.mark.parametrize(
     "name",
-    ["", " ", "nvidia", "../../etc/passwd", "a\nb", "\x00", "rtx-4090/../h100", "é", "\ud800"],
+    ["", " ", "nvidia", "../../no/such/file", "a\nb", "\x00", "rtx-4090/../h100", "é", "\ud800"],
 )
 def test_a_name_that_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(UnknownNameError):

@@ -140,24 +140,16 @@ def _without(card: Card) -> tuple[Card, Card]:
 
 
 def _scaled(gpu: Gpu, *, bandwidth: float, flops: float) -> Gpu:
+    gpu = gpu.with_bandwidth(gpu.memory_bandwidth * bandwidth)
     achieved = gpu.achieved
     if achieved is not None:
-        achieved = replace(
-            achieved,
-            flop_per_s={pipe: rate * flops for pipe, rate in achieved.flop_per_s.items()},
-            memory_bandwidth=_times(achieved.memory_bandwidth, bandwidth),
-            cache8_bandwidth=_times(achieved.cache8_bandwidth, bandwidth),
-        )
+        rates = {pipe: rate * flops for pipe, rate in achieved.flop_per_s.items()}
+        achieved = replace(achieved, flop_per_s=rates)
     return replace(
         gpu,
-        memory_bandwidth=gpu.memory_bandwidth * bandwidth,
         peak_flop_per_s={pipe: rate * flops for pipe, rate in gpu.peak_flop_per_s.items()},
         achieved=achieved,
     )
-
-
-def _times(rate: float | None, factor: float) -> float | None:
-    return None if rate is None else rate * factor
 
 
 def _no_help(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:

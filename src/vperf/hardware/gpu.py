@@ -7,7 +7,7 @@ Not here: reading TOML (sources/gpus.py) and any time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 PIPES = (
@@ -112,6 +112,10 @@ MEASURED = tuple(each.name for each in fields(Achieved) if each.default is None)
 """The constants of `Achieved` that are one number, in its order."""
 
 
+MEASURED_BANDWIDTHS = tuple(name for name in MEASURED if name.endswith("_bandwidth"))
+"""Those of them that are streams from the card's memory."""
+
+
 def achieved_key(constant: str) -> str:
     """What a constant of `Achieved` is called in a file, where times are text with their unit."""
     return constant.removesuffix("_s")
@@ -157,3 +161,14 @@ class Gpu:
     def boost(self) -> float:
         """How far above the rated clock the card can run; 1.0 for datacenter cards."""
         return max(1.0, self.max_clock_hz / self.rated_clock_hz)
+
+    def with_bandwidth(self, bytes_per_s: float) -> Gpu:
+        """The card with another datasheet bandwidth; what was measured keeps its share of it."""
+        scale = bytes_per_s / self.memory_bandwidth
+        achieved = self.achieved
+        if achieved is not None:
+            measured = {name: getattr(achieved, name) for name in MEASURED_BANDWIDTHS}
+            achieved = replace(
+                achieved, **{name: rate * scale for name, rate in measured.items() if rate}
+            )
+        return replace(self, memory_bandwidth=bytes_per_s, achieved=achieved)

@@ -307,22 +307,13 @@ def override(
         kept = ""
         if achieved is not None and achieved.memory_bandwidth is not None:
             share = achieved.memory_bandwidth / gpu.memory_bandwidth
-            achieved = replace(achieved, memory_bandwidth=new * share)
-            scale = new / gpu.memory_bandwidth
-            others = {
-                name: known * scale
-                for name in MEASURED
-                if name.endswith("_bandwidth")
-                and name != "memory_bandwidth"
-                and (known := getattr(achieved, name))
-            }
-            achieved = replace(achieved, **others)
             kept = f", of which the measured {share:.0%} is kept"
         said.append(
             f"memory bandwidth {format_bandwidth(new)} as given,"
             f" not {format_bandwidth(gpu.memory_bandwidth)}{kept}"
         )
-        gpu = replace(gpu, memory_bandwidth=new)
+        gpu = gpu.with_bandwidth(new)
+        achieved = gpu.achieved
     if memory is not None:
         new = _given(parse_bytes, memory, "memory")
         said.append(f"memory {format_bytes(new)} as given, not {format_bytes(gpu.memory_bytes)}")

@@ -160,7 +160,7 @@ def adjusted(gpu: Gpu, card: LocalCard) -> Gpu:
                 f"memory clock {card.memory_clock_hz / 1e6:.0f} MHz x {bus_bits} bits: "
                 f"{format_bandwidth(rate)}, catalogue {format_bandwidth(gpu.memory_bandwidth)}"
             )
-            gpu = _with_bandwidth(gpu, rate)
+            gpu = gpu.with_bandwidth(rate)
     gpu, line = _with_clock(gpu, card, table)
     said += line
     cap = card.power_cap_w
@@ -172,15 +172,6 @@ def adjusted(gpu: Gpu, card: LocalCard) -> Gpu:
 
 def _differs(here: float, there: float) -> bool:
     return abs(here / there - 1) > _SAME
-
-
-def _with_bandwidth(gpu: Gpu, rate: float) -> Gpu:
-    """Another datasheet bandwidth; what was measured keeps its share of it."""
-    achieved = gpu.achieved
-    if achieved is not None and achieved.memory_bandwidth is not None:
-        scaled = achieved.memory_bandwidth * rate / gpu.memory_bandwidth
-        achieved = replace(achieved, memory_bandwidth=scaled)
-    return replace(gpu, memory_bandwidth=rate, achieved=achieved)
 
 
 def _with_clock(gpu: Gpu, card: LocalCard, table: Mapping[str, Any]) -> tuple[Gpu, list[str]]:
