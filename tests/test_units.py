@@ -93,3 +93,14 @@ def test_formatting_is_within_half_a_percent(value: float) -> None:
     number, unit = units.format_bytes(value).split(" ")
     scale = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "PB": 1e15}[unit]
     assert math.isclose(float(number.replace(",", "")) * scale, value, rel_tol=0.0051)
+
+
+@pytest.mark.parametrize(
+    ("per_s", "text"),
+    [
+        (1, "1 request/s"), (5, "5 requests/s"), (0.625, "0.625 requests/s"),
+        (1.0, "1 request/s"), (1e6, "1,000,000 requests/s"),
+    ],
+)  # fmt: skip
+def test_a_request_rate_is_a_number_with_its_noun(per_s: float, text: str) -> None:
+    assert units.format_requests(per_s) == text

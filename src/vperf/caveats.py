@@ -66,8 +66,10 @@ def load_line(load: Load) -> str:
     hit = f"; {load.prefix_hit:.0%} of each prompt found in cache" if load.prefix_hit else ""
     if load.users is None:
         return f"requests arrive evenly, each as long as the others{hit}"
+    if load.users == 1:
+        return f"closed loop: 1 user, who sends the next request when answered{hit}"
     return (
-        f"closed loop: {load.users} users, all starting at once, each sending its next request "
+        f"closed loop: {load.users:,} users, all starting at once, each sending its next request "
         f"when answered; a tenth of the requests measured are the first burst{hit}"
     )
 

@@ -42,6 +42,7 @@ from vperf.serving.speculative import (
     tokens_per_step,
 )
 from vperf.timing.step import Card, PhaseTimes, passes_seconds, time_passes
+from vperf.units import format_requests
 
 if TYPE_CHECKING:
     from vperf.serving.load import Load
@@ -196,10 +197,11 @@ def serve_model(
     held = held_batch(model, card, load, base.workload.batch_size)
     memory = plan_memory(model, gpu, engine, held, load.input_tokens, load.output_tokens)
     warnings = list(warnings_of(model, memory, load.input_tokens + load.output_tokens))
-    if served.saturated:
+    if served.saturated and load.requests_per_s is not None:
         warnings.append(
-            f"saturated: {load.requests_per_s:g} requests/s are asked for and at most "
-            f"{served.requests_per_s:.2f} can be served; the queue and TTFT grow without end"
+            f"saturated: {format_requests(load.requests_per_s)} asked for, at most "
+            f"{format_requests(served.requests_per_s, 3)} can be served; the queue and TTFT grow "
+            "without end"
         )
     if load.users is not None and load.users > served.slots:
         warnings.append(

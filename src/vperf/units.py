@@ -148,3 +148,9 @@ def format_count(value: float, digits: int = 3) -> str:
 def format_seconds(value: float, digits: int = 3) -> str:
     """ "14.7 ms", "812 us", "1.25 s"."""
     return _prefixed(value, "s", ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")), digits)
+
+
+def format_requests(per_s: float, digits: int = 6) -> str:
+    """Requests per second: "5 requests/s", "1 request/s", "1,000,000 requests/s"."""
+    number = f"{per_s:,.0f}" if per_s >= 1000 else f"{per_s:.{digits}g}"
+    return f"{number} request{'' if number == '1' else 's'}/s"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from vperf.cli.main import main
 
 from .conftest import QWEN, Run, one_line
 
@@ -266,3 +269,20 @@ def test_control_characters_of_bad_input_do_not_reach_the_terminal(
         ran = vperf(*arguments)
         assert ran.code in (2, 3), arguments
         one_line(ran, ran.code)
+
+
+def test_a_model_without_a_name_says_so(vperf: Run) -> None:
+    ran = vperf("models", "")
+    assert ran.code == 2
+    assert "name is empty" in one_line(ran)
+
+
+@pytest.mark.parametrize("name", ["stdin", "stdout", "stderr"])
+def test_a_standard_stream_that_is_closed_is_no_bug(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(sys, name, None)
+    asked = "-" if name == "stdin" else "qwen3-8b"
+    code = main(["compare", "-m", asked, "-g", "h100"])
+    getattr(sys, name).close()
+    assert code == (2 if name == "stdin" else 0)

@@ -304,3 +304,10 @@ def test_without_cuda_graphs_a_small_model_waits_for_the_host(vperf: Run) -> Non
         ran = vperf("estimate", "-m", "qwen3-0.6b", "-g", "rtx-4090", "--json", *options)
         speeds.append(json.loads(ran.out)["expected"]["decode_tokens_per_s"])
     assert speeds[1] < 0.7 * speeds[0]
+
+
+def test_one_user_is_one(vperf: Run) -> None:
+    out = " ".join(vperf("estimate", "-m", QWEN, "-g", "h100", "--max-concurrency", 1).out.split())
+    assert "128 out, 1 user," in out
+    assert "1 sequence decodes at a time" in out
+    assert "closed loop: 1 user, who sends" in out

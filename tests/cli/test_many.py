@@ -226,3 +226,50 @@ def test_overrides_of_the_card_hold_for_every_gpu(vperf: Run) -> None:
     limits = [row["limit"]["decode_tokens_per_s"] for row in rows]
     assert len(limits) == 2
     assert limits[0] == pytest.approx(limits[1], rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [("-q", "auto,nvfp5"), ("--engine", "vllm,vlm"), ("--kv-cache-dtype", "auto,fp7")],
+)  # fmt: skip
+def test_a_wrong_name_among_several_is_said_before_any_row(
+    vperf: Run, given: tuple[str, ...]
+) -> None:
+    ran = vperf(*SWEEP, *given)
+    assert (ran.code, ran.out) == (2, "")
+    assert "unknown" in one_line(ran)
+
+
+def test_batches_of_a_served_load_are_refused_not_listed(vperf: Run) -> None:
+    ran = vperf(*SWEEP, "--batch-size", "1..8", "--max-concurrency", "1..8")
+    assert (ran.code, ran.out) == (2, "")
+    assert "batch-size: cannot be combined with a served load" in one_line(ran)
+
+
+def test_why_a_setting_cannot_be_is_cut_at_the_width_and_whole_in_the_notes(vperf: Run) -> None:
+    out = vperf(*SWEEP, "--batch-size", "99999999999999999999,1").out
+    assert narrow(out)
+    assert "not 99999999999999999999 (1 setting)" in " ".join(out.split())
+
+
+def test_a_request_rate_that_varies_is_not_taken_for_the_rate_served(vperf: Run) -> None:
+    lines = vperf(*SWEEP, "--request-rate", "0,1,2.5").out.splitlines()
+    assert lines[0] == "Qwen3-8B on h100-sxm-80gb: request rate 0, 1, 2.5; 3 settings."
+    assert lines[5].startswith("      0  request-rate: must be above 0")
+    assert lines[6].startswith("      1  yes")
+
+
+@pytest.mark.parametrize("given", [("--y", "ttft"), ("--y", "speed"), ("--plot", "--json")])
+def test_options_of_a_plot_need_one(vperf: Run, given: tuple[str, ...]) -> None:
+    ran = vperf(*SWEEP, "--batch-size", "1,2", *given)
+    assert (ran.code, ran.out) == (2, "")
+    assert given[0] in one_line(ran)
+
+
+def test_the_cheapest_needs_the_price_of_a_gpu_that_is_compared(vperf: Run) -> None:
+    ran = vperf(*COMPARE, "-g", "h100", "--price", "l40s=1", "--by", "cost")
+    assert ran.code == 2
+    assert "--price h100-sxm-80gb=2.50" in one_line(ran)
+    some = vperf(*COMPARE, "-g", "h100,l40s", "--price", "l40s=1", "--by", "cost")
+    assert some.code == 0
+    assert "no price for h100-sxm-80gb" in some.out

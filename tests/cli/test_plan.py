@@ -131,3 +131,18 @@ def test_bad_input_is_one_line(vperf: Run, wrong: tuple[str, ...], says: str) ->
 def test_no_target_has_an_example(vperf: Run) -> None:
     said = one_line(vperf("plan", "-m", "qwen3-32b", "-g", "h100-sxm"))
     assert "--ttft 500ms --tpot 20ms" in said
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("-g", "m3-max"),
+        ("-g", "rtx-pro-6000-workstation", "-q", "auto,fp8", "--kv-cache-dtype", "auto,fp8",
+         "--engine", "vllm,sglang", "--price", "rtx-pro-6000-workstation=1"),
+    ],
+)  # fmt: skip
+def test_long_names_and_many_columns_keep_80_columns(vperf: Run, given: tuple[str, ...]) -> None:
+    ran = vperf("plan", "-m", "qwen3-8b", "--tpot", "50ms", "--tp", 1, *given)
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert "no room at this width for " in " ".join(ran.out.split())
+    assert "tok/s a user; --csv and --json have all figures" in " ".join(ran.out.split())

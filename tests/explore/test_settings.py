@@ -107,3 +107,14 @@ def test_cards_of_one_id_that_differ_are_told_apart() -> None:
         for each in (card, slow)
     ]
     assert figures[0].limit.tpot_s < figures[1].limit.tpot_s
+
+
+def test_what_is_no_gpu_is_said_and_no_traceback() -> None:
+    with pytest.raises(InputError, match="must be a name or a Gpu, not 7"):
+        settings({"model": QWEN, "gpu": 7})
+
+
+def test_names_of_options_are_looked_up_once_before_any_question() -> None:
+    with pytest.raises(UnknownNameError, match="vlm"):
+        settings({"model": QWEN, "gpu": "h100", "engine": ["vllm", "vlm"]})
+    assert settings({"model": QWEN, "gpu": "h100", "quantization": ["auto", "fp8"]}).count == 2

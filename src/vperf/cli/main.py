@@ -16,6 +16,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -101,6 +102,7 @@ def build(names: Iterable[str] = COMMANDS) -> typer.Typer:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; nothing but an answer goes to stdout."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    _open_streams()
     # Building a command costs milliseconds, so the one that is named is built alone.
     named = [name for name in arguments[:1] if name in COMMANDS]
     command = typer.main.get_command(build(named or COMMANDS))
@@ -118,6 +120,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         code = _explain(error)
     return code if isinstance(code, int) else 0
+
+
+def _open_streams() -> None:
+    """Where a caller closed a standard stream, Python has none: it is empty, or nobody reads it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _explain(error: Exception) -> int:

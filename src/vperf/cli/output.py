@@ -121,6 +121,13 @@ def write_plot(chart: Chart, output: Path, theme: str) -> None:
     write_chart(chart, output, theme)
 
 
+def check_plot(plot: bool, form: Form) -> None:
+    """InputError where --plot asks for a drawing in a form that has none."""
+    if plot and form not in ("table", "plot"):
+        raise InputError(f"--plot and {form} cannot be combined",
+                         hint="--plot draws on the screen, -o FILE.svg in a file")  # fmt: skip
+
+
 def write(text: str, output: Path | None = None, *, option: str = "--output") -> None:
     """`text` to the file, or to standard output; a reader that left early is no error."""
     stream((text,), output, option=option)

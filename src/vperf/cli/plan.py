@@ -100,6 +100,7 @@ def plan(
     Tries GPUs, weights, engines, ways to divide the model, replicas and users.
     """
     form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file, theme=theme)
+    output.check_plot(plot, form)
     given: dict[str, Any] = many.options_of(asked)
 
     from vperf.explore.plan import plan as plan_all

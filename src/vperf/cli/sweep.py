@@ -17,6 +17,7 @@ import typer
 from vperf.cli import many, options, output
 from vperf.cli.asking import Asked, asks, choices_of
 from vperf.cli.progress import Progress
+from vperf.errors import InputError
 
 if TYPE_CHECKING:
     from vperf.explore.rows import Row
@@ -55,11 +56,13 @@ def sweep(
     prices: many.PriceFile = None,
     plot: Annotated[bool, typer.Option("--plot", help="Draw it instead of listing rows.")] = False,
     y: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--y", metavar="WHAT", help="What a plot shows: decode, per-user, ttft, tpot, prefill."
+            "--y",
+            metavar="WHAT",
+            help="What a plot shows: decode, per-user, ttft, tpot or prefill. [decode]",
         ),
-    ] = "decode",
+    ] = None,
     json: options.Json = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a row.")] = False,
     csv: options.Csv = False,
@@ -75,6 +78,14 @@ def sweep(
     form = output.choose(
         json=json, jsonl=jsonl, csv=csv, markdown=markdown, output=output_file, theme=theme
     )
+    output.check_plot(plot, form)
+    if y is not None:
+        from vperf.report.sweep import check_figure
+
+        check_figure(y)
+        if not plot and form != "plot":
+            raise InputError("--y says what a plot shows", hint="add --plot, or -o FILE.svg")
+    y = y or "decode"
     given: dict[str, Any] = many.options_of(asked)
     if context:
         given["context"] = list(choices_of(context, int, 1, "--context"))

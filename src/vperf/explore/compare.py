@@ -124,6 +124,12 @@ def compare(
     known = prices_of(prices) if prices else None
     if by == "cost" and not known:
         raise InputError("'cost' needs prices", field="by", hint="give --price h100-sxm=2.50, ...")
+    cards = asked.labels().get("gpu") or (asked.shared()["gpu"],)
+    if by == "cost" and not any(card in (known or {}) for card in cards):
+        raise InputError(
+            f"'cost' needs the price of a GPU that is compared, as {cards[0]}", field="by",
+            hint=f"give --price {cards[0]}=2.50",
+        )  # fmt: skip
     rows = _rows(asked, known, tick)
     if all(row.figures is None for row in rows):
         raise InputError(rows[0].problem)

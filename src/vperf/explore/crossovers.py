@@ -23,6 +23,7 @@ from vperf.question import Question
 from vperf.serving.memory import memory_use
 from vperf.serving.speculative import decode_passes
 from vperf.timing.step import Card, passes_seconds
+from vperf.units import format_requests
 
 MOST_BATCH = 1 << 17
 MOST_CONTEXT = 1 << 27
@@ -241,7 +242,7 @@ def _of_users(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:
 def _of_rate(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:
     most = asker.figures(question_of({**options, "request_rate": _IMPOSSIBLE_RATE}))
     rate = most.requests_per_s
-    text = f"queues grow without end beyond {rate:.3g} requests/s, expected"
+    text = f"queues grow without end beyond {format_requests(rate, 3)}, expected"
     yield "saturated", rate, text
 
 

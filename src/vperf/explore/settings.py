@@ -6,7 +6,7 @@ is done with the answers, and how choices are spelled on a command line (cli/ask
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import product
 from math import prod
@@ -16,10 +16,12 @@ from typing import Any
 from vperf import api
 from vperf.answer import Figures
 from vperf.errors import InputError, UnknownNameError, VperfError
+from vperf.formats import cache_format_named, format_named
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
 from vperf.question import INPUT_LEN, OUTPUT_LEN, Question
 from vperf.serving.lengths import Lengths
+from vperf.sources.engines import load_engine
 from vperf.sources.gpus import list_gpus, load_gpu
 from vperf.sources.models import ModelConfig, load_model_config
 
@@ -30,6 +32,10 @@ AS_STORED = "auto"
 """A choice of quantization: what the checkpoint holds."""
 
 _FIELDS = tuple(field.name for field in fields(Question))
+_NAMED: dict[str, Callable[[str], Any]] = {
+    "quantization": format_named, "kv_cache_dtype": cache_format_named, "engine": load_engine
+}  # fmt: skip
+"""Options whose values are names: a slip of the pen is said before any row."""
 _LISTS = (list, tuple, range, set, frozenset)
 
 
@@ -123,9 +129,7 @@ def settings(options: Mapping[str, Any]) -> Settings:
         raise InputError(f"cannot be combined with {clash[0].replace('_', '-')}", field=CONTEXT)
     fixed: dict[str, Any] = {}
     axes: dict[str, tuple[Any, ...]] = {}
-    for name in (*_FIELDS, CONTEXT):
-        if name not in options or options[name] is None:
-            continue
+    for name in (n for n in (*_FIELDS, CONTEXT) if options.get(n) is not None):
         given = options[name]
         values = list(given) if isinstance(given, _LISTS) else [given]
         if name == "gpu":
@@ -134,11 +138,25 @@ def settings(options: Mapping[str, Any]) -> Settings:
             values = [find_model(value, options) for value in values]
         if not values:
             raise InputError("has no value", field=name.replace("_", "-"))
+        _look_up(name, values)
         if len(values) > 1:
             axes[name] = tuple(values)
         else:
             fixed[name] = values[0]
+    if "batch_size" in axes and {"max_concurrency", "request_rate"} & {*fixed, *axes}:
+        raise InputError(
+            "cannot be combined with a served load", field="batch-size",
+            hint="its users, or its requests per second, decide the batch",
+        )  # fmt: skip
     return Settings(fixed, axes)
+
+
+def _look_up(name: str, values: Iterable[Any]) -> None:
+    """UnknownNameError for a name that there is not."""
+    if name in _NAMED:
+        for value in values:
+            if isinstance(value, str) and value != AS_STORED:
+                _NAMED[name](value)
 
 
 def find_model(model: Any, options: Mapping[str, Any]) -> ModelConfig:
@@ -160,6 +178,8 @@ def expand_gpus(names: Iterable[str | Gpu]) -> tuple[Gpu, ...]:
 def _named(name: str | Gpu) -> Sequence[Gpu]:
     if isinstance(name, Gpu):
         return (name,)
+    if not isinstance(name, str):
+        raise InputError(f"must be a name or a Gpu, not {name!r}", field="gpu")
     start, dash, vendor = name.strip().lower().partition("-")
     if start != "all" or (dash and not vendor):
         return (load_gpu(name),)

@@ -136,7 +136,7 @@ def _vllm(s: Server) -> list[str]:
         drafts = f'{{"method": "mtp", "num_speculative_tokens": {s.draft_tokens}}}'
         found.append(f"--speculative-config '{drafts}'")
     if s.role:
-        carry = '{"kv_connector": "NixlConnector", "kv_role": "kv_both"}'
+        carry = '{"kv_connector":"NixlConnector","kv_role":"kv_both"}'
         found.append(f"--kv-transfer-config '{carry}'")
     return found
 

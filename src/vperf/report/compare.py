@@ -12,6 +12,7 @@ from vperf.report.page import Page
 from vperf.report.rows import (
     RowColumn,
     axis_columns,
+    choice,
     csv_lines,
     dollars,
     figure_columns,
@@ -74,7 +75,7 @@ def named(answer: Comparison, row: Row) -> str:
     others = []
     for axis in answer.axes:
         if axis not in ("model", "gpu"):
-            value = clean(row.chosen[axis])
+            value = choice(row.chosen[axis])
             what = heading(axis)
             others.append(f"{value} {what}" if axis == "quantization" else f"{what} {value}")
     gpus = row.figures.gpus if row.figures else 1

@@ -20,12 +20,13 @@ from vperf.report.markdown import commands as shell
 from vperf.report.page import Column, Page
 from vperf.report.rows import dollars
 from vperf.report.text import clean, per_second, plural, seconds, size
-from vperf.units import format_bandwidth
+from vperf.units import format_bandwidth, format_requests
 
 _ROWS = 8
 """Of the front, on a screen."""
 
-_FOLDED, _LONG = ("weights", "replicas"), 12
+_FOLDED = {"GPUs": 24, "weights": 12, "replicas": 12}
+"""Columns that are folded where a screen is too narrow and their widest cell is longer."""
 
 _BEST: dict[By, str] = {
     "gpus": "the fewest GPUs",
@@ -68,8 +69,9 @@ def headline(answer: Plan) -> str:
 def _binds(answer: Plan, near: Candidate, reason: Reason) -> str:
     name = _named(answer, near)
     if reason == "saturated":
-        asked = f"{answer.request_rate:g}" if answer.request_rate else "all"
-        served = f"{near.requests_per_s:.3g} of {asked} requests/s"
+        served = format_requests(near.requests_per_s, 3)
+        if answer.request_rate:
+            served = f"{served.partition(' ')[0]} of {format_requests(answer.request_rate)}"
         return f"the load binds, the nearest serves {served}: {name}"
     time, target = _time(near, reason), _time(answer, reason)
     return (
@@ -132,7 +134,7 @@ def _short(each: Candidate) -> str:
 
 def _load(answer: Plan, each: Candidate) -> str:
     if answer.request_rate is not None:
-        return f"{answer.request_rate:g} requests/s"
+        return format_requests(answer.request_rate)
     return plural(answer.max_concurrency or _users(each), "user")
 
 
@@ -164,11 +166,32 @@ class _Column:
     heading: str
     cell: Callable[[Candidate], str]
     left: bool = False
+    rank: int = 0
+    """Where a screen is too narrow, columns of the highest rank go first; 0 stays."""
 
 
 def _long(column: _Column, shown: Sequence[Candidate]) -> bool:
-    """Whether a column is folded where a screen is too narrow."""
-    return column.heading in _FOLDED and max(len(column.cell(each)) for each in shown) > _LONG
+    most = _FOLDED.get(column.heading)
+    return most is not None and max(len(column.cell(each)) for each in shown) > most
+
+
+def _fitted(answer: Plan, width: int) -> tuple[list[_Column], list[str]]:
+    """The columns that `width` has room for, and the names of those left out for it."""
+    kept, shown = _columns(answer), shown_of(answer)
+    if not shown:
+        return kept, []
+
+    def least(column: _Column) -> int:
+        if _long(column, shown):
+            return _FOLDED[column.heading]
+        return max(map(len, (*column.heading.split("\n"), *map(column.cell, shown))))
+
+    left_out: list[str] = []
+    while sum(least(c) + 2 for c in kept) - 2 > width and any(c.rank for c in kept):
+        last = max(kept, key=lambda c: c.rank)
+        kept.remove(last)
+        left_out.insert(0, last.heading.replace("\n", " "))
+    return kept, left_out
 
 
 def _columns(answer: Plan) -> list[_Column]:
@@ -186,10 +209,10 @@ def _columns(answer: Plan) -> list[_Column]:
     if answer.request_rate is None and answer.max_concurrency is None:
         columns.append(_Column("users", lambda c: f"{_users(c):,}"))
     columns += [
-        _Column("TTFT", lambda c: seconds(c.times.ttft_s)),
+        _Column("TTFT", lambda c: seconds(c.times.ttft_s), rank=1),
         _Column("TPOT", lambda c: seconds(c.times.tpot_s)),
-        _Column("tok/s\na user", lambda c: per_second(c.per_user)),
-        _Column("tok/s\na GPU", lambda c: per_second(c.per_gpu)),
+        _Column("tok/s\na user", lambda c: per_second(c.per_user), rank=3),
+        _Column("tok/s\na GPU", lambda c: per_second(c.per_gpu), rank=2),
     ]
     if any(c.usd_per_hour for c in shown):
         columns.append(_Column("$/hour", lambda c: dollars(c.usd_per_hour)))
@@ -228,7 +251,7 @@ def _lost(answer: Plan) -> list[str]:
     return [*([f"{behind:,} {_BEHIND[answer.by]}"] if behind else []), *found]
 
 
-def _notes(answer: Plan) -> list[str]:
+def _notes(answer: Plan, left_out: Sequence[str] = ()) -> list[str]:
     priced = answer.winner is not None and answer.winner.row.cost is not None
     expense = "least $ per request" if priced else "least energy per request if GPUs drew their TDP"
     means = _MEANS[answer.by].format(expense=expense)
@@ -241,6 +264,10 @@ def _notes(answer: Plan) -> list[str]:
     hidden = len(answer.front) - len(shown_of(answer))
     if hidden > 0:
         found.append(f"{plural(hidden, 'row')} of the front not shown; --csv and --json have all")
+    if left_out:
+        found.append(
+            f"no room at this width for {', '.join(left_out)}; --csv and --json have all figures"
+        )
     return [*found, *answer.notes]
 
 
@@ -359,7 +386,7 @@ def render(answer: Plan, *, width: int = 80, color: bool = False, plot: str = ""
     page = Page(width, color)
     page.prose(headline(answer), "bold" if answer.winner else "bold yellow")
     page.prose(second_line(answer))
-    columns, shown = _columns(answer), shown_of(answer)
+    (columns, left_out), shown = _fitted(answer, page.width), shown_of(answer)
     if shown:
         page.blank()
         page.table(
@@ -377,7 +404,7 @@ def render(answer: Plan, *, width: int = 80, color: bool = False, plot: str = ""
         page.line("The pools" if pools else "One replica", "bold")
         page.facts(found)
     page.section("Warnings", map(clean, _warnings(answer)), "yellow")
-    page.section("Notes", map(clean, _notes(answer)))
+    page.section("Notes", map(clean, _notes(answer, left_out)))
     page.section("Assumptions", map(clean, _assumptions(answer)))
     for title, text in commands(answer, page.width):
         page.blank()

@@ -59,6 +59,7 @@ def chart(answer: Roofline) -> Chart:
     drawn = _lettered(answer)
     reach = [op.flop_per_byte for _, op in drawn if op.flop_per_byte]
     ridges = [roof.ridge_flop_per_byte for roof in answer.roofs]
+    names = {f"ridge {_number(ridge)}": ridge for ridge in sorted(ridges)}
     low, high = min(reach) / 2, max(*reach, *ridges) * 4
     series: list[Series] = []
     for roof in answer.roofs:
@@ -77,7 +78,7 @@ def chart(answer: Roofline) -> Chart:
         x=Axis("arithmetic intensity", "FLOP/byte", log=True),
         y=Axis("attained", "FLOP/s", log=True),
         series=tuple(series),
-        marks=tuple(Mark("x", ridge, f"ridge {_number(ridge)}") for ridge in sorted(set(ridges))),
+        marks=tuple(Mark("x", at, text) for text, at in names.items()),
         key=tuple((op.phase, mark, f"{op.phase} {op.name}") for mark, op in drawn),
     )
 

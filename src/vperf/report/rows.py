@@ -21,7 +21,7 @@ from vperf.report.words import short_model
 AXIS_HEADINGS = {
     "model": "model", "gpu": "GPU", "quantization": "weights", "kv_cache_dtype": "KV\ncache",
     "batch_size": "batch", "input_len": "input", "output_len": "output", "context": "context",
-    "max_concurrency": "users", "request_rate": "requests\n/s", "max_model_len": "max\ncontext",
+    "max_concurrency": "users", "request_rate": "request\nrate", "max_model_len": "max\ncontext",
     "prefix_cache_hit": "prefix\nhit", "draft_tokens": "drafts", "acceptance": "accepted",
     "image_tokens": "image\ntokens", "gpu_memory_utilization": "memory\nshare",
     "cuda_graphs": "CUDA\ngraphs",
@@ -34,6 +34,13 @@ def heading(axis: str, newline: str = " ") -> str:
     return AXIS_HEADINGS.get(axis, axis.replace("_", " ")).replace("\n", newline)
 
 
+def choice(value: Any) -> str:
+    """One choice of an option: "1,024", "0.5", "fp8"."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return clean(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.12g}"
+
+
 def shared_words(fixed: Mapping[str, Any], axes: Iterable[str]) -> list[str]:
     """What all rows share, in words: "1,024 tokens in", "128 out", "batch 1", "fp8 weights"."""
     rest = dict(fixed)
@@ -44,7 +51,7 @@ def shared_words(fixed: Mapping[str, Any], axes: Iterable[str]) -> list[str]:
     if not {*rest, *axes} & {*loads}:
         words.append("batch 1")
     for name, value in rest.items():
-        text = f"{value:,}" if isinstance(value, int) else clean(value)
+        text = choice(value)
         words.append(f"{text} {heading(name)}" if name == "quantization" else
                      f"{heading(name)} {text}")  # fmt: skip
     return words
@@ -93,7 +100,7 @@ def axis_columns(axes: Mapping[str, Sequence[Any]]) -> list[RowColumn]:
 def _axis_text(axis: str, values: Sequence[Any]) -> Callable[[Any], str]:
     if axis == "model" and len({short_model(str(v)) for v in values}) == len(set(values)):
         return lambda value: short_model(str(value))
-    return lambda value: f"{value:,}" if isinstance(value, int) else clean(value)
+    return choice
 
 
 def figure_columns(*, priced: bool, energy: bool = True, served: bool = False) -> list[RowColumn]:

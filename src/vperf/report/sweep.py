@@ -20,6 +20,7 @@ from vperf.report.page import Page
 from vperf.report.rows import (
     RowColumn,
     axis_columns,
+    choice,
     figure_columns,
     fitted,
     heading,
@@ -63,7 +64,7 @@ def _span(values: Sequence[Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else short_model(str(value))
+    return choice(value) if isinstance(value, int | float) else short_model(str(value))
 
 
 def second_line(sweep: Sweeping) -> str:
@@ -94,11 +95,12 @@ def lines(sweep: Sweeping, rows: Iterable[Row], *, width: int, color: bool) -> I
         cells = [head[level] if level < len(head) else "" for head in heads]
         page.line(_row(cells, columns), "bold")
     yield page.text()
-    settings = [c for c in columns if c.heading in {heading(a, "\n") for a in sweep.axes}]
+    settings = columns[: len(sweep.axes)]
     for row in rows:
         if row.figures is None:
             cells = [column.cell(row) for column in settings]
-            yield f"{_row(cells, settings)}{_GAP}{clean(row.problem)}\n"
+            why = f"{_row(cells, settings)}{_GAP}{clean(row.problem)}"
+            yield f"{why if len(why) <= page.width else why[: page.width - 3] + '...'}\n"
         else:
             yield _row([column.cell(row) for column in columns], columns) + "\n"
     yield _found(sweep, left_out, width=width, color=color)
@@ -162,13 +164,17 @@ def markdown(sweep: Sweeping, rows: Iterable[Row]) -> Iterator[str]:
             yield f"\n{bullets(name, found)}\n"
 
 
+def check_figure(figure: str) -> None:
+    """InputError for what no plot shows."""
+    if figure not in FIGURES:
+        raise InputError(f"must be {', '.join(FIGURES)}, not {figure!r}", source="--y")
+
+
 def chart(sweep: Sweeping, rows: Iterable[Row], figure: str = "decode") -> Chart:
-    """A figure over the longest axis of numbers; one line for each choice of the other axes.
+    """One of FIGURES over the longest axis of numbers, a line for each choice of the other axes.
 
     Raises InputError where no axis has numbers, or there are too many lines.
     """
-    if figure not in FIGURES:
-        raise InputError(f"must be {', '.join(FIGURES)}, not {figure!r}", source="--y")
     field, name, unit = FIGURES[figure]
     axes = sweep.axes
     numeric = [a for a, v in axes.items() if all(isinstance(x, int | float) for x in v)]
@@ -211,8 +217,8 @@ _UNITS = {"input_len": "tokens", "output_len": "tokens", "context": "tokens",
 
 
 def _subject(sweep: Sweeping) -> str:
-    fixed = sweep.settings.shared()
-    return f"{short_model(str(fixed.get('model', '')))} on {clean(fixed.get('gpu', ''))}"
+    """What the only line of a plot is called; its title says on what."""
+    return short_model(str(sweep.settings.shared().get("model", "")))
 
 
 def _series_name(row: Row, others: Sequence[str]) -> str:

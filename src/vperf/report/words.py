@@ -9,7 +9,7 @@ from vperf.answer import Estimate, Serving, Speculative
 from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, folded, launch
 from vperf.report.text import clean, per_second, percent, plural, seconds, size, span, whole, work
 from vperf.timing.step import PhaseTimes
-from vperf.units import format_bandwidth, format_rate
+from vperf.units import format_bandwidth, format_rate, format_requests
 
 _SHOWN_PEAKS = ("bf16", "fp8", "fp4")
 _NOISE = {"nvidia", "geforce", "blackwell", "edition", "generation", "gpu"}
@@ -73,7 +73,7 @@ def workload(answer: Estimate) -> str:
     load = f"batch {asked.batch_size:,}"
     if answer.serving:
         rate = answer.serving.requests_asked_per_s
-        load = plural(asked.concurrency, "user") if rate is None else f"{rate:g} requests/s"
+        load = plural(asked.concurrency, "user") if rate is None else format_requests(rate)
     return (
         f"{plural(asked.input_tokens, 'token')}{images} in, {asked.output_tokens:,} out, "
         f"{load}, {clean(model.quantization)} weights, "
@@ -223,9 +223,10 @@ def facts(answer: Estimate) -> list[tuple[str, str]]:
 
 def _load(served: Serving) -> str:
     """What a served load settles to."""
+    running = f"{served.running_batch:.3g}"
     text = (
-        f"{served.running_batch:.3g} sequences decode at a time (the cache holds "
-        f"{whole(served.slots)}), {served.requests_per_s:.3g} requests/s served"
+        f"{running} sequence{' decodes' if running == '1' else 's decode'} at a time (the cache "
+        f"holds {whole(served.slots)}), {format_requests(served.requests_per_s, 3)} served"
     )
     if served.requests_asked_per_s is None:
         text += f"; first token after {seconds(served.ttft_steady_s)} once the first burst is over"

@@ -67,6 +67,8 @@ def load_model_config(
     if isinstance(name, Mapping):
         return ModelConfig(str(name.get("_name_or_path") or "config"), "local", "config", name)
     text = str(name)
+    if not text.strip():
+        raise InputError("the model's name is empty", hint="'vperf models' lists those that ship")
     if text == "-":
         return ModelConfig("stdin", "stdin", "standard input", _parse(_stdin(), "standard input"))
     path = Path(text).expanduser()
