@@ -273,3 +273,24 @@ def test_the_cheapest_needs_the_price_of_a_gpu_that_is_compared(vperf: Run) -> N
     some = vperf(*COMPARE, "-g", "h100,l40s", "--price", "l40s=1", "--by", "cost")
     assert some.code == 0
     assert "no price for h100-sxm-80gb" in some.out
+
+
+def test_names_are_cut_where_many_columns_leave_no_room(vperf: Run) -> None:
+    given = (
+        "-m", "qwen3-8b,llama-3.3-70b-instruct", "-g", "h100,rtx-pro-6000-workstation",
+        "--tp", "1,8", "-q", "auto,fp8", "--engine", "vllm,sglang", "--kv-cache-dtype", "auto,fp8",
+    )  # fmt: skip
+    for command in ("compare", "sweep"):
+        out = vperf(command, *given).out
+        table = [line for line in out.splitlines() if "yes" in line]
+        assert len(table) > 30
+        assert narrow(out)
+        assert {"rtx-pro-6000-workstation" in line for line in table} == {False}
+    assert "rtx-pro-6000-workstation" in vperf("compare", *given, "--csv").out
+
+
+def test_several_gpus_are_for_other_commands_than_estimate(vperf: Run) -> None:
+    for several in ("h100,l40s", "all"):
+        ran = vperf("estimate", "-m", "qwen3-8b", "-g", several)
+        assert ran.code == 2
+        assert "vperf compare" in one_line(ran)

@@ -204,7 +204,13 @@ class Asked:
         given = self.options()
         if "model" not in given:
             raise missing_model()
-        return Question(**{**given, "gpu": chosen_card(given.get("gpu"), **self.card)})
+        gpu = given.get("gpu")
+        if gpu is not None and ("," in gpu or gpu.lower() == "all") and not Path(gpu).exists():
+            raise InputError(
+                f"{gpu!r} is not one GPU", source="--gpu",
+                hint="vperf compare, sweep, fit and plan take several",
+            )  # fmt: skip
+        return Question(**{**given, "gpu": chosen_card(gpu, **self.card)})
 
 
 def missing_model() -> InputError:

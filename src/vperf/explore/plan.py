@@ -300,7 +300,7 @@ class _Search:
             ways = ", ".join(f"{way} {'/'.join(map(str, n))}" for way, n in self._ways.items())
             most = min(node, self.max_gpus)
             self.asked += 1
-            self._out("layout", 1, f"{ways} takes more than {most} GPUs")
+            self._out("layout", 1, f"{ways} takes more than {most} GPU{'' if most == 1 else 's'}")
         for layout in found:
             self._family(setting, layout)
 

@@ -12,8 +12,10 @@ from vperf.report import csv as csv_rows
 from vperf.report.markdown import bullets, document, escape, table
 from vperf.report.page import Column, Page
 from vperf.report.rows import heading, problem_lines
-from vperf.report.text import clean, percent, plural, size, whole
+from vperf.report.text import clean, percent, plural, shortened, size, whole
 from vperf.report.words import short_model
+
+_LONGEST_NAME = 28
 
 
 def render(answer: Fit, *, width: int = 80, color: bool = False) -> str:
@@ -194,14 +196,10 @@ def _same(answer: Fit) -> dict[str, float]:
 
 def _axis_cell(axis: str) -> Callable[[Room], str]:
     if axis == "model":
-        return lambda room: _cut(short_model(room.model))
+        return lambda room: shortened(short_model(room.model), _LONGEST_NAME)
     if axis == "gpu":
         return lambda room: clean(room.gpu)
     return lambda room: clean(room.chosen[axis])
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= 28 else f"{name[:25]}..."
 
 
 def _size(part: Callable[[Parts], float]) -> Callable[[Room], str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 
 from vperf.napkin import FAILS, IGNORES, Napkin
+from vperf.report.commands import folded
 from vperf.report.page import Page
 from vperf.report.text import bits, clean, per_second, size, whole
 from vperf.report.words import short_gpu, short_model
@@ -49,9 +50,10 @@ def render(answer: Napkin, *, width: int = 80, color: bool = False) -> str:
     if answer.model_id and answer.gpu_id and clean(answer.model_id) == answer.model_id:
         page.blank()
         page.line("The real estimate:", "bold")
-        command = f"vperf estimate --model {shlex.quote(answer.model_id)}"
-        command += f" --gpu {shlex.quote(clean(answer.gpu_id))}"
+        command = ["vperf estimate", f"--model {shlex.quote(answer.model_id)}"]
+        command.append(f"--gpu {shlex.quote(clean(answer.gpu_id))}")
         if answer.quantization:
-            command += f" --quantization {shlex.quote(clean(answer.quantization))}"
-        page.line(command)
+            command.append(f"--quantization {shlex.quote(clean(answer.quantization))}")
+        for line in folded(command, page.width):
+            page.line(line)
     return page.text()

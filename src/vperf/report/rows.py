@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vperf.explore.prices import Cost
@@ -15,7 +15,7 @@ from vperf.explore.rows import Row
 from vperf.report import csv
 from vperf.report.markdown import table_lines
 from vperf.report.page import Column
-from vperf.report.text import clean, per_second, plural, seconds, size
+from vperf.report.text import clean, per_second, plural, seconds, shortened, size
 from vperf.report.words import short_model
 
 AXIS_HEADINGS = {
@@ -154,7 +154,10 @@ def _joules(value: float | None) -> str:
 
 
 def fitted(columns: Sequence[RowColumn], width: int) -> tuple[list[RowColumn], list[str]]:
-    """The columns that `width` has room for, and the names of those left out for it."""
+    """The columns that `width` has room for, and the names of those left out for it.
+
+    Where even those that stay are too wide, long names are cut: the CSV has them whole.
+    """
     kept = list(columns)
     left_out: list[str] = []
     while sum(c.width + 2 for c in kept) - 2 > width and any(c.rank for c in kept):
@@ -162,7 +165,33 @@ def fitted(columns: Sequence[RowColumn], width: int) -> tuple[list[RowColumn], l
         kept.remove(last)
         if last.rank < 4:  # the others are extras of wide screens
             left_out.insert(0, last.name)
-    return kept, left_out
+    return _narrowed(kept, width), left_out
+
+
+_LEAST_NAME = 12
+
+
+def _narrowed(columns: Sequence[RowColumn], width: int) -> list[RowColumn]:
+    """The columns with the widest names cut, evenly, as far as it takes."""
+    widths = [column.width for column in columns]
+    over = sum(widths) + 2 * (len(widths) - 1) - width
+    names = [n for n, c in enumerate(columns) if c.left and c.width > _LEAST_NAME]
+    while over > 0 and names:
+        widest = max(names, key=widths.__getitem__)
+        if widths[widest] <= _LEAST_NAME:
+            break
+        widths[widest] -= 1
+        over -= 1
+    return [
+        column
+        if most == column.width
+        else replace(column, cell=_cut(column.cell, most), width=most)
+        for column, most in zip(columns, widths, strict=True)
+    ]
+
+
+def _cut(cell: Callable[[Row], str], most: int) -> Callable[[Row], str]:
+    return lambda row: shortened(cell(row), most)
 
 
 def csv_lines(rows: Iterable[Row]) -> Iterable[str]:

@@ -29,7 +29,7 @@ from vperf.report.rows import (
     problem_lines,
     shared_words,
 )
-from vperf.report.text import clean, plural
+from vperf.report.text import clean, plural, shortened
 from vperf.report.words import short_model
 
 _GAP = "  "
@@ -100,7 +100,7 @@ def lines(sweep: Sweeping, rows: Iterable[Row], *, width: int, color: bool) -> I
         if row.figures is None:
             cells = [column.cell(row) for column in settings]
             why = f"{_row(cells, settings)}{_GAP}{clean(row.problem)}"
-            yield f"{why if len(why) <= page.width else why[: page.width - 3] + '...'}\n"
+            yield f"{shortened(why, page.width)}\n"
         else:
             yield _row([column.cell(row) for column in columns], columns) + "\n"
     yield _found(sweep, left_out, width=width, color=color)
