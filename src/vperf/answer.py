@@ -11,13 +11,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from vperf.frames import frame, html_table
+from vperf.model.config import ModelSource
 from vperf.serving.memory import Memory
 from vperf.timing.step import PhaseTimes
 from vperf.version import __version__
 
 SCHEMA = "vperf/estimate/1"
-
-ModelSource = Literal["bundled", "hub", "local", "gguf", "stdin"]
 
 
 @dataclass(frozen=True, slots=True)

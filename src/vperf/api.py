@@ -16,6 +16,7 @@ from vperf.estimate import estimate_model, model_facts_of, serve_model
 from vperf.formats import cache_format_named, format_named
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
+from vperf.model.config import ModelConfig
 from vperf.model.model import Model, build_model, divide
 from vperf.model.parallel import Parallel
 from vperf.napkin import EXAMPLE_GPU, EXAMPLE_MODEL, Napkin, check_choice
@@ -26,7 +27,7 @@ from vperf.serving.lengths import Lengths, equal
 from vperf.serving.speculative import checked_acceptance, drafting
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
-from vperf.sources.models import ModelConfig, load_model_config
+from vperf.sources.models import load_model_config
 from vperf.timing.step import Card
 from vperf.units import format_bytes, parse_bandwidth, parse_count
 
@@ -289,7 +290,7 @@ def load_model(
 
 
 def _load(
-    model: ModelLike | ModelConfig,
+    model: ModelLike,
     quantization: str | None,
     kv_cache_dtype: str | None,
     revision: str | None,

@@ -14,13 +14,13 @@ from vperf.answer import (
     Estimate,
     GpuFacts,
     ModelFacts,
-    ModelSource,
     Speculative,
     Workload,
 )
 from vperf.caveats import assumptions, load_line, not_modelled, warnings_of
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
+from vperf.model.config import ModelSource
 from vperf.model.model import Model
 from vperf.model.ops import COLLECTIVES
 from vperf.pace import (

@@ -13,10 +13,11 @@ from typing import Any, TypedDict
 
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
+from vperf.model.config import ModelConfig
 from vperf.serving.lengths import Lengths
 
-ModelLike = str | Path | Mapping[str, Any]
-"""A Hub id, a shipped name, a path, "-" for standard input, or a config as a dict."""
+ModelLike = str | Path | Mapping[str, Any] | ModelConfig
+"""A Hub id, a shipped name, a path, "-" for standard input, or a config: as a dict, or as found."""
 
 
 INPUT_LEN, OUTPUT_LEN = 1024, 128

@@ -118,3 +118,9 @@ def test_names_of_options_are_looked_up_once_before_any_question() -> None:
     with pytest.raises(UnknownNameError, match="vlm"):
         settings({"model": QWEN, "gpu": "h100", "engine": ["vllm", "vlm"]})
     assert settings({"model": QWEN, "gpu": "h100", "quantization": ["auto", "fp8"]}).count == 2
+
+
+def test_a_config_read_once_asks_the_same_question_as_its_name() -> None:
+    found = load_model_config(QWEN)
+    by_name = api.estimate(QWEN, "h100", batch_size=4)
+    assert api.estimate(found, "h100", batch_size=4).expected == by_name.expected

@@ -13,9 +13,10 @@ from typing import Any
 from vperf.errors import HubError, InputError, UnknownNameError, VperfError
 from vperf.explore.settings import Asker, settings
 from vperf.frames import frame, html_table
+from vperf.model.config import ModelConfig
 from vperf.question import Question
 from vperf.serving.memory import plan_memory
-from vperf.sources.models import ModelConfig, model_ids
+from vperf.sources.models import model_ids
 from vperf.version import __version__
 
 SCHEMA = "vperf/fit/1"

@@ -17,7 +17,7 @@ from vperf.caveats import unpacks
 from vperf.errors import HubError, UnknownNameError, VperfError
 from vperf.explore.prices import Cost, Prices, cost_of
 from vperf.explore.settings import Asker, Setting
-from vperf.sources.models import ModelConfig
+from vperf.model.config import ModelConfig
 
 
 @dataclass(frozen=True, slots=True)

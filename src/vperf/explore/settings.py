@@ -18,12 +18,13 @@ from vperf.answer import Figures
 from vperf.errors import InputError, UnknownNameError, VperfError
 from vperf.formats import cache_format_named, format_named
 from vperf.hardware.gpu import Gpu
+from vperf.model.config import ModelConfig
 from vperf.model.model import Model
 from vperf.question import INPUT_LEN, OUTPUT_LEN, Question
 from vperf.serving.lengths import Lengths
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import list_gpus, load_gpu
-from vperf.sources.models import ModelConfig, load_model_config
+from vperf.sources.models import load_model_config
 
 CONTEXT = "context"
 """An axis of its own: one decode step with so many tokens cached."""

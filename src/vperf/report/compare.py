@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from vperf.explore.compare import Comparison
 from vperf.explore.rows import Row
+from vperf.explore.settings import AS_STORED
 from vperf.report.markdown import bullets, document, escape
 from vperf.report.page import Page
 from vperf.report.rows import (
@@ -77,7 +78,10 @@ def named(answer: Comparison, row: Row) -> str:
         if axis not in ("model", "gpu"):
             value = choice(row.chosen[axis])
             what = heading(axis)
-            others.append(f"{value} {what}" if axis == "quantization" else f"{what} {value}")
+            if axis == "quantization":
+                others.append("weights as stored" if value == AS_STORED else f"{value} {what}")
+            else:
+                others.append(f"{what} {value}")
     gpus = row.figures.gpus if row.figures else 1
     count = f"{gpus} x " if gpus > 1 else ""
     return ", ".join([f"{short_model(row.model)} on {count}{clean(row.gpu)}", *others])

@@ -19,8 +19,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vperf.answer import ModelSource
 from vperf.errors import InputError, UnknownNameError
+from vperf.model.config import ModelConfig
 from vperf.sources.catalog import data_dir
 from vperf.units import format_bytes
 
@@ -29,23 +29,6 @@ if TYPE_CHECKING:
 
 MAX_CONFIG_BYTES = 16 << 20
 """The largest real config.json (22,422 quantized layers listed) is under 4 MB."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelConfig:
-    """A model's config as found, not yet understood."""
-
-    id: str
-    source: ModelSource
-    label: str
-    """What errors call it: the file's path or the model's id."""
-    config: Mapping[str, Any]
-    hf_quant_config: Mapping[str, Any] | None = None
-    stored_bytes: int | None = None
-    """Bytes of the checkpoint's tensors, where its own headers or index say so."""
-    warnings: tuple[str, ...] = ()
-    gguf: GgufHeader | None = None
-    """Where it is a GGUF file: the header says more than `config`, which is derived from it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,32 @@
+"""A model's config as it was found, before anything is derived from it.
+
+Not here: finding it (sources/models.py) and understanding it (families/, gguf/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from vperf.model.gguf.header import GgufHeader
+
+ModelSource = Literal["bundled", "hub", "local", "gguf", "stdin"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """A model's config as found, not yet understood."""
+
+    id: str
+    source: ModelSource
+    label: str
+    """What errors call it: the file's path or the model's id."""
+    config: Mapping[str, Any]
+    hf_quant_config: Mapping[str, Any] | None = None
+    stored_bytes: int | None = None
+    """Bytes of the checkpoint's tensors, where its own headers or index say so."""
+    warnings: tuple[str, ...] = ()
+    gguf: GgufHeader | None = None
+    """Where it is a GGUF file: the header says more than `config`, which is derived from it."""
