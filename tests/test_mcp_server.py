@@ -96,6 +96,7 @@ def test_a_plan_is_that_of_python() -> None:
     [
         ("estimate", {"model": QWEN, "gpu": "h101"}, "did you mean h100"),
         ("estimate", {"model": QWEN, "gpu": "h100", "tp": 3}, "3"),
+        ("estimate", {"model": "-", "gpu": "h100"}, "standard input is the protocol's"),
         ("compare", {"models": [QWEN], "gpus": ["h100"], "by": "charm"}, "must be one of"),
         ("plan", {"model": QWEN, "gpus": ["h100"]}, "target"),
         ("check", {}, "give either result_file or measured figures"),

@@ -169,6 +169,9 @@ def _answering(tool: Tool) -> Tool:
     def run(**given: Any) -> dict[str, Any]:
         said = {name: value for name, value in given.items() if value is not None}
         try:
+            if "-" in {said.get("model"), *said.get("models", ())}:
+                raise InputError("standard input is the protocol's, not a config.json",
+                                 field="model", hint="give a path or a name")  # fmt: skip
             return tool(**said)
         except VperfError as error:
             hint = f"; {error.hint}" if error.hint else ""
