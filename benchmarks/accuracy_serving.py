@@ -51,14 +51,19 @@ def quantization(row: Row) -> str | None:
 def cache_format(row: Row) -> str | None:
     """fp8 where the checkpoint or the published launch command of the campaign asks for it.
 
-    NVIDIA's nvfp4 checkpoints do, TensorRT-LLM's fp8 ones do, and so do InferenceMAX's commands for
-    MiniMax-M2.5 on Blackwell (vLLM 0.19, --kv-cache-dtype fp8).
+    NVIDIA's nvfp4 checkpoints do, TensorRT-LLM's fp8 ones do, and so do InferenceMAX's commands:
+    for gpt-oss and MiniMax-M2.5 under vLLM on Blackwell, and for fp8 models under SGLang
+    (github.com/SemiAnalysisAI/InferenceX, benchmarks/, read 2026-11-23).
     """
+    blackwell, engine = row["gpu"].startswith("b"), row["backend"]
     if "gpt-oss" in row["model"]:
-        return None
-    if "MiniMax" in row["model"] and row["gpu"].startswith("b"):
+        return "fp8" if blackwell and engine == "vllm" else None
+    if "MiniMax" in row["model"] and blackwell:
         return "fp8"
-    asks = row["weights"] == "fp4" or (row["weights"] == "fp8" and row["backend"] == "trtllm")
+    campaign = (row["isl"], row["osl"]) in _INFERENCEMAX
+    asks = row["weights"] == "fp4" or (
+        row["weights"] == "fp8" and (engine == "trtllm" or (engine == "sglang" and campaign))
+    )
     return "fp8" if asks else None
 
 
