@@ -31,7 +31,9 @@ def assumptions(model: Model, card: Card, speculative: Speculative | None) -> tu
             f"({gpu.boost:.2f} x rated)"
         )
     if model.has_experts:
-        lines.append("experts: uniform routing; distinct experts read grow with the batch")
+        lines.append(
+            "experts: uniform routing, in limit and expected; a real router may touch fewer"
+        )
     if model.windows:
         lines.append("windowed layers cache no more than their window")
     if constants.origin == "measured":

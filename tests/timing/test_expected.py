@@ -8,11 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vperf.formats import BF16, FP8, MXFP4, Q4_0, Q4_K, Format, cache_format_named
+from vperf.formats import (
+    BF16,
+    FP8,
+    FP8_BLOCK,
+    INT4,
+    MXFP4,
+    Q4_0,
+    Q4_K,
+    Format,
+    cache_format_named,
+)
 from vperf.model.ops import Linear, Op, Reach, Step, attention, matmul, recurrent
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
-from vperf.timing.constants import constants_of
+from vperf.timing.constants import Constants, constants_of
 from vperf.timing.expected import op_expected_s, pn
 
 H100 = load_gpu("h100-sxm")
@@ -141,6 +151,29 @@ def test_experts_whose_weights_are_unpacked_compute_slower() -> None:
 
     assert seconds(MXFP4) > 1.5 * seconds(BF16)  # Hopper unpacks mxfp4 to 16 bit
     assert seconds(FP8) < seconds(BF16)
+
+
+def _experts(fmt: Format, c: Constants) -> float:
+    """Seconds of 16 tokens to experts whose weights take long to read."""
+    elements = 100 * 3 * 2048 * 768
+    read, shape = elements * fmt.bytes_per_element, (16, 8, 128, 2048, 768)
+    op = Op("experts", "moe", 16 * 8 * 6.0 * 2048 * 768, fmt, weight_bytes=read, shape=shape)
+    return op_expected_s(op, c, VLLM)
+
+
+def test_int4_experts_wait_for_their_weights_to_be_unpacked() -> None:
+    b200 = constants_of(load_gpu("b200-sxm"), VLLM)
+    unpacking = 100 * 3 * 2048 * 768 / (28 * b200.gpu.sm_count * b200.gpu.rated_clock_hz)
+    assert _experts(INT4, b200) > b200.moe_latency_s + unpacking
+    other = replace(b200, gpu=replace(b200.gpu, vendor="AMD"))  # where nobody measured it
+    assert _experts(INT4, other) < b200.moe_latency_s + unpacking
+
+
+def test_block_scaled_experts_run_more_kernels() -> None:
+    b200 = constants_of(load_gpu("b200-sxm"), VLLM)
+    for c in (b200, C):
+        more = c.moe_block_latency_s - c.moe_latency_s
+        assert _experts(FP8_BLOCK, c) - _experts(FP8, c) > more > 8e-6
 
 
 def test_k_quants_stream_slower_than_plain_blocks_in_llama_cpp() -> None:

@@ -93,6 +93,8 @@ class Achieved:
     """tau: one thread block's latency in decode attention."""
     moe_latency_s: float | None = None
     """t_moe."""
+    moe_block_latency_s: float | None = None
+    """The same of fp8 with block scales, which takes more kernels."""
     moe_efficiency: float | None = None
     """r_moe: grouped over dense GEMM rate."""
     moe_block_efficiency: float | None = None

@@ -57,7 +57,8 @@ GENERIC = Generic(
         "prefill_latency_s": (8.1 * _US, 14 * _US, 13 * _US),
         "decode_latency_s": (9.5 * _US, 13 * _US, 11 * _US),
         "decode_block_s": (2.9 * _US, 3.5 * _US, 1.2 * _US),
-        "moe_latency_s": (45 * _US, 53 * _US, 28 * _US),
+        "moe_latency_s": (32 * _US, 41 * _US, 19 * _US),
+        "moe_block_latency_s": (25 * _US, 53 * _US, 29 * _US),
         "moe_efficiency": (0.55, 0.44, 0.58),
         "moe_block_efficiency": (0.55, 0.34, 0.18),
         "moe_unpack_efficiency": (0.47, 0.22, 0.22),
@@ -98,6 +99,7 @@ class Constants:
     decode_latency_s: float
     decode_block_s: float
     moe_latency_s: float
+    moe_block_latency_s: float
     moe_efficiency: float
     moe_block_efficiency: float
     moe_unpack_efficiency: float

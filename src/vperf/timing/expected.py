@@ -30,6 +30,10 @@ _WIDER_HEADS = 0.65
 """Rate of prefill attention over wider heads: tiles of 512 exceed the registers of one block."""
 
 
+_UNPACKED_PER_CLOCK = 28.0
+"""int4 weights of experts that an SM of NVIDIA unpacks to 16 bit in a clock (docs/method.md)."""
+
+
 def pn(x: float, y: float, p: float) -> float:
     """(x^p + y^p)^(1/p): max(x, y) when they differ much, more than it when they are alike."""
     big, small = (x, y) if x >= y else (y, x)
@@ -103,21 +107,35 @@ def _mla(op: Op, c: Constants, engine: Engine) -> float:
 
 
 def _moe(op: Op, c: Constants, engine: Engine) -> float:
-    """t_moe + activations/B + pn(FLOPs/(r_moe F), distinct expert bytes/B, 1.5)."""
+    """t_moe + activations/B + pn(FLOPs/(r_moe F), pn(bytes/B, unpacking, 2.5), 1.5)."""
     del engine
     path, rate = c.path(op.format)
+    latency = c.moe_latency_s
+    streamed = _stream_s(op, c) * c.bandwidth / c.stream_bandwidth
     if path.activation_bits >= 16 > op.format.bits:
         rate *= c.moe_unpack_efficiency
+        streamed = pn(streamed, _unpack_s(op, c), 2.5)
     elif op.format.name == "fp8_block":
         rate *= c.moe_block_efficiency
+        latency = c.moe_block_latency_s
     else:
         rate *= c.moe_efficiency
     # Tokens are copied to their experts' rows and the results summed: read and written once more.
     tokens, _, _, hidden, _ = op.shape
     moved = _activation_bytes(op, path.activation_bits) + 2.0 * op.output_elements
     moved += 4.0 * tokens * hidden
-    streamed = _stream_s(op, c) * c.bandwidth / c.stream_bandwidth
-    return c.moe_latency_s + moved / c.stream_bandwidth + pn(op.flops / rate, streamed, 1.5)
+    return latency + moved / c.stream_bandwidth + pn(op.flops / rate, streamed, 1.5)
+
+
+def _unpack_s(op: Op, c: Constants) -> float:
+    """Time to unpack each expert once: 4-bit weights with 16-bit scales, measured on NVIDIA alone.
+
+    mxfp4 has none: powers of two need no multiply, and served gpt-oss shows none on H200.
+    """
+    clock_rate = c.gpu.sm_count * c.gpu.rated_clock_hz
+    if op.format.bits != 4 or op.format.scale_bits < 16 or c.gpu.vendor != "NVIDIA":
+        return 0.0
+    return op.weight_bytes / op.format.bytes_per_element / (_UNPACKED_PER_CLOCK * clock_rate)
 
 
 def _recurrent(op: Op, c: Constants, engine: Engine) -> float:

@@ -57,7 +57,7 @@ def test_the_file_says_when_and_with_what_and_what_it_kept_of_the_catalogue() ->
     table = tomllib.loads(gpu_file(measured(), today=TODAY).text)["achieved"]
     assert table["checked"] == TODAY
     assert "driver 570.124.06, PyTorch 2.9.1" in table["source"]
-    assert "not measured here: moe_block_efficiency" in table["source"]
+    assert "not measured here: moe_block_latency" in table["source"]
     assert "aiconfigurator" in table["source"]
     assert "gemm_latency" not in table["source"]
 
