@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from vperf.model.ops import Step
 from vperf.question import Question
 from vperf.sources.gpus import load_gpu, override
 from vperf.timing.limit import Limits
+
+CONFIG = Path(__file__).parents[1] / "cli" / "tiny_config.json"
 
 
 def turns(**options: Any) -> dict[str, float | None]:
@@ -143,3 +147,18 @@ def test_the_json_of_a_sweep_has_its_axes_and_turns() -> None:
     assert answer["axes"] == {"context": [1024, 2048]}
     assert [row["context"] for row in answer["rows"]] == [1024, 2048]
     assert answer["crossovers"][0]["axis"] == "context"
+
+
+def test_what_a_second_gpu_gives_is_the_ratio_of_two_estimates() -> None:
+    (turn,) = vperf.sweep("qwen3-32b", "h100", tp=[1, 4]).crossovers
+    one, two = (vperf.estimate("qwen3-32b", "h100", tp=tp).expected for tp in (1, 2))
+    prefill, decode = one.ttft_s / two.ttft_s, one.tpot_s / two.tpot_s
+    wanted = f"a second GPU makes prefill {prefill:.2f} x and decode {decode:.2f} x as fast; "
+    assert turn.text.startswith(wanted)
+    assert 1 < decode < 2
+
+
+def test_a_model_that_does_not_divide_gets_no_second_gpu() -> None:
+    threes = {"num_attention_heads": 3, "num_key_value_heads": 3, "head_dim": 64}
+    config = {**json.loads(CONFIG.read_text()), **threes, "intermediate_size": 768}
+    assert vperf.sweep(config, "h100", tp=[1, 3]).crossovers == ()

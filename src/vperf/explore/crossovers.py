@@ -6,6 +6,7 @@
     acceptance  from which drafting pays
     users       that the KV cache has room for
     rate        of requests beyond which queues grow
+    tp          what 2, 4 and 8 GPUs give over one, prefill and decode apart
 
 Not here: which axis a sweep has (sweep.py) and how a figure comes about (pace.py).
 """
@@ -17,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vperf import api
+from vperf.errors import InputError
 from vperf.explore.settings import AS_STORED, CONTEXT, Asker, question_of
 from vperf.hardware.gpu import Gpu
 from vperf.question import Question
@@ -251,6 +253,26 @@ def _of_quantization(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn
         yield from _no_help(options, asker)
 
 
+def _of_tp(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:
+    """What more GPUs give, prefill and decode apart; where the model does not divide, it stops."""
+    question = question_of({**options, "tp": 1})
+    one = asker.figures(question).expected
+    gains = []
+    for gpus in (2, 4, 8):
+        try:
+            several = asker.figures(replace(question, tp=gpus)).expected
+        except InputError:
+            break
+        gains.append((gpus, one.ttft_s / several.ttft_s, one.tpot_s / several.tpot_s))
+    if gains:
+        (_, prefill, decode), *more = gains
+        text = f"a second GPU makes prefill {prefill:.2f} x and decode {decode:.2f} x as fast"
+        text += "".join(
+            f"; {n} GPUs {prefill:.2f} x and {decode:.2f} x" for n, prefill, decode in more
+        )
+        yield "a second GPU", None, f"{text}, expected"
+
+
 _OF_AXIS: dict[str, Callable[[Mapping[str, Any], Asker], Iterator[_Turn]]] = {
     "batch_size": _of_batch,
     CONTEXT: _of_context,
@@ -259,4 +281,5 @@ _OF_AXIS: dict[str, Callable[[Mapping[str, Any], Asker], Iterator[_Turn]]] = {
     "max_concurrency": _of_users,
     "request_rate": _of_rate,
     "quantization": _of_quantization,
+    "tp": _of_tp,
 }
