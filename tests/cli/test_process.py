@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -123,3 +124,16 @@ def test_what_grades_results_is_imported_when_it_is_asked_for() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@pytest.mark.parametrize(
+    ("closed", "code"), [("check - <&-", 2), ("gpus >&-", 0), ("gpus no-such-card 2>&-", 2)]
+)
+def test_a_closed_stream_is_no_bug(closed: str, code: int) -> None:
+    ran = subprocess.run(
+        f"{shlex.quote(sys.executable)} -m vperf {closed}",
+        shell=True, capture_output=True, check=False, env=_environment({}),
+    )  # fmt: skip
+    assert ran.returncode == code
+    assert b"bug" not in ran.stderr

@@ -145,15 +145,6 @@ def _explain(error: Exception) -> int:
 
 
 def _fail(message: str, hint: str, code: int) -> int:
-    """One line on stderr: what is wrong, and what to do."""
-    from vperf.report.text import clean
-
-    what = clean(message.strip().removesuffix("."), 500)
-    line = f"error: {what}; {clean(hint)}" if hint else f"error: {what}"
-    if output.color(sys.stderr):
-        line = f"\x1b[31m{line}\x1b[0m"
-    try:
-        print(output.printable(line, sys.stderr), file=sys.stderr, flush=True)
-    except OSError:
-        output.discard(sys.stderr)
+    """One line on stderr; the code."""
+    output.complain_of(message, hint)
     return code

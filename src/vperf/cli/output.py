@@ -170,6 +170,17 @@ def complain(text: str) -> None:
         discard(sys.stderr)
 
 
+def complain_of(message: str, hint: str) -> None:
+    """One line on standard error: what is wrong, and what to do."""
+    from vperf.report.text import clean  # noqa: PLC0415  (a start costs what it uses)
+
+    what = clean(message.strip().removesuffix("."), 500)
+    line = f"error: {what}; {clean(hint)}" if hint else f"error: {what}"
+    if color(sys.stderr):
+        line = f"\x1b[31m{line}\x1b[0m"
+    complain(f"{line}\n")
+
+
 def printable(text: str, stream: TextIO) -> str:
     """`text` with "?" for what the stream's encoding lacks."""
     encoding = stream.encoding or "utf-8"
