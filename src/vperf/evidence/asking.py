@@ -130,7 +130,7 @@ def _load(result: Result, asked: dict[str, Any], warnings: list[str], notes: lis
             f"{setup.requests:,} requests sent at once, graded as {asked['max_concurrency']} users "
             "in a closed loop"
         )
-    elif result.latency_s is not None and result.tool != _BY_HAND:
+    elif _of_a_run(result) and result.tool != _BY_HAND:
         raise InputError(
             f"the result of {result.tool} does not say how many sequences ran at a time",
             hint="give --batch-size or --max-concurrency",
@@ -146,6 +146,12 @@ def _load(result: Result, asked: dict[str, Any], warnings: list[str], notes: lis
             )
     if asked.get("batch_size") is not None:
         asked["batch_size"] = max(1, round(asked["batch_size"]))
+
+
+def _of_a_run(result: Result) -> bool:
+    """Whether it has figures that mean nothing without the number of sequences at a time."""
+    whole = (result.latency_s, result.output_tokens_per_s, result.requests_per_s)
+    return any(figure is not None for figure in whole)
 
 
 def _lengths(result: Result, asked: dict[str, Any], warnings: list[str], notes: list[str]) -> None:

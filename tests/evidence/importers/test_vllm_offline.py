@@ -42,6 +42,7 @@ def test_printed_throughput_gives_mean_lengths() -> None:
     assert run.output_tokens_per_s == 4103.15
     assert run.setup.input_len == pytest.approx(215.2, abs=0.1)
     assert run.setup.output_len == pytest.approx(197.8, abs=0.1)
+    assert run.setup.requests == 1000
 
 
 def test_a_latency_among_the_runs_that_is_no_number_is_named(tmp_path: Path) -> None:

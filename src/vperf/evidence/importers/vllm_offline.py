@@ -27,6 +27,7 @@ _NO_LENGTHS = (
 _AVERAGE = r"Avg latency: (\S+) seconds[ \t]*$"
 _PERCENTILE = r"(\d+)% percentile latency: (\S+) seconds[ \t]*$"
 _RATES = r"Throughput: (\S+) requests/s, (\S+) total tokens/s, (\S+) output tokens/s[ \t]*$"
+_TOTAL = r"^[ 	]*Total num output tokens: +(\d+)[ 	]*$"
 
 
 def _latency(record: Record) -> Iterator[Result]:
@@ -93,7 +94,11 @@ def _throughput_text(document: Document) -> Iterator[Result]:
         names = ("requests_per_second", "tokens_per_second", "output_tokens_per_second")
         values = dict(zip(names, map(_number, texts), strict=True))
         where = f"result {index}" if len(lines) > 1 else ""
-        yield from _throughput(Record(document.source, values, where))
+        record = Record(document.source, values, where)
+        if len(lines) == 1 and (total := re.search(_TOTAL, document.text, re.MULTILINE)):
+            each = record.need("output_tokens_per_second") / record.need("requests_per_second")
+            values["num_requests"] = round(float(total[1]) / each)
+        yield from _throughput(record)
 
 
 def _number(text: str) -> float | str:
