@@ -77,6 +77,7 @@ def test_a_bad_value_is_named_with_its_line() -> None:
     [
         ("[]", "holds an empty list"),
         ("[1, 2]", "holds int, not an object"),
+        ('{"schema": "vperf/estimate/1"}', r"is an answer of vperf \(vperf/estimate/1\)"),
         ('{"a": 1}', "is no benchmark result that vperf knows"),
         ('{"a": 1} trailing', "is not JSON at line 1, column 10"),
         ("the server answered quickly", "is no benchmark result that vperf knows"),

@@ -85,6 +85,12 @@ def _only(matching: Sequence[F], source: str, where: str = "") -> F:
 
 def _unknown(record: Record, formats: Sequence[Format]) -> InputError:
     """Says what the nearest formats have and the record has not."""
+    schema = record.get("schema")
+    if isinstance(schema, str) and schema.startswith("vperf/"):
+        return record.error(
+            "", f"is an answer of vperf ({schema}), not a result of a benchmark",
+            hint="give what the benchmark wrote; --baseline takes an earlier check",
+        )  # fmt: skip
     shares = [(_share(f, record), f) for f in formats if isinstance(f, JsonFormat)]
     least = min((len(f.missing(record)) for share, f in shares if share >= _NEAR), default=0)
     nearest = [
