@@ -41,6 +41,14 @@ def reasons(question: Question, answer: Estimate, metric: Metric) -> tuple[Reaso
         found += _speculative(metric)
     found += _lighter(question, answer, metric)
     found += _other_card(question, metric)
+    if not answer.memory.fits:
+        found.append(
+            Reason(
+                "memory",
+                "it does not fit there: another GPU, more of them, or lighter weights ran",
+                0.0,
+            )
+        )
     near = [reason for reason in found if reason.error is None or abs(reason.error) <= _NEAR]
     near.sort(key=lambda reason: _NEAR / 2 if reason.error is None else abs(reason.error))
     return tuple(near[:_SHOWN])

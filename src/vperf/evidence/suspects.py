@@ -29,8 +29,8 @@ _FITS = 0.15
 """Predictions that are further off than this explain nothing."""
 _WORTH = 1.03
 """What is predicted to bring less is not worth trying."""
-_SLOWER = 1.10
-"""Measured over expected from which on faults are looked for."""
+_SLOWER = 1 + _FITS
+"""Measured over expected from which on faults are looked for: less, a healthy run fits too."""
 _SHOWN = 3
 _NODE = 8
 """GPUs of one node: links between nodes are not modelled."""
@@ -90,7 +90,29 @@ _COMMANDS: Mapping[str, Mapping[str, str]] = {
     "flash": {"llama.cpp": "-fa on"},
 }
 
-_CLOCKS = "nvidia-smi -q -d CLOCK,POWER,PERFORMANCE"
+_LOOK: Mapping[str, Mapping[str, str]] = {
+    "nvidia": {
+        "clocks": "nvidia-smi -q -d CLOCK,POWER,PERFORMANCE",
+        "topology": "nvidia-smi topo -m",
+        "width": "nvidia-smi -q | grep -A 3 'Link Width'",
+        "busy": "nvidia-smi",
+    },
+    "amd": {
+        "clocks": "amd-smi metric --clock --power",
+        "topology": "amd-smi topology",
+        "width": "amd-smi metric --pcie",
+        "busy": "amd-smi monitor",
+    },
+    "apple": {"clocks": "sudo powermetrics --samplers gpu_power"},
+}
+"""Where the maker's own tool shows it."""
+
+
+def _look(name: str, question: Question) -> str:
+    """What shows the state of the card; empty where no tool is known."""
+    card = question.gpu
+    vendor = card.vendor.lower() if isinstance(card, Gpu) else ""
+    return _LOOK.get(vendor, {}).get(name, "")
 
 
 def _command(name: str, engine: str, count: int = 0) -> str:
@@ -130,7 +152,7 @@ def _faults(
         return
     for change in _fault_questions(question, answer):
         yield from _fitting(change, falls)
-    yield from _clocks(answer, falls)
+    yield from _clocks(question, falls)
     if answer.workload.engine == "llama.cpp":
         yield from _llama(answer, main)
 
@@ -200,7 +222,7 @@ def _fault_questions(question: Question, answer: Estimate) -> Iterator[_Change]:
     if question.tp > 1:
         yield _Change(
             "one-gpu", f"one GPU works, not {question.tp}",
-            replace(question, tp=1, ep=1), "nvidia-smi",
+            replace(question, tp=1, ep=1), _look("busy", question),
         )  # fmt: skip
 
 
@@ -214,17 +236,17 @@ def _link_faults(question: Question, answer: Estimate) -> Iterator[_Change]:
         yield _Change(
             "pcie", f"GPUs talk over PCIe, not {card.link.name}",
             replace(question, gpu=replace(card, link=None, achieved=measured)),
-            "nvidia-smi topo -m",
+            _look("topology", question),
         )  # fmt: skip
     elif card.pcie_bytes_per_s and not (card.achieved and card.achieved.all_reduce):
         yield _Change(
             "pcie-width", "PCIe at a quarter of its width (x4 for x16)",
             replace(question, gpu=replace(card, pcie_bytes_per_s=card.pcie_bytes_per_s / 4)),
-            "nvidia-smi -q | grep -A 3 'Link Width'",
+            _look("width", question),
         )  # fmt: skip
 
 
-def _clocks(answer: Estimate, falls: tuple[Waterfall, ...]) -> Iterator[Suspect]:
+def _clocks(question: Question, falls: tuple[Waterfall, ...]) -> Iterator[Suspect]:
     """Both phases slow alike, or the one that computes alone: the card, not the software."""
     if len(falls) < 2:
         return
@@ -239,8 +261,8 @@ def _clocks(answer: Estimate, falls: tuple[Waterfall, ...]) -> Iterator[Suspect]
         yield Suspect(
             "clocks", "suspect",
             "power cap, low clocks, or other work on the card: every phase is slow alike",
-            times, main.expected_s * mean, main.expected_s * mean / main.measured_s - 1, _CLOCKS,
-            ratios[0],
+            times, main.expected_s * mean, main.expected_s * mean / main.measured_s - 1,
+            _look("clocks", question), ratios[0],
         )  # fmt: skip
 
 
