@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -163,6 +164,7 @@ def test_a_config_holds_several_checks(
         ((*SETUP, "--ttft", "5ms", "--max-drift", "0%"), "--max-drift: must be above 0"),
         ((*SETUP, "--ttft", "5ms", "--baseline", "none.json"), "none.json: --baseline: no such"),
         ((*SETUP, "--ttft", "5ms", "--junit", "no/such/a.xml"), "--junit: cannot write"),
+        ((*SETUP, "--ttft", "5ms", "--junit", "-"), "--junit: needs a file"),
         ((*SETUP, "--ttft", "5ms", "-o", "a.txt"), "does not say which format"),
         ((*SETUP, "--ttft", "5ms", "--csv", "--json"), "cannot be combined"),
     ],
@@ -255,3 +257,60 @@ def test_a_config_takes_a_baseline_from_the_command_line(
     ran = vperf("check", "--config", config, "--baseline", before, "--max-drift", "5%")
     assert ran.code == 1
     assert "serve.json: Fails --max-drift 5%: TPOT is 8.4 % slower" in ran.out
+
+
+def test_a_broken_file_of_a_config_keeps_no_other_from_its_verdict(
+    vperf: Run, served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, outputs = tmp_path / "vperf.toml", tmp_path / "outputs"
+    config.write_text(
+        f"""
+        defaults = {{ gpu = "rtx-4090", min_efficiency = 0.1 }}
+        check = [{{ file = "broken.json" }}, {{ file = "{served.name}" }}, {{ file = "none.json" }}]
+        """,
+        encoding="utf-8",
+    )
+    (tmp_path / "broken.json").write_text('{"completed": 3', encoding="utf-8")
+    monkeypatch.setenv("GITHUB_OUTPUT", str(outputs))
+    ran = vperf("check", "--config", config, "--junit", tmp_path / "report.xml")
+    assert ran.code == 2
+    assert ran.out.startswith("1 result: 1 good; passed the bars; 2 errors.\n")
+    first, second = ran.err.splitlines()
+    assert "broken.json: ends in the middle of JSON" in first
+    assert "none.json: no such file" in second
+    root = ElementTree.parse(tmp_path / "report.xml").getroot()
+    assert (root.get("tests"), root.get("errors"), root.get("failures")) == ("3", "2", "0")
+    ran = vperf("check", "--config", config, "--json", "--github")
+    printed = json.loads(ran.out)
+    assert (printed["passed"], len(printed["checks"])) == (False, 1)
+    assert [each["name"] for each in printed["errors"]] == ["broken.json", "none.json"]
+    assert ran.err.startswith("::error title=vperf check%3A broken.json::")
+    assert outputs.read_text(encoding="utf-8").startswith("passed=false\n")
+    assert "- " in vperf("check", "--config", config, "--markdown").out
+
+
+def test_a_config_of_broken_files_alone_answers_nothing(vperf: Run, tmp_path: Path) -> None:
+    config = tmp_path / "vperf.toml"
+    config.write_text("[[check]]\nfile = 'none.json'\n", encoding="utf-8")
+    assert "none.json: no such file" in one_line(vperf("check", "--config", config))
+    with pytest.raises(api.InputError, match="no such file"):
+        api.check_config(config)
+
+
+def test_a_bar_that_a_file_cannot_be_held_against_keeps_the_others_verdict(
+    vperf: Run, served: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "vperf.toml"
+    no_times = {k: v for k, v in SERVED.items() if k != "mean_ttft_ms"}
+    (tmp_path / "rate.json").write_text(json.dumps(no_times), encoding="utf-8")
+    config.write_text(
+        f"""
+        defaults = {{ gpu = "rtx-4090", max_ttft = "1 s" }}
+        check = [{{ file = "rate.json" }}, {{ file = "{served.name}" }}]
+        """,
+        encoding="utf-8",
+    )
+    ran = vperf("check", "--config", config)
+    assert ran.code == 2
+    assert ran.out.startswith("2 results: ")
+    assert "--max-ttft: cannot be judged" in ran.err

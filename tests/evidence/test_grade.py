@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,3 +131,29 @@ def test_weights_of_another_size_than_the_tool_loaded_are_a_warning() -> None:
 def test_a_file_that_is_missing_is_an_input_error() -> None:
     with pytest.raises(InputError, match="no such file"):
         vperf.check(Path("nowhere.json"), gpu=GPU, model=MODEL)
+
+
+@pytest.mark.parametrize(
+    ("ran", "tpot_s", "said"),
+    [
+        ({"max_concurrency": 16}, 0.0066, None),
+        ({"max_concurrency": 16}, 6.6, "not 16: the figures contradict"),
+        ({"max_concurrency": 64}, 0.0066, "not 64: the client sent fewer"),
+        ({"requests": 24}, 0.0066, None),
+        ({"requests": 320}, 0.0066, "not 320: the client sent fewer"),
+    ],
+)
+def test_figures_that_contradict_the_load_by_little_s_law_are_a_warning(
+    ran: dict[str, Any], tpot_s: float, said: str | None
+) -> None:
+    load = setup(gpu="h100", batch_size=None, output_len=256.0, **ran)
+    check = vperf.check(result(ran=load, output_tokens_per_s=2317.0, ttft_s=0.058, tpot_s=tpot_s))
+    found = [text for text in check.warnings if "in flight" in text]
+    assert len(found) == (said is not None)
+    assert said is None or said in found[0]
+
+
+def test_a_rate_over_all_sequences_needs_their_number() -> None:
+    unsaid = setup(batch_size=None)
+    with pytest.raises(InputError, match="does not say how many sequences"):
+        vperf.check(result(ran=unsaid, output_tokens_per_s=4103.0))

@@ -9,7 +9,7 @@ import pytest
 
 import vperf
 from tests.evidence.results import GPU, MODEL, result, setup, went
-from vperf import Question
+from vperf import Question, api
 from vperf.evidence.check import Check
 from vperf.evidence.suspects import Suspect
 from vperf.sources.gpus import load_gpu
@@ -66,6 +66,33 @@ def test_both_phases_slow_alike_are_the_card() -> None:
     found = suspects(vperf.check(went(Question(MODEL, "h100"), slower=1.6)))
     assert "clocks" in [each.id for each in found]
     assert "1.60 x" in next(each.evidence for each in found if each.id == "clocks")
+
+
+def test_the_state_of_a_card_is_shown_by_its_maker_s_tool() -> None:
+    for gpu, tool in (("h100", "nvidia-smi -q"), ("mi300x", "amd-smi"), ("m3-max-40-core", "sudo")):
+        slow = went(Question(MODEL, gpu), slower=1.6, gpu=gpu)
+        clocks = {each.id: each for each in suspects(vperf.check(slow))}["clocks"]
+        assert clocks.command.startswith(tool)
+
+
+def test_a_run_that_is_nearly_as_expected_has_no_suspects() -> None:
+    assert suspects(vperf.check(went(Question(MODEL, "h100"), slower=1.12))) == []
+
+
+def test_explanations_are_asked_for_when_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = vperf.check(went(Question(MODEL, "h100"), slower=1.6))
+    asked: list[Question] = []
+    ask = api.ask
+    monkeypatch.setattr(api, "ask", lambda question: asked.append(question) or ask(question))
+    assert found.verdict == "slow"
+    assert asked == []
+    assert found.suspects is found.suspects
+    assert asked
+
+
+def test_what_cannot_have_fitted_is_the_first_reason() -> None:
+    found = vperf.check(result(ran=setup(model="Qwen/Qwen3-32B"), tpot_s=0.001))
+    assert found.reasons[0].id == "memory"
 
 
 def test_layers_in_the_host_s_memory_are_a_suspect_of_llama_cpp_alone() -> None:

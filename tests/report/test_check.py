@@ -90,6 +90,16 @@ def test_several_results_are_a_line_each() -> None:
     assert render_all(failing).startswith("1 of 2 results failed the bars: 1 good, 1 slow.\n")
 
 
+def test_a_name_that_leaves_no_room_stands_whole_above_its_figures() -> None:
+    name = "results/2026-11-23-a-long-name-of-a-run.json"
+    lines = render_all([("short", check(tpot_s=0.0103)), (name, check(tpot_s=0.05))]).splitlines()
+    assert max(map(len, lines)) <= 80
+    figures = lines[lines.index(name) + 1]
+    assert figures.startswith("  TPOT")
+    assert figures.endswith("slow")
+    assert "short" in lines
+
+
 _times = st.floats(1e-4, 1e2)
 
 

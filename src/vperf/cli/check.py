@@ -22,6 +22,7 @@ from vperf.cli.asking import CARD, Asked, asks, chosen_card
 from vperf.errors import InputError
 
 if TYPE_CHECKING:
+    from vperf.errors import VperfError
     from vperf.evidence.check import Check
     from vperf.evidence.gate import Bars
     from vperf.evidence.result import Result
@@ -44,7 +45,7 @@ slow below it, impossible above the limit. Without a bar nothing fails.
 In GitHub Actions, annotations go to standard error and a summary to the job's.
 
 Exit codes: 0 graded and passed, 1 a bar is missed, 2 wrong usage or input,
-3 the Hub could not be reached.
+3 the Hub could not be reached. Of --config, what can be graded is, then exit 2.
 """
 
 
@@ -134,6 +135,8 @@ def check(
     def time_of(flag: str, text: str | None) -> float | None:
         return None if text is None else seconds(text, flag)
 
+    if junit == Path("-"):
+        raise InputError("needs a file: standard output holds the answer", field="--junit")
     form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file)
     figures = _checked(
         decode_tokens_per_s=decode_tok_s, output_tokens_per_s=output_tok_s,
@@ -146,21 +149,30 @@ def check(
     )  # fmt: skip
     drift = None if max_drift is None else share(max_drift, "--max-drift")
     if config is not None:
-        from vperf.evidence.config import check_config
+        from vperf.evidence.config import grade_config
 
         _refuse_beside_config(file, label, figures, bars, asked)
-        named = list(check_config(config, baseline=baseline, max_drift=drift))
+        graded = grade_config(config, baseline=baseline, max_drift=drift)
+        named, errors = list(graded.checks), graded.errors
     else:
         source = _source(file, figures, label)
         gpu, model, rest = _setup(asked)
         bars = replace(bars, max_drift=drift)
         found = check_all(source, gpu, model, bars=bars, baseline=baseline, label=label, **rest)
         named = [(_name(each, number), each) for number, each in enumerate(found, 1)]
+        errors = ()
     alone = len(named) == 1 and config is None
     annotated = _on_github() if github is None else github
-    _write_beside(named, junit, annotated)
+    _write_beside(named, errors, junit, annotated)
     hint = "" if config else "--label NAME shows one of them in full."
-    output.write(_rendered(named, form, alone=alone, hint=hint), output_file)
+    if named:
+        output.write(_rendered(named, errors, form, alone=alone, hint=hint), output_file)
+    if errors:
+        # Said last, the exit code of wrong input before that of the Hub.
+        *before, (_, last) = sorted(errors, key=lambda each: -each[1].exit_code)
+        for _, error in before:
+            output.complain_of(error.message, error.hint)
+        raise last
     if any(each.passed is False for _, each in named):
         if output_file is not None and not annotated:
             _say_missed(named)
@@ -181,14 +193,21 @@ def _name(check: Check, number: int) -> str:
     return Path(check.source).name if check.source not in ("", "-") else check.result.tool
 
 
-def _rendered(named: list[tuple[str, Check]], form: output.Form, *, alone: bool, hint: str) -> str:
+def _rendered(
+    named: list[tuple[str, Check]],
+    errors: Sequence[tuple[str, VperfError]],
+    form: output.Form,
+    *,
+    alone: bool,
+    hint: str,
+) -> str:
     """The answer in one form; of one result `alone`, in full."""
     checks = [each for _, each in named]
     if form == "json":
         from vperf.evidence.check import summary
         from vperf.report.json import dump
 
-        return dump(checks[0].to_dict() if alone else summary(checks))
+        return dump(checks[0].to_dict() if alone else summary(checks, errors))
     if form == "csv":
         from vperf.report import check_csv
 
@@ -196,36 +215,41 @@ def _rendered(named: list[tuple[str, Check]], form: output.Form, *, alone: bool,
     if form == "markdown":
         from vperf.report import check_markdown
 
-        return check_markdown.render(named)
+        return check_markdown.render(named, errors)
     from vperf.report import check as report
 
     width, color = output.width(), output.color(sys.stdout)
     if alone:
         return report.render(checks[0], width=width, color=color)
-    return report.render_all(named, hint=hint, width=width, color=color)
+    return report.render_all(named, errors=len(errors), hint=hint, width=width, color=color)
 
 
 def _on_github() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
-def _write_beside(named: list[tuple[str, Check]], junit: Path | None, github: bool) -> None:
+def _write_beside(
+    named: list[tuple[str, Check]],
+    errors: Sequence[tuple[str, VperfError]],
+    junit: Path | None,
+    github: bool,
+) -> None:
     """What goes elsewhere than the answer: JUnit, annotations, the job summary and outputs."""
     if junit is not None:
         from vperf.report import junit as report
 
-        output.write(report.render(named), junit, option="--junit")
+        output.write(report.render(named, errors), junit, option="--junit")
     if github:
         from vperf.report import check_markdown
         from vperf.report import github as actions
 
         for variable, text in (
-            ("GITHUB_STEP_SUMMARY", check_markdown.render(named)),
-            ("GITHUB_OUTPUT", actions.outputs(named)),
+            ("GITHUB_STEP_SUMMARY", check_markdown.render(named, errors)),
+            ("GITHUB_OUTPUT", actions.outputs(named, errors)),
         ):
             if path := os.environ.get(variable):
                 output.append(text, Path(path), option=variable)
-        output.complain(actions.commands(named))
+        output.complain(actions.commands(named, errors))
 
 
 def _checked(**given: float | None) -> dict[str, Any]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Unpack
 
 from vperf import api
 from vperf.answer import Estimate
-from vperf.errors import InputError
+from vperf.errors import InputError, VperfError
 from vperf.evidence import waterfall
 from vperf.evidence.asking import pose
 from vperf.evidence.drift import Baseline, Drift, drifted, read_baseline
@@ -26,6 +27,7 @@ from vperf.evidence.grade import (
     Utilization,
     Verdict,
     as_batch,
+    in_flight,
     main_metric,
     measured_figures,
     metrics,
@@ -45,13 +47,20 @@ from vperf.version import __version__
 Source = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """A result file ("-": standard input), or what its JSON holds."""
 
+_MORE, _FEWER = 1.25, 2.0
+"""How far requests in flight may be off the load: means are rounded, and a run's ends are idle."""
+
 SCHEMA = "vperf/check/1"
 SCHEMA_MANY = "vperf/checks/1"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Check:
-    """One graded result. Every figure that the command line prints is read from here."""
+    """One graded result. Every figure that the command line prints is read from here.
+
+    Explanations ask vperf a dozen further questions: they are asked when somebody looks, which
+    slots would not allow.
+    """
 
     result: Result
     source: str
@@ -71,14 +80,24 @@ class Check:
     utilization: tuple[Utilization, ...]
     waterfalls: tuple[Waterfall, ...]
     """Of TPOT, then of TTFT; of a whole request where neither is known."""
-    suspects: tuple[Suspect, ...]
-    reasons: tuple[Reason, ...]
-    """Why it may be impossible, the likeliest first; empty where it is not."""
     bars: tuple[Bar, ...]
     drift: Drift | None
     """Beside the baseline; None without one."""
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+
+    @cached_property
+    def suspects(self) -> tuple[Suspect, ...]:
+        """What may be behind the time it took, then what to try; empty where it is impossible."""
+        if self.verdict == "impossible":
+            return ()
+        return suspects(self.question, self.estimate, self.waterfalls)
+
+    @cached_property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why it may be impossible, the likeliest first; empty where it is not."""
+        worst = next((each for each in self.metrics if each.verdict == "impossible"), None)
+        return reasons(self.question, self.estimate, worst) if worst else ()
 
     @property
     def passed(self) -> bool | None:
@@ -271,7 +290,7 @@ def _graded(
             "decode or prefill rate, TPOT, TTFT, latency or output tokens per second",
             hint=_WHY_NOT if result.setup.past_len or question.served else "",
         )
-    impossible = [metric for metric in found if metric.verdict == "impossible"]
+    impossible = any(metric.verdict == "impossible" for metric in found)
     falls = _waterfalls(question, answer, figures)
     batch = running(question, answer, figures)
     tpot = next((fall.measured_s for fall in falls if fall.metric == "tpot_s"), None)
@@ -288,11 +307,14 @@ def _graded(
         running_batch=batch,
         utilization=_utilization(question, answer, falls, batch),
         waterfalls=falls,
-        suspects=() if impossible else suspects(question, answer, falls),
-        reasons=reasons(question, answer, impossible[0]) if impossible else (),
         bars=(),
         drift=None,
-        warnings=(*posed.warnings, *_weights_warning(result, answer), *answer.warnings),
+        warnings=(
+            *posed.warnings,
+            *_weights_warning(result, answer),
+            *_flight_warning(result, question, figures),
+            *answer.warnings,
+        ),
         notes=(*posed.notes, *_left_out(result, found)),
     )
 
@@ -366,6 +388,26 @@ def _utilization(
     return tuple(found)
 
 
+def _flight_warning(
+    result: Result, question: Question, figures: dict[str, float]
+) -> tuple[str, ...]:
+    """Say so where figures contradict each other, or the load, by Little's law."""
+    users, seen = question.max_concurrency or question.batch_size, in_flight(question, figures)
+    if seen is None or question.request_rate is not None:
+        return ()
+    fewer = _FEWER
+    if question.served and result.setup.max_concurrency is None:
+        # All sent at once: they wait for each other, and their number falls to none.
+        users, fewer = max(users, result.setup.requests or 1), 2 * _FEWER
+    rounded = "less than 1" if seen < 1 else f"{seen:.1f}" if seen < 100 else f"{seen:,.0f}"
+    says = f"rate x latency makes {rounded} requests in flight, not {users:,}"
+    if seen > _MORE * users:
+        return (f"{says}: the figures contradict each other (units, or another concurrency)",)
+    if seen < users / fewer:
+        return (f"{says}: the client sent fewer, or the figures contradict each other",)
+    return ()
+
+
 def _weights_warning(result: Result, answer: Estimate) -> tuple[str, ...]:
     """Say so where the tool loaded other weights than the answer is about."""
     loaded = result.setup.weight_bytes
@@ -377,13 +419,21 @@ def _weights_warning(result: Result, answer: Estimate) -> tuple[str, ...]:
     )
 
 
-def summary(checks: Sequence[Check]) -> dict[str, Any]:
-    """The JSON of several checks: each as it is alone, and how they ended."""
-    passed = [each.passed for each in checks if each.passed is not None]
+def summary(
+    checks: Sequence[Check], errors: Sequence[tuple[str, VperfError]] = ()
+) -> dict[str, Any]:
+    """The JSON of several checks: each as it is alone, and how they ended.
+
+    `errors`: what could not be graded, by name; then nothing has passed.
+    """
+    passed = [each.passed for each in checks if each.passed is not None] + [False] * len(errors)
     return {
         "schema": SCHEMA_MANY,
         "vperf_version": __version__,
         "passed": all(passed) if passed else None,
         "verdicts": {name: sum(c.verdict == name for c in checks) for name in VERDICTS},
         "checks": [each.to_dict() for each in checks],
+        "errors": [
+            {"name": name, "message": error.message, "hint": error.hint} for name, error in errors
+        ],
     }

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vperf.errors import InputError
+from vperf.errors import InputError, VperfError
 from vperf.evidence.check import Check, beside, check_all
 from vperf.evidence.drift import read_baseline
 from vperf.evidence.gate import Bars, judged, refuse_unjudged, seconds, share
@@ -39,6 +39,15 @@ class Planned:
     baseline: Path | None
 
 
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """What became of the checks of a vperf.toml, each by its file and label."""
+
+    checks: tuple[tuple[str, Check], ...]
+    errors: tuple[tuple[str, VperfError], ...]
+    """Files that could not be graded, or bars that could not be judged, and why."""
+
+
 def check_config(
     path: str | Path, *, baseline: str | Path | None = None, max_drift: float | None = None
 ) -> tuple[tuple[str, Check], ...]:
@@ -47,22 +56,47 @@ def check_config(
     `baseline` and `max_drift` win over those in the file. A result that is not in the baseline of
     others has no drift, and a warning. Raises InputError, as `vperf.check_all` does.
     """
+    graded = grade_config(path, baseline=baseline, max_drift=max_drift)
+    for _, error in graded.errors:
+        raise error
+    return graded.checks
+
+
+def grade_config(
+    path: str | Path, *, baseline: str | Path | None = None, max_drift: float | None = None
+) -> Graded:
+    """As check_config, but a file that cannot be graded keeps no other from its verdict.
+
+    Raises InputError where the vperf.toml itself, or a baseline, is wrong.
+    """
     found: list[tuple[Planned, Check]] = []
+    errors: list[tuple[str, VperfError]] = []
     for plan in read_config(Path(path)):
-        graded = check_all(plan.file, plan.gpu, plan.model, label=plan.label, **plan.options)
+        try:
+            graded = check_all(plan.file, plan.gpu, plan.model, label=plan.label, **plan.options)
+        except VperfError as error:
+            errors.append((plan.name, error))
+            continue
         changes: dict[str, Any] = {"baseline": Path(baseline)} if baseline is not None else {}
         if max_drift is not None:
             changes["bars"] = replace(plan.bars, max_drift=max_drift)
         found += ((replace(plan, **changes), each) for each in graded)
-    checks = _gated([plan for plan, _ in found], [each for _, each in found])
-    return tuple(
-        (f"{plan.name} {each.result.label}".strip(), each)
-        for (plan, _), each in zip(found, checks, strict=True)
+    plans = [plan for plan, _ in found]
+    checks = _gated(plans, [each for _, each in found], errors)
+    named = zip(plans, checks, strict=True)
+    return Graded(
+        tuple((f"{plan.name} {each.result.label}".strip(), each) for plan, each in named),
+        tuple(errors),
     )
 
 
-def _gated(plans: list[Planned], checks: list[Check]) -> list[Check]:
-    """Each beside its baseline and held against its bars; those of one baseline together."""
+def _gated(
+    plans: list[Planned], checks: list[Check], errors: list[tuple[str, VperfError]]
+) -> list[Check]:
+    """Each beside its baseline and held against its bars; those of one baseline together.
+
+    A bar that no result of a file can be held against is one of `errors`.
+    """
     for path in dict.fromkeys(plan.baseline for plan in plans if plan.baseline):
         here = [number for number, plan in enumerate(plans) if plan.baseline == path]
         compared = beside([checks[number] for number in here], read_baseline(path))
@@ -72,13 +106,16 @@ def _gated(plans: list[Planned], checks: list[Check]) -> list[Check]:
         replace(each, bars=judged(plan.bars, each))
         for plan, each in zip(plans, checks, strict=True)
     ]
-    for plan in dict.fromkeys(plan.file for plan in plans):
-        ours = [number for number, each in enumerate(plans) if each.file == plan]
-        for number in ours:
-            names = {bar.name for n in ours for bar in checks[n].bars}
-            if checks[number].drift is None and plans[number].baseline:
-                names.add("max_drift")
-            refuse_unjudged(plans[number].bars, names, plan)
+    for file in dict.fromkeys(plan.file for plan in plans):
+        ours = [number for number, each in enumerate(plans) if each.file == file]
+        try:
+            for number in ours:
+                names = {bar.name for n in ours for bar in checks[n].bars}
+                if checks[number].drift is None and plans[number].baseline:
+                    names.add("max_drift")
+                refuse_unjudged(plans[number].bars, names, file)
+        except InputError as error:
+            errors.append((plans[ours[0]].name, error))
     return checks
 
 

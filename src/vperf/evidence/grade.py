@@ -177,6 +177,16 @@ def running(question: Question, answer: Estimate, figures: dict[str, float]) -> 
     return None
 
 
+def in_flight(question: Question, figures: dict[str, float]) -> float | None:
+    """Requests between their start and end at a time, by Little's law; None without the figures."""
+    latency, rate = figures.get("latency_s"), figures.get("requests_per_s")
+    if rate is None and (tokens := figures.get("output_tokens_per_s")) is not None:
+        rate = tokens / question.output_len
+    if latency is None and figures.keys() >= {"ttft_s", "tpot_s"}:
+        latency = figures["ttft_s"] + (question.output_len - 1) * figures["tpot_s"]
+    return None if rate is None or latency is None else rate * latency
+
+
 def graded(name: str, measured: float, bound: Bounds, *, floor: float | None = None) -> Metric:
     """One figure with its verdict. `floor`: the limit that counts, where it is not `bound`'s."""
     is_time = name in TIMES

@@ -6,7 +6,6 @@ Not here: how the figures come about (evidence/), and the sentences (check_words
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from vperf.evidence.check import Check
 from vperf.evidence.grade import Verdict
@@ -68,9 +67,7 @@ def _drifts(page: Page, checks: Sequence[tuple[str, Check]]) -> None:
     if rows:
         page.blank()
         page.line("Against the baseline", "bold")
-        columns = _columns(("", *words.DRIFT_HEADINGS), left=(0, 1))
-        columns[0] = replace(columns[0], fold=True)
-        page.table(columns, rows)
+        page.table(_columns(("", *words.DRIFT_HEADINGS), left=(0, 1)), rows, above=True)
 
 
 def _waterfalls(page: Page, check: Check) -> None:
@@ -100,16 +97,23 @@ def _suspects(page: Page, check: Check) -> None:
 
 
 def render_all(
-    checks: Sequence[tuple[str, Check]], *, hint: str = "", width: int = 80, color: bool = False
+    checks: Sequence[tuple[str, Check]],
+    *,
+    errors: int = 0,
+    hint: str = "",
+    width: int = 80,
+    color: bool = False,
 ) -> str:
-    """Several results by name: how they ended, and a line each; last how to see more."""
+    """Several results by name: how they ended, and a line each; last how to see more.
+
+    `errors`: how many could not be graded, which standard error tells of.
+    """
     page = Page(width, color)
     failed = [(name, bar) for name, each in checks for bar in words.missed(each)]
-    page.prose(words.summary_line(checks), "bold red" if failed else "bold")
+    page.prose(words.summary_line(checks, errors), "bold red" if failed or errors else "bold")
     page.blank()
-    columns = _columns(words.RESULT_HEADINGS, left=(0, 1, 7))
-    columns[0] = replace(columns[0], fold=True)
-    page.table(columns, [words.result_row(name, check) for name, check in checks])
+    rows = [words.result_row(name, check) for name, check in checks]
+    page.table(_columns(words.RESULT_HEADINGS, left=(0, 1, 7)), rows, above=True)
     _drifts(page, checks)
     page.section("Failed", (f"{clean(name)}: {words.bar_line(bar)}" for name, bar in failed), "red")
     said = dict.fromkeys(clean(text) for _, each in checks for text in each.warnings)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from vperf.errors import VperfError
 from vperf.evidence.check import Check
 from vperf.report import check_words as words
 from vperf.report.markdown import escape, table
@@ -16,13 +17,20 @@ from vperf.report.words import subject, workload
 _LONG = 10_000
 
 
-def render(checks: Sequence[tuple[str, Check]]) -> str:
-    """One result in full; of several a line each, and those in full that fail or are not good."""
-    if len(checks) == 1:
-        return _joined(_full(checks[0][1]))
+def render(
+    checks: Sequence[tuple[str, Check]], errors: Sequence[tuple[str, VperfError]] = ()
+) -> str:
+    """One result in full; of several a line each, and those in full that fail or are not good.
+
+    First the `errors`: what could not be graded, by name.
+    """
+    lost = _list("Errors", [escape(words.error_line(name, error)) for name, error in errors])
+    if len(checks) < 2:
+        return _joined([lost, *(part for _, check in checks for part in _full(check))])
     rows = [words.result_row(name, check) for name, check in checks]
     parts = [
-        f"**{words.summary_line(checks)}**",
+        f"**{words.summary_line(checks, len(errors))}**",
+        lost,
         table(_flat(words.RESULT_HEADINGS), rows, left=(0, 1, 7)),
     ]
     for name, check in checks:

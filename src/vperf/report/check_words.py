@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from vperf.errors import VperfError
 from vperf.evidence.check import Check
 from vperf.evidence.drift import Change, Drift
 from vperf.evidence.gate import Bar
@@ -63,9 +64,10 @@ def headline(check: Check, width: int = 80) -> str:
     measured, limit = figure(metric.name, metric.measured), figure(metric.name, metric.limit)
     is_time = metric.name in TIMES
     start = f"{TITLES[metric.name]} {measured}" if is_time else f"{measured} {_UNITS[metric.name]}"
-    beside = f"{share(metric.of_limit)} of the limit ({limit})"
-    whole = f"{start} is {beside} and {share(metric.of_expected)} of expected"
-    short = f"{start} is {share(metric.of_limit)} of the limit, {share(metric.of_expected)} of"
+    beside = f"{_share_of(metric.of_limit, 'the limit')} ({limit})"
+    whole = f"{start} is {beside} and {_share_of(metric.of_expected, 'expected')}"
+    short = f"{start} is {_share_of(metric.of_limit, 'the limit')}, "
+    short += _share_of(metric.of_expected, "expected")
     engine, below = clean(check.engine_name), f"{share(metric.short_of_range)} below the range"
     ends = {
         "impossible": ("impossible",),
@@ -73,7 +75,7 @@ def headline(check: Check, width: int = 80) -> str:
         "good": (f"good for {engine} on this card", f"good for {engine}", "good"),
         "slow": (f"slow for {engine}, {below}", f"slow, {below}", f"slow for {engine}", "slow"),
     }[check.verdict]
-    wordings = [f"{whole}: {end}." for end in ends] + [f"{short} expected: {ends[-1]}."]
+    wordings = [f"{whole}: {end}." for end in ends] + [f"{short}: {ends[-1]}."]
     if check.verdict == "impossible":
         wordings = [f"{start} is {beside}: impossible; see the reasons below."] * bool(
             check.reasons
@@ -127,6 +129,12 @@ def share(value: float) -> str:
     if value < 10:
         return f"{100 * value:.0f} %"
     return f"{value:,.0f} x" if value < 1e4 else f"{value:.0e} x"
+
+
+def _share_of(value: float, what: str) -> str:
+    """ "78 % of the limit", "74 x the limit"."""
+    text = share(value)
+    return f"{text} {what}" if text.endswith("x") else f"{text} of {what}"
 
 
 METRIC_HEADINGS = (
@@ -290,19 +298,26 @@ def why(check: Check) -> list[str]:
     return lines
 
 
-def summary_line(checks: Sequence[tuple[str, Check]]) -> str:
+def error_line(name: str, error: VperfError) -> str:
+    """What could not be graded, why, and the next step."""
+    line = "; ".join(clean(text, 500) for text in (error.message, error.hint) if text)
+    return line if name in error.message else f"{clean(name)}: {line}"
+
+
+def summary_line(checks: Sequence[tuple[str, Check]], errors: int = 0) -> str:
     """How several results ended: "2 results: 1 good, 1 slow; all 2 passed the bars."."""
+    lost = f"; {plural(errors, 'error')}" if errors else ""
     judged = sum(each.passed is not None for _, each in checks)
     failing = sum(each.passed is False for _, each in checks)
     counts = Counter(each.verdict for _, each in checks)
     verdicts = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name])
     if failing:
-        return f"{failing} of {plural(judged, 'result')} failed the bars: {verdicts}."
+        return f"{failing} of {plural(judged, 'result')} failed the bars: {verdicts}{lost}."
     if judged == len(checks):
         end = f"; {f'all {judged} ' if judged > 1 else ''}passed the bars"
     else:
         end = f"; {judged} held against bars, none failed" if judged else ""
-    return f"{plural(len(checks), 'result')}: {verdicts}{end}."
+    return f"{plural(len(checks), 'result')}: {verdicts}{end}{lost}."
 
 
 RESULT_HEADINGS = ("", "", "\nmeasured", "\nlimit", "\nexpected", "of\nlimit", "of\nexpected", "")

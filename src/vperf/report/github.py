@@ -1,6 +1,6 @@
 """Graded results as GitHub Actions shows them: annotations, and the outputs of a step.
 
-    error     a result that fails its bars
+    error     a result that fails its bars, or could not be graded
     warning   slow or impossible where no bar fails it
     notice    how the others ended, once
 
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from vperf.errors import VperfError
 from vperf.evidence.check import Check
 from vperf.report import check_words as words
 from vperf.report.text import clean
@@ -23,9 +24,11 @@ from vperf.report.text import clean
 _LONG = 10_000
 
 
-def commands(checks: Sequence[tuple[str, Check]]) -> str:
+def commands(
+    checks: Sequence[tuple[str, Check]], errors: Sequence[tuple[str, VperfError]] = ()
+) -> str:
     """Workflow commands, a line each."""
-    lines = []
+    lines = [_command("error", [words.error_line(name, error)], name) for name, error in errors]
     rest = []
     for name, check in checks:
         failed = words.missed(check)
@@ -44,12 +47,15 @@ def commands(checks: Sequence[tuple[str, Check]]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def outputs(checks: Sequence[tuple[str, Check]]) -> str:
+def outputs(
+    checks: Sequence[tuple[str, Check]], errors: Sequence[tuple[str, VperfError]] = ()
+) -> str:
     """Lines for $GITHUB_OUTPUT: whether all bars are cleared, and the lowest efficiency."""
-    passed = [each.passed for _, each in checks if each.passed is not None]
-    efficiency = min(each.main.of_expected for _, each in checks)
+    passed = [each.passed for _, each in checks if each.passed is not None] + [False] * len(errors)
+    efficiency = min((each.main.of_expected for _, each in checks), default=None)
     said = "" if not passed else "true" if all(passed) else "false"
-    return f"passed={said}\nefficiency={efficiency:.4f}\n"
+    lowest = "" if efficiency is None else f"{efficiency:.4f}"
+    return f"passed={said}\nefficiency={lowest}\n"
 
 
 def _command(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from vperf.errors import VperfError
 from vperf.evidence.check import Check
 from vperf.report import check_words as words
 from vperf.report.text import clean
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 _LONG = 10_000
 
 
-def render(checks: Sequence[tuple[str, Check]]) -> str:
-    """The whole file; every result by name."""
+def render(
+    checks: Sequence[tuple[str, Check]], errors: Sequence[tuple[str, VperfError]] = ()
+) -> str:
+    """The whole file; every result by name, then what could not be graded."""
     root = ElementTree.Element("testsuites", name="vperf check")
     for name, check in checks:
         root.append(_suite(clean(name), check))
+    for name, error in errors:
+        root.append(_error(clean(name), error))
     for count in ("tests", "failures", "errors"):
         root.set(count, str(sum(int(suite.get(count, "0")) for suite in root)))
     ElementTree.indent(root)
@@ -57,10 +62,27 @@ def _suite(name: str, check: Check) -> ElementTree.Element:
     return suite
 
 
-def _case(suite: ElementTree.Element, name: str, of: str, check: Check) -> ElementTree.Element:
+def _error(name: str, error: VperfError) -> ElementTree.Element:
+    """A suite of one case, which could not be run."""
+    suite = ElementTree.Element(
+        "testsuite", name=name, tests="1", failures="0", errors="1", skipped="0", time="0"
+    )
+    case = ElementTree.SubElement(
+        suite, "testcase", name="graded", classname=_class(name), time="0"
+    )
+    found = _text(case, "error", words.error_line(name, error))
+    found.set("message", clean(error.message, 500))
+    found.set("type", type(error).__name__)
+    return suite
+
+
+def _class(name: str) -> str:
     # Readers take what stands before the last dot for a package.
-    group = f"vperf.{of.replace(chr(46), chr(95))}"
-    case = ElementTree.SubElement(suite, "testcase", name=name, classname=group, time="0")
+    return f"vperf.{name.replace(chr(46), chr(95))}"
+
+
+def _case(suite: ElementTree.Element, name: str, of: str, check: Check) -> ElementTree.Element:
+    case = ElementTree.SubElement(suite, "testcase", name=name, classname=_class(of), time="0")
     if check.source not in ("", "-"):
         case.set("file", clean(check.source))
     return case

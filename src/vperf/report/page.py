@@ -93,8 +93,12 @@ class Page:
         *,
         total: bool = False,
         gap: int = 2,
+        above: bool = False,
     ) -> None:
-        """A table without borders; with `total`, the last row stands out."""
+        """A table without borders; with `total`, the last row stands out.
+
+        `above`: where it is too wide, what the first column holds goes on lines of its own.
+        """
         body = [[cell.split("\n") for cell in row] for row in rows]
         heads = [column.heading.split("\n") for column in columns]
         widths = [
@@ -107,10 +111,18 @@ class Page:
                 widths[number] = max(_MIN_FOLD, widths[number] + min(0, spare))
                 for row in body:
                     row[number] = _folded(row[number], widths[number])
+        above = above and sum(widths) + gap * (len(widths) - 1) > self.width
+        if above:
+            widths[0], heads[0] = 0, [""]
         if any(any(lines) for lines in heads):
             self._row(heads, columns, widths, gap, "bold")
         for row in body:
-            self._row(row, columns, widths, gap, "bold" if total and row is body[-1] else "")
+            style = "bold" if total and row is body[-1] else ""
+            if above:
+                for name in _folded(row[0], self.width):
+                    self.line(name, style)
+                row[0] = [""]
+            self._row(row, columns, widths, gap, style)
 
     @property
     def filled(self) -> bool:
