@@ -314,3 +314,13 @@ def test_a_bar_that_a_file_cannot_be_held_against_keeps_the_others_verdict(
     assert ran.code == 2
     assert ran.out.startswith("2 results: ")
     assert "--max-ttft: cannot be judged" in ran.err
+
+
+def test_a_file_that_cannot_be_graded_is_in_the_report_too(vperf: Run, tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    ran = vperf("check", tmp_path / "none.json", "--junit", report, "--github")
+    assert (ran.code, ran.out) == (2, "")
+    annotation, line = ran.err.splitlines()
+    assert annotation.startswith("::error title=vperf check%3A ")
+    assert line.endswith("none.json: no such file")
+    assert ElementTree.parse(report).getroot().get("errors") == "1"

@@ -95,7 +95,7 @@ def test_a_name_that_leaves_no_room_stands_whole_above_its_figures() -> None:
     lines = render_all([("short", check(tpot_s=0.0103)), (name, check(tpot_s=0.05))]).splitlines()
     assert max(map(len, lines)) <= 80
     figures = lines[lines.index(name) + 1]
-    assert figures.startswith("  TPOT")
+    assert figures.startswith("  Decode tok/s")
     assert figures.endswith("slow")
     assert "short" in lines
 

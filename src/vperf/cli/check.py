@@ -19,10 +19,9 @@ import typer
 
 from vperf.cli import options, output
 from vperf.cli.asking import CARD, Asked, asks, chosen_card
-from vperf.errors import InputError
+from vperf.errors import InputError, VperfError
 
 if TYPE_CHECKING:
-    from vperf.errors import VperfError
     from vperf.evidence.check import Check
     from vperf.evidence.gate import Bars
     from vperf.evidence.result import Result
@@ -148,6 +147,8 @@ def check(
         time_of("--max-ttft", max_ttft), time_of("--max-tpot", max_tpot),
     )  # fmt: skip
     drift = None if max_drift is None else share(max_drift, "--max-drift")
+    annotated = _on_github() if github is None else github
+    errors: Sequence[tuple[str, VperfError]] = ()
     if config is not None:
         from vperf.evidence.config import grade_config
 
@@ -158,11 +159,13 @@ def check(
         source = _source(file, figures, label)
         gpu, model, rest = _setup(asked)
         bars = replace(bars, max_drift=drift)
-        found = check_all(source, gpu, model, bars=bars, baseline=baseline, label=label, **rest)
+        try:
+            found = check_all(source, gpu, model, bars=bars, baseline=baseline, label=label, **rest)
+        except VperfError as error:
+            # Readers of a report see that nothing was graded, not the report of an earlier run.
+            found, errors = (), ((file or "figures", error),)
         named = [(_name(each, number), each) for number, each in enumerate(found, 1)]
-        errors = ()
     alone = len(named) == 1 and config is None
-    annotated = _on_github() if github is None else github
     _write_beside(named, errors, junit, annotated)
     hint = "" if config else "--label NAME shows one of them in full."
     if named:
@@ -170,8 +173,8 @@ def check(
     if errors:
         # Said last, the exit code of wrong input before that of the Hub.
         *before, (_, last) = sorted(errors, key=lambda each: -each[1].exit_code)
-        for _, error in before:
-            output.complain_of(error.message, error.hint)
+        for _, each in before:
+            output.complain_of(each.message, each.hint)
         raise last
     if any(each.passed is False for _, each in named):
         if output_file is not None and not annotated:
