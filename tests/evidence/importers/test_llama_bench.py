@@ -9,7 +9,7 @@ import pytest
 
 from tests.evidence.importers.files import DATA, result, results
 from vperf.errors import InputError
-from vperf.evidence.importers import read_results
+from vperf.evidence.importers import read_results, results_in
 
 
 def test_rows_are_prefill_decode_at_a_depth_and_both() -> None:
@@ -150,3 +150,12 @@ def test_a_csv_row_that_is_cut_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "cut.csv").write_text(text[:-40])
     with pytest.raises(InputError, match=r"line 3: has 38 values under 40 columns|not CSV"):
         read_results(tmp_path / "cut.csv")
+
+
+def test_the_same_tests_of_several_builds_are_told_apart() -> None:
+    rows = json.loads((DATA / "llama_bench.json").read_text())[:2]
+    newer = [{**row, "build_number": 9999, "build_commit": "fff"} for row in rows]
+    labels = [each.label for each in results_in([*rows, *newer])]
+    assert labels[2:] == ["pp512 (b9999)", "tg128 (b9999)"]
+    assert len(set(labels)) == 4
+    assert [each.label for each in results_in([*rows, *rows])][::2] == ["pp512 (1)", "pp512 (2)"]

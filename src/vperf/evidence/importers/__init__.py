@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,28 @@ def results_of(document: Document) -> tuple[Result, ...]:
         _check(result, document)
     if not results:
         raise InputError("holds no results", source=document.source)
-    return results
+    return _told_apart(results)
+
+
+_TELLS_APART = ("engine_version", "model", "gpu", "quantization", "kv_cache_dtype", "tp")
+
+
+def _told_apart(results: tuple[Result, ...]) -> tuple[Result, ...]:
+    """Results of one label (builds, models) by what of their setup differs, else by number."""
+    labels = Counter(result.label for result in results)
+    found = list(results)
+    for label in (label for label, count in labels.items() if count > 1):
+        alike = [number for number, result in enumerate(results) if result.label == label]
+        setups = [results[number].setup for number in alike]
+        says = [str(number) for number in range(1, len(alike) + 1)]
+        for name in _TELLS_APART:
+            values = [str(getattr(setup, name)) for setup in setups]
+            if len(set(values)) == len(values):
+                says = values
+                break
+        for number, text in zip(alike, says, strict=True):
+            found[number] = replace(results[number], label=f"{label} ({text})".strip())
+    return tuple(found)
 
 
 def _check(result: Result, document: Document) -> None:
