@@ -8,7 +8,7 @@ import pytest
 
 import vperf
 from tests.evidence.results import GPU, MODEL, result, setup
-from vperf import InputError
+from vperf import InputError, Result
 from vperf.evidence.asking import Posed, pose
 from vperf.hardware.gpu import Gpu
 
@@ -166,3 +166,14 @@ def _shipped_fp8() -> list[str]:
 
 def test_speculative_decoding_that_the_result_tells_of_is_said() -> None:
     assert "speculatively, 2.40 tokens a step" in posed(acceptance_length=2.4).warnings[0]
+
+
+def test_all_that_a_result_does_not_say_is_asked_for_at_once() -> None:
+    unsaid = Result("vllm bench latency", "", latency_s=2.4)
+    with pytest.raises(
+        InputError, match=r"does not say how many .*, its lengths, .* model"
+    ) as error:
+        pose(unsaid, gpu=None, model=None, options={})
+    assert error.value.hint == (
+        "give --batch-size or --max-concurrency, --input-len and --output-len, --gpu, --model"
+    )

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,16 +66,23 @@ def pose(
             _compare(name, asked[name], said, warnings)
         elif said is not None:
             asked[name] = said
-    _load(result, asked, warnings, notes)
-    _lengths(result, asked, warnings, notes)
+    unsaid: list[_UnsaidError] = []
+    with _noted(unsaid):
+        _load(result, asked, warnings, notes)
+    with _noted(unsaid):
+        _lengths(result, asked, warnings, notes)
     _gpus(setup.gpus, asked, warnings, notes)
     if (setup.acceptance_length or 1.0) > 1.0 and "speculative" not in asked:
         warnings.append(
             f"the run decoded speculatively, {setup.acceptance_length:.2f} tokens a step; it is "
             "graded against plain decoding (see --speculative)"
         )
-    card = _gpu(result, gpu, warnings)
-    found = _model(result, model, warnings, notes)
+    with _noted(unsaid):
+        card = _gpu(result, gpu, warnings)
+    with _noted(unsaid):
+        found = _model(result, model, warnings, notes)
+    if unsaid:
+        raise _all_unsaid(result, unsaid)
     if "quantization" in asked and "quantization" not in options:
         _quantization(found, asked, notes)
     if str(asked.get("kv_cache_dtype")).lower() == "q8_0" and "kv_cache_dtype" not in options:
@@ -83,6 +91,35 @@ def pose(
     if not asked.keys() & {"max_concurrency", "request_rate"} and "prefix_cache_hit" not in options:
         asked.pop("prefix_cache_hit", None)
     return Posed(Question(found, card, **asked), tuple(warnings), tuple(notes))
+
+
+class _UnsaidError(InputError):
+    """Neither the result nor an option says it."""
+
+    def __init__(self, message: str, what: str, flags: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint or f"give {flags}")
+        self.what = what
+        self.flags = flags
+
+
+@contextmanager
+def _noted(unsaid: list[_UnsaidError]) -> Iterator[None]:
+    """Keep what is unsaid for later, so that all of it is asked for at once."""
+    try:
+        yield
+    except _UnsaidError as error:
+        unsaid.append(error)
+
+
+def _all_unsaid(result: Result, unsaid: list[_UnsaidError]) -> InputError:
+    if len(unsaid) == 1:
+        return unsaid[0]
+    *first, last = [each.what for each in unsaid]
+    whose = "the figures do" if result.tool == _BY_HAND else f"the result of {result.tool} does"
+    return InputError(
+        f"{whose} not say {', '.join(first)} and {last}",
+        hint=f"give {', '.join(each.flags for each in unsaid)}",
+    )
 
 
 def _flag(name: str) -> str:
@@ -131,10 +168,11 @@ def _load(result: Result, asked: dict[str, Any], warnings: list[str], notes: lis
             "in a closed loop"
         )
     elif _of_a_run(result) and result.tool != _BY_HAND:
-        raise InputError(
-            f"the result of {result.tool} does not say how many sequences ran at a time",
-            hint="give --batch-size or --max-concurrency",
-        )
+        what = "how many sequences ran at a time"
+        raise _UnsaidError(
+            f"the result of {result.tool} does not say {what}",
+            what, "--batch-size or --max-concurrency",
+        )  # fmt: skip
     users = asked.get("max_concurrency")
     if users is not None:
         asked["max_concurrency"] = max(1, round(users))
@@ -175,8 +213,8 @@ def _lengths(result: Result, asked: dict[str, Any], warnings: list[str], notes: 
     missing = [name for name in ("input_len", "output_len") if name not in asked]
     if missing and result.tool != _BY_HAND:
         flags = " and ".join(map(_flag, missing))
-        raise InputError(
-            f"the result of {result.tool} does not say its lengths", hint=f"give {flags}"
+        raise _UnsaidError(
+            f"the result of {result.tool} does not say its lengths", "its lengths", flags
         )
     if missing:
         default = Question("", "")
@@ -208,8 +246,10 @@ def _gpu(result: Result, given: str | Gpu | None, warnings: list[str]) -> Gpu:
     said = result.setup.gpu
     if given is None:
         if said is None:
-            raise InputError(
+            raise _UnsaidError(
                 "--gpu is missing: the result does not say on which card it was measured",
+                "the card",
+                "--gpu",
                 hint="'vperf gpus' lists them; or --gpu-file",
             )
         return load_gpu(said)
@@ -234,8 +274,10 @@ def _model(
             warnings.append(f"--model {given} is taken; the result says {said}")
         return given
     if said is None:
-        raise InputError(
+        raise _UnsaidError(
             "--model is missing: the result does not name its model",
+            "the model",
+            "--model",
             hint="'vperf models' lists those that are bundled",
         )
     try:
