@@ -172,7 +172,7 @@ def complain(text: str) -> None:
 
 def complain_of(message: str, hint: str) -> None:
     """One line on standard error: what is wrong, and what to do."""
-    from vperf.report.text import clean  # noqa: PLC0415  (a start costs what it uses)
+    from vperf.report.text import clean
 
     what = clean(message.strip().removesuffix("."), 500)
     line = f"error: {what}; {clean(hint)}" if hint else f"error: {what}"
