@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from vperf.report.commands import ENGINES, Bench, Server, bench, folded, launch
+from vperf.report.commands import Bench, Server, bench, folded, launch
+
+ENGINES = ("vllm", "sglang", "trtllm")
 
 SERVER = Server("vllm", "a/b", tp=2, pp=2, ep=8, dp=4, kv_cache="fp8", quantization="fp8",
                 draft_tokens=1, cuda_graphs=False, max_model_len=4500, memory_utilization=0.9,

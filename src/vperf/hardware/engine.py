@@ -31,9 +31,10 @@ class Engine:
     request_s_per_token: float = 0.0
     """The same for each token of the prompt: its text, tokenized and passed between processes."""
     ttft_spread: tuple[float, float] = (0.77, 2.00)
-    """measured / expected TTFT under load, 10th and 90th percentile (timing/ranges.py)."""
+    """measured / expected TTFT under load, 10th and 90th percentile (timing/ranges.py); the default
+    is that of all engines together."""
     host_s_per_sequence: float = 0.0
-    """The same for each sequence: scheduling it, sampling, detokenizing, sending the token out."""
+    """Host time of a step for each of its sequences: to schedule, sample, detokenize and send."""
     cuda_graphs: bool = True
     """Whether a decode step is one launch; if not, the host launches every kernel."""
     eager_host_s_per_step: float = 0.0

@@ -11,9 +11,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-ENGINES = ("vllm", "sglang", "trtllm")
-"""For which there are commands."""
-
 SIXTEEN_BIT = {"bf16", "fp16", "bfloat16", "float16", "auto", "none"}
 _CONFIG = "trtllm.yaml"
 

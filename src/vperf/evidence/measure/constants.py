@@ -214,14 +214,12 @@ def form_seconds(gpu: Gpu, achieved: Achieved, op: Op, *, quantizes: bool = Fals
 def _fitted(gpu: Gpu, achieved: Achieved, reading: Reading) -> tuple[float, bool]:
     """The value of one constant, others held, by bisection; whether it lies outside its span."""
     low, high = _SPANS.get(reading.constant.partition(".")[0], _LATENCY)
-    plain, adding = neutral_engine(quantizes=False), neutral_engine(quantizes=True)
 
     def off(value: float) -> float:
-        card = replace(gpu, achieved=_with(achieved, reading.constant, value))
-        constants = constants_of(card, plain)
-        t = op_expected_s(reading.op, constants, plain)
+        changed = _with(achieved, reading.constant, value)
+        t = form_seconds(gpu, changed, reading.op)
         if reading.difference:
-            t = op_expected_s(reading.op, constants, adding) - t
+            t = form_seconds(gpu, changed, reading.op, quantizes=True) - t
         return t - reading.seconds
 
     rises = off(high) > off(low)
