@@ -11,6 +11,21 @@ from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
+class Kernels:
+    """An engine's own kernels on one architecture, beside those the constants are of."""
+
+    latency: float = 1.0
+    """Factor on what a kernel takes beyond its work."""
+    stream: float = 1.0
+    """Share of the memory stream."""
+    compute: float = 1.0
+    """Share of the matmul rates."""
+
+
+SAME_KERNELS = Kernels()
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """Facts of one engine, well configured (full CUDA graphs, asynchronous scheduling)."""
 
@@ -63,6 +78,8 @@ class Engine:
     """The same of llama.cpp's K-quants, whose blocks have blocks with scales of their own."""
     compute_share: Mapping[str, float] = field(default_factory=dict)
     """Share of the card's large-matmul rate by pipe, where the engine's own kernels are slower."""
+    on: Mapping[str, Kernels] = field(default_factory=dict)
+    """Where the engine's kernels are not what others run on a card, by its architecture."""
     recurrent_share: float = 0.07
     """Share of the 16-bit rate of a chunked delta rule or state space in prefill."""
     source: str = ""

@@ -21,6 +21,7 @@ PIPES = (
     "mxfp8",
     "int8",
     "fp4",
+    "mxfp4",
     "int4",
 )
 """Compute pipes a peak may be given for. Dense, fp32 (or int32) accumulation unless `_acc16`.

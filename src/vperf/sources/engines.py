@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from vperf.errors import UnknownNameError
-from vperf.hardware.engine import Engine
+from vperf.hardware.engine import Engine, Kernels
 from vperf.sources.catalog import data_dir
 from vperf.units import parse_seconds
 
@@ -43,6 +43,7 @@ def load_engine(name: str) -> Engine:
         _SECONDS.get(key, key): parse_seconds(value) if key in _SECONDS else _frozen(value)
         for key, value in file.items()
     }
+    fields["on"] = {name: Kernels(**table) for name, table in file.get("on", {}).items()}
     return Engine(**fields)
 
 

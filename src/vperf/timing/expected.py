@@ -168,5 +168,5 @@ def op_expected_s(op: Op, c: Constants, engine: Engine) -> float:
     """Expected seconds of one run of an op, before the bound by its limit."""
     if op.kind == "elementwise":
         moved = op.streamed_bytes + op.input_elements * 2
-        return op.launches * engine.launch_s + moved / c.bandwidth
+        return op.launches * engine.launch_s * c.launch_scale + moved / c.bandwidth
     return _FORMS[op.kind](op, c, engine)
