@@ -144,8 +144,7 @@ def adjusted(gpu: Gpu, card: LocalCard) -> Gpu:
     table = gpu_table(gpu.id)
     kept = list(gpu.assumptions)
     if card.memory_bytes is not None:
-        if gpu.vendor == "Apple":
-            kept = [line for line in kept if "memory configuration" not in line]
+        kept = [line for line in kept if line != table.get("memory", {}).get("assumption")]
         if _differs(card.memory_bytes, gpu.memory_bytes):
             said.append(
                 f"memory {format_bytes(card.memory_bytes)}, "
