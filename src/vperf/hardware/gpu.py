@@ -174,6 +174,9 @@ class Gpu:
     notes: tuple[str, ...] = ()
     exp_per_clock: float = 16.0
     """Exponentials per SM and clock: what bounds the softmax of flash attention."""
+    peer_access: bool = True
+    """Cards read each other's memory, over a link or PCIe. GeForce drivers do not let them, so that
+    engines switch their own all-reduce off and NCCL copies through the host."""
 
     @property
     def boost(self) -> float:
