@@ -85,6 +85,11 @@ class Format:
         return self.bits == 8 and self.paths[0].pipe == "fp8"
 
     @property
+    def nested(self) -> bool:
+        """llama.cpp's K- and i-quants, whose blocks have blocks with scales of their own."""
+        return self.block_in == 256
+
+    @property
     def bytes_per_element(self) -> float:
         """Of a long row, scales included: what a cache or a back-of-envelope count needs."""
         per_block = (

@@ -76,6 +76,12 @@ class Engine:
     """The same of quantized weights, unpacked on the way."""
     nested_stream: float = 1.0
     """The same of llama.cpp's K-quants, whose blocks have blocks with scales of their own."""
+    nested_compute: float = 1.0
+    """Share of the matmul rate of other weights at which those in nested blocks are multiplied."""
+    sums_in_half: bool = False
+    """fp16 is multiplied with 16-bit sums, twice as fast on GeForce (llama.cpp's cuBLAS calls)."""
+    flash_attention: bool = True
+    """Prefill never writes scores to memory; llama.cpp without -fa does."""
     compute_share: Mapping[str, float] = field(default_factory=dict)
     """Share of the card's large-matmul rate by pipe, where the engine's own kernels are slower."""
     on: Mapping[str, Kernels] = field(default_factory=dict)

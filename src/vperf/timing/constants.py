@@ -53,7 +53,7 @@ GENERIC = Generic(
         "fp8": 0.68,
         "fp8_block": 0.66,
         "int8": 0.69,
-        "fp4": 0.49,
+        "fp4": 0.58,
     },
     bandwidth_fraction={
         "HBM": 0.83,
@@ -79,6 +79,17 @@ GENERIC = Generic(
         "mla_efficiency": (0.4, 0.95, 0.9),
     },
     generations={
+        # llama-bench: P40; R9700 and RX 9070 XT; MI210 (docs/method.md).
+        "Pascal": Generation(bandwidth_fraction=0.68),
+        "RDNA4": Generation(bandwidth_fraction=0.80),
+        "CDNA2": Generation(latency=1.31, bandwidth_fraction=0.65),
+        # Large matmuls: gn-kernels, clpeak and mmapeak on RTX 5060, 5080, 5090 and PRO 6000 in 2025;
+        # fp8 runs at the fraction of 16 bit there.
+        "Blackwell SM120": Generation(
+            compute_fraction={"fp8": 0.95, "mxfp8": 0.85, "fp4": 0.78},
+        ),
+        # Its fp4 is three times its fp8, which it cannot feed.
+        "Blackwell Ultra SM103": Generation(compute_fraction={"fp4": 0.44}),
         # vLLM and ATOM on MI300X, MI325X and MI355X: 5 constants a generation (docs/method.md).
         "CDNA3": Generation(
             latency=1.31,
@@ -106,6 +117,10 @@ class Constants:
     compute_fraction: Mapping[str, float]
     fraction_16: float
     compute_share: Mapping[str, float]
+    nested_compute: float
+    """Share of the rates at which weights in nested blocks are multiplied."""
+    sums_in_half: bool
+    """16-bit weights are multiplied with 16-bit sums, where the card has a rate for that."""
     bandwidth: float
     """At which one matmul reads its weights."""
     stream_bandwidth: float
@@ -147,7 +162,11 @@ class Constants:
         found = self.paths.get(fmt)
         if found is None:
             path = fmt.path(self.gpu.peak_flop_per_s)
-            found = self.paths[fmt] = (path, self.flop_per_s(path.pipe, fmt.name))
+            half = path.pipe == "fp16" and self.sums_in_half
+            rate = self.flop_per_s("fp16_acc16" if half else path.pipe, fmt.name)
+            if fmt.nested and path.activation_bits < 16:
+                rate *= self.nested_compute
+            found = self.paths[fmt] = (path, rate)
         return found
 
     def flop_per_s(self, pipe: str, format_name: str = "") -> float:
@@ -192,6 +211,8 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
         launch_scale=family.latency * own.latency,
         own_compute=own.compute,
         compute_share=engine.compute_share,
+        nested_compute=engine.nested_compute,
+        sums_in_half=engine.sums_in_half and "fp16_acc16" in gpu.peak_flop_per_s,
         bandwidth=bandwidth,
         stream_bandwidth=stream,
         cache8_bandwidth=measured.cache8_bandwidth or stream,

@@ -89,6 +89,8 @@ def _attention(op: Op, c: Constants, engine: Engine) -> float:
     pairs = op.score_pairs + _TILE * (edges + keys * sms / 2)
     busy = pairs * per_pair / c.prefill_efficiency + c.prefill_block_s * queries / _TILE / sms
     moved = (op.streamed_bytes + _activation_bytes(op, 16)) / c.stream_bandwidth
+    if not engine.flash_attention:
+        moved += 16.0 * op.score_pairs / c.bandwidth
     return c.prefill_latency_s + pn(busy / engine.prefill_share, moved, 2.5)
 
 
