@@ -68,7 +68,7 @@ def cache_format(row: Row) -> str | None:
 
 
 def answer(row: Row) -> vperf.Estimate:
-    """The row's question, through the public API."""
+    """The row's scenario, through the public API."""
     return vperf.estimate(
         row["model"],
         row["gpu"],

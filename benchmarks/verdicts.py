@@ -26,7 +26,7 @@ from accuracy_single_stream import Row, engine_of, gpu_of, number, quantization_
 
 import vperf
 from vperf import Check, Result, Setup, VperfError
-from vperf.evidence.grade import VERDICTS
+from vperf.checks.grade import VERDICTS
 
 
 def _results(row: Row) -> Iterator[Result]:
@@ -78,7 +78,7 @@ def _options(row: Row) -> dict[str, Any]:
 def _implied(check: Check) -> str:
     """The verdict from the answer's own figures."""
     speed, answer = check.main, check.estimate
-    if check.question.served:
+    if check.scenario.served:
         times = answer.expected
         if speed.measured > times.high.tpot_s:
             return "slow"

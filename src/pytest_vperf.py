@@ -18,7 +18,7 @@ import pytest
 
 if TYPE_CHECKING:
     from vperf import Check, Gpu, Result
-    from vperf.question import ModelLike
+    from vperf.scenario import ModelLike
 
     Measured = Check | Result | str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
@@ -79,8 +79,8 @@ class Vperf:
 
 def _graded(result: Measured | None, options: dict[str, Any], **setup: Any) -> Check:
     import vperf
-    from vperf.evidence.check import gated
-    from vperf.evidence.importers import METRICS
+    from vperf.checks.check import gated
+    from vperf.checks.importers import METRICS
 
     bars = vperf.Bars(**{f.name: options.pop(f.name, None) for f in fields(vperf.Bars)})
     figures = {name: options.pop(name) for name in METRICS if name in options}
@@ -110,14 +110,14 @@ def _known(options: dict[str, Any]) -> dict[str, Any]:
     import difflib
 
     import vperf
-    from vperf.evidence.importers import METRICS
-    from vperf.question import Options
+    from vperf.checks.importers import METRICS
+    from vperf.scenario import Options
 
     for name in options:
         if name not in Options.__annotations__:
             known = (*Options.__annotations__, *METRICS, *(f.name for f in fields(vperf.Bars)))
             near = difflib.get_close_matches(name, known, 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else "see the fields of vperf.Question"
+            hint = f"did you mean {near[0]}?" if near else "see the fields of vperf.Scenario"
             raise vperf.InputError(f"unknown option {name!r}", hint=hint)
     return options
 

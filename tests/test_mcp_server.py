@@ -12,7 +12,7 @@ import pytest
 
 import vperf
 from vperf.mcp_server import TOOLS, server
-from vperf.question import Question
+from vperf.scenario import Scenario
 
 pytest.importorskip("mcp")
 
@@ -53,7 +53,7 @@ def test_every_tool_is_listed_with_words_and_typed_arguments() -> None:
 
 def test_estimate_takes_every_option_of_a_question_and_needs_two() -> None:
     schema = listed()["estimate"].input_schema
-    assert set(schema["properties"]) == {f.name for f in fields(Question)} | {"ops"}
+    assert set(schema["properties"]) == {f.name for f in fields(Scenario)} | {"ops"}
     assert sorted(schema["required"]) == ["gpu", "model"]
 
 

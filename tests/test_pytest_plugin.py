@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 pytest_plugins = ["pytester"]
-SERVED = Path(__file__).parent / "evidence" / "importers" / "data" / "vllm_serve.json"
+SERVED = Path(__file__).parent / "checks" / "importers" / "data" / "vllm_serve.json"
 SETUP = 'gpu="rtx-4090", model="qwen3-4b-instruct-2507", input_len=1024, output_len=128'
 
 

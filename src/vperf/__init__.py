@@ -14,14 +14,14 @@ from vperf.api import ask, estimate, load_model, napkin
 from vperf.errors import HubError, InputError, UnknownNameError, UnsupportedModelError, VperfError
 from vperf.hardware.gpu import Gpu
 from vperf.napkin import Napkin
-from vperf.question import Question
+from vperf.scenario import Scenario
 from vperf.version import __version__
 
 if TYPE_CHECKING:
-    from vperf.evidence.check import Check, check, check_all
-    from vperf.evidence.config import check_config
-    from vperf.evidence.gate import Bars
-    from vperf.evidence.result import Result, Setup
+    from vperf.checks.check import Check, check, check_all
+    from vperf.checks.config import check_config
+    from vperf.checks.result import Result, Setup
+    from vperf.checks.thresholds import Bars
     from vperf.explore.compare import compare
     from vperf.explore.fit import fit
     from vperf.explore.plan import plan
@@ -35,8 +35,8 @@ __all__ = [
     "HubError",
     "InputError",
     "Napkin",
-    "Question",
     "Result",
+    "Scenario",
     "Setup",
     "UnknownNameError",
     "UnsupportedModelError",
@@ -56,13 +56,13 @@ __all__ = [
 ]
 
 _LATER = {
-    "Bars": "vperf.evidence.gate",
-    "Check": "vperf.evidence.check",
-    "Result": "vperf.evidence.result",
-    "Setup": "vperf.evidence.result",
-    "check": "vperf.evidence.check",
-    "check_all": "vperf.evidence.check",
-    "check_config": "vperf.evidence.config",
+    "Bars": "vperf.checks.thresholds",
+    "Check": "vperf.checks.check",
+    "Result": "vperf.checks.result",
+    "Setup": "vperf.checks.result",
+    "check": "vperf.checks.check",
+    "check_all": "vperf.checks.check",
+    "check_config": "vperf.checks.config",
     "compare": "vperf.explore.compare",
     "fit": "vperf.explore.fit",
     "plan": "vperf.explore.plan",

@@ -1,7 +1,7 @@
 """The answer as plain frozen values: every figure that is printed is read from here.
 
 `Estimate.to_dict()` is the contract of `--json` (schema "vperf/estimate/1"). Not here: how the
-figures come about (estimate.py), their sentences (caveats.py), and printing (report/).
+figures come about (estimate.py), their sentences (notes.py), and printing (report/).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The Python API: names in, frozen answers out. The command line calls exactly these functions.
 
-Not here: any arithmetic (estimate.py, pace.py), and answers of many settings (explore/).
+Not here: any arithmetic (estimate.py, speeds.py), and answers of many settings (explore/).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Unpack
 
 from vperf.answer import Estimate, Figures, ModelFacts
-from vperf.caveats import workload_line
 from vperf.errors import InputError
 from vperf.estimate import estimate_model, model_facts_of, serve_model
 from vperf.formats import cache_format_named, format_named
@@ -21,13 +20,14 @@ from vperf.model.model import Model, build_model, divide
 from vperf.model.parallel import Parallel
 from vperf.napkin import EXAMPLE_GPU, EXAMPLE_MODEL, Napkin, check_choice
 from vperf.napkin import napkin as _napkin
-from vperf.pace import batch_figures, deployed_load, served_figures
-from vperf.question import INPUT_LEN, OUTPUT_LEN, ModelLike, Options, Question
+from vperf.notes import workload_line
+from vperf.scenario import INPUT_LEN, OUTPUT_LEN, ModelLike, Options, Scenario
 from vperf.serving.lengths import Lengths, equal
 from vperf.serving.speculative import checked_acceptance, drafting
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.sources.models import load_model_config
+from vperf.speeds import batch_figures, deployed_load, served_figures
 from vperf.timing.step import Card
 from vperf.units import format_bytes, parse_bandwidth, parse_count
 
@@ -47,16 +47,16 @@ def estimate(model: ModelLike, gpu: str | Gpu, **options: Unpack[Options]) -> Es
     `draft_tokens` a step with the model's own MTP layers, of which a share `acceptance` is
     accepted. `image_tokens` of each request join its prompt. `cuda_graphs` False: every kernel is
     launched by the host, which schedules between steps. `workload` states the lengths instead:
-    "chat", "rag", "agent", ..., or a file. Defaults: vperf.question.Question.
+    "chat", "rag", "agent", ..., or a file. Defaults: vperf.scenario.Scenario.
     Raises VperfError: InputError for what cannot be, UnsupportedModelError for an architecture
     that is not understood, HubError when the Hub is needed and cannot be reached.
     """
-    return ask(Question(model, gpu, **options))
+    return ask(Scenario(model, gpu, **options))
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The part of a question that settings of its load share: a model, divided, on its cards."""
+    """The part of a scenario that settings of its load share: a model, divided, on its cards."""
 
     found: ModelConfig
     model: Model
@@ -75,24 +75,24 @@ class Deployment:
         return found
 
 
-def ask(question: Question) -> Estimate:
-    """The estimate that one question asks for; `estimate` with its options as a value."""
-    deployment = deploy(question)
+def ask(scenario: Scenario) -> Estimate:
+    """The estimate that one scenario asks for; `estimate` with its options as a value."""
+    deployment = deploy(scenario)
     found, model, card = deployment.found, deployment.model, deployment.card
-    lengths = lengths_of(question)
-    if question.served:
+    lengths = lengths_of(scenario)
+    if scenario.served:
         answer = serve_model(
             model,
             found.id,
             found.source,
             card.gpu,
             card.engine,
-            load=_load_of(question, lengths),
-            image_tokens=question.image_tokens,
-            acceptance=question.acceptance,
+            load=_load_of(scenario, lengths),
+            image_tokens=scenario.image_tokens,
+            acceptance=scenario.acceptance,
         )
     else:
-        _check_batch(question)
+        _check_batch(scenario)
         answer = estimate_model(
             model,
             found.id,
@@ -101,54 +101,54 @@ def ask(question: Question) -> Estimate:
             card.engine,
             input_tokens=lengths.input_tokens,
             output_tokens=lengths.output_tokens,
-            batch_size=question.batch_size,
-            image_tokens=question.image_tokens,
-            acceptance=question.acceptance,
+            batch_size=scenario.batch_size,
+            image_tokens=scenario.image_tokens,
+            acceptance=scenario.acceptance,
             lengths=lengths,
         )
     if lengths.name:
-        said = (*answer.assumptions, workload_line(lengths, served=question.served))
+        said = (*answer.assumptions, workload_line(lengths, served=scenario.served))
         workload = replace(answer.workload, name=lengths.name)
         answer = replace(answer, workload=workload, assumptions=said)
-    extra = (*found.warnings, *_stored_warning(found, model, question.quantization))
+    extra = (*found.warnings, *_stored_warning(found, model, scenario.quantization))
     return replace(answer, warnings=(*answer.warnings, *extra)) if extra else answer
 
 
-def figures(question: Question, deployment: Deployment | None = None) -> Figures:
-    """The speeds of `ask(question)` and whether it fits, five times as fast.
+def figures(scenario: Scenario, deployment: Deployment | None = None) -> Figures:
+    """The speeds of `ask(scenario)` and whether it fits, five times as fast.
 
-    `deployment` is that of a question that differs in its load only.
+    `deployment` is that of a scenario that differs in its load only.
     """
-    at = deployment or deploy(question)
-    if question.served:
-        load = load_of(question, at)
+    at = deployment or deploy(scenario)
+    if scenario.served:
+        load = load_of(scenario, at)
         return served_figures(at.model, at.card, load, at.steps(load))
-    _check_batch(question)
+    _check_batch(scenario)
     return batch_figures(
         at.model,
         at.found.id,
         at.card,
-        lengths_of(question),
-        batch=question.batch_size,
-        image_tokens=question.image_tokens,
-        acceptance=question.acceptance,
+        lengths_of(scenario),
+        batch=scenario.batch_size,
+        image_tokens=scenario.image_tokens,
+        acceptance=scenario.acceptance,
     )
 
 
-def deploy(question: Question) -> Deployment:
-    """Find the model, the card and the engine of a question, and divide the model."""
-    engine = engine_of(question)
-    return Deployment(*deployed_model(question, engine), card_of(question, engine))
+def deploy(scenario: Scenario) -> Deployment:
+    """Find the model, the card and the engine of a scenario, and divide the model."""
+    engine = engine_of(scenario)
+    return Deployment(*deployed_model(scenario, engine), card_of(scenario, engine))
 
 
-def engine_of(question: Question) -> Engine:
-    """The engine as the question sets it."""
-    engine = question.engine
+def engine_of(scenario: Scenario) -> Engine:
+    """The engine as the scenario sets it."""
+    engine = scenario.engine
     if isinstance(engine, str):
         engine = load_engine(engine)
-    if not question.cuda_graphs:
+    if not scenario.cuda_graphs:
         engine = engine.without_graphs()
-    share = question.gpu_memory_utilization
+    share = scenario.gpu_memory_utilization
     if share is not None:
         number = isinstance(share, int | float) and not isinstance(share, bool)
         if not number or not 0 < share <= 1:
@@ -158,71 +158,71 @@ def engine_of(question: Question) -> Engine:
     return engine
 
 
-def card_of(question: Question, engine: Engine) -> Card:
+def card_of(scenario: Scenario, engine: Engine) -> Card:
     """The card with all that timing a step on it needs."""
-    gpu = load_gpu(question.gpu) if isinstance(question.gpu, str) else question.gpu
+    gpu = load_gpu(scenario.gpu) if isinstance(scenario.gpu, str) else scenario.gpu
     return Card(gpu, engine)
 
 
-def lengths_of(question: Question) -> Lengths:
-    """The lengths of the question's requests. Raises InputError where two options state them."""
-    if question.workload is None:
-        return equal(question.input_len, question.output_len)
+def lengths_of(scenario: Scenario) -> Lengths:
+    """The lengths of the scenario's requests. Raises InputError where two options state them."""
+    if scenario.workload is None:
+        return equal(scenario.input_len, scenario.output_len)
     from vperf.sources.workloads import load_workload  # noqa: PLC0415  (most give lengths)
 
-    if (question.input_len, question.output_len) != (INPUT_LEN, OUTPUT_LEN):
+    if (scenario.input_len, scenario.output_len) != (INPUT_LEN, OUTPUT_LEN):
         raise InputError("cannot be combined with input-len or output-len", field="workload")
-    given = question.workload
+    given = scenario.workload
     return given if isinstance(given, Lengths) else load_workload(given)
 
 
-def _check_batch(question: Question) -> None:
-    if question.prefix_cache_hit:
+def _check_batch(scenario: Scenario) -> None:
+    if scenario.prefix_cache_hit:
         raise InputError("needs max-concurrency or request-rate", field="prefix-cache-hit")
 
 
-def deployed_model(question: Question, engine: Engine) -> tuple[ModelConfig, Model]:
+def deployed_model(scenario: Scenario, engine: Engine) -> tuple[ModelConfig, Model]:
     """The model as the engine runs it: its cache, its context, its drafts, its share of a GPU."""
     found, model = _load(
-        question.model, question.quantization, question.kv_cache_dtype, question.revision
+        scenario.model, scenario.quantization, scenario.kv_cache_dtype, scenario.revision
     )
-    model = _engine_cache(model, engine, question.kv_cache_dtype)
-    if question.max_model_len is not None:
-        model = _capped(model, question.max_model_len)
-    if question.speculative is not None:
-        model = drafting(model, found.id, question.speculative, question.draft_tokens)
-        checked_acceptance(question.acceptance)
+    model = _engine_cache(model, engine, scenario.kv_cache_dtype)
+    if scenario.max_model_len is not None:
+        model = _capped(model, scenario.max_model_len)
+    if scenario.speculative is not None:
+        model = drafting(model, found.id, scenario.speculative, scenario.draft_tokens)
+        checked_acceptance(scenario.acceptance)
     else:
         for name in ("draft_tokens", "acceptance"):
-            if getattr(question, name) is not None:
+            if getattr(scenario, name) is not None:
                 raise InputError(
                     "means nothing without speculative",
                     field=name.replace("_", "-"),
                     hint="add --speculative mtp",
                 )
-    parallel = Parallel(question.tp, question.pp, question.ep, question.dp)
+    parallel = Parallel(scenario.tp, scenario.pp, scenario.ep, scenario.dp)
     return found, divide(model, parallel) if parallel.gpus > 1 else model
 
 
-def load_of(question: Question, at: Deployment) -> Load:
-    """The load of a served question as its model meets it: with images and drafts."""
-    load = _load_of(question, lengths_of(question))
-    images, acceptance = question.image_tokens, question.acceptance
+def load_of(scenario: Scenario, at: Deployment) -> Load:
+    """The load of a served scenario as its model meets it: with images and drafts."""
+    load = _load_of(scenario, lengths_of(scenario))
+    images, acceptance = scenario.image_tokens, scenario.acceptance
     return deployed_load(at.model, at.found.id, load, image_tokens=images, acceptance=acceptance)
 
 
-def _load_of(question: Question, lengths: Lengths) -> Load:
-    """The load of a served question."""
+def _load_of(scenario: Scenario, lengths: Lengths) -> Load:
+    """The load of a served scenario."""
     from vperf.serving.load import Load  # noqa: PLC0415  (most estimates are of a batch)
 
-    if question.batch_size != 1:
+    if scenario.batch_size != 1:
         raise InputError("cannot be combined with a served load", field="batch-size")
     return Load(
         lengths.input_tokens,
         lengths.output_tokens,
-        question.max_concurrency,
-        question.request_rate,
-        question.prefix_cache_hit or lengths.prefix_hit,
+        scenario.max_concurrency,
+        scenario.request_rate,
+        scenario.prefix_cache_hit or lengths.prefix_hit,
     )
 
 

@@ -1,6 +1,6 @@
 """model + GPU + engine + workload -> Estimate.
 
-Not here: what an Estimate is (answer.py), its assumptions in words (caveats.py), finding a model
+Not here: what an Estimate is (answer.py), its assumptions in words (notes.py), finding a model
 or a GPU by name (sources/), and printing (report/).
 """
 
@@ -17,21 +17,12 @@ from vperf.answer import (
     Speculative,
     Workload,
 )
-from vperf.caveats import assumptions, load_line, not_modelled, warnings_of
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelSource
 from vperf.model.model import Model
 from vperf.model.ops import COLLECTIVES
-from vperf.pace import (
-    batch_pace,
-    deployed_load,
-    held_batch,
-    mean_step,
-    prompt_tokens,
-    served_pace,
-    serving_of,
-)
+from vperf.notes import assumptions, load_line, not_modelled, warnings_of
 from vperf.serving.lengths import Lengths, equal
 from vperf.serving.memory import other_bytes, plan_memory
 from vperf.serving.speculative import (
@@ -40,6 +31,15 @@ from vperf.serving.speculative import (
     decode_passes,
     prefill_passes,
     tokens_per_step,
+)
+from vperf.speeds import (
+    batch_speeds,
+    deployed_load,
+    held_batch,
+    load_speeds,
+    mean_step,
+    prompt_tokens,
+    serving_of,
 )
 from vperf.timing.step import Card, PhaseTimes, passes_seconds, time_passes
 from vperf.units import format_requests
@@ -76,7 +76,7 @@ def estimate_model(
     prompt = prompt_tokens(model, model_id, lengths, image_tokens)
     card = Card(gpu, engine)
     constants = card.constants
-    pace = batch_pace(
+    pace = batch_speeds(
         model, card, lengths, batch=batch_size, image_tokens=image_tokens, acceptance=acceptance
     )
     prefill = time_passes(prefill_passes(model, batch_size, prompt), card)
@@ -177,7 +177,7 @@ def serve_model(
     card = Card(gpu, engine)
     text_tokens = load.input_tokens
     load = deployed_load(model, model_id, load, image_tokens=image_tokens, acceptance=acceptance)
-    served, limit, expected = served_pace(model, card, load)
+    served, limit, expected = load_speeds(model, card, load)
     base = estimate_model(
         model, model_id, model_source, gpu, engine, input_tokens=text_tokens,
         output_tokens=load.output_tokens, batch_size=max(1, round(served.running_batch)),

@@ -15,7 +15,7 @@ from dataclasses import fields
 from typing import Any, get_type_hints
 
 from vperf.errors import InputError, VperfError
-from vperf.question import Question
+from vperf.scenario import Scenario
 from vperf.version import __version__
 
 INSTRUCTIONS = """\
@@ -53,7 +53,7 @@ def estimate(*, model: str, gpu: str, ops: bool = False, **options: Any) -> dict
     """
     from vperf.api import ask
 
-    answer = ask(Question(model, gpu, **options)).to_dict()
+    answer = ask(Scenario(model, gpu, **options)).to_dict()
     if not ops:
         for phase in ("prefill", "decode"):
             del answer[phase]["ops"]
@@ -101,8 +101,8 @@ def check(
     Give result_file, the path of what vllm bench, sglang.bench_serving, llama-bench, trtllm-bench,
     genai-perf, aiperf, guidellm or mlx-lm wrote; or measured figures with model and gpu.
     """
-    from vperf.evidence.check import check_all
-    from vperf.evidence.result import Result
+    from vperf.checks.check import check_all
+    from vperf.checks.result import Result
 
     figures = {
         "decode_tokens_per_s": decode_tokens_per_s,
@@ -163,7 +163,7 @@ TOOLS: tuple[Tool, ...] = (estimate, compare, check, plan, gpus)
 
 
 def _answering(tool: Tool) -> Tool:
-    """The tool with `options` spelled out as the fields of a question, and errors as sentences."""
+    """The tool with `options` spelled out as the fields of a scenario, and errors as sentences."""
     from mcp.server.mcpserver.exceptions import ToolError
 
     def run(**given: Any) -> dict[str, Any]:
@@ -191,8 +191,8 @@ def _answering(tool: Tool) -> Tool:
 
 
 def _options(without: set[str]) -> list[inspect.Parameter]:
-    """Fields of a question as parameters; left out they are None, and Question has the default."""
-    hints = get_type_hints(Question)
+    """Fields of a scenario as parameters; left out they are None, and Scenario has the default."""
+    hints = get_type_hints(Scenario)
     plain = {"engine": str, "workload": str}
     return [
         inspect.Parameter(
@@ -201,6 +201,6 @@ def _options(without: set[str]) -> list[inspect.Parameter]:
             default=None,
             annotation=plain.get(field.name, hints[field.name]) | None,
         )
-        for field in fields(Question)
+        for field in fields(Scenario)
         if field.name not in {*without, "model", "gpu"}
     ]

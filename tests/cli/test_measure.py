@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Ran, Run, one_line
-from tests.evidence.measure.fake import H100, TRUE, FakeBackend
-from tests.evidence.measure.test_card import NOVEL
+from tests.measure.fake import H100, TRUE, FakeBackend
+from tests.measure.test_card import NOVEL
 from vperf.errors import InputError
-from vperf.evidence.measure import torch_backend
-from vperf.evidence.measure.backend import Device
+from vperf.measure import torch_backend
+from vperf.measure.backend import Device
 from vperf.sources import local_gpu
 from vperf.sources.local_gpu import LocalCard
 

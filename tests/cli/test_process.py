@@ -119,8 +119,8 @@ def test_a_terminal_gets_colour_unless_no_color_is_set(no_color: str, coloured: 
 
 def test_what_grades_results_is_imported_when_it_is_asked_for() -> None:
     code = (
-        "import sys, vperf; assert 'vperf.evidence' not in sys.modules; vperf.check; "
-        "assert 'vperf.evidence.check' in sys.modules and 'pydantic' not in sys.modules"
+        "import sys, vperf; assert 'vperf.checks' not in sys.modules; vperf.check; "
+        "assert 'vperf.checks.check' in sys.modules and 'pydantic' not in sys.modules"
     )
     ran = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert ran.returncode == 0, ran.stderr

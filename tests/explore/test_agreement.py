@@ -102,6 +102,6 @@ def test_fit_takes_the_memory_of_the_estimate() -> None:
 
 
 def test_a_lean_answer_is_that_of_a_question_asked_alone() -> None:
-    question = vperf.Question("qwen3-8b", "l40s", batch_size=7)
-    other = replace(question, batch_size=3)
-    assert figures(other, deploy(question)) == figures(other)
+    scenario = vperf.Scenario("qwen3-8b", "l40s", batch_size=7)
+    other = replace(scenario, batch_size=3)
+    assert figures(other, deploy(scenario)) == figures(other)

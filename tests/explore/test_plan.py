@@ -30,7 +30,7 @@ def found() -> Plan:
 
 
 def _every() -> list[tuple[int, float, vperf.Estimate]]:
-    """(GPUs, TPOT, estimate) of all that meets TASK's targets, one question after another."""
+    """(GPUs, TPOT, estimate) of all that meets TASK's targets, one scenario after another."""
     met = []
     for card, weights, tp, pp in product(CARDS, (None, "fp8"), (1, 2, 4, 8), (1, 2, 4, 8)):
         if tp * pp > 8:
@@ -61,7 +61,7 @@ def test_the_search_finds_what_trying_everything_finds(found: Plan) -> None:
 
 def test_every_member_of_the_front_is_what_estimate_says_of_it(found: Plan) -> None:
     for each in found.front:
-        alone = vperf.ask(replace(each.question, gpu=each.row.gpu, model=MODEL))
+        alone = vperf.ask(replace(each.scenario, gpu=each.row.gpu, model=MODEL))
         assert each.row.figures
         assert (each.row.figures.limit, each.row.figures.expected) == (alone.limit, alone.expected)
         assert each.times.ttft_s == alone.expected.ttft_s <= 0.6
@@ -150,10 +150,10 @@ def test_users_are_split_over_replicas_and_without_a_load_they_are_chosen() -> N
     task: dict[str, Any] = {"tpot": "20ms", "input_len": 2000, "output_len": 300}
     split = plan(MODEL, "h100-sxm", tp=4, max_concurrency=50, max_gpus=16, by="latency", **task)
     assert split.winner
-    assert split.winner.replicas * (split.winner.question.max_concurrency or 0) >= 50
+    assert split.winner.replicas * (split.winner.scenario.max_concurrency or 0) >= 50
     free = plan(MODEL, "h100-sxm", tp=4, max_gpus=4, by="throughput", **task)
     assert free.winner
-    users = free.winner.question.max_concurrency
+    users = free.winner.scenario.max_concurrency
     assert users
     more = vperf.estimate(MODEL, "h100-sxm", tp=4, max_concurrency=2 * users, input_len=2000,
                           output_len=300)  # fmt: skip

@@ -9,12 +9,12 @@ import pytest
 from vperf import api
 from vperf.errors import InputError, UnknownNameError
 from vperf.explore.prices import cost_of, load_prices, parse_prices, prices_of
-from vperf.question import Question
+from vperf.scenario import Scenario
 
 
 def test_tokens_cost_the_time_that_they_take() -> None:
-    question = Question("qwen3-32b", "h100", batch_size=16, tp=2)
-    estimate, figures = api.ask(question), api.figures(question)
+    scenario = Scenario("qwen3-32b", "h100", batch_size=16, tp=2)
+    estimate, figures = api.ask(scenario), api.figures(scenario)
     cost = cost_of(figures, 2.5)
     per_s = 2 * 2.5 / 3600
     assert cost.usd_per_hour == 5.0
@@ -24,7 +24,7 @@ def test_tokens_cost_the_time_that_they_take() -> None:
 
 
 def test_input_and_output_of_a_served_request_cost_all_of_it() -> None:
-    load = Question("qwen3-32b", "h200", max_concurrency=32, input_len=2000, output_len=300)
+    load = Scenario("qwen3-32b", "h200", max_concurrency=32, input_len=2000, output_len=300)
     cost = cost_of(api.figures(load), 3.0)
     parts = 2000 * cost.usd_per_mtok_input + 300 * cost.usd_per_mtok_output
     assert parts / 1e6 == pytest.approx(cost.usd_per_request)

@@ -1,4 +1,4 @@
-"""The product of choices, and answers from what questions share."""
+"""The product of choices, and answers from what scenarios share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from vperf import api
 from vperf.errors import InputError, UnknownNameError
-from vperf.explore.settings import Asker, expand_gpus, settings
+from vperf.explore.settings import Resolver, expand_gpus, settings
 from vperf.sources.gpus import gpu_names, load_gpu
 from vperf.sources.models import load_model_config
 
@@ -56,8 +56,8 @@ def test_options_that_cannot_be_are_refused(options: dict[str, object], said: st
 
 def test_a_context_is_one_decode_step_at_it() -> None:
     (setting,) = settings({"model": QWEN, "gpu": "h100", "context": 4096})
-    assert (setting.question.input_len, setting.question.output_len) == (4096, 1)
-    at = api.ask(setting.question)
+    assert (setting.scenario.input_len, setting.scenario.output_len) == (4096, 1)
+    at = api.ask(setting.scenario)
     depth = next(point for point in at.depth if point.context_tokens == 4096)
     assert at.expected.decode_tokens_per_s == depth.expected_decode_tokens_per_s
 
@@ -70,7 +70,7 @@ def test_a_context_under_a_load_is_refused() -> None:
 
 def test_auto_is_what_the_checkpoint_holds() -> None:
     found = settings({"model": QWEN, "gpu": "h100", "quantization": ["auto", "fp8"]})
-    assert [s.question.quantization for s in found] == [None, "fp8"]
+    assert [s.scenario.quantization for s in found] == [None, "fp8"]
 
 
 def test_a_model_on_disk_is_read_once_for_all_questions(tmp_path: Path) -> None:
@@ -79,31 +79,31 @@ def test_a_model_on_disk_is_read_once_for_all_questions(tmp_path: Path) -> None:
     file.write_text(json.dumps(dict(config)))
     found = settings({"model": str(file), "gpu": ["h100", "l40s"]})
     file.unlink()
-    asker = Asker()
-    assert [asker.figures(s.question).gpus for s in found] == [1, 1]
+    resolver = Resolver()
+    assert [resolver.figures(s.scenario).gpus for s in found] == [1, 1]
 
 
 def test_an_asker_forgets_so_that_memory_stays_flat() -> None:
-    asker = Asker()
-    Asker._MOST, most = 4, Asker._MOST
+    resolver = Resolver()
+    Resolver._MOST, most = 4, Resolver._MOST
     try:
         for tp in (1, 2, 4, 8):
             for dtype in ("bf16", "fp8"):
                 (setting,) = settings(
                     {"model": QWEN, "gpu": "h100", "tp": tp, "kv_cache_dtype": dtype}
                 )
-                asker.figures(setting.question)
-        assert len(asker._models) == 4
+                resolver.figures(setting.scenario)
+        assert len(resolver._models) == 4
     finally:
-        Asker._MOST = most
+        Resolver._MOST = most
 
 
 def test_cards_of_one_id_that_differ_are_told_apart() -> None:
     card = load_gpu("h100")
-    asker = Asker()
+    resolver = Resolver()
     slow = replace(card, memory_bandwidth=card.memory_bandwidth / 2, achieved=None)
     figures = [
-        asker.figures(next(iter(settings({"model": QWEN, "gpu": each}))).question)
+        resolver.figures(next(iter(settings({"model": QWEN, "gpu": each}))).scenario)
         for each in (card, slow)
     ]
     assert figures[0].limit.tpot_s < figures[1].limit.tpot_s

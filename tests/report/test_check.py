@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import vperf
-from tests.evidence.results import GPU, result, setup
+from tests.checks.results import GPU, result, setup
 from vperf import Bars, Check
 from vperf.report.check import render, render_all
 from vperf.report.check_words import headline

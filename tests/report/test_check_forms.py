@@ -12,10 +12,10 @@ from xml.etree import ElementTree
 import pytest
 
 import vperf
-from tests.evidence.results import result
+from tests.checks.results import result
 from vperf import Bars, Check
-from vperf.evidence.drift import Change, Drift
-from vperf.evidence.gate import judged
+from vperf.checks.baseline import Change, Drift
+from vperf.checks.thresholds import judged
 from vperf.report import check, check_csv, check_markdown, github, junit
 
 GOOD = vperf.check(result(tpot_s=0.0103, ttft_s=0.062), bars=Bars(min_efficiency=0.7))
@@ -171,21 +171,21 @@ def _drifted(of: Check, slack: float = 0.0) -> Check:
 
 
 def test_every_form_has_the_baseline() -> None:
-    drifted = _drifted(GOOD)
+    compare_to_baseline = _drifted(GOOD)
     for text in (
-        check.render(drifted),
-        check.render_all([("a", drifted), ("b", GOOD)]),
-        check_markdown.render([("a", drifted)]),
+        check.render(compare_to_baseline),
+        check.render_all([("a", compare_to_baseline), ("b", GOOD)]),
+        check_markdown.render([("a", compare_to_baseline)]),
     ):
         assert "Against the baseline" in text
         assert "-6.0 %" in text
-    for line in check.render(drifted).splitlines():
+    for line in check.render(compare_to_baseline).splitlines():
         assert len(line) <= 80
 
 
 def test_a_missed_drift_says_what_the_spread_allows() -> None:
-    drifted = _drifted(GOOD, slack=0.004)
-    failed = replace(drifted, bars=judged(Bars(max_drift=0.05), drifted))
+    compare_to_baseline = _drifted(GOOD, slack=0.004)
+    failed = replace(compare_to_baseline, bars=judged(Bars(max_drift=0.05), compare_to_baseline))
     assert " ".join(check.render(failed).splitlines()[:2]) == (
         "Fails --max-drift 5%: TPOT is 6.0 % slower than the baseline "
         "(0.4 % allowed for the spread of repeats)."

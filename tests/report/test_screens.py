@@ -12,10 +12,12 @@ import pytest
 from vperf.answer import Estimate, Speculative
 from vperf.hardware.gpu import Achieved, AllReduce, Gpu
 from vperf.napkin import napkin
-from vperf.report import csv, gpus, json, markdown, table
+from vperf.report import gpus, markdown, table
 from vperf.report import napkin as napkin_report
+from vperf.report import to_csv as csv
+from vperf.report import to_json as json
+from vperf.report.format import clean, per_second, seconds, span
 from vperf.report.page import Column, Page
-from vperf.report.text import clean, per_second, seconds, span
 from vperf.report.words import OP_HEADINGS, headline, verify
 from vperf.sources.gpus import load_gpu
 

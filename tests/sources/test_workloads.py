@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import vperf
-from vperf.cli.asking import option
+from vperf.cli.scenario_options import option
 from vperf.errors import InputError, UnknownNameError, VperfError
 from vperf.serving.lengths import distribution
 from vperf.sources.workloads import load_workload, workload_names

@@ -1,6 +1,6 @@
 """`vperf check FILE`: read a result, grade it, write each form once; exit 1 below a bar.
 
-Not here: any grading (evidence/), and any sentence of the verdict (report/).
+Not here: any grading (checks/), and any sentence of the verdict (report/).
 """
 
 # Imports wait for the command that needs them: a start costs what it uses.
@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vperf.cli import options, output
-from vperf.cli.asking import CARD, Asked, asks, chosen_card
+from vperf.cli.scenario_options import CARD, ScenarioOptions, resolve_gpu, scenario_options
 from vperf.errors import InputError, VperfError
 
 if TYPE_CHECKING:
-    from vperf.evidence.check import Check
-    from vperf.evidence.gate import Bars
-    from vperf.evidence.result import Result
+    from vperf.checks.check import Check
+    from vperf.checks.result import Result
+    from vperf.checks.thresholds import Bars
 
 EPILOG = """\
 Examples:
@@ -56,14 +56,14 @@ def _time(flag: str, text: str) -> Any:
     return typer.Option(flag, metavar="TIME", help=text)
 
 
-@asks(optional=True)
+@scenario_options(optional=True)
 def check(
     file: Annotated[
         str | None,
         typer.Argument(metavar="FILE", help="A benchmark's result; - for standard input."),
     ] = None,
     *,
-    asked: Asked,
+    typed: ScenarioOptions,
     label: Annotated[
         str | None,
         typer.Option("--label", metavar="NAME", help="One of the results in the file."),
@@ -128,8 +128,8 @@ def check(
 
     Reads the result of a benchmark tool, or the figures given as options.
     """
-    from vperf.evidence.check import check_all
-    from vperf.evidence.gate import Bars, seconds, share
+    from vperf.checks.check import check_all
+    from vperf.checks.thresholds import Bars, seconds, share
 
     def time_of(flag: str, text: str | None) -> float | None:
         return None if text is None else seconds(text, flag)
@@ -150,14 +150,14 @@ def check(
     annotated = _on_github() if github is None else github
     errors: Sequence[tuple[str, VperfError]] = ()
     if config is not None:
-        from vperf.evidence.config import grade_config
+        from vperf.checks.config import grade_config
 
-        _refuse_beside_config(file, label, figures, bars, asked)
+        _refuse_beside_config(file, label, figures, bars, typed)
         graded = grade_config(config, baseline=baseline, max_drift=drift)
         named, errors = list(graded.checks), graded.errors
     else:
         source = _source(file, figures, label)
-        gpu, model, rest = _setup(asked)
+        gpu, model, rest = _setup(typed)
         bars = replace(bars, max_drift=drift)
         try:
             found = check_all(source, gpu, model, bars=bars, baseline=baseline, label=label, **rest)
@@ -207,8 +207,8 @@ def _rendered(
     """The answer in one form; of one result `alone`, in full."""
     checks = [each for _, each in named]
     if form == "json":
-        from vperf.evidence.check import summary
-        from vperf.report.json import dump
+        from vperf.checks.check import summary
+        from vperf.report.to_json import dump
 
         return dump(checks[0].to_dict() if alone else summary(checks, errors))
     if form == "csv":
@@ -267,7 +267,7 @@ def _checked(**given: float | None) -> dict[str, Any]:
 
 def _source(file: str | None, figures: dict[str, Any], label: str | None) -> str | Sequence[Result]:
     """The file, or what the figures make a result."""
-    from vperf.evidence.result import Result
+    from vperf.checks.result import Result
 
     if file is not None and figures:
         raise InputError("measured figures cannot be combined with a FILE: give one of them")
@@ -283,22 +283,22 @@ def _source(file: str | None, figures: dict[str, Any], label: str | None) -> str
     return (Result(tool="command line", label="", **figures),)
 
 
-def _setup(asked: Asked) -> tuple[Any, Any, dict[str, Any]]:
+def _setup(typed: ScenarioOptions) -> tuple[Any, Any, dict[str, Any]]:
     """GPU and model where they are given, and the other options that are."""
-    values = dict(asked.values)
+    values = dict(typed.values)
     card = {name: values.pop(name, None) for name in CARD}
     gpu, model = values.pop("gpu", None), values.pop("model", None)
     if gpu is not None or any(card.values()):
-        gpu = chosen_card(gpu, **card)
+        gpu = resolve_gpu(gpu, **card)
     if "no_cuda_graphs" in values:
         values["cuda_graphs"] = not values.pop("no_cuda_graphs")
     return gpu, model, values
 
 
 def _refuse_beside_config(
-    file: str | None, label: str | None, figures: dict[str, Any], bars: Bars, asked: Asked
+    file: str | None, label: str | None, figures: dict[str, Any], bars: Bars, typed: ScenarioOptions
 ) -> None:
-    if file is not None or label is not None or figures or bars or asked.values:
+    if file is not None or label is not None or figures or bars or typed.values:
         raise InputError(
             "cannot be combined with a FILE, figures, bars or options of the setup: they are in it",
             field="--config",

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from vperf.cli import many, options, output
-from vperf.cli.asking import Asked, asks
 from vperf.cli.progress import Progress
+from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 
 EPILOG = """\
 Examples:
@@ -35,10 +35,10 @@ Exit codes: 0 answered, 2 wrong usage or input, 3 the Hub could not be reached.
 """
 
 
-@asks(many=many.MANY)
+@scenario_options(many=many.MANY)
 def compare(
     *,
-    asked: Asked,
+    typed: ScenarioOptions,
     by: Annotated[
         str,
         typer.Option(
@@ -62,7 +62,7 @@ def compare(
     Fits or not, limit and expected decode speed, TTFT, $ per million tokens, tokens per joule.
     """
     form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file)
-    given: dict[str, Any] = many.options_of(asked)
+    given: dict[str, Any] = many.options_of(typed)
 
     from vperf.explore.compare import compare as compare_all
     from vperf.report import compare as report

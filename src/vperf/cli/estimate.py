@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vperf.cli import options, output
-from vperf.cli.asking import Asked, asks
+from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 
 if TYPE_CHECKING:
     from vperf.answer import Estimate
@@ -42,10 +42,10 @@ Exit codes: 0 answered, 2 wrong usage or input, 3 the Hub could not be reached.
 """
 
 
-@asks()
+@scenario_options()
 def estimate(
     *,
-    asked: Asked,
+    typed: ScenarioOptions,
     ops: Annotated[
         bool, typer.Option("--ops", help="Add the table of both phases, op by op.")
     ] = False,
@@ -61,22 +61,22 @@ def estimate(
     Each figure twice, as limit and as expected; what bounds it; whether it fits.
     """
     form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file)
-    question = asked.question()
+    scenario = typed.scenario()
 
     from vperf import api
 
-    answer = api.ask(question)
+    answer = api.ask(scenario)
     output.write(_rendered(answer, form, ops), output_file)
 
 
 def _rendered(answer: Estimate, form: output.Form, ops: bool) -> str:
     # One of these is imported: a start costs what it uses.
     if form == "json":
-        from vperf.report import json as report_json
+        from vperf.report import to_json as report_json
 
         return report_json.render(answer)
     if form == "csv":
-        from vperf.report import csv as report_csv
+        from vperf.report import to_csv as report_csv
 
         return report_csv.render(answer)
     if form == "markdown":

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from vperf.cli import many, options, output
-from vperf.cli.asking import Asked, asks
+from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 
 EPILOG = """\
 Examples:
@@ -36,10 +36,10 @@ _OF_A_LOAD = (
 )  # fmt: skip
 
 
-@asks(many=[name for name in many.MANY if name not in _OF_A_LOAD], without=_OF_A_LOAD)
+@scenario_options(many=[name for name in many.MANY if name not in _OF_A_LOAD], without=_OF_A_LOAD)
 def fit(
     *,
-    asked: Asked,
+    typed: ScenarioOptions,
     context: Annotated[
         int | None,
         typer.Option(
@@ -61,7 +61,7 @@ def fit(
     does not fit on one card.
     """  # fmt: skip
     form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file)
-    given = many.options_of(asked, all_else=True)
+    given = many.options_of(typed, all_else=True)
 
     from vperf.explore.fit import fit as fit_all
     from vperf.report import fit as report

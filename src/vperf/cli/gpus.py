@@ -47,7 +47,7 @@ def gpus(
     Any name that --gpu takes shows one; a part of names lists all that have it.
     """
     from vperf.report import gpus as report
-    from vperf.report import json as report_json
+    from vperf.report import to_json as report_json
 
     found = _find(name)
     width, color = output.width(), output.color(sys.stdout)

@@ -1,6 +1,6 @@
 """What commands of many settings share: which options repeat, prices, rows as they come.
 
-Not here: the options themselves (asking.py) and what is done with them (explore/).
+Not here: the options themselves (scenario_of_result.py) and what is done with them (explore/).
 """
 
 # Imports wait for the command that needs them: a start costs what it uses.
@@ -15,8 +15,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from vperf.cli.asking import Asked, chosen_card, missing_model
 from vperf.cli.progress import Progress
+from vperf.cli.scenario_options import ScenarioOptions, missing_model, resolve_gpu
 from vperf.errors import InputError
 
 MANY = (
@@ -41,13 +41,13 @@ PriceFile = Annotated[
 T = TypeVar("T")
 
 
-def options_of(asked: Asked, *, all_else: bool = False) -> dict[str, Any]:
-    """What the command line asks, as options of explore's functions: a value or a list each.
+def options_of(typed: ScenarioOptions, *, all_else: bool = False) -> dict[str, Any]:
+    """What was typed, as options of explore's functions: a value or a list each.
 
     `all_else`: of models and GPUs, one may be left out and then is all of them.
     """
-    options = asked.options()
-    cards = _cards(options.get("gpu"), asked.card)
+    options = typed.options()
+    cards = _cards(options.get("gpu"), typed.card)
     if cards:
         options["gpu"] = cards
     if all_else:
@@ -64,7 +64,7 @@ def options_of(asked: Asked, *, all_else: bool = False) -> dict[str, Any]:
 def _cards(names: list[str] | None, card: dict[str, Any]) -> list[Any]:
     if not any(card.values()):
         return names or []
-    return [chosen_card(name, **card) for name in names or (None,)]
+    return [resolve_gpu(name, **card) for name in names or (None,)]
 
 
 def prices_of(given: list[str] | None, file: Path | None) -> dict[str, float] | None:

@@ -1,4 +1,4 @@
-"""`vperf mcp`: answer an agent's questions over standard input and output.
+"""`vperf mcp`: answer an agent's scenarios over standard input and output.
 
 Not here: the tools (mcp_server.py).
 """

@@ -1,6 +1,6 @@
 """`vperf measure`: time this machine, or the ops of a model on it; write a GPU file.
 
-Not here: measuring (evidence/measure) and the screens (report/measure.py).
+Not here: measuring (measure) and the screens (report/measure.py).
 """
 
 # Imports wait for the command that needs them: a start costs what it uses.
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vperf.cli import options, output
-from vperf.cli.asking import option, peaks_of
 from vperf.cli.progress import Progress
+from vperf.cli.scenario_options import option, peaks_of
 from vperf.errors import InputError
 
 if TYPE_CHECKING:
-    from vperf.evidence.measure.backend import Backend
-    from vperf.evidence.measure.state import Watch
     from vperf.hardware.gpu import Gpu
+    from vperf.measure.backend import Backend
+    from vperf.measure.state import Watch
 
 EPILOG = """\
 Examples:
@@ -144,10 +144,10 @@ def _card(
 ) -> None:
     import datetime
 
-    from vperf.evidence.measure.card import PARTS, Datasheet, measure_card
-    from vperf.evidence.measure.gpu_file import gpu_file
-    from vperf.report import json as report_json
+    from vperf.measure.card import PARTS, Datasheet, measure_card
+    from vperf.measure.gpu_file import gpu_file
     from vperf.report import measure as report
+    from vperf.report import to_json as report_json
     from vperf.sources.local_gpu import LocalCard
     from vperf.units import parse_bandwidth, parse_rate
 
@@ -202,10 +202,10 @@ def _model(
     json: bool,
 ) -> None:
     from vperf import api
-    from vperf.evidence.measure.step import measure_layer, measure_step
+    from vperf.measure.step import measure_layer, measure_step
     from vperf.model.ops import Step
-    from vperf.report import json as report_json
     from vperf.report import measure as report
+    from vperf.report import to_json as report_json
     from vperf.sources.engines import load_engine
     from vperf.timing.step import Card
 
@@ -244,8 +244,8 @@ def _model(
 
 def _open(device: str | None, quick: bool) -> tuple[Backend, Watch]:
     """The backend, and a watch on its card that was read before the backend used it."""
-    from vperf.evidence.measure.state import Watch
-    from vperf.evidence.measure.torch_backend import open_backend
+    from vperf.measure.state import Watch
+    from vperf.measure.torch_backend import open_backend
     from vperf.sources.local_gpu import read_cards
 
     before = read_cards()

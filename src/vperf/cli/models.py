@@ -43,8 +43,8 @@ def models(
     """
     from vperf import api
     from vperf.errors import UnknownNameError
-    from vperf.report import json as report_json
     from vperf.report import models as report
+    from vperf.report import to_json as report_json
     from vperf.sources.models import shipped
 
     listed = shipped()

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from vperf.cli import options, output
-from vperf.cli.asking import option
+from vperf.cli.scenario_options import option
 
 EPILOG = """\
 Examples:
@@ -64,7 +64,7 @@ def napkin(
         model, gpu, quantization=quantization, params=params, bandwidth=bandwidth, bits=bits
     )
     if json:
-        from vperf.report import json as report_json
+        from vperf.report import to_json as report_json
 
         output.write(report_json.dump(answer.to_dict()))
         return

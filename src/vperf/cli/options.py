@@ -1,6 +1,6 @@
 """Options of an answer's form that several commands share, and what completes a value.
 
-Not here: the options of an estimate (asking.py), and what a command does with any.
+Not here: the options of an estimate (scenario_of_result.py), and what a command does with any.
 """
 
 # Imports wait for the command that needs them: a start costs what it uses.

@@ -97,7 +97,7 @@ class Report(Protocol[Given_contra]):
 def rendered(answer: Given_contra, form: Form, report: Report[Given_contra], **more: Any) -> str:
     """The answer as text in its form; `more` is for the screen alone."""
     if form == "json":
-        from vperf.report import json as report_json
+        from vperf.report import to_json as report_json
 
         return report_json.dump(answer.to_dict())
     if form == "csv":
@@ -172,7 +172,7 @@ def complain(text: str) -> None:
 
 def complain_of(message: str, hint: str) -> None:
     """One line on standard error: what is wrong, and what to do."""
-    from vperf.report.text import clean
+    from vperf.report.format import clean
 
     what = clean(message.strip().removesuffix("."), 500)
     line = f"error: {what}; {clean(hint)}" if hint else f"error: {what}"

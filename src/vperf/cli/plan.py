@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from vperf.cli import many, options, output
-from vperf.cli.asking import Asked, asks
 from vperf.cli.progress import Progress
+from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 
 EPILOG = """\
 Examples:
@@ -47,10 +47,10 @@ def _target(flag: str, what: str) -> Any:
     return typer.Option(flag, metavar="TIME", help=f'Longest {what} allowed, as "500ms".')
 
 
-@asks(many=_MANY, without=_OF_A_BATCH)
+@scenario_options(many=_MANY, without=_OF_A_BATCH)
 def plan(
     *,
-    asked: Asked,
+    typed: ScenarioOptions,
     ttft: Annotated[str | None, _target("--ttft", "time to first token")] = None,
     tpot: Annotated[str | None, _target("--tpot", "time per output token")] = None,
     e2e: Annotated[str | None, _target("--e2e", "time of a whole request")] = None,
@@ -101,7 +101,7 @@ def plan(
     """
     form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file, theme=theme)
     output.check_plot(plot, form)
-    given: dict[str, Any] = many.options_of(asked)
+    given: dict[str, Any] = many.options_of(typed)
 
     from vperf.explore.plan import plan as plan_all
     from vperf.report import plan as report

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 
 from vperf.cli import options, output
-from vperf.cli.asking import Asked, asks
+from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 
 EPILOG = """\
 Examples:
@@ -28,10 +28,10 @@ compute. Plots in files need matplotlib: pip install 'vperf[plot]'
 """
 
 
-@asks()
+@scenario_options()
 def roofline(
     *,
-    asked: Asked,
+    typed: ScenarioOptions,
     json: options.Json = False,
     csv: options.Csv = False,
     markdown: options.Markdown = False,
@@ -43,12 +43,12 @@ def roofline(
     FLOP/byte of each op and the FLOP/s it attains, at the limit and as expected.
     """
     form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file, theme=theme)
-    question = asked.question()
+    scenario = typed.scenario()
 
     from vperf.explore.roofline import ask
     from vperf.report import roofline as report
 
-    answer = ask(question)
+    answer = ask(scenario)
     if form == "plot" and output_file is not None:
         output.write_plot(report.chart(answer), output_file, theme)
         return

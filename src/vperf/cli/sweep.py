@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vperf.cli import many, options, output
-from vperf.cli.asking import Asked, asks, choices_of
 from vperf.cli.progress import Progress
+from vperf.cli.scenario_options import ScenarioOptions, choices_of, scenario_options
 from vperf.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ Exit codes: 0 answered, 2 wrong usage or input, 3 the Hub could not be reached.
 """
 
 
-@asks(many=many.MANY)
+@scenario_options(many=many.MANY)
 def sweep(
     *,
-    asked: Asked,
+    typed: ScenarioOptions,
     context: Annotated[
         list[str] | None,
         typer.Option("--context", metavar="TOKENS", help="Tokens cached, instead of lengths."),
@@ -86,7 +86,7 @@ def sweep(
         if not plot and form != "plot":
             raise InputError("--y says what a plot shows", hint="add --plot, or -o FILE.svg")
     y = y or "decode"
-    given: dict[str, Any] = many.options_of(asked)
+    given: dict[str, Any] = many.options_of(typed)
     if context:
         given["context"] = list(choices_of(context, int, 1, "--context"))
 

@@ -6,7 +6,7 @@
     1024..8192:+1024 in steps
     1..4096:log9     nine values at equal ratios (rounded where they are counts)
 
-Not here: which options may be axes (cli/asking.py, settings.py).
+Not here: which options may be axes (cli/scenario_options.py, settings.py).
 """
 
 from __future__ import annotations

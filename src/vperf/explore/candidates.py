@@ -18,7 +18,7 @@ from vperf.explore.rows import Row, flattened
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
 from vperf.model.ops import Step
-from vperf.question import Question
+from vperf.scenario import Scenario
 from vperf.units import parse_seconds
 
 Reason = Literal["layout", "memory", "saturated", "ttft", "tpot", "e2e"]
@@ -97,7 +97,7 @@ def times_of(speed: Speed, output_tokens: int) -> Times:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How many ways a replica is divided, as in Question."""
+    """How many ways a replica is divided, as in Scenario."""
 
     tp: int = 1
     pp: int = 1
@@ -109,9 +109,9 @@ class Layout:
         """Of one replica."""
         return self.tp * self.pp * self.dp
 
-    def of(self, question: Question, **load: Any) -> Question:
-        """The question of one replica."""
-        return replace(question, tp=self.tp, pp=self.pp, ep=self.ep, dp=self.dp, **load)
+    def of(self, scenario: Scenario, **load: Any) -> Scenario:
+        """The scenario of one replica."""
+        return replace(scenario, tp=self.tp, pp=self.pp, ep=self.ep, dp=self.dp, **load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class Candidate:
 
     row: Row
     """Of one replica; of the whole deployment where it has pools."""
-    question: Question
+    scenario: Scenario
     """Whose estimate the row is; of a decode replica where there are pools."""
     replicas: int
     layout: Layout
@@ -194,7 +194,7 @@ class Candidate:
     @property
     def what_if(self) -> int:
         """How many of weights and cache were asked for in a format that may not be the own one."""
-        asked = (self.question.quantization, self.question.kv_cache_dtype)
+        asked = (self.scenario.quantization, self.scenario.kv_cache_dtype)
         return sum(name not in (None, "auto") for name in asked)
 
     @property
@@ -281,9 +281,9 @@ def _round(value: float) -> float:
     return float(f"{value:.9g}")
 
 
-def engine_name(question: Question) -> str:
+def engine_name(scenario: Scenario) -> str:
     """The engine as it is named."""
-    engine = question.engine
+    engine = scenario.engine
     return engine if isinstance(engine, str) else engine.id
 
 

@@ -1,6 +1,6 @@
 """Models x GPUs x quantizations x ... in one table, the best first.
 
-Not here: the speeds (pace.py) and the layout (report/compare.py).
+Not here: the speeds (speeds.py) and the layout (report/compare.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from vperf.errors import InputError
 from vperf.explore.prices import Prices, prices_of
 from vperf.explore.rows import SPEEDS, Row, Tally, answer, shown_speeds
-from vperf.explore.settings import CONTEXT, Asker, Settings, settings
+from vperf.explore.settings import CONTEXT, Resolver, Settings, settings
 from vperf.frames import frame, html_table
 from vperf.version import __version__
 
@@ -153,9 +153,9 @@ def compare(
 def _rows(
     asked: Settings, prices: Prices | None, tick: Callable[[int, int], None] | None
 ) -> list[Row]:
-    asker, rows, count = Asker(), [], asked.count
+    resolver, rows, count = Resolver(), [], asked.count
     for setting in asked:
-        rows.append(answer(asker, setting, prices))
+        rows.append(answer(resolver, setting, prices))
         if tick:
             tick(len(rows), count)
     return rows

@@ -8,7 +8,7 @@
     rate        of requests beyond which queues grow
     tp          what 2, 4 and 8 GPUs give over one, prefill and decode apart
 
-Not here: which axis a sweep has (sweep.py) and how a figure comes about (pace.py).
+Not here: which axis a sweep has (sweep.py) and how a figure comes about (speeds.py).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 
 from vperf import api
 from vperf.errors import InputError
-from vperf.explore.settings import AS_STORED, CONTEXT, Asker, question_of
+from vperf.explore.settings import AS_STORED, CONTEXT, Resolver, scenario_at
 from vperf.hardware.gpu import Gpu
-from vperf.question import Question
+from vperf.scenario import Scenario
 from vperf.serving.memory import memory_use
 from vperf.serving.speculative import decode_passes
 from vperf.timing.step import Card, passes_seconds
@@ -54,16 +54,16 @@ class Crossover:
 
 
 def crossovers(
-    axis: str, options: Mapping[str, Any], chosen: Mapping[str, Any], asker: Asker
+    axis: str, options: Mapping[str, Any], chosen: Mapping[str, Any], resolver: Resolver
 ) -> Iterator[Crossover]:
-    """The turns of one axis, all other options being fixed. Raises VperfError as a question does.
+    """The turns of one axis, all other options being fixed. Raises VperfError as a scenario does.
 
     `options` hold one value each, of the axis any one of its values.
     """
     found = _OF_AXIS.get(axis)
     if found is None:
         return
-    for name, at, text in found(options, asker):
+    for name, at, text in found(options, resolver):
         yield Crossover(axis, name, at, text, chosen)
 
 
@@ -86,12 +86,12 @@ def first_that_holds(holds: Callable[[int], bool], most: int) -> int | None:
     return high
 
 
-def _of_batch(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:
-    question = question_of({**options, "batch_size": 1})
-    if question.served:
+def _of_batch(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]:
+    scenario = scenario_at({**options, "batch_size": 1})
+    if scenario.served:
         return
-    at = asker.deployment(question)
-    context = api.lengths_of(question).decode_context + question.image_tokens
+    at = resolver.deployment(scenario)
+    context = api.lengths_of(scenario).decode_context + scenario.image_tokens
 
     def limit_computes(batch: int) -> bool:
         compute = memory = link = 0.0
@@ -110,25 +110,25 @@ def _of_batch(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:
 
     for name, holds in (("limit", limit_computes), ("expected", expected_computes)):
         batch = first_that_holds(holds, MOST_BATCH)
-        yield f"compute-bound, {name}", batch, _bound_text(name, batch, question, at, context)
-    yield from _no_help(options, asker)
+        yield f"compute-bound, {name}", batch, _bound_text(name, batch, scenario, at, context)
+    yield from _no_help(options, resolver)
 
 
 def _bound_text(
-    name: str, batch: int | None, question: Question, at: api.Deployment, context: int
+    name: str, batch: int | None, scenario: Scenario, at: api.Deployment, context: int
 ) -> str:
     sure = f"decode, {name}"
     if batch is None:
         return f"{sure}: memory-bound at every batch, the KV cache of {context:,} tokens being read"
     why = "" if name == "limit" else ", where more FLOP/s would help more than more bandwidth"
-    return f"{sure}: compute-bound from batch {batch:,} on{why}{_room(question, at, batch)}"
+    return f"{sure}: compute-bound from batch {batch:,} on{why}{_room(scenario, at, batch)}"
 
 
-def _room(question: Question, at: api.Deployment, batch: int) -> str:
+def _room(scenario: Scenario, at: api.Deployment, batch: int) -> str:
     """A remark where so many sequences do not fit."""
-    lengths = api.lengths_of(question)
+    lengths = api.lengths_of(scenario)
     card = at.card
-    prompt = lengths.input_tokens + question.image_tokens
+    prompt = lengths.input_tokens + scenario.image_tokens
     use = memory_use(at.model, card.gpu, card.engine, batch, prompt, lengths.output_tokens)
     return "" if use.total_bytes <= card.gpu.memory_bytes else " (more than fits)"
 
@@ -155,32 +155,34 @@ def _scaled(gpu: Gpu, *, bandwidth: float, flops: float) -> Gpu:
     )
 
 
-def _no_help(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:
+def _no_help(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]:
     """The batch from which what the options ask for beyond the plain model stops helping."""
     quantization = options.get("quantization", AS_STORED)
     if quantization != AS_STORED:
-        yield _stops(options, {**options, "quantization": AS_STORED}, asker, quantization)
+        yield _stops(options, {**options, "quantization": AS_STORED}, resolver, quantization)
     if options.get("speculative") is not None:
         plain = {n: v for n, v in options.items() if n not in _DRAFTING}
-        yield _stops(options, plain, asker, "drafting")
+        yield _stops(options, plain, resolver, "drafting")
 
 
 _DRAFTING = ("speculative", "draft_tokens", "acceptance")
 
 
-def _stops(options: Mapping[str, Any], plain: Mapping[str, Any], asker: Asker, what: str) -> _Turn:
+def _stops(
+    options: Mapping[str, Any], plain: Mapping[str, Any], resolver: Resolver, what: str
+) -> _Turn:
     """Where `options` decode no faster, as expected, than `plain` ones."""
-    once, base = question_of({**options, "batch_size": 1}), question_of({**plain, "batch_size": 1})
-    stored = asker.deployment(base).model.quantization
+    once, base = scenario_at({**options, "batch_size": 1}), scenario_at({**plain, "batch_size": 1})
+    stored = resolver.deployment(base).model.quantization
     against = "without" if what == "drafting" else f"{stored} as stored"
 
     least = 1.0 if what == "drafting" else 1 + _HELP
 
     def slower(batch: int) -> bool:
-        ours = asker.figures(replace(once, batch_size=batch)).expected.tpot_s
-        return ours * least >= asker.figures(replace(base, batch_size=batch)).expected.tpot_s
+        ours = resolver.figures(replace(once, batch_size=batch)).expected.tpot_s
+        return ours * least >= resolver.figures(replace(base, batch_size=batch)).expected.tpot_s
 
-    if what != "drafting" and asker.deployment(once).model.quantization == stored:
+    if what != "drafting" and resolver.deployment(once).model.quantization == stored:
         return f"{what} stops helping", None, f"{what} is what the checkpoint holds"
     batch = first_that_holds(slower, MOST_BATCH)
     name = f"{what} stops helping"
@@ -189,29 +191,29 @@ def _stops(options: Mapping[str, Any], plain: Mapping[str, Any], asker: Asker, w
     little = "no faster" if what == "drafting" else f"less than {_HELP:.0%} faster"
     if batch == 1:
         return name, 1, f"{what} decodes {little} than {against} even at batch 1, expected"
-    room = _room(once, asker.deployment(once), batch)
+    room = _room(once, resolver.deployment(once), batch)
     text = f"{what} decodes {little} than {against} from batch {batch:,} on, expected{room}"
     return name, batch, text
 
 
-def _of_context(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:
+def _of_context(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]:
     options = {n: v for n, v in options.items() if n not in ("input_len", "output_len", CONTEXT)}
-    question = question_of(options)
-    at = asker.deployment(question)
-    if question.served:
+    scenario = scenario_at(options)
+    at = resolver.deployment(scenario)
+    if scenario.served:
         return
     longest = at.model.max_context_tokens or MOST_CONTEXT
 
     def cache_outweighs(context: int) -> bool:
         weights = cache = 0.0
-        for each in decode_passes(at.model, question.batch_size, context):
+        for each in decode_passes(at.model, scenario.batch_size, context):
             for count, op in each.model.work(each.step):
                 weights += each.count * count * op.weight_bytes
                 cache += each.count * count * op.cache_bytes
         return cache >= weights
 
     context = first_that_holds(cache_outweighs, longest)
-    of = f"at batch {question.batch_size:,}"
+    of = f"at batch {scenario.batch_size:,}"
     if context is None:
         text = f"a step reads more weights than KV cache at every context to {longest:,}, {of}"
     elif context == 1:
@@ -221,9 +223,9 @@ def _of_context(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:
     yield "KV bytes equal weight bytes", context, text
 
 
-def _of_acceptance(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:
-    del asker
-    answer = api.ask(question_of(options)).speculative
+def _of_acceptance(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]:
+    del resolver
+    answer = api.ask(scenario_at(options)).speculative
     if answer is None:
         return
     even = answer.break_even_acceptance
@@ -234,33 +236,33 @@ def _of_acceptance(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:
     yield "drafting pays", even, f"{text}, expected"
 
 
-def _of_users(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:
-    serving = asker.figures(question_of(options)).serving
+def _of_users(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]:
+    serving = resolver.figures(scenario_at(options)).serving
     if serving is not None:
         text = f"the KV cache has room for {serving.slots:,} sequences: users beyond wait"
         yield "users wait for room", serving.slots, text
 
 
-def _of_rate(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:
-    most = asker.figures(question_of({**options, "request_rate": _IMPOSSIBLE_RATE}))
+def _of_rate(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]:
+    most = resolver.figures(scenario_at({**options, "request_rate": _IMPOSSIBLE_RATE}))
     rate = most.requests_per_s
     text = f"queues grow without end beyond {format_requests(rate, 3)}, expected"
     yield "saturated", rate, text
 
 
-def _of_quantization(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:
-    if not question_of(options).served:
-        yield from _no_help(options, asker)
+def _of_quantization(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]:
+    if not scenario_at(options).served:
+        yield from _no_help(options, resolver)
 
 
-def _of_tp(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:
+def _of_tp(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]:
     """What more GPUs give, prefill and decode apart; where the model does not divide, it stops."""
-    question = question_of({**options, "tp": 1})
-    one = asker.figures(question).expected
+    scenario = scenario_at({**options, "tp": 1})
+    one = resolver.figures(scenario).expected
     gains = []
     for gpus in (2, 4, 8):
         try:
-            several = asker.figures(replace(question, tp=gpus)).expected
+            several = resolver.figures(replace(scenario, tp=gpus)).expected
         except InputError:
             break
         gains.append((gpus, one.ttft_s / several.ttft_s, one.tpot_s / several.tpot_s))
@@ -273,7 +275,7 @@ def _of_tp(options: Mapping[str, Any], asker: Asker) -> Iterator[_Turn]:
         yield "a second GPU", None, f"{text}, expected"
 
 
-_OF_AXIS: dict[str, Callable[[Mapping[str, Any], Asker], Iterator[_Turn]]] = {
+_OF_AXIS: dict[str, Callable[[Mapping[str, Any], Resolver], Iterator[_Turn]]] = {
     "batch_size": _of_batch,
     CONTEXT: _of_context,
     "input_len": _of_context,

@@ -30,12 +30,12 @@ from vperf.explore.candidates import (
 )
 from vperf.explore.prices import Prices, cost_of
 from vperf.explore.rows import Row
-from vperf.explore.settings import AS_STORED, Asker, Setting
+from vperf.explore.settings import AS_STORED, Resolver, Setting
 from vperf.hardware.gpu import Gpu
-from vperf.pace import held_batch, with_range
 from vperf.serving.load import Load, Steps, server_s
 from vperf.serving.memory import memory_use
 from vperf.serving.speculative import prefill_passes, tokens_per_step
+from vperf.speeds import held_batch, with_range
 from vperf.timing.collectives import link_bytes_per_s
 from vperf.timing.ranges import spread_under_load
 from vperf.timing.step import passes_seconds
@@ -76,14 +76,14 @@ class Splitting:
 
     def __init__(  # noqa: PLR0917  (what all settings share)
         self,
-        asker: Asker,
+        resolver: Resolver,
         targets: Targets,
         rate: float,
         link: float | None,
         conservative: bool,
         prices: Prices | None,
     ) -> None:
-        self._asker, self._targets, self._rate = asker, targets, rate
+        self._asker, self._targets, self._rate = resolver, targets, rate
         self._link, self._conservative, self._prices = link, conservative, prices
 
     def of(
@@ -104,12 +104,12 @@ class Splitting:
                         yield found
 
     def _side(self, setting: Setting, layout: Layout) -> _Side | None:
-        question = layout.of(setting.question, request_rate=self._rate)
+        scenario = layout.of(setting.scenario, request_rate=self._rate)
         try:
-            deployment = self._asker.deployment(question)
+            deployment = self._asker.deployment(scenario)
         except VperfError:
             return None  # counted where replicas do both
-        load = api.load_of(question, deployment)
+        load = api.load_of(scenario, deployment)
         model, card = deployment.model, deployment.card
         use = memory_use(model, card.gpu, card.engine, model.parallel.data, load.input_tokens,
                          load.output_tokens)  # fmt: skip
@@ -197,12 +197,12 @@ class Splitting:
             serving=Serving(running, after.steps.slots * decode.replicas, self._rate, ttft,
                             self._rate, saturated=False),
         )  # fmt: skip
-        question = after.layout.of(setting.question, request_rate=self._rate / decode.replicas)
+        scenario = after.layout.of(setting.scenario, request_rate=self._rate / decode.replicas)
         ways = {way: getattr(after.layout, way) for way in WAYS}
         price = self._prices.get(gpu.id) if self._prices else None
         watts = gpu.tdp_w * gpus if gpu.tdp_w else None
         row = Row(
-            {"quantization": question.quantization or AS_STORED, "engine": engine_name(question),
+            {"quantization": scenario.quantization or AS_STORED, "engine": engine_name(scenario),
              **ways, "request_rate": self._rate},
             second.found.id, gpu.id, figures,
             cost=cost_of(figures, price) if price is not None else None,
@@ -221,7 +221,7 @@ class Splitting:
             first_step_s=decode.step_s,
         )
         return Candidate(
-            row, question, 1, after.layout, second.model.quantization, second.model.cache_name,
+            row, scenario, 1, after.layout, second.model.quantization, second.model.cache_name,
             gpu.name, gpu.tdp_w, times, self._targets.ratios(times), pools,
         )  # fmt: skip
 

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vperf.errors import HubError, InputError, UnknownNameError, VperfError
-from vperf.explore.settings import Asker, settings
+from vperf.explore.settings import Resolver, settings
 from vperf.frames import frame, html_table
 from vperf.model.config import ModelConfig
-from vperf.question import Question
+from vperf.scenario import Scenario
 from vperf.serving.memory import plan_memory
 from vperf.sources.models import model_ids
 from vperf.version import __version__
@@ -47,7 +47,7 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class MemoryFit:
     """One model on its GPUs: what it takes and what is left."""
 
     chosen: Mapping[str, Any]
@@ -85,22 +85,22 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Remedy:
     """One change that makes it fit."""
 
     text: str
     options: Mapping[str, Any]
-    room: Room
+    room: MemoryFit
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
     """The answer: one room, or a table of them."""
 
-    rooms: tuple[Room, ...]
+    rooms: tuple[MemoryFit, ...]
     """Those that fit first: the smallest cards, or the largest models."""
     axes: tuple[str, ...]
-    ways: tuple[Way, ...]
+    ways: tuple[Remedy, ...]
     """What would make it fit, of least sacrifice first; of one model on one card only."""
     problems: Mapping[str, int]
     notes: tuple[str, ...]
@@ -175,13 +175,13 @@ def fit(
         "model": list(model_ids()) if every else model,
         "gpu": "all" if gpu is None else gpu,
     })  # fmt: skip
-    asker = Asker()
-    rooms = [_room(asker, s.chosen, s.question, context, users) for s in asked]
+    resolver = Resolver()
+    rooms = [_room(resolver, s.chosen, s.scenario, context, users) for s in asked]
     if all(room.parts is None for room in rooms):
         raise InputError(rooms[0].problem)
-    ways: tuple[Way, ...] = ()
+    ways: tuple[Remedy, ...] = ()
     if len(rooms) == 1 and not rooms[0].fits:
-        ways = tuple(_ways(asker, next(iter(asked)).question, rooms[0]))
+        ways = tuple(_ways(resolver, next(iter(asked)).scenario, rooms[0]))
     problems: dict[str, int] = {}
     for room in rooms:
         if room.problem:
@@ -192,7 +192,7 @@ def fit(
     )  # fmt: skip
 
 
-def _rank(room: Room, *, by_model: bool) -> tuple[int, float]:
+def _rank(room: MemoryFit, *, by_model: bool) -> tuple[int, float]:
     if room.parts is None:
         return 2, 0.0
     if not room.parts.fits:
@@ -202,22 +202,26 @@ def _rank(room: Room, *, by_model: bool) -> tuple[int, float]:
 
 
 def _room(
-    asker: Asker, chosen: Mapping[str, Any], question: Question, context: int | None, users: int
-) -> Room:
-    found, gpu = question.model, question.gpu
+    resolver: Resolver,
+    chosen: Mapping[str, Any],
+    scenario: Scenario,
+    context: int | None,
+    users: int,
+) -> MemoryFit:
+    found, gpu = scenario.model, scenario.gpu
     assert isinstance(found, ModelConfig)
     assert not isinstance(gpu, str)
     try:
-        at = asker.deployment(question)
+        at = resolver.deployment(scenario)
     except (UnknownNameError, HubError):
         raise
     except VperfError as error:
-        return Room(chosen, found.id, gpu.id, problem=error.message)
+        return MemoryFit(chosen, found.id, gpu.id, problem=error.message)
     model, engine = at.model, at.card.engine
     tokens = min(CONTEXT, model.max_context_tokens or CONTEXT) if context is None else context
     memory = plan_memory(model, gpu, engine, users, tokens, 0)
     reserve = (1.0 - engine.memory_utilization) * gpu.memory_bytes
-    return Room(
+    return MemoryFit(
         chosen,
         found.id,
         gpu.id,
@@ -241,52 +245,52 @@ def _room(
     )
 
 
-def _ways(asker: Asker, question: Question, room: Room) -> Iterator[Way]:
+def _ways(resolver: Resolver, scenario: Scenario, room: MemoryFit) -> Iterator[Remedy]:
     """Changes that make it fit: none of the model's precision, then ever more, then its use."""
 
-    def tried(text: str, **change: Any) -> Way | None:
-        other = _room(asker, room.chosen, replace(question, **change), room.context_tokens,
+    def tried(text: str, **change: Any) -> Remedy | None:
+        other = _room(resolver, room.chosen, replace(scenario, **change), room.context_tokens,
                       room.users)  # fmt: skip
-        return Way(text, change, other) if other.fits else None
+        return Remedy(text, change, other) if other.fits else None
 
     if room.memory_utilization < _FULLER and (
         way := tried(f"{_FULLER:.0%} of the memory for the engine, less for all else",
                      gpu_memory_utilization=_FULLER)
     ):  # fmt: skip
         yield way
-    changes = _narrower(asker, question)
+    changes = _narrower(resolver, scenario)
     narrow = next((way for each in changes if (way := tried(each[0], **each[1]))), None)
     if narrow:
         yield narrow
     for count in _MORE_GPUS:
-        if count > question.tp and (way := tried(f"{count} GPUs (tp {count})", tp=count)):
+        if count > scenario.tp and (way := tried(f"{count} GPUs (tp {count})", tp=count)):
             yield way
             break
     else:
-        yield from _both(question, [] if narrow else changes, tried)
+        yield from _both(scenario, [] if narrow else changes, tried)
     if 0 < room.max_context_tokens < room.context_tokens:
-        shorter = _room(asker, room.chosen, question, room.max_context_tokens, room.users)
+        shorter = _room(resolver, room.chosen, scenario, room.max_context_tokens, room.users)
         text = f"a context of {room.max_context_tokens:,} tokens instead of {room.context_tokens:,}"
-        yield Way(text, {"context": room.max_context_tokens}, shorter)
+        yield Remedy(text, {"context": room.max_context_tokens}, shorter)
     if 0 < room.max_users < room.users:
-        fewer = _room(asker, room.chosen, question, room.context_tokens, room.max_users)
+        fewer = _room(resolver, room.chosen, scenario, room.context_tokens, room.max_users)
         text = f"{room.max_users:,} at a time instead of {room.users:,} users"
-        yield Way(text, {"users": room.max_users}, fewer)
+        yield Remedy(text, {"users": room.max_users}, fewer)
 
 
 _Change = tuple[str, dict[str, Any]]
 
 
-def _narrower(asker: Asker, question: Question) -> list[_Change]:
+def _narrower(resolver: Resolver, scenario: Scenario) -> list[_Change]:
     """Narrower formats of cache, weights or both, the least narrow first."""
-    stored = asker.deployment(question).model
+    stored = resolver.deployment(scenario).model
     cache = {"kv_cache_dtype": "fp8"} if stored.cache.bits > 8 else {}
     steps: list[dict[str, Any]] = [cache] if cache else []
-    engine = question.engine if isinstance(question.engine, str) else question.engine.id
+    engine = scenario.engine if isinstance(scenario.engine, str) else scenario.engine.id
     for weights in (_WAYS_8.get(engine, "fp8"), _WAYS_4.get(engine, "int4")):
         change: dict[str, Any] = {"quantization": weights}
         try:
-            narrower = asker.deployment(replace(question, quantization=weights)).model
+            narrower = resolver.deployment(replace(scenario, quantization=weights)).model
         except VperfError:
             continue
         if narrower.weight_bytes < stored.weight_bytes * 0.99:
@@ -300,18 +304,18 @@ def _words(change: Mapping[str, Any]) -> str:
     return " and ".join(words)
 
 
-def _both(question: Question, changes: list[_Change], tried: Any) -> Iterator[Way]:
+def _both(scenario: Scenario, changes: list[_Change], tried: Any) -> Iterator[Remedy]:
     """The fewest GPUs that are enough with the least narrow formats, where neither is alone."""
     for text, change in changes:
         for count in _MORE_GPUS:
-            if count > question.tp and (
+            if count > scenario.tp and (
                 way := tried(f"{text} on {count} GPUs (tp {count})", **change, tp=count)
             ):
                 yield way
                 return
 
 
-def _notes(rooms: list[Room], context: int | None) -> tuple[str, ...]:
+def _notes(rooms: list[MemoryFit], context: int | None) -> tuple[str, ...]:
     found = []
     longer = [
         room for room in rooms

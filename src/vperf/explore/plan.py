@@ -3,7 +3,8 @@
     candidate = GPU x weights x cache x engine x layout of a replica x replicas (its load)
 
 A replica that misses a target under some load misses it under any greater one, so that those are
-counted and not computed. Not here: the speeds (pace.py) and the layout of screens (report/plan.py).
+counted and not computed. Not here: the speeds (speeds.py) and the layout of screens
+(report/plan.py).
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ from vperf.explore.candidates import (
 )
 from vperf.explore.prices import Prices, prices_of
 from vperf.explore.rows import answer
-from vperf.explore.settings import AS_STORED, Asker, Setting, Settings, settings
+from vperf.explore.settings import AS_STORED, Resolver, Setting, Settings, settings
 from vperf.frames import frame, html_table
 from vperf.hardware.gpu import Gpu
-from vperf.question import Question
+from vperf.scenario import Scenario
 from vperf.units import format_seconds, parse_bandwidth
 from vperf.version import __version__
 
@@ -185,14 +186,16 @@ def plan(
     if "model" in base.axes:
         raise InputError("one model at a time can be planned for", field="model")
     if objective == "cost":
-        _check_priced([setting.question.gpu for setting in base], known)
+        _check_priced([setting.scenario.gpu for setting in base], known)
     pools = None
     if disaggregate:
         from vperf.explore.disaggregation import Splitting  # noqa: PLC0415  (when asked for)
 
         if request_rate is None:
             raise InputError("needs request-rate", field="disaggregate")
-        pools = Splitting(search.asker, targets, request_rate, _link(kv_link), conservative, known)
+        pools = Splitting(
+            search.resolver, targets, request_rate, _link(kv_link), conservative, known
+        )
     elif kv_link is not None:
         raise InputError("means nothing without disaggregate", field="kv-link")
     count = base.count
@@ -264,7 +267,7 @@ class _Search:
         prices: Prices | None,
         conservative: bool,
     ) -> None:
-        self.asker = Asker()
+        self.resolver = Resolver()
         self.targets, self.max_gpus, self.conservative = targets, max_gpus, conservative
         self.rate, self.users = rate, users
         self.met: list[Candidate] = []
@@ -277,16 +280,16 @@ class _Search:
 
     def room(self, setting: Setting) -> tuple[tuple[Layout, ...], int, int]:
         """The layouts of a replica of a setting, the GPUs of a node and of all."""
-        gpu = setting.question.gpu
+        gpu = setting.scenario.gpu
         assert isinstance(gpu, Gpu)
         node = node_of(gpu, self._node)
-        model = self.asker.deployment(setting.question).model
+        model = self.resolver.deployment(setting.scenario).model
         found = tuple(layouts(model, min(node, self.max_gpus), self._ways))
         return found, node, self.max_gpus
 
-    def stored(self, question: Question) -> str:
+    def stored(self, scenario: Scenario) -> str:
         """The format of the checkpoint's weights."""
-        return self.asker.deployment(replace(question, quantization=None)).model.quantization
+        return self.resolver.deployment(replace(scenario, quantization=None)).model.quantization
 
     def walk(self, setting: Setting) -> None:
         """All candidates of one GPU, weights, cache and engine."""
@@ -309,13 +312,13 @@ class _Search:
         loads = list(self._loads(layout))
         self.asked += len(loads)
         for number, (replicas, load) in enumerate(loads):
-            question = layout.of(setting.question, **load)
+            scenario = layout.of(setting.scenario, **load)
             ways = {way: getattr(layout, way) for way in WAYS}
             chosen = {
-                "quantization": question.quantization or AS_STORED,
-                "engine": engine_name(question), **ways, **load,
+                "quantization": scenario.quantization or AS_STORED,
+                "engine": engine_name(scenario), **ways, **load,
             }  # fmt: skip
-            row = answer(self.asker, Setting(chosen, question), self._prices)
+            row = answer(self.resolver, Setting(chosen, scenario), self._prices)
             self.computed += 1
             left = len(loads) - number
             if row.figures is None:
@@ -324,11 +327,11 @@ class _Search:
             if not row.fits:
                 self._out("memory", left)
                 return
-            deployment = self.asker.deployment(question)
+            deployment = self.resolver.deployment(scenario)
             speed = row.figures.expected
             times = times_of(
                 speed.high if self.conservative else speed,
-                api.lengths_of(question).output_tokens,
+                api.lengths_of(scenario).output_tokens,
             )
             ratios = self.targets.ratios(times)
             serving = row.figures.serving
@@ -336,7 +339,7 @@ class _Search:
                 ratios["saturated"] = serving.requests_asked_per_s / serving.requests_per_s
             gpu = deployment.card.gpu
             candidate = Candidate(
-                row, question, replicas, layout, deployment.model.quantization,
+                row, scenario, replicas, layout, deployment.model.quantization,
                 deployment.model.cache_name, gpu.name, gpu.tdp_w, times, ratios,
             )  # fmt: skip
             if not self._take(candidate, left):
@@ -427,10 +430,10 @@ def _answer(search: _Search, by: By, base: Settings) -> Plan:
         same = next(n for n, c in enumerate(front) if _rank(c, by)[:-1] == _rank(winner, by)[:-1])
         front = (*front[:same], winner, *front[same + 1 :])
     shown = winner or nearest
-    first = next(iter(base)).question
+    first = next(iter(base)).scenario
     stored = search.stored(first)
     whole = ("request_rate", "max_concurrency")
-    engine = search.asker.deployment(shown.question if shown else first).card.engine
+    engine = search.resolver.deployment(shown.scenario if shown else first).card.engine
     return Plan(
         winner=winner,
         front=front,
@@ -447,7 +450,7 @@ def _answer(search: _Search, by: By, base: Settings) -> Plan:
         fixed={name: value for name, value in base.shared().items() if name not in whole},
         axes=tuple(base.axes),
         stored=stored,
-        estimate=api.ask(shown.question) if shown else None,
+        estimate=api.ask(shown.scenario) if shown else None,
         notes=tuple(_notes(search, shown, stored)),
         request_rate=search.rate,
         max_concurrency=search.users,
@@ -459,7 +462,7 @@ def _answer(search: _Search, by: By, base: Settings) -> Plan:
 def _notes(search: _Search, shown: Candidate | None, stored: str) -> Iterator[str]:
     if shown is None:
         return
-    if shown.question.quantization is not None:
+    if shown.scenario.quantization is not None:
         yield (
             f"{shown.weights} weights are a what-if, the checkpoint holds {stored}: what that does "
             "to the quality of answers is not modelled"

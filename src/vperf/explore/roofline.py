@@ -18,7 +18,7 @@ from vperf import api
 from vperf.answer import Estimate
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
-from vperf.question import Question
+from vperf.scenario import Scenario
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing.constants import constants_of
@@ -112,10 +112,10 @@ class Roofline:
         }
 
 
-def ask(question: Question) -> Roofline:
-    """The roofline of the estimate that a question asks for."""
-    gpu = load_gpu(question.gpu) if isinstance(question.gpu, str) else question.gpu
-    return roofline(api.ask(question), gpu, load_engine(question.engine))
+def ask(scenario: Scenario) -> Roofline:
+    """The roofline of the estimate that a scenario asks for."""
+    gpu = load_gpu(scenario.gpu) if isinstance(scenario.gpu, str) else scenario.gpu
+    return roofline(api.ask(scenario), gpu, load_engine(scenario.engine))
 
 
 def roofline(answer: Estimate, gpu: Gpu, engine: Engine) -> Roofline:

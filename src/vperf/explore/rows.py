@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 from vperf import api
 from vperf.answer import Figures, Speed
-from vperf.caveats import unpacks
 from vperf.errors import HubError, UnknownNameError, VperfError
 from vperf.explore.prices import Cost, Prices, cost_of
-from vperf.explore.settings import Asker, Setting
+from vperf.explore.settings import Resolver, Setting
 from vperf.model.config import ModelConfig
+from vperf.notes import unpacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +122,15 @@ def _expected(figures: Figures) -> dict[str, float]:
     return found
 
 
-def answer(asker: Asker, setting: Setting, prices: Prices | None = None) -> Row:
+def answer(resolver: Resolver, setting: Setting, prices: Prices | None = None) -> Row:
     """The row of one setting; what cannot be has its reason. Raises UnknownNameError, HubError."""
-    question = setting.question
-    model, gpu = question.model, question.gpu
+    scenario = setting.scenario
+    model, gpu = scenario.model, scenario.gpu
     assert isinstance(model, ModelConfig)
     assert not isinstance(gpu, str)
     try:
-        deployment = asker.deployment(question)
-        figures = api.figures(question, deployment)
+        deployment = resolver.deployment(scenario)
+        figures = api.figures(scenario, deployment)
     except (UnknownNameError, HubError):
         raise  # a slip of the pen, or of the network: not an answer
     except VperfError as error:
@@ -138,9 +138,9 @@ def answer(asker: Asker, setting: Setting, prices: Prices | None = None) -> Row:
     price = prices.get(gpu.id) if prices else None
     watts = gpu.tdp_w * figures.gpus if gpu.tdp_w else None
     longest = deployment.model.max_context_tokens
-    lengths = api.lengths_of(question)
+    lengths = api.lengths_of(scenario)
     held = lengths.output_tokens if lengths.output_tokens > 1 else 0  # one token is not read back
-    tokens = lengths.input_tokens + question.image_tokens + held
+    tokens = lengths.input_tokens + scenario.image_tokens + held
     return Row(
         setting.chosen,
         model.id,

@@ -1,7 +1,7 @@
-"""Many questions as the product of choices, and their answers from what they share.
+"""Many scenarios as the product of choices, and their answers from what they share.
 
-`compare`, `sweep`, `fit` and `plan` walk the same product and ask the same `Asker`. Not here: what
-is done with the answers, and how choices are spelled on a command line (cli/asking.py).
+`compare`, `sweep`, `fit` and `plan` walk the same product with the same `Resolver`. Not here: what
+is done with the answers, and how choices are spelled on a command line (cli/scenario_options.py).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vperf.formats import cache_format_named, format_named
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
 from vperf.model.model import Model
-from vperf.question import INPUT_LEN, OUTPUT_LEN, Question
+from vperf.scenario import INPUT_LEN, OUTPUT_LEN, Scenario
 from vperf.serving.lengths import Lengths
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import list_gpus, load_gpu
@@ -32,7 +32,7 @@ CONTEXT = "context"
 AS_STORED = "auto"
 """A choice of quantization: what the checkpoint holds."""
 
-_FIELDS = tuple(field.name for field in fields(Question))
+_FIELDS = tuple(field.name for field in fields(Scenario))
 _NAMED: dict[str, Callable[[str], Any]] = {
     "quantization": format_named, "kv_cache_dtype": cache_format_named, "engine": load_engine
 }  # fmt: skip
@@ -46,7 +46,7 @@ class Setting:
 
     chosen: Mapping[str, Any]
     """By option, of those with more than one choice; models and GPUs by their ids."""
-    question: Question
+    scenario: Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Settings:
 
     @property
     def count(self) -> int:
-        """How many questions it holds."""
+        """How many scenarios it holds."""
         return prod(map(len, self.axes.values()))
 
     def __iter__(self) -> Iterator[Setting]:
@@ -68,11 +68,11 @@ class Settings:
         for values in product(*self.axes.values()):
             chosen = dict(zip(names, values, strict=True))
             yield Setting(
-                {n: shown[n](v) for n, v in chosen.items()}, question_of({**self.fixed, **chosen})
+                {n: shown[n](v) for n, v in chosen.items()}, scenario_at({**self.fixed, **chosen})
             )
 
     def shared(self) -> dict[str, Any]:
-        """What all questions share, as plain values; with the lengths where nobody gave them."""
+        """What all scenarios share, as plain values; with the lengths where nobody gave them."""
         fixed: dict[str, Any] = {n: _plain(v) for n, v in self.fixed.items()}
         stated = {*self.fixed, *self.axes}
         if not stated & {"workload", CONTEXT}:
@@ -99,8 +99,8 @@ def _shown(option: str) -> Any:
     return lambda value: value
 
 
-def question_of(options: Mapping[str, Any]) -> Question:
-    """The question of one point; `context` becomes lengths. Raises InputError."""
+def scenario_at(options: Mapping[str, Any]) -> Scenario:
+    """The scenario of one point; `context` becomes lengths. Raises InputError."""
     options = dict(options)
     context = options.pop(CONTEXT, None)
     if context is not None:
@@ -110,7 +110,7 @@ def question_of(options: Mapping[str, Any]) -> Question:
         options.update(input_len=context, output_len=1)
     if options.get("quantization") == AS_STORED:
         del options["quantization"]
-    return Question(**options)
+    return Scenario(**options)
 
 
 def settings(options: Mapping[str, Any]) -> Settings:
@@ -161,7 +161,7 @@ def _look_up(name: str, values: Iterable[Any]) -> None:
 
 
 def find_model(model: Any, options: Mapping[str, Any]) -> ModelConfig:
-    """The model's config, read once for all questions."""
+    """The model's config, read once for all scenarios."""
     if isinstance(model, ModelConfig):
         return model
     return load_model_config(model, revision=options.get("revision"))
@@ -194,8 +194,8 @@ def _named(name: str | Gpu) -> Sequence[Gpu]:
     return of_vendor
 
 
-class Asker:
-    """Answers many questions, reading and building what they share once.
+class Resolver:
+    """Answers many scenarios, reading and building what they share once.
 
     Remembers deployments, not answers: memory stays flat over any number of loads.
     """
@@ -208,13 +208,13 @@ class Asker:
         self._deployments: dict[tuple[Any, ...], api.Deployment] = {}
         self._kept: list[Any] = []
 
-    def figures(self, question: Question) -> Figures:
-        """The speeds of a question and whether it fits. Raises VperfError."""
-        return api.figures(question, self.deployment(question))
+    def figures(self, scenario: Scenario) -> Figures:
+        """The speeds of a scenario and whether it fits. Raises VperfError."""
+        return api.figures(scenario, self.deployment(scenario))
 
-    def deployment(self, question: Question) -> api.Deployment:
-        """The model and the cards of a question. Raises VperfError."""
-        q = question
+    def deployment(self, scenario: Scenario) -> api.Deployment:
+        """The model and the cards of a scenario. Raises VperfError."""
+        q = scenario
         of_engine = (q.engine, q.cuda_graphs, q.gpu_memory_utilization)
         card_key = (_key(q.gpu), *of_engine)
         card = self._cards.get(card_key)

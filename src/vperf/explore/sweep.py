@@ -1,6 +1,6 @@
 """One or several options over their values: rows as they are computed, and where the answer turns.
 
-Not here: the speeds (pace.py), the turns (crossovers.py) and the layout (report/sweep.py).
+Not here: the speeds (speeds.py), the turns (crossovers.py) and the layout (report/sweep.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from vperf.errors import InputError, VperfError
 from vperf.explore.crossovers import Crossover, crossovers
 from vperf.explore.prices import Prices, prices_of
 from vperf.explore.rows import SPEEDS, Row, Tally, answer, shown_speeds
-from vperf.explore.settings import AS_STORED, Asker, Settings, settings
+from vperf.explore.settings import AS_STORED, Resolver, Settings, settings
 from vperf.frames import frame, html_table
 from vperf.version import __version__
 
@@ -90,7 +90,7 @@ class Sweeping:
             )
         self.prices = prices_of(prices) if prices else None
         self.tally = Tally(self.prices)
-        self._asker = Asker()
+        self._asker = Resolver()
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:

@@ -25,7 +25,7 @@ from typing import Any, Literal, get_args
 
 from vperf.errors import InputError, VperfError
 from vperf.report.chart import Chart, Point, Series, share_of, spread, tick_text, ticks
-from vperf.report.text import clean
+from vperf.report.format import clean
 
 Theme = Literal["light", "dark", "auto"]
 SUFFIXES = (".svg", ".png", ".html")

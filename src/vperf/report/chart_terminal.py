@@ -26,8 +26,8 @@ from vperf.report.chart import (
     tick_text,
     ticks,
 )
+from vperf.report.format import clean
 from vperf.report.page import MIN_WIDTH
-from vperf.report.text import clean
 
 _NARROW, _WIDE = (18, 100), (24, 160)
 _WIDEST = 160

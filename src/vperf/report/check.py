@@ -1,18 +1,18 @@
 """A graded result for a person at a terminal: the verdict, one table, where the time went, why.
 
-Not here: how the figures come about (evidence/), and the sentences (check_words.py).
+Not here: how the figures come about (checks/), and the sentences (check_words.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vperf.evidence.check import Check
-from vperf.evidence.grade import Verdict
+from vperf.checks.check import Check
+from vperf.checks.grade import Verdict
 from vperf.report import check_words as words
 from vperf.report.commands import folded
+from vperf.report.format import clean
 from vperf.report.page import Column, Page
-from vperf.report.text import clean
 from vperf.report.words import subject, workload
 
 STYLES: dict[Verdict, str] = {

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import astuple, fields
 from io import StringIO
 
-from vperf.evidence.check import Check
-from vperf.evidence.grade import Metric
+from vperf.checks.check import Check
+from vperf.checks.grade import Metric
 
 COLUMNS = (
     "source", "label", "model", "gpu", "gpus",

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from vperf.checks.check import Check
 from vperf.errors import VperfError
-from vperf.evidence.check import Check
 from vperf.report import check_words as words
+from vperf.report.format import clean
 from vperf.report.markdown import escape, table
-from vperf.report.text import clean
 from vperf.report.words import subject, workload
 
 _LONG = 10_000

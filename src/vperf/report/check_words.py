@@ -9,14 +9,14 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from vperf.checks.baseline import Change, Drift
+from vperf.checks.check import Check
+from vperf.checks.grade import TIMES, VERDICTS, Metric
+from vperf.checks.suspects import Suspect
+from vperf.checks.thresholds import Bar
+from vperf.checks.waterfall import Waterfall
 from vperf.errors import VperfError
-from vperf.evidence.check import Check
-from vperf.evidence.drift import Change, Drift
-from vperf.evidence.gate import Bar
-from vperf.evidence.grade import TIMES, VERDICTS, Metric
-from vperf.evidence.suspects import Suspect
-from vperf.evidence.waterfall import Waterfall
-from vperf.report.text import clean, per_second, percent, plural, seconds, span
+from vperf.report.format import clean, per_second, percent, plural, seconds, span
 
 TITLES = {
     "tpot_s": "TPOT",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from vperf.explore.compare import Comparison
 from vperf.explore.rows import Row
 from vperf.explore.settings import AS_STORED
+from vperf.report.format import clean, per_second, seconds, size
 from vperf.report.markdown import bullets, document, escape
 from vperf.report.page import Page
 from vperf.report.rows import (
@@ -23,7 +24,6 @@ from vperf.report.rows import (
     problem_lines,
     shared_words,
 )
-from vperf.report.text import clean, per_second, seconds, size
 from vperf.report.words import short_model
 
 

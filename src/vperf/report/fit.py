@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from vperf.explore.fit import Fit, Parts, Room
-from vperf.report import csv as csv_rows
+from vperf.explore.fit import Fit, MemoryFit, Parts
+from vperf.report import to_csv as csv_rows
+from vperf.report.format import clean, percent, plural, shortened, size, whole
 from vperf.report.markdown import bullets, document, escape, table
 from vperf.report.page import Column, Page
 from vperf.report.rows import heading, problem_lines
-from vperf.report.text import clean, percent, plural, shortened, size, whole
 from vperf.report.words import short_model
 
 _LONGEST_NAME = 28
@@ -60,11 +60,11 @@ def csv(answer: Fit) -> str:
     return "".join(csv_rows.lines(answer.flat()))
 
 
-def _only(answer: Fit) -> Room | None:
+def _only(answer: Fit) -> MemoryFit | None:
     return answer.rooms[0] if len(answer.rooms) == 1 else None
 
 
-def _name(room: Room) -> str:
+def _name(room: MemoryFit) -> str:
     count = f"{room.gpus} x " if room.gpus > 1 else ""
     return f"{short_model(room.model)} on {count}{clean(room.gpu)}"
 
@@ -124,7 +124,7 @@ def _parts(parts: Parts) -> list[tuple[str, str, str]]:
     return [(name, size(value), percent(value / there)) for name, value in rows]
 
 
-def _room_for(room: Room) -> list[tuple[str, str]]:
+def _room_for(room: MemoryFit) -> list[tuple[str, str]]:
     if room.max_context_tokens <= 0:
         return [("Room for", "no KV cache at all beside the weights")]
     whose = "one user" if room.users == 1 else f"each of {room.users:,} users"
@@ -158,12 +158,12 @@ def ways(answer: Fit) -> list[str]:
 
 
 def _columns(
-    answer: Fit, rooms: Sequence[Room], width: int
-) -> tuple[list[str], list[Callable[[Room], str]]]:
+    answer: Fit, rooms: Sequence[MemoryFit], width: int
+) -> tuple[list[str], list[Callable[[MemoryFit], str]]]:
     """Headings and cells; of the sizes, as many as `width` has room for."""
     sizes = [(n, _size(p)) for n, p in _SIZES if n not in _same(answer)]
     while True:
-        columns: list[tuple[str, Callable[[Room], str]]] = [
+        columns: list[tuple[str, Callable[[MemoryFit], str]]] = [
             *((heading(axis), _axis_cell(axis)) for axis in answer.axes or ("gpu",)),
             ("fits", lambda room: "yes" if room.fits else "no"),
             *sizes,
@@ -194,7 +194,7 @@ def _same(answer: Fit) -> dict[str, float]:
     return {name: next(iter(values)) for name, values in found.items() if len(values) == 1}
 
 
-def _axis_cell(axis: str) -> Callable[[Room], str]:
+def _axis_cell(axis: str) -> Callable[[MemoryFit], str]:
     if axis == "model":
         return lambda room: shortened(short_model(room.model), _LONGEST_NAME)
     if axis == "gpu":
@@ -202,5 +202,5 @@ def _axis_cell(axis: str) -> Callable[[Room], str]:
     return lambda room: clean(room.chosen[axis])
 
 
-def _size(part: Callable[[Parts], float]) -> Callable[[Room], str]:
+def _size(part: Callable[[Parts], float]) -> Callable[[MemoryFit], str]:
     return lambda room: size(part(room.parts)) if room.parts else "-"

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from vperf.checks.check import Check
 from vperf.errors import VperfError
-from vperf.evidence.check import Check
 from vperf.report import check_words as words
-from vperf.report.text import clean
+from vperf.report.format import clean
 
 _LONG = 10_000
 

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from vperf.hardware.gpu import MEASURED, Achieved, Gpu
+from vperf.report.format import clean, seconds, size, whole
 from vperf.report.page import Column, Page
-from vperf.report.text import clean, seconds, size, whole
 from vperf.units import format_bandwidth, format_rate
 
 _WIDE = 112

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from vperf.checks.check import Check
 from vperf.errors import VperfError
-from vperf.evidence.check import Check
 from vperf.report import check_words as words
-from vperf.report.text import clean
+from vperf.report.format import clean
 
 if TYPE_CHECKING:
-    from vperf.evidence.gate import Bar
+    from vperf.checks.thresholds import Bar
 
 _LONG = 10_000
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from vperf.answer import Estimate
 from vperf.report import words
-from vperf.report.text import clean, per_second, whole
+from vperf.report.format import clean, per_second, whole
 from vperf.timing.step import PhaseTimes
 
 _UNLIMITED = 10_000

@@ -1,6 +1,6 @@
 """`vperf measure` for a person, and as JSON: a card's rates and constants, a model's ops.
 
-Not here: measuring (evidence/measure), and the GPU file (evidence/measure/gpu_file.py).
+Not here: measuring (measure), and the GPU file (measure/gpu_file.py).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vperf.evidence.measure.card import CardMeasurement
-from vperf.evidence.measure.step import LayerMeasurement, OpMeasurement, StepMeasurement
 from vperf.hardware.gpu import Gpu
+from vperf.measure.card import CardMeasurement
+from vperf.measure.step import LayerMeasurement, OpMeasurement, StepMeasurement
+from vperf.report.format import clean, percent, plural, seconds, whole
 from vperf.report.page import Column, Page
-from vperf.report.text import clean, percent, plural, seconds, whole
 from vperf.report.words import short_gpu, short_model
 from vperf.sources.local_gpu import Reading
 from vperf.units import format_bandwidth, format_rate

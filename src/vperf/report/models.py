@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from vperf.answer import ModelFacts
 from vperf.model.anatomy import Anatomy, LayerRow
+from vperf.report.format import clean, percent, size, whole
 from vperf.report.page import Column, Page
-from vperf.report.text import clean, percent, size, whole
 
 _WIDE = 120
 """From here on the list has room for the type of even the longest id."""

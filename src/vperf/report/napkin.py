@@ -9,8 +9,8 @@ import shlex
 
 from vperf.napkin import FAILS, IGNORES, Napkin
 from vperf.report.commands import folded
+from vperf.report.format import bits, clean, per_second, size, whole
 from vperf.report.page import Page
-from vperf.report.text import bits, clean, per_second, size, whole
 from vperf.report.words import short_gpu, short_model
 from vperf.units import format_bandwidth, format_count
 

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from vperf import api
 from vperf.explore.candidates import WAYS, Candidate, Layout, Reason
 from vperf.explore.plan import By, Plan
-from vperf.report import csv as csv_rows
+from vperf.report import to_csv as csv_rows
 from vperf.report import words
 from vperf.report.chart import Axis, Chart, Mark, Series
 from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, folded, launch
+from vperf.report.format import clean, per_second, plural, seconds, size
 from vperf.report.markdown import bullets, document, escape, facts, table
 from vperf.report.markdown import commands as shell
 from vperf.report.page import Column, Page
 from vperf.report.rows import dollars
-from vperf.report.text import clean, per_second, plural, seconds, size
 from vperf.units import format_bandwidth, format_requests
 
 _ROWS = 8
@@ -139,7 +139,7 @@ def _load(answer: Plan, each: Candidate) -> str:
 
 
 def _users(each: Candidate) -> int:
-    return (each.question.max_concurrency or 1) * each.replicas
+    return (each.scenario.max_concurrency or 1) * each.replicas
 
 
 def second_line(answer: Plan) -> str:
@@ -315,10 +315,10 @@ def commands(answer: Plan, width: int = 80) -> list[tuple[str, list[str]]]:
     best, estimate = answer.winner, answer.estimate
     if best is None or estimate is None or not words.nameable(estimate):
         return []
-    question, model = best.question, estimate.model
+    scenario, model = best.scenario, estimate.model
     asked = estimate.workload
     engine, layout = asked.engine, best.layout
-    online = question.quantization == "fp8" and answer.stored in SIXTEEN_BIT and engine != "trtllm"
+    online = scenario.quantization == "fp8" and answer.stored in SIXTEEN_BIT and engine != "trtllm"
     figures = best.row.figures
     running = figures.serving.running_batch if figures and figures.serving else 1.0
     if best.pools:
@@ -330,7 +330,7 @@ def commands(answer: Plan, width: int = 80) -> list[tuple[str, list[str]]]:
             kv_cache=words.own_cache(estimate),
             quantization="fp8" if online else "",
             draft_tokens=asked.draft_tokens if asked.speculative else 0,
-            cuda_graphs=question.cuda_graphs,
+            cuda_graphs=scenario.cuda_graphs,
             max_model_len=asked.prompt_tokens + asked.output_tokens,
             memory_utilization=answer.memory_utilization,
             max_batched_tokens=answer.max_batched_tokens,
@@ -341,10 +341,10 @@ def commands(answer: Plan, width: int = 80) -> list[tuple[str, list[str]]]:
     def lines(found: Iterable[Sequence[str]]) -> list[str]:
         return [line for each in found if each for line in folded(each, width)]
 
-    hit = question.prefix_cache_hit or api.lengths_of(question).prefix_hit
+    hit = scenario.prefix_cache_hit or api.lengths_of(scenario).prefix_hit
     prefix = int(asked.prompt_tokens * hit)
     share = Bench(
-        asked.prompt_tokens, asked.output_tokens, question.max_concurrency, question.request_rate,
+        asked.prompt_tokens, asked.output_tokens, scenario.max_concurrency, scenario.request_rate,
         prefix_tokens=prefix,
     )  # fmt: skip
     stored = best.what_if and not online

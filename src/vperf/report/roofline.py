@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from vperf.explore.roofline import OpPoint, PhasePoint, Roof, Roofline
-from vperf.report import csv as csv_rows
+from vperf.report import to_csv as csv_rows
 from vperf.report import words
 from vperf.report.chart import Axis, Chart, Mark, Series, Style, letter
 from vperf.report.chart_terminal import render_terminal
+from vperf.report.format import clean, percent, plural
 from vperf.report.markdown import bullets, document, escape, facts, table
 from vperf.report.page import Column, Page
-from vperf.report.text import clean, percent, plural
 from vperf.units import format_bandwidth, format_flop_per_s
 
 _OF_OPS: tuple[Style, ...] = ("limit", "expected")

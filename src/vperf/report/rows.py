@@ -12,10 +12,10 @@ from typing import Any
 
 from vperf.explore.prices import Cost
 from vperf.explore.rows import Row
-from vperf.report import csv
+from vperf.report import to_csv as csv
+from vperf.report.format import clean, per_second, plural, seconds, shortened, size
 from vperf.report.markdown import table_lines
 from vperf.report.page import Column
-from vperf.report.text import clean, per_second, plural, seconds, shortened, size
 from vperf.report.words import short_model
 
 AXIS_HEADINGS = {

@@ -15,6 +15,7 @@ from vperf.explore.crossovers import Crossover
 from vperf.explore.rows import Row
 from vperf.explore.sweep import Sweeping, closing, opening
 from vperf.report.chart import Axis, Chart, Mark, Point, Series
+from vperf.report.format import clean, plural, shortened
 from vperf.report.markdown import bullets, escape
 from vperf.report.page import Page
 from vperf.report.rows import (
@@ -29,7 +30,6 @@ from vperf.report.rows import (
     problem_lines,
     shared_words,
 )
-from vperf.report.text import clean, plural, shortened
 from vperf.report.words import short_model
 
 _GAP = "  "

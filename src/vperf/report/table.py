@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from vperf.answer import Estimate
 from vperf.report import words
+from vperf.report.format import clean, per_second, whole
 from vperf.report.page import Column, Page
-from vperf.report.text import clean, per_second, whole
 from vperf.timing.step import PhaseTimes
 
 _WIDE = 132

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vperf.answer import Estimate, Serving, Speculative
 from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, folded, launch
-from vperf.report.text import clean, per_second, percent, plural, seconds, size, span, whole, work
+from vperf.report.format import clean, per_second, percent, plural, seconds, size, span, whole, work
 from vperf.timing.step import PhaseTimes
 from vperf.units import format_bandwidth, format_rate, format_requests
 

@@ -1,9 +1,9 @@
 """`--gpu local`: the card in this machine, as its driver's tools report it.
 
-Asked in turn: NVML (the nvidia-ml-py package), nvidia-smi, rocm-smi, and on a Mac
+ScenarioOptions in turn: NVML (the nvidia-ml-py package), nvidia-smi, rocm-smi, and on a Mac
 system_profiler. What they say becomes a `LocalCard`; `local_gpu` finds that card in the catalogue
 and puts the driver's figures (memory size, memory clock x bus width, clock, power cap) in place of
-the catalogue's, each difference said. Nothing is ever set. Not here: measuring (evidence/measure).
+the catalogue's, each difference said. Nothing is ever set. Not here: measuring (measure).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The header of a GGUF file as values, and typed questions to it. Not here: its bytes."""
+"""The header of a GGUF file as values, and typed scenarios to it. Not here: its bytes."""
 
 from __future__ import annotations
 

@@ -1,0 +1,189 @@
+"""Why a result may be above the limit: what was run was not what was asked about.
+
+Each reason says what factor it makes, and is ranked by how near that comes to the measured one.
+Not here: results that are possible and slow (suspects.py).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from vperf import api
+from vperf.answer import Estimate
+from vperf.checks.grade import TIMES, Bounds, Metric, bounds
+from vperf.errors import VperfError
+from vperf.scenario import Scenario
+
+_NEAR = 0.25
+"""A reason that is further off than this is no explanation."""
+_SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One explanation of an impossible figure."""
+
+    id: str
+    sentence: str
+    error: float | None
+    """Its figure over the measured one, less 1; None where it could make any."""
+
+
+def reasons(scenario: Scenario, answer: Estimate, metric: Metric) -> tuple[Reason, ...]:
+    """What may be behind a figure above its limit, the likeliest first."""
+    prefill = metric.name in ("ttft_s", "prefill_tokens_per_s")
+    found = [*_units(metric), *_replicas(scenario, metric)]
+    if prefill:
+        found.append(_prefix(metric))
+    else:
+        found += _all_users(scenario, metric)
+        found += _speculative(metric)
+    found += _lighter(scenario, answer, metric)
+    found += _other_card(scenario, metric)
+    if not answer.memory.fits:
+        found.append(
+            Reason(
+                "memory",
+                "it does not fit there: another GPU, more of them, or lighter weights ran",
+                0.0,
+            )
+        )
+    near = [reason for reason in found if reason.error is None or abs(reason.error) <= _NEAR]
+    near.sort(key=lambda reason: _NEAR / 2 if reason.error is None else abs(reason.error))
+    return tuple(near[:_SHOWN])
+
+
+def _off(factor: float, metric: Metric) -> float:
+    """How far a factor on speed is from the measured one: none where it is as expected times that.
+
+    Between expected and the limit it is possible and unlikely; beyond the limit it is no reason.
+    """
+    low, high = metric.of_limit, metric.of_expected
+    if low <= factor <= high:
+        return 0.2 * (math.log(high / factor) / math.log(high / low)) if high > low else 0.0
+    if factor < low:  # still above the limit
+        return -math.inf
+    return factor / high - 1
+
+
+def _units(metric: Metric) -> list[Reason]:
+    what = "milliseconds read as seconds" if metric.name in TIMES else "a rate per millisecond"
+    return [
+        Reason("units", f"wrong units: {text}, a factor of {factor:,.0f}", _off(factor, metric))
+        for factor, text in ((1e3, what), (1e6, "microseconds"))
+        if metric.of_expected > 100
+    ]
+
+
+def _replicas(scenario: Scenario, metric: Metric) -> list[Reason]:
+    """More GPUs than were said: tensor parallel as vperf predicts it, or replicas summed up."""
+    found = []
+    now = scenario.tp * scenario.pp * scenario.dp
+    for more in (2, 4, 8, 16):
+        if not 0.5 * metric.of_limit <= more <= 2.0 * metric.of_expected:
+            continue
+        if metric.name not in TIMES and metric.name != "prefill_tokens_per_s":
+            found.append(
+                Reason(
+                    "gpus", f"another GPU count: the sum of {more} replicas",
+                    _off(float(more), metric),
+                )
+            )  # fmt: skip
+        other = _ask(replace(scenario, tp=scenario.tp * more), metric.name)
+        if other is not None:
+            found.append(
+                Reason(
+                    "gpus", f"another GPU count: {more * now} GPUs, not {now}",
+                    _match(other, metric),
+                )
+            )  # fmt: skip
+    return _best(found)
+
+
+def _all_users(scenario: Scenario, metric: Metric) -> list[Reason]:
+    """The tokens of all users, where those of one were asked about."""
+    if scenario.served or metric.name in TIMES:
+        return []
+    found = []
+    for batch in (scenario.batch_size * 2**power for power in range(1, 11)):
+        other = _ask(replace(scenario, batch_size=batch), metric.name)
+        if other is not None:
+            text = f"tokens counted over all sequences: {batch} at a time, not "
+            found.append(
+                Reason("users", f"{text}{scenario.batch_size}", _match(other, metric))
+            )  # fmt: skip
+    fewest = next((each for each in found if abs(each.error or 0.0) <= _NEAR / 2), None)
+    return [fewest] if fewest else _best(found)
+
+
+def _speculative(metric: Metric) -> list[Reason]:
+    needed = metric.of_expected
+    if not 1.0 < needed < 6.0:
+        return []
+    text = f"speculative decoding: {needed:.1f} tokens a step on average would do"
+    return [Reason("speculative", text, 0.03 if needed < 3.5 else 0.15)]
+
+
+def _prefix(metric: Metric) -> Reason:
+    found = 1 - 1 / metric.of_expected
+    return Reason(
+        "prefix-cache", f"a prefix cache: {found:.0%} of the prompt found there would do",
+        0.02 if metric.of_expected < 50 else None,
+    )  # fmt: skip
+
+
+def _lighter(scenario: Scenario, answer: Estimate, metric: Metric) -> list[Reason]:
+    """Weights in fewer bits than were said."""
+    if scenario.quantization is not None or answer.model.quantization not in ("bf16", "fp16"):
+        return []
+    found = []
+    for name in ("fp8", "int4"):
+        other = _ask(replace(scenario, quantization=name), metric.name)
+        if other is not None:
+            text = f"other weights: {name}, not {answer.model.quantization}"
+            found.append(Reason("quantization", text, _match(other, metric)))
+    return _best(found)
+
+
+def _other_card(scenario: Scenario, metric: Metric) -> list[Reason]:
+    """Another card of the same maker, by the figure that bounds the metric."""
+    from vperf.hardware.gpu import Gpu  # noqa: PLC0415
+    from vperf.sources.gpus import gpu_names, load_gpu  # noqa: PLC0415
+
+    here = scenario.gpu
+    if not isinstance(here, Gpu):
+        return []
+    prefill = metric.name in ("ttft_s", "prefill_tokens_per_s")
+
+    def figure(card: Gpu) -> float:
+        if prefill:
+            return max(card.peak_flop_per_s.get(p, 0.0) for p in ("bf16", "fp16")) * card.boost
+        return card.memory_bandwidth
+
+    ranked = sorted(
+        (abs(_off(figure(card) / figure(here), metric)), card.id, card)
+        for card in map(load_gpu, gpu_names())  # loaded once a process
+        if card.id != here.id and card.vendor == here.vendor and figure(card) > figure(here) > 0
+    )
+    if not ranked:
+        return []
+    names = ", ".join(card.id for off, _, card in ranked[:3] if off <= ranked[0][0] + 0.05)
+    return [Reason("card", f"another GPU: {names} would fit", ranked[0][0] + 0.1)]
+
+
+def _ask(scenario: Scenario, name: str) -> Bounds | None:
+    try:
+        return bounds(scenario, api.ask(scenario)).get(name)
+    except VperfError:
+        return None
+
+
+def _match(other: Bounds, metric: Metric) -> float:
+    """How far what another scenario expects is from the measured figure, in speed."""
+    ratio = other.expected / metric.measured
+    return (1 / ratio if metric.name in TIMES else ratio) - 1
+
+
+def _best(found: list[Reason]) -> list[Reason]:
+    return sorted(found, key=lambda reason: abs(reason.error or 0.0))[:1]

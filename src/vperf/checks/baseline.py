@@ -1,0 +1,192 @@
+"""A graded result beside an earlier one of the same setup: how much faster each figure is.
+
+Changes are of speed, for times and rates alike: -5 % is 5 % slower. Repeats of one run differ too:
+one standard deviation of the difference, from the spreads that the tools report, is no drift (of
+five repeats that is about two standard errors of their mean).
+Not here: bars (thresholds.py), and the words (report/).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vperf.checks.grade import TIMES
+from vperf.errors import InputError
+
+if TYPE_CHECKING:
+    from vperf.checks.check import Check
+
+_SCHEMAS = ("vperf/check/1", "vperf/checks/1")
+_HOW = "'vperf check RESULT --json' writes one"
+_SAME_LENGTH = 0.05
+"""Mean lengths of two runs of one workload differ by less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One figure then and now."""
+
+    metric: str
+    before: float
+    now: float
+    faster: float
+    """Speed over that of the baseline, less 1: negative where it is slower."""
+    slack: float
+    """How much slower the spread of repeats alone may make it; 0 where no tool said one."""
+    of_expected_before: float
+    of_expected: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Every figure that both runs have."""
+
+    source: str
+    vperf_version: str
+    """That graded the baseline."""
+    changes: tuple[Change, ...]
+
+    @property
+    def worst(self) -> Change:
+        """The one that slowed down most beyond its spread."""
+        return min(self.changes, key=lambda change: change.faster + change.slack)
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """One graded result of a baseline."""
+
+    file: str
+    label: str
+    setup: Mapping[str, Any]
+    metrics: Mapping[str, tuple[float, float]]
+    """Measured, and its share of the expected speed."""
+    spread: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What an earlier `vperf check --json` said."""
+
+    source: str
+    vperf_version: str
+    results: tuple[Earlier, ...]
+
+
+def read_baseline(path: str | Path) -> Baseline:
+    """The JSON of an earlier check. Raises InputError, which says what it is instead."""
+    source = str(path)
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("no such file", source=source, field="--baseline", hint=_HOW) from None
+    except (OSError, ValueError, RecursionError) as error:
+        what = getattr(error, "strerror", None) or "is not JSON"
+        raise InputError(what, source=source, field="--baseline", hint=_HOW) from None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema not in _SCHEMAS:
+        what = f"is {schema}" if isinstance(schema, str) else "is no JSON of vperf check"
+        raise InputError(what, source=source, field="--baseline", hint=_HOW)
+    try:
+        checks = data["checks"] if schema == _SCHEMAS[1] else [data]
+        results = tuple(_earlier(each) for each in checks)
+        version = str(data["vperf_version"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise InputError(
+            f"is {schema}, but not whole", source=source, field="--baseline", hint=_HOW
+        ) from None
+    return Baseline(source, version, results)
+
+
+def _earlier(data: Mapping[str, Any]) -> Earlier:
+    result = data["result"]
+    metrics = {
+        name: (_positive(each["measured"]), _positive(each["of_expected"]))
+        for name, each in data["metrics"].items()
+    }
+    spread = None if result["spread"] is None else _positive(result["spread"])
+    return Earlier(data["source"], result["label"], _setup(data), metrics, spread)
+
+
+def _positive(value: Any) -> float:
+    if not (isinstance(value, int | float) and 0 <= value < math.inf):
+        raise ValueError(value)
+    return float(value) or math.ulp(0.0)
+
+
+def _setup(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What two runs must have in common: model, card, workload and load."""
+    model, gpu = data["model"], data["gpu"]
+    return {
+        "model": model["id"],
+        "quantization": model["quantization"],
+        "kv_cache_dtype": model["kv_cache_dtype"],
+        "gpu": gpu["id"],
+        "gpus": gpu["count"],
+        # What a load makes run at a time is an answer, not the setup.
+        **{k: v for k, v in data["workload"].items() if k not in ("batch_size", "concurrency")},
+        **data["load"],
+    }
+
+
+def compare_to_baseline(check: Check, baseline: Baseline, *, alone: bool) -> Drift | None:
+    """How `check` differs from its earlier self; None where the baseline has none.
+
+    It is the one of the same label, then of the same file name, then of the same setup; of one
+    result `alone`, the only one. Raises InputError where that is of another setup.
+    """
+    setup = _setup(check.to_dict())
+    found = [each for each in baseline.results if each.label == check.result.label]
+    if alone and len(baseline.results) == 1:
+        found = list(baseline.results)
+    found = [each for each in found if _name(each.file) == _name(check.source)] or found
+    if len(found) > 1:
+        found = [each for each in found if not _differences(each.setup, setup)]
+    if len(found) != 1:
+        return None
+    (earlier,) = found
+    differences = _differences(earlier.setup, setup)
+    if differences:
+        raise InputError(
+            f"is of another setup: {'; '.join(differences[:4])}",
+            source=baseline.source, field="--baseline",
+            hint="compare runs of one setup, or make a new baseline",
+        )  # fmt: skip
+    changes = tuple(
+        _change(check, earlier, metric.name)
+        for metric in check.metrics
+        if metric.name in earlier.metrics
+    )
+    return Drift(baseline.source, baseline.vperf_version, changes) if changes else None
+
+
+def _name(file: str) -> str:
+    return Path(file).name
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name.replace('_', ' ')} was {before.get(name)}, is {now.get(name)}"
+        for name in dict.fromkeys((*now, *before))
+        if not _same(before.get(name), now.get(name))
+    ]
+
+
+def _same(before: Any, now: Any) -> bool:
+    numbers = isinstance(before, int | float) and isinstance(now, int | float)
+    return math.isclose(before, now, rel_tol=_SAME_LENGTH) if numbers else before == now
+
+
+def _change(check: Check, earlier: Earlier, name: str) -> Change:
+    metric = next(each for each in check.metrics if each.name == name)
+    before, share = earlier.metrics[name]
+    speed = before / metric.measured if name in TIMES else metric.measured / before
+    # A tool's spread is of its main figure; TPOT and tokens/s of a batch are one figure.
+    main = math.isclose(metric.of_limit, check.main.of_limit, rel_tol=1e-6)
+    slack = math.hypot(check.result.spread or 0.0, earlier.spread or 0.0) if main else 0.0
+    return Change(name, before, metric.measured, speed - 1, slack, share, metric.of_expected)

@@ -1,0 +1,106 @@
+"""One file a benchmark tool: its result files as `checks.result.Result`s."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from vperf.checks.importers import (
+    aiperf,
+    guidellm,
+    llama_bench,
+    mlx_lm,
+    sglang_batch,
+    sglang_serving,
+    trtllm_bench,
+    vllm_offline,
+    vllm_serve,
+)
+from vperf.checks.importers.document import Document, load, parse
+from vperf.checks.importers.recognise import Format, read_document
+from vperf.checks.result import Result
+from vperf.errors import InputError
+
+FORMATS: tuple[Format, ...] = (
+    *aiperf.FORMATS,
+    *guidellm.FORMATS,
+    *llama_bench.FORMATS,
+    *mlx_lm.FORMATS,
+    *sglang_batch.FORMATS,
+    *sglang_serving.FORMATS,
+    *trtllm_bench.FORMATS,
+    *vllm_offline.FORMATS,
+    *vllm_serve.FORMATS,
+)
+"""In no order: exactly one may recognise a file."""
+
+METRICS = tuple(
+    field.name for field in fields(Result) if field.name.endswith(("_s", "_per_s"))
+)  # fmt: skip
+"""Fields of a Result that are measured."""
+
+
+def read_results(source: str | Path) -> tuple[Result, ...]:
+    """Every result in a file, or in standard input for "-"; at least one.
+
+    Raises InputError, which names the file and the field, for what cannot be read, is no format
+    known, is cut off, or holds no measurement.
+    """
+    return results_of(load(source))
+
+
+def results_in(values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> tuple[Result, ...]:
+    """As read_results, of what the JSON of a file holds."""
+    try:
+        text = json.dumps(values)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"is not what JSON holds: {error}", source="the result") from None
+    return results_of(parse(text, "the result"))
+
+
+def results_of(document: Document) -> tuple[Result, ...]:
+    """As read_results, of what was read before."""
+    results = tuple(read_document(document, FORMATS))
+    for result in results:
+        _check(result, document)
+    if not results:
+        raise InputError("holds no results", source=document.source)
+    return _told_apart(results)
+
+
+_TELLS_APART = ("engine_version", "model", "gpu", "quantization", "kv_cache_dtype", "tp")
+
+
+def _told_apart(results: tuple[Result, ...]) -> tuple[Result, ...]:
+    """Results of one label (builds, models) by what of their setup differs, else by number."""
+    labels = Counter(result.label for result in results)
+    found = list(results)
+    for label in (label for label, count in labels.items() if count > 1):
+        alike = [number for number, result in enumerate(results) if result.label == label]
+        setups = [results[number].setup for number in alike]
+        says = [str(number) for number in range(1, len(alike) + 1)]
+        for name in _TELLS_APART:
+            values = [str(getattr(setup, name)) for setup in setups]
+            if len(set(values)) == len(values):
+                says = values
+                break
+        for number, text in zip(alike, says, strict=True):
+            found[number] = replace(results[number], label=f"{label} ({text})".strip())
+    return tuple(found)
+
+
+def _check(result: Result, document: Document) -> None:
+    """What no importer may let through: no figure, or one that arithmetic broke."""
+    figures = {name: getattr(result, name) for name in METRICS}
+    measured = {name: value for name, value in figures.items() if value is not None}
+    source = document.source
+    if not measured:
+        raise InputError(f"holds no figures of {result.tool}", source=source, field=result.label)
+    for name, value in measured.items():
+        if not (math.isfinite(value) and value > 0):
+            raise InputError(f"{value} is not a measurement", source=source, field=name)

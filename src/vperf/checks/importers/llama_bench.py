@@ -1,0 +1,229 @@
+"""`llama-bench -o json | jsonl | csv | md`: a result for every test (row).
+
+Fields, the markdown table and the names of tests as in ggml-org/llama.cpp
+tools/llama-bench/llama-bench.cpp at commit 0104b15 (read November 2026); names of file types as
+llama_model_ftype_name in src/llama-model-loader.cpp. Markdown has the model's kind for its name,
+and no GPU unless the lines that the backends print above it are there. Not here: `-o sql`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vperf.checks.importers.document import Document
+from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
+from vperf.checks.importers.record import Record, shown
+from vperf.checks.result import Result, Setup
+from vperf.errors import InputError, UnknownNameError
+from vperf.formats import format_named
+from vperf.units import parse_bytes, parse_count
+
+_TOOL = "llama-bench"
+_ALL_LAYERS = 99
+"""What -ngl is unless somebody chose it; -1 in newer versions."""
+_KINDS = {"small": "s", "medium": "m", "large": "l"}
+_NAMES = {"all_f32": "fp32", "f32": "fp32", "f16": "fp16", "bf16": "bf16", "q2_k_m": "q2_k",
+          "iq3_s_mix": "iq3_m", "mxfp4_moe": "mxfp4_moe"}  # fmt: skip
+_FTYPE = re.compile(
+    r"(?:mostly )?((?:all F32|BF16|F16|F32|MXFP4 MoE|NVFP4|(?:I?Q|TQ)\d[A-Z0-9_]*(?: mix)?))"
+    r"(?: - ([A-Z]\w+))?(?: - .*)?(?: \(guessed\))?$"
+)
+_TEST = re.compile(r"(?:pp ?(\d{1,12}))?\+?(?:tg ?(\d{1,12}))?(?: @ d(\d{1,12}))?")
+
+_DEVICES = (
+    r"^[ \t]*Device \d+: ([^,\n]+),",  # CUDA and ROCm
+    r"^ggml_vulkan: \d+ = ([^(|\n]+?) *[(|]",
+    r"^ggml_metal_\w+: (?:found device|GPU name): +(.+?)[ \t]*$",
+)
+"""How backends list the GPUs that they found."""
+
+
+def _read(record: Record) -> Iterator[Result]:
+    prompt, generated = record.count("n_prompt") or 0, record.count("n_gen") or 0
+    depth = record.count("n_depth") or 0
+    if not prompt and not generated:
+        raise record.error("n_prompt", "and n_gen are 0: the row is no test")
+    rate = record.need("avg_ts")
+    deviation = record.number("stddev_ts")
+    setup, notes = _setup(record)
+    test = "+".join(
+        f"{name}{length}" for name, length in (("pp", prompt), ("tg", generated)) if length
+    )
+    both = bool(prompt and generated)
+    yield Result(
+        tool=_TOOL,
+        label=f"{test} @ d{depth}" if depth else test,
+        setup=Setup(
+            **setup,
+            engine="llama.cpp",
+            batch_size=1,
+            input_len=prompt,
+            output_len=generated,
+            past_len=depth,
+        ),
+        decode_tokens_per_s=rate if generated and not both else None,
+        prefill_tokens_per_s=rate if prompt and not both else None,
+        latency_s=(prompt + generated) / rate if both else None,
+        spread=deviation / rate if deviation else None,
+        notes=tuple(notes),
+    )
+
+
+def _setup(record: Record) -> tuple[dict[str, Any], list[str]]:
+    """What ran, and what cannot be told of it."""
+    notes: list[str] = []
+    kind = (record.text("model_type") or "")[:200]
+    quantization = _quantization(kind)
+    if kind and quantization is None:
+        notes.append(f"the quantization of {kind} is none that vperf names")
+    build = record.count("build_number")
+    gpu, gpus = _gpus(record, notes)
+    split = record.text("split_mode")
+    shared = gpus if gpus and gpus > 1 else None
+    cache = {record.text("type_k"), record.text("type_v")} - {None}
+    if len(cache) > 1:
+        notes.append(
+            f"keys and values of the cache differ: {' and '.join(sorted(filter(None, cache)))}"
+        )
+    if record.get("no_kv_offload") in (True, 1):
+        notes.append("the KV cache stays in host memory (-nkvo)")
+    if record.number("n_cpu_moe"):
+        notes.append("experts of some layers stay on the CPU (-ncmoe)")
+    layers = record.get("n_gpu_layers")
+    if isinstance(layers, int | float) and 0 <= layers < _ALL_LAYERS:
+        notes.append(f"{layers:g} layers on the GPU (-ngl): the model's others ran on the CPU")
+    if record.get("flash_attn") in (False, 0):
+        notes.append("flash attention was off (-fa 0)")
+    return {
+        "model": record.text("model_filename") or kind or None,
+        "gpu": gpu,
+        "gpus": gpus,
+        "tp": shared if split in {"row", "tensor"} else None,
+        "pp": shared if split == "layer" else None,
+        "engine_version": f"b{build}" if build else None,
+        "quantization": quantization,
+        "kv_cache_dtype": cache.pop() if len(cache) == 1 else None,
+        "weight_bytes": record.metric("model_size"),
+        "params": record.metric("model_n_params"),
+    }, notes
+
+
+def _gpus(record: Record, notes: list[str]) -> tuple[str | None, int | None]:
+    """Name and number of the GPUs; llama-bench lists all that it sees."""
+    names = [name.strip() for name in (record.text("gpu_info") or "").split(",") if name.strip()]
+    if not names:
+        if "CPU" in (record.text("backends") or ""):
+            notes.append(f"ran on the CPU ({record.text('cpu_info') or 'unnamed'})")
+        return None, None
+    if record.text("split_mode") == "none":
+        names = names[:1]
+    devices = (record.text("devices") or "auto").split("/")
+    if devices != ["auto"] and len(devices) < len(names):
+        names = names[: len(devices)] if len(set(names)) == 1 else names
+    if len(set(names)) > 1:
+        notes.append(f"GPUs of several kinds: {', '.join(names)}")
+        return None, len(names)
+    return names[0], len(names)
+
+
+def _quantization(kind: str) -> str | None:
+    """ "qwen3 4B Q4_K - Medium" -> "q4_k_m"; None for what vperf has no name for."""
+    for start in [match.end() for match in re.finditer(r"\s", kind)]:
+        match = _FTYPE.match(kind, start)
+        if match is None:
+            continue
+        size = _KINDS.get((match[2] or "").lower())
+        name = "_".join(filter(None, [match[1].lower().replace(" ", "_"), size]))
+        try:
+            return format_named(_NAMES.get(name, name)).name
+        except UnknownNameError:
+            return None
+    return None
+
+
+def _read_markdown(document: Document) -> Iterator[Result]:
+    printed = _printed_around(document.text)
+    header: list[str] = []
+    for number, line in enumerate(document.text.splitlines(), 1):
+        text = line.strip()
+        if not text.startswith("|"):
+            header = [] if text else header
+            continue
+        cells = [cell.strip() for cell in text.strip("|").split("|")]
+        where = f"line {number}"
+        if "test" in cells and "t/s" in cells:
+            header = cells
+        elif header and not set(text) <= set("|:- "):
+            if not text.endswith("|") or len(cells) != len(header):
+                raise InputError(
+                    "the row of the table is cut", source=document.source, field=where,
+                    hint="copy all of it, or give llama-bench -o json",
+                )  # fmt: skip
+            row = dict(zip(header, cells, strict=True))
+            yield from _read(
+                Record(document.source, {**printed, **_row(row, document, where)}, where)
+            )
+
+
+def _row(row: Mapping[str, str], document: Document, where: str) -> dict[str, Any]:
+    """The fields of JSON from a row of the table."""
+    test, speed = _TEST.fullmatch(row["test"]), row["t/s"].replace("±", " ").split()
+    if test is None or not speed:
+        raise InputError(
+            f"{shown(row['test'])} at {shown(row['t/s'])} is no test of llama-bench",
+            source=document.source, field=where,
+        )  # fmt: skip
+    prompt, generated, depth = (int(length or 0) for length in test.groups())
+    numbers = {name: row.get(name) for name in ("ngl", "n_cpu_moe", "nkvo")}
+    return {
+        "model_type": row.get("model"),
+        "model_size": _parsed(parse_bytes, row.get("size")),
+        "model_n_params": _parsed(parse_count, row.get("params")),
+        "backends": row.get("backend"),
+        "n_gpu_layers": _cell(numbers["ngl"]),
+        "n_cpu_moe": _cell(numbers["n_cpu_moe"]),
+        "no_kv_offload": _cell(numbers["nkvo"]),
+        "flash_attn": _cell(row.get("fa")),
+        "type_k": row.get("type_k"),
+        "type_v": row.get("type_v"),
+        "split_mode": row.get("sm"),
+        "n_prompt": prompt,
+        "n_gen": generated,
+        "n_depth": depth,
+        "avg_ts": _cell(speed[0]),
+        "stddev_ts": _cell(speed[1]) if len(speed) > 1 else None,
+    }
+
+
+def _printed_around(text: str) -> dict[str, Any]:
+    """The build line below the table, and the GPUs that a backend lists above it."""
+    found: dict[str, Any] = {}
+    if build := re.search(r"^build: \w+ \((\d+)\)[ \t]*$", text, re.MULTILINE):
+        found["build_number"] = float(build[1])
+    for pattern in _DEVICES:
+        if devices := re.findall(pattern, text, re.MULTILINE):
+            found["gpu_info"] = ", ".join(name.replace(",", " ") for name in devices)
+            break
+    return found
+
+
+def _parsed(parse: Any, text: str | None) -> float | None:
+    try:
+        return None if text is None else float(parse(text))
+    except InputError:
+        return None
+
+
+def _cell(text: str | None) -> float | str | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+FORMATS: tuple[Format, ...] = (
+    JsonFormat(_TOOL, keys=("model_type", "n_prompt", "n_gen", "avg_ts"), read=_read),
+    TextFormat(_TOOL, lines=(r"\|.*\|[ \t]*test[ \t]*\|[ \t]*t/s[ \t]*\|",), read=_read_markdown),
+)

@@ -1,0 +1,78 @@
+"""`vllm bench serve`: its JSON (--save-result, --append-result) and the summary it prints.
+
+Keys and lines as in vllm-project/vllm vllm/benchmarks/serve.py at commit 009e6d4 (read November
+2026), and in benchmarks/benchmark_serving.py before it, which has no "failed" and no end-to-end
+latency. Free keys of --metadata are read where they are named as vLLM's options
+(tensor_parallel_size, gpu, ...). Not here: the offline benchmarks (vllm_offline.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from vperf.checks.importers.document import Document
+from vperf.checks.importers.names import quantization_named
+from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
+from vperf.checks.importers.record import Record, shown
+from vperf.checks.importers.serving import SUMMARY, engine_of, served, summaries
+from vperf.checks.result import Result, Setup
+
+_TOOL = "vllm bench serve"
+
+
+def _read(record: Record) -> Iterator[Result]:
+    if "total_input_sequences" in record.values:
+        raise record.error("total_input_sequences", "is of a pooling benchmark: nothing is decoded")
+    backend = record.text("backend") or record.text("endpoint_type") or ""
+    notes: list[str] = []
+    setup = Setup(
+        model=record.text("model_id"),
+        engine=engine_of(backend) or "vllm",
+        tp=_whole(record, "tensor_parallel_size", "tp", "tp_size"),
+        pp=_whole(record, "pipeline_parallel_size", "pp", "pp_size"),
+        dp=_whole(record, "data_parallel_size", "dp", "dp_size"),
+        gpus=_whole(record, "gpus", "num_gpus", "gpu_count"),
+        gpu=_word(record, "gpu", "gpu_name", "gpu_type"),
+        quantization=quantization_named(_word(record, "quantization"), notes),
+        kv_cache_dtype=_word(record, "kv_cache_dtype"),
+        engine_version=_word(record, "vllm_version", "engine_version", "version"),
+        acceptance_length=record.known("spec_decode_acceptance_length"),
+    )
+    if engine_of(backend) is None:
+        said = f"the backend {shown(backend)}" if backend else "no backend"
+        notes.append(f"the result names {said} and no server: taken for vLLM")
+    result = served(record, _TOOL, setup, latency="mean_e2el_ms")
+    yield replace(result, notes=(*result.notes, *notes))
+
+
+def _read_text(document: Document) -> Iterator[Result]:
+    for record in summaries(document):
+        yield from _read(record)
+
+
+def _word(record: Record, *keys: str) -> str | None:
+    return next((text for key in keys if (text := record.text(key))), None)
+
+
+def _whole(record: Record, *keys: str) -> int | None:
+    """--metadata KEY=VALUE is saved as text."""
+    for key in keys:
+        value = record.get(key)
+        if isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,5}", value.strip()):
+            return int(value)
+        if value is not None:
+            return record.degree(key)
+    return None
+
+
+FORMATS: tuple[Format, ...] = (
+    JsonFormat(
+        _TOOL,
+        keys=("model_id", "completed", "total_input_tokens", "request_throughput"),
+        without=("mean_e2e_latency_ms",),
+        read=_read,
+    ),
+    TextFormat(_TOOL, lines=(SUMMARY,), without=("Backend:",), read=_read_text),
+)

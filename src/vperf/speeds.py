@@ -1,0 +1,328 @@
+"""The speeds of one scenario and nothing else: what an estimate and a table of thousands share.
+
+Both are computed here, so that `estimate`, `compare`, `sweep` and `fit` cannot disagree. Not here:
+the ops one by one, the depth table and the sentences (estimate.py), which cost more than all this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from vperf.answer import Expected, Figures, Serving, Speed
+from vperf.errors import InputError
+from vperf.model.model import Model
+from vperf.serving.lengths import Lengths, equal
+from vperf.serving.memory import largest_batch, memory_use
+from vperf.serving.speculative import (
+    checked_acceptance,
+    decode_passes,
+    prefill_passes,
+    tokens_per_step,
+)
+from vperf.timing.constants import Constants
+from vperf.timing.ranges import spread, spread_under_load
+from vperf.timing.step import Card, passes_seconds
+
+if TYPE_CHECKING:
+    from vperf.serving.load import Load, Served, Steps
+
+MAX_TOKENS = 10**9
+"""No length or batch beyond it is a scenario."""
+
+Seconds = tuple[float, float]
+"""(limit, expected)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The speeds of a batch of equal requests that start together."""
+
+    limit: Speed
+    expected: Expected
+    prefill: Seconds
+    step: Seconds
+    """Mean decode step of the output; with drafts, verification and drafts together."""
+    gain: float
+    """Tokens that a step yields."""
+    acceptance: float | None
+
+
+def check_count(name: str, value: int, least: int) -> None:
+    """InputError where `value` is no count from `least` on."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not least <= value <= MAX_TOKENS:
+        raise InputError(
+            f"must be an integer from {least} to {MAX_TOKENS}, not {value!r}", field=name
+        )
+
+
+def prompt_tokens(model: Model, model_id: str, lengths: Lengths, image_tokens: int) -> int:
+    """What prefill reads of a request of mean length. Raises InputError for lengths that cannot be,
+    and for images of a model that puts none into its prompt."""
+    check_count("input-len", lengths.input_tokens, 1)
+    check_count("output-len", lengths.output_tokens, 1)
+    check_count("image-tokens", image_tokens, 0)
+    if image_tokens and not model.images:
+        raise InputError(
+            f"{model_id} (model_type {model.model_type!r}) has no vision tower that puts tokens "
+            "into the prompt",
+            field="image-tokens",
+        )
+    return lengths.input_tokens + image_tokens
+
+
+def batch_speeds(
+    model: Model,
+    card: Card,
+    lengths: Lengths,
+    *,
+    batch: int,
+    image_tokens: int = 0,
+    acceptance: float | None = None,
+) -> Pace:
+    """TTFT of the prefill of all prompts in one step, TPOT as the mean over the output.
+
+    Of a distribution of lengths: TTFT is the mean over its requests, TPOT the mean over their
+    output tokens, each request in a batch of its like (docs/method.md).
+    """
+    check_count("batch-size", batch, 1)
+    accepted, gain = None, 1.0
+    if model.draft_tokens:
+        accepted = checked_acceptance(acceptance)
+        gain = tokens_per_step(accepted, model.draft_tokens)
+    prefill = _prefill(model, card, lengths, batch, image_tokens)
+    step = mean_step(model, card, lengths, batch, image_tokens)
+    prompt = lengths.input_tokens + image_tokens
+    speed = _speed_of_batch(batch, prompt)
+    limit = speed(prefill[0], step[0] / gain)
+    expected = with_range(limit, prefill[1], step[1] / gain, card.constants, speed)
+    return Pace(limit, expected, prefill, step, gain, accepted)
+
+
+def _speed_of_batch(batch: int, prompt: int) -> Callable[[float, float], Speed]:
+    def speed(ttft_s: float, tpot_s: float) -> Speed:
+        return Speed(
+            ttft_s=ttft_s,
+            prefill_tokens_per_s=batch * prompt / ttft_s,
+            tpot_s=tpot_s,
+            decode_tokens_per_s=batch / tpot_s,
+            decode_tokens_per_s_per_user=1 / tpot_s,
+        )
+
+    return speed
+
+
+def _prefill(model: Model, card: Card, lengths: Lengths, batch: int, images: int) -> Seconds:
+    limit = expected = 0.0
+    for request in lengths.requests:
+        passes = prefill_passes(model, batch, request.input_tokens + images)
+        times = passes_seconds(passes, card)
+        limit += request.share * times[0]
+        expected += request.share * times[1]
+    return limit, expected
+
+
+def mean_step(model: Model, card: Card, lengths: Lengths, batch: int, images: int = 0) -> Seconds:
+    """Mean (limit, expected) seconds of the decode steps of all output tokens."""
+    if len(lengths.requests) == 1:
+        (one,) = lengths.requests
+        return _mean_step(model, card, batch, one.input_tokens + images, one.output_tokens)
+    limit = expected = tokens = 0.0
+    for request in lengths.requests:
+        times = _mean_step(model, card, batch, request.input_tokens + images, request.output_tokens)
+        weight = request.share * request.output_tokens
+        limit += weight * times[0]
+        expected += weight * times[1]
+        tokens += weight
+    # A batch of mixed requests shares its reads, so it may beat the mean of batches of equals:
+    # its bytes are those of the mean context (or, with windows, fewer).
+    context = lengths.decode_context + images
+    at_mean = passes_seconds(decode_passes(model, batch, context), card)
+    return min(limit / tokens, at_mean[0]), expected / tokens
+
+
+def _mean_step(
+    model: Model, card: Card, batch: int, input_tokens: int, output_tokens: int
+) -> Seconds:
+    """Mean (limit, expected) seconds of the decode steps of one output.
+
+    Between two kinks (a window filling up) a step's time is linear in its context or bends
+    upwards, so the value in the middle is the mean, or below it: safe for the limit.
+    """
+    first = input_tokens
+    last = max(first, input_tokens + output_tokens - 2)
+    edges = {first, last + 1}
+    for window in model.windows:
+        multiple = max(1, first // window)
+        edges.update(
+            edge for edge in (window * (multiple + i) for i in range(16)) if first < edge <= last
+        )
+    cuts = sorted(edges)
+    limit_sum = expected_sum = 0.0
+    for start, end in pairwise(cuts):
+        limit, expected = passes_seconds(decode_passes(model, batch, (start + end - 1) // 2), card)
+        limit_sum += limit * (end - start)
+        expected_sum += expected * (end - start)
+    steps = last + 1 - first
+    return limit_sum / steps, expected_sum / steps
+
+
+def with_range(
+    limit: Speed,
+    ttft_s: float,
+    tpot_s: float,
+    constants: Constants,
+    speed: Callable[[float, float], Speed],
+    *,
+    ttft_spread: tuple[float, float] | None = None,
+) -> Expected:
+    """Expected speed with its range; the fast end of the range stops at the limit."""
+    factors = ttft_spread or spread("prefill", constants.origin)
+    ttft_fast, ttft_slow = (ttft_s * f for f in factors)
+    tpot_fast, tpot_slow = (tpot_s * f for f in spread("decode", constants.origin))
+    fast = speed(max(ttft_fast, limit.ttft_s), max(tpot_fast, limit.tpot_s))
+    slow = speed(ttft_slow, tpot_slow)
+
+    def bound(times: Speed, rates: Speed) -> Speed:
+        return Speed(
+            times.ttft_s,
+            rates.prefill_tokens_per_s,
+            times.tpot_s,
+            rates.decode_tokens_per_s,
+            rates.decode_tokens_per_s_per_user,
+        )
+
+    middle = speed(max(ttft_s, limit.ttft_s), max(tpot_s, limit.tpot_s))
+    return Expected(
+        middle.ttft_s,
+        middle.prefill_tokens_per_s,
+        middle.tpot_s,
+        middle.decode_tokens_per_s,
+        middle.decode_tokens_per_s_per_user,
+        low=bound(fast, slow),
+        high=bound(slow, fast),
+    )
+
+
+def deployed_load(
+    model: Model,
+    model_id: str,
+    load: Load,
+    *,
+    image_tokens: int = 0,
+    acceptance: float | None = None,
+) -> Load:
+    """The load as the model meets it: images in its prompts, drafts accepted. Raises InputError."""
+    lengths = equal(load.input_tokens, load.output_tokens)
+    load = replace(load, input_tokens=prompt_tokens(model, model_id, lengths, image_tokens))
+    if model.draft_tokens:
+        load = replace(load, acceptance=checked_acceptance(acceptance))
+    return load
+
+
+def load_speeds(
+    model: Model, card: Card, load: Load, steps: Steps | None = None
+) -> tuple[Served, Speed, Expected]:
+    """What a load settles to, and its speeds: rates are of the whole deployment.
+
+    `steps`: those of another load of equal lengths.
+    """
+    from vperf.serving.load import serve  # noqa: PLC0415  (most scenarios are of a batch)
+
+    served = serve(model, card, load, steps)
+    running = served.running_batch
+
+    def speed(ttft_s: float, tpot_s: float) -> Speed:
+        return Speed(
+            ttft_s=ttft_s,
+            prefill_tokens_per_s=load.input_tokens / ttft_s,
+            tpot_s=tpot_s,
+            decode_tokens_per_s=running / tpot_s,
+            decode_tokens_per_s_per_user=1 / tpot_s,
+        )
+
+    limit = speed(served.limit_ttft_s, served.limit_tpot_s)
+    of_load = spread_under_load(card.engine, card.constants.origin)
+    expected = with_range(
+        limit, served.ttft_s, served.tpot_s, card.constants, speed, ttft_spread=of_load
+    )
+    return served, limit, expected
+
+
+def serving_of(served: Served, load: Load) -> Serving:
+    """The part of the answer that only a served load has."""
+    return Serving(
+        served.running_batch,
+        served.slots,
+        served.requests_per_s,
+        served.ttft_steady_s,
+        load.requests_per_s,
+        served.saturated,
+    )
+
+
+def batch_figures(
+    model: Model,
+    model_id: str,
+    card: Card,
+    lengths: Lengths,
+    *,
+    batch: int,
+    image_tokens: int = 0,
+    acceptance: float | None = None,
+) -> Figures:
+    """An estimate of a batch without its ops, depths and sentences. Raises as estimate_model."""
+    prompt = prompt_tokens(model, model_id, lengths, image_tokens)
+    pace = batch_speeds(
+        model, card, lengths, batch=batch, image_tokens=image_tokens, acceptance=acceptance
+    )
+    use = memory_use(model, card.gpu, card.engine, batch, prompt, lengths.output_tokens)
+    answered_s = pace.expected.ttft_s + (lengths.output_tokens - 1) * pace.expected.tpot_s
+    return Figures(
+        limit=pace.limit,
+        expected=pace.expected,
+        gpus=model.parallel.gpus,
+        memory_bytes=use.total_bytes,
+        capacity_bytes=card.gpu.memory_bytes,
+        input_s=pace.expected.ttft_s / (batch * prompt),
+        output_s=pace.expected.tpot_s / batch,
+        requests_per_s=batch / answered_s,
+        output_tokens_per_s=batch * lengths.output_tokens / answered_s,
+    )
+
+
+def served_figures(model: Model, card: Card, load: Load, steps: Steps | None = None) -> Figures:
+    """The same of a served load."""
+    served, limit, expected = load_speeds(model, card, load, steps)
+    held = held_batch(model, card, load, max(1, round(served.running_batch)))
+    use = memory_use(model, card.gpu, card.engine, held, load.input_tokens, load.output_tokens)
+    groups = model.parallel.data
+    new = load.input_tokens - load.cached_tokens
+    passes = prefill_passes(model, groups, new, load.cached_tokens)
+    prefill_s = passes_seconds(passes, card)[1] / groups
+    rate = served.requests_per_s
+    return Figures(
+        limit=limit,
+        expected=expected,
+        gpus=model.parallel.gpus,
+        memory_bytes=use.total_bytes,
+        capacity_bytes=card.gpu.memory_bytes,
+        input_s=prefill_s / load.input_tokens,
+        output_s=max(0.0, 1 / rate - prefill_s) / load.output_tokens,
+        requests_per_s=rate,
+        output_tokens_per_s=rate * load.output_tokens,
+        serving=serving_of(served, load),
+    )
+
+
+def held_batch(model: Model, card: Card, load: Load, running: int) -> int:
+    """As many of the `running` sequences as fit at full length, one at least.
+
+    Pages are shared out while sequences are shorter.
+    """
+    each = model.rank_cache_bytes(load.input_tokens + load.output_tokens)
+    most = largest_batch(model, card.gpu, card.engine, load.input_tokens, each, up_to=running)
+    return max(1, min(running, most))

@@ -1,0 +1,72 @@
+"""guidellm: every rate of a run, in the newer schema and the one before it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.checks.importers.files import DATA, result, results
+from vperf.checks.importers import read_results
+from vperf.errors import InputError
+
+
+def test_a_sweep_has_a_result_for_every_rate() -> None:
+    alone, flood, steady = results("guidellm_sweep.json")
+    assert [r.label for r in (alone, flood, steady)] == [
+        "synchronous", "throughput", "constant 5 req/s",
+    ]  # fmt: skip
+    assert (alone.setup.max_concurrency, alone.setup.request_rate) == (1, None)
+    assert (steady.setup.max_concurrency, steady.setup.request_rate) == (None, 5)
+    assert (flood.setup.max_concurrency, flood.setup.request_rate) == (None, None)
+    assert any("neither concurrency nor request rate" in note for note in flood.notes)
+    assert alone.setup.model == "RedHatAI/Meta-Llama-3.1-8B-Instruct-FP8"
+    assert alone.setup.requests == 21
+
+
+def test_tpot_leaves_out_the_first_token_as_guidellms_own_does_not() -> None:
+    run = results("guidellm_concurrent.json")[1]
+    assert run.setup.max_concurrency == 16
+    assert run.setup.model == "Qwen/Qwen3-8B"
+    assert [run.ttft_s, run.tpot_s] == pytest.approx([0.08, 0.0068])
+    assert run.latency_s == pytest.approx(0.08 + 255 * 0.0068)
+    assert run.output_tokens_per_s == pytest.approx(8.8 * 256)
+    assert dict(run.percentiles)["p99_latency_s"] == pytest.approx((run.latency_s or 0) * 1.15)
+
+
+def test_the_schema_of_2025_is_read() -> None:
+    run = result("guidellm_2025.json")
+    assert (run.label, run.setup.max_concurrency) == ("concurrent 8", 8)
+    assert run.setup.model == "neuralmagic/Qwen2.5-7B-quantized.w8a8"
+    assert run.setup.requests == 147
+    assert run.tpot_s == pytest.approx(0.0062)
+
+
+def emptied(tmp_path: Path, *indices: int) -> Path:
+    values = json.loads((DATA / "guidellm_sweep.json").read_text())
+    for index in indices:
+        metrics = values["benchmarks"][index]["metrics"]
+        metrics["request_totals"] = {"successful": 0, "incomplete": 4, "errored": 9, "total": 13}
+    (tmp_path / "run.json").write_text(json.dumps(values))
+    return tmp_path / "run.json"
+
+
+def test_a_rate_without_requests_is_left_out_and_said(tmp_path: Path) -> None:
+    runs = read_results(emptied(tmp_path, 1))
+    assert [run.label for run in runs] == ["synchronous", "constant 5 req/s"]
+    assert "left out, as no request completed: throughput" in runs[0].notes
+
+
+def test_a_run_without_any_request_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="completed no request"):
+        read_results(emptied(tmp_path, 0, 1, 2))
+
+
+def test_other_lists_of_benchmarks_are_not_guidellms(tmp_path: Path) -> None:
+    (tmp_path / "pytest.json").write_text('{"machine_info": {}, "benchmarks": [{"name": "x"}]}')
+    with pytest.raises(InputError, match="is no benchmark result"):
+        read_results(tmp_path / "pytest.json")
+    (tmp_path / "bare.json").write_text('{"benchmarks": [{"name": "x"}]}')
+    with pytest.raises(InputError, match=r"benchmarks\[1\] metrics: is missing"):
+        read_results(tmp_path / "bare.json")

@@ -1,0 +1,258 @@
+"""What holds for every format: recognition by content, errors for all that is not whole."""
+
+from __future__ import annotations
+
+import copy
+import io
+import itertools
+import json
+import math
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.checks.importers.files import DATA, FILES, results
+from vperf.checks.importers import FORMATS, METRICS, read_results, results_of
+from vperf.checks.importers.document import Document, parse
+from vperf.checks.importers.recognise import JsonFormat, read_document
+from vperf.checks.result import Result
+from vperf.errors import InputError, VperfError
+
+JSON_FILES = tuple(name for name in FILES if name.endswith((".json", ".jsonl")))
+
+
+def read_text(text: str) -> tuple[Result, ...]:
+    return results_of(parse(text, "a file"))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_order_of_formats_does_not_matter(name: str) -> None:
+    document = parse((DATA / name).read_text(), "a file")
+    assert tuple(read_document(document, FORMATS[::-1])) == read_text((DATA / name).read_text())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_result_has_a_tool_and_a_figure_and_says_what_it_took_for_granted(name: str) -> None:
+    for run in results(name):
+        assert run.tool
+        assert all(note == note.strip() and note for note in run.notes)
+        assert run.setup.input_len is not None or run.setup.model or run.notes
+
+
+@pytest.mark.parametrize("name", JSON_FILES)
+def test_json_that_ends_early_is_said_wherever_it_ends(name: str) -> None:
+    text = (DATA / name).read_text().rstrip()
+    first_line = text.index("\n") if name.endswith(".jsonl") and "\n" in text else len(text)
+    for end in {1, 2, *range(3, first_line, max(1, first_line // 60)), first_line - 1}:
+        with pytest.raises(InputError, match="ends in the middle of JSON at line"):
+            read_text(text[:end])
+
+
+def test_a_broken_last_line_is_named_and_how_to_go_on() -> None:
+    text = (DATA / "sglang_serving.jsonl").read_text()
+    with pytest.raises(InputError, match="ends in the middle of JSON at line 2") as error:
+        read_text(text[:-30])
+    assert "the 1 result before can be read without that line" in error.value.hint
+
+
+def test_a_broken_line_in_the_middle_is_named() -> None:
+    first, second, _ = (DATA / "sglang_serving.jsonl").read_text().split("\n")
+    with pytest.raises(InputError, match="is not JSON at line 2"):
+        read_text(f"{first}\n{second[:40]}\n{second}\n")
+
+
+def test_a_bad_value_is_named_with_its_line() -> None:
+    text = (DATA / "llama_bench.jsonl").read_text().replace('"avg_ts": 168.2', '"avg_ts": null')
+    with pytest.raises(InputError, match="line 2 avg_ts: is missing or null"):
+        read_text(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "holds an empty list"),
+        ("[1, 2]", "holds int, not an object"),
+        ('{"schema": "vperf/estimate/1"}', r"is an answer of vperf \(vperf/estimate/1\)"),
+        ('{"a": 1}', "is no benchmark result that vperf knows"),
+        ('{"a": 1} trailing', "is not JSON at line 1, column 10"),
+        ("the server answered quickly", "is no benchmark result that vperf knows"),
+        ("a,b,c\n1,2", "line 2: has 2 values under 3 columns"),
+        ("a,b,c\n1,2,3", "is no benchmark result that vperf knows"),
+        ('{"a": ' + "[" * 100_000, "no benchmark tool writes|ends in the middle"),
+        ('{"a": ' + "9" * 5000 + "}", "no benchmark tool writes"),
+    ],
+)  # fmt: skip
+def test_what_is_no_result_is_told_so(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_text(text)
+
+
+def test_the_nearest_format_and_its_missing_keys_are_named() -> None:
+    values = json.loads((DATA / "vllm_serve.json").read_text())
+    del values["model_id"]
+    with pytest.raises(InputError, match=r"looks like .*vllm bench serve but for model_id") as e:
+        read_text(json.dumps(values))
+    assert "llama-bench" in e.value.hint
+
+
+def test_json_below_log_lines_is_pointed_to() -> None:
+    with pytest.raises(InputError) as error:
+        read_text(
+            "ggml_cuda_init: found 1 CUDA devices:\n" + (DATA / "llama_bench.json").read_text()
+        )
+    assert "JSON seems to begin near line 2" in error.value.hint
+
+
+def test_a_log_that_begins_like_json_does_not_hide_its_summary() -> None:
+    text = "[2026-01-12 09:30:12] INFO start\n" + (DATA / "vllm_serve.txt").read_text()
+    assert read_text(text) == read_text((DATA / "vllm_serve.txt").read_text())
+
+
+def test_keys_of_two_tools_are_an_error_that_names_both() -> None:
+    merged: dict[str, Any] = {}
+    for name in ("trtllm_latency.json", "aiperf_2026.json"):
+        merged |= json.loads((DATA / name).read_text())
+    with pytest.raises(InputError, match="has the keys of genai-perf or aiperf and trtllm-bench"):
+        read_text(json.dumps(merged))
+
+
+def test_no_two_json_formats_ask_for_the_same_keys() -> None:
+    forms = [form for form in FORMATS if isinstance(form, JsonFormat)]
+    for one, other in itertools.permutations(forms, 2):
+        assert not set(one.keys) <= set(other.keys), (one.tool, other.tool)
+
+
+def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stdin:
+        buffer = io.BytesIO((DATA / "vllm_serve.json").read_bytes())
+
+    monkeypatch.setattr(sys, "stdin", Stdin)
+    assert read_results("-") == results("vllm_serve.json")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_files_of_powershell_are_read(tmp_path: Path, encoding: str) -> None:
+    text = (DATA / "llama_bench.md").read_text().replace("\n", "\r\n")
+    (tmp_path / "out.txt").write_bytes(text.encode(encoding))
+    assert read_results(tmp_path / "out.txt") == results("llama_bench.md")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "is empty"),
+        (b" \n\t\n", "is empty"),
+        (b"\x89PNG\r\n\x1a\n", r"is not text in UTF-8 \(byte 0\)"),
+        (b"GGUF\x03\x00\x00\x00", "is a binary file"),
+        ("Débit: 12".encode("latin-1"), r"is not text in UTF-8 \(byte 1\)"),
+    ],
+)
+def test_bytes_that_are_no_text_are_told_so(tmp_path: Path, data: bytes, message: str) -> None:
+    (tmp_path / "result.json").write_bytes(data)
+    with pytest.raises(InputError, match=message):
+        read_results(tmp_path / "result.json")
+
+
+def test_paths_that_are_no_files_are_told_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a directory; name one result file"):
+        read_results(tmp_path)
+    with pytest.raises(InputError, match="no such file"):
+        read_results(tmp_path / "absent.json")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_results("a\0b")
+
+
+def usable(runs: tuple[Result, ...]) -> bool:
+    """A tuple of results whose every figure can be calculated with."""
+    values = [
+        value
+        for run in runs
+        for part in (run, run.setup)
+        for field in fields(part)
+        if isinstance(value := getattr(part, field.name), int | float)
+    ]
+    measured = all(any(getattr(run, name) for name in METRICS) for run in runs)
+    return bool(runs) and measured and all(0 <= value < math.inf for value in values)
+
+
+def answered(text: str) -> bool:
+    """Whether a text gives usable results, or an error of a line's length."""
+    try:
+        return usable(read_text(text))
+    except VperfError as error:
+        return len(error.message) < 1000
+
+
+ODD = st.one_of(
+    st.none(), st.booleans(), st.text(max_size=5), st.builds(list), st.builds(dict),
+    st.integers(-(10**400), 10**400), st.floats(), st.just(0), st.just("inf"),
+    st.builds(lambda: {"avg": {}}),
+)  # fmt: skip
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every key and index of a JSON value."""
+    items: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list):
+        items = list(enumerate(value))[:4]
+    return [place for key, inner in items for place in ((*path, key), *places(inner, (*path, key)))]
+
+
+PARSED = {
+    name: [json.loads(line) for line in (DATA / name).read_text().splitlines()]
+    if name.endswith(".jsonl") or "appended" in name
+    else [json.loads((DATA / name).read_text())]
+    for name in JSON_FILES
+}  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_json_with_fields_gone_or_changed_gives_results_or_a_vperf_error(
+    data: st.DataObject,
+) -> None:
+    values = copy.deepcopy(PARSED[data.draw(st.sampled_from(JSON_FILES))])
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.sampled_from(places(values)))
+        holder: Any = values
+        for key in place[:-1]:
+            holder = holder[key]
+        if data.draw(st.booleans()) and isinstance(holder, dict):
+            del holder[place[-1]]
+        else:
+            holder[place[-1]] = data.draw(ODD)
+        if not values or not places(values):
+            break
+    assert answered("\n".join(map(json.dumps, values)))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_text_cut_or_changed_anywhere_gives_results_or_a_vperf_error(data: st.DataObject) -> None:
+    text = (DATA / data.draw(st.sampled_from(FILES))).read_text()
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(len(text), start + 40)))
+    inserted = data.draw(st.one_of(st.text(max_size=8), st.sampled_from(["\n", "9" * 5000, "|"])))
+    changed = text[:start] + inserted + text[end:]
+    changed = (
+        changed[: data.draw(st.integers(0, len(changed)))] if data.draw(st.booleans()) else changed
+    )
+    assert answered(changed)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text())
+def test_any_text_gives_a_vperf_error(text: str) -> None:
+    with pytest.raises(VperfError):
+        read_text(text)
+
+
+def test_documents_of_text_have_no_records() -> None:
+    assert parse("plain text", "a file") == Document("a file", "plain text")

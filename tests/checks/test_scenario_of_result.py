@@ -1,0 +1,181 @@
+"""Which scenario a result answers, and what is said where two sources differ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import vperf
+from tests.checks.results import GPU, MODEL, result, setup
+from vperf import InputError, Result
+from vperf.checks.scenario_of_result import ResultScenario, scenario_of
+from vperf.hardware.gpu import Gpu
+
+
+def posed(gpu: Any = None, model: Any = None, options: Any = None, **said: Any) -> ResultScenario:
+    figures = {k: said.pop(k) for k in list(said) if k.endswith("_s")}
+    if "model_said" in said:
+        said["model"] = said.pop("model_said")
+    return scenario_of(
+        result(ran=setup(**said), **figures), gpu=gpu, model=model, options=options or {}
+    )
+
+
+def test_the_setup_of_the_result_is_taken() -> None:
+    scenario = posed(tp=2, kv_cache_dtype="fp8", input_len=511.6, output_len=64.4).scenario
+    assert isinstance(scenario.gpu, Gpu)
+    assert (scenario.model, scenario.gpu.id, scenario.tp) == (MODEL, GPU, 2)
+    assert (scenario.input_len, scenario.output_len) == (512, 64)
+    assert scenario.kv_cache_dtype == "fp8"
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "words"),
+    [
+        ({"tp": 2}, {"tp": 4}, "--tp 2 is taken; the result says 4"),
+        ({"engine": "sglang"}, {}, "--engine sglang is taken; the result says vllm"),
+        ({"input_len": 2048}, {}, "--input-len 2048 is taken; the result says 1024"),
+        ({"batch_size": 8}, {"batch_size": 4}, "--batch-size 8 is taken; the result says 4"),
+    ],
+)
+def test_what_is_given_wins_and_the_conflict_is_said(options: Any, said: Any, words: str) -> None:
+    found = posed(options=options, **said)
+    assert found.warnings == (words,)
+    name, value = next(iter(options.items()))
+    assert getattr(found.scenario, name) == value
+
+
+def test_the_same_given_twice_is_no_conflict() -> None:
+    found = posed(
+        gpu="NVIDIA GeForce RTX 4090", model="qwen3-4b-instruct-2507",
+        options={"input_len": 1024, "engine": "vllm"},
+    )  # fmt: skip
+    assert found.warnings == ()
+
+
+def test_another_card_or_model_than_the_result_says_is_a_warning() -> None:
+    found = posed(gpu="h100-pcie-80gb", model="qwen3-8b")
+    assert found.warnings == (
+        "--gpu h100-pcie-80gb is taken; the result says rtx-4090",
+        f"--model qwen3-8b is taken; the result says {MODEL}",
+    )
+
+
+@pytest.mark.parametrize("missing", ["gpu", "model"])
+def test_a_result_that_does_not_name_it_asks_for_it(missing: str) -> None:
+    with pytest.raises(InputError, match=f"--{missing} is missing"):
+        scenario_of(result(ran=setup(**{missing: None})), gpu=None, model=None, options={})
+
+
+def test_a_model_that_cannot_be_found_asks_for_one() -> None:
+    with pytest.raises(InputError, match="cannot be found") as error:
+        scenario_of(result(ran=setup(model="./gone.gguf")), gpu=None, model=None, options={})
+    assert "--model" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("said", "bundled"),
+    [
+        ("models/Qwen3-4B-Instruct-2507-Q4_K_M.gguf", MODEL),
+        ("/models/gpt-oss-120b-mxfp4-00001-of-00003.gguf", "openai/gpt-oss-120b"),
+        ("C:\\models\\qwen3-8b-IQ4_XS.gguf", "Qwen/Qwen3-8B"),
+        ("/data/hub/Qwen3-8B", "Qwen/Qwen3-8B"),
+    ],
+)
+def test_a_file_of_another_machine_is_the_bundled_model_of_its_name(
+    said: str, bundled: str
+) -> None:
+    found = posed(model_said=said)
+    assert found.scenario.model == bundled
+    assert any(said in note and bundled in note for note in found.notes)
+
+
+def test_token_generation_of_llama_bench_starts_from_an_empty_cache() -> None:
+    scenario = posed(input_len=0, output_len=512, past_len=0).scenario
+    assert (scenario.input_len, scenario.output_len) == (1, 512)
+    scenario = posed(input_len=0, output_len=32, past_len=4096).scenario
+    assert (scenario.input_len, scenario.output_len) == (4096, 32)
+
+
+def test_prompt_processing_decodes_nothing() -> None:
+    ran = setup(input_len=512, output_len=0, past_len=0)
+    scenario = scenario_of(
+        result(ran=ran, prefill_tokens_per_s=9e3), gpu=None, model=None, options={}
+    ).scenario
+    assert (scenario.input_len, scenario.output_len) == (512, 1)
+
+
+def test_users_are_a_closed_loop_and_one_user_is_a_batch() -> None:
+    many = posed(batch_size=None, max_concurrency=32, request_rate=4.0).scenario
+    assert (many.max_concurrency, many.request_rate, many.batch_size) == (32, None, 1)
+    one = posed(batch_size=None, max_concurrency=1)
+    assert not one.scenario.served
+    assert any("batch 1" in note for note in one.notes)
+
+
+def test_a_finite_rate_is_an_open_loop() -> None:
+    assert posed(batch_size=None, request_rate=2.5).scenario.request_rate == 2.5
+    unlimited = posed(batch_size=None, request_rate=float("inf"), requests=40)
+    assert unlimited.scenario.max_concurrency == 40
+
+
+def test_all_requests_at_once_are_as_many_users_as_an_engine_runs() -> None:
+    found = posed(batch_size=1000, requests=1000)
+    assert found.scenario.max_concurrency == 256
+    assert any("1,000 requests" in note for note in found.notes)
+
+
+def test_a_load_that_is_given_replaces_the_result_s() -> None:
+    found = posed(batch_size=None, max_concurrency=32, options={"batch_size": 32})
+    assert (found.scenario.max_concurrency, found.scenario.batch_size) == (None, 32)
+
+
+def test_a_tool_that_is_silent_about_lengths_is_an_error_and_typed_figures_are_not() -> None:
+    with pytest.raises(InputError, match="lengths") as error:
+        posed(input_len=None, output_len=None)
+    assert error.value.hint == "give --input-len and --output-len"
+    typed = vperf.Result("command line", "", tpot_s=0.01)
+    found = scenario_of(typed, gpu=GPU, model=MODEL, options={})
+    assert any("--input-len 1024" in note for note in found.notes)
+
+
+def test_a_latency_without_its_batch_is_an_error() -> None:
+    ran = setup(batch_size=None)
+    with pytest.raises(InputError, match="at a time"):
+        scenario_of(result(ran=ran, latency_s=1.0), gpu=None, model=None, options={})
+
+
+def test_gpus_without_a_division_are_tensor_parallel() -> None:
+    found = posed(gpus=4)
+    assert found.scenario.tp == 4
+    assert any("tensor parallel" in note for note in found.notes)
+    assert posed(gpus=4, tp=2).warnings == ("tp x pp x dp is 2; the result says 4 GPUs",)
+
+
+def test_a_quantized_checkpoint_is_what_it_is() -> None:
+    found = posed(model="Qwen/Qwen3-4B-Instruct-2507", quantization="q4_k_m")
+    assert found.scenario.quantization == "q4_k_m"
+    checkpoint = next(name for name in _shipped_fp8())
+    assert posed(model=checkpoint, quantization="fp8_kernel").scenario.quantization is None
+
+
+def _shipped_fp8() -> list[str]:
+    from vperf.sources.models import model_ids  # noqa: PLC0415
+
+    return [name for name in model_ids() if name.lower().endswith("-fp8")]
+
+
+def test_speculative_decoding_that_the_result_tells_of_is_said() -> None:
+    assert "speculatively, 2.40 tokens a step" in posed(acceptance_length=2.4).warnings[0]
+
+
+def test_all_that_a_result_does_not_say_is_asked_for_at_once() -> None:
+    unsaid = Result("vllm bench latency", "", latency_s=2.4)
+    with pytest.raises(
+        InputError, match=r"does not say how many .*, its lengths, .* model"
+    ) as error:
+        scenario_of(unsaid, gpu=None, model=None, options={})
+    assert error.value.hint == (
+        "give --batch-size or --max-concurrency, --input-len and --output-len, --gpu, --model"
+    )
