@@ -14,49 +14,51 @@ from measured_points import CHOICES, score, strata
 from scoring import Point, stats
 
 _MOST: dict[tuple[str, str], tuple[float, float]] = {
-    ("served dense, vllm", "tpot"): (0.07, 0.07),
-    ("served dense, vllm", "ttft"): (0.24, 0.19),
-    ("served dense, sglang", "tpot"): (0.08, 0.09),
-    ("served dense, sglang", "ttft"): (0.41, 0.33),
-    ("served dense, trtllm", "tpot"): (0.10, 0.04),
-    ("served dense, trtllm", "ttft"): (0.26, 0.24),
-    ("served MoE, vllm", "tpot"): (0.08, 0.05),
-    ("served MoE, vllm", "ttft"): (0.14, 0.12),
-    ("served MoE, sglang", "tpot"): (0.11, 0.07),
-    ("served MoE, sglang", "ttft"): (0.26, 0.07),
-    ("served MoE, trtllm", "tpot"): (0.15, 0.03),
-    ("served MoE, trtllm", "ttft"): (0.24, 0.19),
-    ("served in attention groups", "tpot"): (0.18, 0.05),
-    ("served in attention groups", "ttft"): (0.77, 0.74),
-    ("served, many users", "tpot"): (0.11, 0.03),
-    ("served, many users", "ttft"): (0.25, 0.17),
-    ("one user, llama.cpp", "decode"): (0.10, 0.05),
-    ("one user, llama.cpp", "prefill"): (0.39, 0.07),
-    ("one user, MLX", "decode"): (0.07, 0.05),
-    ("one user, MLX", "prefill"): (0.17, 0.17),
-    ("one user, vLLM", "decode"): (0.09, 0.03),
-    ("one user, vLLM", "prefill"): (0.65, 0.64),
-    ("gemm bfloat16", "kernel"): (0.06, 0.03),
-    ("gemm fp8", "kernel"): (0.11, 0.05),
-    ("gemm fp8_block", "kernel"): (0.10, 0.10),
-    ("gemm nvfp4", "kernel"): (0.29, 0.30),
-    ("experts bfloat16", "kernel"): (0.10, 0.03),
-    ("experts fp8", "kernel"): (0.44, 0.17),
-    ("experts fp8_block", "kernel"): (0.25, 0.21),
-    ("experts int4_wo", "kernel"): (0.41, 0.25),
-    ("prefill attention", "kernel"): (0.13, 0.06),
-    ("prefill attention of a few blocks", "kernel"): (0.08, 0.07),
-    ("prefill attention, wide heads", "kernel"): (0.15, 0.07),
-    ("decode attention", "kernel"): (0.04, 0.03),
-    ("MLA decode", "kernel"): (0.23, 0.24),
-    ("MLA prefill", "kernel"): (0.19, 0.06),
-    ("delta rule, prefill", "kernel"): (0.08, 0.07),
-    ("delta rule, decode", "kernel"): (0.24, 0.07),
-    ("all-reduce, NVLink", "kernel"): (0.18, 0.18),
-    ("all-reduce, PCIe", "kernel"): (0.15, 0.12),
+    ("served dense, vllm", "tpot"): (0.07, 0.04),
+    ("served dense, vllm", "ttft"): (0.24, 0.17),
+    ("served dense, sglang", "tpot"): (0.08, 0.06),
+    ("served dense, sglang", "ttft"): (0.41, -0.30),
+    ("served dense, trtllm", "tpot"): (0.10, 0.01),
+    ("served dense, trtllm", "ttft"): (0.26, -0.22),
+    ("served MoE, vllm", "tpot"): (0.08, 0.02),
+    ("served MoE, vllm", "ttft"): (0.14, -0.10),
+    ("served MoE, sglang", "tpot"): (0.11, -0.05),
+    ("served MoE, sglang", "ttft"): (0.26, 0.05),
+    ("served MoE, trtllm", "tpot"): (0.15, 0.00),
+    ("served MoE, trtllm", "ttft"): (0.24, -0.17),
+    ("served in attention groups", "tpot"): (0.18, -0.03),
+    ("served in attention groups", "ttft"): (0.77, -0.72),
+    ("served, many users", "tpot"): (0.11, 0.00),
+    ("served, many users", "ttft"): (0.25, -0.15),
+    ("one user, llama.cpp", "decode"): (0.10, 0.02),
+    ("one user, llama.cpp", "prefill"): (0.39, 0.04),
+    ("one user, MLX", "decode"): (0.07, 0.03),
+    ("one user, MLX", "prefill"): (0.17, 0.15),
+    ("one user, vLLM", "decode"): (0.09, 0.00),
+    ("one user, vLLM", "prefill"): (0.65, -0.61),
+    ("gemm bfloat16", "kernel"): (0.06, -0.01),
+    ("gemm fp8", "kernel"): (0.11, 0.03),
+    ("gemm fp8_block", "kernel"): (0.10, 0.07),
+    ("gemm nvfp4", "kernel"): (0.29, -0.27),
+    ("experts bfloat16", "kernel"): (0.10, -0.01),
+    ("experts fp8", "kernel"): (0.44, 0.14),
+    ("experts fp8_block", "kernel"): (0.25, -0.19),
+    ("experts int4_wo", "kernel"): (0.41, -0.23),
+    ("prefill attention", "kernel"): (0.13, -0.03),
+    ("prefill attention of a few blocks", "kernel"): (0.08, -0.04),
+    ("prefill attention, wide heads", "kernel"): (0.15, -0.05),
+    ("decode attention", "kernel"): (0.04, 0.00),
+    ("MLA decode", "kernel"): (0.23, -0.21),
+    ("MLA prefill", "kernel"): (0.19, 0.04),
+    ("delta rule, prefill", "kernel"): (0.08, 0.05),
+    ("delta rule, decode", "kernel"): (0.24, 0.05),
+    ("all-reduce, NVLink", "kernel"): (0.18, -0.16),
+    ("all-reduce, PCIe", "kernel"): (0.15, 0.10),
 }
-"""(stratum, what was measured) -> mean absolute error and mean error, as shares of the measured
-time: those of 2026-12-01 and a little."""
+"""(stratum, what was measured) -> the largest mean absolute error, and the mean error of 2026-12-01,
+as shares of the measured time; negative where answers are too fast."""
+_DRIFT = 0.02
+"""Mean errors may be so much further from 0; nearer is better."""
 
 
 @cache
@@ -69,7 +71,7 @@ def test_answers_are_as_near_to_measurements_as_they_were(stratum: str, metric: 
     found = stats(_points(stratum)[metric])
     error, bias = _MOST[stratum, metric]
     assert found.mape <= error
-    assert abs(found.bias) <= bias
+    assert min(0.0, bias) - _DRIFT <= found.bias <= max(0.0, bias) + _DRIFT
 
 
 def test_every_measured_figure_has_its_bound() -> None:
