@@ -55,8 +55,8 @@ _MOST: dict[tuple[str, str], tuple[float, float]] = {
     ("all-reduce, NVLink", "kernel"): (0.18, -0.16),
     ("all-reduce, PCIe", "kernel"): (0.15, 0.10),
 }
-"""(stratum, what was measured) -> the largest mean absolute error, and the mean error of 2026-12-01,
-as shares of the measured time; negative where answers are too fast."""
+"""(stratum, what was measured) -> the largest mean absolute error, and the mean error of today
+(2026-12-01), as shares of the measured time; negative where answers are too fast."""
 _DRIFT = 0.02
 """Mean errors may be so much further from 0; nearer is better."""
 

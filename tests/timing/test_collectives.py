@@ -69,7 +69,8 @@ def test_tokens_go_to_their_experts_and_back_at_the_rate_of_one_of_two_passes() 
 
 def test_experts_on_other_ranks_take_as_long_as_served_deepseek_r1_shows() -> None:
     # TPOT of attention data x expert parallel 8 on H200 and B200, TensorRT-LLM, 11 served points
-    # of NVIDIA aiconfigurator's repository: 3 % too fast on average. Twice the exchange is 8 % more.
+    # of NVIDIA aiconfigurator's repository: 3 % too fast on average, and twice the exchange is 8 %
+    # more.
     found = stats(score(strata()["served in attention groups"])["tpot"])
     assert -0.05 < found.bias < 0.02
 
