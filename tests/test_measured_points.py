@@ -46,6 +46,7 @@ _MOST: dict[tuple[str, str], tuple[float, float]] = {
     ("experts int4_wo", "kernel"): (0.41, -0.23),
     ("prefill attention", "kernel"): (0.13, -0.03),
     ("prefill attention of a few blocks", "kernel"): (0.08, -0.04),
+    ("prefill attention in a window", "kernel"): (0.14, -0.07),
     ("prefill attention, wide heads", "kernel"): (0.15, -0.05),
     ("decode attention", "kernel"): (0.04, 0.00),
     ("MLA decode", "kernel"): (0.23, -0.21),
