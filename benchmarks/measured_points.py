@@ -114,7 +114,8 @@ CHOICES: Sequence[Choice] = (
     _kernel("prefill attention in a window", "attention_prefill", 12,
             "bf16, heads of 128, 8,192 tokens or more in a window of a quarter or less, vLLM",
             lambda row: _bf16(row) and row["head_dim"] == "128" and row["framework"] == "vllm"
-            and int(row["isl"]) >= 8192 and 0 < 4 * int(row["window_size"] or 0) <= int(row["isl"])),
+            and int(row["isl"]) >= 8192
+            and 0 < 4 * int(row["window_size"] or 0) <= int(row["isl"])),
     _kernel("prefill attention, wide heads", "attention_prefill", 12,
             "bf16, heads of 512, 1,024 tokens or more, TensorRT-LLM and its kernels in SGLang",
             lambda row: _bf16(row) and int(row["head_dim"]) > 256 and int(row["isl"]) >= 1024
