@@ -336,7 +336,7 @@ def _build(found: ModelConfig, quantization: str | None, kv_cache_dtype: str | N
 
 def _engine_cache(model: Model, engine: Engine, asked: str | None) -> Model:
     """The model with the cache its engine gives it where neither user nor checkpoint says one."""
-    fp8 = any(f.name.startswith("fp8") for f in model.formats)
+    fp8 = any(each.multiplies_fp8 for each in model.formats)
     if asked not in (None, "auto") or not (engine.fp8_cache and fp8) or model.cache.bits < 16:
         return model
     cache = cache_format_named("fp8")
