@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vperf.errors import InputError
+from vperf.notes import Note
 
 SCHEMA = "vperf/napkin/1"
 EXAMPLE_MODEL = "Qwen/Qwen3-4B-Instruct-2507"
@@ -49,7 +50,7 @@ class Napkin:
     """All that the checkpoint stores, where that is known."""
     quantization: str | None
     """The what-if that was asked for; None for the checkpoint's own format."""
-    assumptions: tuple[str, ...]
+    assumptions: tuple[Note, ...]
     stored_bytes: float | None = None
     """Of all weights of the model."""
     gpu_memory_bytes: float | None = None
@@ -81,7 +82,7 @@ class Napkin:
             "gpu_memory_bytes": self.gpu_memory_bytes,
             "measured_bandwidth_bytes_per_s": self.measured_bandwidth,
             "fits": self.fits,
-            "assumptions": list(self.assumptions),
+            "assumptions": list(map(str, self.assumptions)),
             "ignores": list(IGNORES),
             "fails_for": list(FAILS),
         }
@@ -97,7 +98,7 @@ def napkin(
     gpu_name: str | None = None,
     stored_parameters: float | None = None,
     quantization: str | None = None,
-    assumptions: tuple[str, ...] = (),
+    assumptions: tuple[Note, ...] = (),
     stored_bytes: float | None = None,
     gpu_memory_bytes: float | None = None,
     measured_bandwidth: float | None = None,

@@ -143,9 +143,10 @@ def document(check: Check) -> Iterator[Block]:
         yield _drift_table(check.drift)
     yield from _why(check)
     yield from note_blocks(
-        (*check.notes, *check.estimate.assumptions), check.warnings,
-        basis=basis(check.estimate), more=_rest(check),
-    )  # fmt: skip
+        (*check.notes, *check.warnings, *check.estimate.assumptions),
+        basis=basis(check.estimate) if check.estimate.gpu.constants == "measured" else "",
+        more=_rest(check),
+    )
 
 
 def _rest(check: Check) -> str:

@@ -24,6 +24,7 @@ from vperf.report.document import (
 )
 from vperf.report.format import clean, dollars, gib, per_second, plural, seconds, span
 from vperf.report.names import short_model
+from vperf.report.notes import note_blocks
 from vperf.report.rows import (
     RowColumn,
     axis_columns,
@@ -69,10 +70,10 @@ def document(answer: Comparison) -> Iterator[Block]:
     if marks := legend(shown):
         yield Prose(marks, "aside", tight=True)
     yield Bullets(problem_lines(answer.problems), "Cannot be", mark="!", tone="warn")
-    notes = list(answer.notes)
     if len(answer.rows) < answer.asked:
-        notes.insert(0, f"the first {len(answer.rows):,} of {answer.asked:,} (--top)")
-    yield Bullets(tuple(notes), "Notes", when="full")
+        first = f"the first {len(answer.rows):,} of {answer.asked:,} (--top)"
+        yield Prose(first, "aside", tight=True)
+    yield from note_blocks(answer.notes)
 
 
 def _columns(answer: Comparison, shown: list[Row]) -> list[RowColumn]:

@@ -74,15 +74,17 @@ def document(
     answer: Estimate, *, ops: bool = False, ways: Sequence[Remedy] = ()
 ) -> Iterator[Block]:
     """The screen of `vperf estimate`."""
-    fits, served = answer.memory.fits, answer.serving
+    fits = answer.memory.fits
     yield Headline(headline(answer))
     yield Prose(second_line(answer), "aside", tight=True)
     if not fits:
         yield Bullets(remedies(answer, ways), mark="\N{RIGHTWARDS ARROW}", tone="good", tight=True)
         yield Prose(f"with the memory: {_speeds(answer)}", "aside", "short", tight=True)
     yield speed_table(answer)
-    yield Facts(tuple(facts(answer)))
-    yield Facts((("Depth", _depth_line(answer)),) if answer.depth else (), when="short", tight=True)
+    rows = tuple(facts(answer))
+    yield Facts(rows, when="full")
+    depth = (("Depth", _depth_line(answer)),) if answer.depth else ()
+    yield Facts((*rows, *depth), when="short")
     if ops:
         for title, phase in (("Prefill", answer.prefill), ("Decode", answer.decode)):
             yield op_table(title, phase)
@@ -95,19 +97,20 @@ def document(
     if answer.depth:
         yield _depth_table(answer)
     yield Facts((("Model", _model(answer)), ("GPU", _gpu(answer))), when="full")
-    warnings = [note for note in answer.warnings if not said_in_line_1(note, served, fits=fits)]
+    said = _said_in_line_1(answer)
+    notes = (*answer.assumptions, *answer.warnings, *answer.not_modelled)
     yield from note_blocks(
-        answer.assumptions, warnings, basis=basis(answer), more="" if ops else "how to measure it"
+        (note for note in notes if note.kind not in said),
+        basis=basis(answer) if answer.gpu.constants == "measured" else "",
+        more="" if ops else "how to measure it",
     )
-    yield Bullets(answer.not_modelled, "Not modelled", when="full")
     yield verify(answer)
 
 
-def said_in_line_1(note: object, served: Serving | None, *, fits: bool) -> bool:
-    """Whether a warning says what line 1 says already."""
-    kind = getattr(note, "kind", "")
-    saturated = served is not None and served.saturated
-    return (kind == "does-not-fit" and not fits) or (kind == "saturated" and saturated)
+def _said_in_line_1(answer: Estimate) -> set[str]:
+    """Kinds of notes that line 1 makes needless."""
+    saturated = answer.serving is not None and answer.serving.saturated
+    return {*(("saturated",) if saturated else ()), *(() if answer.memory.fits else ("no_fit",))}
 
 
 def headline(answer: Estimate) -> Text:
@@ -205,7 +208,7 @@ def speed_table(answer: Estimate) -> Table:
     served = answer.serving
     if served and served.saturated:
         limit = rows[0].cells[3]
-        rows[0] = Row(("TTFT", Span("grows", "bad"), "", limit, "", prefill, ""))
+        rows[0] = Row(("TTFT", Span("grows", "bad"), "-", limit, "-", prefill, ""))
     if not answer.memory.fits:
         rows = [row._replace(tone="aside") for row in rows]
     return Table(SPEED_COLUMNS, rows, when="always" if answer.memory.fits else "full")

@@ -27,6 +27,7 @@ from vperf.report.document import (
 )
 from vperf.report.format import clean, gib, plural, whole
 from vperf.report.names import counted, flags, short_model
+from vperf.report.notes import note_blocks
 from vperf.report.rows import heading, problem_lines
 
 _SHOWN = 14
@@ -66,7 +67,7 @@ def document(answer: Fit) -> Iterator[Block]:
         ]
         yield Table(columns, rows, short=_SHOWN)
     yield Bullets(problem_lines(answer.problems), "Cannot be", mark="!", tone="warn")
-    yield Bullets(tuple(map(clean, answer.notes)), "Notes", when="full")
+    yield from note_blocks(answer.notes)
 
 
 def _only(answer: Fit) -> MemoryFit | None:

@@ -94,8 +94,9 @@ def document(answer: Plan, *, plot: bool = False) -> Iterator[Block]:
     yield from commands(answer)
     pools = answer.winner is not None and answer.winner.pools is not None
     yield Facts(tuple(_facts(answer)), "The pools" if pools else "One replica", when="full")
-    yield from note_blocks(_assumptions(answer), _warnings(answer), more="how one replica does")
-    yield Bullets(tuple(map(clean, _notes(answer))), "Notes", when="full")
+    yield Bullets(tuple(_means(answer)), "What is best", when="full")
+    notes = (*answer.notes, *_assumptions(answer), *_warnings(answer))
+    yield from note_blocks(notes, more="how one replica does")
 
 
 def headline(answer: Plan) -> Text:
@@ -364,24 +365,25 @@ def _lost(answer: Plan) -> tuple[str, ...]:
     return (*([f"{behind:,} {_BEHIND[answer.by]}"] if behind else []), *found)
 
 
-def _notes(answer: Plan) -> list[str]:
+def _means(answer: Plan) -> Iterator[str]:
+    """What the best is best at, and how the search was cut short."""
     priced = answer.winner is not None and answer.winner.row.cost is not None
     expense = "least $ per request" if priced else "least energy per request if GPUs drew their TDP"
     means = _MEANS[answer.by].format(expense=expense)
-    found = [means] if answer.winner else []
+    if answer.winner:
+        yield means
     if answer.computed < answer.asked:
-        found.append(
+        yield (
             f"{answer.computed:,} of {answer.asked:,} were computed: the others are replicas "
             "under a greater load than one that missed"
         )
-    return [*found, *map(str, answer.notes)]
 
 
-def _assumptions(answer: Plan) -> Sequence[object]:
+def _assumptions(answer: Plan) -> Sequence[str]:
     return answer.estimate.assumptions if answer.estimate else ()
 
 
-def _warnings(answer: Plan) -> Sequence[object]:
+def _warnings(answer: Plan) -> Sequence[str]:
     """Of one replica; of pools there is none that does both."""
     best = answer.winner or answer.nearest
     if answer.estimate is None or best is None or best.pools is not None:

@@ -14,7 +14,6 @@ from vperf.report.chart import Axis, Chart, Mark, Series, Style, letter
 from vperf.report.document import (
     Bar,
     Block,
-    Bullets,
     Cell,
     Column,
     Facts,
@@ -59,9 +58,9 @@ def document(answer: Roofline) -> Iterator[Block]:
         yield _table(answer, phase)
     yield Facts(tuple(_facts(answer)))
     yield from note_blocks(
-        (*estimate.assumptions, _ABOVE), estimate.warnings, basis=basis(estimate)
+        (*estimate.assumptions, _ABOVE, *estimate.warnings, *estimate.not_modelled),
+        basis=basis(estimate) if estimate.gpu.constants == "measured" else "",
     )
-    yield Bullets(estimate.not_modelled, "Not modelled", when="full")
 
 
 def headline(answer: Roofline) -> Text:

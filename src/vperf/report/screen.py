@@ -317,8 +317,12 @@ class _Writer:
         if len(bar.parts) == 1:
             return self._simple_bar(bar, cells)
         made, left = RichText(), cells
+        waiting = sum(share > 0 for share, _ in bar.parts)
         for (share, tone), glyph in zip(bar.parts, glyphs, strict=False):
-            count = min(left, max(1, round(share * cells))) if share > 0 else 0
+            if share <= 0:
+                continue
+            waiting -= 1  # each of the others has a cell
+            count = min(left - waiting, max(1, round(share * cells)))
             made.append(glyph * count, _TONES[tone])
             left -= count
         made.append(free * left, "dim")

@@ -17,6 +17,7 @@ from vperf.report.chart import Axis, Chart, Mark, Point, Series
 from vperf.report.document import Block, Bullets, Headline, Plot, Prose, Report, Span, Table, Text
 from vperf.report.format import clean, per_second, plural
 from vperf.report.names import short_model
+from vperf.report.notes import note_blocks
 from vperf.report.rows import (
     RowColumn,
     axis_columns,
@@ -88,7 +89,10 @@ def document(
         yield Prose(marks, "aside", tight=True)
     yield Bullets(turn_lines(sweep.crossovers()), "Where it turns")
     yield Bullets(problem_lines(sweep.tally.problems), "Cannot be", mark="!", tone="warn")
-    yield Bullets(tuple(_notes(sweep)), "Notes", when="full")
+    if "context" in {*sweep.settings.axes, *sweep.settings.fixed}:
+        text = "context: one decode step with so many tokens cached; TTFT is their prefill"
+        yield Prose(text, "aside", tight=True)
+    yield from note_blocks(sweep.tally.notes())
 
 
 def _data(sweep: Sweeping, rows: Iterable[Row]) -> Iterator[tuple[str, Any]]:
@@ -96,7 +100,7 @@ def _data(sweep: Sweeping, rows: Iterable[Row]) -> Iterator[tuple[str, Any]]:
     yield from opening(sweep.axes, sweep.settings.shared()).items()
     yield "rows", (row.to_dict() for row in rows)
     problems = dict(sweep.tally.problems)
-    yield from closing(sweep.crossovers(), problems, sweep.tally.lines()).items()
+    yield from closing(sweep.crossovers(), problems, sweep.tally.notes()).items()
 
 
 class _Best:
@@ -199,15 +203,6 @@ def turn_lines(turns: Iterable[Crossover]) -> tuple[Text, ...]:
         chosen = ", ".join(f"{heading(n)} {_text(v)}" for n, v in turn.chosen.items())
         found.append(f"{chosen}: {turn.text}" if chosen else turn.text)
     return tuple(dict.fromkeys(map(clean, found)))
-
-
-def _notes(sweep: Sweeping) -> Iterator[str]:
-    lacking = sweep.tally.answered - sweep.tally.fitting
-    if lacking:
-        yield f"{plural(lacking, 'setting')} without the memory; the speeds are those with it"
-    if "context" in {*sweep.settings.axes, *sweep.settings.fixed}:
-        yield "context: one decode step with so many tokens cached; TTFT is their prefill"
-    yield from sweep.tally.lines()
 
 
 def check_figure(figure: str) -> None:
