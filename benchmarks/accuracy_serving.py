@@ -115,12 +115,13 @@ def _groups(row: Row) -> dict[str, str]:
         **{key: row[key] for key in keys},
         "engine": row["backend"],
         "precision": row["weights"],
-        "kind": "dense" if _is_dense(row) else "moe",
+        "kind": "dense" if is_dense(row) else "moe",
         "client": "published" if row["requests"] else "not known",
     }
 
 
-def _is_dense(row: Row) -> bool:
+def is_dense(row: Row) -> bool:
+    """Whether the row's model is without experts."""
     return any(name in row["model"] for name in ("Llama-3", "Qwen3-32B", "Qwen3-8B", "Llama-2"))
 
 
@@ -132,7 +133,8 @@ class Refittable:
     slopes: tuple[float, ...]
 
 
-def _point(row: Row, result: vperf.Estimate, metric: str) -> scoring.Point:
+def point(row: Row, result: vperf.Estimate, metric: str) -> scoring.Point:
+    """The row's "tpot" or "ttft" beside the answer's."""
     return scoring.Point(
         _groups(row),
         measured_s=float(row[f"{metric}_ms"]) / 1e3,
@@ -242,13 +244,13 @@ def score(rows: Iterable[Row], *, hide: bool = False) -> Scored:
         if bad:
             for tally in (found.tpot, found.ttft):
                 tally.left_out[bad] += 1
-            found.bad.append(_point(row, result, "tpot"))
+            found.bad.append(point(row, result, "tpot"))
             continue
         found.rows.append(row)
         for metric, tally in (("tpot", found.tpot), ("ttft", found.ttft)):
-            point = _point(row, result, metric)
-            tally.points.append(point)
-            found.refittable[metric].append(Refittable(point, _slopes(row, result, metric)))
+            one = point(row, result, metric)
+            tally.points.append(one)
+            found.refittable[metric].append(Refittable(one, _slopes(row, result, metric)))
     return found
 
 

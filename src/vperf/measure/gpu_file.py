@@ -89,7 +89,7 @@ def _known(measured: CardMeasurement) -> dict[str, Any]:
     table["compute"] = compute
     if gpu.tdp_w is not None:
         table["tdp"] = POWER.write(gpu.tdp_w)
-    table["assumptions"] = list(gpu.assumptions)
+    table["assumptions"] = list(map(str, gpu.assumptions))
     return table
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
 from vperf.hardware.gpu import PIPES, Achieved, AllReduce, Gpu, Link
+from vperf.notes import Note, notes_of
 from vperf.sources.catalog import data_dir, is_plain_id
 from vperf.sources.files import parse_toml, read_text
 from vperf.sources.gpu_keys import GPU_FILE, read
@@ -36,11 +37,14 @@ Table = Mapping[str, Any]
 def _gpu(file: Table, gpu_id: str) -> Gpu:
     """The frozen view, with what the file leaves out assumed and said so."""
     found = read(GPU_FILE, file)
-    assumed = [*found.pop("assumptions", ()), *filter(None, [found.pop("memory_assumption", "")])]
-    for field, value, words in _ASSUMED:
+    assumed = list(notes_of("card", found.pop("assumptions", ())))
+    if "memory_assumption" in found:
+        assumed.append(Note("card_memory", text=found.pop("memory_assumption")))
+    for field, value, fact, taken, remark in _ASSUMED:
         if field not in found:
             found[field] = value
-            assumed.append(f"{file['name']}: {words}")
+            facts = {"name": file["name"], "fact": fact, "taken": taken, "remark": remark}
+            assumed.append(Note("card_default", **facts))
     link, achieved = found.pop("link", None), found.pop("achieved", None)
     return Gpu(
         id=gpu_id,
@@ -51,14 +55,12 @@ def _gpu(file: Table, gpu_id: str) -> Gpu:
     )
 
 
-_ASSUMED: tuple[tuple[str, Any, str], ...] = (
-    ("sm_count", 128, "no SM count in the file, 128 assumed"),
-    ("rated_clock_hz", 1.8e9, "no rated_clock in the file, 1800 MHz assumed"),
-    ("l2_bytes", 128 * 2.0**20,
-     "no cache size in the file, 128 MiB assumed (it only loosens the limit)"),
-    ("memory_class", "unified",
-     "no memory class in the file (HBM, GDDR, unified), unified assumed"),
-)  # fmt: skip
+_ASSUMED: tuple[tuple[str, Any, str, str, str], ...] = (
+    ("sm_count", 128, "SM count", "128", ""),
+    ("rated_clock_hz", 1.8e9, "rated_clock", "1800 MHz", ""),
+    ("l2_bytes", 128 * 2.0**20, "cache size", "128 MiB", " (it only loosens the limit)"),
+    ("memory_class", "unified", "memory class", "unified (not HBM, not GDDR)", ""),
+)
 _NOT_SAID: Table = {
     "vendor": "",
     "architecture": "",
@@ -204,9 +206,9 @@ def _as_default(gpu: Gpu, file: Table, name: str) -> Gpu:
     what.append(f"{gpu.memory_bandwidth / 1e9:g} GB/s")
     if gpu.tdp_w is not None:
         what.append(f"{gpu.tdp_w:g} W")
-    others = f"; others: {', '.join(file['others'])}" if file.get("others") else ""
-    line = f"{name} taken as {gpu.name} ({', '.join(what)}){others}"
-    return replace(gpu, assumptions=(line, *gpu.assumptions))
+    others = tuple(file.get("others", ()))
+    note = Note("card_choice", typed=name, name=gpu.name, facts=tuple(what), others=others)
+    return replace(gpu, assumptions=(note, *gpu.assumptions))
 
 
 def _unknown(name: str) -> UnknownNameError:
@@ -291,7 +293,7 @@ def override(
         rated = "" if gpu.boost == 1 else f" at the rated clock; the limit allows x{gpu.boost:.2f}"
         said.append(f"{pipe} peak {format_rate(new)} as given{instead}{rated}")
         gpu = replace(gpu, peak_flop_per_s={**gpu.peak_flop_per_s, pipe: new})
-    return replace(gpu, achieved=achieved, assumptions=(*gpu.assumptions, *said))
+    return replace(gpu, achieved=achieved, assumptions=(*gpu.assumptions, *notes_of("card", said)))
 
 
 def _given(parse: Callable[[str], float], text: str, option: str) -> float:

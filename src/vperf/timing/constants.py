@@ -83,7 +83,7 @@ GENERIC = Generic(
         "Pascal": Generation(bandwidth_fraction=0.68),
         "RDNA4": Generation(bandwidth_fraction=0.80),
         "CDNA2": Generation(latency=1.31, bandwidth_fraction=0.65),
-        # Large matmuls: gn-kernels, clpeak and mmapeak on RTX 5060, 5080, 5090 and PRO 6000 in 2025;
+        # Large matmuls: gn-kernels, clpeak, mmapeak on RTX 5060, 5080, 5090 and PRO 6000, 2025;
         # fp8 runs at the fraction of 16 bit there.
         "Blackwell SM120": Generation(
             compute_fraction={"fp8": 0.95, "mxfp8": 0.85, "fp4": 0.78},
