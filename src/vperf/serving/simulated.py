@@ -22,7 +22,7 @@ _JUDGED_REQUESTS = 50
 
 @dataclass(frozen=True, slots=True)
 class Steady:
-    """The part of a run in which as many requests were out as the load keeps out."""
+    """The middle of a run, without its ramp and its drain."""
 
     seconds: float
     requests_per_s: float
@@ -136,24 +136,33 @@ class Simulated:
 
     @cached_property
     def steady(self) -> Steady | None:
-        """After the first of the requests that came together had ended, and before the last was
-        sent; None: a run too short to have such a part."""
-        users = self.traffic.concurrency
-        count = len(self.traffic)
-        ramp = min(users, count) if users is not None else max(1, count // 10)
-        start, end = sorted(self.ended_s)[ramp - 1], max(self.sent_s)
+        """Without as many of the first and last requests as were out together, or a tenth of them;
+        None: a run too short to have such a part.
+
+        The rate is Little's: those out at a time / the time that one is. Completions of a closed
+        loop come in waves, so that their number hangs on where a window is cut.
+        """
+        users, count = self.traffic.concurrency, len(self.traffic)
+        ramp = users if users is not None else max(1, count // 10)
+        order = sorted(range(count), key=self.sent_s.__getitem__)[ramp : count - ramp]
+        if not order:
+            return None
+        start, end = self.sent_s[order[0]], self.sent_s[order[-1]]
         if end <= start:
             return None
-        rows = zip(self.sent_s, self.first_s, self.ended_s, self.traffic.output_tokens, strict=True)
-        inside = [row for row in rows if start <= row[0] and row[2] <= end]
-        if not inside:
-            return None
-        ended = sum(start < each <= end for each in self.ended_s)
-        tpot = [(e - f) / (tokens - 1) for _, f, e, tokens in inside if tokens > 1]
+        out = math.fsum(
+            max(0.0, min(ended, end) - max(sent, start))
+            for sent, ended in zip(self.sent_s, self.ended_s, strict=True)
+        ) / (end - start)  # fmt: skip
+        outputs = self.traffic.output_tokens
+        tpot = [
+            (self.ended_s[i] - self.first_s[i]) / (outputs[i] - 1) for i in order if outputs[i] > 1
+        ]
+        e2e_s = math.fsum(self.ended_s[i] - self.sent_s[i] for i in order) / len(order)
         return Steady(
             seconds=end - start,
-            requests_per_s=ended / (end - start),
-            ttft_s=math.fsum(f - s for s, f, *_ in inside) / len(inside),
+            requests_per_s=out / e2e_s,
+            ttft_s=math.fsum(self.first_s[i] - self.sent_s[i] for i in order) / len(order),
             tpot_s=math.fsum(tpot) / len(tpot) if tpot else None,
         )
 
