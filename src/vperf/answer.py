@@ -1,7 +1,7 @@
 """The answer as plain frozen values: every figure that is printed is read from here.
 
 `Estimate.to_dict()` is the contract of `--json` (schema "vperf/estimate/1"). Not here: how the
-figures come about (estimate.py), their sentences (notes.py), and printing (report/).
+figures come about (estimate.py), their notes (notes.py), and printing (report/).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from vperf.frames import frame, html_table
 from vperf.model.config import ModelSource
+from vperf.notes import Note
 from vperf.serving.memory import Memory
 from vperf.timing.step import PhaseTimes
 from vperf.version import __version__
@@ -192,9 +193,9 @@ class Estimate:
     decode: PhaseTimes
     """One decode step in the middle of the output."""
     depth: tuple[DepthPoint, ...]
-    assumptions: tuple[str, ...]
-    not_modelled: tuple[str, ...]
-    warnings: tuple[str, ...]
+    assumptions: tuple[Note, ...]
+    not_modelled: tuple[Note, ...]
+    warnings: tuple[Note, ...]
     serving: Serving | None = None
     speculative: Speculative | None = None
 
@@ -219,9 +220,9 @@ class Estimate:
             "serving": asdict(self.serving) if self.serving else None,
             "speculative": asdict(self.speculative) if self.speculative else None,
             "depth": [asdict(point) for point in self.depth],
-            "assumptions": list(self.assumptions),
-            "not_modelled": list(self.not_modelled),
-            "warnings": list(self.warnings),
+            "assumptions": list(map(str, self.assumptions)),
+            "not_modelled": list(map(str, self.not_modelled)),
+            "warnings": list(map(str, self.warnings)),
         }
 
     def to_frame(self) -> Any:

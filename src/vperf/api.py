@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Unpack
 
+from vperf import estimate_notes
 from vperf.answer import Estimate, Figures, ModelFacts
 from vperf.errors import InputError
 from vperf.estimate import estimate_model, model_facts_of, serve_model
@@ -20,7 +21,7 @@ from vperf.model.model import Model, build_model, divide
 from vperf.model.parallel import Parallel
 from vperf.napkin import EXAMPLE_GPU, EXAMPLE_MODEL, Napkin, check_choice
 from vperf.napkin import napkin as _napkin
-from vperf.notes import workload_line
+from vperf.notes import Note, notes_of
 from vperf.scenario import INPUT_LEN, OUTPUT_LEN, ModelLike, Options, Scenario
 from vperf.serving.lengths import Lengths, equal
 from vperf.serving.speculative import checked_acceptance, drafting
@@ -107,10 +108,13 @@ def ask(scenario: Scenario) -> Estimate:
             lengths=lengths,
         )
     if lengths.name:
-        said = (*answer.assumptions, workload_line(lengths, served=scenario.served))
+        said = (*answer.assumptions, estimate_notes.of_workload(lengths, served=scenario.served))
         workload = replace(answer.workload, name=lengths.name)
         answer = replace(answer, workload=workload, assumptions=said)
-    extra = (*found.warnings, *_stored_warning(found, model, scenario.quantization))
+    extra = (
+        *notes_of("model_warning", found.warnings),
+        *_stored_warning(found, model, scenario.quantization),
+    )
     return replace(answer, warnings=(*answer.warnings, *extra)) if extra else answer
 
 
@@ -260,11 +264,11 @@ def napkin(
     found, built = _load(EXAMPLE_MODEL if model is None else model, quantization, None, None)
     streamed = built.streamed_parameters
     if built.has_experts:
-        said = (*said, "mixture of experts: only the experts of one token are read")
+        said = (*said, Note("active_experts"))
     return _napkin(
         streamed, 8 * built.streamed_bytes / streamed, rate, model_id=found.id, gpu_id=gpu_id,
         gpu_name=gpu_name, stored_parameters=built.parameters, quantization=quantization,
-        assumptions=(*said, *built.assumptions),
+        assumptions=(*said, *notes_of("model", built.assumptions)),
     )  # fmt: skip
 
 
@@ -335,11 +339,8 @@ def _engine_cache(model: Model, engine: Engine, asked: str | None) -> Model:
     fp8 = any(f.name.startswith("fp8") for f in model.formats)
     if asked not in (None, "auto") or not (engine.fp8_cache and fp8) or model.cache.bits < 16:
         return model
-    line = (
-        f"{engine.name} keeps an fp8 KV cache beside fp8 weights (--kv-cache-dtype says otherwise)"
-    )
     cache = cache_format_named("fp8")
-    said = (*model.assumptions, line)
+    said = (*model.assumptions, Note("engine_cache", engine=engine.name))
     return replace(model, cache=cache, cache_name=cache.name, assumptions=said)
 
 
@@ -350,7 +351,7 @@ def _capped(model: Model, tokens: int) -> Model:
     return replace(model, max_context_tokens=min(tokens, longest) if longest else tokens)
 
 
-def _stored_warning(found: ModelConfig, model: Model, what_if: str | None) -> tuple[str, ...]:
+def _stored_warning(found: ModelConfig, model: Model, what_if: str | None) -> tuple[Note, ...]:
     """Say so where the checkpoint's own index disagrees with what its config implies."""
     if found.stored_bytes is None or what_if:
         return ()
@@ -358,6 +359,10 @@ def _stored_warning(found: ModelConfig, model: Model, what_if: str | None) -> tu
     if abs(off) < 0.01:
         return ()
     return (
-        f"the checkpoint stores {format_bytes(found.stored_bytes)}, its config implies "
-        f"{format_bytes(model.weight_bytes)} ({off:+.1%}): other formats, or layers not modelled",
+        Note(
+            "stored_size",
+            stored=format_bytes(found.stored_bytes),
+            implied=format_bytes(model.weight_bytes),
+            off=off,
+        ),
     )

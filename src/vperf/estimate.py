@@ -1,6 +1,6 @@
 """model + GPU + engine + workload -> Estimate.
 
-Not here: what an Estimate is (answer.py), its assumptions in words (notes.py), finding a model
+Not here: what an Estimate is (answer.py), its notes (estimate_notes.py), finding a model
 or a GPU by name (sources/), and printing (report/).
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from vperf import estimate_notes as notes
 from vperf.answer import (
     DepthPoint,
     Estimate,
@@ -22,7 +23,6 @@ from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelSource
 from vperf.model.model import Model
 from vperf.model.ops import COLLECTIVES
-from vperf.notes import assumptions, load_line, not_modelled, warnings_of
 from vperf.serving.lengths import Lengths, equal
 from vperf.serving.memory import other_bytes, plan_memory
 from vperf.serving.speculative import (
@@ -42,7 +42,6 @@ from vperf.speeds import (
     serving_of,
 )
 from vperf.timing.step import Card, PhaseTimes, passes_seconds, time_passes
-from vperf.units import format_requests
 
 if TYPE_CHECKING:
     from vperf.serving.load import Load
@@ -120,9 +119,9 @@ def estimate_model(
         prefill=prefill,
         decode=decode,
         depth=_depths(model, card, batch_size, prompt, pace.gain),
-        assumptions=assumptions(model, card, speculative),
-        not_modelled=not_modelled(model, image_tokens),
-        warnings=warnings_of(model, memory, prompt + output_tokens),
+        assumptions=notes.assumptions(model, card, speculative),
+        not_modelled=notes.not_modelled(model, image_tokens, served=False),
+        warnings=notes.warnings(model, memory, prompt + output_tokens),
         speculative=speculative,
     )
 
@@ -196,17 +195,6 @@ def serve_model(
         )
     held = held_batch(model, card, load, base.workload.batch_size)
     memory = plan_memory(model, gpu, engine, held, load.input_tokens, load.output_tokens)
-    warnings = list(warnings_of(model, memory, load.input_tokens + load.output_tokens))
-    if served.saturated and load.requests_per_s is not None:
-        warnings.append(
-            f"saturated: {format_requests(load.requests_per_s)} asked for, at most "
-            f"{format_requests(served.requests_per_s, 3)} can be served; the queue and TTFT grow "
-            "without end"
-        )
-    if load.users is not None and load.users > served.slots:
-        warnings.append(
-            f"the KV cache has room for {served.slots} of {load.users} users; the others wait"
-        )
     passes = prefill_passes(model, 1, load.input_tokens - load.cached_tokens, load.cached_tokens)
     return replace(
         base,
@@ -215,9 +203,12 @@ def serve_model(
         expected=expected,
         memory=memory,
         prefill=time_passes(passes, card),
-        assumptions=(*base.assumptions, load_line(load)),
-        not_modelled=tuple(line for line in base.not_modelled if not line.startswith("queueing")),
-        warnings=tuple(warnings),
+        assumptions=(*base.assumptions, notes.of_load(load)),
+        not_modelled=notes.not_modelled(model, image_tokens, served=True),
+        warnings=(
+            *notes.warnings(model, memory, load.input_tokens + load.output_tokens),
+            *notes.load_warnings(load, served),
+        ),
         serving=serving_of(served, load),
         speculative=speculative,
     )

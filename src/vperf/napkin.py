@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vperf.errors import InputError
+from vperf.notes import Note
 
 SCHEMA = "vperf/napkin/1"
 EXAMPLE_MODEL = "Qwen/Qwen3-4B-Instruct-2507"
@@ -49,7 +50,7 @@ class Napkin:
     """All that the checkpoint stores, where that is known."""
     quantization: str | None
     """The what-if that was asked for; None for the checkpoint's own format."""
-    assumptions: tuple[str, ...]
+    assumptions: tuple[Note, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON contract of `vperf napkin --json`: stable keys, SI base units."""
@@ -65,7 +66,7 @@ class Napkin:
             "weight_bytes": self.weight_bytes,
             "memory_bandwidth_bytes_per_s": self.memory_bandwidth,
             "decode_tokens_per_s": self.tokens_per_s,
-            "assumptions": list(self.assumptions),
+            "assumptions": list(map(str, self.assumptions)),
             "ignores": list(IGNORES),
             "fails_for": list(FAILS),
         }
@@ -81,7 +82,7 @@ def napkin(
     gpu_name: str | None = None,
     stored_parameters: float | None = None,
     quantization: str | None = None,
-    assumptions: tuple[str, ...] = (),
+    assumptions: tuple[Note, ...] = (),
 ) -> Napkin:
     """Decode tokens/s of one sequence from `parameters` read per token at `bits` each.
 

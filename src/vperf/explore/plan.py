@@ -35,6 +35,7 @@ from vperf.explore.rows import answer
 from vperf.explore.settings import AS_STORED, Resolver, Setting, Settings, settings
 from vperf.frames import frame, html_table
 from vperf.hardware.gpu import Gpu
+from vperf.notes import Note
 from vperf.scenario import Scenario
 from vperf.units import format_seconds, parse_bandwidth
 from vperf.version import __version__
@@ -87,7 +88,7 @@ class Plan:
     """The format of the weights that the checkpoint holds."""
     estimate: Estimate | None
     """Of a replica of the winner, or of what comes nearest, as `vperf.ask` gives it."""
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON contract: stable keys, SI base units, floats unrounded."""
@@ -116,7 +117,7 @@ class Plan:
             "front": [each.to_dict() for each in self.front],
             "nearest": self.nearest.to_dict() if self.nearest else None,
             "binding": self.nearest.binding[0] if self.nearest and self.nearest.binding else None,
-            "notes": list(self.notes),
+            "notes": list(map(str, self.notes)),
         }
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -459,30 +460,20 @@ def _answer(search: _Search, by: By, base: Settings) -> Plan:
     )
 
 
-def _notes(search: _Search, shown: Candidate | None, stored: str) -> Iterator[str]:
+def _notes(search: _Search, shown: Candidate | None, stored: str) -> Iterator[Note]:
     if shown is None:
         return
     if shown.scenario.quantization is not None:
-        yield (
-            f"{shown.weights} weights are a what-if, the checkpoint holds {stored}: what that does "
-            "to the quality of answers is not modelled"
-        )
+        yield Note("weights_quality", weights=shown.weights, stored=stored)
     if shown.pools is not None:
-        yield (
-            "pools of equal GPUs: a prompt is prefilled alone, its cache is sent when complete, "
-            "and decode replicas never prefill; requests/s are shared out equally in each pool"
+        yield Note("pools")
+        yield Note(
+            "kv_link",
+            gb_per_s=shown.pools.link_bytes_per_s / 1e9,
+            port_gb_per_s=NETWORK_BYTES_PER_S / 1e9,
         )
-        yield (
-            f"--kv-link: {shown.pools.link_bytes_per_s / 1e9:,.4g} GB/s one way for each GPU; "
-            "unless given, the peer link where both pools are in one node, else a network port "
-            f"of {NETWORK_BYTES_PER_S / 1e9:g} GB/s (400 Gb/s)"
-        )
-    if shown.replicas > 1 and search.users is not None:
-        yield f"each of {shown.replicas} replicas has its share of the users, rounded up"
-    elif shown.replicas > 1:
-        yield f"each of {shown.replicas} replicas gets an equal share of the requests"
-    yield "a replica stays within a node: its GPUs are all joined by the link"
-    if search.conservative:
-        yield "targets are held against the slow end of the range"
-    else:
-        yield "targets are held against the expected mean; --conservative takes the slow end"
+    if shown.replicas > 1:
+        kind = "replicas_rate" if search.users is None else "replicas_users"
+        yield Note(kind, replicas=shown.replicas)
+    yield Note("one_node")
+    yield Note("targets_slow" if search.conservative else "targets_mean")

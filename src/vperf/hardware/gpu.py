@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
+from vperf.notes import Note
+
 PIPES = (
     "fp32",
     "tf32",
@@ -150,7 +152,7 @@ class Gpu:
     achieved: Achieved | None
     memory_type: str = ""
     """As the vendor calls it: "HBM3e", "GDDR7"."""
-    assumptions: tuple[str, ...] = ()
+    assumptions: tuple[Note, ...] = ()
     """Said with every answer: an ambiguous name's default, an override, ..."""
     source: str = ""
     checked: str = ""

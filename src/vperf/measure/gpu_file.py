@@ -80,7 +80,7 @@ def _known(measured: CardMeasurement) -> dict[str, Any]:
     table["compute"] = compute
     if gpu.tdp_w is not None:
         table["tdp"] = f"{gpu.tdp_w:.6g} W"
-    table["assumptions"] = list(gpu.assumptions)
+    table["assumptions"] = list(map(str, gpu.assumptions))
     return table
 
 

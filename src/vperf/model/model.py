@@ -22,6 +22,7 @@ from vperf.model.ops import Linear, Op, Step, matmul
 from vperf.model.parallel import SINGLE, Parallel, collective, share
 from vperf.model.quantization import Scheme, read_scheme, what_if
 from vperf.model.towers import Tower
+from vperf.notes import Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -632,4 +633,4 @@ def _defaults_line(text: Config) -> tuple[str, ...]:
     if not used:
         return ()
     listed = ", ".join(f"{name} {value}" for name, value in sorted(used.items()))
-    return (f"not in the config, taken from the model class's defaults: {listed}",)
+    return (Note("config_defaults", listed=listed),)

@@ -159,4 +159,4 @@ def _notes(answer: Comparison, left_out: list[str]) -> list[str]:
             f"no room at this width for {', '.join(left_out)}; --csv and --json have all figures"
         )
     shown = not any(name == "tok/J" for name in left_out)
-    return [*found, *(note for note in answer.notes if shown or not note.startswith("tok/J"))]
+    return [*found, *(note for note in answer.notes if shown or note.kind != "energy")]

@@ -139,8 +139,8 @@ def _notes(sweep: Sweeping, left_out: Sequence[str]) -> list[str]:
         found.append("context: one decode step with so many tokens cached; TTFT is their prefill")
     if left_out:
         found.append(f"no room at this width for {', '.join(left_out)}; --csv has all figures")
-    energy = ("tok/J",)  # no column of a sweep
-    return [*found, *(line for line in sweep.tally.lines() if not line.startswith(energy))]
+    # Energy has no column in a sweep.
+    return [*found, *(note for note in sweep.tally.notes() if note.kind != "energy")]
 
 
 def json_parts(sweep: Sweeping, rows: Iterable[Row]) -> Iterator[str]:
@@ -149,7 +149,7 @@ def json_parts(sweep: Sweeping, rows: Iterable[Row]) -> Iterator[str]:
     yield head[:-1] + ', "rows": [\n'
     for number, line in enumerate(json_lines(rows)):
         yield (",\n" if number else "") + line.rstrip("\n")
-    tail = closing(sweep.crossovers(), dict(sweep.tally.problems), sweep.tally.lines())
+    tail = closing(sweep.crossovers(), dict(sweep.tally.problems), sweep.tally.notes())
     yield "\n], " + json.dumps(tail, allow_nan=False)[1:] + "\n"
 
 

@@ -9,8 +9,8 @@ in [achieved], what was measured. Text with units throughout. The keys:
     source checked confidence     where the figures come from, and when they were looked at
     assumptions notes             assumptions are printed under every answer, notes are not
     explain                       figure -> why it does not follow from the rest of the file
-    [memory]                      size (what the driver shows), nominal, type, bus_bits,
-                                  gbit_per_pin, bandwidth
+    [memory]                      size (what the driver shows), nominal, assumption (what the size
+                                  takes for granted), type, bus_bits, gbit_per_pin, bandwidth
     [compute]                     sms (CUs, cores), l2, last_level_cache, exp_per_clock; clocks:
         rated_clock               at which the peaks are quoted (the tensor clock)
         fp32_clock                at which fp32 is quoted, where that is another one
@@ -99,6 +99,7 @@ class MemoryTable(_Table):
     size: _Bytes
     bandwidth: _BytesPerSecond
     nominal: str = ""
+    assumption: str = ""
     type: str = ""
     bus_bits: PositiveInt | None = None
     gbit_per_pin: PositiveFloat | None = None

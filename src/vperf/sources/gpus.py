@@ -17,6 +17,7 @@ from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
 from vperf.hardware.gpu import MEASURED, PIPES, Achieved, AllReduce, Gpu, Link, achieved_key
+from vperf.notes import Note, notes_of
 from vperf.sources.catalog import data_dir, is_plain_id
 from vperf.sources.files import parse_toml, read_text
 from vperf.units import (
@@ -39,18 +40,24 @@ def _gpu(file: Table, gpu_id: str) -> Gpu:
     """The frozen view, with what the file leaves out assumed and said so."""
     memory, compute = file["memory"], file.get("compute", {})
     link, pcie, achieved = file.get("link"), file.get("pcie"), file.get("achieved")
-    assumed = list(file.get("assumptions", ()))
+    assumed = list(notes_of("card", file.get("assumptions", ())))
+    if "assumption" in memory:
+        assumed.append(Note("card_memory", text=memory["assumption"]))
 
-    def otherwise(value: float | None, default: float, words: str) -> float:
+    def otherwise(
+        value: float | None, default: float, fact: str, taken: str, remark: str = ""
+    ) -> float:
         if value is not None:
             return value
-        assumed.append(f"{file['name']}: {words}")
+        name = file["name"]
+        assumed.append(Note("card_default", name=name, fact=fact, taken=taken, remark=remark))
         return default
 
     rated = otherwise(
         _maybe(compute, "rated_clock", parse_frequency),
         1.8e9,
-        "no rated_clock in the file, 1800 MHz assumed",
+        "rated_clock",
+        "1800 MHz",
     )
     cache = compute.get("last_level_cache") or compute.get("l2")
     return Gpu(
@@ -63,7 +70,7 @@ def _gpu(file: Table, gpu_id: str) -> Gpu:
         memory_bandwidth=parse_bandwidth(memory["bandwidth"]),
         memory_type=memory.get("type", ""),
         peak_flop_per_s={pipe: parse_rate(rate) for pipe, rate in file["peak"].items()},
-        sm_count=int(otherwise(compute.get("sms"), 128, "no SM count in the file, 128 assumed")),
+        sm_count=int(otherwise(compute.get("sms"), 128, "SM count", "128")),
         rated_clock_hz=rated,
         max_clock_hz=_maybe(compute, "limit_clock", parse_frequency)
         or _maybe(compute, "max_clock", parse_frequency)
@@ -71,7 +78,9 @@ def _gpu(file: Table, gpu_id: str) -> Gpu:
         l2_bytes=otherwise(
             parse_bytes(cache) if cache else None,
             128 * 2.0**20,
-            "no cache size in the file, 128 MiB assumed (it only loosens the limit)",
+            "cache size",
+            "128 MiB",
+            " (it only loosens the limit)",
         ),
         link=Link(link["name"], parse_bandwidth(link["bandwidth"])) if link else None,
         pcie_bytes_per_s=parse_bandwidth(pcie["bandwidth"]) if pcie else None,
@@ -245,9 +254,9 @@ def _as_default(gpu: Gpu, file: Table, name: str) -> Gpu:
     what.append(f"{gpu.memory_bandwidth / 1e9:g} GB/s")
     if gpu.tdp_w is not None:
         what.append(f"{gpu.tdp_w:g} W")
-    others = f"; others: {', '.join(file['others'])}" if file.get("others") else ""
-    line = f"{name} taken as {gpu.name} ({', '.join(what)}){others}"
-    return replace(gpu, assumptions=(line, *gpu.assumptions))
+    others = tuple(file.get("others", ()))
+    note = Note("card_choice", typed=name, name=gpu.name, facts=tuple(what), others=others)
+    return replace(gpu, assumptions=(note, *gpu.assumptions))
 
 
 def _unknown(name: str) -> UnknownNameError:
@@ -332,7 +341,7 @@ def override(
         rated = "" if gpu.boost == 1 else f" at the rated clock; the limit allows x{gpu.boost:.2f}"
         said.append(f"{pipe} peak {format_rate(new)} as given{instead}{rated}")
         gpu = replace(gpu, peak_flop_per_s={**gpu.peak_flop_per_s, pipe: new})
-    return replace(gpu, achieved=achieved, assumptions=(*gpu.assumptions, *said))
+    return replace(gpu, achieved=achieved, assumptions=(*gpu.assumptions, *notes_of("card", said)))
 
 
 def _given(parse: Callable[[str], float], text: str, option: str) -> float:
