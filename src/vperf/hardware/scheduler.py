@@ -5,8 +5,9 @@ Not here: running it (serving/scheduler.py), and what a step takes (timing/).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Policy = Literal["mixed", "prefill_first"]
 """mixed: prompts join decode steps. prefill_first: they have steps of their own, before any
@@ -38,5 +39,22 @@ class Scheduler:
     frontend_s: float = 0.0
     """Of one request after another: HTTP, tokenizer."""
     frontend_s_per_token: float = 0.0
+    prompt_step_s: float = 0.0
+    """What a step that reads prompts takes of the host beyond any other step."""
     transit_s: float = 0.0
     """The rest of the way in and of a token's way out, which requests go side by side."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmallCards:
+    """Cards on which an engine sets its scheduler up otherwise."""
+
+    memory_below_bytes: float
+    cards: frozenset[str]
+    """Ids of larger ones that it treats alike."""
+    facts: Mapping[str, Any]
+    """Fields of `Scheduler`."""
+
+    def holds(self, card_id: str, memory_bytes: float) -> bool:
+        """Whether a card is one of them."""
+        return memory_bytes < self.memory_below_bytes or card_id in self.cards

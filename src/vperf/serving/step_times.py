@@ -88,7 +88,8 @@ class DeploymentTimes:
         # A group's share, and that of one pass of the pipeline; each reads prompts of its own.
         decoding = sequences / (self.groups * self.stages)
         prompts = len(chunks) / self.groups
-        seconds = self.card.engine.overhead_s(0.0, 0.0, decoding + prompts)
+        engine = self.card.engine
+        seconds = engine.overhead_s(0.0, 0.0, decoding + prompts) + engine.scheduler.prompt_step_s
         for index, each in enumerate(self._all):
             rows = prompt_tokens / self.groups if each.reads_prompts else prompts
             seconds += each.count * (
