@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import argparse
 import csv
+import re
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import scoring
 
@@ -58,22 +60,26 @@ def quantization(row: Row) -> str | None:
     return {"fp4": "nvfp4"}.get(row["weights"], row["weights"])
 
 
-_POLL_SHARE, _HOLD_SHARE = 0.75, 0.5
-"""Of SGLang's steps between two looks for requests, and of the steps for which TensorRT-LLM may
-hold a prompt back for others, that a request waits on average: fitted on 128 of these rows."""
-
-
 def engine_of(row: Row) -> Engine:
     """The engine as its launch command set it up."""
-    engine = load_engine(row["backend"])
-    budget = row["max_num_batched_tokens"]
-    waits = _POLL_SHARE * float(row["recv_interval"] or 0)
-    waits += _HOLD_SHARE * float(row["batch_wait_iters"] or 0)
-    return replace(
-        engine,
-        max_batched_tokens=int(budget) if budget else engine.max_batched_tokens,
-        admission_steps=engine.admission_steps + waits,
-    )
+    version = re.match(r"v?(\d+\.\d+)", row["backend_version"])
+    engine = load_engine(row["backend"] + (f"@{version[1]}" if version else ""))
+    facts: dict[str, Any] = {
+        field: kind(row[column]) for column, (field, kind) in _LAUNCH_FACTS.items() if row[column]
+    }
+    if row["async_scheduling"] == "yes" and engine.scheduler.admission_steps == 0:
+        facts["admission_steps"] = 1  # a step is prepared while one runs
+    return engine.with_scheduler(**facts)
+
+
+_LAUNCH_FACTS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "max_num_batched_tokens": ("max_batched_tokens", int),
+    "max_num_seqs": ("max_sequences", int),
+    "recv_interval": ("receive_interval", int),
+    "batch_wait_iters": ("wait_steps", int),
+    "batch_wait_ratio": ("wait_share", float),
+}
+"""Columns of a launch command, and the facts of a scheduler that they set."""
 
 
 def layout(row: Row) -> tuple[int, int, int]:

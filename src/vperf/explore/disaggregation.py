@@ -171,7 +171,7 @@ class Splitting:
         rate = self._link or default_link(gpu, within_node=gpus <= node)
         ttft = queue + before.prefill_s + sent / rate + decode.step_s
         # The decode server gets tokens, so that the prompt's text is only read once.
-        ttft += server_s(card, steps.input_tokens) + engine.request_s
+        ttft += server_s(card, steps.input_tokens) + server_s(card, 0)
         running = decode.batch * decode.replicas
 
         def speed(ttft_s: float, tpot_s: float) -> Speed:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vperf.hardware.scheduler import Scheduler, SmallCards
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,9 @@ class Engine:
     """One small element-wise kernel in a CUDA graph."""
     memory_utilization: float
     """Share of GPU memory the engine takes (vLLM's --gpu-memory-utilization)."""
-    max_batched_tokens: int
-    """Tokens of one prefill step: sizes the activation buffers."""
-    request_s: float
-    """A request's way through the server outside of its steps: HTTP, tokenizer, first output."""
-    admission_steps: float
-    """Steps that a request waits before its prefill starts: scheduling runs ahead of the GPU."""
-    request_s_per_token: float = 0.0
-    """The same for each token of the prompt: its text, tokenized and passed between processes."""
+    scheduler: Scheduler
+    """How it batches requests, as its server is by default."""
+    small_cards: SmallCards | None = None
     ttft_spread: tuple[float, float] = (0.77, 2.00)
     """measured / expected TTFT under load, 10th and 90th percentile (timing/ranges.py); the default
     is that of all engines together."""
@@ -84,12 +82,28 @@ class Engine:
     """Prefill never writes scores to memory; llama.cpp without -fa does."""
     compute_share: Mapping[str, float] = field(default_factory=dict)
     """Share of the card's large-matmul rate by pipe, where the engine's own kernels are slower."""
-    on: Mapping[str, Kernels] = field(default_factory=dict)
+    kernels_on: Mapping[str, Kernels] = field(default_factory=dict)
     """Where the engine's kernels are not what others run on a card, by its architecture."""
     recurrent_share: float = 0.07
     """Share of the 16-bit rate of a chunked delta rule or state space in prefill."""
     source: str = ""
     checked: str = ""
+
+    @property
+    def max_batched_tokens(self) -> int:
+        """Tokens of one step: sizes the activation buffers."""
+        return self.scheduler.max_batched_tokens
+
+    def with_scheduler(self, **facts: Any) -> Engine:
+        """The same engine with other `facts` of its scheduler."""
+        return replace(self, scheduler=replace(self.scheduler, **facts))
+
+    def on(self, card_id: str, memory_bytes: float) -> Engine:
+        """The engine as it sets itself up on a card of so much memory."""
+        small = self.small_cards
+        if small is None or not small.holds(card_id, memory_bytes):
+            return self
+        return self.with_scheduler(**small.facts)
 
     def without_graphs(self) -> Engine:
         """The same engine that launches every kernel and schedules between steps."""

@@ -185,7 +185,7 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
     guessed: list[str] = []
     kind = tensor_cores(gpu)
     family = generic.generations.get(gpu.architecture, Generation())
-    own = engine.on.get(gpu.architecture, SAME_KERNELS)
+    own = engine.kernels_on.get(gpu.architecture, SAME_KERNELS)
     for name, kinds in generic.others.items():
         value = getattr(measured, name)
         if value is None:

@@ -7,7 +7,7 @@ verification of a draft, then the drafts. Not here: the time of one op (limit.py
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -127,6 +127,16 @@ def seconds_of(passes: Iterable[list[tuple[int, Op]]], card: Card, sequences: fl
         kernels += times[1]
         launches += times[2]
     return max(limit, card.engine.overhead_s(launches, kernels, sequences) + kernels)
+
+
+def kernels_of(work: list[tuple[int, Op]], card: Card, wanted: Callable[[Op], bool]) -> float:
+    """Expected seconds of those kernels of a pass that are `wanted`."""
+    limit = card.limits.of_step(work)
+    return sum(
+        count * _op_seconds(op, compute, limit, card)
+        for (count, op), compute in zip(work, limit.op_compute_s, strict=True)
+        if wanted(op)
+    )
 
 
 def _both(work: list[tuple[int, Op]], card: Card) -> tuple[float, float, float]:
