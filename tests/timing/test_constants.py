@@ -97,7 +97,9 @@ def test_a_generation_has_constants_of_its_own_where_nobody_measured_the_card() 
 
 def test_kernels_of_an_engine_on_an_architecture_are_slower_by_their_factors() -> None:
     gpu = load_gpu("mi300x")
-    there = replace(VLLM, kernels_on={gpu.architecture: Kernels(latency=2.0, stream=0.5, compute=0.25)})
+    there = replace(
+        VLLM, kernels_on={gpu.architecture: Kernels(latency=2.0, stream=0.5, compute=0.25)}
+    )
     elsewhere = replace(VLLM, kernels_on={"Hopper": Kernels(latency=2.0)})
     c, slow = constants_of(gpu, VLLM), constants_of(gpu, there)
     assert slow.gemm_latency_s == 2.0 * c.gemm_latency_s

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from vperf.hardware.scheduler import Scheduler, SmallCards
+
+ShareOf = Literal["all", "weights and cache", "free"]
+"""all: everything the engine takes is within the share (vLLM). weights and cache: these alone, so
+that what is left must hold activations and graphs (SGLang). free: the cache takes the share of what
+is free once the rest is there (TensorRT-LLM)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,10 @@ class Engine:
     is that of all engines together."""
     host_s_per_sequence: float = 0.0
     """Host time of a step for each of its sequences: to schedule, sample, detokenize and send."""
+    share_of: ShareOf = "all"
+    """What memory_utilization is a share of, or for."""
+    graph_bytes_per_layer: float = 0.0
+    """Memory of CUDA graphs, captured for every batch size."""
     cuda_graphs: bool = True
     """Whether a decode step is one launch; if not, the host launches every kernel."""
     eager_host_s_per_step: float = 0.0
