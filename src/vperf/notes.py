@@ -136,10 +136,15 @@ def _fallback_line(fmt: Format, gpu: Gpu) -> str:
     )
 
 
-def not_modelled(model: Model, image_tokens: int = 0) -> tuple[str, ...]:
+def not_modelled(
+    model: Model, image_tokens: int = 0, *, served: bool = False
+) -> tuple[str, ...]:
     """What the figures leave out."""
-    lines = ["queueing and prefix caching: all prompts start at once (see --max-concurrency)",
-             "throttling and power caps"]  # fmt: skip
+    lines = ["throttling and power caps"]
+    if not served:
+        lines.insert(
+            0, "queueing and prefix caching: all prompts start at once (see --max-concurrency)"
+        )
     if image_tokens:
         lines.append("the vision tower's time to encode the images (its weights are in memory)")
     elif model.tower_parameters:
