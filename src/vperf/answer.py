@@ -1,7 +1,7 @@
 """The answer as plain frozen values: every figure that is printed is read from here.
 
 `Estimate.to_dict()` is the contract of `--json` (schema "vperf/estimate/1"). Not here: how the
-figures come about (estimate.py), their sentences (notes.py), and printing (report/).
+figures come about (estimate.py), their notes (notes.py), and printing (report/).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, TypeVar, cast
 
 from vperf.frames import frame, html_table
 from vperf.model.config import ModelSource
+from vperf.notes import Note
 from vperf.serving.memory import Memory
 from vperf.timing.step import PhaseTimes
 from vperf.version import __version__
@@ -212,7 +213,7 @@ class _Made(Generic[T]):
 class Estimate:
     """The whole answer. Every figure the command line prints is read from here.
 
-    Ops, depths and sentences are made when they are read; speeds and memory are there.
+    Ops, depths and notes are made when they are read; speeds and memory are there.
     """
 
     model: ModelFacts
@@ -225,9 +226,9 @@ class Estimate:
     decode: _Made[PhaseTimes] = _Made()
     """One decode step in the middle of the output."""
     depth: _Made[tuple[DepthPoint, ...]] = _Made()
-    assumptions: _Made[tuple[str, ...]] = _Made()
-    not_modelled: _Made[tuple[str, ...]] = _Made()
-    warnings: _Made[tuple[str, ...]] = _Made()
+    assumptions: _Made[tuple[Note, ...]] = _Made()
+    not_modelled: _Made[tuple[Note, ...]] = _Made()
+    warnings: _Made[tuple[Note, ...]] = _Made()
     serving: Serving | None = None
     speculative: Speculative | None = None
 
@@ -255,9 +256,9 @@ class Estimate:
             "serving": asdict(self.serving) if self.serving else None,
             "speculative": asdict(self.speculative) if self.speculative else None,
             "depth": [asdict(point) for point in self.depth],
-            "assumptions": list(self.assumptions),
-            "not_modelled": list(self.not_modelled),
-            "warnings": list(self.warnings),
+            "assumptions": list(map(str, self.assumptions)),
+            "not_modelled": list(map(str, self.not_modelled)),
+            "warnings": list(map(str, self.warnings)),
         }
 
     def to_frame(self) -> Any:

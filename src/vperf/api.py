@@ -21,6 +21,7 @@ from vperf.model.model import Model
 from vperf.model.read import build_model
 from vperf.napkin import EXAMPLE_GPU, EXAMPLE_MODEL, Napkin, check_choice
 from vperf.napkin import napkin as _napkin
+from vperf.notes import Note, notes_of
 from vperf.scenario import INPUT_LEN, OUTPUT_LEN, ModelLike, Options, Scenario
 from vperf.serving.lengths import Lengths, equal
 from vperf.serving.speculative import checked_acceptance, drafting
@@ -92,14 +93,16 @@ def ask(scenario: Scenario, deployment: Deployment | None = None) -> Estimate:
     """
     at = deployment or deploy(scenario)
     found, lengths = at.found, lengths_of(scenario)
-    warned = (*found.warnings, *_stored_warning(found, at.model, scenario.quantization))
+    warned = (
+        *notes_of("model_warning", found.warnings),
+        *_stored_warning(found, at.model, scenario.quantization),
+    )
     if scenario.served:
-        load = _load_of(scenario, lengths)
         return serve_model(
             at.compiled,
             found.id,
             found.source,
-            load=load,
+            load=_load_of(scenario, lengths),
             lengths=lengths,
             image_tokens=scenario.image_tokens,
             acceptance=scenario.acceptance,
@@ -257,18 +260,23 @@ def napkin(
         rate = parse_bandwidth(bandwidth) if isinstance(bandwidth, str) else float(bandwidth)
     gpu_id, gpu_name = (card.id, card.name) if card else (None, None)
     said = card.assumptions if card else ()
+    memory = card.memory_bytes if card else None
+    measured = card.achieved.memory_bandwidth if card and card.achieved else None
     if params is not None:
         count = parse_count(params) if isinstance(params, str) else float(params)
         return _napkin(count, 16 if bits is None else bits, rate, gpu_id=gpu_id,
-                       gpu_name=gpu_name, assumptions=said)  # fmt: skip
+                       gpu_name=gpu_name, assumptions=said, gpu_memory_bytes=memory,
+                       measured_bandwidth=measured)  # fmt: skip
     found, built = _load(EXAMPLE_MODEL if model is None else model, quantization, None, None)
     streamed = built.streamed_parameters
     if built.has_experts:
-        said = (*said, "mixture of experts: only the experts of one token are read")
+        said = (*said, Note("active_experts"))
     return _napkin(
         streamed, 8 * built.streamed_bytes / streamed, rate, model_id=found.id, gpu_id=gpu_id,
         gpu_name=gpu_name, stored_parameters=built.parameters, quantization=quantization,
-        assumptions=(*said, *built.assumptions),
+        assumptions=(*said, *notes_of("model", built.assumptions)),
+        stored_bytes=built.weight_bytes,
+        gpu_memory_bytes=memory, measured_bandwidth=measured,
     )  # fmt: skip
 
 
@@ -336,14 +344,11 @@ def _build(found: ModelConfig, quantization: str | None, kv_cache_dtype: str | N
 
 def _engine_cache(model: Model, engine: Engine, asked: str | None) -> Model:
     """The model with the cache its engine gives it where neither user nor checkpoint says one."""
-    fp8 = any(f.name.startswith("fp8") for f in model.formats)
+    fp8 = any(each.multiplies_fp8 for each in model.formats)
     if asked not in (None, "auto") or not (engine.fp8_cache and fp8) or model.cache.bits < 16:
         return model
-    line = (
-        f"{engine.name} keeps an fp8 KV cache beside fp8 weights (--kv-cache-dtype says otherwise)"
-    )
     cache = cache_format_named("fp8")
-    said = (*model.assumptions, line)
+    said = (*model.assumptions, Note("engine_cache", engine=engine.name))
     return replace(model, cache=cache, cache_name=cache.name, assumptions=said)
 
 
@@ -354,7 +359,7 @@ def _capped(model: Model, tokens: int) -> Model:
     return replace(model, max_context_tokens=min(tokens, longest) if longest else tokens)
 
 
-def _stored_warning(found: ModelConfig, model: Model, what_if: str | None) -> tuple[str, ...]:
+def _stored_warning(found: ModelConfig, model: Model, what_if: str | None) -> tuple[Note, ...]:
     """Say so where the checkpoint's own index disagrees with what its config implies."""
     if found.stored_bytes is None or what_if:
         return ()
@@ -362,6 +367,10 @@ def _stored_warning(found: ModelConfig, model: Model, what_if: str | None) -> tu
     if abs(off) < 0.01:
         return ()
     return (
-        f"the checkpoint stores {format_bytes(found.stored_bytes)}, its config implies "
-        f"{format_bytes(model.weight_bytes)} ({off:+.1%}): other formats, or layers not modelled",
+        Note(
+            "stored_size",
+            stored=format_bytes(found.stored_bytes),
+            implied=format_bytes(model.weight_bytes),
+            off=off,
+        ),
     )

@@ -1,13 +1,14 @@
 """A model on a card with a workload -> Estimate.
 
-Not here: what an Estimate is (answer.py), its speeds (speeds.py), its assumptions in words
-(notes.py), finding a model or a GPU by name (sources/), and printing (report/).
+Not here: what an Estimate is (answer.py), its speeds (speeds.py), its notes
+(estimate_notes.py), finding a model or a GPU by name (sources/), and printing (report/).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vperf import estimate_notes as notes
 from vperf.answer import (
     DepthPoint,
     Estimate,
@@ -22,7 +23,7 @@ from vperf.answer import (
 )
 from vperf.model.config import ModelSource
 from vperf.model.model import Model
-from vperf.notes import assumptions, load_line, not_modelled, warnings_of, workload_line
+from vperf.notes import Note
 from vperf.serving.lengths import Lengths
 from vperf.serving.memory import Memory, other_bytes, plan_memory
 from vperf.serving.speculative import break_even, tokens_per_step
@@ -38,10 +39,9 @@ from vperf.speeds import (
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Card
-from vperf.units import format_requests
 
 if TYPE_CHECKING:
-    from vperf.serving.load import Load, Served, Steps
+    from vperf.serving.load import Load, Steps
 
 _DEPTHS = (1024, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576)
 
@@ -55,7 +55,7 @@ def estimate_model(
     batch_size: int,
     image_tokens: int = 0,
     acceptance: float | None = None,
-    warned: tuple[str, ...] = (),
+    warned: tuple[Note, ...] = (),
 ) -> Estimate:
     """The estimate of one model on its GPUs: `batch_size` equal requests that start together.
 
@@ -79,7 +79,7 @@ def estimate_model(
             plain=plain,
         )  # fmt: skip
     memory = plan_memory(model, card.gpu, card.engine, batch_size, prompt, lengths.output_tokens)
-    said = (workload_line(lengths, served=False),) if lengths.name else ()
+    said = (notes.of_workload(lengths, served=False),) if lengths.name else ()
     return _estimate(
         compiled,
         model_facts_of(model, model_id, model_source),
@@ -106,7 +106,7 @@ def serve_model(
     lengths: Lengths,
     image_tokens: int = 0,
     acceptance: float | None = None,
-    warned: tuple[str, ...] = (),
+    warned: tuple[Note, ...] = (),
     steps: Steps | None = None,
 ) -> Estimate:
     """The estimate of a served load: users in a closed loop, or requests at a rate.
@@ -135,9 +135,9 @@ def serve_model(
             plain=(without.limit_tpot_s, without.tpot_s),
         )  # fmt: skip
     held = held_batch(model, card, load, running)
-    said: tuple[str, ...] = (load_line(load),)
+    said: tuple[Note, ...] = (notes.of_load(load),)
     if lengths.name:
-        said = (*said, workload_line(lengths, served=True))
+        said = (*said, notes.of_workload(lengths, served=True))
     return _estimate(
         compiled,
         model_facts_of(model, model_id, model_source),
@@ -153,25 +153,11 @@ def serve_model(
         decode=decode_passes(model, running, middle),
         gain=gain,
         said=said,
-        warned=(*_load_warnings(served, load), *warned),
+        warned=(*notes.load_warnings(load, served), *warned),
         speculative=speculative,
         serving=serving_of(served, load),
         depth_prompt=prompt,
     )  # fmt: skip
-
-
-def _load_warnings(served: Served, load: Load) -> tuple[str, ...]:
-    found: tuple[str, ...] = ()
-    if served.saturated and load.requests_per_s is not None:
-        found = (
-            f"saturated: {format_requests(load.requests_per_s)} asked for, at most "
-            f"{format_requests(served.requests_per_s, 3)} can be served; the queue and TTFT grow "
-            "without end",
-        )
-    if load.users is not None and load.users > served.slots:
-        line = f"the KV cache has room for {served.slots} of {load.users} users; the others wait"
-        found = (*found, line)
-    return found
 
 
 def _estimate(
@@ -186,8 +172,8 @@ def _estimate(
     prefill: tuple[Pass, ...],
     decode: tuple[Pass, ...],
     gain: float,
-    said: tuple[str, ...],
-    warned: tuple[str, ...],
+    said: tuple[Note, ...],
+    warned: tuple[Note, ...],
     speculative: Speculative | None,
     serving: Serving | None = None,
     depth_prompt: int | None = None,
@@ -205,11 +191,11 @@ def _estimate(
         prefill=Later(lambda: compiled.itemise(prefill)),
         decode=Later(lambda: compiled.itemise(decode)),
         depth=Later(lambda: _depths(compiled, workload.batch_size, prompt, gain)),
-        assumptions=Later(lambda: (*assumptions(model, card, speculative), *said)),
+        assumptions=Later(lambda: (*notes.assumptions(model, card, speculative), *said)),
         not_modelled=Later(
-            lambda: not_modelled(model, workload.image_tokens, served=serving is not None)
+            lambda: notes.not_modelled(model, workload.image_tokens, served=serving is not None)
         ),
-        warnings=Later(lambda: (*warnings_of(model, memory, held_tokens), *warned)),
+        warnings=Later(lambda: (*notes.warnings(model, memory, held_tokens), *warned)),
         serving=serving,
         speculative=speculative,
     )

@@ -8,17 +8,18 @@ from dataclasses import replace
 from io import StringIO
 
 import pytest
+from vperf.report.page import Column, Page
+from vperf.report.words import OP_HEADINGS, headline, verify
 
 from vperf.answer import Estimate, Speculative
 from vperf.hardware.gpu import Achieved, AllReduce, Gpu
 from vperf.napkin import napkin
+from vperf.notes import Note
 from vperf.report import gpus, markdown, table
 from vperf.report import napkin as napkin_report
 from vperf.report import to_csv as csv
 from vperf.report import to_json as json
 from vperf.report.format import clean, per_second, seconds, span
-from vperf.report.page import Column, Page
-from vperf.report.words import OP_HEADINGS, headline, verify
 from vperf.sources.gpus import load_gpu
 
 from .example import EXAMPLE, example
@@ -115,7 +116,9 @@ def test_the_end_holds_caveats_and_the_command_that_verifies() -> None:
 
 
 def test_warnings_come_first_among_the_caveats_and_are_yellow_on_a_terminal() -> None:
-    answer = replace(EXAMPLE, warnings=("context beyond the model's maximum",))
+    answer = replace(
+        EXAMPLE, warnings=(Note("model_warning", text="context beyond the model's maximum"),)
+    )
     text = table.render(answer, color=True)
     assert text.index("Warnings") < text.index("Assumptions")
     assert "\x1b[33m- context beyond the model's maximum\x1b[0m" in text

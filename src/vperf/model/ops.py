@@ -255,8 +255,8 @@ class Work(Generic[Q]):
     input_elements: Q | float = 0.0
     output_elements: Q | float = 0.0
     shape: tuple[Any, ...] = ()
-    """Of a matmul (M, K, N); of attention (sequences, heads, new, keys, head_dim). In a Row those of
-    the step are Affines."""
+    """Of a matmul (M, K, N); of attention (sequences, heads, new, keys, head_dim). What depends on
+    the step is an Affine in a Row."""
     count: int = 1
     split: Split = "whole"
     """Of a matmul."""

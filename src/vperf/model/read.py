@@ -19,6 +19,7 @@ from vperf.model.families.family import Family
 from vperf.model.model import LayerKind, Model
 from vperf.model.quantization import Scheme, read_scheme, what_if
 from vperf.model.towers import Tower
+from vperf.notes import Note
 
 _NESTS = ("text_config", "llm_config", "language_config", "thinker_config")
 
@@ -203,4 +204,4 @@ def _defaults_line(text: Config) -> tuple[str, ...]:
     if not used:
         return ()
     listed = ", ".join(f"{name} {value}" for name, value in sorted(used.items()))
-    return (f"not in the config, taken from the model class's defaults: {listed}",)
+    return (Note("config_defaults", listed=listed),)
