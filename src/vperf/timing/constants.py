@@ -97,7 +97,7 @@ GENERIC = Generic(
             others={"moe_latency_s": 57 * _US, "moe_block_latency_s": 57 * _US},
         ),
         "CDNA4": Generation(
-            latency=1.31,
+            latency=1.2,
             bandwidth_fraction=0.71,
             others={"moe_latency_s": 23 * _US, "moe_block_latency_s": 23 * _US},
         ),
