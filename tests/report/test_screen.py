@@ -249,7 +249,7 @@ def test_no_line_ends_between_a_number_and_its_unit() -> None:
 
 
 def test_a_command_stays_whole_on_any_screen() -> None:
-    word = "--speculative-config '{\"method\": \"mtp\", \"num_speculative_tokens\": 3}'"
+    word = '--speculative-config \'{"method": "mtp", "num_speculative_tokens": 3}\''
     text = render([Shell("Run:", (("vllm serve", word),))], Look(40))
     assert word in text
 
