@@ -38,6 +38,30 @@ def test_a_switch_that_adds_needs_the_message_only_once() -> None:
     assert collectives.limit_s(all_reduce(4096 * 8192, 2), H100) == pytest.approx(message / 450e9)
 
 
+@pytest.mark.parametrize(
+    ("name", "passes", "bytes_per_s"),
+    [
+        ("gh200-96gb", 1, 450e9), ("gh200-144gb", 1, 450e9),
+        ("h100-nvl-94gb", 1.75, 300e9), ("h100-pcie-80gb", 1.75, 300e9),
+        ("h800-pcie-80gb", 1.75, 200e9), ("h200-nvl-141gb", 1.75, 450e9),
+    ],
+)  # fmt: skip
+def test_what_adds_is_a_fact_of_the_card_and_not_of_its_links_name(
+    name: str, passes: float, bytes_per_s: float
+) -> None:
+    # 8 ranks: 2 x 7/8 of the message over a bridge, once the message over a switch that adds.
+    assert collectives.limit_s(all_reduce(1e6, 8), load_gpu(name)) == pytest.approx(
+        passes * 2e6 / bytes_per_s
+    )
+
+
+def test_a_renamed_link_adds_as_before() -> None:
+    assert H100.link is not None
+    renamed = replace(H100, link=replace(H100.link, name="NVLink 6"))
+    op = all_reduce(1e6, 8)
+    assert collectives.limit_s(op, renamed) == collectives.limit_s(op, H100)
+
+
 def test_cards_without_a_link_talk_over_pcie() -> None:
     assert collectives.link_bytes_per_s(L40S) == L40S.pcie_bytes_per_s
     op = all_reduce(1e6, 4)

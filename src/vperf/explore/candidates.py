@@ -7,7 +7,6 @@ and decode (disaggregation.py).
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -27,8 +26,6 @@ come than are served, or a target is missed."""
 
 NODE = 8
 """GPUs that peers of a usual server are."""
-_DOMAIN = re.compile(r"(\d+)-GPU domain")
-"""How a GPU's file says that its link reaches beyond a server."""
 
 NETWORK_BYTES_PER_S = 50e9
 """400 Gb/s, one network port a GPU: what servers with eight GPUs are usually built with."""
@@ -288,11 +285,10 @@ def engine_name(scenario: Scenario) -> str:
 
 
 def node_of(gpu: Gpu, given: int | None) -> int:
-    """GPUs that a replica may span: a server's, or those that the link joins."""
+    """GPUs that a replica may span: those of a server, or of its link where these are more."""
     if given is not None:
         return given
-    domain = _DOMAIN.search(gpu.link.name) if gpu.link else None
-    return int(domain[1]) if domain else NODE
+    return max(NODE, (gpu.link and gpu.link.domain) or 0)
 
 
 def layouts(model: Model, most: int, given: Mapping[str, Sequence[int]]) -> Iterator[Layout]:

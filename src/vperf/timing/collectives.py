@@ -1,7 +1,7 @@
 """Collectives: all-reduce of tensor parallelism, all-to-all of expert and data parallelism.
 
     limit     2 S (N - 1) / N over the link for an all-reduce of S bytes; S where the switch can
-              add (NVLink 4 and later, SHARP); S (N - 1) / N for an all-to-all: what must leave
+              add (`Link.adds`: NVLink SHARP); S (N - 1) / N for an all-to-all: what must leave
               each rank
     expected  alpha_N + S / algbw_N, both measured per group size, from the nearest one measured;
               an engine whose kernels start sooner over such a switch has a share of alpha
@@ -27,13 +27,10 @@ _PCIE_SHARE = {2: 0.60, 4: 0.20, 8: 0.12}
 _PCIE_LATENCY_S = {2: 5e-6, 4: 13e-6, 8: 25e-6}
 
 
-# Measured 8-GPU all-reduces on H100 and H200 pass the two-pass bound by up to 4 %: their NVSwitch
-# reduces on the way, so that every rank sends its message once and receives the sum once.
-_ADDING_LINKS = ("NVLink 4", "NVLink 5")
-
-
 def _adds(gpu: Gpu) -> bool:
-    return gpu.link is not None and gpu.link.name.startswith(_ADDING_LINKS)
+    # Measured 8-GPU all-reduces on H100 and H200 pass the two-pass bound by up to 4 %: their
+    # NVSwitch reduces on the way, every rank sends its message once and receives the sum once.
+    return gpu.link is not None and gpu.link.adds
 
 
 def link_bytes_per_s(gpu: Gpu) -> float:
