@@ -13,6 +13,7 @@ from vperf.explore.plan import Plan, plan
 from vperf.model.model import divide
 from vperf.model.ops import Step
 from vperf.model.parallel import Parallel
+from vperf.serving.load import server_s
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing.step import Card, step_seconds

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from vperf.report.check_words import headline
 
 import vperf
 from tests.checks.results import GPU, result, setup
 from vperf import Bars, Check
 from vperf.report.check import render, render_all
-from vperf.report.check_words import headline
 
 
 def check(bars: Bars | None = None, ran: Any = None, **figures: Any) -> Check:

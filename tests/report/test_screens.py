@@ -8,6 +8,8 @@ from dataclasses import replace
 from io import StringIO
 
 import pytest
+from vperf.report.page import Column, Page
+from vperf.report.words import OP_HEADINGS, headline, verify
 
 from vperf.answer import Estimate, Speculative
 from vperf.hardware.gpu import Achieved, AllReduce, Gpu
@@ -18,8 +20,6 @@ from vperf.report import napkin as napkin_report
 from vperf.report import to_csv as csv
 from vperf.report import to_json as json
 from vperf.report.format import clean, per_second, seconds, span
-from vperf.report.page import Column, Page
-from vperf.report.words import OP_HEADINGS, headline, verify
 from vperf.sources.gpus import load_gpu
 
 from .example import EXAMPLE, example
