@@ -1,15 +1,19 @@
-"""Measured serving points against `vperf.estimate(..., max_concurrency=C)`: the mode `serving`.
+"""Measured serving points against vperf's: the mode `serving`.
 
 One row a point: TTFT and TPOT in ms of a closed loop with `concurrency` users. Columns as in
 NVIDIA aiconfigurator's published points: gpu, model, backend, weights, gemm_quant_mode,
 moe_quant_mode, isl, osl, tp, pp, ep, attention_dp, ttft_ms, tpot_ms, and optionally that tool's
-own predictions, which are then scored on the same rows.
+own predictions, which are then scored on the same rows. Where the client and the launch command are
+published (requests, length_low, kv_dtype, max_num_batched_tokens, max_num_seqs, recv_interval,
+batch_wait_iters, batch_wait_ratio) that run is simulated; elsewhere the closed form is scored, for
+what is missing there is the client. Rows with a `why_bad` are left out.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +21,12 @@ from pathlib import Path
 import scoring
 
 import vperf
+from vperf.api import ask, deploy
+from vperf.serving.arrivals import Traffic, draw_lengths
+from vperf.serving.lengths import equal
+from vperf.serving.simulation import run
+from vperf.serving.step_times import cache_room
+from vperf.timing.step import Card
 
 Row = Mapping[str, str]
 
@@ -25,15 +35,14 @@ _WORST_CELL = 0.25
 _CELL_ROWS = 15
 
 
-_INFERENCEMAX = {("1024", "1024"), ("1024", "8192"), ("8192", "1024")}
-"""(isl, osl) of InferenceMAX, whose client draws lengths evenly from 0.8 to 1 of the nominal ones
-(RANDOM_RANGE_RATIO 0.8 in its README): 0.9 of them on average."""
-
-
 def length(row: Row, key: str) -> int:
-    """Mean tokens of the row's prompts ("isl") or outputs ("osl")."""
-    share = 0.9 if (row["isl"], row["osl"]) in _INFERENCEMAX else 1.0
-    return max(1, round(share * int(row[key])))
+    """Mean tokens of the row's prompts ("isl") or outputs ("osl"): drawn evenly from a share
+    `length_low` of the nominal ones to all of them."""
+    return max(1, round((1 + _length_low(row)) / 2 * int(row[key])))
+
+
+def _length_low(row: Row) -> float:
+    return float(row.get("length_low") or 1)
 
 
 def quantization(row: Row) -> str | None:
@@ -49,27 +58,13 @@ def quantization(row: Row) -> str | None:
 
 
 def cache_format(row: Row) -> str | None:
-    """fp8 where the checkpoint or the published launch command of the campaign asks for it.
-
-    NVIDIA's nvfp4 checkpoints do, TensorRT-LLM's fp8 ones do, and so do InferenceMAX's commands:
-    for gpt-oss and MiniMax-M2.5 under vLLM on Blackwell, and for fp8 models under SGLang
-    (github.com/SemiAnalysisAI/InferenceX, benchmarks/, read 2026-11-23).
-    """
-    blackwell, engine = row["gpu"].startswith("b"), row["backend"]
-    if "gpt-oss" in row["model"]:
-        return "fp8" if blackwell and engine == "vllm" else None
-    if "MiniMax" in row["model"] and blackwell:
-        return "fp8"
-    campaign = (row["isl"], row["osl"]) in _INFERENCEMAX
-    asks = row["weights"] == "fp4" or (
-        row["weights"] == "fp8" and (engine == "trtllm" or (engine == "sglang" and campaign))
-    )
-    return "fp8" if asks else None
+    """The cache that the launch command asks for; None: the checkpoint's."""
+    return row.get("kv_dtype") or None
 
 
-def answer(row: Row) -> vperf.Estimate:
-    """The row's scenario, through the public API."""
-    return vperf.estimate(
+def scenario(row: Row) -> vperf.Scenario:
+    """What the row measured, as a closed loop of mean lengths."""
+    return vperf.Scenario(
         row["model"],
         row["gpu"],
         input_len=length(row, "isl"),
@@ -83,6 +78,42 @@ def answer(row: Row) -> vperf.Estimate:
         dp=int(row["attention_dp"]),
         max_concurrency=int(row["concurrency"]),
     )
+
+
+def answer(row: Row) -> vperf.Estimate:
+    """The estimate of that, in closed form."""
+    return ask(scenario(row))
+
+
+_FACTS = {
+    "max_num_batched_tokens": ("max_batched_tokens", int),
+    "max_num_seqs": ("max_sequences", int),
+    "recv_interval": ("receive_interval", int),
+    "batch_wait_iters": ("wait_steps", int),
+    "batch_wait_ratio": ("wait_share", float),
+}
+"""Columns of launch commands, and the scheduler's name for each."""
+_MEMORY_SHARE = 0.95
+"""Of memory, up to which a published deployment was started where the default leaves no room."""
+
+
+def simulated(row: Row) -> tuple[float, float]:
+    """(TTFT, TPOT): means of the very run, its client's requests under its launch command."""
+    at = deploy(scenario(row))
+    facts = {name: kind(row[key]) for key, (name, kind) in _FACTS.items() if row.get(key)}
+    engine = at.card.engine.with_scheduler(**facts)
+    users = int(row["concurrency"])
+    lengths = equal(int(row["isl"]), int(row["osl"]))
+    inputs, outputs = draw_lengths(lengths, int(row["requests"]), low=_length_low(row))
+    traffic = Traffic(inputs, outputs, concurrency=users)
+    longest = max(inputs) + max(outputs)
+    card = Card(at.card.gpu, engine)
+    room = cache_room(at.model, card, min(inputs), longest, users)
+    if users * (room.per_sequence + longest * room.per_token) > room.size:
+        share = max(_MEMORY_SHARE, engine.memory_utilization)
+        card = Card(at.card.gpu, dataclasses.replace(engine, memory_utilization=share))
+    found = run(at.model, card, traffic)
+    return found.ttft().mean_s, statistics.fmean(found.tpot_s)
 
 
 def _groups(row: Row) -> dict[str, str]:
@@ -100,15 +131,20 @@ def is_dense(row: Row) -> bool:
     return any(name in row["model"] for name in ("Llama-3", "Qwen3-32B", "Qwen3-8B", "Llama-2"))
 
 
-def point(row: Row, result: vperf.Estimate, metric: str) -> scoring.Point:
-    """The row's "tpot" or "ttft" beside the answer's."""
+def point(
+    row: Row, result: vperf.Estimate, metric: str, mean_s: float | None = None
+) -> scoring.Point:
+    """The row's "tpot" or "ttft" beside the answer's, or beside a simulated `mean_s` with the
+    answer's range around it."""
+    closed = getattr(result.expected, f"{metric}_s")
+    ratio = 1.0 if mean_s is None else mean_s / closed
     return scoring.Point(
         _groups(row),
         measured_s=float(row[f"{metric}_ms"]) / 1e3,
-        expected_s=getattr(result.expected, f"{metric}_s"),
+        expected_s=ratio * closed,
         limit_s=getattr(result.limit, f"{metric}_s"),
-        low_s=getattr(result.expected.low, f"{metric}_s"),
-        high_s=getattr(result.expected.high, f"{metric}_s"),
+        low_s=ratio * getattr(result.expected.low, f"{metric}_s"),
+        high_s=ratio * getattr(result.expected.high, f"{metric}_s"),
         what=f"{row.get('id', '')} {row['gpu']} {row['model']} {row['backend']} {row['weights']} "
         f"tp{row['tp']} ep{row['ep']} dp{row['attention_dp']} {row['isl']}/{row['osl']} "
         f"c{row['concurrency']}",
@@ -130,21 +166,28 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="accuracy.py serving", description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--every", type=int, default=1, help="score every n-th row only")
+    parser.add_argument(
+        "--no-simulation", dest="simulate", action="store_false",
+        help="score the closed form on rows whose client is published, too",
+    )  # fmt: skip
+    parser.add_argument("--bad", action="store_true", help="score rows with a why_bad, too")
     options = parser.parse_args(arguments)
     with options.file.open(newline="") as stream:
-        rows = list(csv.DictReader(stream))[:: options.every]
+        rows = [r for r in csv.DictReader(stream) if options.bad or not r.get("why_bad")]
+    rows = rows[:: options.every]
     tpot, ttft = scoring.Tally(), scoring.Tally()
     scored: list[Row] = []
     for row in rows:
         try:
             result = answer(row)
+            means = simulated(row) if row.get("requests") and options.simulate else None
         except vperf.VperfError as error:
             tpot.refused[error.message] += 1
             ttft.refused[error.message] += 1
             continue
         scored.append(row)
-        tpot.points.append(point(row, result, "tpot"))
-        ttft.points.append(point(row, result, "ttft"))
+        ttft.points.append(point(row, result, "ttft", means and means[0]))
+        tpot.points.append(point(row, result, "tpot", means and means[1]))
     return _report(tpot, ttft, scored)
 
 
@@ -153,7 +196,16 @@ def _report(tpot: scoring.Tally, ttft: scoring.Tally, scored: Sequence[Row]) -> 
         print(f"refused {count}: {reason}")
     for name, tally in (("TPOT", tpot), ("TTFT", ttft)):
         scoring.print_table(name, tally.points, ())
-        for keys in (("kind",), ("gpus",), ("gpu",), ("engine",), ("precision",), ("concurrency",)):
+        for keys in (
+            ("kind",),
+            ("client",),
+            ("client", "engine"),
+            ("gpus",),
+            ("gpu",),
+            ("engine",),
+            ("precision",),
+            ("concurrency",),
+        ):
             scoring.print_table(f"{name} by {keys[0]}", tally.points, keys)
     cell = ("gpu", "model", "engine", "precision")
     scoring.print_table("TPOT by cell", tpot.points, cell)

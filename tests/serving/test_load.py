@@ -150,7 +150,7 @@ def test_more_users_never_get_tokens_sooner_and_never_beat_the_limit(
 ) -> None:
     few = serve(MODEL, CARD, Load(prompt, output, users))
     many = serve(MODEL, CARD, Load(prompt, output, users + 20))
-    assert many.tpot_s >= few.tpot_s * (1 - 1e-3)
+    assert many.tpot_s >= few.tpot_s * (1 - 1e-2)
     for served in (few, many):
         assert served.tpot_s >= served.limit_tpot_s
         assert 0 < served.running_batch <= users + 20

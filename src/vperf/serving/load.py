@@ -45,6 +45,7 @@ _TOLERANCE = 1e-6
 _EVEN_ROUNDS = 12
 _EVEN = 1e-3
 """Share of TPOT by which drafting may differ from not drafting where it is said to break even."""
+_STEP_ROUNDS = 4
 _BUSIEST = 0.95
 """Queues are not extrapolated beyond this share of time spent on prefill."""
 
@@ -170,7 +171,9 @@ class Steps:
         model, card = self.model, self.card
         other = other_bytes(model, card.gpu, card.engine, _PROFILED_SEQUENCES, self.input_tokens)
         free = card.gpu.memory_bytes - model.rank_weight_bytes - other
-        each = model.rank_cache_bytes(self.context)
+        whole = self.input_tokens + self.output_tokens
+        reserved = card.engine.scheduler.reserves_output
+        each = model.rank_cache_bytes(whole if reserved else self.context)
         if each <= 0:
             return 10**6
         return max(1, min(10**6, int(free / each) * model.parallel.data))
@@ -258,6 +261,8 @@ class _Point:
     tpot_s: float
     ttft_s: float
     """Of a steady state, without the wait for memory."""
+    most_per_s: float
+    """Requests/s, where every step reads prompts."""
 
 
 def serve(model: Model, card: Card, load: Load, steps: Steps | None = None) -> Served:
@@ -292,6 +297,7 @@ def serve(model: Model, card: Card, load: Load, steps: Steps | None = None) -> S
         rate = most_per_s
     else:
         assert load.requests_per_s is not None
+        most_per_s = min(most_per_s, point.most_per_s)
         saturated = load.requests_per_s > most_per_s * (1 + 1e-3)
         rate = min(load.requests_per_s, most_per_s)
     return Served(
@@ -341,45 +347,83 @@ def _others(load: Load, batch: float) -> float:
 
 
 def _trial(steps: Steps, load: Load, batch: float) -> _Point:
-    model, groups, facts = steps.model, steps.model.parallel.data, steps.card.engine.scheduler
+    model, groups = steps.model, steps.model.parallel.data
     others = _others(load, batch)
     limit, decode = steps.decode(1 + others)
     gain = tokens_per_step(load.acceptance, model.draft_tokens)
     shared_steps = max(1.0, (load.output_tokens - 1) / gain)
-    prefill = steps.prefill(others)
+    prefill = sum(steps.prefill(others))
     extra = _extra(steps, 1 + others)
-    together = steps.prompts_per_step(1 + others) > 1
-    # What a prompt adds to a step that reads another one already; the rest is the step's own.
-    each = _extra(steps, 1 + others, 2) - extra if together else extra / len(prefill)
-    each = min(max(each, 0.0), extra)
-    # Prompts of others in a step: attention groups prefill their own side by side.
-    prompts = others / groups / shared_steps
-    if together:
-        reading = -math.expm1(-prompts)
-        once = extra - each
-        step = decode + reading * once + prompts * each
+    # Prompts of others that come in a second: attention groups prefill their own side by side.
+    rate = load.requests_per_s
+    prompts_per_s = (rate or others / (shared_steps * decode + others * extra)) / groups
+    for _ in range(_STEP_ROUNDS):
+        window = _window(steps, load, decode, extra, prompts_per_s, others)
+        # Prompts that came behind a request's own are read while it decodes.
+        seen = window.ttft_s - (1 + steps.card.engine.scheduler.admission_steps) * window.step_s
+        behind = prompts_per_s * max(0.0, seen) * window.each_s
+        step = min(window.step_s + behind / shared_steps, window.most_s)
+        if rate is not None:
+            break
+        prompts_per_s = others / (shared_steps * step) / groups
+    ttft = window.ttft_s + server_s(steps.card, load.input_tokens)
+    most_per_s = groups / window.full_s
+    if load.users is not None:  # Little's law, where every step reads prompts
+        ttft = max(ttft, load.users / most_per_s - shared_steps * step)
+    return _Point(limit / gain, decode, prefill, extra, step / gain, ttft, most_per_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Steps that decode and read prompts."""
+
+    step_s: float
+    """Mean."""
+    each_s: float
+    """What one more prompt adds to them."""
+    ttft_s: float
+    """Of a request, from being seen."""
+    most_s: float
+    """A step that reads all the prompt tokens it can."""
+    full_s: float
+    """Of such steps, for each prompt."""
+
+
+def _window(  # noqa: PLR0917  (a trial's numbers)
+    steps: Steps, load: Load, decode: float, extra: float, prompts_per_s: float, others: float
+) -> _Window:
+    chunks = steps.prefill(others)
+    busy = min(_BUSIEST, prompts_per_s * extra)
+    fitting = steps.prompts_per_step(1 + others)
+    if fitting > 1:
+        # What a prompt adds to a step that reads another one already; the rest is the step's own.
+        each = min(max(0.0, _extra(steps, 1 + others, 2) - extra), extra)
+        once, step = extra - each, decode
+        for _ in range(_STEP_ROUNDS):
+            prompts = min(prompts_per_s * step, busy * step / extra if extra else 0.0)
+            reading = -math.expm1(-prompts)
+            step = (decode + reading * once) / (1 - min(_BUSIEST, prompts_per_s * each))
         square = (
             (1 - reading) * decode**2 + reading * (decode + once) ** 2
             + 2 * (decode + once) * each * prompts + each**2 * prompts * (1 + prompts)
         )  # fmt: skip
         # Those that come in the same window, which is the longer the likelier to be met.
-        queue = prompts * square / step**2 * each
+        queue = prompts_per_s * square / step * each
+        found = square / step / 2
+        most = decode + once + fitting * each
+        full = most / fitting
     else:
-        step = decode + prompts * extra
-        # Who comes while a prompt is read waits for the rest of it in the queue.
-        square = decode * step
-        busy = min(_BUSIEST, prompts * extra / step)
-        queue = busy / (1 - busy) * max(0.0, sum(prefill) - extra / 2)
+        each = extra
+        most = decode + extra / len(chunks)
+        full = len(chunks) * most
+        step = decode / (1 - busy)
+        queue = busy / (1 - busy) * max(0.0, sum(chunks) - extra / 2)
         if load.users is not None:
             queue = min(queue, (load.users - 1 - others) * extra)
-    lag = facts.admission_steps
-    waits = _busy(others, load) * (square / step / 2 + lag * step)
-    inside = waits + queue + sum(prefill)
-    # Prompts that came behind a request's own are read while it decodes.
-    behind = prompts * max(0.0, inside / step - lag - 1) * (each if together else extra)
-    tpot = (step + behind / shared_steps) / gain
-    ttft = inside + server_s(steps.card, load.input_tokens)
-    return _Point(limit / gain, decode, sum(prefill), extra, tpot, ttft)
+        # Who comes while a prompt is read waits for the rest of it in the queue.
+        found = decode / 2
+    waits = _busy(others, load) * (found + steps.card.engine.scheduler.admission_steps * step)
+    return _Window(step, each, waits + queue + sum(chunks), most, full)
 
 
 def _extra(steps: Steps, sequences: float, prompts: int = 1) -> float:
