@@ -26,6 +26,7 @@ from vperf.serving.arrivals import Traffic, draw_lengths
 from vperf.serving.lengths import equal
 from vperf.serving.simulation import run
 from vperf.serving.step_times import cache_room
+from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card
 
 Row = Mapping[str, str]
@@ -101,18 +102,20 @@ def simulated(row: Row) -> tuple[float, float]:
     """(TTFT, TPOT): means of the very run, its client's requests under its launch command."""
     at = deploy(scenario(row))
     facts = {name: kind(row[key]) for key, (name, kind) in _FACTS.items() if row.get(key)}
-    engine = at.card.engine.with_scheduler(**facts)
+    model, gpu = at.compiled.model, at.compiled.card.gpu
+    engine = at.compiled.card.engine.with_scheduler(**facts)
     users = int(row["concurrency"])
     lengths = equal(int(row["isl"]), int(row["osl"]))
     inputs, outputs = draw_lengths(lengths, int(row["requests"]), low=_length_low(row))
     traffic = Traffic(inputs, outputs, concurrency=users)
     longest = max(inputs) + max(outputs)
-    card = Card(at.card.gpu, engine)
-    room = cache_room(at.model, card, min(inputs), longest, users)
+    compiled = Compiled(model, Card(gpu, engine))
+    room = cache_room(compiled, min(inputs), longest, users)
     if users * (room.per_sequence + longest * room.per_token) > room.size:
         share = max(_MEMORY_SHARE, engine.memory_utilization)
-        card = Card(at.card.gpu, dataclasses.replace(engine, memory_utilization=share))
-    found = run(at.model, card, traffic)
+        engine = dataclasses.replace(engine, memory_utilization=share)
+        compiled = Compiled(model, Card(gpu, engine))
+    found = run(compiled, traffic)
     return found.ttft().mean_s, statistics.fmean(found.tpot_s)
 
 

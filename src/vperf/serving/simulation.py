@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vperf.errors import InputError
-from vperf.model.model import Model
 from vperf.serving.arrivals import (
     Traffic,
     arrival_times,
@@ -23,7 +22,7 @@ from vperf.serving.scheduler import Cache, simulate
 from vperf.serving.simulated import Simulated
 from vperf.serving.speculative import tokens_per_step
 from vperf.serving.step_times import DeploymentTimes, cache_room
-from vperf.timing.step import Card
+from vperf.timing.compiled import Compiled
 
 PROMPTS_PER_USER = 10
 """As benchmarks send them (InferenceMAX: num-prompts = 10 x concurrency)."""
@@ -91,8 +90,7 @@ class Run:
 
 
 def run(
-    model: Model,
-    card: Card,
+    compiled: Compiled,
     traffic: Traffic,
     *,
     acceptance: float = 0.0,
@@ -103,12 +101,13 @@ def run(
 
     `times` are those of other traffic on the same deployment.
     """
-    times = times or deployment_times(model, card, traffic)
-    groups, facts = model.parallel.data, card.engine.scheduler
+    times = times or deployment_times(compiled, traffic)
+    model, facts = compiled.model, compiled.card.engine.scheduler
+    groups = model.parallel.data
     longest, shortest = _extent(traffic)
     scheduler = facts if groups == 1 else facts.of_groups(groups)
     sequences = min(scheduler.max_sequences, traffic.concurrency or _PROFILED_SEQUENCES)
-    room: Cache = cache_room(model, card, shortest, longest, min(sequences, _PROFILED_SEQUENCES))
+    room: Cache = cache_room(compiled, shortest, longest, min(sequences, _PROFILED_SEQUENCES))
     return simulate(
         times,
         scheduler,
@@ -120,10 +119,10 @@ def run(
     )
 
 
-def deployment_times(model: Model, card: Card, traffic: Traffic) -> DeploymentTimes:
+def deployment_times(compiled: Compiled, traffic: Traffic) -> DeploymentTimes:
     """Step times for the contexts that `traffic` comes to."""
     longest, shortest = _extent(traffic)
-    return DeploymentTimes(model, card, shortest, longest)
+    return DeploymentTimes(compiled, shortest, longest)
 
 
 def _extent(traffic: Traffic) -> tuple[int, int]:
