@@ -338,18 +338,39 @@ def _trial(steps: Steps, load: Load, batch: float) -> _Point:
     shared_steps = max(1.0, (load.output_tokens - 1) / gain)
     prefill = sum(steps.prefill(others))
     extra = _extra(steps, 1 + others)
-    # Prompts of others that come in a second: attention groups prefill their own side by side.
-    rate = load.requests_per_s
-    prompts_per_s = (rate or others / (shared_steps * decode + others * extra)) / groups
-    for _ in range(_STEP_ROUNDS):
+    lag = 1 + card.engine.scheduler.admission_steps
+
+    def shares(prompts_per_s: float) -> tuple[_Window, float]:
+        """The steps of an attention group to which so many prompts come, and one's mean."""
         window = _window(steps, load, decode, extra, prompts_per_s, others)
-        # Prompts that came behind a request's own are read while it decodes.
-        seen = window.ttft_s - (1 + card.engine.scheduler.admission_steps) * window.step_s
-        behind = prompts_per_s * max(0.0, seen) * window.each_s
-        step = min(window.step_s + behind / shared_steps, window.most_s)
-        if rate is not None:
-            break
-        prompts_per_s = others / (shared_steps * step) / groups
+        # Prompts that came behind a request's own are read while it decodes, and those that come
+        # meanwhile.
+        reads_s = prompts_per_s * window.each_s
+        behind_s = reads_s * max(0.0, window.ttft_s - lag * window.step_s)
+        behind_s *= (1 - window.reading) / (1 - min(_BUSIEST, reads_s))
+        step = window.step_s + behind_s / shared_steps
+        return window, min(step, window.most_s)
+
+    if load.requests_per_s is not None:
+        window, step = shares(load.requests_per_s / groups)
+    else:  # as many as the others send while one decodes
+        wanted = others / groups / shared_steps
+        low, high = 0.0, wanted / decode
+        short = -wanted
+        window, step = shares(high)
+        over = high * step - wanted
+        for _ in range(_EVEN_ROUNDS):  # regula falsi, Illinois: both rise with each other
+            if over <= _EVEN * wanted:
+                break
+            middle = low - short * (high - low) / (over - short)
+            window, step = shares(middle)
+            gap = middle * step - wanted
+            if abs(gap) <= _EVEN * wanted:
+                break
+            if gap > 0:
+                high, over, short = middle, gap, short / 2
+            else:
+                low, short, over = middle, gap, over / 2
     ttft = window.ttft_s + server_s(card, load.input_tokens)
     most_per_s = groups / window.full_s
     if load.users is not None:  # Little's law, where every step reads prompts
@@ -367,6 +388,8 @@ class _Window:
     """What one more prompt adds to them."""
     ttft_s: float
     """Of a request, from being seen."""
+    reading: float
+    """Share of the steps that read prompts: as many may be left behind the last of its tokens."""
     most_s: float
     """A step that reads all the prompt tokens it can."""
     full_s: float
@@ -398,9 +421,10 @@ def _window(  # noqa: PLR0917  (a trial's numbers)
         full = most / fitting
     else:
         each = extra
+        step = decode / (1 - busy)
+        reading = min(1.0, busy / extra * step * len(chunks)) if extra else 0.0
         most = decode + extra / len(chunks)
         full = len(chunks) * most
-        step = decode / (1 - busy)
         queue = busy / (1 - busy) * max(0.0, sum(chunks) - extra / 2)
         if load.users is not None:
             queue = min(queue, (load.users - 1 - others) * extra)
@@ -409,7 +433,7 @@ def _window(  # noqa: PLR0917  (a trial's numbers)
     waits = _busy(others, load) * (
         found + steps.compiled.card.engine.scheduler.admission_steps * step
     )
-    return _Window(step, each, waits + queue + sum(chunks), most, full)
+    return _Window(step, each, waits + queue + sum(chunks), reading, most, full)
 
 
 def _extra(steps: Steps, sequences: float, prompts: int = 1) -> float:
