@@ -139,7 +139,7 @@ class Splitting:
                 low, high = (middle, high) if grows(middle) else (low, middle)
         else:
             high = low
-        limit, step = side.steps.decode(high)
+        limit, step, _ = side.steps.decode(high)
         return _Decode(side, replicas, high, step, limit / side.gain, step / side.gain)
 
     def _best(
@@ -176,7 +176,7 @@ class Splitting:
         def speed(ttft_s: float, tpot_s: float) -> Speed:
             return Speed(ttft_s, steps.input_tokens / ttft_s, tpot_s, running / tpot_s, 1 / tpot_s)
 
-        limit = speed(steps.limit_ttft_s, decode.limit_s)
+        limit = speed(steps.alone.limit, decode.limit_s)
         scatter = spread_under_load(engine, card.constants.origin)
         expected = with_range(
             limit, ttft, decode.tpot_s, card.constants, speed, ttft_spread=scatter

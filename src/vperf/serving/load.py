@@ -107,6 +107,9 @@ class Served:
     """The decode step of the running batch, as bound."""
     limit_ttft_s: float
     """The prefill of one prompt, as bound."""
+    ceiling_tpot_s: float
+    ceiling_ttft_s: float
+    """Both bounds at even routing."""
 
 
 class Steps:
@@ -117,7 +120,7 @@ class Steps:
 
     def __init__(self, compiled: Compiled, load: Load) -> None:
         """`load` gives the lengths."""
-        self.compiled = compiled
+        self.compiled, self.card = compiled, compiled.card
         self.input_tokens, self.output_tokens = load.input_tokens, load.output_tokens
         self.cached_tokens = load.cached_tokens
         self.context = load.input_tokens + load.output_tokens // 2
@@ -138,22 +141,21 @@ class Steps:
         return max(1, min(10**6, int(free / each) * model.parallel.data))
 
     @cached_property
-    def limit_ttft_s(self) -> float:
-        """The prefill of one prompt, as bound."""
+    def alone(self) -> Seconds:
+        """The prefill of one prompt."""
         new = self.input_tokens - self.cached_tokens
-        return self.compiled.prefill(1, new, self.cached_tokens)[0]
+        return self.compiled.prefill(1, new, self.cached_tokens)
 
     def decode(self, running: float) -> Seconds:
-        """(limit, expected) of a decode step, between whole batches by interpolation."""
+        """Of a decode step, between whole batches by interpolation."""
         low = int(running)
         at_low = self._decode_of(low)
         share = running - low
         if share < 1e-9:
             return at_low
         at_high = self._decode_of(low + 1)
-        return (
-            at_low[0] + share * (at_high[0] - at_low[0]),
-            at_low[1] + share * (at_high[1] - at_low[1]),
+        return Seconds(
+            *(one + share * (other - one) for one, other in zip(at_low, at_high, strict=True))
         )
 
     def _decode_of(self, batch: int) -> Seconds:
@@ -205,6 +207,7 @@ class _Point:
     """One trial of the fixed point."""
 
     limit_s: float
+    ceiling_s: float
     """Of a token."""
     decode_s: float
     """A step that only decodes."""
@@ -264,7 +267,9 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
         requests_per_s=rate,
         saturated=saturated,
         limit_tpot_s=point.limit_s,
-        limit_ttft_s=steps.limit_ttft_s,
+        limit_ttft_s=steps.alone.limit,
+        ceiling_tpot_s=point.ceiling_s,
+        ceiling_ttft_s=steps.alone.ceiling,
     )
 
 
@@ -333,7 +338,7 @@ def _trial(steps: Steps, load: Load, batch: float) -> _Point:
     model, card = steps.compiled.model, steps.compiled.card
     groups = model.parallel.data
     others = _others(load, batch)
-    limit, decode = steps.decode(1 + others)
+    limit, decode, ceiling = steps.decode(1 + others)
     gain = tokens_per_step(load.acceptance, model.draft_tokens)
     shared_steps = max(1.0, (load.output_tokens - 1) / gain)
     prefill = sum(steps.prefill(others))
@@ -375,7 +380,9 @@ def _trial(steps: Steps, load: Load, batch: float) -> _Point:
     most_per_s = groups / window.full_s
     if load.users is not None:  # Little's law, where every step reads prompts
         ttft = max(ttft, load.users / most_per_s - shared_steps * step)
-    return _Point(limit / gain, decode, prefill, extra, step / gain, ttft, most_per_s)
+    return _Point(
+        limit / gain, ceiling / gain, decode, prefill, extra, step / gain, ttft, most_per_s
+    )
 
 
 @dataclass(frozen=True, slots=True)

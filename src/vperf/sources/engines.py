@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
-from vperf.hardware.engine import Engine
+from vperf.hardware.engine import Engine, Kernels
 from vperf.hardware.scheduler import Scheduler, SmallCards
 from vperf.sources.catalog import data_dir
 from vperf.units import parse_bytes, parse_seconds
@@ -59,7 +59,8 @@ def load_engine(name: str) -> Engine:
                 facts |= {key: value for key, value in each.items() if key != "before"}
                 break
         file["name"] = f"{file['name']} {version}"
-    engine = Engine(**_fields(file), scheduler=Scheduler(**_fields(facts)))
+    kernels = {name: Kernels(**table) for name, table in file.pop("kernels_on", {}).items()}
+    engine = Engine(**_fields(file), scheduler=Scheduler(**_fields(facts)), kernels_on=kernels)
     return engine if small is None else replace(engine, small_cards=_small_cards(small))
 
 
