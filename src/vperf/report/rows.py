@@ -111,9 +111,9 @@ def speed_column(heading: str = "tok/s", *, strong: bool = False) -> RowColumn:
     return RowColumn(column, _of(lambda f: per_second(f.expected.decode_tokens_per_s)))
 
 
-def ttft_column(heading: str = "TTFT", *, strong: bool = False) -> RowColumn:
+def ttft_column(heading: str = "TTFT", *, strong: bool = False, rank: int = 0) -> RowColumn:
     """Expected; of a load that cannot be served it has no end."""
-    return RowColumn(Column(heading, "time", strong=strong, width=7), _ttft)
+    return RowColumn(Column(heading, "time", rank, strong, 7), _ttft)
 
 
 def _ttft(row: Row) -> Cell:
