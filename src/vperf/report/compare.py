@@ -10,7 +10,6 @@ from typing import assert_never
 
 from vperf.explore.compare import By, Comparison
 from vperf.explore.rows import Row
-from vperf.explore.settings import AS_STORED
 from vperf.report.document import (
     Block,
     Bullets,
@@ -30,13 +29,13 @@ from vperf.report.rows import (
     axis_columns,
     bar_column,
     basis_column,
-    chosen_words,
     extra_columns,
     joules,
     legend,
     limit_columns,
     lines,
     memory_column,
+    named,
     problem_lines,
     shared_words,
     speed_column,
@@ -133,24 +132,12 @@ def _free(row: Row) -> str:
     return gib(left) if left >= 0 else f"-{gib(-left)}"
 
 
-def named(answer: Comparison, row: Row) -> str:
-    """A row in words: "Qwen3-32B on h100-sxm-80gb fp8 x2, batch 8"."""
-    said = ("model", "gpu", "quantization", "tp", "pp", "dp")
-    others = [chosen_words(axis, row.chosen[axis]) for axis in answer.axes if axis not in said]
-    gpus = row.figures.gpus if row.figures else 1
-    count = f" x{gpus}" if gpus > 1 or {"tp", "pp", "dp"} & {*answer.axes} else ""
-    model = f"{short_model(row.model)} on " if "model" in answer.axes else ""
-    weights = row.chosen.get("quantization", AS_STORED)
-    stored = "" if weights == AS_STORED else f" {clean(weights)}"
-    return ", ".join([f"{model}{clean(row.gpu)}{stored}{count}", *others])
-
-
 def headline(answer: Comparison) -> Text:
     """Line 1: the best row and what it reaches."""
     best = answer.rows[0]
     figures = best.figures
     assert figures is not None  # compare() raises where no setting can be
-    name = named(answer, best)
+    name = named(best, answer.axes, card=True)
     if not best.fits:
         need, there = gib(figures.memory_bytes), gib(figures.capacity_bytes)
         none = f"None of {answer.asked:,} fits: first is {name}: {need} GiB needed, {there} there."

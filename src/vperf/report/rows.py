@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vperf.explore.rows import Row
+from vperf.explore.settings import AS_STORED
 from vperf.report.document import FAILS, Bar, Cell, Column, Kind, Span
 from vperf.report.document import Row as Line
 from vperf.report.format import (
@@ -74,6 +75,24 @@ def chosen_words(axis: str, value: Any) -> str:
     return f"{text} {name}" if axis in ("quantization", "max_concurrency", "request_rate") else (
         f"{name} {text}"
     )  # fmt: skip
+
+
+def named(row: Row, axes: Iterable[str], *, card: bool = False) -> str:
+    """What tells a row from the others: "Qwen3-8B on l40s fp8 x2, batch 8"; `card`: its GPU too."""
+    axes = tuple(axes)
+    names = [short_model(row.model)] if "model" in axes else []
+    if card or "gpu" in axes:
+        names.append(f"{'on ' if names else ''}{clean(row.gpu)}")
+    if "quantization" in axes and row.chosen["quantization"] != AS_STORED:
+        names.append(clean(row.chosen["quantization"]))
+    elif "quantization" in axes and not names:
+        names.append("weights as stored")
+    gpus = row.figures.gpus if row.figures else 1
+    if {"tp", "pp", "dp"} & {*axes} or (card and gpus > 1):
+        names.append(f"x{gpus}")
+    said = ("model", "gpu", "quantization", "tp", "pp", "dp")
+    others = [chosen_words(axis, row.chosen[axis]) for axis in axes if axis not in said]
+    return ", ".join([*([" ".join(names)] if names else []), *others])
 
 
 def axis_columns(axes: Mapping[str, Sequence[Any]]) -> list[RowColumn]:

@@ -24,13 +24,13 @@ from vperf.report.rows import (
     bar_column,
     basis_column,
     choice,
-    chosen_words,
     extra_columns,
     heading,
     legend,
     limit_columns,
     lines,
     memory_column,
+    named,
     problem_lines,
     shared_words,
     speed_column,
@@ -134,11 +134,11 @@ class _Best:
         """The answer: the row, its speed and limit."""
         if self._row is None or self._row.figures is None:
             return (Span(f"None of {plural(self._count, 'setting')} fits.", "bad"),)
-        words = [chosen_words(name, _value(v)) for name, v in self._row.chosen.items()]
+        name = named(self._row, sweep.axes)
         limit = per_second(self._row.figures.limit.decode_tokens_per_s)
         return (
             "Fastest that fits: ",
-            Span(f"{', '.join(words)}, {per_second(_speed(self._row))} tok/s", "good"),
+            Span(f"{name}, {per_second(_speed(self._row))} tok/s", "good"),
             f" (limit {limit}).",
         )
 
