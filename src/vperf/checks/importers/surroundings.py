@@ -200,7 +200,8 @@ _INDEXED = (
 _NAMED = (
     re.compile(r"ggml_metal_\w+: (?:found device|GPU name): +(.+?)[ \t]*$"),
     re.compile(
-        r"[ \t]*(?:GPU|Device|Card|Accelerator)(?: name| type)?[ \t]*:[ \t]*([A-Z][\w ().+/-]{2,60}?)[ \t]*$"
+        r"[ \t]*(?:GPU|Device|Card|Accelerator)(?: name| type)?[ \t]*:"
+        r"[ \t]*([A-Z][\w ().+/-]{2,60}?)[ \t]*$"
     ),
 )
 _DISPLAY_ONLY = re.compile(
