@@ -45,11 +45,14 @@ def find_model(said: str, params: float | None = None) -> str | None:
 
     `params`: parameters that the tool counted, where it did.
     """
-    for name in spellings(said):
+    names = spellings(said)
+    for name in names:
         if found := _bundled(name):
             return found
+    if not names:
+        return None
     found = _by_kind(said, params) if params else None
-    return found or _by_words(_FILE_TYPE.sub("", spellings(said)[-1]), params)
+    return found or _by_words(_FILE_TYPE.sub("", names[-1]), params)
 
 
 @lru_cache(maxsize=1)
