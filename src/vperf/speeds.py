@@ -331,5 +331,5 @@ def held_batch(model: Model, card: Card, load: Load, running: int) -> int:
     Pages are shared out while sequences are shorter.
     """
     each = model.rank_cache_bytes(load.input_tokens + load.output_tokens)
-    most = largest_batch(model, card.gpu, card.engine, load.input_tokens, each, up_to=running)
+    most = largest_batch(model, card.gpu, card.engine, each, up_to=running)
     return max(1, min(running, most))

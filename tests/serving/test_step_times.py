@@ -65,5 +65,5 @@ def test_the_cache_has_room_for_as_many_sequences_as_fit() -> None:
     model, card = compiled.model, compiled.card
     room = cache_room(compiled, 1000, 2000, 256)
     each = model.rank_cache_bytes(2000)
-    most = largest_batch(model, card.gpu, card.engine, 1000, each)
+    most = largest_batch(model, card.gpu, card.engine, each, up_to=10**6)
     assert room.size / (room.per_sequence + 2000 * room.per_token) == pytest.approx(most, rel=0.02)

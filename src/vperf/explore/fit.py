@@ -17,6 +17,7 @@ from vperf.model.config import ModelConfig
 from vperf.notes import Note
 from vperf.scenario import Scenario
 from vperf.serving.memory import plan_memory
+from vperf.serving.overhead import overhead
 from vperf.sources.models import model_ids
 from vperf.version import __version__
 
@@ -36,8 +37,9 @@ class Parts:
     weight_bytes: float
     kv_cache_bytes: float
     activation_bytes: float
+    """With CUDA graphs and the buffers between GPUs."""
     reserve_bytes: float
-    """What the engine leaves free: 1 - its memory utilization."""
+    """What the driver keeps and the engine leaves free."""
     total_bytes: float
     capacity_bytes: float
 
@@ -62,6 +64,11 @@ class MemoryFit:
     users: int = 0
     """At a time, as asked."""
     memory_utilization: float = 0.0
+    """Share of memory that the engine takes here."""
+    default_utilization: float = 0.0
+    """Its own, or as given."""
+    pool_tokens: int = 0
+    """Tokens of cache, all GPUs together, at the context asked for: what engines log at start."""
     parts: Parts | None = None
     """None: `problem` says why it cannot be."""
     max_context_tokens: int = 0
@@ -221,7 +228,8 @@ def _room(
     model, engine = at.model, at.card.engine
     tokens = min(CONTEXT, model.max_context_tokens or CONTEXT) if context is None else context
     memory = plan_memory(model, gpu, engine, users, tokens, 0)
-    reserve = (1.0 - engine.memory_utilization) * gpu.memory_bytes
+    taken = overhead(model, gpu, engine, memory.utilization)
+    reserve = taken.left_bytes + taken.driver_bytes
     return MemoryFit(
         chosen,
         found.id,
@@ -231,7 +239,9 @@ def _room(
         kv_cache_dtype=model.cache_name,
         context_tokens=tokens,
         users=users,
-        memory_utilization=engine.memory_utilization,
+        memory_utilization=memory.utilization,
+        default_utilization=engine.memory_utilization,
+        pool_tokens=memory.pool_tokens,
         parts=Parts(
             memory.weight_bytes,
             memory.kv_cache_bytes,
@@ -334,5 +344,9 @@ def _notes(rooms: list[MemoryFit], context: int | None) -> tuple[Note, ...]:
     shares = sorted({f"{room.memory_utilization:.0%}" for room in rooms if room.parts})
     if shares != ["100%"]:
         found.append(Note("utilization", shares=" or ".join(shares)))
+    raised = [r for r in rooms if r.parts and r.memory_utilization > r.default_utilization]
+    if raised:
+        share, default = raised[0].memory_utilization, raised[0].default_utilization
+        found.append(Note("utilization_raised", share=share, default=default))
     found.append(Note("driver_memory"))
     return tuple(found)

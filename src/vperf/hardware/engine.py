@@ -53,6 +53,8 @@ class Engine:
     is that of all engines together."""
     host_s_per_sequence: float = 0.0
     """Host time of a step for each of its sequences: to schedule, sample, detokenize and send."""
+    share_given: bool = False
+    """The user said memory_utilization; else it is the engine's default."""
     share_of: ShareOf = "all"
     """What memory_utilization is a share of, or for."""
     graph_bytes_per_layer: float = 0.0

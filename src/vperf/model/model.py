@@ -137,6 +137,11 @@ class Model:
         """Whether tokens are routed to some of several experts."""
         return any(block.expert_split[0] for _, kind in self.kinds for block in kind.blocks)
 
+    @property
+    def favours_experts(self) -> bool:
+        """Whether a router has favourites (blocks/moe.py)."""
+        return any(block.favours_experts for _, kind in self.kinds for block in kind.blocks)
+
     @cached_property
     def weight_bytes(self) -> float:
         """Bytes resident in memory."""

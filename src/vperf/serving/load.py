@@ -25,7 +25,7 @@ from functools import cached_property
 
 from vperf.errors import InputError
 from vperf.model.model import Model
-from vperf.serving.memory import other_bytes
+from vperf.serving.memory import pool
 from vperf.serving.speculative import tokens_per_step
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.passes import decode_passes, prefill_passes
@@ -35,9 +35,6 @@ BURST_SHARE = 0.12
 """Benchmarks send about ten prompts per user (InferenceMAX: num-prompts = 10 x concurrency), so
 that a tenth of the measured requests are the first burst; 0.12 fits best, for the second wave of
 requests still comes bunched."""
-
-_PROFILED_SEQUENCES = 256
-"""Sequences for which an engine sets activations aside at start (vLLM: --max-num-seqs)."""
 
 _ROUNDS, _SECANTS = 80, 6
 """Trials of the fixed point, of which every so many-th halves the bracket."""
@@ -124,21 +121,23 @@ class Steps:
         self.input_tokens, self.output_tokens = load.input_tokens, load.output_tokens
         self.cached_tokens = load.cached_tokens
         self.context = load.input_tokens + load.output_tokens // 2
-        self.slots = self._slots()
         self._decode: dict[int, Seconds] = {}
         self._prefill: dict[tuple[int, int], tuple[float, ...]] = {}
 
-    def _slots(self) -> int:
-        """Sequences whose cache fits at their mean length; pages are taken as sequences grow."""
+    def slots(self, users: int | None = None) -> int:
+        """Sequences whose cache fits at their mean length; pages are taken as sequences grow.
+
+        `users`: those for whom the engine is given more of the memory if its default is too little.
+        """
         model, card = self.compiled.model, self.compiled.card
-        other = other_bytes(model, card.gpu, card.engine, _PROFILED_SEQUENCES, self.input_tokens)
-        free = card.gpu.memory_bytes - model.rank_weight_bytes - other
+        groups = model.parallel.data
         whole = self.input_tokens + self.output_tokens
         reserved = card.engine.scheduler.reserves_output
         each = model.rank_cache_bytes(whole if reserved else self.context)
         if each <= 0:
             return 10**6
-        return max(1, min(10**6, int(free / each) * model.parallel.data))
+        free = pool(model, card.gpu, card.engine, -(-(users or 1) // groups) * each).free_bytes
+        return max(1, min(10**6, int(free / each) * groups))
 
     @cached_property
     def alone(self) -> Seconds:
@@ -225,7 +224,7 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
     """The fixed point of a load on a deployment; `steps` are those of loads of equal lengths."""
     model, facts = compiled.model, compiled.card.engine.scheduler
     steps = steps or Steps(compiled, load)
-    slots = steps.slots
+    slots = steps.slots(load.users)
     further = max(1, load.output_tokens - 1)
     held = min(slots, facts.max_sequences * model.parallel.data)
     most = float(max(1, held if load.users is None else min(load.users, held)))

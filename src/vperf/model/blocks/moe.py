@@ -61,6 +61,11 @@ class MixtureOfExperts(Block):
         return self.experts, self.expert.down.in_features
 
     @property
+    def favours_experts(self) -> bool:
+        """As its router was trained."""
+        return self.favours
+
+    @property
     def idle_parameters(self) -> int:
         """Experts that one token is not routed to, even where it picks no zero expert."""
         one = sum(linear.parameters for _, linear in self.expert.linears)
