@@ -6,6 +6,8 @@ Not here: what an Estimate is (answer.py), its speeds (speeds.py), its notes
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vperf import estimate_notes as notes
@@ -17,6 +19,7 @@ from vperf.answer import (
     Later,
     ModelFacts,
     Serving,
+    SimulatedRun,
     Speculative,
     Speed,
     Workload,
@@ -35,13 +38,15 @@ from vperf.speeds import (
     mean_step,
     prompt_tokens,
     serving_of,
+    simulated_run,
 )
-from vperf.timing.compiled import Compiled, Seconds
+from vperf.timing.compiled import Compiled
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Card
 
 if TYPE_CHECKING:
     from vperf.serving.load import Load, Steps
+    from vperf.serving.simulation import Run
 
 _DEPTHS = (1024, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576)
 
@@ -109,13 +114,14 @@ def serve_model(
     acceptance: float | None = None,
     warned: tuple[Note, ...] = (),
     steps: Steps | None = None,
+    asked: Run | None = None,
 ) -> Estimate:
     """The estimate of a served load: users in a closed loop, or requests at a rate.
 
     TTFT as a benchmark that starts with all users at once reports it; TPOT with the prefills of
     others between one's own tokens; rates of the whole deployment. The limit is that of the batch
     that is running. Image tokens come on top of the load's input tokens. `steps`: those of loads of
-    equal lengths.
+    equal lengths. `asked`: the requests to simulate; None: as many as benchmarks send.
     """
     from vperf.serving.load import pays_from, serve  # noqa: PLC0415  (most estimates are of a batch)
 
@@ -158,8 +164,30 @@ def serve_model(
         warned=(*notes.load_warnings(load, served), *warned),
         speculative=speculative,
         serving=serving_of(served, load),
+        simulated=lambda: _simulated(compiled, load, asked or _run(load, lengths, image_tokens)),
         depth_prompt=prompt,
     )  # fmt: skip
+
+
+def _run(load: Load, lengths: Lengths, image_tokens: int) -> Run:
+    """The requests that a benchmark sends of a load."""
+    from vperf.serving.simulation import Run  # noqa: PLC0415  (most estimates are of a batch)
+
+    longer = tuple(
+        replace(each, input_tokens=each.input_tokens + image_tokens) for each in lengths.requests
+    )
+    return Run(
+        replace(lengths, requests=longer),
+        load.users,
+        load.requests_per_s,
+        prefix_hit=load.prefix_hit,
+    )
+
+
+def _simulated(compiled: Compiled, load: Load, asked: Run) -> SimulatedRun | None:
+    if compiled.model.rank_weight_bytes >= compiled.card.gpu.memory_bytes:
+        return None
+    return simulated_run(compiled, asked, load.acceptance)
 
 
 def _estimate(
@@ -179,6 +207,7 @@ def _estimate(
     warned: tuple[Note, ...],
     speculative: Speculative | None,
     serving: Serving | None = None,
+    simulated: Callable[[], SimulatedRun | None] = lambda: None,
     depth_prompt: int | None = None,
 ) -> Estimate:
     """Speeds and memory as they are; ops, depths and sentences for when they are read."""
@@ -200,6 +229,7 @@ def _estimate(
             lambda: notes.not_modelled(model, workload.image_tokens, served=serving is not None)
         ),
         warnings=Later(lambda: (*notes.warnings(model, memory, held_tokens), *warned)),
+        simulated=Later(simulated),
         serving=serving,
         speculative=speculative,
     )
