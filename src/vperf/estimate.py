@@ -110,18 +110,18 @@ def serve_model(
     *,
     load: Load,
     lengths: Lengths,
+    asked: Run,
     image_tokens: int = 0,
     acceptance: float | None = None,
     warned: tuple[Note, ...] = (),
     steps: Steps | None = None,
-    asked: Run | None = None,
 ) -> Estimate:
     """The estimate of a served load: users in a closed loop, or requests at a rate.
 
     TTFT as a benchmark that starts with all users at once reports it; TPOT with the prefills of
     others between one's own tokens; rates of the whole deployment. The limit is that of the batch
     that is running. Image tokens come on top of the load's input tokens. `steps`: those of loads of
-    equal lengths. `asked`: the requests to simulate; None: as many as benchmarks send.
+    equal lengths. `asked`: the requests to simulate.
     """
     from vperf.serving.load import pays_from, serve  # noqa: PLC0415  (most estimates are of a batch)
 
@@ -164,24 +164,18 @@ def serve_model(
         warned=(*notes.load_warnings(load, served), *warned),
         speculative=speculative,
         serving=serving_of(served, load),
-        simulated=lambda: _simulated(compiled, load, asked or _run(load, lengths, image_tokens)),
+        simulated=lambda: _simulated(compiled, load, _with_images(asked, image_tokens)),
         depth_prompt=prompt,
     )  # fmt: skip
 
 
-def _run(load: Load, lengths: Lengths, image_tokens: int) -> Run:
-    """The requests that a benchmark sends of a load."""
-    from vperf.serving.simulation import Run  # noqa: PLC0415  (most estimates are of a batch)
-
+def _with_images(asked: Run, image_tokens: int) -> Run:
+    """Requests whose prompts hold images beside their text."""
     longer = tuple(
-        replace(each, input_tokens=each.input_tokens + image_tokens) for each in lengths.requests
+        replace(each, input_tokens=each.input_tokens + image_tokens)
+        for each in asked.lengths.requests
     )
-    return Run(
-        replace(lengths, requests=longer),
-        load.users,
-        load.requests_per_s,
-        prefix_hit=load.prefix_hit,
-    )
+    return replace(asked, lengths=replace(asked.lengths, requests=longer))
 
 
 def _simulated(compiled: Compiled, load: Load, asked: Run) -> SimulatedRun | None:
