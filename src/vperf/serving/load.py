@@ -383,7 +383,14 @@ def _trial(steps: Steps, load: Load, batch: float) -> _Point:
     if load.users is not None:  # Little's law, where every step reads prompts
         ttft = max(ttft, load.users / most_per_s - shared_steps * step)
     return _Point(
-        limit / gain, ceiling / gain, decode, prefill, extra, step / gain, ttft, most_per_s
+        limit / gain,
+        ceiling / gain,
+        decode,
+        prefill,
+        extra,
+        step / gain * steps.compiled.bubble,
+        ttft,
+        most_per_s,
     )
 
 
@@ -448,9 +455,11 @@ def _window(  # noqa: PLR0917  (a trial's numbers)
 def _extra(steps: Steps, sequences: float, prompts: int = 1) -> float:
     """What prompts add to the steps that they share with `sequences`."""
     chunks = steps.prefill(sequences, prompts)
+    stages = steps.compiled.model.parallel.pipeline  # each reads the prompt while others decode
     if steps.compiled.card.engine.scheduler.policy != "mixed":
-        return sum(chunks)
-    return max(0.0, sum(chunks) - len(chunks) * steps.decode(round(sequences))[1])
+        return sum(chunks) / stages
+    decoding = len(chunks) * steps.decode(round(sequences)).expected
+    return max(0.0, sum(chunks) - decoding) / stages
 
 
 def _busy(others: float, load: Load) -> float:
