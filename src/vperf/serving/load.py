@@ -388,7 +388,7 @@ def _trial(steps: Steps, load: Load, batch: float) -> _Point:
         decode,
         prefill,
         extra,
-        step / gain * steps.compiled.bubble,
+        step / gain * steps.compiled.bubble(1 + others),
         ttft,
         most_per_s,
     )
