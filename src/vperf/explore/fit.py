@@ -12,7 +12,7 @@ from typing import Any
 
 from vperf.errors import HubError, InputError, UnknownNameError, VperfError
 from vperf.explore.settings import Resolver, settings
-from vperf.frames import frame, html_table
+from vperf.frames import Shown, frame
 from vperf.model.config import ModelConfig
 from vperf.notes import Note
 from vperf.scenario import Scenario
@@ -101,8 +101,8 @@ class Remedy:
     room: MemoryFit
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+@dataclass(frozen=True, slots=True, repr=False)
+class Fit(Shown):
     """The answer: one room, or a table of them."""
 
     rooms: tuple[MemoryFit, ...]
@@ -145,17 +145,6 @@ class Fit:
             parts = row.pop("parts") or {}
             names = Parts.__slots__
             yield {**row.pop("chosen"), **row, **{name: parts.get(name) for name in names}}
-
-    def _repr_html_(self) -> str:
-        rows = (
-            (room.model, room.gpu, "yes" if room.fits else "no",
-             f"{room.parts.total_bytes / 1e9:,.1f}" if room.parts else room.problem,
-             f"{room.parts.capacity_bytes / 1e9:,.1f}" if room.parts else "")
-            for room in self.rooms
-        )  # fmt: skip
-        head = ("model", "GPU", "fits", "GB needed", "GB there")
-        texts = [way.text for way in self.ways]
-        return html_table(f"{self.fitting:,} of {len(self.rooms):,} fit", head, rows, texts)
 
 
 def fit(

@@ -34,11 +34,11 @@ from vperf.explore.candidates import (
 from vperf.explore.prices import Prices, prices_of
 from vperf.explore.rows import answer
 from vperf.explore.settings import AS_STORED, Resolver, Setting, Settings, settings
-from vperf.frames import frame, html_table
+from vperf.frames import Shown, frame
 from vperf.hardware.gpu import Gpu
 from vperf.notes import Note
 from vperf.scenario import Scenario
-from vperf.units import format_seconds, parse_bandwidth
+from vperf.units import parse_bandwidth
 from vperf.version import __version__
 
 SCHEMA = "vperf/plan/1"
@@ -63,8 +63,8 @@ class GpuBest:
     lost: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+@dataclass(frozen=True, slots=True, repr=False)
+class Plan(Shown):
     """The winner, the Pareto front it is on, and why the others lose."""
 
     winner: Candidate | None
@@ -152,19 +152,6 @@ class Plan:
     def to_frame(self) -> Any:
         """The front as a pandas.DataFrame. Raises VperfError without pandas."""
         return frame(self.rows())
-
-    def _repr_html_(self) -> str:
-        head = ("", "GPUs", "weights", "replicas", "tp", "pp", "ep", "dp", "TTFT", "TPOT",
-                "tok/s of a GPU")  # fmt: skip
-        rows = (
-            ("best" if each is self.winner else "", f"{each.gpus} x {each.row.gpu}", each.weights,
-             str(each.replicas), *(str(getattr(each.layout, way)) for way in WAYS),
-             format_seconds(each.times.ttft_s), format_seconds(each.times.tpot_s),
-             f"{each.per_gpu:,.0f}")
-            for each in self.front
-        )  # fmt: skip
-        title = f"{self.met:,} of {self.asked:,} candidates meet the targets"
-        return html_table(title, head, rows, self.notes)
 
 
 def plan(

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from vperf import api
 from vperf.answer import Estimate
+from vperf.frames import Shown
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.scenario import Scenario
@@ -84,8 +85,8 @@ class PhasePoint:
     """Of the step's expected time, that the GPU waits for the host."""
 
 
-@dataclass(frozen=True, slots=True)
-class Roofline:
+@dataclass(frozen=True, slots=True, repr=False)
+class Roofline(Shown):
     """The whole answer, of one GPU of the deployment."""
 
     estimate: Estimate

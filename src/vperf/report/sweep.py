@@ -7,12 +7,13 @@ Not here: the rows and where they turn (explore/sweep.py), their columns (rows.p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from vperf.errors import InputError
 from vperf.explore.crossovers import Crossover
 from vperf.explore.rows import Row
-from vperf.explore.sweep import Sweeping, closing, opening
+from vperf.explore.sweep import Sweep, Sweeping, closing, opening
 from vperf.report.chart import Axis, Chart, Mark, Point, Series
 from vperf.report.document import Block, Bullets, Headline, Plot, Prose, Report, Span, Table, Text
 from vperf.report.format import clean, per_second, plural
@@ -66,9 +67,15 @@ def report(
 
 
 def document(
-    sweep: Sweeping, rows: Iterable[Row], figure: str = "decode", *, plot: bool = False
+    sweep: Sweeping | Sweep, rows: Iterable[Row] = (), figure: str = "decode", *, plot: bool = False
 ) -> Iterator[Block]:
-    """The screen of `vperf sweep`; with `plot` a chart in place of the rows."""
+    """The screen of `vperf sweep`; with `plot` a chart in place of the rows.
+
+    A sweep under way comes with its rows, one that is over has them.
+    """
+    if isinstance(sweep, Sweep):
+        done = sweep
+        sweep, rows = _under_way(done), done.rows
     held = list(rows) if not plot and sweep.settings.count <= _HELD else None
     drawn = None
     if plot:
@@ -97,6 +104,20 @@ def document(
         text = "context: one decode step with so many tokens cached; TTFT is their prefill"
         yield Prose(text, "aside", tight=True)
     yield from note_blocks(sweep.tally.notes())
+
+
+def _under_way(done: Sweep) -> Sweeping:
+    """What `document` reads of a sweep, of one that is over."""
+    made = SimpleNamespace(
+        axes=done.axes,
+        settings=SimpleNamespace(
+            count=len(done.rows), fixed=done.fixed, axes=done.axes, shared=lambda: dict(done.fixed)
+        ),
+        prices={row.gpu: 0.0 for row in done.rows if row.cost},
+        tally=SimpleNamespace(problems=done.problems, notes=lambda: done.notes),
+        crossovers=lambda: done.crossovers,
+    )
+    return cast("Sweeping", made)
 
 
 def _kept(rows: Iterable[Row], held: list[Row]) -> Iterator[Row]:
