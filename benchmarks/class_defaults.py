@@ -23,7 +23,7 @@ from transformers.models.auto import modeling_auto as auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING, CONFIG_MAPPING_NAMES
 
 from vperf.model.keys import is_harmless
-from vperf.model.model import MTP_KEYS
+from vperf.model.read import MTP_KEYS
 
 NESTS = ("text_config", "llm_config", "language_config", "thinker_config", "decoder")
 

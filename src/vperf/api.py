@@ -16,11 +16,12 @@ from vperf.formats import cache_format_named, format_named
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
-from vperf.model.model import Model, build_model, divide
-from vperf.model.parallel import Parallel
+from vperf.model.divide import Parallel, divide
+from vperf.model.model import Model
+from vperf.model.read import build_model
 from vperf.napkin import EXAMPLE_GPU, EXAMPLE_MODEL, Napkin, check_choice
 from vperf.napkin import napkin as _napkin
-from vperf.notes import workload_line
+from vperf.notes import Note, notes_of
 from vperf.scenario import INPUT_LEN, OUTPUT_LEN, ModelLike, Options, Scenario
 from vperf.serving.lengths import Lengths, equal
 from vperf.serving.speculative import checked_acceptance, drafting
@@ -28,6 +29,7 @@ from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.sources.models import load_model_config
 from vperf.speeds import batch_figures, deployed_load, served_figures
+from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card
 from vperf.units import format_bytes, parse_bandwidth, parse_count
 
@@ -59,9 +61,18 @@ class Deployment:
     """The part of a scenario that settings of its load share: a model, divided, on its cards."""
 
     found: ModelConfig
-    model: Model
-    card: Card
+    compiled: Compiled
     _steps: dict[tuple[int, ...], Steps] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def model(self) -> Model:
+        """As its engine runs it, divided."""
+        return self.compiled.model
+
+    @property
+    def card(self) -> Card:
+        """One of its cards, with its engine."""
+        return self.compiled.card
 
     def steps(self, load: Load) -> Steps:
         """Step times that loads of equal lengths share, each computed once."""
@@ -71,63 +82,58 @@ class Deployment:
         found = self._steps.get(key)
         if found is None:
             self._steps.clear()  # a walk over lengths does not come back
-            found = self._steps[key] = Steps(self.model, self.card, load)
+            found = self._steps[key] = Steps(self.compiled, load)
         return found
 
 
-def ask(scenario: Scenario) -> Estimate:
-    """The estimate that one scenario asks for; `estimate` with its options as a value."""
-    deployment = deploy(scenario)
-    found, model, card = deployment.found, deployment.model, deployment.card
-    lengths = lengths_of(scenario)
+def ask(scenario: Scenario, deployment: Deployment | None = None) -> Estimate:
+    """The estimate that one scenario asks for; `estimate` with its options as a value.
+
+    `deployment` is that of a scenario that differs in its load only.
+    """
+    at = deployment or deploy(scenario)
+    found, lengths = at.found, lengths_of(scenario)
+    warned = (
+        *notes_of("model_warning", found.warnings),
+        *_stored_warning(found, at.model, scenario.quantization),
+    )
     if scenario.served:
-        answer = serve_model(
-            model,
+        return serve_model(
+            at.compiled,
             found.id,
             found.source,
-            card.gpu,
-            card.engine,
             load=_load_of(scenario, lengths),
-            image_tokens=scenario.image_tokens,
-            acceptance=scenario.acceptance,
-        )
-    else:
-        _check_batch(scenario)
-        answer = estimate_model(
-            model,
-            found.id,
-            found.source,
-            card.gpu,
-            card.engine,
-            input_tokens=lengths.input_tokens,
-            output_tokens=lengths.output_tokens,
-            batch_size=scenario.batch_size,
-            image_tokens=scenario.image_tokens,
-            acceptance=scenario.acceptance,
             lengths=lengths,
+            image_tokens=scenario.image_tokens,
+            acceptance=scenario.acceptance,
+            warned=warned,
         )
-    if lengths.name:
-        said = (*answer.assumptions, workload_line(lengths, served=scenario.served))
-        workload = replace(answer.workload, name=lengths.name)
-        answer = replace(answer, workload=workload, assumptions=said)
-    extra = (*found.warnings, *_stored_warning(found, model, scenario.quantization))
-    return replace(answer, warnings=(*answer.warnings, *extra)) if extra else answer
+    _check_batch(scenario)
+    return estimate_model(
+        at.compiled,
+        found.id,
+        found.source,
+        lengths=lengths,
+        batch_size=scenario.batch_size,
+        image_tokens=scenario.image_tokens,
+        acceptance=scenario.acceptance,
+        warned=warned,
+    )
 
 
 def figures(scenario: Scenario, deployment: Deployment | None = None) -> Figures:
-    """The speeds of `ask(scenario)` and whether it fits, five times as fast.
+    """The speeds of `ask(scenario)` and whether it fits, without the rest.
 
     `deployment` is that of a scenario that differs in its load only.
     """
     at = deployment or deploy(scenario)
     if scenario.served:
         load = load_of(scenario, at)
-        return served_figures(at.model, at.card, load, at.steps(load))
+        return served_figures(at.compiled, load, at.steps(load))
     _check_batch(scenario)
     return batch_figures(
-        at.model,
+        at.compiled,
         at.found.id,
-        at.card,
         lengths_of(scenario),
         batch=scenario.batch_size,
         image_tokens=scenario.image_tokens,
@@ -138,7 +144,8 @@ def figures(scenario: Scenario, deployment: Deployment | None = None) -> Figures
 def deploy(scenario: Scenario) -> Deployment:
     """Find the model, the card and the engine of a scenario, and divide the model."""
     engine = engine_of(scenario)
-    return Deployment(*deployed_model(scenario, engine), card_of(scenario, engine))
+    found, model = deployed_model(scenario, engine)
+    return Deployment(found, Compiled(model, card_of(scenario, engine)))
 
 
 def engine_of(scenario: Scenario) -> Engine:
@@ -253,18 +260,23 @@ def napkin(
         rate = parse_bandwidth(bandwidth) if isinstance(bandwidth, str) else float(bandwidth)
     gpu_id, gpu_name = (card.id, card.name) if card else (None, None)
     said = card.assumptions if card else ()
+    memory = card.memory_bytes if card else None
+    measured = card.achieved.memory_bandwidth if card and card.achieved else None
     if params is not None:
         count = parse_count(params) if isinstance(params, str) else float(params)
         return _napkin(count, 16 if bits is None else bits, rate, gpu_id=gpu_id,
-                       gpu_name=gpu_name, assumptions=said)  # fmt: skip
+                       gpu_name=gpu_name, assumptions=said, gpu_memory_bytes=memory,
+                       measured_bandwidth=measured)  # fmt: skip
     found, built = _load(EXAMPLE_MODEL if model is None else model, quantization, None, None)
     streamed = built.streamed_parameters
     if built.has_experts:
-        said = (*said, "mixture of experts: only the experts of one token are read")
+        said = (*said, Note("active_experts"))
     return _napkin(
         streamed, 8 * built.streamed_bytes / streamed, rate, model_id=found.id, gpu_id=gpu_id,
         gpu_name=gpu_name, stored_parameters=built.parameters, quantization=quantization,
-        assumptions=(*said, *built.assumptions),
+        assumptions=(*said, *notes_of("model", built.assumptions)),
+        stored_bytes=built.weight_bytes,
+        gpu_memory_bytes=memory, measured_bandwidth=measured,
     )  # fmt: skip
 
 
@@ -332,14 +344,11 @@ def _build(found: ModelConfig, quantization: str | None, kv_cache_dtype: str | N
 
 def _engine_cache(model: Model, engine: Engine, asked: str | None) -> Model:
     """The model with the cache its engine gives it where neither user nor checkpoint says one."""
-    fp8 = any(f.name.startswith("fp8") for f in model.formats)
+    fp8 = any(each.multiplies_fp8 for each in model.formats)
     if asked not in (None, "auto") or not (engine.fp8_cache and fp8) or model.cache.bits < 16:
         return model
-    line = (
-        f"{engine.name} keeps an fp8 KV cache beside fp8 weights (--kv-cache-dtype says otherwise)"
-    )
     cache = cache_format_named("fp8")
-    said = (*model.assumptions, line)
+    said = (*model.assumptions, Note("engine_cache", engine=engine.name))
     return replace(model, cache=cache, cache_name=cache.name, assumptions=said)
 
 
@@ -350,7 +359,7 @@ def _capped(model: Model, tokens: int) -> Model:
     return replace(model, max_context_tokens=min(tokens, longest) if longest else tokens)
 
 
-def _stored_warning(found: ModelConfig, model: Model, what_if: str | None) -> tuple[str, ...]:
+def _stored_warning(found: ModelConfig, model: Model, what_if: str | None) -> tuple[Note, ...]:
     """Say so where the checkpoint's own index disagrees with what its config implies."""
     if found.stored_bytes is None or what_if:
         return ()
@@ -358,6 +367,10 @@ def _stored_warning(found: ModelConfig, model: Model, what_if: str | None) -> tu
     if abs(off) < 0.01:
         return ()
     return (
-        f"the checkpoint stores {format_bytes(found.stored_bytes)}, its config implies "
-        f"{format_bytes(model.weight_bytes)} ({off:+.1%}): other formats, or layers not modelled",
+        Note(
+            "stored_size",
+            stored=format_bytes(found.stored_bytes),
+            implied=format_bytes(model.weight_bytes),
+            off=off,
+        ),
     )

@@ -80,6 +80,11 @@ class Format:
         return self.narrow.of_rows(in_features)
 
     @property
+    def multiplies_fp8(self) -> bool:
+        """Weights in 8 bits and multiplied so by cards with fp8: fp8 and mxfp8, not fp8_w8a16."""
+        return self.bits == 8 and self.paths[0].pipe == "fp8"
+
+    @property
     def bytes_per_element(self) -> float:
         """Of a long row, scales included: what a cache or a back-of-envelope count needs."""
         per_block = (

@@ -1,159 +1,253 @@
-"""What an answer rests on, in sentences: assumptions, what is not modelled, warnings.
+"""Notes: what an answer rests on, as kinds with values. The one place of their sentences.
 
-Not here: the figures (estimate.py) and their layout (report/).
+A `Note` is its sentence (a str), and knows its kind, its values, its role and whether it is a guess
+that changed the answer. What decides something reads those; nothing searches a sentence.
+
+    Note("no_pipe", gpu="a100", pipe="fp8", ...).kind == "no_pipe"
+
+Not here: which notes an answer has (estimate_notes.py and the answers themselves), and how they
+are laid out (report/). Free text of a data file or a foreign tool is a note of kind "card",
+"model" or "tool".
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, NamedTuple, Self
 
-from vperf.answer import Speculative
-from vperf.formats import Format
-from vperf.hardware.gpu import Gpu
-from vperf.model.model import Model
-from vperf.serving.lengths import Lengths
-from vperf.serving.memory import Memory
-from vperf.timing.collectives import link_bytes_per_s
-from vperf.timing.step import Card
+from vperf.units import format_requests
 
-if TYPE_CHECKING:
-    from vperf.serving.load import Load
+Role = Literal["assumption", "warning", "not_modelled"]
 
 
-def assumptions(model: Model, card: Card, speculative: Speculative | None) -> tuple[str, ...]:
-    """What was taken for granted: ambiguous names, defaults, fallbacks, constants, the engine."""
-    gpu, constants, engine = card.gpu, card.constants, card.engine
-    lines = [*gpu.assumptions, *model.assumptions]
-    lines += [_fallback_line(f, gpu) for f in model.formats if _falls_back(f, gpu)]
-    if gpu.boost > 1.001:
-        lines.append(
-            f"limit: compute peaks at the card's highest clock, {gpu.max_clock_hz / 1e6:.0f} MHz "
-            f"({gpu.boost:.2f} x rated)"
-        )
-    if model.has_experts:
-        lines.append(
-            "experts: uniform routing, in limit and expected; a real router may touch fewer"
-        )
-    if model.windows:
-        lines.append("windowed layers cache no more than their window")
-    if constants.origin == "measured":
-        source = gpu.achieved.source if gpu.achieved else ""
-        lines.append(f"expected: rates measured on this card ({source})" if source else
-                     "expected: rates measured on this card")  # fmt: skip
+class NoteKind(NamedTuple):
+    """What all notes of a kind have in common."""
+
+    role: Role
+    sentence: str | Callable[..., str]
+    """A format string of the values, or a function of them."""
+    guess: bool = False
+    """Whether it stands in for something that nobody said and that changed the answer."""
+
+
+class Note(str):
+    """One sentence about an answer, with its kind and values."""
+
+    __slots__ = ("kind", "values")
+    kind: str
+    values: Mapping[str, Any]
+
+    def __new__(cls, kind: str, /, **values: Any) -> Self:
+        """Raises KeyError for a kind that is not in KINDS."""
+        sentence = KINDS[kind].sentence
+        text = sentence.format_map(values) if isinstance(sentence, str) else sentence(**values)
+        note = super().__new__(cls, text)
+        note.kind, note.values = kind, values
+        return note
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remade, (self.kind, dict(self.values))
+
+    @property
+    def role(self) -> Role:
+        """Under which head it stands."""
+        return KINDS[self.kind].role
+
+    @property
+    def guess(self) -> bool:
+        """Whether it stands in for something that nobody said and that changed the answer."""
+        return KINDS[self.kind].guess
+
+
+def _remade(kind: str, values: Mapping[str, Any]) -> Note:
+    return Note(kind, **values)
+
+
+def notes_of(kind: str, lines: Iterable[str]) -> tuple[Note, ...]:
+    """Free text as notes of this kind, but for the lines that are notes already."""
+    return tuple(line if isinstance(line, Note) else Note(kind, text=line) for line in lines)
+
+
+def _card_choice(*, typed: str, name: str, facts: tuple[str, ...], others: tuple[str, ...]) -> str:
+    rest = f"; others: {', '.join(others)}" if others else ""
+    return f"{typed} taken as {name} ({', '.join(facts)}){rest}"
+
+
+def _measured(*, source: str) -> str:
+    return "expected: rates measured on this card" + (f" ({source})" if source else "")
+
+
+def _engine(*, name: str, cuda_graphs: bool, step_s: float, sequence_s: float) -> str:
+    graphs = "CUDA graphs" if cuda_graphs else "no CUDA graphs"
+    each = f" and {sequence_s * 1e6:g} us a sequence" if sequence_s else ""
+    return f"{name}: {graphs}, {step_s * 1e3:g} ms of host time a step{each}"
+
+
+def _parallel(
+    *, gpus: int, ways: Mapping[str, int], link: str, bytes_per_s: float | None, measured: bool
+) -> str:
+    listed = ", ".join(f"{name} {count}" for name, count in ways.items())
+    if bytes_per_s is None:
+        speed = " at an unknown rate (3.0 x16 taken)"
     else:
-        lines.append("expected: nobody's measurements of this card; generic fractions of its peaks")
-    graphs = "CUDA graphs" if engine.cuda_graphs else "no CUDA graphs"
-    each = engine.host_s_per_sequence * 1e6
-    lines.append(
-        f"{engine.name}: {graphs}, {engine.host_s_per_step * 1e3:g} ms of host time a step"
-        + (f" and {each:g} us a sequence" if each else "")
-    )
-    if model.parallel.gpus > 1:
-        lines.append(_parallel_line(model, card))
-    if speculative:
-        lines.append(
-            f"speculative decoding: {speculative.draft_tokens} drafted a step by the model's own "
-            f"MTP layer, each token accepted with probability {speculative.acceptance:g} as "
-            f"given, independently: {speculative.tokens_per_step:.3g} tokens a step"
-        )
-        lines.append(
-            "the MTP layer reads the prompt too before the first token is given out (expected; "
-            "the limit does not wait for it)"
-        )
-    return tuple(lines)
+        speed = f" at {bytes_per_s / 1e9:,.0f} GB/s one way"
+    source = "measured on this card" if measured else "from generic constants"
+    return f"{gpus} GPUs in one node, parallel: {listed}; joined by {link}{speed}, all-reduces {source}"
 
 
-def load_line(load: Load) -> str:
-    """What a served load takes for granted."""
-    hit = f"; {load.prefix_hit:.0%} of each prompt found in cache" if load.prefix_hit else ""
-    if load.users is None:
+def _load(*, users: int | None, prefix_hit: float) -> str:
+    hit = f"; {prefix_hit:.0%} of each prompt found in cache" if prefix_hit else ""
+    if users is None:
         return f"requests arrive evenly, each as long as the others{hit}"
-    if load.users == 1:
+    if users == 1:
         return f"closed loop: 1 user, who sends the next request when answered{hit}"
     return (
-        f"closed loop: {load.users:,} users, all starting at once, each sending its next request "
-        f"when answered; a tenth of the requests measured are the first burst{hit}"
+        f"closed loop: {users:,} users, all starting at once, each sending its next request when "
+        f"answered; a tenth of the requests measured are the first burst{hit}"
     )
 
 
-def workload_line(lengths: Lengths, *, served: bool) -> str:
-    """Whose lengths a workload's are, and what the figures are means of."""
-    few = len(lengths.requests) > 1
-    means = f"{lengths.input_tokens:,} tokens in, {lengths.output_tokens:,} out"
-    source = f" ({lengths.source})" if lengths.source else ""
-    line = f"workload {lengths.name}: {means}{' on average' if few else ''}{source}"
-    if few and served:
+def _workload(
+    *,
+    name: str,
+    input_tokens: int,
+    output_tokens: int,
+    several: bool,
+    served: bool,
+    source: str,
+    prefix_hit: float,
+) -> str:
+    said = f" ({source})" if source else ""
+    average = " on average" if several else ""
+    line = f"workload {name}: {input_tokens:,} tokens in, {output_tokens:,} out{average}{said}"
+    if several and served:
         line += "; the load is one of requests of that length each"
-    elif few:
+    elif several:
         line += "; TTFT is the mean over requests, TPOT over their output tokens"
-    if lengths.prefix_hit and not served:
-        share = f"{lengths.prefix_hit:.0%}"
-        line += f"; all of each prompt is prefilled, under a served load {share} is found in cache"
+    if prefix_hit and not served:
+        line += f"; all of each prompt is prefilled, under a served load {prefix_hit:.0%} is found in cache"
     return line
 
 
-def _parallel_line(model: Model, card: Card) -> str:
-    """How the model is divided, and over what."""
-    p, gpu = model.parallel, card.gpu
-    ways = [
-        f"{name} {count}"
-        for name, count in (
-            ("tensor", p.tensor), ("pipeline", p.pipeline), ("expert", p.expert),
-            ("attention data", p.data),
-        )
-        if count > 1
-    ]  # fmt: skip
-    link = gpu.link.name if gpu.link else "PCIe"
-    rate = link_bytes_per_s(gpu)
-    speed = (
-        f" at {rate / 1e9:,.0f} GB/s one way"
-        if rate < float("inf")
-        else " at an unknown rate (3.0 x16 taken)"
-    )
-    measured = gpu.achieved is not None and gpu.achieved.all_reduce
+def _saturated(*, requests_per_s: float, most_per_s: float) -> str:
     return (
-        f"{p.gpus} GPUs in one node, parallel: {', '.join(ways)}; joined by {link}{speed}, "
-        f"all-reduces {'measured on this card' if measured else 'from generic constants'}"
+        f"saturated: {format_requests(requests_per_s)} asked for, at most "
+        f"{format_requests(most_per_s, 3)} can be served; the queue and TTFT grow without end"
     )
 
 
-def unpacks(model: Model, gpu: Gpu) -> bool:
-    """Whether the card has no pipe for one of the model's formats and multiplies a wider one."""
-    return any(_falls_back(f, gpu) for f in model.formats)
+def _settings(count: int) -> str:
+    return f"{count:,} setting{'' if count == 1 else 's'}"
 
 
-def _falls_back(fmt: Format, gpu: Gpu) -> bool:
-    if fmt.any_path and fmt.paths[0].pipe in gpu.peak_flop_per_s:
-        return False  # it has that pipe, and another is faster (int8 on a B300)
-    return fmt.path(gpu.peak_flop_per_s) != fmt.paths[0]
-
-
-def _fallback_line(fmt: Format, gpu: Gpu) -> str:
-    wanted, got = fmt.paths[0], fmt.path(gpu.peak_flop_per_s)
+def _mixed_constants(*, measured: int, every: int) -> str:
+    if measured == every:
+        return "expected: rates measured on the card"
+    if not measured:
+        return "expected: not measured on the card; generic fractions of its peaks"
     return (
-        f"{gpu.id} has no {wanted.required} pipe: {fmt.name} weights stay {fmt.bits:g}-bit in "
-        f"memory and are multiplied in {got.pipe}"
+        f"expected: rates measured on the card in {measured:,} of {every:,}, generic "
+        "fractions of the peaks in the others"
     )
 
 
-def not_modelled(model: Model, image_tokens: int = 0) -> tuple[str, ...]:
-    """What the figures leave out."""
-    lines = ["queueing and prefix caching: all prompts start at once (see --max-concurrency)",
-             "throttling and power caps"]  # fmt: skip
-    if image_tokens:
-        lines.append("the vision tower's time to encode the images (its weights are in memory)")
-    elif model.tower_parameters:
-        lines.append("the vision or audio tower's time (its weights are in memory)")
-    return tuple(lines)
+def _no_price(*, gpus: tuple[str, ...]) -> str:
+    more = f" and {len(gpus) - 3} others" if len(gpus) > 3 else ""
+    return f"no price for {', '.join(gpus[:3])}{more}"
 
 
-def warnings_of(model: Model, memory: Memory, context: int) -> tuple[str, ...]:
-    """What the user should see first: it does not fit, the context is too long."""
-    lines = []
-    if not memory.fits:
-        short = memory.total_bytes - memory.capacity_bytes
-        lines.append(f"does not fit: {short / 1e9:,.1f} GB more memory is needed")
-    longest = model.max_context_tokens
-    if longest is not None and context > longest:
-        lines.append(f"{context} tokens are beyond the model's maximum context of {longest}")
-    return tuple(lines)
+def _beyond_made_for(*, context: int, model: str, others: int, most: int) -> str:
+    more = f" and {others} others" if others else ""
+    return f"{context:,} tokens are more than {model}{more} is made for ({most:,})"
+
+
+def _in_flight(*, requests: float, users: int, more: bool) -> str:
+    shown = f"{requests:.1f}" if requests < 100 else f"{requests:,.0f}"
+    says = f"rate x latency makes {'less than 1' if requests < 1 else shown} requests in flight"
+    why = (
+        "the figures contradict each other (units, or another concurrency)"
+        if more
+        else "the client sent fewer, or the figures contradict each other"
+    )
+    return f"{says}, not {users:,}: {why}"
+
+
+KINDS: Mapping[str, NoteKind] = {
+    # the card
+    "card": NoteKind("assumption", "{text}"),
+    "card_choice": NoteKind("assumption", _card_choice, guess=True),
+    "card_default": NoteKind("assumption", "{name}: no {fact} in the file, {taken} assumed{remark}", guess=True),
+    "card_memory": NoteKind("assumption", "{text}", guess=True),
+    "boost": NoteKind("assumption", "limit: compute peaks at the card's highest clock, {clock_mhz:.0f} MHz ({boost:.2f} x rated)"),
+    "no_pipe": NoteKind("assumption", "{gpu} has no {pipe} pipe: {format} weights stay {bits:g}-bit in memory and are multiplied in {taken}"),
+    "measured_constants": NoteKind("assumption", _measured),
+    "generic_constants": NoteKind("assumption", "expected: not measured on this card; generic fractions of its peaks", guess=True),
+    "parallel": NoteKind("assumption", _parallel),
+    # the model
+    "model": NoteKind("assumption", "{text}"),
+    "keys_passed": NoteKind("assumption", "set in the config and passed over: {listed}"),
+    "parts_not_counted": NoteKind("assumption", "{listed}: not counted, parameters are the text model's"),
+    "config_defaults": NoteKind("assumption", "not in the config, taken from the model class's defaults: {listed}", guess=True),
+    "uniform_routing": NoteKind("assumption", "experts: uniform routing, in limit and expected; a real router may touch fewer"),
+    "windows": NoteKind("assumption", "windowed layers cache no more than their window"),
+    "engine_cache": NoteKind("assumption", "{engine} keeps an fp8 KV cache beside fp8 weights (--kv-cache-dtype says otherwise)"),
+    "active_experts": NoteKind("assumption", "mixture of experts: only the experts of one token are read"),
+    "stored_size": NoteKind("warning", "the checkpoint stores {stored}, its config implies {implied} ({off:+.1%}): other formats, or layers not modelled"),
+    "model_warning": NoteKind("warning", "{text}"),
+    # the engine and the load
+    "engine": NoteKind("assumption", _engine),
+    "drafts": NoteKind("assumption", "speculative decoding: {draft_tokens} drafted a step by the model's own MTP layer, each token accepted with probability {acceptance:g} as given, independently: {tokens_per_step:.3g} tokens a step"),
+    "drafts_prompt": NoteKind("assumption", "the MTP layer reads the prompt too before the first token is given out (expected; the limit does not wait for it)"),
+    "load": NoteKind("assumption", _load),
+    "workload": NoteKind("assumption", _workload),
+    # what comes of it
+    "no_fit": NoteKind("warning", "does not fit: {short_gb:,.1f} GB more memory is needed"),
+    "context": NoteKind("warning", "{context} tokens are beyond the model's maximum context of {most}"),
+    "saturated": NoteKind("warning", _saturated),
+    "users_wait": NoteKind("warning", "the KV cache has room for {slots} of {users} users; the others wait"),
+    "queueing": NoteKind("not_modelled", "queueing and prefix caching: all prompts start at once (see --max-concurrency)"),
+    "throttling": NoteKind("not_modelled", "throttling and power caps"),
+    "image_time": NoteKind("not_modelled", "the vision tower's time to encode the images (its weights are in memory)"),
+    "tower_time": NoteKind("not_modelled", "the vision or audio tower's time (its weights are in memory)"),
+    # tables of many settings
+    "mixed_constants": NoteKind("assumption", _mixed_constants),
+    "unpacked_settings": NoteKind("assumption", lambda count: f"{_settings(count)} where the card has no pipe for a format of weights or cache and multiplies a wider one"),
+    "beyond_settings": NoteKind("warning", lambda count: f"{_settings(count)} with more tokens than the model is made for"),
+    "saturated_settings": NoteKind("warning", lambda count: f"{_settings(count)} that cannot serve what is asked: queues grow"),
+    "energy": NoteKind("assumption", "tok/J: decoded tokens per joule if each GPU drew its whole TDP; it draws no more, so at least so many at the expected speed; hosts and cooling come on top"),
+    "dollars": NoteKind("assumption", "$: every GPU of the deployment is paid by the hour"),
+    "no_price": NoteKind("warning", _no_price),
+    # fit
+    "beyond_made_for": NoteKind("warning", _beyond_made_for),
+    "context_default": NoteKind("assumption", "{context:,} tokens a user, less where the model is made for less (--context)", guess=True),
+    "utilization": NoteKind("assumption", "the engine takes {shares} of a GPU's memory (--gpu-memory-utilization)"),
+    "driver_memory": NoteKind("assumption", "memory is what the driver shows, after ECC; other programs must leave it free"),
+    # plan
+    "weights_quality": NoteKind("not_modelled", "{weights} weights are a what-if, the checkpoint holds {stored}: what that does to the quality of answers is not modelled"),
+    "pools": NoteKind("assumption", "pools of equal GPUs: a prompt is prefilled alone, its cache is sent when complete, and decode replicas never prefill; requests/s are shared out equally in each pool"),
+    "kv_link": NoteKind("assumption", "--kv-link: {gb_per_s:,.4g} GB/s one way for each GPU; unless given, the peer link where both pools are in one node, else a network port of {port_gb_per_s:g} GB/s (400 Gb/s)"),
+    "replicas_users": NoteKind("assumption", "each of {replicas} replicas has its share of the users, rounded up"),
+    "replicas_rate": NoteKind("assumption", "each of {replicas} replicas gets an equal share of the requests"),
+    "one_node": NoteKind("assumption", "a replica stays within a node: its GPUs are all joined by the link"),
+    "targets_slow": NoteKind("assumption", "targets are held against the slow end of the range"),
+    "targets_mean": NoteKind("assumption", "targets are held against the expected mean; --conservative takes the slow end"),
+    # check
+    "tool": NoteKind("assumption", "{text}"),
+    "option_wins": NoteKind("warning", "{flag} {given} is taken; the result says {said}"),
+    "drafting_run": NoteKind("warning", "the run decoded speculatively, {tokens_per_step:.2f} tokens a step; it is graded against plain decoding (see --speculative)"),
+    "gpu_count": NoteKind("warning", "tp x pp x dp is {ways}; the result says {gpus} GPUs"),
+    "not_graded": NoteKind("warning", "not graded: {text}"),
+    "not_in_baseline": NoteKind("warning", "not in {source}: no drift"),
+    "in_flight": NoteKind("warning", _in_flight),
+    "loaded_weights": NoteKind("warning", "the tool loaded {loaded_gb:.3g} GB of weights, {quantization} weights of {model} are {stored_gb:.3g} GB: see --quantization"),
+    "cache_as_int8": NoteKind("assumption", "KV cache q8_0 graded as int8: without its scales, 6% of its bytes"),
+    "sent_at_once": NoteKind("assumption", "{requests:,} requests sent at once, graded as {users} users in a closed loop", guess=True),
+    "one_user": NoteKind("assumption", "one user is graded as batch 1: expected TTFT leaves out the server's own time"),
+    "no_prompt": NoteKind("assumption", "decodes {output:,.0f} tokens from {cached}, with no prompt before them"),
+    "default_lengths": NoteKind("assumption", "lengths not given; taken: {lengths}", guess=True),
+    "as_tensor_parallel": NoteKind("assumption", "{gpus} GPUs taken as tensor parallel (--tp, --pp and --dp say otherwise)", guess=True),
+    "bundled_model": NoteKind("assumption", "the result's model is {said}, which is not here: {model} taken for it", guess=True),
+    "own_weights": NoteKind("assumption", "weights as the checkpoint has them, {quantization}; the result says {said}"),
+    "figures_left": NoteKind("assumption", "not graded: {figures}; there is nothing to hold them against (a rate that was offered, cached tokens)"),
+}  # fmt: skip
+"""Every kind: its role, its sentence, and whether it is a guess."""

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from vperf.errors import UnsupportedModelError
-from vperf.model.model import Model, build_model
+from vperf.model.model import Model
+from vperf.model.read import build_model
 from vperf.model.ops import Step
 
 HIDDEN, VOCAB = 256, 1000

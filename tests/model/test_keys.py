@@ -8,7 +8,8 @@ import pytest
 
 from vperf.errors import InputError, UnsupportedModelError
 from vperf.model.class_defaults import class_defaults, never_ties, release
-from vperf.model.model import Model, build_model
+from vperf.model.model import Model
+from vperf.model.read import build_model
 
 LLAMA = {
     "model_type": "llama", "hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 2,

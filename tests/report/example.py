@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from vperf.answer import DepthPoint, Estimate, Expected, GpuFacts, ModelFacts, Speed, Workload
+from vperf.notes import notes_of
 from vperf.serving.memory import Memory
 from vperf.timing.step import OpTime, PhaseTimes
 
@@ -112,8 +113,10 @@ EXAMPLE = Estimate(
         DepthPoint(tokens, 221.0 - tokens / 2000, 190.0 - tokens / 2000, tokens < 200_000)
         for tokens in (1024, 4096, 16384, 32768, 65536, 131072, 262144)
     ),
-    assumptions=("every expert is as likely as any other", "clocks are not capped"),
-    not_modelled=("speculative decoding", "requests that share a prefix"),
+    assumptions=notes_of(
+        "model", ("every expert is as likely as any other", "clocks are not capped")
+    ),
+    not_modelled=notes_of("model", ("speculative decoding", "requests that share a prefix")),
     warnings=(),
 )
 

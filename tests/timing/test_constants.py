@@ -68,7 +68,7 @@ def test_an_engine_with_slower_kernels_has_a_share_of_the_rates() -> None:
     ("name", "generation"),
     [
         ("a100-sxm", "mma"), ("l40s", "mma"), ("rtx-5090", "mma"), ("mi300x", "mma"),
-        ("h200-sxm", "wgmma"), ("b300-sxm", "tcgen05"),
+        ("h200-sxm", "wgmma"), ("b300-sxm", "tcgen05"), ("jetson-thor-t5000", "tcgen05"),
     ],
 )  # fmt: skip
 def test_latencies_nobody_measured_are_those_of_the_same_tensor_cores(

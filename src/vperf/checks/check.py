@@ -40,6 +40,7 @@ from vperf.checks.waterfall import Waterfall
 from vperf.errors import InputError, VperfError
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
+from vperf.notes import Note
 from vperf.scenario import ModelLike, Options, Scenario
 from vperf.sources.engines import load_engine
 from vperf.version import __version__
@@ -83,8 +84,8 @@ class Check:
     bars: tuple[Bar, ...]
     drift: Drift | None
     """Beside the baseline; None without one."""
-    warnings: tuple[str, ...]
-    notes: tuple[str, ...]
+    warnings: tuple[Note, ...]
+    notes: tuple[Note, ...]
 
     @cached_property
     def suspects(self) -> tuple[Suspect, ...]:
@@ -145,9 +146,9 @@ class Check:
             "passed": self.passed,
             "bars": [asdict(bar) for bar in self.bars],
             "baseline": asdict(self.drift) if self.drift else None,
-            "warnings": list(self.warnings),
-            "notes": list(self.notes),
-            "assumptions": list(answer.assumptions),
+            "warnings": list(map(str, self.warnings)),
+            "notes": list(map(str, self.notes)),
+            "assumptions": list(map(str, answer.assumptions)),
         }
 
 
@@ -209,7 +210,7 @@ def check_all(
     if not checks:
         raise refused[0] if refused else InputError("holds no results", source=source)
     if refused:
-        left = tuple(f"not graded: {error.message}" for error in refused)
+        left = tuple(Note("not_graded", text=error.message) for error in refused)
         checks[0] = replace(checks[0], warnings=(*checks[0].warnings, *left))
     return tuple(gated(checks, bars, baseline, source))
 
@@ -235,10 +236,9 @@ def beside(checks: list[Check], baseline: Baseline) -> list[Check]:
             "holds no result to compare with", source=baseline.source, field="--baseline",
             hint=f"it has {labels}" if any(each.label for each in baseline.results) else "",
         )  # fmt: skip
+    absent = Note("not_in_baseline", source=baseline.source)
     return [
-        replace(each, drift=drift)
-        if drift
-        else replace(each, warnings=(f"not in {baseline.source}: no drift", *each.warnings))
+        replace(each, drift=drift) if drift else replace(each, warnings=(absent, *each.warnings))
         for each, drift in zip(checks, drifts, strict=True)
     ]
 
@@ -324,14 +324,13 @@ _WHY_NOT = (
 )
 
 
-def _left_out(result: Result, found: tuple[Metric, ...]) -> tuple[str, ...]:
+def _left_out(result: Result, found: tuple[Metric, ...]) -> tuple[Note, ...]:
     """Which measured figures were not graded."""
     names = {metric.name for metric in found}
     left = [n for n in (*TIMES, *RATES) if getattr(result, n) is not None and n not in names]
     if not left:
         return ()
-    why = "there is nothing to hold them against (a rate that was offered, cached tokens)"
-    return (f"not graded: {', '.join(left)}; {why}",)
+    return (Note("figures_left", figures=", ".join(left)),)
 
 
 def _engine_name(scenario: Scenario) -> str:
@@ -390,7 +389,7 @@ def _utilization(
 
 def _flight_warning(
     result: Result, scenario: Scenario, figures: dict[str, float]
-) -> tuple[str, ...]:
+) -> tuple[Note, ...]:
     """Say so where figures contradict each other, or the load, by Little's law."""
     users, seen = scenario.max_concurrency or scenario.batch_size, in_flight(scenario, figures)
     if seen is None or scenario.request_rate is not None:
@@ -399,23 +398,25 @@ def _flight_warning(
     if scenario.served and result.setup.max_concurrency is None:
         # All sent at once: they wait for each other, and their number falls to none.
         users, fewer = max(users, result.setup.requests or 1), 2 * _FEWER
-    rounded = "less than 1" if seen < 1 else f"{seen:.1f}" if seen < 100 else f"{seen:,.0f}"
-    says = f"rate x latency makes {rounded} requests in flight, not {users:,}"
-    if seen > _MORE * users:
-        return (f"{says}: the figures contradict each other (units, or another concurrency)",)
-    if seen < users / fewer:
-        return (f"{says}: the client sent fewer, or the figures contradict each other",)
-    return ()
+    more = seen > _MORE * users
+    if not more and seen >= users / fewer:
+        return ()
+    return (Note("in_flight", requests=seen, users=users, more=more),)
 
 
-def _weights_warning(result: Result, answer: Estimate) -> tuple[str, ...]:
+def _weights_warning(result: Result, answer: Estimate) -> tuple[Note, ...]:
     """Say so where the tool loaded other weights than the answer is about."""
     loaded = result.setup.weight_bytes
     if loaded is None or abs(loaded / answer.model.weight_bytes - 1) < 0.05:
         return ()
     return (
-        f"the tool loaded {loaded / 1e9:.3g} GB of weights, {answer.model.quantization} weights of "
-        f"{answer.model.id} are {answer.model.weight_bytes / 1e9:.3g} GB: see --quantization",
+        Note(
+            "loaded_weights",
+            loaded_gb=loaded / 1e9,
+            quantization=answer.model.quantization,
+            model=answer.model.id,
+            stored_gb=answer.model.weight_bytes / 1e9,
+        ),
     )
 
 

@@ -23,9 +23,12 @@ from vperf import api
 from vperf.checks.result import Result
 from vperf.errors import HubError, InputError, VperfError
 from vperf.hardware.gpu import Gpu
+from vperf.notes import Note, notes_of
 from vperf.scenario import ModelLike, Scenario
 from vperf.sources.gpus import load_gpu
 from vperf.sources.models import load_model_config, model_ids
+
+Notes = list[Note]
 
 _LOAD = ("batch_size", "max_concurrency", "request_rate")
 _SETUP = ("engine", "tp", "pp", "ep", "dp", "quantization", "kv_cache_dtype", "prefix_cache_hit")
@@ -41,8 +44,8 @@ class ResultScenario:
     """A scenario, and what has to be said about how it came about."""
 
     scenario: Scenario
-    warnings: tuple[str, ...]
-    notes: tuple[str, ...]
+    warnings: tuple[Note, ...]
+    notes: tuple[Note, ...]
 
 
 def scenario_of(
@@ -57,8 +60,8 @@ def scenario_of(
     Raises InputError where neither says the model or the GPU.
     """
     setup = result.setup
-    warnings: list[str] = []
-    notes = list(result.notes)
+    warnings: Notes = []
+    notes = [*notes_of("tool", result.notes)]
     asked = dict(options)
     for name in _SETUP:
         said = getattr(setup, name)
@@ -73,10 +76,7 @@ def scenario_of(
         _lengths(result, asked, warnings, notes)
     _gpus(setup.gpus, asked, warnings, notes)
     if (setup.acceptance_length or 1.0) > 1.0 and "speculative" not in asked:
-        warnings.append(
-            f"the run decoded speculatively, {setup.acceptance_length:.2f} tokens a step; it is "
-            "graded against plain decoding (see --speculative)"
-        )
+        warnings.append(Note("drafting_run", tokens_per_step=setup.acceptance_length))
     with _noted(unsaid):
         card = _gpu(result, gpu, warnings)
     with _noted(unsaid):
@@ -87,7 +87,7 @@ def scenario_of(
         _quantization(found, asked, notes)
     if str(asked.get("kv_cache_dtype")).lower() == "q8_0" and "kv_cache_dtype" not in options:
         asked["kv_cache_dtype"] = "int8"
-        notes.append("KV cache q8_0 graded as int8: without its scales, 6 % of its bytes")
+        notes.append(Note("cache_as_int8"))
     if not asked.keys() & {"max_concurrency", "request_rate"} and "prefix_cache_hit" not in options:
         asked.pop("prefix_cache_hit", None)
     return ResultScenario(Scenario(found, card, **asked), tuple(warnings), tuple(notes))
@@ -126,7 +126,7 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _compare(name: str, given: Any, said: Any, warnings: list[str]) -> None:
+def _compare(name: str, given: Any, said: Any, warnings: Notes) -> None:
     """Say where the command line and the result differ."""
     if said is None or given is None:
         return
@@ -136,14 +136,14 @@ def _compare(name: str, given: Any, said: Any, warnings: list[str]) -> None:
         same = _plain(str(given)) == _plain(str(said))
     if not same:
         shown = f"{said:g}" if isinstance(said, float) else said
-        warnings.append(f"{_flag(name)} {given} is taken; the result says {shown}")
+        warnings.append(Note("option_wins", flag=_flag(name), given=given, said=shown))
 
 
 def _plain(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
-def _load(result: Result, asked: dict[str, Any], warnings: list[str], notes: list[str]) -> None:
+def _load(result: Result, asked: dict[str, Any], warnings: Notes, notes: Notes) -> None:
     """How many requests at a time: what is given replaces what the result says as a whole."""
     setup = result.setup
     said: dict[str, Any] = {
@@ -163,10 +163,7 @@ def _load(result: Result, asked: dict[str, Any], warnings: list[str], notes: lis
         asked[name] = said[name]
     elif (setup.requests or 1) > 1:
         asked["max_concurrency"] = min(setup.requests or 1, _RUNNING)
-        notes.append(
-            f"{setup.requests:,} requests sent at once, graded as {asked['max_concurrency']} users "
-            "in a closed loop"
-        )
+        notes.append(Note("sent_at_once", requests=setup.requests, users=asked["max_concurrency"]))
     elif _of_a_run(result) and result.tool != _BY_HAND:
         what = "how many sequences ran at a time"
         raise MissingSetupError(
@@ -179,9 +176,7 @@ def _load(result: Result, asked: dict[str, Any], warnings: list[str], notes: lis
         if asked["max_concurrency"] == 1:
             del asked["max_concurrency"]
             asked["batch_size"] = 1
-            notes.append(
-                "one user is graded as batch 1: expected TTFT leaves out the server's own time"
-            )
+            notes.append(Note("one_user"))
     if asked.get("batch_size") is not None:
         asked["batch_size"] = max(1, round(asked["batch_size"]))
 
@@ -192,7 +187,7 @@ def _of_a_run(result: Result) -> bool:
     return any(figure is not None for figure in whole)
 
 
-def _lengths(result: Result, asked: dict[str, Any], warnings: list[str], notes: list[str]) -> None:
+def _lengths(result: Result, asked: dict[str, Any], warnings: Notes, notes: Notes) -> None:
     setup = result.setup
     prompt, output = setup.input_len, setup.output_len
     no_prompt = not prompt and bool(output) and (setup.past_len is not None or prompt == 0)
@@ -200,7 +195,7 @@ def _lengths(result: Result, asked: dict[str, Any], warnings: list[str], notes: 
         start = setup.past_len or 0.0
         prompt = max(1.0, start)
         cached = f"{start:,.0f} tokens" if start else "an empty cache"
-        notes.append(f"decodes {output:,.0f} tokens from {cached}, with no prompt before them")
+        notes.append(Note("no_prompt", output=output, cached=cached))
     elif setup.past_len and output:
         prompt = (prompt or 0.0) + setup.past_len
     if not output and _prefill_alone(result):
@@ -218,10 +213,8 @@ def _lengths(result: Result, asked: dict[str, Any], warnings: list[str], notes: 
         )
     if missing:
         default = Scenario("", "")
-        notes.append(
-            "lengths not given; taken: "
-            + ", ".join(f"{_flag(name)} {getattr(default, name)}" for name in missing)
-        )
+        taken = ", ".join(f"{_flag(name)} {getattr(default, name)}" for name in missing)
+        notes.append(Note("default_lengths", lengths=taken))
 
 
 def _prefill_alone(result: Result) -> bool:
@@ -229,20 +222,20 @@ def _prefill_alone(result: Result) -> bool:
     return all(getattr(result, name) is None for name in later)
 
 
-def _gpus(count: int | None, asked: dict[str, Any], warnings: list[str], notes: list[str]) -> None:
+def _gpus(count: int | None, asked: dict[str, Any], warnings: Notes, notes: Notes) -> None:
     if not count:
         return
     ways = [asked.get(name) for name in ("tp", "pp", "dp")]
     if any(ways):
         product = math.prod(way or 1 for way in ways)
         if product != count:
-            warnings.append(f"tp x pp x dp is {product}; the result says {count} GPUs")
+            warnings.append(Note("gpu_count", ways=product, gpus=count))
     elif count > 1:
         asked["tp"] = count
-        notes.append(f"{count} GPUs taken as tensor parallel (--tp, --pp and --dp say otherwise)")
+        notes.append(Note("as_tensor_parallel", gpus=count))
 
 
-def _gpu(result: Result, given: str | Gpu | None, warnings: list[str]) -> Gpu:
+def _gpu(result: Result, given: str | Gpu | None, warnings: Notes) -> Gpu:
     said = result.setup.gpu
     if given is None:
         if said is None:
@@ -260,18 +253,16 @@ def _gpu(result: Result, given: str | Gpu | None, warnings: list[str]) -> Gpu:
         except VperfError:
             same = _plain(said) in _plain(card.name)
         if not same:
-            warnings.append(f"--gpu {card.id} is taken; the result says {said}")
+            warnings.append(Note("option_wins", flag="--gpu", given=card.id, said=said))
     return card
 
 
-def _model(
-    result: Result, given: ModelLike | None, warnings: list[str], notes: list[str]
-) -> ModelLike:
+def _model(result: Result, given: ModelLike | None, warnings: Notes, notes: Notes) -> ModelLike:
     """The model that is given, or the one the result names where that can be found."""
     said = result.setup.model
     if given is not None:
         if said is not None and isinstance(given, str | Path) and not _alike(str(given), said):
-            warnings.append(f"--model {given} is taken; the result says {said}")
+            warnings.append(Note("option_wins", flag="--model", given=given, said=said))
         return given
     if said is None:
         raise MissingSetupError(
@@ -290,7 +281,7 @@ def _model(
                 f"the result's model cannot be found ({error.message})",
                 hint="give --model: a Hub id, a bundled name or a path",
             ) from None
-        notes.append(f"the result's model is {said}, which is not here: {bundled} taken for it")
+        notes.append(Note("bundled_model", said=said, model=bundled))
         return bundled
     return said
 
@@ -313,7 +304,7 @@ def _bundled(said: str) -> str | None:
     return None
 
 
-def _quantization(model: ModelLike, asked: dict[str, Any], notes: list[str]) -> None:
+def _quantization(model: ModelLike, asked: dict[str, Any], notes: Notes) -> None:
     """A quantized checkpoint is what it is; over a 16-bit one, what the result says is a what-if.
 
     Tools name kernels ("awq_marlin") and files ("Q4_K - Medium") as much as formats.
@@ -323,7 +314,7 @@ def _quantization(model: ModelLike, asked: dict[str, Any], notes: list[str]) -> 
         return
     said = asked.pop("quantization")
     if _plain(str(said)) != _plain(own):
-        notes.append(f"weights as the checkpoint has them, {own}; the result says {said}")
+        notes.append(Note("own_weights", quantization=own, said=said))
 
 
 def _alike(given: str, said: str) -> bool:

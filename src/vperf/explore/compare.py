@@ -16,6 +16,7 @@ from vperf.explore.prices import Prices, prices_of
 from vperf.explore.rows import SPEEDS, Row, Tally, answer, shown_speeds
 from vperf.explore.settings import CONTEXT, Resolver, Settings, settings
 from vperf.frames import frame, html_table
+from vperf.notes import Note
 from vperf.version import __version__
 
 SCHEMA = "vperf/compare/1"
@@ -41,7 +42,7 @@ class Comparison:
     """Options that vary."""
     problems: Mapping[str, int]
     """Why settings cannot be, and how many."""
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     """What the rows rest on."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,7 +56,7 @@ class Comparison:
             "fixed": dict(self.fixed),
             "axes": list(self.axes),
             "problems": dict(self.problems),
-            "notes": list(self.notes),
+            "notes": list(map(str, self.notes)),
             "rows": [row.to_dict() for row in self.rows],
         }
 
@@ -146,7 +147,7 @@ def compare(
         fixed=asked.shared(),
         axes=tuple(asked.axes),
         problems=dict(problems.most_common()),
-        notes=tally.lines(),
+        notes=tally.notes(),
     )  # fmt: skip
 
 

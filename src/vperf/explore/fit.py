@@ -14,6 +14,7 @@ from vperf.errors import HubError, InputError, UnknownNameError, VperfError
 from vperf.explore.settings import Resolver, settings
 from vperf.frames import frame, html_table
 from vperf.model.config import ModelConfig
+from vperf.notes import Note
 from vperf.scenario import Scenario
 from vperf.serving.memory import plan_memory
 from vperf.sources.models import model_ids
@@ -103,7 +104,7 @@ class Fit:
     ways: tuple[Remedy, ...]
     """What would make it fit, of least sacrifice first; of one model on one card only."""
     problems: Mapping[str, int]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     @property
     def fitting(self) -> int:
@@ -123,7 +124,7 @@ class Fit:
                 for way in self.ways
             ],
             "problems": dict(self.problems),
-            "notes": list(self.notes),
+            "notes": list(map(str, self.notes)),
         }
 
     def to_frame(self) -> Any:
@@ -315,27 +316,23 @@ def _both(scenario: Scenario, changes: list[_Change], tried: Any) -> Iterator[Re
                 return
 
 
-def _notes(rooms: list[MemoryFit], context: int | None) -> tuple[str, ...]:
+def _notes(rooms: list[MemoryFit], context: int | None) -> tuple[Note, ...]:
     found = []
     longer = [
-        room for room in rooms
+        room
+        for room in rooms
         if room.model_context_tokens and room.context_tokens > room.model_context_tokens
-    ]  # fmt: skip
+    ]
     if longer and context is not None:
-        some = longer[0]
-        more = f" and {len(longer) - 1} others" if len(longer) > 1 else ""
+        one, others = longer[0], len(longer) - 1
+        most = one.model_context_tokens
         found.append(
-            f"{context:,} tokens are more than {some.model}{more} is made for "
-            f"({some.model_context_tokens:,})"
+            Note("beyond_made_for", context=context, model=one.model, others=others, most=most)
         )
     if context is None:
-        found.append(
-            f"{CONTEXT:,} tokens a user, less where the model is made for less (--context)"
-        )
+        found.append(Note("context_default", context=CONTEXT))
     shares = sorted({f"{room.memory_utilization:.0%}" for room in rooms if room.parts})
     if shares != ["100%"]:
-        found.append(
-            f"the engine takes {' or '.join(shares)} of a GPU's memory (--gpu-memory-utilization)"
-        )
-    found.append("memory is what the driver shows, after ECC; other programs must leave it free")
+        found.append(Note("utilization", shares=" or ".join(shares)))
+    found.append(Note("driver_memory"))
     return tuple(found)

@@ -14,10 +14,11 @@ from typing import Any, Literal
 from vperf import api
 from vperf.answer import Figures, Speed
 from vperf.errors import HubError, UnknownNameError, VperfError
+from vperf.estimate_notes import unpacks
 from vperf.explore.prices import Cost, Prices, cost_of
 from vperf.explore.settings import Resolver, Setting
 from vperf.model.config import ModelConfig
-from vperf.notes import unpacks
+from vperf.notes import Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def answer(resolver: Resolver, setting: Setting, prices: Prices | None = None) -
 
 
 class Tally:
-    """Counts what rows rest on, one after another, and says it in sentences."""
+    """Counts what rows rest on, one after another, and says it in notes."""
 
     def __init__(self, prices: Prices | None = None) -> None:
         self._prices = prices
@@ -173,9 +174,9 @@ class Tally:
         counts["all"] += 1
         counts["fits"] += row.fits
         counts["measured"] += row.constants == "measured"
-        counts["unpacked"] += row.unpacked
-        counts["beyond"] += row.beyond_context
-        counts["saturated"] += bool(serving and serving.saturated)
+        counts["unpacked_settings"] += row.unpacked
+        counts["beyond_settings"] += row.beyond_context
+        counts["saturated_settings"] += bool(serving and serving.saturated)
         counts["watts"] += row.tokens_per_joule is not None
         if self._prices and row.gpu not in self._prices:
             self._unpriced.setdefault(row.gpu)
@@ -190,49 +191,18 @@ class Tally:
         """Rows that fit."""
         return self._counts["fits"]
 
-    def lines(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Note, ...]:
         """What the rows rest on."""
         counts = self._counts
         if not counts["all"]:
             return ()
-        found = [self._constants()]
-        if counts["unpacked"]:
-            found.append(
-                f"{_settings(counts['unpacked'])} where the card has no pipe for a format of "
-                "weights or cache and multiplies a wider one"
-            )
-        if counts["beyond"]:
-            found.append(
-                f"{_settings(counts['beyond'])} with more tokens than the model is made for"
-            )
-        if counts["saturated"]:
-            found.append(
-                f"{_settings(counts['saturated'])} that cannot serve what is asked: queues grow"
-            )
+        found = [Note("mixed_constants", measured=counts["measured"], every=counts["all"])]
+        kinds = ("unpacked_settings", "beyond_settings", "saturated_settings")
+        found += [Note(kind, count=counts[kind]) for kind in kinds if counts[kind]]
         if counts["watts"]:
-            found.append(
-                "tok/J: decoded tokens per joule if each GPU drew its whole TDP; it draws no more, "
-                "so at least so many at the expected speed; hosts and cooling come on top"
-            )
+            found.append(Note("energy"))
         if self._prices:
-            found.append("$: every GPU of the deployment is paid by the hour")
+            found.append(Note("dollars"))
         if self._unpriced:
-            names = list(self._unpriced)
-            more = f" and {len(names) - 3} others" if len(names) > 3 else ""
-            found.append(f"no price for {', '.join(names[:3])}{more}")
+            found.append(Note("no_price", gpus=tuple(self._unpriced)))
         return tuple(found)
-
-    def _constants(self) -> str:
-        every, measured = self._counts["all"], self._counts["measured"]
-        if measured == every:
-            return "expected: rates measured on the very card"
-        if not measured:
-            return "expected: nobody's measurements of the card; generic fractions of its peaks"
-        return (
-            f"expected: rates measured on the very card in {measured:,} of {every:,}, generic "
-            "fractions of the peaks in the others"
-        )
-
-
-def _settings(count: int) -> str:
-    return f"{count:,} setting{'' if count == 1 else 's'}"

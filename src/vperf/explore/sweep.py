@@ -16,6 +16,7 @@ from vperf.explore.prices import Prices, prices_of
 from vperf.explore.rows import SPEEDS, Row, Tally, answer, shown_speeds
 from vperf.explore.settings import AS_STORED, Resolver, Settings, settings
 from vperf.frames import frame, html_table
+from vperf.notes import Note
 from vperf.version import __version__
 
 SCHEMA = "vperf/sweep/1"
@@ -33,7 +34,7 @@ class Sweep:
     fixed: Mapping[str, Any]
     crossovers: tuple[Crossover, ...]
     problems: Mapping[str, int]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON contract: stable keys, SI base units, floats unrounded."""
@@ -68,13 +69,13 @@ def opening(axes: Mapping[str, tuple[Any, ...]], fixed: Mapping[str, Any]) -> di
 
 
 def closing(
-    turns: tuple[Crossover, ...], problems: Mapping[str, int], notes: tuple[str, ...]
+    turns: tuple[Crossover, ...], problems: Mapping[str, int], notes: tuple[Note, ...]
 ) -> dict[str, Any]:
     """Those after them."""
     return {
         "crossovers": [turn.to_dict() for turn in turns],
         "problems": dict(problems),
-        "notes": list(notes),
+        "notes": list(map(str, notes)),
     }
 
 
@@ -138,7 +139,7 @@ class Sweeping:
         turns = self.crossovers()
         problems = dict(self.tally.problems)
         shared = self.settings.shared()
-        return Sweep(rows, self.axes, shared, turns, problems, self.tally.lines())
+        return Sweep(rows, self.axes, shared, turns, problems, self.tally.notes())
 
 
 def sweep(model: Any, gpu: Any, *, prices: Prices | None = None, **options: Any) -> Sweep:

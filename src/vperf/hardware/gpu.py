@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
+from vperf.notes import Note
+
 PIPES = (
     "fp32",
     "tf32",
@@ -31,6 +33,15 @@ so the limit of a block-scaled fp8 matmul needs it.
 
 Confidence = Literal["high", "medium", "low"]
 
+TensorCores = Literal["none", "mma", "wgmma", "tcgen05"]
+"""By the instruction that drives them. mma: a warp multiplies and waits (up to Ada, GeForce and RTX
+PRO Blackwell). wgmma: four warps start a multiply that runs beside them (Hopper). tcgen05: one
+thread starts it, sums stay in tensor memory (B200, B300, Thor). none: other vendors, and Pascal.
+"""
+
+MemoryClass = Literal["HBM", "GDDR", "unified", "Apple"]
+"""What memory is built as. unified: LPDDR shared with the CPU, but for Apple's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -38,6 +49,10 @@ class Link:
 
     name: str
     bytes_per_s: float
+    adds: bool = False
+    """The switch sums what passes it (SHARP): a rank sends its message once."""
+    domain: int | None = None
+    """GPUs it joins; None where the file does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +165,9 @@ class Gpu:
     achieved: Achieved | None
     memory_type: str = ""
     """As the vendor calls it: "HBM3e", "GDDR7"."""
-    assumptions: tuple[str, ...] = ()
+    memory_class: MemoryClass = "unified"
+    tensor_cores: TensorCores = "none"
+    assumptions: tuple[Note, ...] = ()
     """Said with every answer: an ambiguous name's default, an override, ..."""
     source: str = ""
     checked: str = ""

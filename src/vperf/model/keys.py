@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from vperf.model.checkpoint import Config
+from vperf.notes import Note
 
 _HARMLESS = """
     _attn_implementation _attn_implementation_internal _experts_implementation _name_or_path
@@ -154,7 +155,7 @@ def unread_lines(config: Config, model_type: str) -> tuple[str, ...]:
             passed.append(key)
     lines = []
     if parts:
-        lines.append(f"{', '.join(parts)}: not counted, parameters are the text model's")
+        lines.append(Note("parts_not_counted", listed=", ".join(parts)))
     if passed:
-        lines.append(f"set in the config and passed over: {', '.join(passed)}")
+        lines.append(Note("keys_passed", listed=", ".join(passed)))
     return tuple(lines)

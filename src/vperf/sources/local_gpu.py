@@ -18,6 +18,7 @@ from typing import Any
 
 from vperf.errors import InputError
 from vperf.hardware.gpu import Gpu
+from vperf.notes import notes_of
 from vperf.units import format_bandwidth, format_bytes
 
 Runner = Callable[[Sequence[str]], str | None]
@@ -120,7 +121,7 @@ def local_gpu(runner: Runner = run, *, platform: str = sys.platform) -> Gpu:
         )
     others = sorted({card.name for card in cards[1:]} - {cards[0].name})
     said = (f"the first of {len(cards)} GPUs; the others: {', '.join(others)}",) if others else ()
-    return replace(gpu, assumptions=(*gpu.assumptions, *said))
+    return replace(gpu, assumptions=(*gpu.assumptions, *notes_of("card", said)))
 
 
 def catalogued(card: LocalCard) -> Gpu | None:
@@ -144,8 +145,7 @@ def adjusted(gpu: Gpu, card: LocalCard) -> Gpu:
     table = gpu_table(gpu.id)
     kept = list(gpu.assumptions)
     if card.memory_bytes is not None:
-        if gpu.vendor == "Apple":
-            kept = [line for line in kept if "memory configuration" not in line]
+        kept = [note for note in kept if note.kind != "card_memory"]
         if _differs(card.memory_bytes, gpu.memory_bytes):
             said.append(
                 f"memory {format_bytes(card.memory_bytes)}, "
@@ -167,7 +167,7 @@ def adjusted(gpu: Gpu, card: LocalCard) -> Gpu:
     if cap is not None and gpu.tdp_w is not None and _differs(cap, gpu.tdp_w):
         said.append(f"power cap {cap:.0f} W, catalogue {gpu.tdp_w:.0f} W (not in the figures)")
         gpu = replace(gpu, tdp_w=cap)
-    return replace(gpu, assumptions=(*kept, *said))
+    return replace(gpu, assumptions=(*kept, *notes_of("card", said)))
 
 
 def _differs(here: float, there: float) -> bool:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from vperf.formats import Format, Path
 from vperf.hardware.engine import Engine
-from vperf.hardware.gpu import Achieved, Gpu
+from vperf.hardware.gpu import Achieved, Gpu, MemoryClass, TensorCores
 
 _US = 1e-6
 
@@ -22,7 +22,7 @@ class Generic:
 
     compute_fraction: Mapping[str, float]
     """Of the peak of a pipe that large matmuls sustain; others as bf16."""
-    bandwidth_fraction: Mapping[str, float]
+    bandwidth_fraction: Mapping[MemoryClass, float]
     """Of the datasheet bandwidth at which one matmul reads its weights, by kind of memory."""
     stream_ratio: float
     """HBM: stream_bandwidth over memory_bandwidth. Others keep theirs: nearer to the peak."""
@@ -32,7 +32,7 @@ class Generic:
 
 # What benchmarks/generic_constants.py derives from [achieved] of A100, H100, H200, B200, B300,
 # L40S and RTX PRO 6000. Bandwidths of other kinds than HBM are not of those cards: GDDR, unified
-# memory ("") and Apple's are from llama-bench on 46 others.
+# memory and Apple's are from llama-bench on 46 others.
 GENERIC = Generic(
     compute_fraction={
         "bf16": 0.79,
@@ -44,8 +44,8 @@ GENERIC = Generic(
     bandwidth_fraction={
         "HBM": 0.83,
         "GDDR": 0.92,
-        "UNIFIED (APPLE)": 0.80,
-        "": 0.82,
+        "Apple": 0.80,
+        "unified": 0.82,
     },
     stream_ratio=1.07,
     others={
@@ -142,10 +142,10 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
     rate_16 = measured.flop_per_s.get("bf16") or measured.flop_per_s.get("fp16")
     peak_16 = gpu.peak_flop_per_s.get("bf16") or gpu.peak_flop_per_s.get("fp16")
     known = rate_16 is not None and measured.memory_bandwidth is not None
-    bandwidth = measured.memory_bandwidth or gpu.memory_bandwidth * _bandwidth_fraction(
-        gpu, generic
+    bandwidth = measured.memory_bandwidth or (
+        gpu.memory_bandwidth * generic.bandwidth_fraction[gpu.memory_class]
     )
-    ratio = generic.stream_ratio if gpu.memory_type.upper().startswith("HBM") else 1.0
+    ratio = generic.stream_ratio if gpu.memory_class == "HBM" else 1.0
     stream = measured.stream_bandwidth or min(gpu.memory_bandwidth, bandwidth * ratio)
     clock_rate = gpu.sm_count * gpu.rated_clock_hz
     return Constants(
@@ -169,19 +169,12 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
 
 
 TENSOR_CORES = ("mma", "wgmma", "tcgen05")
-"""By the instruction that drives them. mma: a warp multiplies and waits (up to Ada, GeForce and RTX
-PRO Blackwell; other vendors are taken to be like it). wgmma: four warps start a multiply that runs
-beside them (Hopper). tcgen05: one thread starts it, sums stay in tensor memory (B200, B300).
-"""
+"""Those whose cards were measured; what has none is taken to be like mma."""
 
 
 def tensor_cores(gpu: Gpu) -> int:
     """The card's place in TENSOR_CORES."""
-    major = gpu.compute_capability.partition(".")[0]
-    return {"9": 1, "10": 2}.get(major, 0)
+    return _TENSOR_CORES[gpu.tensor_cores]
 
 
-def _bandwidth_fraction(gpu: Gpu, generic: Generic) -> float:
-    kind = "UNIFIED (APPLE)" if gpu.vendor == "Apple" else gpu.memory_type.upper()
-    shares = generic.bandwidth_fraction
-    return next(share for start, share in shares.items() if kind.startswith(start))
+_TENSOR_CORES: Mapping[TensorCores, int] = {"none": 0, "mma": 0, "wgmma": 1, "tcgen05": 2}

@@ -1,0 +1,156 @@
+"""Which notes an estimate has: what it takes for granted, leaves out and warns of.
+
+Not here: their sentences (notes.py), and the figures (estimate.py).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from vperf.answer import Speculative
+from vperf.formats import Format
+from vperf.hardware.gpu import Gpu
+from vperf.model.model import Model
+from vperf.notes import Note, notes_of
+from vperf.serving.lengths import Lengths
+from vperf.serving.memory import Memory
+from vperf.timing.collectives import link_bytes_per_s
+from vperf.timing.step import Card
+
+if TYPE_CHECKING:
+    from vperf.serving.load import Load, Served
+
+
+def assumptions(model: Model, card: Card, speculative: Speculative | None) -> tuple[Note, ...]:
+    """What was taken for granted: ambiguous names, defaults, fallbacks, constants, the engine."""
+    gpu, constants, engine = card.gpu, card.constants, card.engine
+    notes = [*notes_of("card", gpu.assumptions), *notes_of("model", model.assumptions)]
+    notes += [_no_pipe(f, gpu) for f in model.formats if _falls_back(f, gpu)]
+    if gpu.boost > 1.001:
+        notes.append(Note("boost", clock_mhz=gpu.max_clock_hz / 1e6, boost=gpu.boost))
+    if model.has_experts:
+        notes.append(Note("uniform_routing"))
+    if model.windows:
+        notes.append(Note("windows"))
+    if constants.origin == "measured":
+        source = gpu.achieved.source if gpu.achieved else ""
+        notes.append(Note("measured_constants", source=source))
+    else:
+        notes.append(Note("generic_constants"))
+    notes.append(
+        Note(
+            "engine",
+            name=engine.name,
+            cuda_graphs=engine.cuda_graphs,
+            step_s=engine.host_s_per_step,
+            sequence_s=engine.host_s_per_sequence,
+        )
+    )
+    if model.parallel.gpus > 1:
+        notes.append(_parallel(model, card))
+    if speculative:
+        notes.append(
+            Note(
+                "drafts",
+                draft_tokens=speculative.draft_tokens,
+                acceptance=speculative.acceptance,
+                tokens_per_step=speculative.tokens_per_step,
+            )
+        )
+        notes.append(Note("drafts_prompt"))
+    return tuple(notes)
+
+
+def of_load(load: Load) -> Note:
+    """What a served load takes for granted."""
+    return Note("load", users=load.users, prefix_hit=load.prefix_hit)
+
+
+def of_workload(lengths: Lengths, *, served: bool) -> Note:
+    """Whose lengths a workload's are, and what the figures are means of."""
+    return Note(
+        "workload",
+        name=lengths.name,
+        input_tokens=lengths.input_tokens,
+        output_tokens=lengths.output_tokens,
+        several=len(lengths.requests) > 1,
+        served=served,
+        source=lengths.source,
+        prefix_hit=lengths.prefix_hit,
+    )
+
+
+def _parallel(model: Model, card: Card) -> Note:
+    """How the model is divided, and over what."""
+    p, gpu = model.parallel, card.gpu
+    ways = {
+        "tensor": p.tensor,
+        "pipeline": p.pipeline,
+        "expert": p.expert,
+        "attention data": p.data,
+    }
+    rate = link_bytes_per_s(gpu)
+    return Note(
+        "parallel",
+        gpus=p.gpus,
+        ways={name: count for name, count in ways.items() if count > 1},
+        link=gpu.link.name if gpu.link else "PCIe",
+        bytes_per_s=rate if rate < math.inf else None,
+        measured=gpu.achieved is not None and bool(gpu.achieved.all_reduce),
+    )
+
+
+def unpacks(model: Model, gpu: Gpu) -> bool:
+    """Whether the card has no pipe for one of the model's formats and multiplies a wider one."""
+    return any(_falls_back(f, gpu) for f in model.formats)
+
+
+def _falls_back(fmt: Format, gpu: Gpu) -> bool:
+    if fmt.any_path and fmt.paths[0].pipe in gpu.peak_flop_per_s:
+        return False  # it has that pipe, and another is faster (int8 on a B300)
+    return fmt.path(gpu.peak_flop_per_s) != fmt.paths[0]
+
+
+def _no_pipe(fmt: Format, gpu: Gpu) -> Note:
+    return Note(
+        "no_pipe",
+        gpu=gpu.id,
+        pipe=fmt.paths[0].required,
+        format=fmt.name,
+        bits=fmt.bits,
+        taken=fmt.path(gpu.peak_flop_per_s).pipe,
+    )
+
+
+def not_modelled(model: Model, image_tokens: int, *, served: bool) -> tuple[Note, ...]:
+    """What the figures leave out."""
+    kinds = ["throttling"] if served else ["queueing", "throttling"]
+    if image_tokens:
+        kinds.append("image_time")
+    elif model.tower_parameters:
+        kinds.append("tower_time")
+    return tuple(map(Note, kinds))
+
+
+def warnings(model: Model, memory: Memory, context: int) -> tuple[Note, ...]:
+    """What the user should see first: it does not fit, the context is too long."""
+    notes = []
+    if not memory.fits:
+        short = memory.total_bytes - memory.capacity_bytes
+        notes.append(Note("no_fit", short_gb=short / 1e9))
+    longest = model.max_context_tokens
+    if longest is not None and context > longest:
+        notes.append(Note("context", context=context, most=longest))
+    return tuple(notes)
+
+
+def load_warnings(load: Load, served: Served) -> tuple[Note, ...]:
+    """Where a load is more than the deployment can serve, or has room for."""
+    notes = []
+    rate = load.requests_per_s
+    if served.saturated and rate is not None:
+        notes.append(Note("saturated", requests_per_s=rate, most_per_s=served.requests_per_s))
+    if load.users is not None and load.users > served.slots:
+        notes.append(Note("users_wait", slots=served.slots, users=load.users))
+    return tuple(notes)

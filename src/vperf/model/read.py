@@ -1,0 +1,162 @@
+"""config.json -> Model: which family it is of, and what its keys say.
+
+Not here: what a layer of a family is made of (families/), number formats (quantization/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from vperf.errors import InputError
+from vperf.formats import BF16, Format, Mix
+from vperf.model import heads
+from vperf.model.blocks.base import Scope
+from vperf.model.blocks.gqa import hidden_size
+from vperf.model.checkpoint import Config
+from vperf.model.class_defaults import class_defaults
+from vperf.model.families.family import Family
+from vperf.model.heads import read_head
+from vperf.model.keys import unread_lines
+from vperf.model.model import LayerKind, Model
+from vperf.model.ops import Linear
+from vperf.model.quantization import Scheme, read_scheme, what_if
+from vperf.model.text_model import find_text_model
+from vperf.model.towers import Tower
+from vperf.notes import Note
+
+MTP_KEYS = (
+    "num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules", "num_mtp_layers",
+    "_num_mtp_layers",
+)  # fmt: skip
+"""How configs spell the number of multi-token-prediction modules."""
+
+
+def build_model(
+    config: Mapping[str, Any],
+    *,
+    source: str,
+    hf_quant_config: Mapping[str, Any] | None = None,
+    quantization: Format | Mix | None = None,
+    cache: Format | None = None,
+    scheme: Scheme | None = None,
+) -> Model:
+    """Read a config.json (already parsed) into a Model.
+
+    `quantization` and `cache` are what-ifs over what the checkpoint says; `scheme` says it in the
+    config's place (GGUF). Raises InputError for values that cannot be, UnsupportedModelError for
+    architectures that are not understood.
+    """
+    if not isinstance(config, Mapping):
+        raise InputError("must hold a JSON object", source=source)
+    top = Config(config, source)
+    family, text = find_text_model(top)
+    if scheme is None:
+        scheme = read_scheme(config, hf_quant_config, source=source)
+    if isinstance(quantization, Mix):
+        from vperf.model.quantization import ggml  # noqa: PLC0415  (seldom asked for)
+
+        census = ggml.Census(scheme.name, scheme.default)
+        once = _read_layers(top, text, family, census, cache)
+        scheme = ggml.mixed(quantization, scheme, census, once)
+    elif quantization is not None:
+        scheme = what_if(quantization, scheme)
+    model = _read_layers(top, text, family, scheme, cache)
+    passed = unread_lines(text, model.model_type)
+    return replace(
+        model,
+        config_keys=tuple(sorted(text.keys() & text.asked)),
+        assumptions=(*model.assumptions, *passed),
+    )
+
+
+def _read_layers(
+    top: Config, text: Config, family: Family, scheme: Scheme, cache: Format | None
+) -> Model:
+    hidden = hidden_size(text)
+    vocab = text.integer("vocab_size", "padded_vocab_size")
+    layers = family.layers(text)
+    norms = family.layer_norms(text) * hidden
+    kinds: dict[LayerKind, int] = {}
+    for i in range(layers):
+        scope = Scope(f"model.layers.{i}", scheme.weight)
+        kind = LayerKind(family.blocks(text, i, scope), norms)
+        kinds[kind] = kinds.get(kind, 0) + 1
+    outer = Scope("", scheme.weight)
+    embed_width = text.optional_integer("word_embed_proj_dim") or hidden
+    tied = _tied(top, text, family)
+    head_bias = family.head_bias if isinstance(family.head_bias, bool) else family.head_bias(text)
+    top_head = read_head(top, has_class=text.has_class) if not family.encoder else heads.LM
+    if top_head.kind != "lm":
+        tied = head_bias = False
+    head = _head(outer, top_head, embed_width, vocab, bias=head_bias)
+    finals = family.final_norm if isinstance(family.final_norm, int) else family.final_norm(text)
+    final = finals * hidden * (1 + family.norm_bias)
+    extra = family.extra_parameters(text) if family.extra_parameters else 0
+    tower = family.tower(top, text) if family.tower else Tower(0)
+    inner = Scope("model", scheme.weight)
+    encoder = family.encoder(text, Scope("encoder", scheme.weight)) if family.encoder else ()
+    mtp_layers = text.optional_integer(*MTP_KEYS, minimum=0, maximum=64) or 0
+    mtp = family.mtp_blocks(text, layers - 1, Scope("mtp.0", scheme.weight)) if mtp_layers else None
+    chosen = cache or scheme.cache or (scheme.default if scheme.default.bits == 16 else BF16)
+    return Model(
+        model_type=text.text("model_type", default=family.model_types[0]),
+        hidden=hidden,
+        kinds=tuple((count, kind) for kind, count in kinds.items()),
+        embedding=outer.linear("model.embed_tokens", embed_width, vocab, kind="embedding"),
+        head=head,
+        tied=tied,
+        other_parameters=final + extra + (vocab if head_bias and tied else 0)
+        + top_head.middle * hidden * (hidden + 1),
+        tower_parameters=tower.parameters,
+        quantization=scheme.name,
+        cache=chosen,
+        cache_name=chosen.name,
+        max_context_tokens=text.optional_integer(
+            "max_position_embeddings", "n_positions", "max_seq_len", "seq_length",
+            "max_sequence_length", "model_max_length", maximum=10**9,
+        ),
+        assumptions=(
+            *scheme.assumptions, *family.assumptions, *tower.assumptions, *_defaults_line(text),
+            *top_head.assumptions,
+        ),
+        lookups=family.lookups(text, inner) if family.lookups else (),
+        outside=family.outside(text, inner) if family.outside else (),
+        mtp_layers=mtp_layers,
+        mtp=LayerKind(mtp, norms) if mtp else None,
+        images=family.images,
+        encoder=tuple((count, LayerKind(blocks, own)) for count, blocks, own in encoder if count),
+        vector_bytes=scheme.vector_bytes,
+    )  # fmt: skip
+
+
+def _tied(top: Config, text: Config, family: Family) -> bool:
+    """Whether the LM head is the embedding: the wrapper's word before the text model's."""
+    own = text.flag("tie_word_embeddings", "tie_embedding", default=family.tied)
+    if isinstance(family.ties, bool):
+        return family.ties
+    outer = top.raw("tie_word_embeddings")
+    if isinstance(outer, bool):
+        return outer
+    if not text.has("tie_word_embeddings", "tie_embedding"):
+        # Published files of Mistral 3 and Qwen3-VL say nothing: tied where both classes agree.
+        wrapper = class_defaults(top.text("model_type", default=""))
+        return own and wrapper.get("tie_word_embeddings") is not False
+    return own
+
+
+def _head(outer: Scope, head: heads.Head, width: int, vocab: int, *, bias: bool) -> Linear | None:
+    if head.kind == "none":
+        return None
+    if head.kind == "lm":
+        return outer.linear("lm_head", width, vocab, bias=bias, kind="head")
+    return outer.linear("score", width, head.labels, bias=head.bias, kind="head")
+
+
+def _defaults_line(text: Config) -> tuple[str, ...]:
+    used = {name: value for name, value in text.defaults_used.items() if value}
+    if not used:
+        return ()
+    listed = ", ".join(f"{name} {value}" for name, value in sorted(used.items()))
+    return (Note("config_defaults", listed=listed),)
