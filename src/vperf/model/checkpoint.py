@@ -47,6 +47,28 @@ class Config:
         """The same object, with a class's defaults behind it."""
         return Config(self._data, self.source, self.path, defaults, has_class)
 
+    def of_layer(self, layer: int) -> Config:
+        """As one layer sees it: with what `per_layer_config` changes for that layer.
+
+        {"05": {"head_dim": 512}}: transformers writes down so what a class computes by layer.
+        """
+        changes = self._data.get("per_layer_config")
+        if not changes:
+            return self
+        if not isinstance(changes, Mapping):
+            raise self.error(f"must be an object, not {_shown(changes)}", "per_layer_config")
+        self.asked.add("per_layer_config")
+        entry = next((changes[k] for k in changes if str(k).isdecimal() and int(k) == layer), None)
+        if entry is None:
+            return self
+        if not isinstance(entry, Mapping):
+            raise self.error("must be an object", f"per_layer_config.{layer}")
+        seen = Config(
+            {**self._data, **entry}, self.source, self.path, self._defaults, self.has_class
+        )
+        seen.asked, seen.defaults_used = self.asked, self.defaults_used
+        return seen
+
     def error(self, message: str, field: str) -> InputError:
         """An error that names this file and `field`."""
         return InputError(message, source=self.source, field=self._at(field))
@@ -89,6 +111,11 @@ class Config:
 
     def unread(self) -> dict[str, Any]:
         """What the file sets, not null, and nobody asked for, where it is not the default."""
+        changes = self._data.get("per_layer_config")
+        by_layer = changes.values() if isinstance(changes, Mapping) else ()
+        unasked = {k for entry in by_layer if isinstance(entry, Mapping) for k in entry}
+        if unasked - self.asked:
+            return {"per_layer_config": changes}
         return {
             key: value
             for key, value in self._data.items()

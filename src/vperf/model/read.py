@@ -81,7 +81,7 @@ def _read_layers(
     kinds: dict[LayerKind, int] = {}
     for i in range(layers):
         scope = Scope(f"model.layers.{i}", scheme.weight)
-        kind = LayerKind(family.blocks(text, i, scope), norms)
+        kind = LayerKind(family.blocks(text.of_layer(i), i, scope), norms)
         kinds[kind] = kinds.get(kind, 0) + 1
     outer = Scope("", scheme.weight)
     embed_width = text.optional_integer("word_embed_proj_dim") or hidden

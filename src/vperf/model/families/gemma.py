@@ -16,6 +16,7 @@ from vperf.model.blocks.gqa import GroupedQueryAttention, attention_heads, hidde
 from vperf.model.blocks.projection import Projections
 from vperf.model.checkpoint import Config
 from vperf.model.families.family import Family
+from vperf.model.families.keys import understood
 from vperf.model.ops import FULL, Linear
 from vperf.model.windows import all_but_every, even_layers
 
@@ -184,9 +185,13 @@ def _gemma4_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]
     hidden = hidden_size(config)
     full = _gemma4_full(config, layer)
     equal = config.flag("attention_k_eq_v", default=False)
+    understood(config, "moe_intermediate_size", *moe.EXPERT_KEYS, *moe.ACTIVE_KEYS)
     dims, kv_heads = config.integer("head_dim"), config.integer("num_key_value_heads")
-    global_dim = config.integer("global_head_dim")
-    global_kv = config.optional_integer("num_global_key_value_heads") or kv_heads
+    # Newer files write the full layers' widths down layer by layer (Config.of_layer).
+    by_layer = config.has("per_layer_config")
+    global_dim = dims if by_layer else config.integer("global_head_dim")
+    stated = None if by_layer else config.optional_integer("num_global_key_value_heads")
+    global_kv = stated or kv_heads
     attention = _attention(
         config, layer, scope.child("self_attn"),
         head_dim=global_dim if full else dims,

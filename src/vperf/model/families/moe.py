@@ -238,7 +238,6 @@ def _mimo_v2_attention(config: Config, layer: int, scope: Scope) -> Block:
 
 def _step_attention(config: Config, layer: int, scope: Scope) -> Block:
     other = config.child("attention_other_setting")
-    config.raw("per_layer_config")  # transformers' own way to write down the same
     windowed = config.string_at(layer, "layer_types") == "sliding_attention"
     heads = kv_heads = None
     understood(config, "num_sliding_attention_heads", "num_attention_groups")
