@@ -194,6 +194,8 @@ KINDS: Mapping[str, NoteKind] = {
     "parallel": NoteKind("assumption", _parallel),
     # the model
     "model": NoteKind("assumption", "{text}"),
+    "keys_passed": NoteKind("assumption", "set in the config and passed over: {listed}"),
+    "parts_not_counted": NoteKind("assumption", "{listed}: not counted, parameters are the text model's"),
     "config_defaults": NoteKind("assumption", "not in the config, taken from the model class's defaults: {listed}", guess=True),
     "routing": NoteKind("assumption", "experts: the limit counts those of one token, which any routing must read; ceiling, bytes and MBU even routing, expected {expected}"),
     "windows": NoteKind("assumption", "windowed layers cache no more than their window"),

@@ -222,7 +222,7 @@ class Model:
     @cached_property
     def streamed_parameters(self) -> int:
         """Parameters that one token reads: active ones, without looked-up embeddings and towers."""
-        untied = self.embedding.parameters if self.head and not self.tied else 0
+        untied = 0 if self.head and self.tied else self.embedding.parameters
         tables = sum(table.parameters for table in self.lookups)
         unread = sum(
             count * block.unread_parameters for count, kind in self.kinds for block in kind.blocks

@@ -248,7 +248,10 @@ def _shipped_file(model_id: str) -> dict[str, Any]:
 @lru_cache(maxsize=256)
 def _bundled(model_id: str) -> ModelConfig:
     data = _shipped_file(model_id)
-    return ModelConfig(model_id, "bundled", model_id, data["config"], data.get("hf_quant_config"))
+    return ModelConfig(
+        model_id, "bundled", model_id, data["config"], data.get("hf_quant_config"),
+        warnings=tuple(data.get("warnings", ())),
+    )  # fmt: skip
 
 
 def shipped_model(model_id: str) -> ShippedModel:
