@@ -171,7 +171,7 @@ def test_a_name_of_several_cards_lists_them(
             f'name = "Card {stem}"\naliases = ["Card"]\nvendor = "X"\n'
             '[memory]\nsize = "1 GB"\nbandwidth = "1 GB/s"\n[peak]\nbf16 = "1 TFLOPS"\n'
         )
-    monkeypatch.setattr(gpus, "data_dir", lambda: tmp_path)
+    monkeypatch.setenv("VPERF_CONFIG_DIR", str(tmp_path))
     with pytest.raises(InputError, match="several GPUs: one, two"):
         load_gpu("card")
 

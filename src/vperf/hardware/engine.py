@@ -8,6 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+
+class Launch(NamedTuple):
+    """How a server is started: templates that hardware/commands.py fills."""
+
+    words: tuple[str | Mapping[str, str], ...]
+    names: Mapping[str, Mapping[str, str]] = {}
+    """What the engine calls the formats of a value."""
+    file: Mapping[str, Any] | None = None
+    """name, flag and options of a YAML file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,13 @@ class Engine:
     """Share of the card's large-matmul rate by pipe, where the engine's own kernels are slower."""
     recurrent_share: float = 0.07
     """Share of the 16-bit rate of a chunked delta rule or state space in prefill."""
+    launch: Launch | None = None
+    bench: tuple[str | Mapping[str, str], ...] = ()
+    """The words of the command that measures a server."""
+    switches: Mapping[str, str] = field(default_factory=dict)
+    """Options that mend a fault or make it faster, by the name of the change."""
+    formats: Mapping[str, str] = field(default_factory=dict)
+    """What a what-if tries: eight_bit and four_bit weights, a narrower cache."""
     source: str = ""
     checked: str = ""
 

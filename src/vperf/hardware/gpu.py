@@ -169,6 +169,8 @@ class Gpu:
     tensor_cores: TensorCores = "none"
     assumptions: tuple[Note, ...] = ()
     """Said with every answer: an ambiguous name's default, an override, ..."""
+    origin: str = ""
+    """The user's own file; empty for what ships."""
     source: str = ""
     checked: str = ""
     confidence: Confidence = "medium"

@@ -14,7 +14,7 @@ from vperf.explore.plan import By, Plan
 from vperf.report import to_csv as csv_rows
 from vperf.report import words
 from vperf.report.chart import Axis, Chart, Mark, Series
-from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, folded, launch
+from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, folded, launch, quantizes
 from vperf.report.format import clean, per_second, plural, seconds, size
 from vperf.report.markdown import bullets, document, escape, facts, table
 from vperf.report.markdown import commands as shell
@@ -318,7 +318,7 @@ def commands(answer: Plan, width: int = 80) -> list[tuple[str, list[str]]]:
     scenario, model = best.scenario, estimate.model
     asked = estimate.workload
     engine, layout = asked.engine, best.layout
-    online = scenario.quantization == "fp8" and answer.stored in SIXTEEN_BIT and engine != "trtllm"
+    online = scenario.quantization == "fp8" and answer.stored in SIXTEEN_BIT and quantizes(engine)
     figures = best.row.figures
     running = figures.serving.running_batch if figures and figures.serving else 1.0
     if best.pools:
