@@ -91,15 +91,17 @@ def _groups(row: Row) -> dict[str, str]:
         **{key: row[key] for key in keys},
         "engine": row["backend"],
         "precision": row["weights"],
-        "kind": "dense" if _is_dense(row) else "moe",
+        "kind": "dense" if is_dense(row) else "moe",
     }
 
 
-def _is_dense(row: Row) -> bool:
+def is_dense(row: Row) -> bool:
+    """Whether the row's model is without experts."""
     return any(name in row["model"] for name in ("Llama-3", "Qwen3-32B", "Qwen3-8B", "Llama-2"))
 
 
-def _point(row: Row, result: vperf.Estimate, metric: str) -> scoring.Point:
+def point(row: Row, result: vperf.Estimate, metric: str) -> scoring.Point:
+    """The row's "tpot" or "ttft" beside the answer's."""
     return scoring.Point(
         _groups(row),
         measured_s=float(row[f"{metric}_ms"]) / 1e3,
@@ -141,8 +143,8 @@ def main(arguments: list[str]) -> int:
             ttft.refused[error.message] += 1
             continue
         scored.append(row)
-        tpot.points.append(_point(row, result, "tpot"))
-        ttft.points.append(_point(row, result, "ttft"))
+        tpot.points.append(point(row, result, "tpot"))
+        ttft.points.append(point(row, result, "ttft"))
     return _report(tpot, ttft, scored)
 
 

@@ -110,7 +110,8 @@ def _point(row: Row, phase: str, measured_s: float, answer: Estimate) -> Point:
     )  # fmt: skip
 
 
-def _points(row: Row) -> Iterable[Point]:
+def points(row: Row) -> Iterable[Point]:
+    """Its decode rate and its prefill, those that it has."""
     rate, generated = number(row, "decode_tok_s"), number(row, "generated_tokens")
     if rate:
         start = number(row, "start_context")
@@ -131,12 +132,12 @@ def score(file: Path) -> Tally:
     with file.open(newline="", encoding="utf-8") as lines:
         for row in csv.DictReader(lines):
             try:
-                points = list(_points(row))
+                found = list(points(row))
             except VperfError as error:
                 tally.refused[str(error)] += 1
                 continue
-            tally.points += points
-            if not points:
+            tally.points += found
+            if not found:
                 tally.left_out["neither decode nor prefill of a fresh prompt"] += 1
     return tally
 
@@ -152,19 +153,19 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="accuracy.py single-stream", description=__doc__)
     parser.add_argument("file", type=Path)
     tally = score(parser.parse_args(arguments).file)
-    points = tally.points
+    scored = tally.points
     for keys in (
         ["phase"], ["phase", "family"], ["phase", "engine", "backend"], ["phase", "constants"],
         ["phase", "engine", "precision"], ["phase", "engine", "model"], ["phase", "engine", "gpu"],
     ):  # fmt: skip
-        print_table(", ".join(keys), points, keys)
+        print_table(", ".join(keys), scored, keys)
     cards: dict[str, float] = {}
     print("\nmean absolute error, mean over cards")
-    for (phase, family), members in grouped(points, ["phase", "family"]).items():
+    for (phase, family), members in grouped(scored, ["phase", "family"]).items():
         name = f"{phase} {family}"
         cards[name] = by_card(members)
         print(f"{name:30} {100 * cards[name]:5.1f} % on {len(grouped(members, ['gpu']))} cards")
     print_rest(tally, worst=15)
-    decode = [p for p in points if p.groups["phase"] == "decode"]
+    decode = [p for p in scored if p.groups["phase"] == "decode"]
     print(summary(tally, mode="single-stream", decode_by_card=by_card(decode), by_card=cards))
     return 0

@@ -143,6 +143,28 @@ def test_a_router_is_computed_by_every_rank() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "op", "inputs", "outputs"),
+    [
+        (LLAMA, "o_proj", 64 * 128, 8192),
+        (LLAMA, "down_proj", 28_672, 8192),
+        (MLA, "o_proj", 128 * 128, 7168),
+        (MLA, "shared_down_proj", 2048, 7168),
+        ("Qwen/Qwen3-Next-80B-A3B-Instruct", "out_proj", 32 * 128, 2048),
+        ("ai21labs/Jamba-v0.1", "x_proj", 2 * 4096, 256 + 2 * 16),
+        ("deepseek-ai/DeepSeek-V4-Flash", "o_b_proj", 8 * 1024, 4096),
+    ],
+)
+def test_a_matmul_that_reads_divided_columns_is_divided_by_its_input(
+    name: str, op: str, inputs: int, outputs: int
+) -> None:
+    # Megatron-LM (Shoeybi et al. 2019, section 3): the second matmul of attention and of an MLP
+    # holds rows, so that an all-reduce of whole outputs is all that joins the ranks.
+    decode = vperf.estimate(name, "h100", tp=8, batch_size=3).to_dict()["decode"]["ops"]
+    shapes = {row["shape"] for row in decode if row["name"] == op}
+    assert shapes == {f"[3,{inputs // 8}]x[{inputs // 8},{outputs}]"}
+
+
 def test_shared_experts_are_divided_like_an_mlp() -> None:
     ops = by_name(split(MLA, tensor=8), Step(4, 1, 100))
     assert ops["shared_gate_up_proj"].shape == (4, 7168, 2 * 2048 // 8)

@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measured_points import score, strata
+from scoring import stats
 
 import vperf
 from vperf.model.model import Model, divide
 from vperf.model.ops import Step
 from vperf.model.parallel import Parallel
-from vperf.serving.load import Load, merged, pays_from, serve
+from vperf.serving.load import Load, Served, merged, pays_from, serve
 from vperf.serving.speculative import decode_passes, drafting
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
@@ -72,6 +74,40 @@ def test_requests_that_come_by_themselves_queue_for_their_prefill() -> None:
     idle, busy = (serve(MODEL, CARD, Load(4000, 100, None, share * most)) for share in (0.05, 0.9))
     assert not idle.saturated
     assert busy.ttft_s - idle.ttft_s > 2 * (busy.prefill_s - idle.prefill_s)
+
+
+def _prefill_extra_s(served: Served, output: int) -> float:
+    """What one prompt adds to the steps that it shares, from TPOT = D(B) + B / output x P."""
+    return (served.tpot_s - served.decode_s) * output / served.running_batch
+
+
+@pytest.mark.parametrize("users", [1, 2, 64])
+def test_a_tenth_of_the_requests_and_a_little_wait_in_the_first_burst(users: int) -> None:
+    # InferenceMAX sends 10 prompts a user (num-prompts = 10 x concurrency), the first ones at
+    # once: of C prompts that are prefilled in turn the mean waits for (C - 1) / 2 others. 0.12
+    # fits the TTFT of 1,248 served points best, as the second wave is bunched, too.
+    served = serve(MODEL, CARD, Load(2000, 500, users))
+    waits = (users - 1) / 2 * _prefill_extra_s(served, 500)
+    assert served.ttft_s - served.ttft_steady_s == pytest.approx(0.12 * waits, rel=1e-6, abs=1e-12)
+
+
+def test_ttft_of_many_users_is_as_measured() -> None:
+    # 12 points of InferenceMAX, prompts of 8,192 tokens and 64 users or more: most of it is burst.
+    assert abs(stats(score(strata()["served, many users"])["ttft"]).bias) < 0.17
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_requests_that_come_at_random_wait_as_in_a_queue_of_one_server(share: float) -> None:
+    # M/D/1 (Pollaczek and Khinchine): the mean wait is rho / (1 - rho) x half of a service.
+    most = serve(MODEL, CARD, Load(4000, 100, 400)).requests_per_s
+    served = serve(MODEL, CARD, Load(4000, 100, None, share * most))
+    each = _prefill_extra_s(served, 100)
+    busy = served.requests_per_s * each
+    engine = CARD.engine
+    server = engine.request_s + 4000 * engine.request_s_per_token
+    rest = served.prefill_s + engine.admission_steps * served.tpot_s + server
+    assert busy < 0.95
+    assert served.ttft_s - rest == pytest.approx(busy / (1 - busy) * each / 2, rel=1e-4)
 
 
 def test_the_servers_own_time_grows_with_the_prompt() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+import vperf
 from vperf.formats import AWQ, BF16, FP8, FP16, MXFP4, cache_format_named
 from vperf.model.ops import Linear, Op, Step, attention, matmul
 from vperf.sources.gpus import load_gpu
@@ -45,6 +46,16 @@ def test_compute_and_memory_of_different_ops_overlap() -> None:
     both = limits.of_step(one(compute, memory))
     apart = limits.of_step(one(compute)).seconds + limits.of_step(one(memory)).seconds
     assert both.seconds < apart
+
+
+def test_no_step_is_faster_than_its_messages_cross_the_link() -> None:
+    # Llama-3.1-70B over 8 L40S: 160 all-reduces of 4,096 x 8,192 in 16 bit over PCIe 4.0 x16.
+    answer = vperf.estimate(
+        "meta-llama/Llama-3.1-70B-Instruct", "l40s", tp=8, input_len=4096
+    ).to_dict()
+    crossing = 160 * 2 * (2 * 4096 * 8192) * 7 / 8 / (load_gpu("l40s").pcie_bytes_per_s or 0.0)
+    assert answer["limit"]["ttft_s"] == pytest.approx(crossing, rel=1e-9)
+    assert answer["prefill"]["bound"] == "link"
 
 
 def test_datacenter_cards_are_bounded_by_their_rated_peak() -> None:
