@@ -14,7 +14,9 @@ import pytest
 
 from vperf.errors import InputError
 from vperf.files import (
+    is_inside,
     open_atomically,
+    open_regular,
     read_bytes,
     read_text,
     read_toml,
@@ -66,7 +68,7 @@ def test_a_pipe_is_read_to_its_end(tmp_path: Path) -> None:
 
 @posix
 def test_directories_and_sockets_are_refused_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read: it is a directory"):
+    with pytest.raises(InputError, match="is a directory"):
         read_bytes(tmp_path)
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(str(tmp_path / "s"))
@@ -162,3 +164,22 @@ def test_standard_output_in_a_file_is_written_and_not_replaced(tmp_path: Path) -
         subprocess.run([sys.executable, "-c", code], stdout=file, check=True)
     assert path.read_text() == "said"
     assert path.stat().st_ino == inode
+
+
+@posix
+def test_a_fifo_in_place_of_weights_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.gguf")
+    with pytest.raises(InputError, match="not a regular file"), open_regular(tmp_path / "a.gguf"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "inside"),
+    [
+        ("model.gguf", True), ("Q4/model..gguf", True), ("/etc/passwd", False), ("../a", False),
+        ("a/../../b", False), ("a\\..\\b", False), ("C:/a", False), ("", False), ("a//b", False),
+        ("a\n", False),
+    ],
+)  # fmt: skip
+def test_a_name_from_elsewhere_stays_inside(name: str, inside: bool) -> None:
+    assert is_inside(name) == inside

@@ -64,7 +64,8 @@ def _flat(gpu: Gpu) -> dict[str, Any]:
         **{f"{pipe}_flop_per_s": gpu.peak_flop_per_s.get(pipe) for pipe in _PIPES},
         "tdp_w": gpu.tdp_w, "link": gpu.link.name if gpu.link else None,
         "link_bytes_per_s": gpu.link.bytes_per_s if gpu.link else None,
-        "measured": gpu.achieved is not None, "source": gpu.source, "checked": gpu.checked,
+        "measured": gpu.achieved is not None, "origin": gpu.origin, "source": gpu.source,
+        "checked": gpu.checked,
     }  # fmt: skip
 
 
@@ -97,6 +98,7 @@ def listed(gpus: Sequence[Gpu]) -> Iterator[Block]:
     )  # fmt: skip
     yield Table(columns, rows, short=_SHOWN, tight=True)
     yield Prose("peaks are dense, with fp32 accumulation", "aside", tight=True)
+    yield Bullets(tuple(f"{clean(g.id)}: {clean(g.origin)}" for g in gpus if g.origin), "Your own")
 
 
 def card(gpu: Gpu) -> Iterator[Block]:
@@ -111,6 +113,7 @@ def card(gpu: Gpu) -> Iterator[Block]:
         title = "Measured: constants behind expected; those not listed are generic"
         yield Facts(tuple(_achieved(gpu.achieved)), title)
     source = (
+        *((("your file", clean(gpu.origin)),) if gpu.origin else ()),
         ("source", clean(gpu.source)), ("checked", clean(gpu.checked)),
         ("confidence", clean(gpu.confidence)),
     )  # fmt: skip
