@@ -40,8 +40,9 @@ from vperf.model.blocks.moe import MixtureOfExperts
 from vperf.model.ops import (
     Linear,
     Op,
-    Reach,
     Step,
+    Visibility,
+    Work,
     attention,
     distinct_experts,
     matmul,
@@ -51,7 +52,7 @@ from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing import collectives
 from vperf.timing.constants import constants_of
-from vperf.timing.expected import op_expected_s
+from vperf.timing.kinds import op_expected_s
 from vperf.timing.ranges import spread_of_op
 from vperf.timing.step import Card
 
@@ -98,7 +99,7 @@ def _gqa(row: Row, step: Step) -> Op:
         qk_dim=dim,
         v_dim=dim,
         cache=_cache(row),
-        reach=Reach(window=int(row["window_size"] or 0) or None),
+        visibility=Visibility(window=int(row["window_size"] or 0) or None),
     )
 
 
@@ -448,7 +449,7 @@ def _print_hidden(known: list[Point], hidden: list[Point], keys: list[str]) -> d
 
 def _all_reduce(row: Row) -> Point:
     gpu, ranks = load_gpu(row["gpu"]), int(row["num_gpus"])
-    op = Op("all-reduce", "allreduce", 0.0, BF16,
+    op: Op = Work("all-reduce", "allreduce", 0.0, BF16,
             input_elements=float(row["message_size"]), shape=(ranks,))  # fmt: skip
     share = load_engine(row["framework"]).all_reduce_latency
     expected = max(collectives.expected_s(op, gpu, share), collectives.limit_s(op, gpu))

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Unpack
 
-from vperf import estimate_notes
 from vperf.answer import Estimate, Figures, ModelFacts
 from vperf.errors import InputError
 from vperf.estimate import estimate_model, model_facts_of, serve_model
@@ -17,8 +16,9 @@ from vperf.formats import cache_format_named, format_named
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
-from vperf.model.model import Model, build_model, divide
-from vperf.model.parallel import Parallel
+from vperf.model.divide import Parallel, divide
+from vperf.model.model import Model
+from vperf.model.read import build_model
 from vperf.napkin import EXAMPLE_GPU, EXAMPLE_MODEL, Napkin, check_choice
 from vperf.napkin import napkin as _napkin
 from vperf.notes import Note, notes_of
@@ -29,6 +29,7 @@ from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.sources.models import load_model_config
 from vperf.speeds import batch_figures, deployed_load, served_figures
+from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card
 from vperf.units import format_bytes, parse_bandwidth, parse_count
 
@@ -60,9 +61,18 @@ class Deployment:
     """The part of a scenario that settings of its load share: a model, divided, on its cards."""
 
     found: ModelConfig
-    model: Model
-    card: Card
+    compiled: Compiled
     _steps: dict[tuple[int, ...], Steps] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def model(self) -> Model:
+        """As its engine runs it, divided."""
+        return self.compiled.model
+
+    @property
+    def card(self) -> Card:
+        """One of its cards, with its engine."""
+        return self.compiled.card
 
     def steps(self, load: Load) -> Steps:
         """Step times that loads of equal lengths share, each computed once."""
@@ -72,66 +82,58 @@ class Deployment:
         found = self._steps.get(key)
         if found is None:
             self._steps.clear()  # a walk over lengths does not come back
-            found = self._steps[key] = Steps(self.model, self.card, load)
+            found = self._steps[key] = Steps(self.compiled, load)
         return found
 
 
-def ask(scenario: Scenario) -> Estimate:
-    """The estimate that one scenario asks for; `estimate` with its options as a value."""
-    deployment = deploy(scenario)
-    found, model, card = deployment.found, deployment.model, deployment.card
-    lengths = lengths_of(scenario)
-    if scenario.served:
-        answer = serve_model(
-            model,
-            found.id,
-            found.source,
-            card.gpu,
-            card.engine,
-            load=_load_of(scenario, lengths),
-            image_tokens=scenario.image_tokens,
-            acceptance=scenario.acceptance,
-        )
-    else:
-        _check_batch(scenario)
-        answer = estimate_model(
-            model,
-            found.id,
-            found.source,
-            card.gpu,
-            card.engine,
-            input_tokens=lengths.input_tokens,
-            output_tokens=lengths.output_tokens,
-            batch_size=scenario.batch_size,
-            image_tokens=scenario.image_tokens,
-            acceptance=scenario.acceptance,
-            lengths=lengths,
-        )
-    if lengths.name:
-        said = (*answer.assumptions, estimate_notes.of_workload(lengths, served=scenario.served))
-        workload = replace(answer.workload, name=lengths.name)
-        answer = replace(answer, workload=workload, assumptions=said)
-    extra = (
+def ask(scenario: Scenario, deployment: Deployment | None = None) -> Estimate:
+    """The estimate that one scenario asks for; `estimate` with its options as a value.
+
+    `deployment` is that of a scenario that differs in its load only.
+    """
+    at = deployment or deploy(scenario)
+    found, lengths = at.found, lengths_of(scenario)
+    warned = (
         *notes_of("model_warning", found.warnings),
-        *_stored_warning(found, model, scenario.quantization),
+        *_stored_warning(found, at.model, scenario.quantization),
     )
-    return replace(answer, warnings=(*answer.warnings, *extra)) if extra else answer
+    if scenario.served:
+        return serve_model(
+            at.compiled,
+            found.id,
+            found.source,
+            load=_load_of(scenario, lengths),
+            lengths=lengths,
+            image_tokens=scenario.image_tokens,
+            acceptance=scenario.acceptance,
+            warned=warned,
+        )
+    _check_batch(scenario)
+    return estimate_model(
+        at.compiled,
+        found.id,
+        found.source,
+        lengths=lengths,
+        batch_size=scenario.batch_size,
+        image_tokens=scenario.image_tokens,
+        acceptance=scenario.acceptance,
+        warned=warned,
+    )
 
 
 def figures(scenario: Scenario, deployment: Deployment | None = None) -> Figures:
-    """The speeds of `ask(scenario)` and whether it fits, five times as fast.
+    """The speeds of `ask(scenario)` and whether it fits, without the rest.
 
     `deployment` is that of a scenario that differs in its load only.
     """
     at = deployment or deploy(scenario)
     if scenario.served:
         load = load_of(scenario, at)
-        return served_figures(at.model, at.card, load, at.steps(load))
+        return served_figures(at.compiled, load, at.steps(load))
     _check_batch(scenario)
     return batch_figures(
-        at.model,
+        at.compiled,
         at.found.id,
-        at.card,
         lengths_of(scenario),
         batch=scenario.batch_size,
         image_tokens=scenario.image_tokens,
@@ -142,7 +144,8 @@ def figures(scenario: Scenario, deployment: Deployment | None = None) -> Figures
 def deploy(scenario: Scenario) -> Deployment:
     """Find the model, the card and the engine of a scenario, and divide the model."""
     engine = engine_of(scenario)
-    return Deployment(*deployed_model(scenario, engine), card_of(scenario, engine))
+    found, model = deployed_model(scenario, engine)
+    return Deployment(found, Compiled(model, card_of(scenario, engine)))
 
 
 def engine_of(scenario: Scenario) -> Engine:

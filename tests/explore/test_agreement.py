@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from vperf.report.words import speed_rows
 
 import vperf
 from vperf.answer import Estimate
@@ -15,7 +16,6 @@ from vperf.api import deploy, figures
 from vperf.errors import InputError
 from vperf.explore.rows import Row
 from vperf.report.rows import figure_columns
-from vperf.report.words import speed_rows
 
 MODELS = (
     "Qwen/Qwen3-4B-Instruct-2507", "Qwen/Qwen3-32B", "deepseek-ai/DeepSeek-V3",

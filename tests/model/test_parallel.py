@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 import vperf
 from vperf.errors import InputError
-from vperf.model.model import Model, divide
+from vperf.model.divide import Parallel, divide
+from vperf.model.model import Model
 from vperf.model.ops import COLLECTIVES, Op, Step
-from vperf.model.parallel import Parallel
 
 LLAMA = "meta-llama/Llama-3.1-70B-Instruct"  # 80 layers, 64 heads, 8 KV heads, hidden 8192
 MOE = "Qwen/Qwen3-235B-A22B"  # 94 layers, 64 heads, 4 KV heads

@@ -11,8 +11,8 @@ from measured_points import score, strata
 from scoring import stats
 
 import vperf
+from vperf.model.divide import collective
 from vperf.model.ops import Op
-from vperf.model.parallel import collective
 from vperf.sources.gpus import load_gpu
 from vperf.timing import collectives
 
@@ -106,7 +106,7 @@ def test_no_exchange_is_expected_faster_than_its_limit(
     for card in (H100, L40S, load_gpu("b200")):
         gpu = replace(card, achieved=None) if generic else card
         for kind in ("allreduce", "alltoall"):
-            op = collective("x", kind, elements, ranks)
+            op: Op = collective("x", kind, elements, ranks)
             assert collectives.expected_s(op, gpu) >= collectives.limit_s(op, gpu)
 
 

@@ -16,7 +16,6 @@ from vperf.errors import InputError
 from vperf.explore.rows import Row, flattened
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
-from vperf.model.ops import Step
 from vperf.scenario import Scenario
 from vperf.units import parse_seconds
 
@@ -297,7 +296,7 @@ def layouts(model: Model, most: int, given: Mapping[str, Sequence[int]]) -> Iter
     Experts in groups and attention data parallelism only for mixtures of experts: of a dense
     model, data parallelism is replicas.
     """
-    experts = any(op.kind == "moe" for _, op in model.work(Step(1, 1, 1)))
+    experts = model.has_experts
     powers = [1 << n for n in range(most.bit_length())]
     for tp in given.get("tp") or powers:
         for dp in given.get("dp") or (powers if experts else (1,)):

@@ -23,8 +23,9 @@ from vperf.explore.settings import AS_STORED, CONTEXT, Resolver, scenario_at
 from vperf.hardware.gpu import Gpu
 from vperf.scenario import Scenario
 from vperf.serving.memory import memory_use
-from vperf.serving.speculative import decode_passes
-from vperf.timing.step import Card, passes_seconds
+from vperf.timing.compiled import Compiled
+from vperf.timing.passes import decode_passes
+from vperf.timing.step import Card
 from vperf.units import format_requests
 
 MOST_BATCH = 1 << 17
@@ -94,19 +95,13 @@ def _of_batch(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]
     context = api.lengths_of(scenario).decode_context + scenario.image_tokens
 
     def limit_computes(batch: int) -> bool:
-        compute = memory = link = 0.0
-        for each in decode_passes(at.model, batch, context):
-            bound = at.card.limits.of_step(each.model.work(each.step))
-            compute += each.count * bound.compute_s
-            memory += each.count * bound.memory_s
-            link += each.count * bound.link_s
+        compute, memory, link = at.compiled.sides(decode_passes(at.model, batch, context))
         return compute > max(memory, link)
 
-    no_memory, no_compute = _without(at.card)
+    no_memory, no_compute = (Compiled(at.model, card) for card in _without(at.card))
 
     def expected_computes(batch: int) -> bool:
-        passes = decode_passes(at.model, batch, context)
-        return passes_seconds(passes, no_memory)[1] > passes_seconds(passes, no_compute)[1]
+        return no_memory.decode(batch, context)[1] > no_compute.decode(batch, context)[1]
 
     for name, holds in (("limit", limit_computes), ("expected", expected_computes)):
         batch = first_that_holds(holds, MOST_BATCH)
@@ -207,9 +202,9 @@ def _of_context(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Tur
     def cache_outweighs(context: int) -> bool:
         weights = cache = 0.0
         for each in decode_passes(at.model, scenario.batch_size, context):
-            for count, op in each.model.work(each.step):
-                weights += each.count * count * op.weight_bytes
-                cache += each.count * count * op.cache_bytes
+            for op in at.compiled.ops(each):
+                weights += each.count * op.count * op.weight_bytes
+                cache += each.count * op.count * op.cache_bytes
         return cache >= weights
 
     context = first_that_holds(cache_outweighs, longest)

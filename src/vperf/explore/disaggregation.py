@@ -34,11 +34,10 @@ from vperf.explore.settings import AS_STORED, Resolver, Setting
 from vperf.hardware.gpu import Gpu
 from vperf.serving.load import Load, Steps, server_s
 from vperf.serving.memory import memory_use
-from vperf.serving.speculative import prefill_passes, tokens_per_step
+from vperf.serving.speculative import tokens_per_step
 from vperf.speeds import held_batch, with_range
 from vperf.timing.collectives import link_bytes_per_s
 from vperf.timing.ranges import spread_under_load
-from vperf.timing.step import passes_seconds
 
 _BUSIEST = 0.95
 """A pool busier than this is taken as full: the queue has no steady state to speak of."""
@@ -119,7 +118,7 @@ class Splitting:
         groups, past, prefill = model.parallel.data, steps.cached_tokens, 0.0
         while past < load.input_tokens:
             new = min(card.engine.max_batched_tokens, load.input_tokens - past)
-            prefill += passes_seconds(prefill_passes(model, groups, new, past), card)[1]
+            prefill += deployment.compiled.prefill(groups, new, past)[1]
             past += new
         gain = tokens_per_step(load.acceptance, model.draft_tokens)
         return _Side(layout, deployment, steps, prefill, gain)

@@ -25,6 +25,7 @@ from vperf.serving.lengths import Lengths
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import list_gpus, load_gpu
 from vperf.sources.models import load_model_config
+from vperf.timing.compiled import Compiled
 
 CONTEXT = "context"
 """An axis of its own: one decode step with so many tokens cached."""
@@ -237,7 +238,7 @@ class Resolver:
         key = (model_key, card_key)
         deployment = self._deployments.get(key)
         if deployment is None:
-            deployment = api.Deployment(found[0], found[1], card)
+            deployment = api.Deployment(found[0], Compiled(found[1], card))
             self._remember(self._deployments, key, deployment, q.gpu)
         return deployment
 

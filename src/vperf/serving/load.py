@@ -15,16 +15,17 @@ also holds the first burst, when all users start at once. Not here: kernels (tim
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from vperf.errors import InputError
 from vperf.model.model import Model
-from vperf.model.ops import COLLECTIVES, Op, Step, distinct_experts
 from vperf.serving.memory import other_bytes
-from vperf.serving.speculative import decode_passes, prefill_passes, tokens_per_step
-from vperf.timing.step import Card, Pass, passes_seconds, seconds_of, step_seconds
+from vperf.serving.speculative import tokens_per_step
+from vperf.timing.compiled import Compiled, Seconds
+from vperf.timing.passes import decode_passes, prefill_passes
+from vperf.timing.step import Card
 
 BURST_SHARE = 0.12
 """Benchmarks send about ten prompts per user (InferenceMAX: num-prompts = 10 x concurrency), so
@@ -34,9 +35,8 @@ requests still comes bunched."""
 _PROFILED_SEQUENCES = 256
 """Sequences for which an engine sets activations aside at start (vLLM: --max-num-seqs)."""
 
-_CHUNKS = 16
-"""Steps of prefill whose ops are remembered; of all, their times are."""
-_ROUNDS = 80
+_ROUNDS, _SECANTS = 80, 6
+"""Trials of the fixed point, of which every so many-th halves the bracket."""
 _TOLERANCE = 1e-6
 _EVEN_ROUNDS = 12
 _EVEN = 1e-3
@@ -104,66 +104,25 @@ class Served:
     """The prefill of one prompt, as bound."""
 
 
-def merged(
-    decode: Sequence[tuple[int, Op]], prefill: Sequence[tuple[int, Op]]
-) -> list[tuple[int, Op]]:
-    """The work of one step that decodes and prefills: matmuls run once over both their rows.
-
-    Attention runs for each. Both lists are of one model, so that ops pair up; those that do not
-    (an MLA layer decodes in another form than it prefills) stay apart.
-    """
-    if len(decode) != len(prefill):
-        return [*decode, *prefill]
-    found: list[tuple[int, Op]] = []
-    for (count, a), (_, b) in zip(decode, prefill, strict=True):
-        if a.kind != b.kind or a.kind in ("attention", "mla", "recurrent"):
-            found += [(count, a), (count, b)]
-        else:
-            found.append((count, _joined(a, b)))
-    return found
-
-
-def _joined(a: Op, b: Op) -> Op:
-    weight = max(a.weight_bytes, b.weight_bytes)
-    shape = a.shape
-    if a.kind == "moe":
-        tokens, active, experts, *rest = a.shape
-        more = b.shape[0]
-        read = distinct_experts(tokens, experts, active)
-        weight = a.weight_bytes / read * distinct_experts(tokens + more, experts, active)
-        shape = (tokens + more, active, experts, *rest)
-    elif a.shape and a.kind not in COLLECTIVES:
-        shape = (a.shape[0] + b.shape[0], *a.shape[1:])
-    return replace(
-        a,
-        flops=a.flops + b.flops,
-        weight_bytes=weight,
-        input_elements=a.input_elements + b.input_elements,
-        output_elements=a.output_elements + b.output_elements,
-        shape=shape,
-    )
-
-
 class Steps:
     """Times of the steps of a deployment whose requests are of one length, each computed once.
 
     They do not depend on how many requests come, so that loads share them.
     """
 
-    def __init__(self, model: Model, card: Card, load: Load) -> None:
+    def __init__(self, compiled: Compiled, load: Load) -> None:
         """`load` gives the lengths."""
-        self.model, self.card = model, card
+        self.compiled = compiled
         self.input_tokens, self.output_tokens = load.input_tokens, load.output_tokens
         self.cached_tokens = load.cached_tokens
         self.context = load.input_tokens + load.output_tokens // 2
         self.slots = self._slots()
-        self._decode: dict[int, tuple[float, float]] = {}
+        self._decode: dict[int, Seconds] = {}
         self._prefill: dict[int, tuple[float, ...]] = {}
-        self._chunk_works: dict[tuple[int, int], list[list[tuple[int, Op]]]] = {}
 
     def _slots(self) -> int:
         """Sequences whose cache fits at their mean length; pages are taken as sequences grow."""
-        model, card = self.model, self.card
+        model, card = self.compiled.model, self.compiled.card
         other = other_bytes(model, card.gpu, card.engine, _PROFILED_SEQUENCES, self.input_tokens)
         free = card.gpu.memory_bytes - model.rank_weight_bytes - other
         each = model.rank_cache_bytes(self.context)
@@ -175,9 +134,9 @@ class Steps:
     def limit_ttft_s(self) -> float:
         """The prefill of one prompt, as bound."""
         new = self.input_tokens - self.cached_tokens
-        return step_seconds(self.model, Step(1, new, self.cached_tokens), self.card)[0]
+        return self.compiled.prefill(1, new, self.cached_tokens)[0]
 
-    def decode(self, running: float) -> tuple[float, float]:
+    def decode(self, running: float) -> Seconds:
         """(limit, expected) of a decode step, between whole batches by interpolation."""
         low = int(running)
         at_low = self._decode_of(low)
@@ -190,11 +149,10 @@ class Steps:
             at_low[1] + share * (at_high[1] - at_low[1]),
         )
 
-    def _decode_of(self, batch: int) -> tuple[float, float]:
+    def _decode_of(self, batch: int) -> Seconds:
         found = self._decode.get(batch)
         if found is None:
-            passes = decode_passes(self.model, batch, self.context)
-            found = self._decode[batch] = passes_seconds(passes, self.card)
+            found = self._decode[batch] = self.compiled.decode(batch, self.context)
         return found
 
     def prefill(self, running: float) -> tuple[float, ...]:
@@ -206,27 +164,18 @@ class Steps:
         return found
 
     def _chunks(self, decoding: int) -> Iterator[float]:
-        groups = self.model.parallel.data
-        verified = decoding // groups * (1 + self.model.draft_tokens)
-        budget = max(1, self.card.engine.max_batched_tokens - verified)
-        decode = _works(decode_passes(self.model, decoding, self.context))
+        compiled, model = self.compiled, self.compiled.model
+        groups = model.parallel.data
+        verified = decoding // groups * (1 + model.draft_tokens)
+        budget = max(1, compiled.card.engine.max_batched_tokens - verified)
+        decode = decode_passes(model, decoding, self.context)
         past = self.cached_tokens
         while past < self.input_tokens:
             new = min(budget, self.input_tokens - past)
-            chunk = self._chunk(new, past)
-            both = [merged(*works) for works in zip(decode, chunk, strict=True)]
-            yield seconds_of(both, self.card, decoding / groups + 1)
-            past += new
-
-    def _chunk(self, new: int, past: int) -> list[list[tuple[int, Op]]]:
-        found = self._chunk_works.get((new, past))
-        if found is None:
-            if len(self._chunk_works) >= _CHUNKS:
-                self._chunk_works.clear()
             # One prompt is on one attention group; `groups` prompts keep all equally busy.
-            passes = prefill_passes(self.model, self.model.parallel.data, new, past)
-            found = self._chunk_works[new, past] = _works(passes)
-        return found
+            chunk = prefill_passes(model, groups, new, past)
+            yield compiled.mixed(decode, chunk, decoding / groups + 1)[1]
+            past += new
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,27 +195,28 @@ class _Point:
     queue_s: float
 
 
-def serve(model: Model, card: Card, load: Load, steps: Steps | None = None) -> Served:
+def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
     """The fixed point of a load on a deployment; `steps` are those of loads of equal lengths."""
-    steps = steps or Steps(model, card, load)
+    model, card = compiled.model, compiled.card
+    steps = steps or Steps(compiled, load)
     slots = steps.slots
     output = load.output_tokens
-    most = slots if load.users is None else min(load.users, slots)
-    batch, steady = float(max(1, most)) if load.users else 1.0, 0.0
-    for _ in range(_ROUNDS):
+    most = float(max(1, slots if load.users is None else min(load.users, slots)))
+
+    def settles(batch: float) -> tuple[_Point, float]:
+        """A trial, and the batch that it would lead to."""
         point = _trial(steps, load, batch)
-        steady = _steady(point, card, load)
         if load.users is not None:
-            ttft = steady + BURST_SHARE * _burst(point, min(load.users, slots), model)
+            ttft = _steady(point, card, load)
+            ttft += BURST_SHARE * _burst(point, min(load.users, slots), model)
             target = load.users * output * point.tpot_s / (ttft + output * point.tpot_s)
         else:
             assert load.requests_per_s is not None
             target = load.requests_per_s * output * point.tpot_s
-        target = min(max(target, 1.0), float(max(1, most)))
-        if abs(target - batch) <= _TOLERANCE * batch:
-            break
-        batch = 0.5 * (batch + target)
-    point = _trial(steps, load, batch)
+        return point, min(max(target, 1.0), most)
+
+    batch, point = _fixed_point(settles, most if load.users else 1.0, most)
+    steady = _steady(point, card, load)
     most_per_s = batch / (output * point.tpot_s)
     saturated, waits, burst = False, 0.0, 0.0
     if load.users is not None:
@@ -294,12 +244,42 @@ def serve(model: Model, card: Card, load: Load, steps: Steps | None = None) -> S
     )
 
 
-def pays_from(model: Model, card: Card, load: Load, without: Served) -> float | None:
+def _fixed_point(
+    settles: Callable[[float], tuple[_Point, float]], start: float, most: float
+) -> tuple[float, _Point]:
+    """The batch from 1 to `most` that leads to itself, met from `start`, and its trial.
+
+    Secant steps on target - batch, which is not negative at 1 and not positive at `most`; where
+    they leave that bracket or hardly narrow it (a prefill that takes a chunk more from some batch
+    on), the middle of it.
+    """
+    low, high = 1.0, most
+    batch, before, gap_before = start, 0.0, 0.0
+    for number in range(_ROUNDS):
+        point, target = settles(batch)
+        gap = target - batch
+        if abs(gap) <= _TOLERANCE * batch or high - low <= _TOLERANCE * low:
+            break
+        if gap > 0:
+            low = max(low, batch)
+        else:
+            high = min(high, batch)
+        following = target
+        if number and gap != gap_before:
+            following = batch - gap * (batch - before) / (gap - gap_before)
+        before, gap_before = batch, gap
+        if not low <= following <= high or number % _SECANTS == _SECANTS - 1:
+            following = (low + high) / 2
+        batch = following
+    return batch, point
+
+
+def pays_from(compiled: Compiled, load: Load, without: Served) -> float | None:
     """The acceptance at which drafting has the TPOT of the same load `without` it; None: never."""
-    steps = Steps(model, card, load)
+    steps = Steps(compiled, load)
 
     def slower_s(acceptance: float) -> float:
-        served = serve(model, card, replace(load, acceptance=acceptance), steps)
+        served = serve(compiled, replace(load, acceptance=acceptance), steps)
         return served.tpot_s - without.tpot_s
 
     low, high = 0.0, 1.0
@@ -321,7 +301,8 @@ def pays_from(model: Model, card: Card, load: Load, without: Served) -> float | 
 
 
 def _trial(steps: Steps, load: Load, batch: float) -> _Point:
-    model, groups = steps.model, steps.model.parallel.data
+    model = steps.compiled.model
+    groups = model.parallel.data
     limit, decode = steps.decode(batch)
     chunks = steps.prefill(batch)
     prefill = sum(chunks)
@@ -351,8 +332,3 @@ def _steady(point: _Point, card: Card, load: Load) -> float:
 def _burst(point: _Point, users: int, model: Model) -> float:
     """Mean extra wait of the first `users` prompts, which are prefilled one after another."""
     return max(0.0, users / model.parallel.data - 1) / 2.0 * point.extra_s
-
-
-def _works(passes: Sequence[Pass]) -> list[list[tuple[int, Op]]]:
-    """The work of every pass of a step."""
-    return [work for each in passes for work in [each.model.work(each.step)] * each.count]

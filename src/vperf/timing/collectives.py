@@ -6,15 +6,14 @@
     expected  alpha_N + S / algbw_N, both measured per group size, from the nearest one measured;
               an engine whose kernels start sooner over such a switch has a share of alpha
 
-Not here: which ops need one (model/parallel.py).
+Not here: which ops need one (model/rows.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from vperf.hardware.gpu import AllReduce, Gpu
-from vperf.model.ops import Op
+from vperf.model.affine import Q
+from vperf.model.ops import Op, Work
 
 # Shares of the one-way link that an all-reduce of a large message reaches as algorithm bandwidth,
 # and its latency: means over A100, H100, H200 and B200 on NVLink; RTX PRO 6000 and L40S on PCIe,
@@ -52,23 +51,35 @@ def all_reduce_line(gpu: Gpu, ranks: int) -> AllReduce:
     return AllReduce(_PCIE_LATENCY_S[nearest], pcie * _PCIE_SHARE[nearest])
 
 
-def limit_s(op: Op, gpu: Gpu) -> float:
+def limit_s(work: Work[Q], gpu: Gpu) -> Q | float:
     """The least time one exchange takes on the link."""
-    (ranks,) = op.shape
-    message = 2.0 * op.input_elements
-    leaves = message * (ranks - 1) / ranks
-    if op.kind == "allreduce":
-        leaves = min(2.0 * leaves, message) if _adds(gpu) else 2.0 * leaves
-    return leaves / link_bytes_per_s(gpu)
+    (ranks,) = work.shape
+    assert isinstance(ranks, int)
+    leaves = (ranks - 1) / ranks  # of the message, once
+    if work.kind == "allreduce":
+        leaves = min(2.0 * leaves, 1.0) if _adds(gpu) else 2.0 * leaves
+    return work.input_elements * (2.0 * leaves / link_bytes_per_s(gpu))
+
+
+def expected_lines(
+    work: Work[Q], gpu: Gpu, latency_share: float = 1.0
+) -> tuple[Q | float, Q | float | None]:
+    """What one exchange takes in a CUDA graph, the fewer of one or two lines of its bytes;
+    `latency_share`: the engine's on links whose switch adds."""
+    (ranks,) = work.shape
+    assert isinstance(ranks, int)
+    line = all_reduce_line(gpu, ranks)
+    latency = line.latency_s * (latency_share if _adds(gpu) else 1.0)
+    # In an all-to-all every rank sends (N - 1) / N once, at the rate of an all-reduce's two passes.
+    passes = 1.0 if work.kind == "allreduce" else (ranks - 1) / ranks / 2.0
+    moved = work.input_elements * (2.0 * passes)
+    small = moved / line.bytes_per_s + latency
+    if not line.large_bytes_per_s:
+        return small, None
+    return small, moved / line.large_bytes_per_s + line.large_latency_s
 
 
 def expected_s(op: Op, gpu: Gpu, latency_share: float = 1.0) -> float:
-    """What one exchange takes in a CUDA graph; `latency_share`: the engine's on such links."""
-    (ranks,) = op.shape
-    line = all_reduce_line(gpu, ranks)
-    if latency_share != 1.0 and _adds(gpu):
-        line = replace(line, latency_s=latency_share * line.latency_s)
-    moved = 2.0 * op.input_elements
-    # In an all-to-all every rank sends (N - 1) / N once, at the rate of an all-reduce's two passes.
-    passes = 1.0 if op.kind == "allreduce" else (ranks - 1) / ranks / 2.0
-    return max(line.seconds(passes * moved), limit_s(op, gpu))
+    """The same of an exchange of known size, never below its limit."""
+    small, large = expected_lines(op, gpu, latency_share)
+    return max(small if large is None else min(small, large), limit_s(op, gpu))

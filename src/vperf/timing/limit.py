@@ -17,7 +17,8 @@ from typing import Literal
 
 from vperf.formats import Format, Path
 from vperf.hardware.gpu import Gpu
-from vperf.model.ops import COLLECTIVES, Op
+from vperf.model.affine import Affine, Q
+from vperf.model.ops import COLLECTIVES, Op, Work
 from vperf.timing import collectives
 
 # A format may be multiplied in more than one accumulate mode. llama.cpp runs fp16 with fp16
@@ -57,12 +58,12 @@ class Limits:
         self.gpu = gpu
         self._peaks: dict[Format, tuple[float, str]] = {}
 
-    def compute_s(self, op: Op) -> float:
+    def compute_s(self, work: Work[Q]) -> Q | float:
         """FLOPs / peak of one run of the op."""
-        if not op.flops:
+        if not isinstance(work.flops, Affine) and not work.flops:
             return 0.0
-        found = self._peaks.get(op.format) or self._peak(op.format)
-        return op.flops / found[0]
+        found = self._peaks.get(work.format) or self._peak(work.format)
+        return work.flops / found[0]
 
     def pipe(self, op: Op) -> str:
         """The pipe of that peak; "" for an op without FLOPs."""
@@ -92,9 +93,15 @@ class Limits:
             compute.append(seconds)
             total += count * seconds
             streamed += count * op.streamed_bytes
-        hits = min(1.0, self.gpu.l2_bytes / streamed) if streamed else 0.0
-        bandwidth = self.gpu.memory_bandwidth / (1.0 - hits) if hits < 1.0 else math.inf
+        bandwidth = bandwidth_over(self.gpu, streamed)
         return StepLimit(total, streamed / bandwidth, linked, bandwidth, tuple(compute))
+
+
+def bandwidth_over(gpu: Gpu, streamed: float) -> float:
+    """Datasheet bytes/s over the share of `streamed` bytes that the L2 cannot hold from the step
+    before."""
+    hits = min(1.0, gpu.l2_bytes / streamed) if streamed else 0.0
+    return gpu.memory_bandwidth / (1.0 - hits) if hits < 1.0 else math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +113,7 @@ class StepLimit:
     link_s: float
     """Of all collectives."""
     bandwidth: float
-    """Datasheet bytes/s over the share of the bytes that the L2 cannot hold from the step before:
-    the step's L2 allowance shared out over its ops by bytes."""
+    """bandwidth_over: the step's L2 allowance, shared out over its ops by bytes."""
     op_compute_s: tuple[float, ...]
     """Of one run of each op, in order."""
 

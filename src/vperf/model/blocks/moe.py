@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from vperf.formats import Format
+from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.dense import DenseMlp, build
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.checkpoint import Config
-from vperf.model.ops import Linear, Op, Step, distinct_experts, matmul
+from vperf.model.ops import Coordinates, Linear, Work, matmul, touched_experts
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +68,16 @@ class MixtureOfExperts(Block):
         """The shared expert's activation; the experts' own are part of the grouped kernel."""
         return self.shared.elementwise_elements if self.shared else 0
 
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """Router, the grouped matmuls of the experts as one op, the shared expert."""
         tokens = step.tokens
         real = self.experts / (self.experts + self.identities)
         passes = tokens * self.active * real
-        distinct = real * distinct_experts(tokens, self.experts + self.identities, self.active)
+        targets = self.experts + self.identities
+        distinct = real * step.fact(touched_experts, targets, self.active)
         weights = [linear for _, linear in self.expert.linears]
         first, last = weights[0], weights[-1]
-        experts = Op(
+        experts: Work[Q] = Work(
             "experts",
             "moe",
             passes * sum(2.0 * w.in_features * w.out_features for w in weights),
@@ -93,7 +95,7 @@ class MixtureOfExperts(Block):
             *(self._shared_ops(step, cache)),
         )
 
-    def _shared_ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def _shared_ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         if self.shared is None:
             return ()
         up, down = self.shared.ops(step, cache)[:-1], self.shared.ops(step, cache)[-1]
@@ -105,7 +107,7 @@ class MixtureOfExperts(Block):
         )
 
 
-def _renamed(op: Op, name: str) -> Op:
+def _renamed(op: Work[Q], name: str) -> Work[Q]:
     return replace(op, name=name)
 
 
