@@ -1,7 +1,7 @@
 """A string may be shown, or looked up whole; it is never searched.
 
-What decides something is a fact of its own: an op's split, a link's `adds`, a note's kind. Readers of
-foreign text search it, because nothing else is given. Held by the syntax tree of every module.
+What decides something is a fact of its own: an op's split, a link's `adds`, a note's kind. Readers
+of foreign text search it, because nothing else is given. Held by the syntax tree of every module.
 """
 
 from __future__ import annotations

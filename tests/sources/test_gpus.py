@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from vperf.errors import InputError, UnknownNameError, VperfError
 from vperf.sources import catalog, gpus
-from vperf.sources.gpus import gpu_names, list_gpus, load_gpu, load_gpu_file, override
+from vperf.sources.catalog import Files, data_dir
+from vperf.sources.gpus import (
+    _spellings,
+    gpu_names,
+    index_of,
+    list_gpus,
+    load_gpu,
+    load_gpu_file,
+    override,
+)
 
 EXACT = {
     "rtx-4090": "rtx-4090",
@@ -417,3 +426,16 @@ def test_the_files_inside_a_wheel_win_over_a_checkout(
         (folder / "gpus").mkdir(parents=True)
     monkeypatch.setattr(catalog, "_CANDIDATES", (wheel, checkout))
     assert catalog.data_dir() == wheel
+
+
+def test_the_index_of_a_wheel_finds_what_the_files_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = data_dir() / "gpus"
+    shipped = tmp_path / "gpus"
+    shipped.symlink_to(folder, target_is_directory=True)
+    read = _spellings(Files(folder, tmp_path / "none"))
+    (tmp_path / "gpus.index").write_bytes(index_of(folder))
+    monkeypatch.setattr(gpus, "index_of", None)  # only the index may be read
+    assert _spellings(Files(shipped, tmp_path / "none")) == read
+    assert len(read) == len(gpu_names())

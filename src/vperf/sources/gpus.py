@@ -209,18 +209,38 @@ def _candidates(loose: bytes, files: Files) -> list[str]:
 @lru_cache(maxsize=8)
 def _spellings(files: Files) -> tuple[tuple[str, bytes], ...]:
     """Every id with the loose keys of what its file quotes before its first table, a line each."""
-    found = []
-    for gpu_id in files.ids:
-        lines = b"\n".join([b"", gpu_id.encode(), *_QUOTED.findall(_head(gpu_id, files)), b""])
-        found.append((gpu_id, loose_key(lines)))
-    return tuple(found)
-
-
-def _head(gpu_id: str, files: Files) -> bytes:
-    """A file before its first table; nothing of a user's that cannot be read."""
-    path = files.path(gpu_id)
     try:
-        data = read_bytes(path, limit=MAX_OWN_BYTES) if path else b""
+        index = (files.shipped.parent / "gpus.index").read_bytes()
+    except OSError:  # a checkout has none
+        index = index_of(files.shipped)
+    found = {}
+    for line in index.splitlines():
+        gpu_id, _, keys = line.partition(b"\t")
+        found[gpu_id.decode()] = keys.replace(b"\t", b"\n")
+    for gpu_id, path in files.own.items():
+        found[gpu_id] = b"\n".join(_keys_in(gpu_id, path))
+    return tuple(found.items())
+
+
+def index_of(folder: Path) -> bytes:
+    """A line for each GPU file of a folder: its id and all its keys, between tabs."""
+    lines = (
+        b"\t".join([path.stem.encode(), *_keys_in(path.stem, path)])
+        for path in sorted(folder.glob("*.toml"))
+    )
+    return b"\n".join(lines)
+
+
+def _keys_in(gpu_id: str, path: Path) -> list[bytes]:
+    """Loose keys between empty ones, so that each has a mark on both sides."""
+    lines = b"\n".join([b"", gpu_id.encode(), *_QUOTED.findall(_head(path)), b""])
+    return loose_key(lines).split(b"\n")
+
+
+def _head(path: Path) -> bytes:
+    """A file before its first table; nothing of one that cannot be read."""
+    try:
+        data = read_bytes(path, limit=MAX_OWN_BYTES)
     except InputError:
         return b""
     return data.partition(b"\n[")[0]
@@ -243,7 +263,8 @@ def _unknown(name: str, files: Files) -> UnknownNameError:
     loose = loose_key(name)[:64].decode()
     spelled: dict[str, str] = {}
     for gpu_id in files.ids:
-        named = _head(gpu_id, files).partition(b"\nvendor")[0]
+        path = files.path(gpu_id)
+        named = _head(path).partition(b"\nvendor")[0] if path else b""
         for text in (gpu_id.encode(), *_QUOTED.findall(named)):
             spelled.setdefault(loose_key(text).decode(), gpu_id)
     inside = [spelled[key] for key in spelled if len(loose) > 1 and loose in key]
