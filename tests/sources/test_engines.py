@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from vperf import load_model
-from vperf.errors import UnknownNameError
+from vperf.errors import InputError, UnknownNameError
 from vperf.hardware.gpu import PIPES
 from vperf.sources.catalog import data_dir
 from vperf.sources.engine_keys import ENGINE_FILE
@@ -38,14 +38,14 @@ def test_every_engine_is_physically_possible(name: str) -> None:
     assert 0 < engine.host_s_per_step <= engine.eager_host_s_per_step < 0.1
     assert 0 < engine.launch_s <= engine.eager_launch_s < 1e-3 or not engine.eager_launch_s
     assert 0.5 < engine.memory_utilization <= 1
-    assert engine.max_batched_tokens >= 128
+    assert engine.scheduler.max_batched_tokens >= 128
     shares = [engine.wide_stream, engine.narrow_stream, engine.nested_stream]
     shares += [engine.all_reduce_latency, engine.recurrent_share, *engine.compute_share.values()]
     assert all(0 < share <= 1 for share in shares)
     assert set(engine.compute_share) <= set(PIPES)
     assert 0 <= engine.quantize_s_per_element < 1e-10
     assert 0 <= engine.host_s_per_sequence < engine.host_s_per_step
-    assert 0 <= engine.request_s_per_token < 1e-4
+    assert 0 <= engine.scheduler.frontend_s_per_token < 1e-4
     assert 0.5 < engine.ttft_spread[0] < 1 < engine.ttft_spread[1] < 5
 
 
@@ -117,3 +117,14 @@ def test_no_spelling_belongs_to_two_engines() -> None:
         for text in (name, file["name"], *file.get("aliases", ()), *file.get("run_by", ())):
             owners.setdefault("".join(filter(str.isalnum, text.lower())), set()).add(name)
     assert {key: ids for key, ids in owners.items() if len(ids) > 1} == {}
+
+
+def test_a_version_has_the_scheduler_of_its_time_under_every_name() -> None:
+    assert [load_engine(f"vllm@{v}").scheduler.admission_steps for v in ("0.12", "0.14.1")] == [
+        0,
+        1,
+    ]
+    assert load_engine("vLLM@0.12") == load_engine("vllm@0.12")
+    assert load_engine("vllm@99").scheduler == load_engine("vllm").scheduler
+    with pytest.raises(InputError, match="no version"):
+        load_engine("vllm@new")

@@ -31,10 +31,9 @@ name = "Fast Engine"
 aliases = ["fe"]
 host_time_per_step = "0.2 ms"
 launch_time = "2 us"
-request_time = "1 ms"
 memory_utilization = 0.9
+[scheduler]
 max_batched_tokens = 4096
-admission_steps = 0
 [launch]
 words = ["fast serve {model}", "--gpus {tp}", { when = "eager", word = "--slow" }]
 [bench]

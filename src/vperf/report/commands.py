@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from vperf.errors import UnknownNameError
 from vperf.hardware.commands import file_lines, filled, names_of, takes
 from vperf.hardware.engine import Engine, Launch
+from vperf.hardware.scheduler import Scheduler
 from vperf.sources.engines import load_engine
 
 SIXTEEN_BIT = {"bf16", "fp16", "bfloat16", "float16", "auto", "none"}
@@ -109,7 +110,7 @@ def _engine(name: str) -> Engine:
         return _WITHOUT_COMMANDS
 
 
-_WITHOUT_COMMANDS = Engine("", "", 0.0, 0.0, 1.0, 1, 0.0, 0.0)
+_WITHOUT_COMMANDS = Engine("", "", 0.0, 0.0, 1.0, Scheduler())
 
 
 def folded(words: Sequence[str], width: int) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from vperf.hardware.gpu import MEASURED, Achieved, Gpu
+from vperf.hardware.gpu import MEASURED, MEASURED_BANDWIDTHS, MEASURED_SECONDS, Achieved, Gpu
 from vperf.report.document import (
     Block,
     Bullets,
@@ -150,10 +150,10 @@ def _achieved(achieved: Achieved) -> Iterator[tuple[str, Text]]:
         value = getattr(achieved, constant)
         if value is not None and constant != "memory_bandwidth":
             name = constant.removesuffix("_s").replace("_", " ")
-            if constant.endswith("_s"):
+            if constant in MEASURED_SECONDS:
                 yield name, seconds(value)
             else:
-                is_rate = constant.endswith("_bandwidth")
+                is_rate = constant in MEASURED_BANDWIDTHS
                 yield name, format_bandwidth(value) if is_rate else f"{value:g}"
     for ranks, line in achieved.all_reduce.items():
         small = _line(line.latency_s, line.bytes_per_s)

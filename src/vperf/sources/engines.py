@@ -1,5 +1,6 @@
 """Engines by name: configs/engines/<id>.toml, or a user's own -> `Engine`.
 
+`name@version` is an engine as it was in that version, where its file says what has changed since.
 A user's file is checked when it is used, the bundled ones in the tests. Not here: its keys
 (engine_keys.py) and what a profile means (hardware/engine.py).
 """
@@ -13,7 +14,8 @@ from functools import lru_cache
 from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
-from vperf.hardware.engine import Engine, Launch
+from vperf.hardware.engine import Engine, Kernels, Launch
+from vperf.hardware.scheduler import Scheduler, SmallCards
 from vperf.sources.catalog import Files, files_of
 from vperf.sources.engine_keys import ENGINE_FILE
 from vperf.sources.keys import read
@@ -25,10 +27,10 @@ def engine_names() -> tuple[str, ...]:
 
 
 def load_engine(name: str) -> Engine:
-    """An engine by id, name or alias, in any case.
+    """An engine by id, name or alias, in any case, perhaps as it was: "vllm@0.12".
 
     A program that runs another engine is taken as that, and its name says so. Raises
-    UnknownNameError; InputError for a user's file that cannot be used.
+    UnknownNameError; InputError for a version that is none, or a user's file that cannot be used.
     """
     return _load(name, files_of("engines"))
 
@@ -42,10 +44,12 @@ def engine_id(name: str) -> str | None:
 
 
 @lru_cache(maxsize=64)
-def _load(name: str, files: Files) -> Engine:
-    plain = name.strip().lower()
+def _load(typed: str, files: Files) -> Engine:
+    name, at, version = typed.strip().partition("@")
+    plain = name.lower()
+    as_of = _version(version, typed) if at else ()
     if files.path(plain):
-        return _engine(plain, files.table(plain, ENGINE_FILE))
+        return _engine(plain, files.table(plain, ENGINE_FILE), version, as_of)
     wanted = _key(name)
     for engine_id in files.ids if wanted else ():
         try:
@@ -53,22 +57,49 @@ def _load(name: str, files: Files) -> Engine:
         except InputError:  # that of a broken file is told when its id is used
             continue
         if wanted in _keys([engine_id, file["name"], *file.get("aliases", ())]):
-            return _engine(engine_id, file)
+            return _engine(engine_id, file, version, as_of)
         if wanted in _keys(file.get("run_by", ())):
-            engine = _engine(engine_id, file)
-            return replace(engine, name=f"{engine.name} (run by {name.strip()})")
-    raise UnknownNameError("engine", name[:80], hint=f"known: {', '.join(files.ids)}")
+            engine = _engine(engine_id, file, version, as_of)
+            return replace(engine, name=f"{engine.name} (run by {name})")
+    raise UnknownNameError("engine", typed[:80], hint=f"known: {', '.join(files.ids)}")
 
 
-def _engine(engine_id: str, file: Mapping[str, Any]) -> Engine:
+def _engine(engine_id: str, file: Mapping[str, Any], version: str, as_of: _Version) -> Engine:
     found = read(ENGINE_FILE, file)
     launch, bench = found.pop("launch", None), found.pop("bench", {})
+    facts = found.pop("scheduler")
+    small = facts.pop("small_cards", None)
+    versions = found.pop("versions", ())
+    if as_of:
+        found["name"] += f" {version}"
+        then = (each for each in versions if as_of < _version(each["before"], engine_id))
+        facts |= {key: value for key, value in next(then, {}).items() if key != "before"}
+    kernels = found.pop("kernels_on", {})
     return Engine(
         id=engine_id,
+        scheduler=Scheduler(**facts),
+        small_cards=_small_cards(small) if small else None,
+        kernels_on={name: Kernels(**table) for name, table in kernels.items()},
         launch=Launch(**launch) if launch else None,
         bench=bench.get("words", ()),
         **found,
     )
+
+
+def _small_cards(facts: dict[str, Any]) -> SmallCards:
+    return SmallCards(facts.pop("memory_below_bytes"), frozenset(facts.pop("cards", ())), facts)
+
+
+_Version = tuple[int, ...]
+_LONGEST = 9
+"""Digits of a part of a version."""
+
+
+def _version(text: str, name: str) -> _Version:
+    parts = text.split(".")
+    if not all(part.isdecimal() and len(part) < _LONGEST for part in parts):
+        raise InputError(f"{name!r} has no version such as 0.12 after the @", field="engine")
+    return tuple(map(int, parts))
 
 
 def _key(name: str) -> str:

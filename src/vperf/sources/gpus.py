@@ -215,8 +215,8 @@ def _spellings(files: Files) -> tuple[tuple[str, bytes], ...]:
         index = index_of(files.shipped)
     found = {}
     for line in index.splitlines():
-        gpu_id, _, keys = line.partition(b"\t")
-        found[gpu_id.decode()] = keys.replace(b"\t", b"\n")
+        stem, _, keys = line.partition(b"\t")
+        found[stem.decode()] = keys.replace(b"\t", b"\n")
     for gpu_id, path in files.own.items():
         found[gpu_id] = b"\n".join(_keys_in(gpu_id, path))
     return tuple(found.items())

@@ -48,11 +48,17 @@ class Each(NamedTuple):
     names: tuple[str, ...] | type[int] | None = None
 
 
+class Rows(NamedTuple):
+    """An array of tables."""
+
+    keys: Mapping[str, Any]
+
+
 class Key(NamedTuple):
     """One key: the field it becomes, its kind, and whether it must be there.
 
-    A kind is a `Unit`, an `Each`, AMOUNT, a table of keys, or a plain type. Of field "" nothing
-    becomes; "*" gives the fields of the table it holds.
+    A kind is a `Unit`, `Each`, `Rows`, AMOUNT, a table of keys, or a plain type. Of field ""
+    nothing becomes; "*" gives the fields of the table it holds.
     """
 
     field: str
@@ -71,6 +77,8 @@ def read(kind: Any, value: Any) -> Any:
         return kind.parse(value)
     if isinstance(kind, Each):
         return {name: read(kind.kind, each) for name, each in value.items()}
+    if isinstance(kind, Rows):
+        return tuple(read(kind.keys, each) for each in value)
     if isinstance(kind, Mapping):
         found: dict[str, Any] = {}
         for name, key in kind.items():

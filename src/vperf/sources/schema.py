@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from vperf.errors import InputError
-from vperf.sources.keys import AMOUNT, Each, Key, Keys, Unit
+from vperf.sources.keys import AMOUNT, Each, Key, Keys, Rows, Unit
 
 
 class _Table(BaseModel):
@@ -53,7 +53,7 @@ _GROUP_SIZE = Annotated[str, Field(pattern=r"^[1-9]\d{0,3}$")]
 _PLAIN: Mapping[Any, Any] = {int: PositiveInt, float: PositiveFloat, AMOUNT: NonNegativeFloat}
 
 
-def _annotation(name: str, key: Key) -> Any:
+def _annotation(name: str, key: Key) -> Any:  # noqa: PLR0911  (one return a kind)
     kind = key.kind
     if isinstance(kind, Unit):
         return Annotated[float, _unit(kind.parse)]
@@ -63,6 +63,8 @@ def _annotation(name: str, key: Key) -> Any:
             names = Annotated[str, _one_of(kind.names)]
         table: Any = dict.__class_getitem__((names, _annotation(name, Key("", kind.kind))))
         return Annotated[table, Field(min_length=1)] if key.required else table
+    if isinstance(kind, Rows):
+        return list.__class_getitem__(_model(name, kind.keys))
     if isinstance(kind, Mapping):
         return _model(name, kind)
     if kind is str and key.required:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from vperf.model.affine import LONGEST, ONE, Affine, Coordinate, terms_of
 from vperf.model.model import Model
@@ -26,8 +26,15 @@ from vperf.timing.limit import bandwidth_over, bound_of
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Bound, Card, OpTime, PhaseTimes
 
-Seconds = tuple[float, float]
-"""(limit, expected)."""
+
+class Seconds(NamedTuple):
+    """How long steps take."""
+
+    limit: float
+    expected: float
+    ceiling: float
+    """The limit, were tokens routed to all experts alike; the limit itself without any."""
+
 
 Group = Sequence[Step]
 """Steps of sequences that run as one: coordinates add up."""
@@ -68,23 +75,24 @@ class Compiled:
 
     def step(self, step: Step) -> Seconds:
         """The same of one pass."""
-        limit, kernels, launches = self._own.times(step)
+        limit, kernels, launches, ceiling = self._own.times(step)
         host = self.card.engine.overhead_s(launches, kernels, self._sequences(step.batch))
-        return limit, max(limit, host + kernels)
+        return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def passes(self, passes: Iterable[Pass]) -> Seconds:
         """The same of several, the first of which says how many sequences there are."""
-        limit = kernels = launches = 0.0
+        limit = kernels = launches = ceiling = 0.0
         sequences = 0
         for each in passes:
             sequences = sequences or each.step.batch
             times = self._table(each).times(each.step)
             if each.awaited:
                 limit += each.count * times[0]
+                ceiling += each.count * times[3]
             kernels += each.count * times[1]
             launches += each.count * times[2]
         host = self.card.engine.overhead_s(launches, kernels, self._sequences(sequences))
-        return limit, max(limit, host + kernels)
+        return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def mixed(
         self, decode: Sequence[Pass], chunk: Sequence[Pass], sequences: float | None = None
@@ -94,16 +102,17 @@ class Compiled:
 
         Both have as many passes, counted; `sequences`: those of an attention group.
         """
-        limit = kernels = launches = 0.0
+        limit = kernels = launches = ceiling = 0.0
         for first, second in zip(_counted(decode), _counted(chunk), strict=True):
             times = self._table(first).mixed_times((first.step,), (second.step,))
             limit += times[0]
             kernels += times[1]
             launches += times[2]
+            ceiling += times[3]
         if sequences is None:
             sequences = self._sequences(decode[0].step.batch + chunk[0].step.batch)
         host = self.card.engine.overhead_s(launches, kernels, sequences)
-        return limit, max(limit, host + kernels)
+        return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def batch(self, decodes: Group, chunks: Group = ()) -> Seconds:
         """The same of one pass over any sequences, as a scheduler puts them together: unequal
@@ -111,12 +120,12 @@ class Compiled:
         one attention group where there are several."""
         table = self._own
         if not chunks or not decodes:
-            limit, kernels, launches = table.group_times(decodes or chunks)
+            limit, kernels, launches, ceiling = table.group_times(decodes or chunks)
         else:
-            limit, kernels, launches = table.mixed_times(decodes, chunks, local=True)
+            limit, kernels, launches, ceiling = table.mixed_times(decodes, chunks, local=True)
         sequences = sum(step.batch for step in (*decodes, *chunks))
         host = self.card.engine.overhead_s(launches, kernels, sequences)
-        return limit, max(limit, host + kernels)
+        return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def sides(self, passes: Iterable[Pass]) -> tuple[float, float, float]:
         """(compute, memory, link) seconds of a limit: they overlap, the largest bounds."""
@@ -139,19 +148,20 @@ class Compiled:
         """Every op of a step with its FLOPs, bytes, limit and expected time."""
         card = self.card
         timed: list[tuple[Op, str, float, float, float]] = []
-        limit_s = compute_s = memory_s = link_s = 0.0
+        limit_s = ceiling_s = compute_s = memory_s = link_s = 0.0
         for each in passes:
             ops = self.ops(each)
             limit = card.limits.of_step((op.count, op) for op in ops)
             bounding = each.count * each.awaited
             limit_s += bounding * limit.seconds
+            ceiling_s += bounding * limit.ceiling_s
             compute_s += bounding * limit.compute_s
             memory_s += bounding * limit.memory_s
             link_s += bounding * limit.link_s
             for op, compute in zip(ops, limit.op_compute_s, strict=True):
                 runs = op if each.count == 1 else replace(op, count=each.count * op.count)
                 once = op_seconds(op, compute, limit.bandwidth, card)
-                memory = op.streamed_bytes / limit.bandwidth
+                memory = op.least_streamed_bytes / limit.bandwidth
                 timed.append((runs, each.prefix, compute, memory, runs.count * once))
         kernels = sum(times[-1] for times in timed)
         launches = sum(op.count * op.launches for op, *_ in timed)
@@ -161,6 +171,7 @@ class Compiled:
         return PhaseTimes(
             context_tokens=first.past,
             limit_s=limit_s,
+            ceiling_s=ceiling_s,
             expected_s=total,
             overhead_s=host,
             flops=sum(op.count * op.flops for op, *_ in timed),
@@ -199,8 +210,8 @@ class _Table:
         self._bound: dict[tuple[bool, ...], _Bound] = {}
         self._mixed: dict[tuple[tuple[bool, ...], ...], _Bound] = {}
 
-    def times(self, step: Step) -> tuple[float, float, float]:
-        """Of one pass: its limit, the expected time of its kernels, and how many there are."""
+    def times(self, step: Step) -> _Times:
+        """Of one pass."""
         if self._local > 1:
             step = self.model.parallel.local(step)
         bound = self._bound_of(step)
@@ -212,14 +223,12 @@ class _Table:
         bound = self._bound_of(step)
         return bound.sides(bound.values_of(step))
 
-    def group_times(self, group: Group) -> tuple[float, float, float]:
+    def group_times(self, group: Group) -> _Times:
         """Of steps that run as one."""
         bound = self._bound_of(group[0])
         return bound.times(bound.values((group,)))
 
-    def mixed_times(
-        self, decodes: Group, chunks: Group, *, local: bool = False
-    ) -> tuple[float, float, float]:
+    def mixed_times(self, decodes: Group, chunks: Group, *, local: bool = False) -> _Times:
         """Of two kinds of steps that run as one."""
         groups: tuple[Group, Group] = (decodes, chunks)
         if self._local > 1 and not local:
@@ -240,6 +249,9 @@ class _Table:
         return bound
 
 
+_Times = tuple[float, float, float, float]
+"""Of a pass: its limit, the expected time of its kernels, how many there are, its ceiling."""
+
 _Terms = tuple[tuple[int, float], ...]
 """Coefficients of numbered coordinates."""
 
@@ -248,7 +260,7 @@ class _Bound:
     """Rows on a card, for one outcome of their tests. Coordinate 0 is 1."""
 
     __slots__ = (
-        "_base", "_composites", "_compute", "_coordinates", "_exchanges", "_gpu", "_l2",
+        "_base", "_composites", "_compute", "_coordinates", "_even", "_exchanges", "_gpu", "_l2",
         "_launches", "_link", "_memory_bandwidth", "_pairs", "_plain", "_slow", "_streamed",
         "_triples",
     )  # fmt: skip
@@ -259,12 +271,15 @@ class _Bound:
         self._launches = sum(row.count * row.launches for row in rows)
         lines = _Lines()
         compute, streamed, link, base = Affine(), Affine(), Affine(), Affine()
+        even = Affine()  # beyond what is read at least
         pairs, triples, slow, exchanges = [], [], [], []
         for row in rows:
             count = row.count
             own_compute = card.limits.compute_s(row)
             compute += count * own_compute
-            streamed += count * row.streamed_bytes
+            streamed += count * row.least_streamed_bytes
+            if row.least_bytes is not None:
+                even += count * (row.weight_bytes - row.least_bytes)
             form = form_of(row, card.constants, card.engine)
             if row.kind in COLLECTIVES:
                 floor = collectives.limit_s(row, gpu)
@@ -277,13 +292,13 @@ class _Bound:
                 exchanges.append((count, both))
                 continue
             parts = (form.x, form.y, form.z)
-            memory_s = row.streamed_bytes / gpu.memory_bandwidth
+            memory_s = row.least_streamed_bytes / gpu.memory_bandwidth
             if not all(
                 any(_below(floor, form.base + part) for part in parts)
                 for floor in (own_compute, memory_s)
             ):  # its limit may be the longer one: it is looked at every time
                 own = lines.line(form.base), *map(lines.line, parts)
-                floors = lines.line(own_compute), lines.line(row.streamed_bytes)
+                floors = lines.line(own_compute), lines.line(row.least_streamed_bytes)
                 slow.append((count, form.p, form.r, own, floors))
                 continue
             base += count * form.base
@@ -296,8 +311,8 @@ class _Bound:
                 base += count * form.x
         self._pairs, self._triples = tuple(pairs), tuple(triples)
         self._slow, self._exchanges = tuple(slow), tuple(exchanges)
-        self._compute, self._streamed, self._link, self._base = map(
-            lines.terms, (compute, streamed, link, base)
+        self._compute, self._streamed, self._even, self._link, self._base = map(
+            lines.terms, (compute, streamed, even, link, base)
         )
         self._coordinates = tuple(lines.numbers)[1:]
         self._plain = tuple(
@@ -327,13 +342,15 @@ class _Bound:
 
     def times(  # noqa: PLR0912  (one function, for a call is a third of a row's time)
         self, values: list[float]
-    ) -> tuple[float, float, float]:
-        """The limit, the expected time of the kernels, and how many there are."""
-        compute = streamed = link = kernels = 0.0
+    ) -> _Times:
+        """All of a pass."""
+        compute = streamed = even = link = kernels = 0.0
         for at, factor in self._compute:
             compute += factor * values[at]
         for at, factor in self._streamed:
             streamed += factor * values[at]
+        for at, factor in self._even:
+            even += factor * values[at]
         for at, factor in self._link:
             link += factor * values[at]
         for at, factor in self._base:
@@ -368,7 +385,9 @@ class _Bound:
         for count, both in self._exchanges:
             one, two, floor = (c0 + c1 * values[at] for c0, c1, at in both)
             kernels += count * max(min(one, two), floor)
-        return max(compute, memory, link), kernels, self._launches
+        limit = max(compute, memory, link)
+        even_memory = (streamed + even - self._l2) / self._memory_bandwidth if even else 0.0
+        return limit, kernels, self._launches, max(limit, even_memory)
 
 
 _Line = tuple[float, float, int]
@@ -474,6 +493,8 @@ def _merged(one: Row, other: Row) -> Row:
         one,
         flops=_sum(one.flops, other.flops),
         weight_bytes=_sum(one.weight_bytes, other.weight_bytes),
+        least_bytes=_sum_if(one.least_bytes, other.least_bytes),
+        popular_bytes=_sum_if(one.popular_bytes, other.popular_bytes),
         cache_bytes=_sum(one.cache_bytes, other.cache_bytes),
         input_elements=_sum(one.input_elements, other.input_elements),
         output_elements=_sum(one.output_elements, other.output_elements),
@@ -488,6 +509,10 @@ def _sum(one: Affine | float, other: Affine | float) -> Affine:
         shared = at == ONE or at.group == _ALL
         terms[at] = max(terms.get(at, 0.0), value) if shared else terms.get(at, 0.0) + value
     return Affine(terms)
+
+
+def _sum_if(one: Affine | float | None, other: Affine | float | None) -> Affine | None:
+    return None if one is None or other is None else _sum(one, other)
 
 
 def _of_group(row: Row, number: int) -> Row:
@@ -508,6 +533,8 @@ def _of_group(row: Row, number: int) -> Row:
         row,
         flops=moved(row.flops),
         weight_bytes=moved(row.weight_bytes),
+        least_bytes=None if row.least_bytes is None else moved(row.least_bytes),
+        popular_bytes=None if row.popular_bytes is None else moved(row.popular_bytes),
         cache_bytes=moved(row.cache_bytes),
         input_elements=moved(row.input_elements),
         output_elements=moved(row.output_elements),
@@ -525,7 +552,7 @@ def op_seconds(op: Op, compute_s: float, bandwidth: float, card: Card) -> float:
     `bandwidth` of its step."""
     if op.kind in COLLECTIVES:
         return collectives.expected_s(op, card.gpu, card.engine.all_reduce_latency)
-    memory_s = op.streamed_bytes / bandwidth
+    memory_s = op.least_streamed_bytes / bandwidth
     return max(op_expected_s(op, card.constants, card.engine), compute_s, memory_s)
 
 
