@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import datetime
 import tomllib
+from typing import get_args
 
 import pytest
 
 from vperf import load_model
 from vperf.errors import InputError, UnknownNameError
 from vperf.hardware.gpu import PIPES
+from vperf.hardware.scheduler import Policy
 from vperf.sources.catalog import data_dir
 from vperf.sources.engine_keys import ENGINE_FILE
 from vperf.sources.engines import engine_id, engine_names, load_engine
-from vperf.sources.gpus import load_gpu
+from vperf.sources.gpus import gpu_names, load_gpu
 from vperf.sources.schema import check_file
 from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card
@@ -25,6 +27,8 @@ def test_every_engine_file_has_only_known_keys_a_source_and_a_date(name: str) ->
     file = check_file(tomllib.loads(path.read_text("utf-8")), ENGINE_FILE, path.name)
     assert file.eager_host_time_per_step
     assert file.eager_launch_time
+    if small := file.scheduler.small_cards:
+        assert set(small.cards) <= set(gpu_names())
     engine = load_engine(name)
     assert engine.id == name
     assert engine.source
@@ -45,7 +49,12 @@ def test_every_engine_is_physically_possible(name: str) -> None:
     assert set(engine.compute_share) <= set(PIPES)
     assert 0 <= engine.quantize_s_per_element < 1e-10
     assert 0 <= engine.host_s_per_sequence < engine.host_s_per_step
-    assert 0 <= engine.scheduler.frontend_s_per_token < 1e-4
+    facts = engine.scheduler
+    assert facts.policy in get_args(Policy)
+    assert 1 <= facts.max_sequences <= facts.max_batched_tokens
+    assert 0 <= facts.admission_steps <= 5
+    assert 0 <= facts.frontend_s_per_token < 1e-4
+    assert 0 <= facts.frontend_s <= facts.frontend_s + facts.transit_s < 0.2
     assert 0.5 < engine.ttft_spread[0] < 1 < engine.ttft_spread[1] < 5
 
 
@@ -119,12 +128,22 @@ def test_no_spelling_belongs_to_two_engines() -> None:
     assert {key: ids for key, ids in owners.items() if len(ids) > 1} == {}
 
 
-def test_a_version_has_the_scheduler_of_its_time_under_every_name() -> None:
-    assert [load_engine(f"vllm@{v}").scheduler.admission_steps for v in ("0.12", "0.14.1")] == [
-        0,
-        1,
-    ]
-    assert load_engine("vLLM@0.12") == load_engine("vllm@0.12")
-    assert load_engine("vllm@99").scheduler == load_engine("vllm").scheduler
-    with pytest.raises(InputError, match="no version"):
-        load_engine("vllm@new")
+def test_vllm_takes_smaller_steps_on_smaller_cards_and_on_an_a100() -> None:
+    engine = load_engine("vllm")
+    for gpu_id, tokens in (("h100-sxm", 8192), ("l40s", 2048), ("a100-sxm-80gb", 2048)):
+        gpu = load_gpu(gpu_id)
+        assert engine.on(gpu.id, gpu.memory_bytes).max_batched_tokens == tokens
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [("vllm", 3), ("vLLM@0.12", 0), ("vllm@0.14.1", 1), ("vllm@0.15", 3), ("vllm@0.19.0", 3)],
+)
+def test_a_version_schedules_as_it_did(name: str, steps: int) -> None:
+    assert load_engine(name).scheduler.admission_steps == steps
+
+
+@pytest.mark.parametrize("name", ["vllm@", "vllm@new", "vllm@0..1", "vllm@-1"])
+def test_what_is_no_version_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="version"):
+        load_engine(name)
