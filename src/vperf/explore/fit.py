@@ -25,8 +25,6 @@ SCHEMA = "vperf/fit/1"
 CONTEXT = 8192
 """Tokens a user holds where nobody says; less where the model is made for less."""
 _FULLER = 0.95
-_WAYS_8 = {"llama.cpp": "q8_0", "mlx": "mlx_q8"}
-_WAYS_4 = {"llama.cpp": "q4_k_m", "mlx": "mlx_q4"}
 _MORE_GPUS = (2, 4, 8, 16)
 
 
@@ -283,11 +281,11 @@ _Change = tuple[str, dict[str, Any]]
 
 def _narrower(resolver: Resolver, scenario: Scenario) -> list[_Change]:
     """Narrower formats of cache, weights or both, the least narrow first."""
-    stored = resolver.deployment(scenario).model
+    at = resolver.deployment(scenario)
+    stored, formats = at.model, at.card.engine.formats
     cache = {"kv_cache_dtype": "fp8"} if stored.cache.bits > 8 else {}
     steps: list[dict[str, Any]] = [cache] if cache else []
-    engine = scenario.engine if isinstance(scenario.engine, str) else scenario.engine.id
-    for weights in (_WAYS_8.get(engine, "fp8"), _WAYS_4.get(engine, "int4")):
+    for weights in (formats.get("eight_bit", "fp8"), formats.get("four_bit", "int4")):
         change: dict[str, Any] = {"quantization": weights}
         try:
             narrower = resolver.deployment(replace(scenario, quantization=weights)).model

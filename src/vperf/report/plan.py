@@ -11,7 +11,7 @@ from vperf import api
 from vperf.explore.candidates import WAYS, Candidate, Layout, Reason
 from vperf.explore.plan import By, GpuBest, Plan
 from vperf.report.chart import Axis, Chart, Mark, Series
-from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, launch
+from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, launch, quantizes
 from vperf.report.document import (
     FAILS,
     Block,
@@ -432,7 +432,7 @@ def commands(answer: Plan) -> list[Shell]:
     scenario, model = best.scenario, estimate.model
     asked = estimate.workload
     engine, layout = asked.engine, best.layout
-    online = scenario.quantization == "fp8" and answer.stored in SIXTEEN_BIT and engine != "trtllm"
+    online = scenario.quantization == "fp8" and answer.stored in SIXTEEN_BIT and quantizes(engine)
     figures = best.row.figures
     running = figures.serving.running_batch if figures and figures.serving else 1.0
     if best.pools:
