@@ -17,7 +17,16 @@ from typing import Any
 
 from vperf.model.affine import LONGEST, ONE, Affine, Coordinate, terms_of
 from vperf.model.model import Model
-from vperf.model.ops import COLLECTIVES, OF_ALL_TOKENS, Op, Row, Step
+from vperf.model.ops import (
+    COLLECTIVES,
+    OF_ALL_TOKENS,
+    Op,
+    Row,
+    Step,
+    outputs,
+    sequences,
+    tokens,
+)
 from vperf.model.rows import Placed, together
 from vperf.timing import collectives
 from vperf.timing.expected import pn
@@ -235,10 +244,13 @@ class _Table:
     def _bound_of(self, step: Step) -> _Bound:
         bound = self._bound.get(self._rows.key(step))
         if bound is None:
-            rows = together(self._rows.of(step))
+            rows = self._rows.together(step)
             bound = self._bound[self._rows.key(step)] = _Bound(rows, self.card)
         return bound
 
+
+_COMMON = (Coordinate(tokens), Coordinate(sequences), Coordinate(outputs))
+"""Coordinates 1, 2 and 3 of every step."""
 
 _Terms = tuple[tuple[int, float], ...]
 """Coefficients of numbered coordinates."""
@@ -249,8 +261,8 @@ class _Bound:
 
     __slots__ = (
         "_base", "_composites", "_compute", "_coordinates", "_exchanges", "_gpu", "_l2",
-        "_launches", "_link", "_memory_bandwidth", "_pairs", "_plain", "_slow", "_streamed",
-        "_triples",
+        "_launches", "_link", "_memory_bandwidth", "_others", "_pairs", "_slow",
+        "_streamed", "_triples",
     )  # fmt: skip
 
     def __init__(self, rows: Sequence[Row], card: Card) -> None:
@@ -300,20 +312,19 @@ class _Bound:
             lines.terms, (compute, streamed, link, base)
         )
         self._coordinates = tuple(lines.numbers)[1:]
-        self._plain = tuple(
-            (at.function, at.of) for at in self._coordinates if not at.views and not at.group
+        self._others = tuple(
+            (at.value if at.views else at.function, () if at.views else at.of)
+            for at in self._coordinates[len(_COMMON) :]
         )
-        if len(self._plain) != len(self._coordinates):
-            self._plain = ()
         self._composites = lines.composites()
 
     def values_of(self, step: Step) -> list[float]:
         """The coordinates of one step."""
-        if self._plain:
-            values = [1.0]
-            values += [function(step, *of) for function, of in self._plain]
-            return values
-        return [1.0, *[at.value(step) for at in self._coordinates]]
+        batch, new, _, out = step
+        values = [1.0, batch * new, batch, batch * out]
+        for function, of in self._others:
+            values.append(function(step, *of))
+        return values
 
     def values(self, groups: Sequence[Group]) -> list[float]:
         """The coordinates of groups of steps."""
@@ -382,6 +393,8 @@ class _Lines:
 
     def __init__(self) -> None:
         self.numbers: dict[Coordinate, int] = {ONE: 0}
+        for at in _COMMON:
+            self.numbers[at] = len(self.numbers)
         self._composites: dict[_Terms, int] = {}
 
     def terms(self, quantity: Affine | float) -> _Terms:
