@@ -392,8 +392,8 @@ def test_tpot_is_the_mean_of_the_decode_steps_of_the_output(
     compiled = Compiled(vperf.load_model(model), card)
     pasts = range(input_len, input_len + output_len - 1, max(1, output_len // 100))
     steps = [compiled.decode(1, past) for past in pasts]
-    mean_limit = sum(limit for limit, _ in steps) / len(steps)
-    mean_expected = sum(expected for _, expected in steps) / len(steps)
+    mean_limit = sum(each.limit for each in steps) / len(steps)
+    mean_expected = sum(each.expected for each in steps) / len(steps)
     assert answer.limit.tpot_s == pytest.approx(mean_limit, rel=5e-3)
     assert answer.expected.tpot_s == pytest.approx(mean_expected, rel=5e-3)
 

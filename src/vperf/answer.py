@@ -220,6 +220,10 @@ class Estimate:
     gpu: GpuFacts
     workload: Workload
     limit: Speed
+    """No measurement is faster, whatever experts its tokens were routed to."""
+    ceiling: Speed
+    """The limit where tokens are routed to all experts alike, as measurements are compared; without
+    experts the limit."""
     expected: Expected
     memory: Memory
     prefill: _Made[PhaseTimes] = _Made()
@@ -249,6 +253,7 @@ class Estimate:
             "gpu": {**_flat(self.gpu), "peak_flop_per_s": dict(self.gpu.peak_flop_per_s)},
             "workload": _flat(self.workload),
             "limit": _flat(self.limit),
+            "ceiling": _flat(self.ceiling),
             "expected": expected,
             "memory": _flat(self.memory),
             "prefill": _phase(self.prefill),

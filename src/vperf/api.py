@@ -168,7 +168,7 @@ def engine_of(scenario: Scenario) -> Engine:
 def card_of(scenario: Scenario, engine: Engine) -> Card:
     """The card with all that timing a step on it needs."""
     gpu = load_gpu(scenario.gpu) if isinstance(scenario.gpu, str) else scenario.gpu
-    return Card(gpu, engine)
+    return Card(gpu, engine.on(gpu.id, gpu.memory_bytes))
 
 
 def lengths_of(scenario: Scenario) -> Lengths:

@@ -36,7 +36,7 @@ from vperf.speeds import (
     prompt_tokens,
     serving_of,
 )
-from vperf.timing.compiled import Compiled, Seconds
+from vperf.timing.compiled import Compiled
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Card
 
@@ -75,8 +75,8 @@ def estimate_model(
         plain = mean_step(compiled.without_drafts(), lengths, batch_size, image_tokens)
         even = break_even(pace.step[1] / plain[1], model.draft_tokens)
         speculative = _speculative(
-            compiled, batch_size, middle, acceptance=pace.acceptance, even=even, step=pace.step,
-            plain=plain,
+            compiled, batch_size, middle, acceptance=pace.acceptance, even=even, step=pace.step[:2],
+            plain=plain[:2],
         )  # fmt: skip
     memory = plan_memory(model, card.gpu, card.engine, batch_size, prompt, lengths.output_tokens)
     said = (notes.of_workload(lengths, served=False),) if lengths.name else ()
@@ -85,6 +85,7 @@ def estimate_model(
         model_facts_of(model, model_id, model_source),
         _workload(compiled, lengths, batch_size, batch_size, image_tokens, speculative),
         limit=pace.limit,
+        ceiling=pace.ceiling,
         expected=pace.expected,
         memory=memory,
         held_tokens=prompt + lengths.output_tokens,
@@ -121,7 +122,7 @@ def serve_model(
     model, card = compiled.model, compiled.card
     prompt = load.input_tokens + image_tokens
     load = deployed_load(model, model_id, load, image_tokens=image_tokens, acceptance=acceptance)
-    served, limit, expected = load_speeds(compiled, load, steps)
+    served, limit, ceiling, expected = load_speeds(compiled, load, steps)
     running = max(1, round(served.running_batch))
     middle = lengths.decode_context + image_tokens
     speculative, gain = None, 1.0
@@ -143,6 +144,7 @@ def serve_model(
         model_facts_of(model, model_id, model_source),
         _workload(compiled, lengths, running, load.users or running, image_tokens, speculative),
         limit=limit,
+        ceiling=ceiling,
         expected=expected,
         memory=plan_memory(
             model, card.gpu, card.engine, held, load.input_tokens, load.output_tokens
@@ -166,6 +168,7 @@ def _estimate(
     workload: Workload,
     *,
     limit: Speed,
+    ceiling: Speed,
     expected: Expected,
     memory: Memory,
     held_tokens: int,
@@ -186,6 +189,7 @@ def _estimate(
         gpu=_gpu_facts(card, model.parallel.gpus),
         workload=workload,
         limit=limit,
+        ceiling=ceiling,
         expected=expected,
         memory=memory,
         prefill=Later(lambda: compiled.itemise(prefill)),
@@ -248,8 +252,8 @@ def _speculative(
     *,
     acceptance: float,
     even: float | None,
-    step: Seconds,
-    plain: Seconds,
+    step: tuple[float, float],
+    plain: tuple[float, float],
 ) -> Speculative:
     """`step` and `plain`: mean (limit, expected) seconds with and without drafts."""
     drafts = [p for p in decode_passes(compiled.model, batch, context) if p.role == "draft"]
@@ -296,7 +300,7 @@ def _depths(
     sequences = -(-batch // model.parallel.data)
     points = []
     for context in contexts:
-        limit, expected = compiled.decode(batch, context)
+        limit, expected, _ = compiled.decode(batch, context)
         fits = sequences * model.rank_cache_bytes(context) <= free
         points.append(DepthPoint(context, gain * batch / limit, gain * batch / expected, fits))
     return tuple(points)

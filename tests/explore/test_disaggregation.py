@@ -49,7 +49,7 @@ def test_ttft_is_queue_prefill_transfer_and_first_step(found: Plan) -> None:
     assert pools.transfer_bytes == pytest.approx(cache / split)
     assert pools.transfer_s == pytest.approx(cache / split / 50e9)
     parts = pools.queue_s + prefill + pools.transfer_s + each.times.tpot_s
-    servers = 2 * card.engine.request_s + 4000 * card.engine.request_s_per_token
+    servers = server_s(card, 4000) + server_s(card, 0)
     assert each.times.ttft_s == pytest.approx(parts + servers)
 
 

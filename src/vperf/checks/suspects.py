@@ -324,7 +324,8 @@ def _try_questions(scenario: Scenario, answer: Estimate) -> Iterator[_Change]:
                 yield _Change(
                     "budget", f"steps of {tokens:,} tokens, so that prefill disturbs "
                     f"{'fewer steps' if factor > 1 else 'each step less'}",
-                    replace(scenario, engine=replace(engine, max_batched_tokens=tokens)), command,
+                    replace(scenario, engine=engine.with_scheduler(max_batched_tokens=tokens)),
+                    command,
                 )  # fmt: skip
 
 

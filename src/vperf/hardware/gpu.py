@@ -23,6 +23,7 @@ PIPES = (
     "mxfp8",
     "int8",
     "fp4",
+    "mxfp4",
     "int4",
 )
 """Compute pipes a peak may be given for. Dense, fp32 (or int32) accumulation unless `_acc16`.
@@ -175,6 +176,9 @@ class Gpu:
     notes: tuple[str, ...] = ()
     exp_per_clock: float = 16.0
     """Exponentials per SM and clock: what bounds the softmax of flash attention."""
+    peer_access: bool = True
+    """Cards read each other's memory, over a link or PCIe. GeForce drivers do not let them, so that
+    engines switch their own all-reduce off and NCCL copies through the host."""
 
     @property
     def boost(self) -> float:

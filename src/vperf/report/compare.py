@@ -44,7 +44,7 @@ from vperf.report.rows import (
     ttft_column,
 )
 
-_SHOWN = 12
+_SHOWN = 10
 """Rows of the short form."""
 _UP, _DOWN = "\N{BLACK UP-POINTING TRIANGLE}", "\N{BLACK DOWN-POINTING TRIANGLE}"
 """The least first, the most first."""

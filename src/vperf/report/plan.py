@@ -267,8 +267,8 @@ def _best_row(answer: Plan, best: GpuBest, *, priced: bool) -> Row:
     if each is None:
         why = f"{FAILS} {_SHORT[best.lost]}" if best.lost else "-"
         price = ("-",) if priced else ()
-        rest = ("-", "-", "-", Span(why, "bad"), *price, "-", "-", "-", "-")
-        return Row((f"  {clean(best.gpu)}", "-", *rest[1:]), "aside")
+        said = ("-", "-", "-", "-", Span(why, "bad"), *price, "-", "-", "-", "-")
+        return Row((f"  {clean(best.gpu)}", *said), "aside")
     figures = each.row.figures
     ends = "-"
     if figures is not None and each.pools is None:

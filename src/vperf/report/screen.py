@@ -83,6 +83,7 @@ _GLUE = "\ue000"
 _NUMBER_AND_UNIT = re.compile(
     r"(?<=\d) (?=(?:[kMGTP]?i?B|[mnµu]?s|tok/s|output tok/s|[kMGT]B/s|TFLOPS|%)(?!\w))"
 )
+_END = re.compile(r"(?: |\x1b\[[\d;]*m)+$")
 
 
 class Look(NamedTuple):
@@ -181,7 +182,7 @@ class _Writer:
         text = self._file.getvalue().replace(_GLUE, " ")
         self._file.seek(0)
         self._file.truncate()
-        return "".join(f"{line.rstrip(' ')}\n" for line in text.splitlines())
+        return "".join(f"{_stripped(line)}\n" for line in text.splitlines())
 
     def _print(self, what: RichText | RichTable | Panel, width: int | None = None) -> str:
         self._console.print(what, width=width)
@@ -417,3 +418,11 @@ class _Writer:
         yield render_terminal(
             block.chart, look.width, not look.ascii, look.styles == "color", key=block.key
         )
+
+
+def _stripped(line: str) -> str:
+    """A line without the spaces at its end, styled or not."""
+    end = _END.search(line)
+    if end is None:
+        return line
+    return line[: end.start()] + ("\x1b[0m" if "\x1b" in end[0] else "")

@@ -3,13 +3,17 @@
 With D(B) the decode step at running batch B, and P the extra time that the prefill of one prompt
 adds to the steps it shares with B decoding sequences (chunked prefill):
 
-    TPOT = D(B) / tokens a step + (B / output) P
+    TPOT = D(1 + O) / tokens a step + (O / output) P
     B    = users output TPOT / (TTFT + output TPOT)      closed loop: each user sends when answered
     B    = rate output TPOT                              open loop: requests come by themselves
+    O    = (users - 1) / users B, or B
 
-solved to a fixed point. TTFT = the prefill's steps + the steps until it starts + the queue of
-other prefills + the wait for memory + the request's way through the server; as measured, the mean
-also holds the first burst, when all users start at once. Not here: kernels (timing/).
+solved to a fixed point. O are the others that a request meets: a user's own prompts are not among
+those that interrupt it, so that one user, and a rate near 0, is batch 1. TTFT = the prefill's steps
++ the steps until it starts, where others keep the server busy + the queue of other prefills + the
+wait for memory + the request's way through the server; as measured, the mean also holds the first
+burst, when all users start at once. The steady state of scheduler.py, to which it is held, in a
+hundredth of its time. Not here: kernels (timing/).
 """
 
 from __future__ import annotations
@@ -102,6 +106,9 @@ class Served:
     """The decode step of the running batch, as bound."""
     limit_ttft_s: float
     """The prefill of one prompt, as bound."""
+    ceiling_tpot_s: float
+    ceiling_ttft_s: float
+    """Both bounds at even routing."""
 
 
 class Steps:
@@ -112,13 +119,13 @@ class Steps:
 
     def __init__(self, compiled: Compiled, load: Load) -> None:
         """`load` gives the lengths."""
-        self.compiled = compiled
+        self.compiled, self.card = compiled, compiled.card
         self.input_tokens, self.output_tokens = load.input_tokens, load.output_tokens
         self.cached_tokens = load.cached_tokens
         self.context = load.input_tokens + load.output_tokens // 2
         self.slots = self._slots()
         self._decode: dict[int, Seconds] = {}
-        self._prefill: dict[int, tuple[float, ...]] = {}
+        self._prefill: dict[tuple[int, int], tuple[float, ...]] = {}
 
     def _slots(self) -> int:
         """Sequences whose cache fits at their mean length; pages are taken as sequences grow."""
@@ -131,22 +138,21 @@ class Steps:
         return max(1, min(10**6, int(free / each) * model.parallel.data))
 
     @cached_property
-    def limit_ttft_s(self) -> float:
-        """The prefill of one prompt, as bound."""
+    def alone(self) -> Seconds:
+        """The prefill of one prompt."""
         new = self.input_tokens - self.cached_tokens
-        return self.compiled.prefill(1, new, self.cached_tokens)[0]
+        return self.compiled.prefill(1, new, self.cached_tokens)
 
     def decode(self, running: float) -> Seconds:
-        """(limit, expected) of a decode step, between whole batches by interpolation."""
+        """Of a decode step, between whole batches by interpolation."""
         low = int(running)
         at_low = self._decode_of(low)
         share = running - low
         if share < 1e-9:
             return at_low
         at_high = self._decode_of(low + 1)
-        return (
-            at_low[0] + share * (at_high[0] - at_low[0]),
-            at_low[1] + share * (at_high[1] - at_low[1]),
+        return Seconds(
+            *(one + share * (other - one) for one, other in zip(at_low, at_high, strict=True))
         )
 
     def _decode_of(self, batch: int) -> Seconds:
@@ -155,26 +161,40 @@ class Steps:
             found = self._decode[batch] = self.compiled.decode(batch, self.context)
         return found
 
-    def prefill(self, running: float) -> tuple[float, ...]:
-        """Seconds of the steps that one prompt's prefill takes, decoding the others meanwhile."""
-        decoding = max(1, round(running))
-        found = self._prefill.get(decoding)
+    def prefill(self, running: float, prompts: int = 1) -> tuple[float, ...]:
+        """Seconds of the steps that read one prompt, or the one that reads several together,
+        decoding the others meanwhile."""
+        decoding = round(running) if self.card.engine.scheduler.policy == "mixed" else 0
+        found = self._prefill.get((decoding, prompts))
         if found is None:
-            found = self._prefill[decoding] = tuple(self._chunks(decoding))
+            found = self._prefill[decoding, prompts] = tuple(self._chunks(decoding, prompts))
         return found
 
-    def _chunks(self, decoding: int) -> Iterator[float]:
+    def prompts_per_step(self, running: float) -> int:
+        """Whole prompts that fit into a step beside `running` sequences."""
+        return self._budget(round(running)) // (self.input_tokens - self.cached_tokens)
+
+    def _budget(self, decoding: int) -> int:
+        """Prompt tokens of a step."""
+        model = self.compiled.model
+        verified = decoding // model.parallel.data * (1 + model.draft_tokens)
+        return max(1, self.card.engine.max_batched_tokens - verified)
+
+    def _chunks(self, decoding: int, prompts: int) -> Iterator[float]:
         compiled, model = self.compiled, self.compiled.model
-        groups = model.parallel.data
-        verified = decoding // groups * (1 + model.draft_tokens)
-        budget = max(1, compiled.card.engine.max_batched_tokens - verified)
-        decode = decode_passes(model, decoding, self.context)
+        groups, engine = model.parallel.data, self.card.engine
+        budget = self._budget(decoding)
+        decode = decode_passes(model, decoding, self.context) if decoding else None
         past = self.cached_tokens
         while past < self.input_tokens:
             new = min(budget, self.input_tokens - past)
             # One prompt is on one attention group; `groups` prompts keep all equally busy.
-            chunk = prefill_passes(model, groups, new, past)
-            yield compiled.mixed(decode, chunk, decoding / groups + 1)[1]
+            chunk = prefill_passes(model, prompts * groups, new, past)
+            if decode is None:
+                seconds = compiled.passes(chunk)[1]
+            else:
+                seconds = compiled.mixed(decode, chunk, decoding / groups + prompts)[1]
+            yield seconds + engine.scheduler.prompt_step_s
             past += new
 
 
@@ -183,16 +203,16 @@ class _Point:
     """One trial of the fixed point."""
 
     limit_s: float
+    ceiling_s: float
     """Of a token."""
     decode_s: float
     """A step that only decodes."""
     prefill_s: float
     extra_s: float
     """What one prompt's prefill adds to the steps it shares."""
-    step_s: float
-    """Mean, with the prefills that others share."""
     tpot_s: float
-    queue_s: float
+    ttft_s: float
+    """Of a steady state, without the wait for memory."""
 
 
 def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
@@ -200,30 +220,30 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
     model, card = compiled.model, compiled.card
     steps = steps or Steps(compiled, load)
     slots = steps.slots
-    output = load.output_tokens
-    most = float(max(1, slots if load.users is None else min(load.users, slots)))
+    further = max(1, load.output_tokens - 1)
+    most = min(slots, card.engine.scheduler.max_sequences * model.parallel.data)
+    most = max(1, most if load.users is None else min(load.users, most))
 
     def settles(batch: float) -> tuple[_Point, float]:
         """A trial, and the batch that it would lead to."""
         point = _trial(steps, load, batch)
+        decoding_s = further * point.tpot_s
         if load.users is not None:
-            ttft = _steady(point, card, load)
-            ttft += BURST_SHARE * _burst(point, min(load.users, slots), model)
-            target = load.users * output * point.tpot_s / (ttft + output * point.tpot_s)
+            target = load.users * decoding_s / (point.ttft_s + decoding_s)
         else:
             assert load.requests_per_s is not None
-            target = load.requests_per_s * output * point.tpot_s
-        return point, min(max(target, 1.0), most)
+            target = load.requests_per_s * decoding_s
+        return point, min(target, float(most))
 
-    batch, point = _fixed_point(settles, most if load.users else 1.0, most)
-    steady = _steady(point, card, load)
-    most_per_s = batch / (output * point.tpot_s)
+    batch, point = _fixed_point(settles, float(most) if load.users else 1.0, float(most))
+    decoding_s = further * point.tpot_s
+    most_per_s = batch / decoding_s
     saturated, waits, burst = False, 0.0, 0.0
     if load.users is not None:
-        burst = BURST_SHARE * _burst(point, min(load.users, slots), model)
-        if load.users > slots:
+        burst = BURST_SHARE * _burst(point, min(load.users, most), model)
+        if load.users > most:
             # Little's law: whoever finds no room waits for those who hold it.
-            waits = max(0.0, load.users / most_per_s - output * point.tpot_s - steady)
+            waits = max(0.0, load.users / most_per_s - decoding_s - point.ttft_s)
         rate = most_per_s
     else:
         assert load.requests_per_s is not None
@@ -234,26 +254,28 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
         slots=slots,
         decode_s=point.decode_s,
         tpot_s=point.tpot_s,
-        ttft_s=steady + burst + waits,
-        ttft_steady_s=steady + waits,
+        ttft_s=point.ttft_s + burst + waits,
+        ttft_steady_s=point.ttft_s + waits,
         prefill_s=point.prefill_s,
         requests_per_s=rate,
         saturated=saturated,
         limit_tpot_s=point.limit_s,
-        limit_ttft_s=steps.limit_ttft_s,
+        limit_ttft_s=steps.alone.limit,
+        ceiling_tpot_s=point.ceiling_s,
+        ceiling_ttft_s=steps.alone.ceiling,
     )
 
 
 def _fixed_point(
     settles: Callable[[float], tuple[_Point, float]], start: float, most: float
 ) -> tuple[float, _Point]:
-    """The batch from 1 to `most` that leads to itself, met from `start`, and its trial.
+    """The batch from 0 to `most` that leads to itself, met from `start`, and its trial.
 
-    Secant steps on target - batch, which is not negative at 1 and not positive at `most`; where
+    Secant steps on target - batch, which is not negative at 0 and not positive at `most`; where
     they leave that bracket or hardly narrow it (a prefill that takes a chunk more from some batch
     on), the middle of it.
     """
-    low, high = 1.0, most
+    low, high = 0.0, most
     batch, before, gap_before = start, 0.0, 0.0
     for number in range(_ROUNDS):
         point, target = settles(batch)
@@ -300,33 +322,75 @@ def pays_from(compiled: Compiled, load: Load, without: Served) -> float | None:
     return (low + high) / 2
 
 
+def _others(load: Load, batch: float) -> float:
+    """Sequences that decode beside one, where `batch` decode on average (the arrival theorem)."""
+    return batch if load.users is None else batch * (load.users - 1) / load.users
+
+
 def _trial(steps: Steps, load: Load, batch: float) -> _Point:
     model = steps.compiled.model
-    groups = model.parallel.data
-    limit, decode = steps.decode(batch)
-    chunks = steps.prefill(batch)
-    prefill = sum(chunks)
-    extra = max(0.0, prefill - len(chunks) * decode)
+    groups, facts = model.parallel.data, steps.card.engine.scheduler
+    others = _others(load, batch)
+    limit, decode, ceiling = steps.decode(1 + others)
     gain = tokens_per_step(load.acceptance, model.draft_tokens)
-    # Attention groups prefill their own prompts side by side.
-    shared = batch / groups / load.output_tokens * extra
-    tpot = decode / gain + shared
-    busy = min(_BUSIEST, shared / tpot)
-    queue = busy / (1.0 - busy) * extra / 2.0
-    return _Point(limit / gain, decode, prefill, extra, gain * tpot, tpot, queue)
+    shared_steps = max(1.0, (load.output_tokens - 1) / gain)
+    prefill = steps.prefill(others)
+    extra = _extra(steps, 1 + others)
+    together = steps.prompts_per_step(1 + others) > 1
+    # What a prompt adds to a step that reads another one already; the rest is the step's own.
+    each = _extra(steps, 1 + others, 2) - extra if together else extra / len(prefill)
+    each = min(max(each, 0.0), extra)
+    # Prompts of others in a step: attention groups prefill their own side by side.
+    prompts = others / groups / shared_steps
+    if together:
+        reading = -math.expm1(-prompts)
+        once = extra - each
+        step = decode + reading * once + prompts * each
+        square = (
+            (1 - reading) * decode**2 + reading * (decode + once) ** 2
+            + 2 * (decode + once) * each * prompts + each**2 * prompts * (1 + prompts)
+        )  # fmt: skip
+        # Those that come in the same window, which is the longer the likelier to be met.
+        queue = prompts * square / step**2 * each
+    else:
+        step = decode + prompts * extra
+        # Who comes while a prompt is read waits for the rest of it in the queue.
+        square = decode * step
+        busy = min(_BUSIEST, prompts * extra / step)
+        queue = busy / (1 - busy) * max(0.0, sum(prefill) - extra / 2)
+        if load.users is not None:
+            queue = min(queue, (load.users - 1 - others) * extra)
+    lag = facts.admission_steps
+    waits = _busy(others, load) * (square / step / 2 + lag * step)
+    inside = waits + queue + sum(prefill)
+    # Prompts that came behind a request's own are read while it decodes.
+    behind = prompts * max(0.0, inside / step - lag - 1) * (each if together else extra)
+    tpot = (step + behind / shared_steps) / gain
+    ttft = inside + server_s(steps.card, load.input_tokens)
+    return _Point(limit / gain, ceiling / gain, decode, sum(prefill), extra, tpot, ttft)
+
+
+def _extra(steps: Steps, sequences: float, prompts: int = 1) -> float:
+    """What prompts add to the steps that they share with `sequences`."""
+    chunks = steps.prefill(sequences, prompts)
+    if steps.card.engine.scheduler.policy != "mixed":
+        return sum(chunks)
+    return max(0.0, sum(chunks) - len(chunks) * steps.decode(round(sequences))[1])
+
+
+def _busy(others: float, load: Load) -> float:
+    """Probability that a request finds any of the others decoding."""
+    if load.users is None:
+        return -math.expm1(-others)
+    if load.users == 1:
+        return 0.0
+    return 1.0 - (1.0 - others / (load.users - 1)) ** (load.users - 1)
 
 
 def server_s(card: Card, input_tokens: int) -> float:
     """A request's way through the server outside of its steps."""
-    return card.engine.request_s + card.engine.request_s_per_token * input_tokens
-
-
-def _steady(point: _Point, card: Card, load: Load) -> float:
-    engine = card.engine
-    server = server_s(card, load.input_tokens)
-    # In a closed loop a request comes when another one ends, so that few meet in the queue.
-    queue = 0.0 if load.users else point.queue_s
-    return point.prefill_s + queue + engine.admission_steps * point.step_s + server
+    facts = card.engine.scheduler
+    return facts.frontend_s + facts.frontend_s_per_token * input_tokens + facts.transit_s
 
 
 def _burst(point: _Point, users: int, model: Model) -> float:

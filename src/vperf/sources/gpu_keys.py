@@ -23,7 +23,8 @@ the driver allows, and apart from both, in [achieved], what was measured, as tex
     [peak]                        dense FLOP/s per pipe (hardware.gpu.PIPES)
     [link]                        name, bandwidth in one direction; adds: a switch sums what passes
                                   it (NVLink SHARP); domain: how many cards it joins
-    [pcie]                        bandwidth in one direction
+    [pcie]                        bandwidth in one direction; peer_access: whether the driver lets
+                                  cards read each other's memory (no GeForce), true if not said
     [achieved]                    the fields of hardware.gpu.Achieved
 
 Only name, memory.size, memory.bandwidth and one peak are required; of an NVIDIA card tensor_cores,
@@ -130,6 +131,7 @@ PCIE: Keys = {
     "bandwidth": Key("pcie_bytes_per_s", BANDWIDTH, required=True),
     "generation": Key("", int),
     "lanes": Key("", int),
+    "peer_access": Key("peer_access", bool),
 }
 ALL_REDUCE: Keys = {
     "latency": Key("latency_s", SECONDS, required=True),

@@ -31,8 +31,22 @@ class BoundRows:
     """Rows on a card, for one outcome of their tests."""
 
     __slots__ = (
-        "_base", "_card", "_compute", "_exchanges", "_items", "_l2", "_launches", "_link",
-        "_memory_bandwidth", "_pairs", "_rows", "_slow", "_streamed", "_triples", "_values",
+        "_base",
+        "_card",
+        "_compute",
+        "_even",
+        "_exchanges",
+        "_items",
+        "_l2",
+        "_launches",
+        "_link",
+        "_memory_bandwidth",
+        "_pairs",
+        "_rows",
+        "_slow",
+        "_streamed",
+        "_triples",
+        "_values",
     )  # fmt: skip
 
     def __init__(self, rows: Sequence[Row], card: Card) -> None:
@@ -43,6 +57,7 @@ class BoundRows:
         self._launches = sum(row.count * row.launches for row in rows)
         lines = _Lines()
         compute, streamed, link, base = Affine(), Affine(), Affine(), Affine()
+        even = Affine()  # beyond what is read at least
         pairs, triples = [], []
         slow: list[tuple[int, Form[Affine], tuple[_Line, ...]]] = []
         exchanges: list[tuple[int, tuple[_Line, ...]]] = []
@@ -50,7 +65,9 @@ class BoundRows:
             count, form = row.count, form_of(row, card.constants, card.engine)
             own_compute = card.limits.compute_s(row)
             compute += count * own_compute
-            streamed += count * row.streamed_bytes
+            streamed += count * row.least_streamed_bytes
+            if row.least_bytes is not None:
+                even += count * (row.weight_bytes - row.least_bytes)
             parts = (form.x, form.y, form.z)
             if row.kind in COLLECTIVES:
                 floor = collectives.limit_s(row, gpu)
@@ -62,9 +79,9 @@ class BoundRows:
                     continue
             elif not all(
                 any(_below(floor, form.base + part) for part in parts)
-                for floor in (own_compute, row.streamed_bytes / gpu.memory_bandwidth)
+                for floor in (own_compute, row.least_streamed_bytes / gpu.memory_bandwidth)
             ):  # its limit may be the longer one: it is looked at every time
-                looked_at = (form.base, *parts, own_compute, row.streamed_bytes)
+                looked_at = (form.base, *parts, own_compute, row.least_streamed_bytes)
                 slow.append((count, form, tuple(map(lines.line, looked_at))))
                 continue
             base += count * form.base
@@ -77,8 +94,8 @@ class BoundRows:
                 base += count * form.x
         self._pairs, self._triples = tuple(pairs), tuple(triples)
         self._slow, self._exchanges = tuple(slow), tuple(exchanges)
-        self._compute, self._streamed, self._link, self._base = map(
-            lines.terms, (compute, streamed, link, base)
+        self._compute, self._streamed, self._even, self._link, self._base = map(
+            lines.terms, (compute, streamed, even, link, base)
         )
         self._values = _Values(lines)
 
@@ -98,13 +115,15 @@ class BoundRows:
 
     def times(  # noqa: PLR0912  (one function, for a call is a third of a row's time)
         self, values: list[float]
-    ) -> tuple[float, float, float]:
-        """The limit, the expected time of the kernels, and how many there are."""
-        compute = streamed = link = kernels = 0.0
+    ) -> PassTimes:
+        """All of a pass."""
+        compute = streamed = even = link = kernels = 0.0
         for at, factor in self._compute:
             compute += factor * values[at]
         for at, factor in self._streamed:
             streamed += factor * values[at]
+        for at, factor in self._even:
+            even += factor * values[at]
         for at, factor in self._link:
             link += factor * values[at]
         for at, factor in self._base:
@@ -134,7 +153,9 @@ class BoundRows:
         for count, own in self._exchanges:
             one, two, floor = [c0 + c1 * values[at] for c0, c1, at in own]
             kernels += count * max(min(one, two), floor)
-        return max(compute, memory, link), kernels, self._launches
+        limit = max(compute, memory, link)
+        even_memory = (streamed + even - self._l2) / self._memory_bandwidth if even else 0.0
+        return limit, kernels, self._launches, max(limit, even_memory)
 
     def items(self, step: Step) -> tuple[StepLimit, list[ItemTimes]]:
         """The limit of one step, and its rows one by one."""
@@ -149,23 +170,30 @@ class BoundRows:
         compute = sum([count * of[5] for count, of in counted])
         link = sum([count * of[6] for count, of in counted])
         streamed = sum([count * of[7] for count, of in counted])
+        even = sum([count * of[8] for count, of in counted])
         rate = bandwidth_over(self._card.gpu, streamed)
         found = []
         for (row, form, shape, _), of in zip(items, numbers, strict=True):
-            base, x, y, z, other, compute_s, link_s, read, flops, elements = of
+            base, x, y, z, other, compute_s, link_s, least, read, flops, elements = of
             expected_s = min(base + pn(pn(x, y, form.p), z, form.r), other)
-            floor_s = max(compute_s, read / rate, link_s)
+            floor_s = max(compute_s, least / rate, link_s)
             sizes = [
                 size if isinstance(size, int) else round(size[0] + size[1] * values[size[2]])
                 for size in shape
             ]
             found.append(
                 ItemTimes(
-                    row, sizes, flops, elements, read, compute_s, read / rate, link_s,
+                    row, sizes, flops, elements, read, compute_s, least / rate, link_s,
                     max(expected_s, floor_s),
                 )
             )  # fmt: skip
-        return StepLimit(compute, streamed / rate, link, rate, ()), found
+        return StepLimit(
+            compute, streamed / rate, link, rate, (), even / bandwidth_over(self._card.gpu, even)
+        ), found
+
+
+PassTimes = tuple[float, float, float, float]
+"""Of a pass: its limit, the expected time of its kernels, how many there are, its ceiling."""
 
 
 class ItemTimes(NamedTuple):
@@ -272,7 +300,7 @@ def _item(row: Row, card: Card, lines: _Lines) -> _Item:
     other = lines.line(form.other) if form.other is not None else _NEVER
     first = [lines.line(part) for part in (form.base, form.x, form.y, form.z)]
     rest = (
-        card.limits.compute_s(row), link, row.streamed_bytes, row.flops,
+        card.limits.compute_s(row), link, row.least_streamed_bytes, row.streamed_bytes, row.flops,
         row.input_elements + row.output_elements,
     )  # fmt: skip
     shape = tuple(size if isinstance(size, int) else lines.line(size) for size in row.shape)

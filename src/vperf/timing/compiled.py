@@ -11,19 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from vperf.model.model import Model
 from vperf.model.ops import COLLECTIVES, Op, Step
 from vperf.timing import collectives
-from vperf.timing.bound import BoundRows, ItemTimes
+from vperf.timing.bound import BoundRows, ItemTimes, PassTimes
 from vperf.timing.kinds import KINDS, op_expected_s
 from vperf.timing.limit import StepLimit, bound_of
 from vperf.timing.mixed import Group, joined
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Bound, Card, OpTime, PhaseTimes
 
-Seconds = tuple[float, float]
-"""(limit, expected)."""
+
+class Seconds(NamedTuple):
+    """How long steps take."""
+
+    limit: float
+    expected: float
+    ceiling: float
+    """The limit, were tokens routed to all experts alike; the limit itself without any."""
 
 
 class Compiled:
@@ -58,23 +65,24 @@ class Compiled:
 
     def step(self, step: Step) -> Seconds:
         """The same of one pass."""
-        limit, kernels, launches = self._own.times(step)
+        limit, kernels, launches, ceiling = self._own.times(step)
         host = self.card.engine.overhead_s(launches, kernels, self._sequences(step.batch))
-        return limit, max(limit, host + kernels)
+        return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def passes(self, passes: Iterable[Pass]) -> Seconds:
         """The same of several, the first of which says how many sequences there are."""
-        limit = kernels = launches = 0.0
+        limit = kernels = launches = ceiling = 0.0
         sequences = 0
         for each in passes:
             sequences = sequences or each.step.batch
             times = self._table(each).times(each.step)
             if each.awaited:
                 limit += each.count * times[0]
+                ceiling += each.count * times[3]
             kernels += each.count * times[1]
             launches += each.count * times[2]
         host = self.card.engine.overhead_s(launches, kernels, self._sequences(sequences))
-        return limit, max(limit, host + kernels)
+        return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def mixed(
         self, decode: Sequence[Pass], chunk: Sequence[Pass], sequences: float | None = None
@@ -84,16 +92,17 @@ class Compiled:
 
         Both have as many passes, counted; `sequences`: those of an attention group.
         """
-        limit = kernels = launches = 0.0
+        limit = kernels = launches = ceiling = 0.0
         for first, second in zip(_counted(decode), _counted(chunk), strict=True):
             times = self._table(first).mixed_times((first.step,), (second.step,))
             limit += times[0]
             kernels += times[1]
             launches += times[2]
+            ceiling += times[3]
         if sequences is None:
             sequences = self._sequences(decode[0].step.batch + chunk[0].step.batch)
         host = self.card.engine.overhead_s(launches, kernels, sequences)
-        return limit, max(limit, host + kernels)
+        return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def batch(self, decodes: Group, chunks: Group = ()) -> Seconds:
         """The same of one pass over any sequences, as a scheduler puts them together: unequal
@@ -101,12 +110,12 @@ class Compiled:
         one attention group where there are several."""
         table = self._own
         if not chunks or not decodes:
-            limit, kernels, launches = table.group_times(decodes or chunks)
+            limit, kernels, launches, ceiling = table.group_times(decodes or chunks)
         else:
-            limit, kernels, launches = table.mixed_times(decodes, chunks, local=True)
+            limit, kernels, launches, ceiling = table.mixed_times(decodes, chunks, local=True)
         sequences = sum(step.batch for step in (*decodes, *chunks))
         host = self.card.engine.overhead_s(launches, kernels, sequences)
-        return limit, max(limit, host + kernels)
+        return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def sides(self, passes: Iterable[Pass]) -> tuple[float, float, float]:
         """(compute, memory, link) seconds of a limit: they overlap, the largest bounds."""
@@ -128,11 +137,13 @@ class Compiled:
     def itemise(self, passes: Sequence[Pass]) -> PhaseTimes:
         """Every op of a step with its FLOPs, bytes, limit and expected time."""
         timed: list[tuple[str, int, ItemTimes]] = []
-        limit_s = compute_s = memory_s = link_s = launches = kernels = flops = streamed = 0.0
+        limit_s = ceiling_s = compute_s = memory_s = link_s = 0.0
+        launches = kernels = flops = streamed = 0.0
         for each in passes:
             limit, items = self._table(each).items(each.step)
             bounding = each.count * each.awaited
             limit_s += bounding * limit.seconds
+            ceiling_s += bounding * limit.ceiling_s
             compute_s += bounding * limit.compute_s
             memory_s += bounding * limit.memory_s
             link_s += bounding * limit.link_s
@@ -150,6 +161,7 @@ class Compiled:
         return PhaseTimes(
             context_tokens=first.past,
             limit_s=limit_s,
+            ceiling_s=ceiling_s,
             expected_s=total,
             overhead_s=host,
             flops=flops,
@@ -188,8 +200,8 @@ class _Table:
         self._bound: dict[tuple[bool, ...], BoundRows] = {}
         self._mixed: dict[tuple[tuple[bool, ...], ...], BoundRows] = {}
 
-    def times(self, step: Step) -> tuple[float, float, float]:
-        """Of one pass: its limit, the expected time of its kernels, and how many there are."""
+    def times(self, step: Step) -> PassTimes:
+        """Of one pass."""
         if self._local > 1:
             step = self.model.parallel.local(step)
         bound = self._bound_of(step)
@@ -206,14 +218,12 @@ class _Table:
         bound = self._bound_of(step)
         return bound.sides(bound.at(step))
 
-    def group_times(self, group: Group) -> tuple[float, float, float]:
+    def group_times(self, group: Group) -> PassTimes:
         """Of steps that run as one."""
         bound = self._bound_of(group[0])
         return bound.times(bound.of_groups((group,)))
 
-    def mixed_times(
-        self, decodes: Group, chunks: Group, *, local: bool = False
-    ) -> tuple[float, float, float]:
+    def mixed_times(self, decodes: Group, chunks: Group, *, local: bool = False) -> PassTimes:
         """Of two kinds of steps that run as one."""
         groups: tuple[Group, Group] = (decodes, chunks)
         if self._local > 1 and not local:
@@ -239,7 +249,7 @@ def op_seconds(op: Op, compute_s: float, bandwidth: float, card: Card) -> float:
     `bandwidth` of its step."""
     if op.kind in COLLECTIVES:
         return collectives.expected_s(op, card.gpu, card.engine.all_reduce_latency)
-    memory_s = op.streamed_bytes / bandwidth
+    memory_s = op.least_streamed_bytes / bandwidth
     return max(op_expected_s(op, card.constants, card.engine), compute_s, memory_s)
 
 

@@ -73,6 +73,8 @@ def _merged(one: Row, other: Row) -> Row:
         one,
         flops=_sum(one.flops, other.flops),
         weight_bytes=_sum(one.weight_bytes, other.weight_bytes),
+        least_bytes=_sum_if(one.least_bytes, other.least_bytes),
+        popular_bytes=_sum_if(one.popular_bytes, other.popular_bytes),
         cache_bytes=_sum(one.cache_bytes, other.cache_bytes),
         input_elements=_sum(one.input_elements, other.input_elements),
         output_elements=_sum(one.output_elements, other.output_elements),
@@ -87,6 +89,10 @@ def _sum(one: Affine | float, other: Affine | float) -> Affine:
         shared = at == ONE or at.group == _ALL
         terms[at] = max(terms.get(at, 0.0), value) if shared else terms.get(at, 0.0) + value
     return Affine(terms)
+
+
+def _sum_if(one: Affine | float | None, other: Affine | float | None) -> Affine | None:
+    return None if one is None or other is None else _sum(one, other)
 
 
 def _of_group(row: Row, number: int) -> Row:
@@ -107,6 +113,8 @@ def _of_group(row: Row, number: int) -> Row:
         row,
         flops=moved(row.flops),
         weight_bytes=moved(row.weight_bytes),
+        least_bytes=None if row.least_bytes is None else moved(row.least_bytes),
+        popular_bytes=None if row.popular_bytes is None else moved(row.popular_bytes),
         cache_bytes=moved(row.cache_bytes),
         input_elements=moved(row.input_elements),
         output_elements=moved(row.output_elements),
