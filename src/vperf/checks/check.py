@@ -25,6 +25,7 @@ from vperf.checks.grade import (
     Utilization,
     Verdict,
     as_batch,
+    doubted,
     in_flight,
     main_metric,
     measured_figures,
@@ -283,6 +284,8 @@ def _graded(
     answer = api.ask(scenario)
     figures = measured_figures(result, scenario)
     found = metrics(scenario, answer, figures)
+    if posed.doubts:
+        found = tuple(map(doubted, found))
     main = main_metric(found, served=scenario.served)
     if main is None:
         raise NothingToGradeError(
