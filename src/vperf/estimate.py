@@ -44,9 +44,38 @@ from vperf.speeds import (
 from vperf.timing.step import Card, PhaseTimes, passes_seconds, time_passes
 
 if TYPE_CHECKING:
+    from vperf.deployment import Deployment
     from vperf.serving.load import Load
 
 _DEPTHS = (1024, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576)
+
+
+def estimate(at: Deployment) -> Estimate:
+    """The estimate of a deployment."""
+    found, card, lengths = at.found, at.card, at.lengths
+    if at.load is not None:
+        answer = serve_model(
+            at.model, found.id, found.source, card.gpu, card.engine,
+            load=replace(at.load, input_tokens=lengths.input_tokens),
+            image_tokens=at.image_tokens, acceptance=at.acceptance,
+        )  # fmt: skip
+    else:
+        answer = estimate_model(
+            at.model, found.id, found.source, card.gpu, card.engine,
+            input_tokens=lengths.input_tokens, output_tokens=lengths.output_tokens,
+            batch_size=at.batch_size, image_tokens=at.image_tokens, acceptance=at.acceptance,
+            lengths=lengths,
+        )  # fmt: skip
+    if lengths.name:
+        said = (*answer.assumptions, notes.of_workload(lengths, served=at.load is not None))
+        workload = replace(answer.workload, name=lengths.name)
+        answer = replace(answer, workload=workload, assumptions=said)
+    return replace(answer, warnings=(*answer.warnings, *at.warnings)) if at.warnings else answer
+
+
+def decode_step(at: Deployment, batch: int) -> PhaseTimes:
+    """One decode step of so many sequences in the middle of the output, op by op."""
+    return time_passes(decode_passes(at.model, batch, at.decode_context), at.card)
 
 
 def estimate_model(

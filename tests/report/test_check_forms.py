@@ -15,7 +15,7 @@ import vperf
 from tests.checks.results import result
 from vperf import Bars, Check
 from vperf.checks.baseline import Change, Drift
-from vperf.checks.thresholds import judged
+from vperf.checks.check import apply_thresholds
 from vperf.report import check, check_csv, check_markdown, github, junit
 
 GOOD = vperf.check(result(tpot_s=0.0103, ttft_s=0.062), bars=Bars(min_efficiency=0.7))
@@ -184,8 +184,7 @@ def test_every_form_has_the_baseline() -> None:
 
 
 def test_a_missed_drift_says_what_the_spread_allows() -> None:
-    compare_to_baseline = _drifted(GOOD, slack=0.004)
-    failed = replace(compare_to_baseline, bars=judged(Bars(max_drift=0.05), compare_to_baseline))
+    failed = apply_thresholds(_drifted(GOOD, slack=0.004), Bars(max_drift=0.05))
     assert " ".join(check.render(failed).splitlines()[:2]) == (
         "Fails --max-drift 5%: TPOT is 6.0 % slower than the baseline "
         "(0.4 % allowed for the spread of repeats)."

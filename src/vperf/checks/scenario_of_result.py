@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vperf import api
 from vperf.checks.result import Result
 from vperf.errors import HubError, InputError, VperfError
 from vperf.hardware.gpu import Gpu
+from vperf.model.config import ModelConfig
 from vperf.notes import Note, notes_of
-from vperf.scenario import ModelLike, Scenario
-from vperf.sources.gpus import load_gpu
-from vperf.sources.models import load_model_config, model_ids
+from vperf.resolve import Resolver, built, gpu_named
+from vperf.scenario import CARD, ModelLike, Scenario
+from vperf.sources.models import model_ids
 
 Notes = list[Note]
 
@@ -54,15 +54,17 @@ def scenario_of(
     gpu: str | Gpu | None,
     model: ModelLike | None,
     options: Mapping[str, Any],
+    resolver: Resolver,
 ) -> ResultScenario:
-    """The scenario of one result. `options` are fields of Scenario that were given.
+    """The scenario of one result, its model and its card found. `options` are fields of Scenario
+    that were given.
 
     Raises InputError where neither says the model or the GPU.
     """
     setup = result.setup
     warnings: Notes = []
     notes = [*notes_of("tool", result.notes)]
-    asked = dict(options)
+    asked = {name: value for name, value in options.items() if name not in CARD}
     for name in _SETUP:
         said = getattr(setup, name)
         if name in asked:
@@ -78,11 +80,13 @@ def scenario_of(
     if (setup.acceptance_length or 1.0) > 1.0 and "speculative" not in asked:
         warnings.append(Note("drafting_run", tokens_per_step=setup.acceptance_length))
     with _noted(unsaid):
-        card = _gpu(result, gpu, warnings)
+        own = {name: options[name] for name in CARD if name in options}
+        card = _gpu(result, gpu, own, warnings, resolver)
     with _noted(unsaid):
-        found = _model(result, model, warnings, notes)
+        _require_model(result, model)
     if unsaid:
         raise _all_unsaid(result, unsaid)
+    found = _model(result, model, options.get("revision"), warnings, notes, resolver)
     if "quantization" in asked and "quantization" not in options:
         _quantization(found, asked, notes)
     if str(asked.get("kv_cache_dtype")).lower() == "q8_0" and "kv_cache_dtype" not in options:
@@ -235,9 +239,16 @@ def _gpus(count: int | None, asked: dict[str, Any], warnings: Notes, notes: Note
         notes.append(Note("as_tensor_parallel", gpus=count))
 
 
-def _gpu(result: Result, given: str | Gpu | None, warnings: Notes) -> Gpu:
+def _gpu(
+    result: Result,
+    given: str | Gpu | None,
+    own: Mapping[str, Any],
+    warnings: Notes,
+    resolver: Resolver,
+) -> Gpu:
+    """The card that is given, by name or file, or the one the result names; as `own` changes it."""
     said = result.setup.gpu
-    if given is None:
+    if given is None and own.get("gpu_file") is None:
         if said is None:
             raise MissingSetupError(
                 "--gpu is missing: the result does not say on which card it was measured",
@@ -245,11 +256,11 @@ def _gpu(result: Result, given: str | Gpu | None, warnings: Notes) -> Gpu:
                 "--gpu",
                 hint="'vperf gpus' lists them; or --gpu-file",
             )
-        return load_gpu(said)
-    card = load_gpu(given) if isinstance(given, str) else given
+        return resolver.gpu(Scenario("", said, **own))
+    card = resolver.gpu(Scenario("", given, **own))
     if said is not None:
         try:
-            same = load_gpu(said).id == card.id
+            same = gpu_named(said).id == card.id
         except VperfError:
             same = _plain(said) in _plain(card.name)
         if not same:
@@ -257,22 +268,33 @@ def _gpu(result: Result, given: str | Gpu | None, warnings: Notes) -> Gpu:
     return card
 
 
-def _model(result: Result, given: ModelLike | None, warnings: Notes, notes: Notes) -> ModelLike:
-    """The model that is given, or the one the result names where that can be found."""
-    said = result.setup.model
-    if given is not None:
-        if said is not None and isinstance(given, str | Path) and not _alike(str(given), said):
-            warnings.append(Note("option_wins", flag="--model", given=given, said=said))
-        return given
-    if said is None:
+def _require_model(result: Result, given: ModelLike | None) -> None:
+    if given is None and result.setup.model is None:
         raise MissingSetupError(
             "--model is missing: the result does not name its model",
             "the model",
             "--model",
             hint="'vperf models' lists those that are bundled",
         )
+
+
+def _model(  # noqa: PLR0917  (what is given, and what is said of it)
+    result: Result,
+    given: ModelLike | None,
+    revision: str | None,
+    warnings: Notes,
+    notes: Notes,
+    resolver: Resolver,
+) -> ModelConfig:
+    """The model that is given, or the one the result names where that can be found."""
+    said = result.setup.model
+    if given is not None:
+        if said is not None and isinstance(given, str | Path) and not _alike(str(given), said):
+            warnings.append(Note("option_wins", flag="--model", given=given, said=said))
+        return resolver.config(given, revision)
+    assert said is not None  # see _require_model
     try:
-        load_model_config(said)
+        return resolver.config(said, revision)
     except VperfError as error:
         bundled = _bundled(said)
         if bundled is None:
@@ -282,8 +304,7 @@ def _model(result: Result, given: ModelLike | None, warnings: Notes, notes: Note
                 hint="give --model: a Hub id, a bundled name or a path",
             ) from None
         notes.append(Note("bundled_model", said=said, model=bundled))
-        return bundled
-    return said
+        return resolver.config(bundled)
 
 
 _FILE_WORDS = re.compile(
@@ -304,12 +325,12 @@ def _bundled(said: str) -> str | None:
     return None
 
 
-def _quantization(model: ModelLike, asked: dict[str, Any], notes: Notes) -> None:
+def _quantization(model: ModelConfig, asked: dict[str, Any], notes: Notes) -> None:
     """A quantized checkpoint is what it is; over a 16-bit one, what the result says is a what-if.
 
     Tools name kernels ("awq_marlin") and files ("Q4_K - Medium") as much as formats.
     """
-    own = api.load_model(model, revision=asked.get("revision")).quantization
+    own = built(model, None, None).quantization
     if own in _SIXTEEN_BIT:
         return
     said = asked.pop("quantization")

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vperf.cli import options, output
-from vperf.cli.scenario_options import CARD, ScenarioOptions, resolve_gpu, scenario_options
+from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 from vperf.errors import InputError, VperfError
 
 if TYPE_CHECKING:
     from vperf.checks.check import Check
     from vperf.checks.result import Result
-    from vperf.checks.thresholds import Bars
+    from vperf.checks.thresholds import Thresholds
 
 EPILOG = """\
 Examples:
@@ -129,7 +129,7 @@ def check(
     Reads the result of a benchmark tool, or the figures given as options.
     """
     from vperf.checks.check import check_all
-    from vperf.checks.thresholds import Bars, seconds, share
+    from vperf.checks.thresholds import Thresholds, seconds, share
 
     def time_of(flag: str, text: str | None) -> float | None:
         return None if text is None else seconds(text, flag)
@@ -142,7 +142,7 @@ def check(
         prefill_tokens_per_s=prefill_tok_s, ttft_s=time_of("--ttft", ttft),
         tpot_s=time_of("--tpot", tpot), latency_s=time_of("--latency", latency),
     )  # fmt: skip
-    bars = Bars(
+    bars = Thresholds(
         min_efficiency, min_of_limit, min_mbu,
         time_of("--max-ttft", max_ttft), time_of("--max-tpot", max_tpot),
     )  # fmt: skip
@@ -285,18 +285,16 @@ def _source(file: str | None, figures: dict[str, Any], label: str | None) -> str
 
 def _setup(typed: ScenarioOptions) -> tuple[Any, Any, dict[str, Any]]:
     """GPU and model where they are given, and the other options that are."""
-    values = dict(typed.values)
-    card = {name: values.pop(name, None) for name in CARD}
-    gpu, model = values.pop("gpu", None), values.pop("model", None)
-    if gpu is not None or any(card.values()):
-        gpu = resolve_gpu(gpu, **card)
-    if "no_cuda_graphs" in values:
-        values["cuda_graphs"] = not values.pop("no_cuda_graphs")
-    return gpu, model, values
+    values = typed.options()
+    return values.pop("gpu", None), values.pop("model", None), values
 
 
 def _refuse_beside_config(
-    file: str | None, label: str | None, figures: dict[str, Any], bars: Bars, typed: ScenarioOptions
+    file: str | None,
+    label: str | None,
+    figures: dict[str, Any],
+    bars: Thresholds,
+    typed: ScenarioOptions,
 ) -> None:
     if file is not None or label is not None or figures or bars or typed.values:
         raise InputError(

@@ -45,10 +45,10 @@ def roofline(
     form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file, theme=theme)
     scenario = typed.scenario()
 
-    from vperf.explore.roofline import ask
+    from vperf.explore.roofline import roofline as roofline_of
     from vperf.report import roofline as report
 
-    answer = ask(scenario)
+    answer = roofline_of(scenario)
     if form == "plot" and output_file is not None:
         output.write_plot(report.chart(answer), output_file, theme)
         return

@@ -94,7 +94,7 @@ def sweep(
 
     sweep = Sweeping(given, many.prices_of(price, prices))
     with Progress(quiet=output_file is None and form == "table" and not plot) as progress:
-        rows = many.counted(many.begun(sweep.rows()), sweep.settings.count, progress)
+        rows = many.counted(many.begun(sweep.rows()), sweep.grid.count, progress)
         if plot and form == "table":
             output.write(_plotted(sweep, rows, y))
         elif form == "plot" and output_file is not None:

@@ -13,7 +13,7 @@ from vperf.checks.baseline import Change, Drift
 from vperf.checks.check import Check
 from vperf.checks.grade import TIMES, VERDICTS, Metric
 from vperf.checks.suspects import Suspect
-from vperf.checks.thresholds import Bar
+from vperf.checks.thresholds import Threshold
 from vperf.checks.waterfall import Waterfall
 from vperf.errors import VperfError
 from vperf.report.format import clean, per_second, percent, plural, seconds, span
@@ -83,7 +83,7 @@ def headline(check: Check, width: int = 80) -> str:
     return next((wording for wording in wordings if len(wording) <= width), wordings[-1])
 
 
-def missed(check: Check) -> list[Bar]:
+def missed(check: Check) -> list[Threshold]:
     """The bars that fail; of an impossible result, that alone."""
     failed = [bar for bar in check.bars if not bar.passed]
     return failed[:1] if check.verdict == "impossible" else failed
@@ -162,7 +162,7 @@ def utilization_line(check: Check) -> str:
     )
 
 
-def bar_option(bar: Bar) -> str:
+def bar_option(bar: Threshold) -> str:
     """A bar as it is given: "--max-ttft 200 ms"."""
     if bar.name == "possible":
         return "not above the limit"
@@ -172,7 +172,7 @@ def bar_option(bar: Bar) -> str:
     return f"{option} {seconds(bar.asked) if bar.name.startswith('max') else f'{bar.asked:g}'}"
 
 
-def bar_line(bar: Bar) -> str:
+def bar_line(bar: Threshold) -> str:
     """ "Fails --max-ttft 200 ms: TTFT is 212 ms, 6.0 % too much."."""
     if bar.name == "possible":
         return "Fails every bar: the result is above the limit."
@@ -189,7 +189,7 @@ def bar_line(bar: Bar) -> str:
     return f"{verb} {bar_option(bar)}: {got}{end}."
 
 
-def _drift_line(bar: Bar) -> str:
+def _drift_line(bar: Threshold) -> str:
     """As bar_line: "Fails --max-drift 5 %: TPOT is 6.1 % slower than the baseline."."""
     title = TITLES[bar.metric]
     start = f"{'Passes' if bar.passed else 'Fails'} {bar_option(bar)}: {title} is"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from vperf.explore.compare import Comparison
 from vperf.explore.rows import Row
-from vperf.explore.settings import AS_STORED
 from vperf.report.format import clean, per_second, seconds, size
 from vperf.report.markdown import bullets, document, escape
 from vperf.report.page import Page
@@ -25,6 +24,7 @@ from vperf.report.rows import (
     shared_words,
 )
 from vperf.report.words import short_model
+from vperf.resolve import AS_STORED
 
 
 def render(answer: Comparison, *, width: int = 80, color: bool = False) -> str:

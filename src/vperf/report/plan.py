@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from vperf import api
 from vperf.explore.candidates import WAYS, Candidate, Layout, Reason
 from vperf.explore.plan import By, Plan
 from vperf.report import to_csv as csv_rows
@@ -20,6 +19,7 @@ from vperf.report.markdown import bullets, document, escape, facts, table
 from vperf.report.markdown import commands as shell
 from vperf.report.page import Column, Page
 from vperf.report.rows import dollars
+from vperf.resolve import resolve_lengths
 from vperf.units import format_bandwidth, format_requests
 
 _ROWS = 8
@@ -341,7 +341,7 @@ def commands(answer: Plan, width: int = 80) -> list[tuple[str, list[str]]]:
     def lines(found: Iterable[Sequence[str]]) -> list[str]:
         return [line for each in found if each for line in folded(each, width)]
 
-    hit = scenario.prefix_cache_hit or api.lengths_of(scenario).prefix_hit
+    hit = scenario.prefix_cache_hit or resolve_lengths(scenario).prefix_hit
     prefix = int(asked.prompt_tokens * hit)
     share = Bench(
         asked.prompt_tokens, asked.output_tokens, scenario.max_concurrency, scenario.request_rate,

@@ -48,11 +48,11 @@ FIGURES: dict[str, tuple[str, str, str]] = {
 def title(sweep: Sweeping) -> str:
     """Line 1: what is swept over what."""
     spans = [f"{heading(axis)} {_span(values)}" for axis, values in sweep.axes.items()]
-    fixed = sweep.settings.shared()
+    fixed = sweep.grid.shared()
     names = [short_model(str(fixed["model"]))] if "model" in fixed else []
     names += [f"on {clean(fixed['gpu'])}"] if "gpu" in fixed else []
     what = f"{' '.join(names)}: " if names else ""
-    return f"{what}{', '.join(spans)}; {plural(sweep.settings.count, 'setting')}."
+    return f"{what}{', '.join(spans)}; {plural(sweep.grid.count, 'setting')}."
 
 
 def _span(values: Sequence[Any]) -> str:
@@ -69,14 +69,14 @@ def _text(value: Any) -> str:
 
 def second_line(sweep: Sweeping) -> str:
     """What all rows share."""
-    fixed = {n: v for n, v in sweep.settings.shared().items() if n not in ("model", "gpu")}
+    fixed = {n: v for n, v in sweep.grid.shared().items() if n not in ("model", "gpu")}
     words = ", ".join(shared_words(fixed, sweep.axes))
     return f"{words[:1].upper()}{words[1:]}."
 
 
 def columns_of(sweep: Sweeping) -> list[RowColumn]:
     """The columns of its rows, known before the first of them."""
-    options = {**sweep.settings.fixed, **sweep.settings.axes}
+    options = {**sweep.grid.fixed, **sweep.grid.axes}
     served = "max_concurrency" in options or "request_rate" in options
     figures = figure_columns(priced=bool(sweep.prices), energy=False, served=served)
     return [*axis_columns(sweep.axes), *figures]
@@ -135,7 +135,7 @@ def _notes(sweep: Sweeping, left_out: Sequence[str]) -> list[str]:
     lacking = sweep.tally.answered - sweep.tally.fitting
     if lacking:
         found.append(f"fits no: {plural(lacking, 'setting')}; the speeds are those with the memory")
-    if "context" in {*sweep.settings.axes, *sweep.settings.fixed}:
+    if "context" in {*sweep.grid.axes, *sweep.grid.fixed}:
         found.append("context: one decode step with so many tokens cached; TTFT is their prefill")
     if left_out:
         found.append(f"no room at this width for {', '.join(left_out)}; --csv has all figures")
@@ -145,7 +145,7 @@ def _notes(sweep: Sweeping, left_out: Sequence[str]) -> list[str]:
 
 def json_parts(sweep: Sweeping, rows: Iterable[Row]) -> Iterator[str]:
     """One JSON object, its rows as they come."""
-    head = json.dumps(opening(sweep.axes, sweep.settings.shared()), allow_nan=False)
+    head = json.dumps(opening(sweep.axes, sweep.grid.shared()), allow_nan=False)
     yield head[:-1] + ', "rows": [\n'
     for number, line in enumerate(json_lines(rows)):
         yield (",\n" if number else "") + line.rstrip("\n")
@@ -218,7 +218,7 @@ _UNITS = {"input_len": "tokens", "output_len": "tokens", "context": "tokens",
 
 def _subject(sweep: Sweeping) -> str:
     """What the only line of a plot is called; its title says on what."""
-    return short_model(str(sweep.settings.shared().get("model", "")))
+    return short_model(str(sweep.grid.shared().get("model", "")))
 
 
 def _series_name(row: Row, others: Sequence[str]) -> str:
