@@ -40,8 +40,9 @@ from vperf.model.blocks.moe import MixtureOfExperts
 from vperf.model.ops import (
     Linear,
     Op,
-    Reach,
     Step,
+    Visibility,
+    Work,
     attention,
     distinct_experts,
     matmul,
@@ -51,7 +52,7 @@ from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing import collectives
 from vperf.timing.constants import constants_of
-from vperf.timing.expected import op_expected_s
+from vperf.timing.kinds import op_expected_s
 from vperf.timing.ranges import spread_of_op
 from vperf.timing.step import Card
 
@@ -98,7 +99,7 @@ def _gqa(row: Row, step: Step) -> Op:
         qk_dim=dim,
         v_dim=dim,
         cache=_cache(row),
-        reach=Reach(window=int(row["window_size"] or 0) or None),
+        visibility=Visibility(window=int(row["window_size"] or 0) or None),
     )
 
 
@@ -259,7 +260,7 @@ _OPS: dict[str, Callable[[Row], Op | None]] = {
 # Groups and known bad rows ------------------------------------------------------------------
 
 
-def _known_bad(kind: str, row: Row) -> str:
+def known_bad(kind: str, row: Row) -> str:
     """Why a row says nothing about kernels; empty for good ones (docs/accuracy.md)."""
     gpu, engine = row["gpu"], row["framework"]
     dtype = row.get("gemm_dtype", row.get("moe_dtype", ""))
@@ -337,7 +338,7 @@ def score(directory: Path, every: int, *, hide: bool) -> Tally:
         for index, row in enumerate(_rows(path)):
             if index % every:
                 continue
-            reason = _known_bad(kind, row)
+            reason = known_bad(kind, row)
             if reason:
                 tally.left_out[reason] += 1
                 continue
@@ -446,30 +447,38 @@ def _print_hidden(known: list[Point], hidden: list[Point], keys: list[str]) -> d
     return found
 
 
+def _all_reduce(row: Row) -> Point:
+    gpu, ranks = load_gpu(row["gpu"]), int(row["num_gpus"])
+    op: Op = Work("all-reduce", "allreduce", 0.0, BF16,
+            input_elements=float(row["message_size"]), shape=(ranks,))  # fmt: skip
+    share = load_engine(row["framework"]).all_reduce_latency
+    expected = max(collectives.expected_s(op, gpu, share), collectives.limit_s(op, gpu))
+    return Point(
+        {"gpu": row["gpu"], "ranks": row["num_gpus"]},
+        float(row["us"]) * 1e-6,
+        expected,
+        collectives.limit_s(op, gpu),
+        0.8 * expected,
+        1.25 * expected,
+        _words("allreduce", row),
+    )
+
+
+def point(kind: str, row: Row) -> Point:
+    """One row of a table, an all-reduce too, with the constants of its card."""
+    if kind == "allreduce":
+        return _all_reduce(row)
+    op = _OPS[kind](row)
+    assert op is not None, "an element-wise kernel"
+    return _point(kind, row, op, _card(row["gpu"], row["framework"],
+                                       row.get("attn_dtype") == "fp8", hide=False))  # fmt: skip
+
+
 def score_all_reduce(directory: Path) -> list[Point]:
     """Graph-captured all-reduces; a message counts 16-bit elements."""
     path = directory / "allreduce.csv.gz"
-    points: list[Point] = []
-    for row in _rows(path) if path.is_file() else ():
-        if row["backend"].endswith("eager"):
-            continue
-        gpu, ranks = load_gpu(row["gpu"]), int(row["num_gpus"])
-        op = Op("all-reduce", "allreduce", 0.0, BF16,
-                input_elements=float(row["message_size"]), shape=(ranks,))  # fmt: skip
-        share = load_engine(row["framework"]).all_reduce_latency
-        expected = max(collectives.expected_s(op, gpu, share), collectives.limit_s(op, gpu))
-        points.append(
-            Point(
-                {"gpu": row["gpu"], "ranks": row["num_gpus"]},
-                float(row["us"]) * 1e-6,
-                expected,
-                collectives.limit_s(op, gpu),
-                0.8 * expected,
-                1.25 * expected,
-                _words("allreduce", row),
-            )
-        )
-    return points
+    rows = _rows(path) if path.is_file() else ()
+    return [_all_reduce(row) for row in rows if not row["backend"].endswith("eager")]
 
 
 def _print_counts() -> None:

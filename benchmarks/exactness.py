@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from vperf.errors import VperfError
-from vperf.model.model import Model, build_model
+from vperf.model.model import Model
+from vperf.model.read import build_model
 
 Shapes = frozenset[tuple[int, int]]
 """(input width, output columns of all matrices with that input) of one kind of layer."""

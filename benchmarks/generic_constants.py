@@ -48,7 +48,7 @@ def derive(cards: Sequence[Gpu]) -> Generic:
         )
 
     def of_hbm(value: float | None, base: float | None, gpu: Gpu) -> float | None:
-        hbm = gpu.memory_type.upper().startswith("HBM")
+        hbm = gpu.memory_class == "HBM"
         return value / base if hbm and value and base else None
 
     def by_kind(name: str) -> tuple[float, ...]:

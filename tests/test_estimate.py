@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import vperf
 from vperf.errors import InputError
-from vperf.model.ops import Step
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu, override
-from vperf.timing.step import Card, step_seconds
+from vperf.timing.compiled import Compiled
+from vperf.timing.step import Card
 
 QWEN = "Qwen/Qwen3-4B-Instruct-2507"
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
@@ -388,9 +388,10 @@ def test_tpot_is_the_mean_of_the_decode_steps_of_the_output(
     model: str, input_len: int, output_len: int
 ) -> None:
     answer = vperf.estimate(model, "h100-sxm", input_len=input_len, output_len=output_len)
-    built, card = vperf.load_model(model), Card(load_gpu("h100-sxm"), load_engine("vllm"))
+    card = Card(load_gpu("h100-sxm"), load_engine("vllm"))
+    compiled = Compiled(vperf.load_model(model), card)
     pasts = range(input_len, input_len + output_len - 1, max(1, output_len // 100))
-    steps = [step_seconds(built, Step(1, 1, past), card) for past in pasts]
+    steps = [compiled.decode(1, past) for past in pasts]
     mean_limit = sum(limit for limit, _ in steps) / len(steps)
     mean_expected = sum(expected for _, expected in steps) / len(steps)
     assert answer.limit.tpot_s == pytest.approx(mean_limit, rel=5e-3)

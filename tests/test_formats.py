@@ -87,3 +87,14 @@ def test_an_unknown_cache_format_is_refused() -> None:
 def test_every_format_falls_back_to_16_or_32_bit_arithmetic(fmt: Format) -> None:
     assert fmt.path({"fp32"}).activation_bits >= 16
     assert fmt.stored_bytes(1, 1) > 0
+
+
+def test_which_formats_multiply_in_fp8_is_not_told_by_their_names() -> None:
+    names = ("fp8", "fp8_tensor", "fp8_block", "mxfp8", "fp8_w8a16", "int8", "mxfp4", "bf16")
+    found = [fmt for fmt in map(format_named, names) if isinstance(fmt, Format)]
+    assert [fmt.name for fmt in found if fmt.multiplies_fp8] == [
+        "fp8",
+        "fp8_tensor",
+        "fp8_block",
+        "mxfp8",
+    ]

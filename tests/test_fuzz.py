@@ -19,10 +19,13 @@ from hypothesis import strategies as st
 from vperf.answer import Estimate
 from vperf.errors import VperfError
 from vperf.estimate import estimate_model
-from vperf.model.model import build_model
+from vperf.model.read import build_model
+from vperf.serving.lengths import equal
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.sources.models import load_model_config, model_ids
+from vperf.timing.compiled import Compiled
+from vperf.timing.step import Card
 
 GPU, ENGINE = load_gpu("b200"), load_engine("vllm")
 MAX_SECONDS = 0.05
@@ -113,9 +116,8 @@ def _answer(case: tuple[str, Any, Any]) -> Estimate | None:
     model_id, config, quant = case
     try:
         model = build_model(config, source=model_id, hf_quant_config=quant)
-        return estimate_model(
-            model, model_id, "local", GPU, ENGINE, input_tokens=700, output_tokens=30, batch_size=2
-        )
+        compiled = Compiled(model, Card(GPU, ENGINE))
+        return estimate_model(compiled, model_id, "local", lengths=equal(700, 30), batch_size=2)
     except VperfError as error:
         refusal = error.message
     assert refusal

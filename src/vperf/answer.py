@@ -6,9 +6,9 @@ figures come about (estimate.py), their notes (notes.py), and printing (report/)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from vperf.frames import frame, html_table
 from vperf.model.config import ModelSource
@@ -179,25 +179,65 @@ class Speculative:
     """Without drafts."""
 
 
-@dataclass(frozen=True, slots=True)
+T = TypeVar("T")
+
+
+class Later(Generic[T]):
+    """A part of an answer that is made when it is first read."""
+
+    __slots__ = ("make",)
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self.make = make
+
+
+class _Made(Generic[T]):
+    """A field that may be given as it is, or for later."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, answer: object | None, owner: type) -> T:
+        if answer is None:
+            raise AttributeError(self._name)  # so that the field has no default
+        held = answer.__dict__[self._name]
+        if isinstance(held, Later):
+            held = answer.__dict__[self._name] = held.make()
+        return cast("T", held)
+
+    def __set__(self, answer: object, value: T | Later[T]) -> None:
+        answer.__dict__[self._name] = value
+
+
+@dataclass(frozen=True)
 class Estimate:
-    """The whole answer. Every figure the command line prints is read from here."""
+    """The whole answer. Every figure the command line prints is read from here.
+
+    Ops, depths and notes are made when they are read; speeds and memory are there.
+    """
 
     model: ModelFacts
     gpu: GpuFacts
     workload: Workload
     limit: Speed
+    """No measurement is faster, whatever experts its tokens were routed to."""
+    ceiling: Speed
+    """The limit where tokens are routed to all experts alike, as measurements are compared; without
+    experts the limit."""
     expected: Expected
     memory: Memory
-    prefill: PhaseTimes
-    decode: PhaseTimes
+    prefill: _Made[PhaseTimes] = _Made()
+    decode: _Made[PhaseTimes] = _Made()
     """One decode step in the middle of the output."""
-    depth: tuple[DepthPoint, ...]
-    assumptions: tuple[Note, ...]
-    not_modelled: tuple[Note, ...]
-    warnings: tuple[Note, ...]
+    depth: _Made[tuple[DepthPoint, ...]] = _Made()
+    assumptions: _Made[tuple[Note, ...]] = _Made()
+    not_modelled: _Made[tuple[Note, ...]] = _Made()
+    warnings: _Made[tuple[Note, ...]] = _Made()
     serving: Serving | None = None
     speculative: Speculative | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON contract: stable keys, SI base units, floats unrounded."""
@@ -213,6 +253,7 @@ class Estimate:
             "gpu": {**_plain(self.gpu), "peak_flop_per_s": dict(self.gpu.peak_flop_per_s)},
             "workload": asdict(self.workload),
             "limit": asdict(self.limit),
+            "ceiling": asdict(self.ceiling),
             "expected": expected,
             "memory": asdict(self.memory),
             "prefill": _phase(self.prefill),

@@ -82,10 +82,13 @@ def napkin(
         rate = parse_bandwidth(bandwidth) if isinstance(bandwidth, str) else float(bandwidth)
     gpu_id, gpu_name = (card.id, card.name) if card else (None, None)
     said = card.assumptions if card else ()
+    memory = card.memory_bytes if card else None
+    measured = card.achieved.memory_bandwidth if card and card.achieved else None
     if params is not None:
         count = parse_count(params) if isinstance(params, str) else float(params)
         return _napkin(count, 16 if bits is None else bits, rate, gpu_id=gpu_id,
-                       gpu_name=gpu_name, assumptions=said)  # fmt: skip
+                       gpu_name=gpu_name, assumptions=said, gpu_memory_bytes=memory,
+                       measured_bandwidth=measured)  # fmt: skip
     found, built = build(EXAMPLE_MODEL if model is None else model, quantization=quantization)
     streamed = built.streamed_parameters
     if built.has_experts:
@@ -94,6 +97,7 @@ def napkin(
         streamed, 8 * built.streamed_bytes / streamed, rate, model_id=found.id, gpu_id=gpu_id,
         gpu_name=gpu_name, stored_parameters=built.parameters, quantization=quantization,
         assumptions=(*said, *notes_of("model", built.assumptions)),
+        stored_bytes=built.weight_bytes, gpu_memory_bytes=memory, measured_bandwidth=measured,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from vperf.model.model import Model
 from vperf.notes import Note
 from vperf.scenario import Scenario
 from vperf.serving.lengths import Lengths
+from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 class Replica:
     """What deployments that differ in their load share: a model on its cards, and its steps."""
 
-    __slots__ = ("_steps", "card", "found", "model")
+    __slots__ = ("_steps", "compiled", "found")
 
-    def __init__(self, found: ModelConfig, model: Model, card: Card) -> None:
-        self.found, self.model, self.card = found, model, card
+    def __init__(self, found: ModelConfig, compiled: Compiled) -> None:
+        self.found, self.compiled = found, compiled
         self._steps: dict[tuple[int, ...], Steps] = {}
 
     def steps(self, load: Load) -> Steps:
@@ -37,7 +38,7 @@ class Replica:
         found = self._steps.get(key)
         if found is None:
             self._steps.clear()  # a walk over lengths does not come back
-            found = self._steps[key] = Steps(self.model, self.card, load)
+            found = self._steps[key] = Steps(self.compiled, load)
         return found
 
 
@@ -66,14 +67,19 @@ class Deployment:
         return self.replica.found
 
     @property
+    def compiled(self) -> Compiled:
+        """The times of its steps."""
+        return self.replica.compiled
+
+    @property
     def model(self) -> Model:
         """As its engine runs it: its cache, its context, its drafts, divided."""
-        return self.replica.model
+        return self.replica.compiled.model
 
     @property
     def card(self) -> Card:
         """One of its cards, with its engine."""
-        return self.replica.card
+        return self.replica.compiled.card
 
     @property
     def prompt_tokens(self) -> int:

@@ -80,6 +80,16 @@ class Format:
         return self.narrow.of_rows(in_features)
 
     @property
+    def multiplies_fp8(self) -> bool:
+        """Weights in 8 bits and multiplied so by cards with fp8: fp8 and mxfp8, not fp8_w8a16."""
+        return self.bits == 8 and self.paths[0].pipe == "fp8"
+
+    @property
+    def nested(self) -> bool:
+        """llama.cpp's K- and i-quants, whose blocks have blocks with scales of their own."""
+        return self.block_in == 256
+
+    @property
     def bytes_per_element(self) -> float:
         """Of a long row, scales included: what a cache or a back-of-envelope count needs."""
         per_block = (
@@ -110,7 +120,7 @@ _FP8 = (Path("fp8", 8), *_FLOAT16)
 _INT8 = (Path("int8", 8), *_FLOAT16)
 # Blackwell multiplies mxfp4 weights with mxfp8 activations at the fp8 rate (gpt-oss in vLLM and
 # TensorRT-LLM); before it the weights are unpacked to 16 bit.
-_MXFP4 = (Path("fp8", 8, needs="fp4"), *_FLOAT16)
+_MXFP4 = (Path("mxfp4", 4), Path("fp8", 8, needs="fp4"), *_FLOAT16)
 
 FP32 = Format("fp32", 32, (Path("tf32", 32), Path("fp32", 32)), summary="32-bit float")
 BF16 = Format("bf16", 16, summary="bfloat16")

@@ -51,6 +51,18 @@ class Napkin:
     quantization: str | None
     """The what-if that was asked for; None for the checkpoint's own format."""
     assumptions: tuple[Note, ...]
+    stored_bytes: float | None = None
+    """Of all weights of the model."""
+    gpu_memory_bytes: float | None = None
+    measured_bandwidth: float | None = None
+    """What the GPU was measured to read, where it was."""
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether the GPU holds the weights; None where one of both is unknown."""
+        if self.stored_bytes is None or self.gpu_memory_bytes is None:
+            return None
+        return self.stored_bytes <= self.gpu_memory_bytes
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON contract of `vperf napkin --json`: stable keys, SI base units."""
@@ -66,6 +78,10 @@ class Napkin:
             "weight_bytes": self.weight_bytes,
             "memory_bandwidth_bytes_per_s": self.memory_bandwidth,
             "decode_tokens_per_s": self.tokens_per_s,
+            "stored_bytes": self.stored_bytes,
+            "gpu_memory_bytes": self.gpu_memory_bytes,
+            "measured_bandwidth_bytes_per_s": self.measured_bandwidth,
+            "fits": self.fits,
             "assumptions": list(map(str, self.assumptions)),
             "ignores": list(IGNORES),
             "fails_for": list(FAILS),
@@ -83,6 +99,9 @@ def napkin(
     stored_parameters: float | None = None,
     quantization: str | None = None,
     assumptions: tuple[Note, ...] = (),
+    stored_bytes: float | None = None,
+    gpu_memory_bytes: float | None = None,
+    measured_bandwidth: float | None = None,
 ) -> Napkin:
     """Decode tokens/s of one sequence from `parameters` read per token at `bits` each.
 
@@ -111,6 +130,9 @@ def napkin(
         stored_parameters=stored_parameters,
         quantization=quantization,
         assumptions=assumptions,
+        stored_bytes=stored_bytes,
+        gpu_memory_bytes=gpu_memory_bytes,
+        measured_bandwidth=measured_bandwidth,
     )
 
 

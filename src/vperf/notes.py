@@ -142,11 +142,11 @@ def _settings(count: int) -> str:
 
 def _mixed_constants(*, measured: int, every: int) -> str:
     if measured == every:
-        return "expected: rates measured on the very card"
+        return "expected: rates measured on the card"
     if not measured:
-        return "expected: nobody's measurements of the card; generic fractions of its peaks"
+        return "expected: not measured on the card; generic fractions of its peaks"
     return (
-        f"expected: rates measured on the very card in {measured:,} of {every:,}, generic "
+        f"expected: rates measured on the card in {measured:,} of {every:,}, generic "
         "fractions of the peaks in the others"
     )
 
@@ -181,7 +181,7 @@ KINDS: Mapping[str, NoteKind] = {
     "boost": NoteKind("assumption", "limit: compute peaks at the card's highest clock, {clock_mhz:.0f} MHz ({boost:.2f} x rated)"),
     "no_pipe": NoteKind("assumption", "{gpu} has no {pipe} pipe: {format} weights stay {bits:g}-bit in memory and are multiplied in {taken}"),
     "measured_constants": NoteKind("assumption", _measured),
-    "generic_constants": NoteKind("assumption", "expected: nobody's measurements of this card; generic fractions of its peaks", guess=True),
+    "generic_constants": NoteKind("assumption", "expected: not measured on this card; generic fractions of its peaks", guess=True),
     "parallel": NoteKind("assumption", _parallel),
     # the model
     "model": NoteKind("assumption", "{text}"),
@@ -238,7 +238,7 @@ KINDS: Mapping[str, NoteKind] = {
     "not_in_baseline": NoteKind("warning", "not in {source}: no drift"),
     "in_flight": NoteKind("warning", _in_flight),
     "loaded_weights": NoteKind("warning", "the tool loaded {loaded_gb:.3g} GB of weights, {quantization} weights of {model} are {stored_gb:.3g} GB: see --quantization"),
-    "cache_as_int8": NoteKind("assumption", "KV cache q8_0 graded as int8: without its scales, 6 % of its bytes"),
+    "cache_as_int8": NoteKind("assumption", "KV cache q8_0 graded as int8: without its scales, 6% of its bytes"),
     "sent_at_once": NoteKind("assumption", "{requests:,} requests sent at once, graded as {users} users in a closed loop", guess=True),
     "one_user": NoteKind("assumption", "one user is graded as batch 1: expected TTFT leaves out the server's own time"),
     "no_prompt": NoteKind("assumption", "decodes {output:,.0f} tokens from {cached}, with no prompt before them"),

@@ -21,8 +21,9 @@ from vperf.formats import cache_format_named, format_named
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
-from vperf.model.model import Model, build_model, divide
-from vperf.model.parallel import Parallel
+from vperf.model.divide import Parallel, divide
+from vperf.model.model import Model
+from vperf.model.read import build_model
 from vperf.notes import Note, notes_of
 from vperf.scenario import (
     CARD,
@@ -38,6 +39,7 @@ from vperf.serving.speculative import checked_acceptance, drafting
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.sources.models import load_model_config
+from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card
 from vperf.units import format_bytes
 
@@ -96,7 +98,7 @@ class Resolver:
         lengths = resolve_lengths(scenario)
         _check_drafting(scenario)
         replica = self._replica(scenario)
-        model, images = replica.model, scenario.image_tokens
+        model, images = replica.compiled.model, scenario.image_tokens
         _check_lengths(model, replica.found.id, lengths, images)
         acceptance = checked_acceptance(scenario.acceptance) if model.draft_tokens else None
         load = None
@@ -169,14 +171,14 @@ class Resolver:
         named = engine_named(scenario.engine)
         gpu = self.gpu(scenario)
         check_formats(scenario.quantization, scenario.kv_cache_dtype)
-        engine = _set(named, scenario)
+        engine = _set(named, scenario).on(gpu.id, gpu.memory_bytes)
         config = self.config(scenario.model, scenario.revision)
         key = (id(config), id(gpu), id(named), *_keys(_settings(scenario)))
         found: Replica | None
         found, _ = self._replicas.get(key) or (None, None)
         if found is None:
             model = self._model(config, named, engine, scenario)
-            found = Replica(config, model, Card(gpu, engine))
+            found = Replica(config, Compiled(model, Card(gpu, engine)))
             _remember(self._replicas, key, (found, (config, gpu, named)), self._keep)
         return found
 
@@ -379,7 +381,7 @@ def resolve_model(found: ModelConfig, engine: Engine, scenario: Scenario) -> Mod
 
 def _engine_cache(model: Model, engine: Engine, given: str | None) -> Model:
     """The model with the cache its engine gives it where neither user nor checkpoint says one."""
-    fp8 = any(f.name.startswith("fp8") for f in model.formats)
+    fp8 = any(each.multiplies_fp8 for each in model.formats)
     if given not in (None, AS_STORED) or not (engine.fp8_cache and fp8) or model.cache.bits < 16:
         return model
     cache = cache_format_named("fp8")

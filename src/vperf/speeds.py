@@ -6,7 +6,7 @@ the ops one by one, the depth table and the sentences (estimate.py), which cost 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -16,15 +16,11 @@ from vperf.errors import InputError
 from vperf.model.model import Model
 from vperf.serving.lengths import Lengths, equal
 from vperf.serving.memory import largest_batch, memory_use
-from vperf.serving.speculative import (
-    checked_acceptance,
-    decode_passes,
-    prefill_passes,
-    tokens_per_step,
-)
+from vperf.serving.speculative import checked_acceptance, tokens_per_step
+from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.constants import Constants
 from vperf.timing.ranges import spread, spread_under_load
-from vperf.timing.step import Card, passes_seconds
+from vperf.timing.step import Card
 
 if TYPE_CHECKING:
     from vperf.deployment import Deployment
@@ -33,15 +29,14 @@ if TYPE_CHECKING:
 MAX_TOKENS = 10**9
 """No length or batch beyond it is a scenario."""
 
-Seconds = tuple[float, float]
-"""(limit, expected)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """The speeds of a batch of equal requests that start together."""
 
     limit: Speed
+    ceiling: Speed
+    """The limit at even routing."""
     expected: Expected
     prefill: Seconds
     step: Seconds
@@ -54,11 +49,10 @@ class Pace:
 def speeds(at: Deployment) -> Figures:
     """The speeds of a deployment, and whether it fits."""
     if at.load is not None:
-        return served_figures(at.model, at.card, at.load, at.replica.steps(at.load))
+        return served_figures(at.compiled, at.load, at.replica.steps(at.load))
     return batch_figures(
-        at.model,
+        at.compiled,
         at.found.id,
-        at.card,
         at.lengths,
         batch=at.batch_size,
         image_tokens=at.image_tokens,
@@ -91,8 +85,7 @@ def prompt_tokens(model: Model, model_id: str, lengths: Lengths, image_tokens: i
 
 
 def batch_speeds(
-    model: Model,
-    card: Card,
+    compiled: Compiled,
     lengths: Lengths,
     *,
     batch: int,
@@ -105,17 +98,20 @@ def batch_speeds(
     output tokens, each request in a batch of its like (docs/method.md).
     """
     check_count("batch-size", batch, 1)
-    accepted, gain = None, 1.0
-    if model.draft_tokens:
+    accepted, gain, drafts = None, 1.0, compiled.model.draft_tokens
+    if drafts:
         accepted = checked_acceptance(acceptance)
-        gain = tokens_per_step(accepted, model.draft_tokens)
-    prefill = _prefill(model, card, lengths, batch, image_tokens)
-    step = mean_step(model, card, lengths, batch, image_tokens)
+        gain = tokens_per_step(accepted, drafts)
+    prefill = _prefill(compiled, lengths, batch, image_tokens)
+    step = mean_step(compiled, lengths, batch, image_tokens)
     prompt = lengths.input_tokens + image_tokens
     speed = _speed_of_batch(batch, prompt)
-    limit = speed(prefill[0], step[0] / gain)
-    expected = with_range(limit, prefill[1], step[1] / gain, card.constants, speed)
-    return Pace(limit, expected, prefill, step, gain, accepted)
+    limit = speed(prefill.limit, step.limit / gain)
+    ceiling = speed(prefill.ceiling, step.ceiling / gain)
+    expected = with_range(
+        limit, prefill.expected, step.expected / gain, compiled.card.constants, speed
+    )
+    return Pace(limit, ceiling, expected, prefill, step, gain, accepted)
 
 
 def _speed_of_batch(batch: int, prompt: int) -> Callable[[float, float], Speed]:
@@ -131,59 +127,67 @@ def _speed_of_batch(batch: int, prompt: int) -> Callable[[float, float], Speed]:
     return speed
 
 
-def _prefill(model: Model, card: Card, lengths: Lengths, batch: int, images: int) -> Seconds:
-    limit = expected = 0.0
-    for request in lengths.requests:
-        passes = prefill_passes(model, batch, request.input_tokens + images)
-        times = passes_seconds(passes, card)
-        limit += request.share * times[0]
-        expected += request.share * times[1]
-    return limit, expected
+def _prefill(compiled: Compiled, lengths: Lengths, batch: int, images: int) -> Seconds:
+    return _weighted(
+        (request.share, compiled.prefill(batch, request.input_tokens + images))
+        for request in lengths.requests
+    )
 
 
-def mean_step(model: Model, card: Card, lengths: Lengths, batch: int, images: int = 0) -> Seconds:
-    """Mean (limit, expected) seconds of the decode steps of all output tokens."""
+def _weighted(parts: Iterable[tuple[float, Seconds]]) -> Seconds:
+    """The sum of times, each of them so many times."""
+    limit = expected = ceiling = 0.0
+    for weight, times in parts:
+        limit += weight * times.limit
+        expected += weight * times.expected
+        ceiling += weight * times.ceiling
+    return Seconds(limit, expected, ceiling)
+
+
+def mean_step(compiled: Compiled, lengths: Lengths, batch: int, images: int = 0) -> Seconds:
+    """Mean seconds of the decode steps of all output tokens."""
     if len(lengths.requests) == 1:
         (one,) = lengths.requests
-        return _mean_step(model, card, batch, one.input_tokens + images, one.output_tokens)
-    limit = expected = tokens = 0.0
-    for request in lengths.requests:
-        times = _mean_step(model, card, batch, request.input_tokens + images, request.output_tokens)
-        weight = request.share * request.output_tokens
-        limit += weight * times[0]
-        expected += weight * times[1]
-        tokens += weight
+        return _mean_step(compiled, batch, one.input_tokens + images, one.output_tokens)
+    tokens = sum(request.share * request.output_tokens for request in lengths.requests)
+    mean = _weighted(
+        (
+            request.share * request.output_tokens / tokens,
+            _mean_step(compiled, batch, request.input_tokens + images, request.output_tokens),
+        )
+        for request in lengths.requests
+    )
     # A batch of mixed requests shares its reads, so it may beat the mean of batches of equals:
     # its bytes are those of the mean context (or, with windows, fewer).
-    context = lengths.decode_context + images
-    at_mean = passes_seconds(decode_passes(model, batch, context), card)
-    return min(limit / tokens, at_mean[0]), expected / tokens
+    at_mean = compiled.decode(batch, lengths.decode_context + images)
+    return Seconds(
+        min(mean.limit, at_mean.limit), mean.expected, min(mean.ceiling, at_mean.ceiling)
+    )
 
 
-def _mean_step(
-    model: Model, card: Card, batch: int, input_tokens: int, output_tokens: int
-) -> Seconds:
-    """Mean (limit, expected) seconds of the decode steps of one output.
+def _mean_step(compiled: Compiled, batch: int, input_tokens: int, output_tokens: int) -> Seconds:
+    """Mean seconds of the decode steps of one output.
 
     Between two kinks (a window filling up) a step's time is linear in its context or bends
     upwards, so the value in the middle is the mean, or below it: safe for the limit.
     """
     first = input_tokens
     last = max(first, input_tokens + output_tokens - 2)
+    windows = compiled.model.windows
+    if not windows:
+        return compiled.decode(batch, (first + last) // 2)
     edges = {first, last + 1}
-    for window in model.windows:
+    for window in windows:
         multiple = max(1, first // window)
         edges.update(
             edge for edge in (window * (multiple + i) for i in range(16)) if first < edge <= last
         )
     cuts = sorted(edges)
-    limit_sum = expected_sum = 0.0
-    for start, end in pairwise(cuts):
-        limit, expected = passes_seconds(decode_passes(model, batch, (start + end - 1) // 2), card)
-        limit_sum += limit * (end - start)
-        expected_sum += expected * (end - start)
     steps = last + 1 - first
-    return limit_sum / steps, expected_sum / steps
+    return _weighted(
+        ((end - start) / steps, compiled.decode(batch, (start + end - 1) // 2))
+        for start, end in pairwise(cuts)
+    )
 
 
 def with_range(
@@ -240,15 +244,16 @@ def deployed_load(
 
 
 def load_speeds(
-    model: Model, card: Card, load: Load, steps: Steps | None = None
-) -> tuple[Served, Speed, Expected]:
-    """What a load settles to, and its speeds: rates are of the whole deployment.
+    compiled: Compiled, load: Load, steps: Steps | None = None
+) -> tuple[Served, Speed, Speed, Expected]:
+    """What a load settles to, its limit, ceiling and expected speeds: rates are of the whole
+    deployment.
 
     `steps`: those of another load of equal lengths.
     """
     from vperf.serving.load import serve  # noqa: PLC0415  (most scenarios are of a batch)
 
-    served = serve(model, card, load, steps)
+    served, card = serve(compiled, load, steps), compiled.card
     running = served.running_batch
 
     def speed(ttft_s: float, tpot_s: float) -> Speed:
@@ -261,11 +266,12 @@ def load_speeds(
         )
 
     limit = speed(served.limit_ttft_s, served.limit_tpot_s)
+    ceiling = speed(served.ceiling_ttft_s, served.ceiling_tpot_s)
     of_load = spread_under_load(card.engine, card.constants.origin)
     expected = with_range(
         limit, served.ttft_s, served.tpot_s, card.constants, speed, ttft_spread=of_load
     )
-    return served, limit, expected
+    return served, limit, ceiling, expected
 
 
 def serving_of(served: Served, load: Load) -> Serving:
@@ -281,9 +287,8 @@ def serving_of(served: Served, load: Load) -> Serving:
 
 
 def batch_figures(
-    model: Model,
+    compiled: Compiled,
     model_id: str,
-    card: Card,
     lengths: Lengths,
     *,
     batch: int,
@@ -291,9 +296,10 @@ def batch_figures(
     acceptance: float | None = None,
 ) -> Figures:
     """An estimate of a batch without its ops, depths and sentences. Raises as estimate_model."""
+    model, card = compiled.model, compiled.card
     prompt = prompt_tokens(model, model_id, lengths, image_tokens)
     pace = batch_speeds(
-        model, card, lengths, batch=batch, image_tokens=image_tokens, acceptance=acceptance
+        compiled, lengths, batch=batch, image_tokens=image_tokens, acceptance=acceptance
     )
     use = memory_use(model, card.gpu, card.engine, batch, prompt, lengths.output_tokens)
     answered_s = pace.expected.ttft_s + (lengths.output_tokens - 1) * pace.expected.tpot_s
@@ -310,15 +316,15 @@ def batch_figures(
     )
 
 
-def served_figures(model: Model, card: Card, load: Load, steps: Steps | None = None) -> Figures:
+def served_figures(compiled: Compiled, load: Load, steps: Steps | None = None) -> Figures:
     """The same of a served load."""
-    served, limit, expected = load_speeds(model, card, load, steps)
+    model, card = compiled.model, compiled.card
+    served, limit, _, expected = load_speeds(compiled, load, steps)
     held = held_batch(model, card, load, max(1, round(served.running_batch)))
     use = memory_use(model, card.gpu, card.engine, held, load.input_tokens, load.output_tokens)
     groups = model.parallel.data
     new = load.input_tokens - load.cached_tokens
-    passes = prefill_passes(model, groups, new, load.cached_tokens)
-    prefill_s = passes_seconds(passes, card)[1] / groups
+    prefill_s = compiled.prefill(groups, new, load.cached_tokens)[1] / groups
     rate = served.requests_per_s
     return Figures(
         limit=limit,

@@ -146,8 +146,8 @@ def format_count(value: float, digits: int = 3) -> str:
 
 
 def format_seconds(value: float, digits: int = 3) -> str:
-    """ "14.7 ms", "812 us", "1.25 s"."""
-    return _prefixed(value, "s", ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")), digits)
+    """ "14.7 ms", "812 µs", "1.25 s"."""
+    return _prefixed(value, "s", ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n")), digits)
 
 
 def format_requests(per_s: float, digits: int = 6) -> str:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
+from typing import Any
 
 import pytest
 
+from vperf.errors import InputError
 from vperf.hardware.gpu import PIPES
 from vperf.sources.catalog import data_dir, is_plain_id
-from vperf.sources.gpu_schema import GpuFile, check_gpu_file
+from vperf.sources.gpu_schema import check_gpu_file
 from vperf.sources.gpus import exact_key, load_gpu, loose_key
 
 TOLERANCE = 0.03
@@ -35,9 +37,7 @@ def test_the_catalog_holds_over_150_gpus_of_four_vendors() -> None:
 
 
 @every_gpu
-def test_every_peak_follows_from_units_and_clock_or_is_explained(
-    gpu_id: str, file: GpuFile
-) -> None:
+def test_every_peak_follows_from_units_and_clock_or_is_explained(gpu_id: str, file: Any) -> None:
     compute = file.compute
     assert compute.sms is not None
     assert compute.rated_clock is not None
@@ -52,7 +52,7 @@ def test_every_peak_follows_from_units_and_clock_or_is_explained(
 
 
 @every_gpu
-def test_bandwidth_is_bus_width_times_data_rate_or_is_explained(gpu_id: str, file: GpuFile) -> None:
+def test_bandwidth_is_bus_width_times_data_rate_or_is_explained(gpu_id: str, file: Any) -> None:
     memory = file.memory
     assert memory.bus_bits is not None
     assert memory.gbit_per_pin is not None
@@ -61,7 +61,7 @@ def test_bandwidth_is_bus_width_times_data_rate_or_is_explained(gpu_id: str, fil
 
 
 @every_gpu
-def test_an_explanation_is_only_given_where_one_is_needed(gpu_id: str, file: GpuFile) -> None:
+def test_an_explanation_is_only_given_where_one_is_needed(gpu_id: str, file: Any) -> None:
     compute = file.compute
     assert compute.sms is not None
     assert compute.rated_clock is not None
@@ -72,7 +72,7 @@ def test_an_explanation_is_only_given_where_one_is_needed(gpu_id: str, file: Gpu
 
 
 @every_gpu
-def test_pcie_bandwidth_is_that_of_its_generation_and_lanes(gpu_id: str, file: GpuFile) -> None:
+def test_pcie_bandwidth_is_that_of_its_generation_and_lanes(gpu_id: str, file: Any) -> None:
     if file.pcie is None:
         return
     per_lane = {3: 0.985e9, 4: 1.969e9, 5: 3.938e9, 6: 7.563e9}
@@ -84,7 +84,7 @@ def test_pcie_bandwidth_is_that_of_its_generation_and_lanes(gpu_id: str, file: G
 
 @every_gpu
 def test_every_file_is_complete_and_says_where_its_figures_come_from(
-    gpu_id: str, file: GpuFile
+    gpu_id: str, file: Any
 ) -> None:
     assert is_plain_id(gpu_id)
     assert file.source
@@ -100,14 +100,14 @@ def test_every_file_is_complete_and_says_where_its_figures_come_from(
 
 
 @every_gpu
-def test_visible_memory_is_close_to_the_nominal_size(gpu_id: str, file: GpuFile) -> None:
+def test_visible_memory_is_close_to_the_nominal_size(gpu_id: str, file: Any) -> None:
     nominal = float(file.memory.nominal.removesuffix(" GB"))
     low = 0.70 if "unified" in file.memory.type else 0.88
     assert low * nominal * 2**30 <= file.memory.size <= 1.001 * nominal * 2**30, gpu_id
 
 
 @every_gpu
-def test_nothing_measured_is_faster_than_the_limit(gpu_id: str, file: GpuFile) -> None:
+def test_nothing_measured_is_faster_than_the_limit(gpu_id: str, file: Any) -> None:
     gpu = load_gpu(gpu_id)
     achieved = gpu.achieved
     if achieved is None:
@@ -121,13 +121,48 @@ def test_nothing_measured_is_faster_than_the_limit(gpu_id: str, file: GpuFile) -
 
 
 @every_gpu
-def test_narrower_formats_are_never_slower(gpu_id: str, file: GpuFile) -> None:
+def test_narrower_formats_are_never_slower(gpu_id: str, file: Any) -> None:
     peak = file.peak
     for wide, narrow in (("fp32", "tf32"), ("tf32", "bf16"), ("bf16", "fp8"), ("fp8", "fp4")):
         if wide in peak and narrow in peak and not gpu_id.startswith("gaudi3"):
             assert peak[narrow] >= 0.99 * peak[wide], (gpu_id, wide, narrow)
     if "fp16_acc16" in peak and "fp16" in peak and gpu_id != "p40":
         assert peak["fp16_acc16"] >= peak["fp16"]
+
+
+@every_gpu
+def test_an_nvidia_card_without_a_fact_its_time_hangs_on_is_refused(gpu_id: str, file: Any) -> None:
+    text = next(path for path in PATHS if path.stem == gpu_id).read_text(encoding="utf-8")
+    facts = [("", "tensor_cores"), ("memory", "class"), ("link", "adds"), ("link", "domain")]
+    for table, key in facts:
+        data = tomllib.loads(text)
+        if data.get(table, {} if table else data).pop(key, None) is None:
+            continue
+        if file.vendor == "NVIDIA":
+            with pytest.raises(InputError, match="required of NVIDIA cards") as caught:
+                check_gpu_file(data, "mine.toml")
+            assert caught.value.field == f"{table}.{key}".removeprefix(".")
+        else:
+            check_gpu_file(data, "mine.toml")
+
+
+def test_a_switch_adds_where_nvlink_4_or_5_goes_through_one() -> None:
+    # Bridges (h100-nvl, h100-pcie, h800-pcie, h200-nvl) have no switch; that of A100 cannot add.
+    assert {gpu_id for gpu_id, file in FILES.items() if file.link and file.link.adds} == {
+        "h100-sxm-80gb", "h100-sxm-96gb", "h800-sxm-80gb", "h20-96gb", "h20-141gb",
+        "h200-sxm-141gb", "gh200-96gb", "gh200-144gb", "b200-sxm-180gb", "b300-sxm", "gb200",
+        "gb300",
+    }  # fmt: skip
+
+
+def test_bridges_join_two_cards_or_four_servers_eight_racks_more() -> None:
+    domains = {gpu_id: file.link.domain for gpu_id, file in FILES.items() if file.link}
+    assert {gpu_id: domains[gpu_id] for gpu_id in domains if (domains[gpu_id] or 8) > 8} == {
+        "gh200-96gb": 32, "gh200-144gb": 32, "gb200": 72, "gb300": 72,
+    }  # fmt: skip
+    assert domains["h200-nvl-141gb"] == 4
+    assert [domains[each] for each in ("h100-nvl-94gb", "h100-pcie-80gb", "rtx-3090")] == [2] * 3
+    assert [domains[each] for each in ("h100-sxm-80gb", "a100-sxm-80gb", "b300-sxm")] == [8] * 3
 
 
 def test_no_spelling_belongs_to_two_cards() -> None:

@@ -10,12 +10,11 @@ import vperf
 from vperf.explore.candidates import Candidate, Pools
 from vperf.explore.disaggregation import default_link
 from vperf.explore.plan import Plan, plan
-from vperf.model.model import divide
-from vperf.model.ops import Step
-from vperf.model.parallel import Parallel
+from vperf.model.divide import Parallel, divide
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
-from vperf.timing.step import Card, step_seconds
+from vperf.timing.compiled import Compiled
+from vperf.timing.step import Card
 
 MODEL = "Qwen/Qwen3-32B"
 TASK: dict[str, Any] = {
@@ -40,7 +39,7 @@ def test_ttft_is_queue_prefill_transfer_and_first_step(found: Plan) -> None:
     ways = pools.prefill.layout
     model = divide(vperf.load_model(MODEL, quantization="fp8"), Parallel(ways.tp))
     card = Card(load_gpu("h100-sxm"), load_engine("vllm"))
-    prefill = step_seconds(model, Step(1, 4000, 0), card)[1]
+    prefill = Compiled(model, card).prefill(1, 4000)[1]
     assert pools.prefill_s == pytest.approx(prefill)
     busy = 10.0 / pools.prefill.replicas * prefill
     assert pools.prefill.busy == pytest.approx(busy)
@@ -50,7 +49,7 @@ def test_ttft_is_queue_prefill_transfer_and_first_step(found: Plan) -> None:
     assert pools.transfer_bytes == pytest.approx(cache / split)
     assert pools.transfer_s == pytest.approx(cache / split / 50e9)
     parts = pools.queue_s + prefill + pools.transfer_s + each.times.tpot_s
-    servers = 2 * card.engine.request_s + 4000 * card.engine.request_s_per_token
+    servers = server_s(card, 4000) + server_s(card, 0)
     assert each.times.ttft_s == pytest.approx(parts + servers)
 
 

@@ -71,7 +71,8 @@ def test_the_compute_bound_batch_of_the_limit_is_that_of_its_definition() -> Non
     at = deploy(Scenario("qwen3-4b-instruct-2507", "l40s"))
 
     def bound(sequences: int) -> bool:
-        limit = Limits(at.card.gpu).of_step(at.model.work(Step(sequences, 1, 64)))
+        ops = at.model.ops(Step(sequences, 1, 64))
+        limit = Limits(at.card.gpu).of_step((op.count, op) for op in ops)
         return limit.compute_s > limit.memory_s
 
     every = range(1, 2 * int(batch))

@@ -9,7 +9,9 @@ from vperf import api
 from vperf.measure.step import measure_layer, measure_step
 from vperf.model.ops import Step
 from vperf.sources.engines import load_engine
-from vperf.timing.step import Card, time_step
+from vperf.timing.compiled import Compiled
+from vperf.timing.passes import Pass
+from vperf.timing.step import Card
 
 DENSE = api.load_model("Qwen/Qwen3-4B-Instruct-2507")
 SPARSE = api.load_model("qwen3-30b-a3b")
@@ -25,7 +27,7 @@ def test_every_op_of_the_estimate_is_run_and_matches_it() -> None:
     for model in (DENSE, SPARSE):
         for name, step in (("prefill", Step(1, 1024, 0)), ("decode", DECODE)):
             found = measure_step(backend, model, step, card(backend), name)
-            rows = time_step(model, step, card(backend)).ops
+            rows = Compiled(model, card(backend)).itemise((Pass(step),)).ops
             assert [op.estimate for op in found.ops] == list(rows)
             assert found.covered == 1.0
             for op in found.ops:
@@ -60,7 +62,7 @@ def test_a_layer_takes_as_long_as_its_ops_in_a_row() -> None:
     assert (layer.layers, layer.of) == (36, 36)
     assert layer.left_out == ()
     assert layer.measured_s == pytest.approx(layer.expected_s, rel=0.03)
-    step = time_step(DENSE, DECODE, card(backend))
+    step = Compiled(DENSE, card(backend)).itemise((Pass(DECODE),))
     assert 36 * layer.expected_s < step.expected_s < 1.3 * 36 * layer.expected_s
 
 

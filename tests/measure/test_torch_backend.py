@@ -15,7 +15,7 @@ from vperf.formats import BF16, FP8_BLOCK, INT4, INT8
 from vperf.measure.backend import CannotRunError, OutOfMemoryError
 from vperf.measure.constants import Sizes, probes
 from vperf.measure.torch_backend import TorchBackend, open_backend
-from vperf.model.ops import Linear, Op, Reach, Step, attention, matmul
+from vperf.model.ops import Linear, Op, Step, Visibility, attention, matmul
 
 TINY = Sizes(
     gemm=64, heads=4, kv_heads=2, head_dim=16, prompt_long=64, prompt_short=32, prompt_floor=17,
@@ -60,10 +60,10 @@ def attend(step: Step, **options: object) -> Op:
 
 
 def test_a_window_in_prefill_cannot_run_but_in_decode_it_can(backend: TorchBackend) -> None:
-    window = Reach(window=8)
-    assert backend.time([attend(Step(1, 1, 64), reach=window)]).best_s > 0
+    window = Visibility(window=8)
+    assert backend.time([attend(Step(1, 1, 64), visibility=window)]).best_s > 0
     with pytest.raises(CannotRunError, match="sliding window"):
-        backend.time([attend(Step(1, 32, 0), reach=window)])
+        backend.time([attend(Step(1, 32, 0), visibility=window)])
 
 
 def test_an_8_bit_cache_cannot_be_read(backend: TorchBackend) -> None:

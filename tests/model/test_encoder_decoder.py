@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from vperf.errors import InputError, UnsupportedModelError
-from vperf.model.model import Model, build_model
+from vperf.model.model import Model
 from vperf.model.ops import Op, Step
+from vperf.model.read import build_model
 
 T5_SMALL: dict[str, Any] = {
     "model_type": "t5", "d_model": 512, "d_kv": 64, "d_ff": 2048, "num_layers": 6, "num_heads": 8,

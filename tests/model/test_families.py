@@ -14,7 +14,8 @@ from tests.model.known import KNOWN, Known
 from vperf.errors import InputError, UnsupportedModelError, VperfError
 from vperf.model import families
 from vperf.model.families import LINEAGES, all_families, families_of, find_family
-from vperf.model.model import Model, build_model
+from vperf.model.model import Model
+from vperf.model.read import build_model
 
 BY_NAME = {known.name: known for known in KNOWN}
 

@@ -8,8 +8,9 @@ import pytest
 
 from vperf.errors import InputError
 from vperf.model.blocks.gqa import GroupedQueryAttention
-from vperf.model.model import Model, build_model
+from vperf.model.model import Model
 from vperf.model.ops import Step
+from vperf.model.read import build_model
 
 # Five layers to a period, as the published files have it.
 _WINDOWED = ["sliding_attention"] * 4 + ["full_attention"]

@@ -8,8 +8,9 @@ import pytest
 
 from tests.model.hybrid_configs import KNOWN, Known
 from vperf.errors import InputError, UnsupportedModelError, VperfError
-from vperf.model.model import Model, build_model
+from vperf.model.model import Model
 from vperf.model.ops import Op, Step
+from vperf.model.read import build_model
 
 CONFIGS = pytest.mark.parametrize("known", KNOWN.values(), ids=KNOWN)
 

@@ -17,17 +17,18 @@ from vperf.model.blocks.dense import build
 from vperf.model.blocks.gqa import GroupedQueryAttention
 from vperf.model.blocks.mla import LatentAttention
 from vperf.model.blocks.moe import MixtureOfExperts
-from vperf.model.model import Model, build_model
-from vperf.model.ops import FULL, Linear, Reach, Step, distinct_experts, matmul
+from vperf.model.model import Model
+from vperf.model.ops import FULL, Linear, Step, Visibility, distinct_experts, matmul
+from vperf.model.read import build_model
 
 SCOPE = Scope("", lambda name, kind: BF16)
 SIZES = st.integers(1, 5000)
 SHORT = st.integers(0, 300)
 REACHES = st.one_of(
     st.just(FULL),
-    st.builds(lambda n: Reach(window=n), st.integers(1, 400)),
-    st.builds(lambda n: Reach(chunk=n), st.integers(1, 400)),
-    st.builds(lambda n: Reach(top=n), st.integers(1, 400)),
+    st.builds(lambda n: Visibility(window=n), st.integers(1, 400)),
+    st.builds(lambda n: Visibility(chunk=n), st.integers(1, 400)),
+    st.builds(lambda n: Visibility(top=n), st.integers(1, 400)),
 )
 
 BASE: dict[str, Any] = {
@@ -109,7 +110,7 @@ def test_a_fused_matmul_computes_and_streams_what_its_parts_do(
 # --- reach -----------------------------------------------------------------------------------
 
 
-def visible(reach: Reach, query: int, key: int) -> bool:
+def visible(reach: Visibility, query: int, key: int) -> bool:
     """Whether a query sees a key, straight from the definitions (an indexer picks the first)."""
     if key > query:
         return False
@@ -122,7 +123,7 @@ def visible(reach: Reach, query: int, key: int) -> bool:
 
 @LAW
 @given(REACHES, st.integers(0, 60), st.integers(0, 60))
-def test_pairs_are_what_brute_force_counts(reach: Reach, new: int, past: int) -> None:
+def test_pairs_are_what_brute_force_counts(reach: Visibility, new: int, past: int) -> None:
     queries = range(past, past + new)
     brute = sum(visible(reach, query, key) for query in queries for key in range(past + new))
     assert reach.pairs(new, past) == brute
@@ -130,7 +131,7 @@ def test_pairs_are_what_brute_force_counts(reach: Reach, new: int, past: int) ->
 
 @LAW
 @given(REACHES, SHORT, SHORT)
-def test_a_prefill_of_n_has_the_pairs_of_n_decodes(reach: Reach, new: int, past: int) -> None:
+def test_a_prefill_of_n_has_the_pairs_of_n_decodes(reach: Visibility, new: int, past: int) -> None:
     assert reach.pairs(new, past) == sum(reach.pairs(1, p) for p in range(past, past + new))
     assert all(reach.pairs(1, p) == reach.keys(p) for p in range(past, past + new))
 
@@ -138,7 +139,7 @@ def test_a_prefill_of_n_has_the_pairs_of_n_decodes(reach: Reach, new: int, past:
 @LAW
 @given(REACHES, SHORT, SHORT, SHORT)
 def test_chunked_prefill_has_the_pairs_of_one_prefill(
-    reach: Reach, first: int, second: int, past: int
+    reach: Visibility, first: int, second: int, past: int
 ) -> None:
     whole = reach.pairs(first + second, past)
     assert whole == reach.pairs(first, past) + reach.pairs(second, past + first)
@@ -148,7 +149,7 @@ def test_chunked_prefill_has_the_pairs_of_one_prefill(
 @given(st.integers(1, 300), SHORT, st.integers(0, 100))
 def test_a_window_as_long_as_the_context_is_no_window(new: int, past: int, more: int) -> None:
     length = new + past + more
-    for reach in (Reach(window=length), Reach(chunk=length), Reach(top=length)):
+    for reach in (Visibility(window=length), Visibility(chunk=length), Visibility(top=length)):
         assert reach.pairs(new, past) == FULL.pairs(new, past)
         assert reach.cached_keys(past) == FULL.cached_keys(past)
 
@@ -156,11 +157,11 @@ def test_a_window_as_long_as_the_context_is_no_window(new: int, past: int, more:
 @LAW
 @given(st.integers(1, 300), SHORT, st.integers(1, 400))
 def test_no_window_sees_more_than_full_attention(new: int, past: int, size: int) -> None:
-    for reach in (Reach(window=size), Reach(chunk=size), Reach(top=size)):
+    for reach in (Visibility(window=size), Visibility(chunk=size), Visibility(top=size)):
         assert reach.pairs(new, past) <= FULL.pairs(new, past)
 
 
-def block(reach: Reach) -> GroupedQueryAttention:
+def block(reach: Visibility) -> GroupedQueryAttention:
     shapes = [("q", 64, 128), ("k", 64, 32), ("v", 64, 32), ("o", 128, 64)]
     q, k, v, o = (SCOPE.linear(*shape) for shape in shapes)
     return GroupedQueryAttention(8, 2, 16, 16, (q, k, v), o, reach)
@@ -168,7 +169,7 @@ def block(reach: Reach) -> GroupedQueryAttention:
 
 @LAW
 @given(REACHES, st.integers(1, 100))
-def test_the_flops_of_a_prefill_are_those_of_its_decodes(reach: Reach, new: int) -> None:
+def test_the_flops_of_a_prefill_are_those_of_its_decodes(reach: Visibility, new: int) -> None:
     def core(step: Step) -> float:
         return block(reach).ops(step, BF16)[1].flops
 

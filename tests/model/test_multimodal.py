@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from vperf.errors import InputError, UnsupportedModelError
-from vperf.model.model import Model, build_model
+from vperf.model.model import Model
 from vperf.model.ops import Step
+from vperf.model.read import build_model
 
 
 def built(**config: Any) -> Model:

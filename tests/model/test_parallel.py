@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 import vperf
 from vperf.errors import InputError
-from vperf.model.model import Model, divide
+from vperf.model.divide import Parallel, divide
+from vperf.model.model import Model
 from vperf.model.ops import COLLECTIVES, Op, Step
-from vperf.model.parallel import Parallel
 
 LLAMA = "meta-llama/Llama-3.1-70B-Instruct"  # 80 layers, 64 heads, 8 KV heads, hidden 8192
 MOE = "Qwen/Qwen3-235B-A22B"  # 94 layers, 64 heads, 4 KV heads
@@ -141,6 +141,28 @@ def test_a_router_is_computed_by_every_rank() -> None:
         by_name(split(MOE, tensor=4), step)["router"].flops
         == by_name(vperf.load_model(MOE), step)["router"].flops
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "op", "inputs", "outputs"),
+    [
+        (LLAMA, "o_proj", 64 * 128, 8192),
+        (LLAMA, "down_proj", 28_672, 8192),
+        (MLA, "o_proj", 128 * 128, 7168),
+        (MLA, "shared_down_proj", 2048, 7168),
+        ("Qwen/Qwen3-Next-80B-A3B-Instruct", "out_proj", 32 * 128, 2048),
+        ("ai21labs/Jamba-v0.1", "x_proj", 2 * 4096, 256 + 2 * 16),
+        ("deepseek-ai/DeepSeek-V4-Flash", "o_b_proj", 8 * 1024, 4096),
+    ],
+)
+def test_a_matmul_that_reads_divided_columns_is_divided_by_its_input(
+    name: str, op: str, inputs: int, outputs: int
+) -> None:
+    # Megatron-LM (Shoeybi et al. 2019, section 3): the second matmul of attention and of an MLP
+    # holds rows, so that an all-reduce of whole outputs is all that joins the ranks.
+    decode = vperf.estimate(name, "h100", tp=8, batch_size=3).to_dict()["decode"]["ops"]
+    shapes = {row["shape"] for row in decode if row["name"] == op}
+    assert shapes == {f"[3,{inputs // 8}]x[{inputs // 8},{outputs}]"}
 
 
 def test_shared_experts_are_divided_like_an_mlp() -> None:

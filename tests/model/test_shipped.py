@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from vperf.errors import UnsupportedModelError
-from vperf.model.model import build_model
 from vperf.model.ops import Step
+from vperf.model.read import build_model
 from vperf.sources.models import load_model_config, model_ids, shipped_model
 
 

@@ -16,7 +16,7 @@ from tests.checks.results import result
 from vperf import Bars, Check
 from vperf.checks.baseline import Change, Drift
 from vperf.checks.check import apply_thresholds
-from vperf.report import check, check_csv, check_markdown, github, junit
+from vperf.report import check, github, junit, markdown, to_csv
 
 GOOD = vperf.check(result(tpot_s=0.0103, ttft_s=0.062), bars=Bars(min_efficiency=0.7))
 SLOW = vperf.check(result(tpot_s=0.03, ttft_s=0.062), bars=Bars(min_efficiency=0.7, max_ttft_s=0.1))
@@ -80,9 +80,9 @@ def test_junit_has_a_case_a_bar_and_the_verdict_without_any() -> None:
 def test_junit_fails_with_the_line_of_the_screen() -> None:
     root = ElementTree.fromstring(junit.render(CHECKS))
     (failure,) = root.iter("failure")
-    assert failure.get("message") == check.render(SLOW, width=200).splitlines()[0]
+    assert failure.get("message") == check.bar_line(check.missed(SLOW)[0])
     assert failure.text
-    assert failure.text.startswith("33.3 tok/s is ")
+    assert failure.text.startswith("FAIL SLOW: 33.3 tok/s is ")
 
 
 def test_junit_of_a_hostile_name_is_xml() -> None:
@@ -97,7 +97,7 @@ def test_annotations_are_an_error_a_warning_and_one_notice() -> None:
         == "::notice title=vperf check::2 results: 2 good; 1 held against bars, none failed."
     )
     (notice,) = github.commands(CHECKS[:1]).splitlines()
-    assert notice.startswith("::notice title=vperf check%3A good.json::97.1 tok/s is ")
+    assert notice.startswith("::notice title=vperf check%3A good.json::PASS GOOD: 97.1 tok/s is ")
 
 
 def test_an_impossible_result_is_explained_by_no_part_of_its_time() -> None:
@@ -113,7 +113,7 @@ def test_annotations_escape_what_the_runner_takes_for_syntax() -> None:
     head, _, message = line.removeprefix("::error ").partition("::")
     assert head == "file=a%25b%2Cc%3Ad.json,title=vperf check%3A 50%25%2Cx%3A  %3A%3Aerror%3A%3Ay"
     assert not re.search("%(?!25|0A|0D)", message)
-    assert "%0A33.3 tok/s is " in message
+    assert "%0AFAIL SLOW: 33.3 tok/s is " in message
 
 
 def test_an_annotation_names_the_file_as_the_repository_has_it(
@@ -135,33 +135,35 @@ def test_outputs_of_a_step_are_whether_it_passed_and_the_lowest_efficiency() -> 
     assert github.outputs(CHECKS[3:]).startswith("passed=\n")
 
 
-def test_markdown_of_one_result_says_what_the_screen_says() -> None:
-    text = check_markdown.render(CHECKS[1:2])
-    screen = check.render(SLOW, width=500)
-    assert text.startswith("**Fails --min-efficiency 0.7: ")
-    plain = text.replace("\\", "").replace("**", "")
-    for line in ("No fault that vperf predicts", "Suspects", "To go faster, as vperf predicts"):
-        assert (line in screen) == (line in plain)
-    for assumption in SLOW.estimate.assumptions:
-        assert assumption in plain
-    for line in text.splitlines():
-        if line.startswith("|"):
-            assert line.endswith("|")
+def _markdown(*named: tuple[str, Check]) -> str:
+    alone = len(named) == 1
+    return markdown.render(check.report(named, alone=alone).document())
 
 
-def test_markdown_of_several_shows_those_in_full_that_are_not_good() -> None:
-    text = check_markdown.render(CHECKS)
+def test_markdown_of_one_result_starts_with_its_verdict_and_its_bars() -> None:
+    lines = _markdown(CHECKS[1]).splitlines()
+    assert lines[0].startswith("**FAIL  SLOW: 33.3 tok/s is ")
+    assert any(line.startswith("-   \N{BALLOT X} --min-efficiency 0.7: 0.") for line in lines)
+    assert any(line.startswith("-   \N{CHECK MARK} --max-ttft 100 ms: TTFT") for line in lines)
+
+
+def test_markdown_of_several_says_why_those_are_poor_that_are_not_good() -> None:
+    text = _markdown(*CHECKS)
     assert text.startswith("**1 of 2 results failed the bars: 1 impossible, 2 good, 1 slow.**")
-    assert re.findall(r"<summary>(.*)</summary>", text) == ["a &amp; \\<b\\>", "c"]
-    assert text.count("<details>") == text.count("</details>") == 2
+    for title, shown in (("a &amp; \\<b\\>", True), ("c", True), ("good.json", False)):
+        assert (f"**{title}**" in text) == shown
 
 
 def test_the_csv_has_a_row_a_figure() -> None:
-    rows = list(csv.DictReader(io.StringIO(check_csv.render([GOOD, SLOW]))))
-    assert [row["metric"] for row in rows] == [m.name for c in (GOOD, SLOW) for m in c.metrics]
-    assert float(rows[0]["measured"]) == 0.0103
-    assert rows[0]["before"] == ""
-    compared = list(csv.DictReader(io.StringIO(check_csv.render([_drifted(GOOD)]))))
+    def rows(*named: tuple[str, Check]) -> list[dict[str, str]]:
+        text = "".join(to_csv.lines(check.report(named).rows()))
+        return list(csv.DictReader(io.StringIO(text)))
+
+    found = rows(("a", GOOD), ("b", SLOW))
+    assert [row["metric"] for row in found] == [m.name for c in (GOOD, SLOW) for m in c.metrics]
+    assert float(found[0]["measured"]) == 0.0103
+    assert found[0]["before"] == ""
+    compared = rows(("a", _drifted(GOOD)))
     assert (compared[0]["before"], compared[0]["faster"]) == ("0.01", "-0.06")
 
 
@@ -171,21 +173,15 @@ def _drifted(of: Check, slack: float = 0.0) -> Check:
 
 
 def test_every_form_has_the_baseline() -> None:
-    compare_to_baseline = _drifted(GOOD)
-    for text in (
-        check.render(compare_to_baseline),
-        check.render_all([("a", compare_to_baseline), ("b", GOOD)]),
-        check_markdown.render([("a", compare_to_baseline)]),
-    ):
+    drifted = _drifted(GOOD)
+    for text in (_markdown(("a", drifted)), _markdown(("a", drifted), ("b", GOOD))):
         assert "Against the baseline" in text
-        assert "-6.0 %" in text
-    for line in check.render(compare_to_baseline).splitlines():
-        assert len(line) <= 80
+        assert "-6.0%" in text
 
 
 def test_a_missed_drift_says_what_the_spread_allows() -> None:
-    failed = apply_thresholds(_drifted(GOOD, slack=0.004), Bars(max_drift=0.05))
-    assert " ".join(check.render(failed).splitlines()[:2]) == (
-        "Fails --max-drift 5%: TPOT is 6.0 % slower than the baseline "
-        "(0.4 % allowed for the spread of repeats)."
+    (bar,) = apply_thresholds(_drifted(GOOD, slack=0.004), Bars(max_drift=0.05)).bars
+    assert check.bar_line(bar) == (
+        "Fails --max-drift 5%: TPOT is 6.0% slower than the baseline "
+        "(0.4% allowed for the spread of repeats)."
     )

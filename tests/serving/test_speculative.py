@@ -13,11 +13,14 @@ from vperf.errors import InputError
 from vperf.model.ops import Step
 from vperf.serving.speculative import (
     break_even,
-    decode_passes,
     drafting,
-    prefill_passes,
     tokens_per_step,
 )
+from vperf.sources.engines import load_engine
+from vperf.sources.gpus import load_gpu
+from vperf.timing.compiled import Compiled
+from vperf.timing.passes import decode_passes, prefill_passes
+from vperf.timing.step import Card
 
 DEEPSEEK = "deepseek-ai/DeepSeek-V3"
 DRAFTS: dict[str, Any] = {"speculative": "mtp", "acceptance": 0.85}
@@ -48,8 +51,9 @@ def test_a_step_verifies_all_tokens_and_then_drafts_one_after_another() -> None:
 def test_deepseek_v3_drafts_with_its_one_mtp_layer() -> None:
     model = drafting(vperf.load_model(DEEPSEEK), DEEPSEEK, "mtp", None)
     assert model.draft_tokens == 1
+    compiled = Compiled(model, Card(load_gpu("h200"), load_engine("vllm")))
     verify, draft = (
-        {op.name: op for op in each.model.ops(each.step)} for each in decode_passes(model, 1, 1000)
+        {op.name: op for op in compiled.ops(each)} for each in decode_passes(model, 1, 1000)
     )
     # Both tokens of the verification go through the LM head, and they read
     # 256 (1 - (248 / 256)^2) = 15.75 distinct experts.

@@ -12,11 +12,11 @@ from vperf import load_model
 from vperf.errors import UnknownNameError
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import PIPES
-from vperf.model.ops import Step
 from vperf.sources.catalog import data_dir
 from vperf.sources.engines import _SECONDS, engine_names, load_engine
 from vperf.sources.gpus import load_gpu
-from vperf.timing.step import Card, step_seconds
+from vperf.timing.compiled import Compiled
+from vperf.timing.step import Card
 
 REQUIRED = {
     "id", "name", "host_time_per_step", "launch_time", "eager_host_time_per_step",
@@ -82,9 +82,11 @@ def test_cuda_graphs_buy_more_on_a_small_model_than_on_a_large_one() -> None:
     graphs = load_engine("vllm")
 
     def gain(model: str) -> float:
-        of_model, step = load_model(model), Step(1, 1, 1024)
-        slow = step_seconds(of_model, step, Card(load_gpu("h100"), graphs.without_graphs()))[1]
-        return slow / step_seconds(of_model, step, Card(load_gpu("h100"), graphs))[1]
+        slow, fast = (
+            Compiled(load_model(model), Card(load_gpu("h100"), engine)).decode(1, 1024)[1]
+            for engine in (graphs.without_graphs(), graphs)
+        )
+        return slow / fast
 
     assert gain("Qwen/Qwen3-0.6B") > gain("Qwen/Qwen3-32B") > 1
 

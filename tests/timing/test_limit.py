@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+import vperf
 from vperf.formats import AWQ, BF16, FP8, FP16, MXFP4, cache_format_named
 from vperf.model.ops import Linear, Op, Step, attention, matmul
 from vperf.sources.gpus import load_gpu
@@ -47,6 +48,16 @@ def test_compute_and_memory_of_different_ops_overlap() -> None:
     assert both.seconds < apart
 
 
+def test_no_step_is_faster_than_its_messages_cross_the_link() -> None:
+    # Llama-3.1-70B over 8 L40S: 160 all-reduces of 4,096 x 8,192 in 16 bit over PCIe 4.0 x16.
+    answer = vperf.estimate(
+        "meta-llama/Llama-3.1-70B-Instruct", "l40s", tp=8, input_len=4096
+    ).to_dict()
+    crossing = 160 * 2 * (2 * 4096 * 8192) * 7 / 8 / (load_gpu("l40s").pcie_bytes_per_s or 0.0)
+    assert answer["limit"]["ttft_s"] == pytest.approx(crossing, rel=1e-9)
+    assert answer["prefill"]["bound"] == "link"
+
+
 def test_datacenter_cards_are_bounded_by_their_rated_peak() -> None:
     assert peak(H100, BF16.path(H100.peak_flop_per_s)) == 989.4e12
     assert peak(H100, FP8.path(H100.peak_flop_per_s)) == 1978.8e12
@@ -77,6 +88,14 @@ def test_weights_unpacked_to_16_bit_may_run_in_fp16() -> None:
     (op,) = matmul("m", (Linear("w", 4096, 4096, AWQ),), 4096)
     rate = op.flops / Limits(card).compute_s(op)
     assert rate == pytest.approx(card.peak_flop_per_s["fp16_acc16"] * card.boost)
+
+
+def test_mxfp4_on_cdna4_is_bounded_by_its_own_pipe_not_by_that_of_fp8() -> None:
+    # 5,775 TFLOPS measured on MI355X (ROCm/aiter#2037), whose fp8 peak is 5,033.
+    card = Limits(load_gpu("mi355x"))
+    (op,) = matmul("m", (Linear("w", 8192, 8192, MXFP4),), 8192)
+    assert card.pipe(op) == "mxfp4"
+    assert op.flops / card.compute_s(op) == pytest.approx(10066.3e12)
 
 
 def test_mxfp4_on_blackwell_is_bounded_by_the_fp8_peak() -> None:

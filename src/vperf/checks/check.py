@@ -75,15 +75,15 @@ class Check:
     utilization: tuple[Utilization, ...]
     waterfalls: tuple[Waterfall, ...]
     """Of TPOT, then of TTFT; of a whole request where neither is known."""
-    suspects: tuple[Suspect, ...]
-    """What may be behind the time it took, then what to try; empty where it is impossible."""
-    reasons: tuple[Reason, ...]
-    """Why it may be impossible, the likeliest first; empty where it is not."""
     bars: tuple[Threshold, ...]
     drift: Drift | None
     """Beside the baseline; None without one."""
     warnings: tuple[Note, ...]
     notes: tuple[Note, ...]
+    suspects: tuple[Suspect, ...] = ()
+    """What may be behind the time it took, then what to try; empty where it is impossible."""
+    reasons: tuple[Reason, ...] = ()
+    """Why it may be impossible, the likeliest first; empty where it is not."""
 
     @property
     def passed(self) -> bool | None:

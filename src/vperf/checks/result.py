@@ -16,6 +16,8 @@ class Setup:
     model: str | None = None
     gpu: str | None = None
     gpus: int | None = None
+    unlike_gpus: tuple[str, ...] = ()
+    """The names of the cards, where they are of several kinds."""
     engine: str | None = None
     """A vperf engine id."""
     engine_version: str | None = None
@@ -29,6 +31,8 @@ class Setup:
     """Mean tokens of a prompt; 0 where decoding alone was measured."""
     output_len: float | None = None
     """Mean tokens generated for one; 0 where prefill alone was measured."""
+    image_len: float | None = None
+    """Of the mean prompt's tokens, those of its images."""
     past_len: float | None = None
     """Tokens already cached before the run, as llama-bench's depth."""
     batch_size: int | None = None
@@ -43,6 +47,18 @@ class Setup:
     """Of the weights that were loaded, where the tool says so (llama-bench)."""
     params: float | None = None
     """Parameters of the model, likewise."""
+    duration_s: float | None = None
+    """Wall time from the first request sent to the last token."""
+    peak_concurrency: float | None = None
+    """Most requests in flight at a time, as the client counted them."""
+    mean_concurrency: float | None = None
+    """Requests in flight on average, as the tool counted them."""
+    max_batch: int | None = None
+    """Sequences that the server runs at a time at most (vLLM: --max-num-seqs)."""
+    max_batched_tokens: int | None = None
+    """Tokens of one step at most (vLLM: --max-num-batched-tokens)."""
+    burstiness: float | None = None
+    """Shape of the gaps between arrivals (a gamma distribution's); 1 is Poisson."""
     prefix_cache_hit: float | None = None
     """Share of the prompts' tokens that came out of the prefix cache."""
     acceptance_length: float | None = None
@@ -75,3 +91,5 @@ class Result:
     """Standard deviation of repeats over their mean, of the main figure."""
     notes: tuple[str, ...] = ()
     """What reading took for granted, in words."""
+    warnings: tuple[str, ...] = ()
+    """What in the file makes its figures doubtful, in words."""

@@ -17,19 +17,11 @@ from typing import Literal
 
 from vperf.answer import Estimate
 from vperf.model.ops import COLLECTIVES
+from vperf.timing.kinds import KINDS
 from vperf.timing.step import OpTime, PhaseTimes
 
 Stage = Literal["limit", "expected", "measured"]
 
-_CACHE = ("attention", "mla", "recurrent")
-_LOSSES = {
-    "matmul": "matmul",
-    "attention": "attention",
-    "mla": "attention",
-    "moe": "moe",
-    "recurrent": "recurrent",
-    "elementwise": "elementwise",
-}
 UNEXPLAINED = "unexplained"
 
 
@@ -104,8 +96,7 @@ def _times(phase: PhaseTimes, limit_s: float, expected_s: float, answer: Estimat
     found: Times = {}
     for op, seconds in zip(phase.ops, light, strict=True):
         _add(found, "limit", _bound_name(op, phase), scale * seconds)
-        name = "collectives" if op.kind in COLLECTIVES else _LOSSES[op.kind]
-        _add(found, "expected", name, op.expected_s - scale * seconds)
+        _add(found, "expected", KINDS[op.kind].part, op.expected_s - scale * seconds)
     _add(found, "expected", "host", phase.overhead_s)
     own_s, queued_s = expected_s, 0.0
     if answer.serving is not None:
@@ -130,7 +121,7 @@ def _light(op: OpTime, phase: PhaseTimes) -> float:
 def _bound_name(op: OpTime, phase: PhaseTimes) -> str:
     if phase.bound != "memory":
         return phase.bound
-    return "kv_cache" if op.kind in _CACHE else "weights"
+    return KINDS[op.kind].reads
 
 
 def _add(times: Times, stage: Stage, name: str, seconds: float) -> None:

@@ -9,7 +9,6 @@ Not here: any grading (checks/), and any sentence of the verdict (report/).
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vperf.cli import options, output
+from vperf.cli import output
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 from vperf.errors import InputError, VperfError
 
@@ -57,6 +56,7 @@ def _time(flag: str, text: str) -> Any:
 
 
 @scenario_options(optional=True)
+@output.answers()
 def check(
     file: Annotated[
         str | None,
@@ -119,10 +119,7 @@ def check(
             show_default=False,
         ),
     ] = None,
-    json: options.Json = False,
-    csv: options.Csv = False,
-    markdown: options.Markdown = False,
-    output_file: options.Output = None,
+    out: output.Out,
 ) -> None:
     """Whether a measured result is good: beside limit and expected, and why not.
 
@@ -130,13 +127,13 @@ def check(
     """
     from vperf.checks.check import check_all
     from vperf.checks.thresholds import Thresholds, seconds, share
+    from vperf.report.check import report
 
     def time_of(flag: str, text: str | None) -> float | None:
         return None if text is None else seconds(text, flag)
 
     if junit == Path("-"):
         raise InputError("needs a file: standard output holds the answer", field="--junit")
-    form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file)
     figures = _checked(
         decode_tokens_per_s=decode_tok_s, output_tokens_per_s=output_tok_s,
         prefill_tokens_per_s=prefill_tok_s, ttft_s=time_of("--ttft", ttft),
@@ -169,7 +166,7 @@ def check(
     _write_beside(named, errors, junit, annotated)
     hint = "" if config else "--label NAME shows one of them in full."
     if named:
-        output.write(_rendered(named, errors, form, alone=alone, hint=hint), output_file)
+        out.emit(report(named, errors, alone=alone, hint=hint))
     if errors:
         # Said last, the exit code of wrong input before that of the Hub.
         *before, (_, last) = sorted(errors, key=lambda each: -each[1].exit_code)
@@ -177,14 +174,14 @@ def check(
             output.complain_of(each.message, each.hint)
         raise last
     if any(each.passed is False for _, each in named):
-        if output_file is not None and not annotated:
+        if out.file is not None and not annotated:
             _say_missed(named)
         raise typer.Exit(1)
 
 
 def _say_missed(named: list[tuple[str, Check]]) -> None:
     """Why it fails, on standard error, where the answer went to a file."""
-    from vperf.report.check_words import bar_line, missed
+    from vperf.report.check import bar_line, missed
 
     output.complain("".join(f"{bar_line(bar)}\n" for _, each in named for bar in missed(each)))
 
@@ -194,37 +191,6 @@ def _name(check: Check, number: int) -> str:
     if check.result.label or number > 1:
         return check.result.label or f"result {number}"
     return Path(check.source).name if check.source not in ("", "-") else check.result.tool
-
-
-def _rendered(
-    named: list[tuple[str, Check]],
-    errors: Sequence[tuple[str, VperfError]],
-    form: output.Form,
-    *,
-    alone: bool,
-    hint: str,
-) -> str:
-    """The answer in one form; of one result `alone`, in full."""
-    checks = [each for _, each in named]
-    if form == "json":
-        from vperf.checks.check import summary
-        from vperf.report.to_json import dump
-
-        return dump(checks[0].to_dict() if alone else summary(checks, errors))
-    if form == "csv":
-        from vperf.report import check_csv
-
-        return check_csv.render(checks)
-    if form == "markdown":
-        from vperf.report import check_markdown
-
-        return check_markdown.render(named, errors)
-    from vperf.report import check as report
-
-    width, color = output.width(), output.color(sys.stdout)
-    if alone:
-        return report.render(checks[0], width=width, color=color)
-    return report.render_all(named, errors=len(errors), hint=hint, width=width, color=color)
 
 
 def _on_github() -> bool:
@@ -243,11 +209,14 @@ def _write_beside(
 
         output.write(report.render(named, errors), junit, option="--junit")
     if github:
-        from vperf.report import check_markdown
+        from vperf.report import check as words
         from vperf.report import github as actions
+        from vperf.report.markdown import render
 
+        alone = len(named) == 1 and not errors
+        said = words.document(named[0][1]) if alone else words.documents(named, errors)
         for variable, text in (
-            ("GITHUB_STEP_SUMMARY", check_markdown.render(named, errors)),
+            ("GITHUB_STEP_SUMMARY", render(said)),
             ("GITHUB_OUTPUT", actions.outputs(named, errors)),
         ):
             if path := os.environ.get(variable):

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vperf.cli import many, options, output
+from vperf.cli import many, output
 from vperf.cli.progress import Progress
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 
@@ -36,6 +36,7 @@ Exit codes: 0 answered, 2 wrong usage or input, 3 the Hub could not be reached.
 
 
 @scenario_options(many=many.MANY)
+@output.answers(listing=True, records=True)
 def compare(
     *,
     typed: ScenarioOptions,
@@ -52,16 +53,12 @@ def compare(
     ] = None,
     price: many.Price = None,
     prices: many.PriceFile = None,
-    json: options.Json = False,
-    csv: options.Csv = False,
-    markdown: options.Markdown = False,
-    output_file: options.Output = None,
+    out: output.Out,
 ) -> None:
     """Models, GPUs and settings in one table, the best first.
 
     Fits or not, limit and expected decode speed, TTFT, $ per million tokens, tokens per joule.
     """
-    form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file)
     given: dict[str, Any] = many.options_of(typed)
 
     from vperf.explore.compare import compare as compare_all
@@ -72,4 +69,4 @@ def compare(
             given.pop("model"), given.pop("gpu", None), by=by,  # type: ignore[arg-type]
             prices=many.prices_of(price, prices), top=top, tick=progress, **given,
         )  # fmt: skip
-    output.write(output.rendered(answer, form, report), output_file)
+    out.emit(report.report(answer))

@@ -8,16 +8,18 @@ Not here: any arithmetic, and any sentence of the answer (report/).
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vperf.cli import options, output
+from vperf.cli import output
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 
 if TYPE_CHECKING:
     from vperf.answer import Estimate
+    from vperf.explore.fit import Remedy
+    from vperf.scenario import Scenario
 
 EPILOG = """\
 Examples:
@@ -43,46 +45,38 @@ Exit codes: 0 answered, 2 wrong usage or input, 3 the Hub could not be reached.
 
 
 @scenario_options()
+@output.answers()
 def estimate(
     *,
     typed: ScenarioOptions,
     ops: Annotated[
         bool, typer.Option("--ops", help="Add the table of both phases, op by op.")
     ] = False,
-    json: options.Json = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print the op tables as CSV.")] = False,
-    markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print Markdown, to paste into an issue.")
-    ] = False,
-    output_file: options.Output = None,
+    out: output.Out,
 ) -> None:
     """How fast a model runs on a GPU: TTFT, prefill and decode speed.
 
     Each figure twice, as limit and as expected; what bounds it; whether it fits.
     """
-    form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file)
     scenario = typed.scenario()
 
     from vperf import api
+    from vperf.report import estimate as report
 
     answer = api.ask(scenario)
-    output.write(_rendered(answer, form, ops), output_file)
+    ways = _ways(scenario, answer) if out.to_people and not answer.memory.fits else ()
+    out.emit(report.report(answer, ops=ops, ways=ways))
 
 
-def _rendered(answer: Estimate, form: output.Form, ops: bool) -> str:
-    # One of these is imported: a start costs what it uses.
-    if form == "json":
-        from vperf.report import to_json as report_json
+def _ways(scenario: Scenario, answer: Estimate) -> Sequence[Remedy]:
+    """What would make it fit."""
+    from vperf.explore.fit import fit
 
-        return report_json.render(answer)
-    if form == "csv":
-        from vperf.report import to_csv as report_csv
-
-        return report_csv.render(answer)
-    if form == "markdown":
-        from vperf.report import markdown as report_markdown
-
-        return report_markdown.render(answer, ops=ops)
-    from vperf.report import table
-
-    return table.render(answer, ops=ops, width=output.width(), color=output.color(sys.stdout))
+    asked = answer.workload
+    return fit(
+        scenario.model, scenario.gpu, context=asked.prompt_tokens + asked.output_tokens,
+        users=1 if scenario.served else asked.batch_size, quantization=scenario.quantization,
+        kv_cache_dtype=scenario.kv_cache_dtype, engine=scenario.engine, tp=scenario.tp,
+        pp=scenario.pp, ep=scenario.ep, dp=scenario.dp,
+        gpu_memory_utilization=scenario.gpu_memory_utilization,
+    ).ways  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from vperf.cli import many, options, output
+from vperf.cli import many, output
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 
 EPILOG = """\
@@ -37,6 +37,7 @@ _OF_A_LOAD = (
 
 
 @scenario_options(many=[name for name in many.MANY if name not in _OF_A_LOAD], without=_OF_A_LOAD)
+@output.answers(listing=True, records=True)
 def fit(
     *,
     typed: ScenarioOptions,
@@ -50,17 +51,13 @@ def fit(
         ),
     ] = None,
     users: Annotated[int, typer.Option("--users", min=1, metavar="N", help="Users at a time.")] = 1,
-    json: options.Json = False,
-    csv: options.Csv = False,
-    markdown: options.Markdown = False,
-    output_file: options.Output = None,
+    out: output.Out,
 ) -> None:
     """Will it run? Memory by part, longest context, most users, what would make it fit.
 
     Without --gpu on all GPUs, without --model all models that ship. Exit code 1 where one model
     does not fit on one card.
     """  # fmt: skip
-    form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file)
     given = many.options_of(typed, all_else=True)
 
     from vperf.explore.fit import fit as fit_all
@@ -69,6 +66,6 @@ def fit(
     answer = fit_all(
         given.pop("model", None), given.pop("gpu", None), context=context, users=users, **given
     )
-    output.write(output.rendered(answer, form, report), output_file)
+    out.emit(report.report(answer))
     if len(answer.rooms) == 1 and not answer.fitting:
         raise typer.Exit(1)

@@ -8,7 +8,6 @@ Not here: what a card's screen says (report/gpus.py).
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,6 +30,7 @@ Examples:
 """
 
 
+@output.answers(listing=True)
 def gpus(
     name: Annotated[
         str | None,
@@ -40,26 +40,16 @@ def gpus(
             autocompletion=options.complete_gpu,
         ),
     ] = None,
-    json: options.Json = False,
+    *,
+    out: output.Out,
 ) -> None:
     """List the GPUs that ship, or show one with its sources.
 
     Any name that --gpu takes shows one; a part of names lists all that have it.
     """
     from vperf.report import gpus as report
-    from vperf.report import to_json as report_json
 
-    found = _find(name)
-    width, color = output.width(), output.color(sys.stdout)
-    if isinstance(found, tuple) and json:
-        text = report_json.dump(report.list_to_dict(found))
-    elif isinstance(found, tuple):
-        text = report.render_list(found, width=width, color=color)
-    elif json:
-        text = report_json.dump(report.to_dict(found))
-    else:
-        text = report.render_card(found, width=width, color=color)
-    output.write(text)
+    out.emit(report.report(_find(name)))
 
 
 def _find(name: str | None) -> Gpu | tuple[Gpu, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,6 +44,7 @@ _SECONDS, _QUICK_SECONDS = 0.5, 0.1
 """Of repeating each op."""
 
 
+@output.answers(file=False)
 def measure(
     *,
     device: Annotated[
@@ -96,7 +98,7 @@ def measure(
     layer: Annotated[
         bool, typer.Option("--layer", help="Decode through one whole layer of the model.")
     ] = False,
-    json: options.Json = False,
+    out: output.Out,
 ) -> None:
     """Measure this machine's GPU and write a GPU file that --gpu takes.
 
@@ -115,7 +117,7 @@ def measure(
                 raise InputError(f"{name} means nothing without --model")
         _card(
             device, output_file, quick=quick, only=only, peaks=_peaks(peak or []),
-            memory_bandwidth=memory_bandwidth, json=json,
+            memory_bandwidth=memory_bandwidth, out=out,
         )  # fmt: skip
         return
     of_card = {"--only": only, "--peak": peak, "--memory-bandwidth": memory_bandwidth}
@@ -128,7 +130,7 @@ def measure(
         model, gpu, device=device, file=output_file, quick=quick, input_len=input_len,
         batch_size=batch_size, quantization=quantization, kv_cache_dtype=kv_cache_dtype,
         engine=engine, phase=phase, layer=layer,
-        json=json,
+        out=out,
     )  # fmt: skip
 
 
@@ -140,14 +142,13 @@ def _card(
     only: str | None,
     peaks: dict[str, str],
     memory_bandwidth: str | None,
-    json: bool,
+    out: output.Out,
 ) -> None:
     import datetime
 
     from vperf.measure.card import PARTS, Datasheet, measure_card
     from vperf.measure.gpu_file import gpu_file
     from vperf.report import measure as report
-    from vperf.report import to_json as report_json
     from vperf.sources.local_gpu import LocalCard
     from vperf.units import parse_bandwidth, parse_rate
 
@@ -175,14 +176,7 @@ def _card(
     made = gpu_file(measured, today=datetime.datetime.now(tz=datetime.UTC).date())
     output.write(made.text, path)
     written = report.Written(path, made.missing)
-    if json:
-        output.write(report_json.dump(report.card_to_dict(measured, written)))
-    else:
-        output.write(
-            report.render_card(
-                measured, written, width=output.width(), color=output.color(sys.stdout)
-            )
-        )  # fmt: skip
+    out.emit(report.card_report(measured, written))
 
 
 def _model(
@@ -199,13 +193,12 @@ def _model(
     engine: str,
     phase: str,
     layer: bool,
-    json: bool,
+    out: output.Out,
 ) -> None:
     from vperf import api
     from vperf.measure.step import measure_layer, measure_step
     from vperf.model.ops import Step
     from vperf.report import measure as report
-    from vperf.report import to_json as report_json
     from vperf.sources.engines import load_engine
     from vperf.timing.step import Card
 
@@ -234,12 +227,9 @@ def _model(
         model, card.gpu, profile.name, backend.device.name, batch_size, phases, whole,
         (*notes, *backend.notes()),
     )  # fmt: skip
-    if json or file is not None:
-        output.write(report_json.dump(report.model_to_dict(run)), file)
-    else:
-        output.write(
-            report.render_model(run, width=output.width(), color=output.color(sys.stdout))
-        )  # fmt: skip
+    if file is not None:
+        out = replace(out, form="json", file=file)
+    out.emit(report.model_report(run))
 
 
 def _open(device: str | None, quick: bool) -> tuple[Backend, Watch]:

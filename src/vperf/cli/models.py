@@ -8,7 +8,6 @@ Not here: what a model's screen says (report/models.py).
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -26,6 +25,7 @@ Examples:
 """
 
 
+@output.answers(listing=True)
 def models(
     name: Annotated[
         str | None,
@@ -35,7 +35,8 @@ def models(
             autocompletion=options.complete_model,
         ),
     ] = None,
-    json: options.Json = False,
+    *,
+    out: output.Out,
 ) -> None:
     """List the models that ship, or show one with its source.
 
@@ -44,11 +45,9 @@ def models(
     from vperf import api
     from vperf.errors import UnknownNameError
     from vperf.report import models as report
-    from vperf.report import to_json as report_json
     from vperf.sources.models import shipped
 
     listed = shipped()
-    width, color = output.width(), output.color(sys.stdout)
     try:
         shown = api.describe(name) if name is not None else None
     except UnknownNameError:
@@ -57,15 +56,9 @@ def models(
         if not listed:
             raise
         shown = None
-    if shown is None and json:
-        text = report_json.dump(report.list_to_dict(listed))
-    elif shown is None:
-        text = report.render_list(listed, width=width, color=color)
-    else:
-        facts, parts = shown
-        file = next((model for model in listed if model.id == facts.id), None)
-        if json:
-            text = report_json.dump(report.to_dict(facts, parts, file))
-        else:
-            text = report.render_card(facts, parts, file, width=width, color=color)
-    output.write(text)
+    if shown is None:
+        out.emit(report.report(listed))
+        return
+    facts, parts = shown
+    file = next((model for model in listed if model.id == facts.id), None)
+    out.emit(report.report_of(facts, parts, file))

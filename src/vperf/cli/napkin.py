@@ -8,7 +8,6 @@ Not here: the arithmetic (vperf.napkin) and its words (report/napkin.py).
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -27,6 +26,7 @@ Examples:
 """
 
 
+@output.answers()
 def napkin(
     *,
     model: Annotated[str | None, option("model")] = None,
@@ -48,7 +48,7 @@ def napkin(
         float | None,
         typer.Option("--bits", metavar="BITS", help="Bits per parameter, with --params. [16]"),
     ] = None,
-    json: options.Json = False,
+    out: output.Out,
 ) -> None:
     """Decode speed on a napkin: memory bandwidth / model size.
 
@@ -63,12 +63,7 @@ def napkin(
     answer = api.napkin(
         model, gpu, quantization=quantization, params=params, bandwidth=bandwidth, bits=bits
     )
-    if json:
-        from vperf.report import to_json as report_json
 
-        output.write(report_json.dump(answer.to_dict()))
-        return
-    from vperf.report import napkin as report_napkin
+    from vperf.report import napkin as report
 
-    text = report_napkin.render(answer, width=output.width(), color=output.color(sys.stdout))
-    output.write(text)
+    out.emit(report.report(answer))

@@ -1,6 +1,6 @@
-"""Options of an answer's form that several commands share, and what completes a value.
+"""What completes and refuses the values of options of several commands.
 
-Not here: the options of an estimate (scenario_of_result.py), and what a command does with any.
+Not here: the options themselves (scenario_options.py, output.py), and what a command does with any.
 """
 
 # Imports wait for the command that needs them: a start costs what it uses.
@@ -9,10 +9,6 @@ Not here: the options of an estimate (scenario_of_result.py), and what a command
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from vperf.errors import InputError
 
@@ -47,36 +43,3 @@ def refuse_empty(**options: str | None) -> None:
     for name, value in options.items():
         if value is not None and not value.strip():
             raise InputError(f"--{name.replace('_', '-')} is empty")
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
-Csv = Annotated[bool, typer.Option("--csv", help="Print CSV: SI base units, unrounded.")]
-Markdown = Annotated[
-    bool, typer.Option("--markdown", help="Print Markdown, to paste into an issue.")
-]
-Theme = Annotated[
-    str,
-    typer.Option(
-        "--theme",
-        metavar="THEME",
-        help="Colours of a plot in a file: light, dark or auto, as its reader prefers.",
-    ),
-]
-PlotOutput = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help="Write to FILE: a plot (.svg, .png, .html) or the data (.json, .csv, .md).",
-    ),
-]
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help="Write to FILE; its suffix .json, .csv or .md chooses the format.",
-    ),
-]

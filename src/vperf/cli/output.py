@@ -1,5 +1,11 @@
 """Writing an answer, once: to standard output or a file, in the form that was asked for.
 
+    screen    rich, laid out for a person: short on a terminal, whole with -v, in pipes and files
+    json csv jsonl markdown    for programs, sheets and issues
+    plot      a chart in a file
+
+`@answers()` gives a command the options of all forms in place of its parameter `out`, and `emit`
+writes the answer. A form is a row of FORMS and a case of `emit`.
 Not here: what the answer says (report/).
 """
 
@@ -8,122 +14,225 @@ Not here: what the answer says (report/).
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TextIO, assert_never
+
+import typer
 
 from vperf.errors import InputError
 
 if TYPE_CHECKING:
-    from vperf.report.chart import Chart
+    from vperf.report.document import Report
 
-Form = Literal["table", "json", "jsonl", "csv", "markdown", "plot"]
-_SUFFIXES: dict[str, Form] = {".json": "json", ".csv": "csv", ".md": "markdown"}
-_PLOTS = (".svg", ".png", ".html")
+Form = Literal["screen", "json", "jsonl", "csv", "markdown", "plot"]
+Styles = Literal["none", "plain", "color"]
+
+
+class _Form(NamedTuple):
+    """How a form is asked for."""
+
+    suffixes: tuple[str, ...]
+    help: str
+    """Of its flag; empty: the suffix alone asks for it."""
+
+
+FORMS: Mapping[Form, _Form] = {
+    "json": _Form((".json",), "Print JSON, and nothing else."),
+    "jsonl": _Form((".jsonl",), "Print one JSON object a row."),
+    "csv": _Form((".csv",), "Print CSV: SI base units, unrounded."),
+    "markdown": _Form((".md",), "Print Markdown, to paste into an issue."),
+    "plot": _Form((".svg", ".png", ".html"), ""),
+}
+_WHENS = ("auto", "always", "never")
 _PLAIN_TERMINALS = ("dumb", "linux")
 """Terminals without the glyphs of a plot: the Linux console has no braille."""
+_PIPE, _FORCED = 80, 120
+"""Columns where no terminal says how many: in a pipe, and in a log that shows colours."""
+
+
+@dataclass(frozen=True)
+class Out:
+    """Where an answer goes, and how."""
+
+    form: Form = "screen"
+    file: Path | None = None
+    theme: str = "auto"
+    verbose: bool = False
+    brief: bool = False
+    color: str = "auto"
+
+    @property
+    def full(self) -> bool:
+        """Whether all is said: with -v, and where it is no terminal, unless --brief."""
+        return self.verbose or not (self.brief or (self.file is None and sys.stdout.isatty()))
+
+    @property
+    def to_people(self) -> bool:
+        """Whether sentences are read, and not data."""
+        return self.form in ("screen", "markdown")
+
+    def emit(self, report: Report) -> None:
+        """Write the answer in its form. The one place that knows all of them."""
+        match self.form:
+            case "screen":
+                from vperf.report import screen
+
+                look = screen.Look(
+                    width(), self.full, styles(sys.stdout, self.color), not unicode(sys.stdout)
+                )
+                stream(screen.parts(report.document(), look))
+            case "json":
+                from vperf.report import to_json
+
+                stream(to_json.parts(report.data()), self.file)
+            case "jsonl":
+                from vperf.report import to_json
+
+                assert report.records is not None
+                stream(to_json.lines(report.records()), self.file)
+            case "csv":
+                from vperf.report import to_csv
+
+                stream(to_csv.lines(report.rows()), self.file)
+            case "markdown":
+                from vperf.report import markdown
+
+                stream(markdown.parts(report.document(), full=not self.brief), self.file)
+            case "plot":
+                from vperf.report.chart_file import write_chart
+
+                assert report.chart is not None
+                assert self.file is not None
+                write_chart(report.chart(), self.file, self.theme)
+            case _:
+                assert_never(self.form)
+
+
+def answers(
+    *, plots: bool = False, records: bool = False, file: bool = True, listing: bool = False
+) -> Callable[..., Any]:
+    """A command with the options of all forms in place of its parameter `out`, an Out.
+
+    `plots`: a file may hold its chart; `records`: it has JSON lines; `file` False: its -o is
+    another; `listing`: -v shows the whole list, and is called --all too.
+    """
+    forms = [form for form in FORMS if form != "plot" and (records or form != "jsonl")]
+
+    def flag(*names: str, text: str) -> inspect.Parameter:
+        return inspect.Parameter(
+            names[0].strip("-"), inspect.Parameter.KEYWORD_ONLY, default=False,
+            annotation=Annotated[bool, typer.Option(*names, help=text)],
+        )  # fmt: skip
+
+    def text(name: str, kind: Any, default: Any, **declared: Any) -> inspect.Parameter:
+        flags = declared.pop("flags")
+        return inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default,
+            annotation=Annotated[kind, typer.Option(*flags, **declared)],
+        )  # fmt: skip
+
+    suffixes = "a plot (.svg, .png, .html) or the data (.json, .csv, .md)"
+    only = "its suffix .json, .csv or .md chooses the format"
+    more = ("--all",) if listing else ()
+    own = [flag(f"--{form}", text=FORMS[form].help) for form in forms]
+    if file:
+        own.append(
+            text("output_file", Path | None, None, flags=("--output", "-o"), metavar="FILE",
+                 help=f"Write to FILE: {suffixes}." if plots else f"Write to FILE; {only}.")
+        )  # fmt: skip
+    if plots:
+        own.append(
+            text("theme", str, "auto", flags=("--theme",), metavar="THEME",
+                 help="Colours of a plot in a file: light, dark or auto, as its reader prefers.")
+        )  # fmt: skip
+    own.append(
+        flag("--verbose", "-v", *more,
+             text="Show the whole list." if listing else "Show all: what it rests on, too.")
+    )  # fmt: skip
+    own.append(flag("--brief", text="Show the short page, in pipes and files too."))
+    own.append(
+        text("color", str, "auto", flags=("--color",), metavar="WHEN",
+             help="auto, always or never.", show_default=False)
+    )  # fmt: skip
+
+    def wrap(command: Callable[..., None]) -> Callable[..., None]:
+        given = inspect.signature(command, eval_str=True).parameters.values()
+        parameters = [*(p for p in given if p.name != "out"), *own]
+        parameters.sort(key=lambda p: p.kind)  # arguments stand before options
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            asked = {parameter.name: values.pop(parameter.name) for parameter in own}
+            command(out=_out(asked), **values)
+
+        run.__dict__["__signature__"] = inspect.Signature(parameters)
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run
+
+    return wrap
+
+
+def _out(asked: dict[str, Any]) -> Out:
+    file, theme = asked.get("output_file"), asked.get("theme")
+    flags = {form: bool(asked.get(form)) for form in FORMS}
+    form = choose(flags, file, theme=theme, records="jsonl" in asked)
+    verbose, brief, when = asked["verbose"], asked["brief"], asked["color"]
+    if verbose and brief:
+        raise InputError("--verbose and --brief cannot be combined: give one of them")
+    if when not in _WHENS:
+        raise InputError(f"{when!r} is not one of {', '.join(_WHENS)}", source="--color")
+    return Out(form, file, theme or "auto", verbose, brief, when)
 
 
 def choose(
-    *,
-    json: bool = False,
-    csv: bool = False,
-    markdown: bool = False,
+    flags: Mapping[Form, bool],
     output: Path | None = None,
+    *,
     theme: str | None = None,
-    jsonl: bool | None = None,
+    records: bool = False,
 ) -> Form:
     """The one form that flags and the file's suffix agree on; InputError where they do not.
 
-    `theme` None: the command has no chart for a file to hold. `jsonl` None: it has no JSON lines.
+    `theme` None: the command has no chart for a file to hold. `records`: it has JSON lines.
     A chart that could not be written is an error now, not after the work.
     """
-    plots = theme is not None
-    flags: dict[Form, bool] = {"json": json, "jsonl": bool(jsonl), "csv": csv, "markdown": markdown}
     asked = [form for form, given in flags.items() if given]
     if len(asked) > 1:
         names = " and ".join(f"--{form}" for form in asked)
         raise InputError(f"{names} cannot be combined: give one of them")
-    by_suffix = _SUFFIXES.get(output.suffix.lower()) if output else None
-    if output and plots and output.suffix.lower() in _PLOTS:
-        by_suffix = "plot"
-    if output and jsonl is not None and output.suffix.lower() == ".jsonl":
-        by_suffix = "jsonl"
+    known = {
+        suffix: form for form, row in FORMS.items() for suffix in row.suffixes
+        if (form != "plot" or theme is not None) and (form != "jsonl" or records)
+    }  # fmt: skip
+    by_suffix = known.get(output.suffix.lower()) if output else None
     if asked:
         if by_suffix and by_suffix != asked[0]:
             raise InputError(f"--{asked[0]} contradicts the suffix of {output}", source="--output")
         return asked[0]
     if output and by_suffix is None:
+        plots = ".svg, .png, .html, " if theme is not None else ""
         raise InputError(
             f"{output} does not say which format",
             source="--output",
-            hint=f"end it in {'.svg, .png, .html, ' if plots else ''}.json, .csv or .md, "
-            "or add --json, --csv or --markdown",
+            hint=f"end it in {plots}.json, .csv or .md, or add --json, --csv or --markdown",
         )
     if by_suffix == "plot" and output is not None:
         from vperf.report.chart_file import check_plot
 
         check_plot(output, theme or "auto")
-    return by_suffix or "table"
+    return by_suffix or "screen"
 
 
-class Answer(Protocol):
-    """What has a JSON contract."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values under its schema."""
-
-
-Given_contra = TypeVar("Given_contra", bound=Answer, contravariant=True)
-
-
-class Report(Protocol[Given_contra]):
-    """A file of report/ about one kind of answer."""
-
-    def csv(self, answer: Given_contra, /) -> str:
-        """Its rows."""
-
-    def markdown(self, answer: Given_contra, /) -> str:
-        """What the screen says."""
-
-    @property
-    def render(self) -> Callable[..., str]:
-        """The screen, of an answer, `width`, `color` and what else its command gives."""
-
-
-def rendered(answer: Given_contra, form: Form, report: Report[Given_contra], **more: Any) -> str:
-    """The answer as text in its form; `more` is for the screen alone."""
-    if form == "json":
-        from vperf.report import to_json as report_json
-
-        return report_json.dump(answer.to_dict())
-    if form == "csv":
-        return report.csv(answer)
-    if form == "markdown":
-        return report.markdown(answer)
-    return report.render(answer, width=width(), color=color(sys.stdout), **more)
-
-
-def drawn(chart: Chart) -> str:
-    """A chart as the terminal can show it."""
-    from vperf.report.chart_terminal import render_terminal
-
-    return render_terminal(chart, width(), unicode(sys.stdout), color(sys.stdout))
-
-
-def write_plot(chart: Chart, output: Path, theme: str) -> None:
-    """A chart into a file that `choose` has found fit for it."""
-    from vperf.report.chart_file import write_chart
-
-    write_chart(chart, output, theme)
-
-
-def check_plot(plot: bool, form: Form) -> None:
+def refuse_plot(plot: bool, form: Form) -> None:
     """InputError where --plot asks for a drawing in a form that has none."""
-    if plot and form not in ("table", "plot"):
+    if plot and form not in ("screen", "plot"):
         raise InputError(f"--plot and {form} cannot be combined",
                          hint="--plot draws on the screen, -o FILE.svg in a file")  # fmt: skip
 
@@ -176,15 +285,21 @@ def complain_of(message: str, hint: str) -> None:
 
     what = clean(message.strip().removesuffix("."), 500)
     line = f"error: {what}; {clean(hint)}" if hint else f"error: {what}"
-    if color(sys.stderr):
+    if styles(sys.stderr) == "color":
         line = f"\x1b[31m{line}\x1b[0m"
     complain(f"{line}\n")
 
 
 def printable(text: str, stream: TextIO) -> str:
-    """`text` with "?" for what the stream's encoding lacks."""
+    """`text` in what the stream's encoding has: glyphs in ASCII, "?" for the rest."""
     encoding = stream.encoding or "utf-8"
-    return text.encode(encoding, "replace").decode(encoding)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        from vperf.report.format import ASCII
+
+        return text.translate(ASCII).encode(encoding, "replace").decode(encoding)
+    return text
 
 
 def discard(stream: TextIO) -> None:
@@ -194,9 +309,24 @@ def discard(stream: TextIO) -> None:
     os.close(null)
 
 
-def color(stream: TextIO) -> bool:
-    """ANSI only on a terminal that understands it, and never with NO_COLOR."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def styles(stream: TextIO, when: str = "auto") -> Styles:
+    """Whether ANSI goes to a stream: none, bold alone (NO_COLOR), or the 16 colours."""
+    if when != "auto":
+        return "color" if when == "always" else "none"
+    terminal = stream.isatty() and os.environ.get("TERM") not in _PLAIN_TERMINALS
+    if sys.platform == "win32" and not any(map(os.environ.get, ("WT_SESSION", "TERM", "ANSICON"))):
+        terminal = False  # an old console shows escapes as they are
+    if os.environ.get("NO_COLOR"):
+        return "plain" if terminal else "none"
+    return "color" if terminal or _forced() else "none"
+
+
+def _forced() -> bool:
+    """Whether the environment wants colours where no terminal is, as the logs of GitHub show."""
+    asked = (os.environ.get(name, "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE"))
+    return any(value not in ("", "0") for value in asked) or (
+        os.environ.get("GITHUB_ACTIONS") == "true"
+    )
 
 
 def unicode(stream: TextIO) -> bool:
@@ -211,5 +341,6 @@ def unicode(stream: TextIO) -> bool:
 
 
 def width() -> int:
-    """COLUMNS, else the terminal's width, else 80."""
-    return shutil.get_terminal_size((80, 24)).columns
+    """COLUMNS, else the terminal's width, else 80, or 120 in a log with colours."""
+    forced = _forced() and not os.environ.get("NO_COLOR")
+    return shutil.get_terminal_size((_FORCED if forced else _PIPE, 24)).columns

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vperf.cli import many, options, output
+from vperf.cli import many, output
 from vperf.cli.progress import Progress
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 
@@ -48,6 +48,7 @@ def _target(flag: str, what: str) -> Any:
 
 
 @scenario_options(many=_MANY, without=_OF_A_BATCH)
+@output.answers(plots=True)
 def plan(
     *,
     typed: ScenarioOptions,
@@ -89,18 +90,13 @@ def plan(
     price: many.Price = None,
     prices: many.PriceFile = None,
     plot: Annotated[bool, typer.Option("--plot", help="Draw the front too.")] = False,
-    json: options.Json = False,
-    csv: options.Csv = False,
-    markdown: options.Markdown = False,
-    output_file: options.PlotOutput = None,
-    theme: options.Theme = "auto",
+    out: output.Out,
 ) -> None:
     """The cheapest or smallest deployment that meets targets, and how to launch it.
 
     Tries GPUs, weights, engines, ways to divide the model, replicas and users.
     """
-    form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file, theme=theme)
-    output.check_plot(plot, form)
+    output.refuse_plot(plot, out.form)
     given: dict[str, Any] = many.options_of(typed)
 
     from vperf.explore.plan import plan as plan_all
@@ -114,10 +110,6 @@ def plan(
             disaggregate=disaggregate, kv_link=kv_link, prices=many.prices_of(price, prices),
             tick=progress, **given,
         )  # fmt: skip
-    if form == "plot" and output_file is not None:
-        output.write_plot(report.chart(answer), output_file, theme)
-    else:
-        shown = output.drawn(report.chart(answer)) if plot and form == "table" else ""
-        output.write(output.rendered(answer, form, report, plot=shown), output_file)
+    out.emit(report.report(answer, plot=plot))
     if answer.winner is None:
         raise typer.Exit(1)

@@ -8,9 +8,7 @@ Not here: any arithmetic (explore/roofline.py), any drawing or sentence (report/
 
 from __future__ import annotations
 
-import sys
-
-from vperf.cli import options, output
+from vperf.cli import output
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 
 EPILOG = """\
@@ -29,28 +27,19 @@ compute. Plots in files need matplotlib: pip install 'vperf[plot]'
 
 
 @scenario_options()
+@output.answers(plots=True)
 def roofline(
     *,
     typed: ScenarioOptions,
-    json: options.Json = False,
-    csv: options.Csv = False,
-    markdown: options.Markdown = False,
-    output_file: options.PlotOutput = None,
-    theme: options.Theme = "auto",
+    out: output.Out,
 ) -> None:
     """The ops of prefill and decode on the card's roofline.
 
     FLOP/byte of each op and the FLOP/s it attains, at the limit and as expected.
     """
-    form = output.choose(json=json, csv=csv, markdown=markdown, output=output_file, theme=theme)
     scenario = typed.scenario()
 
     from vperf.explore.roofline import roofline as roofline_of
     from vperf.report import roofline as report
 
-    answer = roofline_of(scenario)
-    if form == "plot" and output_file is not None:
-        output.write_plot(report.chart(answer), output_file, theme)
-        return
-    text = output.rendered(answer, form, report, unicode=output.unicode(sys.stdout))
-    output.write(text, output_file)
+    out.emit(report.report(roofline_of(scenario)))

@@ -8,20 +8,14 @@ Not here: the settings and where they turn (explore/sweep.py) and their layout (
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from vperf.cli import many, options, output
+from vperf.cli import many, output
 from vperf.cli.progress import Progress
 from vperf.cli.scenario_options import ScenarioOptions, choices_of, scenario_options
 from vperf.errors import InputError
-
-if TYPE_CHECKING:
-    from vperf.explore.rows import Row
-    from vperf.explore.sweep import Sweeping
 
 EPILOG = """\
 Examples:
@@ -45,6 +39,7 @@ Exit codes: 0 answered, 2 wrong usage or input, 3 the Hub could not be reached.
 
 
 @scenario_options(many=many.MANY)
+@output.answers(plots=True, records=True)
 def sweep(
     *,
     typed: ScenarioOptions,
@@ -63,68 +58,29 @@ def sweep(
             help="What a plot shows: decode, per-user, ttft, tpot or prefill. [decode]",
         ),
     ] = None,
-    json: options.Json = False,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a row.")] = False,
-    csv: options.Csv = False,
-    markdown: options.Markdown = False,
-    output_file: options.PlotOutput = None,
-    theme: options.Theme = "auto",
+    out: output.Out,
 ) -> None:
     """Speeds over batch sizes, contexts, users or any other option, and where they turn.
 
     Rows are printed as they are computed; below them the batch from which decode is compute-bound,
     the context at which the KV cache outweighs the weights, and other turns.
     """
-    form = output.choose(
-        json=json, jsonl=jsonl, csv=csv, markdown=markdown, output=output_file, theme=theme
-    )
-    output.check_plot(plot, form)
+    output.refuse_plot(plot, out.form)
     if y is not None:
         from vperf.report.sweep import check_figure
 
         check_figure(y)
-        if not plot and form != "plot":
+        if not plot and out.form != "plot":
             raise InputError("--y says what a plot shows", hint="add --plot, or -o FILE.svg")
-    y = y or "decode"
     given: dict[str, Any] = many.options_of(typed)
     if context:
         given["context"] = list(choices_of(context, int, 1, "--context"))
 
     from vperf.explore.sweep import Sweeping
-
-    sweep = Sweeping(given, many.prices_of(price, prices))
-    with Progress(quiet=output_file is None and form == "table" and not plot) as progress:
-        rows = many.counted(many.begun(sweep.rows()), sweep.grid.count, progress)
-        if plot and form == "table":
-            output.write(_plotted(sweep, rows, y))
-        elif form == "plot" and output_file is not None:
-            from vperf.report.sweep import chart
-
-            output.write_plot(chart(sweep, rows, y), output_file, theme)
-        else:
-            output.stream(_parts(sweep, rows, form), output_file)
-
-
-def _parts(sweep: Sweeping, rows: Iterable[Row], form: output.Form) -> Iterable[str]:
-    from vperf.report import rows as report_rows
     from vperf.report import sweep as report
 
-    match form:
-        case "json":
-            return report.json_parts(sweep, rows)
-        case "jsonl":
-            return report_rows.json_lines(rows)
-        case "csv":
-            return report_rows.csv_lines(rows)
-        case "markdown":
-            return report.markdown(sweep, rows)
-        case _:
-            width, color = output.width(), output.color(sys.stdout)
-            return report.lines(sweep, rows, width=width, color=color)
-
-
-def _plotted(sweep: Sweeping, rows: Iterable[Row], y: str) -> str:
-    from vperf.report.sweep import chart, plotted
-
-    shown = output.drawn(chart(sweep, rows, y))
-    return plotted(sweep, shown, width=output.width(), color=output.color(sys.stdout))
+    sweep = Sweeping(given, many.prices_of(price, prices))
+    seen = out.file is None and out.form == "screen" and not plot
+    with Progress(quiet=seen) as progress:
+        rows = many.counted(many.begun(sweep.rows()), sweep.grid.count, progress)
+        out.emit(report.report(sweep, rows, y or "decode", plot=plot))

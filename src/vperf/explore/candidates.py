@@ -7,7 +7,6 @@ and decode (disaggregation.py).
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -17,7 +16,6 @@ from vperf.errors import InputError
 from vperf.explore.rows import Row, flattened
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
-from vperf.model.ops import Step
 from vperf.scenario import Scenario
 from vperf.units import parse_seconds
 
@@ -27,8 +25,6 @@ come than are served, or a target is missed."""
 
 NODE = 8
 """GPUs that peers of a usual server are."""
-_DOMAIN = re.compile(r"(\d+)-GPU domain")
-"""How a GPU's file says that its link reaches beyond a server."""
 
 NETWORK_BYTES_PER_S = 50e9
 """400 Gb/s, one network port a GPU: what servers with eight GPUs are usually built with."""
@@ -282,11 +278,10 @@ def _round(value: float) -> float:
 
 
 def node_of(gpu: Gpu, given: int | None) -> int:
-    """GPUs that a replica may span: a server's, or those that the link joins."""
+    """GPUs that a replica may span: those of a server, or of its link where these are more."""
     if given is not None:
         return given
-    domain = _DOMAIN.search(gpu.link.name) if gpu.link else None
-    return int(domain[1]) if domain else NODE
+    return max(NODE, (gpu.link and gpu.link.domain) or 0)
 
 
 def layouts(model: Model, most: int, given: Mapping[str, Sequence[int]]) -> Iterator[Layout]:
@@ -295,7 +290,7 @@ def layouts(model: Model, most: int, given: Mapping[str, Sequence[int]]) -> Iter
     Experts in groups and attention data parallelism only for mixtures of experts: of a dense
     model, data parallelism is replicas.
     """
-    experts = any(op.kind == "moe" for _, op in model.work(Step(1, 1, 1)))
+    experts = model.has_experts
     powers = [1 << n for n in range(most.bit_length())]
     for tp in given.get("tp") or powers:
         for dp in given.get("dp") or (powers if experts else (1,)):

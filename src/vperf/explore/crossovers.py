@@ -25,9 +25,10 @@ from vperf.explore.grid import CONTEXT, scenario_at
 from vperf.hardware.gpu import Gpu
 from vperf.resolve import AS_STORED, Resolver
 from vperf.serving.memory import memory_use
-from vperf.serving.speculative import decode_passes
 from vperf.speeds import speeds
-from vperf.timing.step import Card, passes_seconds
+from vperf.timing.compiled import Compiled
+from vperf.timing.passes import decode_passes
+from vperf.timing.step import Card
 from vperf.units import format_requests
 
 MAX_BATCH = 1 << 17
@@ -97,19 +98,13 @@ def find_batch_crossover(options: Mapping[str, Any], resolver: Resolver) -> Iter
     context = at.decode_context
 
     def limit_computes(batch: int) -> bool:
-        compute = memory = link = 0.0
-        for each in decode_passes(at.model, batch, context):
-            bound = at.card.limits.of_step(each.model.work(each.step))
-            compute += each.count * bound.compute_s
-            memory += each.count * bound.memory_s
-            link += each.count * bound.link_s
+        compute, memory, link = at.compiled.sides(decode_passes(at.model, batch, context))
         return compute > max(memory, link)
 
-    no_memory, no_compute = _without(at.card)
+    no_memory, no_compute = (Compiled(at.model, card) for card in _without(at.card))
 
     def expected_computes(batch: int) -> bool:
-        passes = decode_passes(at.model, batch, context)
-        return passes_seconds(passes, no_memory)[1] > passes_seconds(passes, no_compute)[1]
+        return no_memory.decode(batch, context)[1] > no_compute.decode(batch, context)[1]
 
     for name, holds in (("limit", limit_computes), ("expected", expected_computes)):
         batch = first_that_holds(holds, MAX_BATCH)
@@ -212,9 +207,9 @@ def _find_context_crossover(options: Mapping[str, Any], resolver: Resolver) -> I
     def cache_outweighs(context: int) -> bool:
         weights = cache = 0.0
         for each in decode_passes(at.model, at.batch_size, context):
-            for count, op in each.model.work(each.step):
-                weights += each.count * count * op.weight_bytes
-                cache += each.count * count * op.cache_bytes
+            for op in at.compiled.ops(each):
+                weights += each.count * op.count * op.weight_bytes
+                cache += each.count * op.count * op.cache_bytes
         return cache >= weights
 
     context = first_that_holds(cache_outweighs, longest)

@@ -34,11 +34,10 @@ from vperf.hardware.gpu import Gpu
 from vperf.resolve import AS_STORED, Resolver
 from vperf.serving.load import Load, Steps, server_s
 from vperf.serving.memory import memory_use
-from vperf.serving.speculative import prefill_passes, tokens_per_step
+from vperf.serving.speculative import tokens_per_step
 from vperf.speeds import held_batch, with_range
 from vperf.timing.collectives import link_bytes_per_s
 from vperf.timing.ranges import spread_under_load
-from vperf.timing.step import passes_seconds
 
 _BUSIEST = 0.95
 """A pool busier than this is taken as full: the queue has no steady state to speak of."""
@@ -120,7 +119,7 @@ class Splitting:
         groups, past, prefill = model.parallel.data, steps.cached_tokens, 0.0
         while past < load.input_tokens:
             new = min(card.engine.max_batched_tokens, load.input_tokens - past)
-            prefill += passes_seconds(prefill_passes(model, groups, new, past), card)[1]
+            prefill += deployment.compiled.prefill(groups, new, past)[1]
             past += new
         gain = tokens_per_step(load.acceptance, model.draft_tokens)
         return _Side(layout, deployment, steps, prefill, gain)
@@ -141,7 +140,7 @@ class Splitting:
                 low, high = (middle, high) if grows(middle) else (low, middle)
         else:
             high = low
-        limit, step = side.steps.decode(high)
+        limit, step, _ = side.steps.decode(high)
         return _Decode(side, replicas, high, step, limit / side.gain, step / side.gain)
 
     def _best(
@@ -172,13 +171,13 @@ class Splitting:
         rate = self._link or default_link(gpu, within_node=gpus <= node)
         ttft = queue + before.prefill_s + sent / rate + decode.step_s
         # The decode server gets tokens, so that the prompt's text is only read once.
-        ttft += server_s(card, steps.input_tokens) + engine.request_s
+        ttft += server_s(card, steps.input_tokens) + server_s(card, 0)
         running = decode.batch * decode.replicas
 
         def speed(ttft_s: float, tpot_s: float) -> Speed:
             return Speed(ttft_s, steps.input_tokens / ttft_s, tpot_s, running / tpot_s, 1 / tpot_s)
 
-        limit = speed(steps.limit_ttft_s, decode.limit_s)
+        limit = speed(steps.alone.limit, decode.limit_s)
         scatter = spread_under_load(engine, card.constants.origin)
         expected = with_range(
             limit, ttft, decode.tpot_s, card.constants, speed, ttft_spread=scatter

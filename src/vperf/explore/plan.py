@@ -51,6 +51,16 @@ _USERS = tuple(1 << n for n in range(11))
 
 
 @dataclass(frozen=True, slots=True)
+class GpuBest:
+    """The best deployment of one GPU: of those that meet the targets, or the nearest to them."""
+
+    gpu: str
+    candidate: Candidate | None
+    """None: nothing of it could be held against the targets, because of `lost`."""
+    lost: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The winner, the Pareto front it is on, and why the others lose."""
 
@@ -61,6 +71,8 @@ class Plan:
     no other is as good in all of them and better in one. The fastest for a user comes first."""
     nearest: Candidate | None
     """Where nobody meets the targets, what comes nearest to them."""
+    best_per_gpu: tuple[GpuBest, ...]
+    """Of each GPU that was asked for, the best first; those that miss a target last."""
     by: By
     targets: Targets
     conservative: bool
@@ -116,6 +128,14 @@ class Plan:
             "stored_weights": self.stored,
             "front": [each.to_dict() for each in self.front],
             "nearest": self.nearest.to_dict() if self.nearest else None,
+            "best_per_gpu": [
+                {
+                    "gpu": each.gpu,
+                    "lost": each.lost,
+                    "candidate": each.candidate.to_dict() if each.candidate else None,
+                }
+                for each in self.best_per_gpu
+            ],
             "binding": self.nearest.binding[0] if self.nearest and self.nearest.binding else None,
             "notes": list(map(str, self.notes)),
         }
@@ -275,6 +295,10 @@ class _Search:
         self.rate, self.users = rate, users
         self.met: list[Candidate] = []
         self.nearest: Candidate | None = None
+        self.nearest_of: dict[str, Candidate] = {}
+        """By GPU."""
+        self.lost_of: dict[str, Counter[Reason]] = {}
+        self._gpu = ""
         self.asked = self.computed = 0
         self.lost: Counter[Reason] = Counter()
         self.problems: Counter[str] = Counter()
@@ -297,6 +321,7 @@ class _Search:
 
     def walk(self, point: Point) -> None:
         """All candidates of one GPU, weights, cache and engine."""
+        self._gpu = self.resolver.gpu(point.scenario).id
         try:
             found, node, _ = self.room(point)
         except VperfError as error:
@@ -369,6 +394,9 @@ class _Search:
             self.met.append(candidate)
             return True
         self._out(missed[0], left)
+        own = self.nearest_of.get(candidate.row.gpu)
+        if own is None or _distance(candidate) < _distance(own):
+            self.nearest_of[candidate.row.gpu] = candidate
         nearest = self.nearest
         if nearest is None or _distance(candidate) < _distance(nearest):
             self.nearest = candidate
@@ -376,6 +404,7 @@ class _Search:
 
     def _out(self, reason: Reason, count: int, problem: str = "") -> None:
         self.lost[reason] += count
+        self.lost_of.setdefault(self._gpu, Counter())[reason] += count
         if problem:
             self.problems[problem] += count
 
@@ -405,6 +434,18 @@ def _rank(candidate: Candidate, by: By) -> tuple[float, ...]:
             return (tpot, c.expense, c.what_if, -c.per_gpu, *last)
         case "throughput":
             return (-c.per_gpu, c.expense, c.what_if, tpot, *last)
+
+
+def _best_per_gpu(search: _Search, by: By) -> tuple[GpuBest, ...]:
+    best: dict[str, Candidate] = {}
+    for each in sorted(search.met, key=lambda c: _rank(c, by)):
+        best.setdefault(each.row.gpu, each)
+    missed = [c for gpu, c in search.nearest_of.items() if gpu not in best]
+    missed.sort(key=_distance)
+    found = [GpuBest(c.row.gpu, c) for c in (*best.values(), *missed)]
+    seen = {each.gpu for each in found}
+    rest = ((gpu, lost) for gpu, lost in search.lost_of.items() if gpu not in seen)
+    return (*found, *(GpuBest(gpu, None, lost.most_common(1)[0][0]) for gpu, lost in rest))
 
 
 def _front(met: Sequence[Candidate], by: By) -> tuple[Candidate, ...]:
@@ -444,6 +485,7 @@ def _plan(search: _Search, by: By, points: Grid) -> Plan:
         winner=winner,
         front=front,
         nearest=nearest,
+        best_per_gpu=_best_per_gpu(search, by),
         by=by,
         targets=search.targets,
         conservative=search.conservative,

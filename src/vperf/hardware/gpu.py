@@ -23,6 +23,7 @@ PIPES = (
     "mxfp8",
     "int8",
     "fp4",
+    "mxfp4",
     "int4",
 )
 """Compute pipes a peak may be given for. Dense, fp32 (or int32) accumulation unless `_acc16`.
@@ -33,6 +34,15 @@ so the limit of a block-scaled fp8 matmul needs it.
 
 Confidence = Literal["high", "medium", "low"]
 
+TensorCores = Literal["none", "mma", "wgmma", "tcgen05"]
+"""By the instruction that drives them. mma: a warp multiplies and waits (up to Ada, GeForce and RTX
+PRO Blackwell). wgmma: four warps start a multiply that runs beside them (Hopper). tcgen05: one
+thread starts it, sums stay in tensor memory (B200, B300, Thor). none: other vendors, and Pascal.
+"""
+
+MemoryClass = Literal["HBM", "GDDR", "unified", "Apple"]
+"""What memory is built as. unified: LPDDR shared with the CPU, but for Apple's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -40,6 +50,10 @@ class Link:
 
     name: str
     bytes_per_s: float
+    adds: bool = False
+    """The switch sums what passes it (SHARP): a rank sends its message once."""
+    domain: int | None = None
+    """GPUs it joins; None where the file does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +166,8 @@ class Gpu:
     achieved: Achieved | None
     memory_type: str = ""
     """As the vendor calls it: "HBM3e", "GDDR7"."""
+    memory_class: MemoryClass = "unified"
+    tensor_cores: TensorCores = "none"
     assumptions: tuple[Note, ...] = ()
     """Said with every answer: an ambiguous name's default, an override, ..."""
     source: str = ""
@@ -160,6 +176,9 @@ class Gpu:
     notes: tuple[str, ...] = ()
     exp_per_clock: float = 16.0
     """Exponentials per SM and clock: what bounds the softmax of flash attention."""
+    peer_access: bool = True
+    """Cards read each other's memory, over a link or PCIe. GeForce drivers do not let them, so that
+    engines switch their own all-reduce off and NCCL copies through the host."""
 
     @property
     def boost(self) -> float:

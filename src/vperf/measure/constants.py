@@ -16,10 +16,10 @@ from vperf.formats import BF16, FP8, INT8
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Achieved, Gpu
 from vperf.measure.backend import Backend, CannotRunError, OutOfMemoryError
-from vperf.model.ops import Linear, Op, Step, attention, distinct_experts, matmul
+from vperf.model.ops import Linear, Op, Step, Work, attention, distinct_experts, matmul
 from vperf.sources.engines import load_engine
 from vperf.timing.constants import constants_of
-from vperf.timing.expected import op_expected_s
+from vperf.timing.kinds import op_expected_s
 
 Group = Literal["latency", "attention", "moe"]
 
@@ -129,7 +129,7 @@ def _moe(s: Sizes, tokens: int) -> Op:
     """A gated MoE layer of 16-bit experts, as model/blocks/moe.py counts it."""
     passes = tokens * s.active
     elements = 3 * s.expert_hidden * s.expert_width
-    return Op(
+    return Work(
         "experts", "moe", 2.0 * passes * elements, BF16,
         weight_bytes=distinct_experts(tokens, s.experts, s.active) * 2.0 * elements,
         input_elements=passes * s.expert_hidden,

@@ -2,7 +2,7 @@
 
 Of a card that the catalogue lacks, the driver's facts; peaks are never taken from a measurement,
 so they must be given, or filled in by hand: the file then says which. Not here: the keys
-(sources/gpu_schema.py), reading one (sources/gpus.py).
+(sources/gpu_keys.py), reading one (sources/gpus.py).
 """
 
 from __future__ import annotations
@@ -11,17 +11,25 @@ import datetime
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from vperf.hardware.gpu import MEASURED, achieved_key
+from vperf.hardware.gpu import MEASURED, TensorCores, achieved_key
 from vperf.measure.card import CardMeasurement
+from vperf.sources.gpu_keys import ACHIEVED, BANDWIDTH, BYTES, CLOCK, POWER, RATE, written
 from vperf.sources.gpus import gpu_table
 from vperf.units import format_rate, parse_frequency
 from vperf.version import __version__
 
 _NAMES_ONLY = ("aliases", "default_for", "others")
 """Keys by which the catalogue finds a card; a file is found by its path."""
+
+_TENSOR_CORES: Mapping[str, TensorCores] = {
+    **dict.fromkeys(("7.0", "7.5", "8.0", "8.6", "8.7", "8.9", "12.0", "12.1"), "mma"),
+    "9.0": "wgmma",
+    **dict.fromkeys(("10.0", "10.3", "11.0"), "tcgen05"),
+}
+"""By compute capability ("Target ISA notes" of the PTX ISA 9.2, read 2026-12-01)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +45,11 @@ def gpu_file(measured: CardMeasurement, *, today: datetime.date) -> GpuFileText:
     table = _known(measured) if measured.gpu else _unknown(measured, today)
     datasheet = measured.datasheet
     if datasheet.memory_bandwidth is not None:
-        bandwidth = f"{datasheet.memory_bandwidth / 1e9:.6g} GB/s"
+        bandwidth = BANDWIDTH.write(datasheet.memory_bandwidth)
         if table["memory"].get("bandwidth") != bandwidth:
             table["memory"].pop("gbit_per_pin", None)  # which another clock does not have
         table["memory"]["bandwidth"] = bandwidth
-    table["peak"] = {pipe: f"{p / 1e12:.6g} TFLOPS" for pipe, p in datasheet.peaks.items()}
+    table["peak"] = {pipe: RATE.write(peak) for pipe, peak in datasheet.peaks.items()}
     table["achieved"] = _achieved(measured, today)
     if measured.launch is not None:
         graph = measured.launch.graph_s
@@ -72,14 +80,15 @@ def _known(measured: CardMeasurement) -> dict[str, Any]:
     gpu = measured.gpu
     assert gpu is not None
     table = {k: v for k, v in gpu_table(gpu.id).items() if k not in _NAMES_ONLY}
-    table["memory"] = {**table["memory"], "size": f"{gpu.memory_bytes / 2**20:.0f} MiB"}
+    table["memory"] = {**table["memory"], "size": BYTES.write(gpu.memory_bytes)}
+    table["memory"].pop("assumption", None)  # of a size that the driver has said
     compute = dict(table.get("compute", {}))
     if "limit_clock" not in compute or gpu.max_clock_hz > parse_frequency(compute["limit_clock"]):
         compute.pop("limit_clock", None)
-        compute["max_clock"] = f"{gpu.max_clock_hz / 1e6:.6g} MHz"
+        compute["max_clock"] = CLOCK.write(gpu.max_clock_hz)
     table["compute"] = compute
     if gpu.tdp_w is not None:
-        table["tdp"] = f"{gpu.tdp_w:.6g} W"
+        table["tdp"] = POWER.write(gpu.tdp_w)
     table["assumptions"] = list(map(str, gpu.assumptions))
     return table
 
@@ -87,23 +96,23 @@ def _known(measured: CardMeasurement) -> dict[str, Any]:
 def _unknown(measured: CardMeasurement, today: datetime.date) -> dict[str, Any]:
     """What the driver knows of a card that the catalogue lacks."""
     device = measured.device
-    compute: dict[str, Any] = {}
-    if device.sm_count:
-        compute["sms"] = device.sm_count
+    cores = _TENSOR_CORES.get(device.compute_capability)
+    compute: dict[str, Any] = {"sms": device.sm_count} if device.sm_count else {}
     if device.max_clock_hz:
-        compute["rated_clock"] = f"{device.max_clock_hz / 1e6:.6g} MHz"
+        compute["rated_clock"] = CLOCK.write(device.max_clock_hz)
     if device.l2_bytes:
-        compute["l2"] = f"{device.l2_bytes / 2**20:.6g} MiB"
+        compute["l2"] = BYTES.write(device.l2_bytes)
     return {
         "name": device.name,
         "compute_capability": device.compute_capability,
+        **({"tensor_cores": cores} if cores else {}),
         "source": f"{device.framework}; peaks and bandwidth as given by the user",
         "checked": today,
         "confidence": "low",
         "assumptions": [
             f"{device.name}: not in the catalogue; facts from {device.framework}, peaks as given"
         ],
-        "memory": {"size": f"{device.memory_bytes / 2**20:.0f} MiB"},
+        "memory": {"size": BYTES.write(device.memory_bytes)},
         "compute": compute,
     }
 
@@ -111,47 +120,19 @@ def _unknown(measured: CardMeasurement, today: datetime.date) -> dict[str, Any]:
 def _achieved(measured: CardMeasurement, today: datetime.date) -> dict[str, Any]:
     """[achieved]: the catalogue's constants stay where nothing was measured, and that is said."""
     achieved, before = measured.achieved, measured.gpu.achieved if measured.gpu else None
-    here = set(measured.values)
-    table: dict[str, Any] = {}
-    kept: list[str] = []
-    for name in MEASURED:
-        value = getattr(achieved, name)
-        if value is None:
-            continue
-        key = achieved_key(name)
-        if name.endswith("_bandwidth"):
-            table[key] = f"{value / 1e9:.4g} GB/s"
-        elif name.endswith("_s"):
-            table[key] = f"{value * 1e6:.4g} us"
-        else:
-            table[key] = float(f"{value:.4g}")
-        if name not in here:
-            kept.append(key)
-    rates = achieved.flop_per_s
+    here, rates = set(measured.values), achieved.flop_per_s
+    constants = {name: getattr(achieved, name) for name in MEASURED}
+    kept = [
+        achieved_key(n) for n, there in constants.items() if there is not None and n not in here
+    ]
     kept += [pipe for pipe in rates if f"flop_per_s.{pipe}" not in here]
-    if rates:
-        table["flop_per_s"] = {p: f"{rate / 1e12:.4g} TFLOPS" for p, rate in rates.items()}
     kept += [f"all_reduce {n}" for n in achieved.all_reduce if n not in measured.all_reduce]
-    if achieved.all_reduce:
-        table["all_reduce"] = {
-            str(ranks): {
-                "latency": f"{line.latency_s * 1e6:.4g} us",
-                "bandwidth": f"{line.bytes_per_s / 1e9:.4g} GB/s",
-                **(
-                    {
-                        "large_latency": f"{line.large_latency_s * 1e6:.4g} us",
-                        "large_bandwidth": f"{line.large_bytes_per_s / 1e9:.4g} GB/s",
-                    }
-                    if line.large_bytes_per_s
-                    else {}
-                ),
-            }
-            for ranks, line in achieved.all_reduce.items()
-        }
     source = origin(measured, today)
     if kept and before is not None:
         source += f"; not measured here: {', '.join(kept)} ({before.source})"
-    return {"source": source, "checked": today, **table}
+    lines = {ranks: asdict(line) for ranks, line in achieved.all_reduce.items()}
+    fields = {**constants, "flop_per_s": rates, "all_reduce": lines}
+    return written(ACHIEVED, {"source": source, "checked": today, **fields})
 
 
 def _to_fill_in(measured: CardMeasurement, missing: tuple[str, ...]) -> list[str]:

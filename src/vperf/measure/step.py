@@ -13,7 +13,9 @@ from vperf.measure.backend import Backend, CannotRunError, OutOfMemoryError
 from vperf.measure.card import Progress
 from vperf.model.model import LayerKind, Model
 from vperf.model.ops import Op, Step
-from vperf.timing.step import Card, OpTime, seconds_of, time_step
+from vperf.timing.compiled import Compiled, ops_seconds
+from vperf.timing.passes import Pass
+from vperf.timing.step import Card, OpTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def measure_step(
     ops = model.ops(step)
     rows = []
     for number, (op, estimate) in enumerate(
-        zip(ops, time_step(model, step, card).ops, strict=True)
+        zip(ops, Compiled(model, card).itemise((Pass(step),)).ops, strict=True)
     ):
         progress(number, len(ops), f"{name}: {op.name}")
         try:
@@ -127,8 +129,7 @@ def measure_layer(
     if not measured:
         say("no op of the layer could be run")
         return None
-    bare = replace(card.engine, host_s_per_step=0.0, host_s_per_sequence=0.0, cuda_graphs=True)
-    expected = seconds_of([[(1, op) for op in ops]], Card(card.gpu, bare), step.batch)
+    expected = ops_seconds(ops, card)
     return LayerMeasurement(
         count, layers, step.past, measured, expected, backend.device.graphs, tuple(left_out)
     )

@@ -23,9 +23,9 @@ from vperf.model.blocks.projection import Dormant, Projections
 from vperf.model.blocks.rg_lru import GatedLinearRecurrence
 from vperf.model.blocks.rwkv import ChannelMix, TimeMix
 from vperf.model.blocks.short_conv import ShortConvolution
-from vperf.model.blocks.sparse import CompressedAttention, CompressedReach, Indexer
+from vperf.model.blocks.sparse import CompressedAttention, CompressedVisibility, Indexer
 from vperf.model.model import LayerKind, Model
-from vperf.model.ops import Linear, Reach
+from vperf.model.ops import Linear, Visibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,22 +152,26 @@ def _words(block: Block) -> str:
 def _attention(block: GroupedQueryAttention) -> str:
     dim = f"{block.qk_dim}" if block.qk_dim == block.v_dim else f"{block.qk_dim}/{block.v_dim}"
     shared = ", cache of an earlier layer" if block.shares_cache else ""
-    seen = _seen(block.reach)
+    seen = _seen(block.visibility)
     return f"attention {block.heads} heads, {block.kv_heads} KV heads of {dim}{seen}{shared}"
 
 
-def _seen(reach: Reach) -> str:
-    if reach.chunk:
-        return f", chunks of {reach.chunk}"
-    if reach.window:
-        return f", window {reach.window}"
-    return f", best {reach.top} keys" if reach.top else ""
+def _seen(visibility: Visibility) -> str:
+    if visibility.chunk:
+        return f", chunks of {visibility.chunk}"
+    if visibility.window:
+        return f", window {visibility.window}"
+    return f", best {visibility.top} keys" if visibility.top else ""
 
 
 def _compressed(block: CompressedAttention) -> str:
-    reach = block.reach
-    ratio = f", 1 entry a {reach.ratio} tokens" if isinstance(reach, CompressedReach) else ""
-    return f"attention {block.heads} heads, 1 shared KV head of {block.dim}{_seen(reach)}{ratio}"
+    visibility = block.visibility
+    ratio = ""
+    if isinstance(visibility, CompressedVisibility):
+        ratio = f", 1 entry a {visibility.ratio} tokens"
+    return (
+        f"attention {block.heads} heads, 1 shared KV head of {block.dim}{_seen(visibility)}{ratio}"
+    )
 
 
 def _experts(block: MixtureOfExperts) -> str:
@@ -188,7 +192,9 @@ def _linear_attention(block: LinearAttention) -> str:
 
 _IN_WORDS: dict[type[Any], Callable[[Any], str]] = {
     GroupedQueryAttention: _attention,
-    LatentAttention: lambda b: f"MLA {b.heads} heads, latent {b.latent} + {b.rope}{_seen(b.reach)}",
+    LatentAttention: lambda b: (
+        f"MLA {b.heads} heads, latent {b.latent} + {b.rope}{_seen(b.visibility)}"
+    ),
     CompressedAttention: _compressed,
     Indexer: lambda b: f"indexer {b.heads} heads of {b.dim}, picks {b.top}",
     MixtureOfExperts: _experts,

@@ -1,29 +1,63 @@
-"""Step and Op: the work of a forward pass as records, and the op kinds, which return them.
+"""Step and Work: what a forward pass is asked, and the work of its kernels.
 
 FLOPs and elements follow docs/method.md: a matmul [M, K] @ [K, N] is 2MNK FLOPs and moves
 MK + KN + MN elements; attention is two matmuls back to back whose scores never touch memory.
-Prefill and decode are the same functions given two Steps. Not here: hardware and time.
+Prefill and decode are the same functions given two Steps, and the same functions give numbers of a
+Step (`Op`) and Affines of any step of its kind (`Row`). Not here: hardware, time, layers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import lru_cache
+from statistics import NormalDist
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar, overload
 
 from vperf.formats import BF16, Format
+from vperf.model.affine import Affine, Q, Quantity, longest
 
 OpKind = Literal[
     "matmul", "moe", "attention", "mla", "recurrent", "elementwise", "allreduce", "alltoall"
 ]
 
-
 COLLECTIVES: frozenset[OpKind] = frozenset({"allreduce", "alltoall"})
 """Exchanges between GPUs: their `input_elements` cross the link, nothing else counts."""
 
+Split = Literal["column", "row", "whole"]
+"""How tensor parallelism divides a matmul. column: each rank has some outputs of all inputs. row:
+it consumes divided columns, so that its input is divided and its output a partial sum. whole: every
+rank computes all of it."""
 
-@dataclass(frozen=True, slots=True)
-class Step:
+Role = Literal["", "draft"]
+"""What a pass is for: the model's own, or drafting tokens for it to verify."""
+
+Q_co = TypeVar("Q_co", bound=Quantity, covariant=True)
+
+
+class Coordinates(Protocol[Q_co]):
+    """What a mechanism reads of a step: a Step gives numbers, rows.Symbols Affines."""
+
+    @property
+    def batch(self) -> Q_co:
+        """Sequences."""
+
+    @property
+    def tokens(self) -> Q_co:
+        """New tokens of all sequences: rows of every matmul of the step."""
+
+    def fact(self, function: Callable[..., float], *of: Hashable) -> Q_co:
+        """What `function` of the step is: any number that is not affine in the others."""
+
+    def case(self, test: Callable[..., bool], *of: Hashable) -> bool:
+        """Whether the step passes a test that decides which ops there are."""
+
+    def seen_as(self, view: Callable[..., Step], *of: Hashable) -> Coordinates[Q_co]:
+        """The coordinates of the step that `view` makes of this one."""
+
+
+class Step(NamedTuple):
     """`batch` sequences, each with `past` tokens cached, each adding `new` tokens.
 
     Prefill of a prompt is (b, prompt, 0), decode is (b, 1, context); a chunk of a chunked prefill
@@ -42,10 +76,22 @@ class Step:
         """Rows of every matmul of the step."""
         return self.batch * self.new
 
+    def fact(self, function: Callable[..., float], *of: Hashable) -> float:
+        """The number itself."""
+        return function(self, *of)
+
+    def case(self, test: Callable[..., bool], *of: Hashable) -> bool:
+        """The outcome itself."""
+        return test(self, *of)
+
+    def seen_as(self, view: Callable[..., Step], *of: Hashable) -> Step:
+        """The other step itself."""
+        return view(self, *of)
+
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """Which keys a query reads: all, the last `window`, its own `chunk`, or the `top` best."""
+class Visibility:
+    """Which keys a query sees: all, the last `window`, its own `chunk`, or the `top` best."""
 
     window: int | None = None
     chunk: int | None = None
@@ -58,7 +104,7 @@ class Reach:
         return self.window or self.top
 
     def named(self, name: str) -> str:
-        """The name of an op of this reach."""
+        """The name of an op of this visibility."""
         if self.top is not None:
             return f"{name}[sparse]"
         return name if self == FULL else f"{name}[window]"
@@ -93,7 +139,80 @@ def _chunked_pairs(length: int, chunk: int) -> int:
     return whole * (chunk * (chunk + 1) // 2) + rest * (rest + 1) // 2
 
 
-FULL = Reach()
+FULL = Visibility()
+
+# Coordinates of a step that are not multiples of its sequences or tokens. Those of several steps
+# that run as one add up, but for the `longest` and what is a function of their tokens together.
+
+
+def outputs(step: Step) -> float:
+    """Rows of the LM head."""
+    return step.batch * step.outputs
+
+
+def seen_pairs(step: Step, visibility: Visibility) -> float:
+    """(query, key) pairs."""
+    return step.batch * visibility.pairs(step.new, step.past)
+
+
+def seen_keys(step: Step, visibility: Visibility) -> float:
+    """Cached keys read."""
+    return step.batch * visibility.cached_keys(step.past)
+
+
+def band_queries(step: Step, visibility: Visibility) -> float:
+    """Queries that no longer see every token before them."""
+    return step.batch * (step.new - visibility.ramp(step.new, step.past))
+
+
+def all_pairs(step: Step) -> float:
+    """Pairs of new tokens that see each other both ways."""
+    return step.batch * step.new * step.new
+
+
+def chunk_pairs(step: Step, chunk: int) -> float:
+    """(query, key) pairs inside the chunks of a recurrence."""
+    return step.batch * _chunked_pairs(step.new, chunk)
+
+
+@longest
+def new_tokens(step: Step) -> float:
+    """Of one sequence; of unequal ones, the longest."""
+    return step.new
+
+
+@longest
+def last_keys(step: Step, visibility: Visibility) -> float:
+    """Keys that the last query of a sequence reads; of unequal ones, the most."""
+    return visibility.keys(step.past + step.new - 1)
+
+
+def touched_experts(step: Step, experts: int, active: int) -> float:
+    """Distinct experts that the tokens of the step are routed to."""
+    return distinct_experts(step.tokens, experts, active)
+
+
+def popular_experts(step: Step, experts: int, active: int) -> float:
+    """The same where the router has favourites."""
+    return distinct_popular_experts(step.tokens, experts, active)
+
+
+OF_ALL_TOKENS: frozenset[Callable[..., float]] = frozenset({touched_experts, popular_experts})
+"""Of a mixed step: functions of the tokens of all its sequences."""
+
+DECODE_KERNEL_MAX_NEW = 16
+"""Up to so many new tokens a sequence (decode, speculative verification) engines run the split-KV
+decode kernel: the query tile of one KV head is not yet full."""
+
+
+def decodes(step: Step) -> bool:
+    """Whether `step` adds so few tokens that kernels take them one after another."""
+    return step.new <= DECODE_KERNEL_MAX_NEW
+
+
+def starts(step: Step) -> bool:
+    """Whether nothing is cached before the step."""
+    return step.past == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,39 +246,74 @@ class Linear:
 
 
 @dataclass(frozen=True, slots=True)
-class Op:
-    """Work of one kernel (or a fused group), run `count` times in a step. Counts, not times."""
+class Work(Generic[Q]):
+    """Work of one kernel (or a fused group), run `count` times in a step. Counts, not times.
+
+    What it does in one run is a number (`Op`) or an Affine (`Row`).
+    """
 
     name: str
     kind: OpKind
-    flops: float
+    flops: Q | float
     format: Format
     """Of the operand that decides the pipe: the weight, or the KV cache."""
-    weight_bytes: float = 0.0
-    cache_bytes: float = 0.0
+    weight_bytes: Q | float = 0.0
+    cache_bytes: Q | float = 0.0
     """KV cache or recurrent state that must be read."""
-    input_elements: float = 0.0
-    output_elements: float = 0.0
-    shape: tuple[int, ...] = ()
-    """Of a matmul (M, K, N); of attention (sequences, heads, new, keys, head_dim)."""
+    input_elements: Q | float = 0.0
+    output_elements: Q | float = 0.0
+    shape: tuple[Any, ...] = ()
+    """Of a matmul (M, K, N); of attention (sequences, heads, new, keys, head_dim). What depends on
+    the step is an Affine in a Row."""
     count: int = 1
+    split: Split = "whole"
+    """Of a matmul."""
     decode: bool = False
-    """Attention by the split-KV kernel: few queries per sequence."""
-    score_pairs: float = 0.0
+    """Attention by the split-KV kernel, or a recurrence token by token: few queries a sequence."""
+    score_pairs: Q | float = 0.0
     """heads x (query, key) pairs: one exponential each."""
-    tile_queries: float = 0.0
-    """heads x queries whose last tile of keys is half wasted: s0/2 extra keys each."""
-    blocks: float = 0.0
-    """Independent (sequence, KV head) pairs of decode attention."""
+    queries: Q | float = 0.0
+    """heads x new tokens."""
+    edges: Q | float = 0.0
+    """Those of them whose last tile of keys is half wasted: s0/2 extra keys each."""
+    band: Q | float = 0.0
+    """Those of them along a window, whose first tile is half wasted too."""
+    blocks: Q | float = 0.0
+    """Independent (sequence, KV head) pairs of attention."""
     launches: float = 1.0
+    least_bytes: Q | float | None = None
+    """Weights that must be read whatever experts tokens are routed to; None: all weight_bytes, which
+    are those of even routing."""
+    popular_bytes: Q | float | None = None
+    """Weights that are read where some experts are more popular than others; None: weight_bytes."""
 
     @property
-    def streamed_bytes(self) -> float:
+    def streamed_bytes(self) -> Q | float:
         """What must come from memory: weights and cache, not activations."""
         return self.weight_bytes + self.cache_bytes
 
+    @property
+    def least_streamed_bytes(self) -> Q | float:
+        """The same for the luckiest routing: what the limit counts."""
+        weights = self.weight_bytes if self.least_bytes is None else self.least_bytes
+        return weights + self.cache_bytes
 
-def matmul(name: str, weights: Iterable[Linear], rows: int) -> tuple[Op, ...]:
+
+Op = Work[float]
+Row = Work[Affine]
+
+
+@overload
+def matmul(
+    name: str, weights: Iterable[Linear], rows: float, split: Split = "column"
+) -> tuple[Op, ...]: ...
+@overload
+def matmul(
+    name: str, weights: Iterable[Linear], rows: Q, split: Split = "column"
+) -> tuple[Work[Q], ...]: ...
+def matmul(
+    name: str, weights: Iterable[Linear], rows: Any, split: Split = "column"
+) -> tuple[Work[Any], ...]:
     """[rows, K] @ [K, N] for weights that share their input, fused as engines fuse them.
 
     Weights of different formats cannot be fused and give an op for each format.
@@ -168,7 +322,7 @@ def matmul(name: str, weights: Iterable[Linear], rows: int) -> tuple[Op, ...]:
     for weight in weights:
         groups.setdefault(weight.format, []).append(weight)
     return tuple(
-        Op(
+        Work(
             name if len(groups) == 1 else f"{name}[{fmt.name}]",
             "matmul",
             2.0 * rows * k * n,
@@ -177,67 +331,60 @@ def matmul(name: str, weights: Iterable[Linear], rows: int) -> tuple[Op, ...]:
             input_elements=rows * k,
             output_elements=rows * n,
             shape=(rows, k, n),
+            split=split,
         )
         for fmt, group in groups.items()
         for k, n in [(group[0].in_features, sum(w.out_features for w in group))]
     )
 
 
-DECODE_KERNEL_MAX_NEW = 16
-"""Up to so many new tokens a sequence (decode, speculative verification) engines run the split-KV
-decode kernel: the query tile of one KV head is not yet full."""
-
-
 def attention(
     name: str,
-    step: Step,
+    step: Coordinates[Q],
     *,
     heads: int,
     kv_heads: int,
     qk_dim: int,
     v_dim: int,
     cache: Format,
-    reach: Reach = FULL,
+    visibility: Visibility = FULL,
     keys_shared: bool = False,
-) -> Op:
+) -> Work[Q]:
     """Softmax(QK')V, causal: 2 (qk_dim + v_dim) FLOPs per head and (query, key) pair.
 
     Reads Q and the cached K and V once per KV head, the new K and V, writes O; P and S stay on
     chip (FlashAttention). `keys_shared`: V is a slice of K and read with it (MLA absorbed).
     """
-    pairs = step.batch * reach.pairs(step.new, step.past)
-    cached = step.batch * reach.cached_keys(step.past)
+    pairs = step.fact(seen_pairs, visibility)
     width = kv_heads * (qk_dim if keys_shared else qk_dim + v_dim)
-    ramp = step.batch * reach.ramp(step.new, step.past)
-    return Op(
+    tokens = step.tokens
+    narrowed = visibility.most is not None
+    return Work(
         name,
         "attention",
         2.0 * heads * pairs * (qk_dim + v_dim),
         cache,
-        cache_bytes=cached * width * cache.bytes_per_element,
-        input_elements=step.tokens * (heads * qk_dim + width),
-        output_elements=step.tokens * heads * v_dim,
-        shape=(step.batch, heads, step.new, reach.keys(step.past + step.new - 1), qk_dim),
-        decode=step.new <= DECODE_KERNEL_MAX_NEW,
-        score_pairs=float(heads * pairs),
-        tile_queries=heads * (ramp + 2.0 * (step.tokens - ramp)),
-        blocks=float(step.batch * kv_heads),
+        cache_bytes=step.fact(seen_keys, visibility) * width * cache.bytes_per_element,
+        input_elements=tokens * (heads * qk_dim + width),
+        output_elements=tokens * heads * v_dim,
+        shape=(step.batch, heads, step.fact(new_tokens), step.fact(last_keys, visibility), qk_dim),
+        decode=step.case(decodes),
+        score_pairs=heads * pairs,
+        queries=heads * tokens,
+        edges=heads * tokens,
+        band=heads * step.fact(band_queries, visibility) if narrowed else 0.0,
+        blocks=step.batch * kv_heads,
     )
 
 
-def decodes(step: Step) -> bool:
-    """Whether `step` adds so few tokens that kernels take them one after another."""
-    return step.new <= DECODE_KERNEL_MAX_NEW
-
-
-def state_traffic(step: Step, state_bytes: float) -> float:
+def state_traffic(step: Coordinates[Q], state_bytes: float) -> Q:
     """Bytes of recurrent state that `step` moves: read (unless it starts from zeros), written."""
-    return step.batch * state_bytes * (2 if step.past else 1)
+    return step.batch * state_bytes * (1 if step.case(starts) else 2)
 
 
 def recurrent(
     name: str,
-    step: Step,
+    step: Coordinates[Q],
     *,
     heads: int,
     key_heads: int,
@@ -246,7 +393,7 @@ def recurrent(
     state_bytes: float,
     delta: bool,
     chunk: int,
-) -> Op:
+) -> Work[Q]:
     """S = a S + k v', o = S' q in every head; with `delta`: S = a (S - b k (k' S)) + b k v'.
 
     Token by token (decode): 1 + 2 + 2 FLOPs per element of S for decay, update and output, and 2
@@ -256,35 +403,71 @@ def recurrent(
     arXiv 2412.06464, section 3.3). A kernel that solves for two right sides does more: a bound.
     The state is read and written each step (only written by the first): both are cache_bytes.
     """
-    tokens = step.tokens
-    if decodes(step):
+    tokens, one_by_one = step.tokens, step.case(decodes)
+    if one_by_one:
         flops = tokens * heads * key_dim * value_dim * (7 if delta else 5)
     else:
-        pairs = step.batch * _chunked_pairs(step.new, chunk)
+        pairs = step.fact(chunk_pairs, chunk)
         flops = tokens * heads * key_dim * value_dim * (6 if delta else 4)
         if delta:
             flops += 2 * (2 * pairs - tokens) * heads * (key_dim + value_dim)
         else:
             flops += 2 * pairs * (key_heads * key_dim + heads * value_dim)
-    return Op(
+    return Work(
         name,
         "recurrent",
-        float(flops),
+        flops,
         BF16,
         cache_bytes=state_traffic(step, state_bytes),
         input_elements=tokens * (2 * key_heads * key_dim + heads * value_dim),
         output_elements=tokens * heads * value_dim,
-        shape=(step.batch, heads, step.new, key_dim, value_dim),
-        decode=decodes(step),
-        blocks=float(step.batch * heads),
+        shape=(step.batch, heads, step.fact(new_tokens), key_dim, value_dim),
+        decode=one_by_one,
+        blocks=step.batch * heads,
     )
 
 
-def distinct_experts(tokens: int, experts: int, active: int) -> float:
+def distinct_experts(tokens: float, experts: int, active: int) -> float:
     """Expected number of experts touched by `tokens` under uniform routing.
 
     E (1 - (1 - k/E)^T): each token leaves an expert alone with probability 1 - k/E.
     """
     if active >= experts:
         return float(experts)
-    return experts * (1.0 - (1.0 - active / experts) ** tokens)
+    return float(experts * (1.0 - (1.0 - active / experts) ** tokens))
+
+
+POPULARITY_SIGMA = 1.25
+"""Of the logarithm of an expert's popularity (docs/method.md)."""
+_KINDS_OF_EXPERTS = 48
+"""Quantiles of popularity that stand for all experts."""
+
+
+@lru_cache(maxsize=4096)
+def distinct_popular_experts(tokens: float, experts: int, active: int) -> float:
+    """Expected number of experts touched by `tokens` whose router favours some.
+
+    Popularity is log-normal; a token takes each expert with a probability in proportion to it, at
+    most 1, so that it takes `active` of them on average.
+    """
+    if active >= experts:
+        return float(experts)
+    shares = _taken(experts, active)
+    touched = math.fsum(1.0 - (1.0 - share) ** tokens for share in shares)
+    return experts * touched / len(shares)
+
+
+@lru_cache(maxsize=256)
+def _taken(experts: int, active: int) -> tuple[float, ...]:
+    """The probability that a token takes an expert, by quantile of popularity."""
+    kinds = min(experts, _KINDS_OF_EXPERTS)
+    of = NormalDist(sigma=POPULARITY_SIGMA)
+    popular = [math.exp(of.inv_cdf((kind + 0.5) / kinds)) for kind in range(kinds)]
+    wanted = active / experts * kinds
+    sure = 0  # of the most popular, which every token takes
+    while True:
+        rest = popular[: kinds - sure]
+        factor = (wanted - sure) / sum(rest)
+        if factor * rest[-1] <= 1.0:
+            return (*[factor * each for each in rest], *[1.0] * sure)
+        sure += 1

@@ -1,7 +1,7 @@
 """Which layers see how far back: every dialect of sliding windows and chunked attention.
 
 `layer_types` is authoritative where a config has it; otherwise the family's own rule decides.
-Not here: what a window costs (ops.Reach).
+Not here: what a window costs (ops.Visibility).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from vperf.errors import UnsupportedModelError
 from vperf.model.checkpoint import Config
-from vperf.model.ops import FULL, Reach
+from vperf.model.ops import FULL, Visibility
 
 Rule = Callable[[Config, int], bool]
 """(config, layer) -> whether the layer is windowed, when the config has no layer_types."""
@@ -19,7 +19,7 @@ _FULL_NAMES = frozenset({"full_attention", "global", "global_attention", "attent
 _WINDOW_NAMES = frozenset({"sliding_attention", "local", "sliding", "local_attention", "window"})
 
 
-def reach(config: Config, layer: int, rule: Rule | None = None) -> Reach:
+def visibility_of(config: Config, layer: int, rule: Rule | None = None) -> Visibility:
     """How far back `layer` sees; `rule` stands in where there is no `layer_types`."""
     kind = config.string_at(layer, "layer_types")
     if kind is None:
@@ -29,19 +29,19 @@ def reach(config: Config, layer: int, rule: Rule | None = None) -> Reach:
     if kind in _WINDOW_NAMES:
         return _window(config)
     if kind == "chunked_attention":
-        return Reach(chunk=config.integer("attention_chunk_size"))
+        return Visibility(chunk=config.integer("attention_chunk_size"))
     raise UnsupportedModelError(
         f"layer type {kind!r} is not supported", source=config.source, field=f"layer_types[{layer}]"
     )
 
 
-def _window(config: Config) -> Reach:
+def _window(config: Config) -> Visibility:
     window = config.optional_integer("sliding_window", "window_size", "attention_window_size")
     if window is None:
         return FULL
     longest = config.optional_integer("max_position_embeddings")
     # Phi-3's 262144 reaches past its longest context: no window at all.
-    return FULL if longest is not None and window >= longest else Reach(window=window)
+    return FULL if longest is not None and window >= longest else Visibility(window=window)
 
 
 def every_layer(config: Config, layer: int) -> bool:

@@ -27,11 +27,10 @@ from vperf.report.chart import (
     ticks,
 )
 from vperf.report.format import clean
-from vperf.report.page import MIN_WIDTH
 
 _NARROW, _WIDE = (18, 100), (24, 160)
-_WIDEST = 160
-"""Rows and columns: a wider plot only lies flatter."""
+_NARROWEST, _WIDEST = 80, 160
+"""Columns: labels need them; a wider plot only lies flatter."""
 _COLORS = (36, 35, 32, 33, 34, 31, 96, 95, 92, 93, 94, 91)
 _BRAILLE = 0x2800
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
@@ -78,7 +77,7 @@ def render_terminal(
 
     `unicode` False: nothing but ASCII. `key` False leaves out what labels of points stand for.
     """
-    text = _Plot(chart, min(max(width, MIN_WIDTH), _WIDEST), unicode, color).text(key)
+    text = _Plot(chart, min(max(width, _NARROWEST), _WIDEST), unicode, color).text(key)
     return text if unicode else text.encode("ascii", "replace").decode()
 
 

@@ -1,124 +1,562 @@
-"""A graded result for a person at a terminal: the verdict, one table, where the time went, why.
+"""What is said of graded results: the verdict, one table, where the time went, why.
 
-Not here: how the figures come about (checks/), and the sentences (check_words.py).
+The sentences of annotations and JUnit are here too, so that all say the same. Not here: how the
+figures come about (checks/), and how it looks (the writers).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
-from vperf.checks.check import Check
-from vperf.checks.grade import Verdict
-from vperf.report import check_words as words
-from vperf.report.commands import folded
-from vperf.report.format import clean
-from vperf.report.page import Column, Page
-from vperf.report.words import subject, workload
+from vperf.checks.baseline import Change, Drift
+from vperf.checks.check import Check, summary
+from vperf.checks.grade import TIMES, VERDICTS, Metric, Verdict
+from vperf.checks.suspects import Suspect
+from vperf.checks.thresholds import Threshold
+from vperf.checks.waterfall import Part, Waterfall
+from vperf.errors import VperfError
+from vperf.report.document import (
+    FAILS,
+    HOLDS,
+    Bar,
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Facts,
+    Headline,
+    Prose,
+    Report,
+    Row,
+    Span,
+    Table,
+    Text,
+    Tone,
+    plain,
+)
+from vperf.report.estimate import basis, second_line
+from vperf.report.format import clean, per_second, percent, plural, seconds, span
+from vperf.report.notes import note_blocks
 
-STYLES: dict[Verdict, str] = {
-    "impossible": "bold red", "better": "bold", "good": "bold", "slow": "bold yellow",
+TITLES = {
+    "tpot_s": "TPOT",
+    "ttft_s": "TTFT",
+    "latency_s": "Latency",
+    "decode_tokens_per_s": "Decode tok/s",
+    "output_tokens_per_s": "Output tok/s",
+    "prefill_tokens_per_s": "Prefill tok/s",
+    "requests_per_s": "Requests/s",
+}
+_UNITS = {
+    "decode_tokens_per_s": "tok/s",
+    "output_tokens_per_s": "output tok/s",
+    "prefill_tokens_per_s": "prefill tok/s",
+    "requests_per_s": "requests/s",
+}
+PARTS = {
+    "weights": "weights at the limit",
+    "kv_cache": "KV cache at the limit",
+    "compute": "FLOPs at the limit",
+    "link": "GPU links at the limit",
+    "matmul": "matmul kernels",
+    "attention": "attention kernels",
+    "moe": "MoE kernels",
+    "recurrent": "recurrent kernels",
+    "elementwise": "element-wise kernels",
+    "host": "launches and host time",
+    "collectives": "collectives",
+    "queueing": "queueing, prefills of others",
+    "unexplained": "unexplained",
+}
+
+
+class _Group(NamedTuple):
+    """Parts of a waterfall that the short form adds up."""
+
+    title: str
+    parts: tuple[str, ...]
+    tone: Tone
+
+
+_GROUPS = (
+    _Group("limit: {}", ("weights", "kv_cache", "compute", "link"), "memory"),
+    _Group("kernels above it", ("matmul", "attention", "moe", "recurrent", "elementwise"), "link"),
+    _Group("launches and host time", ("host",), ""),
+    _Group("collectives", ("collectives",), "link"),
+    _Group("queueing, prefills of others", ("queueing",), ""),
+    _Group("unexplained", ("unexplained",), "bad"),
+)
+_OF_LIMIT = {"weights": "weights", "kv_cache": "KV cache", "compute": "FLOPs", "link": "GPU links"}
+_SHORT_METRICS = ("tpot_s", "ttft_s")
+"""Rows of the short form, beside the main figure."""
+_TONES: dict[Verdict, Tone] = {
+    "impossible": "bad", "better": "good", "good": "good", "slow": "warn",
 }  # fmt: skip
+_THRESHOLDS = {
+    "min_efficiency": ("--min-efficiency", "of the expected speed"),
+    "min_of_limit": ("--min-of-limit", "of the limit"),
+    "min_mbu": ("--min-mbu", "MBU"),
+    "max_ttft_s": ("--max-ttft", "TTFT"),
+    "max_tpot_s": ("--max-tpot", "TPOT"),
+    "max_drift": ("--max-drift", "slower than the baseline"),
+}
+_NEXT = (
+    "clocks and power of the card under load",
+    "vperf measure --quick -o me.toml, then check with -g me.toml: is it the card?",
+    "the engine's version, and what it logs of graphs, kernels and quantization",
+    "the real lengths of prompts and answers, and the prefix cache",
+    "PCIe width and NUMA placement",
+)
+"""What to look at where no predicted fault fits."""
+
+Named = Sequence[tuple[str, Check]]
+Errors = Sequence[tuple[str, VperfError]]
 
 
-def render(check: Check, *, width: int = 80, color: bool = False) -> str:
-    """The whole screen as one string; ANSI only where `color` is true."""
-    page = Page(width, color)
-    for bar in words.missed(check):
-        page.prose(words.bar_line(bar), "bold red")
-    page.prose(words.headline(check, page.width), STYLES[check.verdict])
-    page.prose(words.others(check))
-    page.prose(f"{subject(check.estimate)}; {workload(check.estimate)}.")
-    page.blank()
-    page.table(
-        _columns(words.METRIC_HEADINGS), [words.metric_row(metric) for metric in check.metrics]
+def report(checks: Named, errors: Errors = (), *, alone: bool = False, hint: str = "") -> Report:
+    """Results in every form; one `alone` in full. `hint`: how to see one of several."""
+    found = [check for _, check in checks]
+    return Report(
+        lambda: document(found[0]) if alone else documents(checks, errors, hint=hint),
+        lambda: found[0].to_dict() if alone else summary(found, errors),
+        lambda: (row for check in found for row in _csv(check)),
     )
-    passed = " ".join(words.bar_line(bar) for bar in check.bars if bar.passed)
-    if check.utilization or passed:
-        page.blank()
-        page.facts([("MBU, MFU", words.utilization_line(check)), ("Gate", passed)])
+
+
+def document(check: Check) -> Iterator[Block]:
+    """The screen of one result."""
+    yield Headline(headline(check))
+    yield Prose(second_line(check.estimate), "aside", tight=True)
+    for held, mark, tone in ((False, FAILS, "bad"), (True, HOLDS, "good")):
+        bars = tuple(threshold(bar) for bar in check.bars if bar.passed is held)
+        yield Bullets(bars, mark=f"  {mark}", tone=tone, tight=True)  # type: ignore[arg-type]
+    if text := others(check):
+        yield Prose(text, tight=True)
+    yield Table(METRIC_COLUMNS, tuple(metric_row(check, metric) for metric in check.metrics))
+    if check.utilization:
+        yield Facts((("MBU, MFU", utilization_line(check)),), when="full")
     if check.drift:
-        page.blank()
-        page.line(words.drift_title(check.drift), "bold")
-        rows = [words.drift_row(change) for change in check.drift.changes]
-        page.table(_columns(words.DRIFT_HEADINGS), rows)
-    _waterfalls(page, check)
-    _suspects(page, check)
-    page.section(
-        "Likely reasons, the likeliest first", (clean(each.sentence) for each in check.reasons)
+        yield _drift_table(check.drift)
+    yield from _why(check)
+    yield from note_blocks(
+        (*check.notes, *check.warnings, *check.estimate.assumptions),
+        basis=basis(check.estimate) if check.estimate.gpu.constants == "measured" else "",
+        more=_rest(check),
     )
-    page.section("Warnings", map(clean, check.warnings), "yellow")
-    page.section("Taken for granted", map(clean, (*check.notes, *check.estimate.assumptions)))
-    return page.text()
 
 
-def _columns(headings: Sequence[str], left: Sequence[int] = (0,)) -> list[Column]:
-    return [Column(heading, left=number in left) for number, heading in enumerate(headings)]
+def _rest(check: Check) -> str:
+    """What -v has beside assumptions."""
+    tries = sum(each.kind == "try" for each in check.suspects)
+    more = [plural(tries, "faster setting")] if tries else []
+    more += ["TTFT"] if len(check.waterfalls) > 1 else []
+    return ", ".join(more)
 
 
-def _drifts(page: Page, checks: Sequence[tuple[str, Check]]) -> None:
-    """The main figure of each that has a baseline, and the one that slowed most."""
-    rows = [
-        (clean(name), *words.drift_row(change))
-        for name, check in checks
-        if check.drift
-        for change in check.drift.changes
-        if change.metric == check.main.name or change is check.drift.worst
-    ]
-    if rows:
-        page.blank()
-        page.line("Against the baseline", "bold")
-        page.table(_columns(("", *words.DRIFT_HEADINGS), left=(0, 1)), rows, above=True)
-
-
-def _waterfalls(page: Page, check: Check) -> None:
-    falls = check.waterfalls
-    if not falls or check.verdict == "impossible":
+def _why(check: Check) -> Iterator[Block]:
+    """Why it is above the limit; else where the time went, and what may be behind it."""
+    reasons = tuple(clean(each.sentence) for each in check.reasons)
+    yield Bullets(reasons, "Likely reasons, the likeliest first")
+    if check.verdict == "impossible":
         return
-    headings, rows = words.waterfall_table(falls)
-    page.blank()
-    page.line(words.WATERFALL, "bold")
-    page.table(_columns(headings), rows, total=True)
-    page.blank()
-    page.prose(words.largest(falls[0]))
+    for number, fall in enumerate(check.waterfalls):
+        yield from _waterfall(fall, first=number == 0)
+    suspects = [each for each in check.suspects if each.kind == "suspect"]
+    tries = [each for each in check.suspects if each.kind == "try"]
+    arrow = "\N{RIGHTWARDS ARROW}"
+    yield Bullets(tuple(map(_likely, suspects[:1])), mark=arrow, tone="command", when="short")
+    faults = tuple(f"{suspect_line(each)}{_with(each)}" for each in suspects)
+    yield Bullets(faults, "Suspects", when="full")
+    if check.verdict == "slow" and not any(each.evidence for each in suspects):
+        yield Prose("No fault that vperf predicts comes within 15% of what was measured.")
+        yield Bullets(_NEXT[:2], "Look at", when="short", tight=True)
+        yield Bullets(_NEXT, "Look at", when="full", tight=True)
+    yield Bullets(
+        tuple(f"{suspect_line(each)}{_with(each)}" for each in tries),
+        "To go faster, as vperf predicts", when="full",
+    )  # fmt: skip
 
 
-def _suspects(page: Page, check: Check) -> None:
-    page.prose(words.unexplained(check))
-    for title, found in words.suspect_groups(check):
-        if not found:
-            continue
-        page.blank()
-        page.line(title, "bold")
-        for each in found:
-            page.prose(f"- {words.suspect_line(each)}", indent="  ")
-            if each.command:
-                for line in folded(clean(each.command).split(" ", 1), page.width - 4):
-                    page.line(f"    {line}")
+def _with(suspect: Suspect) -> str:
+    return f" ({clean(suspect.command)})" if suspect.command else ""
 
 
-def render_all(
-    checks: Sequence[tuple[str, Check]],
-    *,
-    errors: int = 0,
-    hint: str = "",
-    width: int = 80,
-    color: bool = False,
-) -> str:
-    """Several results by name: how they ended, and a line each; last how to see more.
+# Line 1 --------------------------------------------------------------------------------------
 
-    `errors`: how many could not be graded, which standard error tells of.
-    """
-    page = Page(width, color)
-    failed = [(name, bar) for name, each in checks for bar in words.missed(each)]
-    page.prose(words.summary_line(checks, errors), "bold red" if failed or errors else "bold")
-    page.blank()
-    rows = [words.result_row(name, check) for name, check in checks]
-    page.table(_columns(words.RESULT_HEADINGS, left=(0, 1, 7)), rows, above=True)
-    _drifts(page, checks)
-    page.section("Failed", (f"{clean(name)}: {words.bar_line(bar)}" for name, bar in failed), "red")
-    said = dict.fromkeys(clean(text) for _, each in checks for text in each.warnings)
-    page.section("Warnings", said, "yellow")
+
+def headline(check: Check) -> Text:
+    """Line 1, always in this order: gate, verdict, measured, of expected, of the limit."""
+    metric = _shown(check)
+    said = figure(metric.name, metric.measured)
+    is_time = metric.name in TIMES
+    what = f"{TITLES[metric.name]} {said}" if is_time else f"{said} {_UNITS[metric.name]}"
+    gate: tuple[Span | str, ...] = ()
+    if check.passed is not None:
+        gate = (Span(" PASS ", "pass") if check.passed else Span(" FAIL ", "fail"), " ")
+    verdict = Span(check.verdict.upper(), _TONES[check.verdict])
+    limit = f"{percent(metric.of_limit)} of the limit"
+    if check.verdict == "impossible":
+        end = f" ({figure(metric.name, metric.limit)}){_see(check)}"
+        return (*gate, verdict, f": {what} is ", Span(limit, "bad"), f"{end}.")
+    expected = figure(metric.name, metric.expected)
+    of_expected = f"{percent(metric.of_expected)} of expected"
+    return (
+        *gate,
+        verdict,
+        f": {what} is ",
+        Span(of_expected, "strong"),
+        f" ({expected}), {limit}.",
+    )
+
+
+def _see(check: Check) -> str:
+    return "; see the likely reasons" if check.reasons else ""
+
+
+def missed(check: Check) -> list[Threshold]:
+    """The bars that fail; of an impossible result, that alone."""
+    failed = [bar for bar in check.bars if not bar.passed]
+    return failed[:1] if check.verdict == "impossible" else failed
+
+
+def others(check: Check) -> str:
+    """What is to be said of the figures that line 1 is not about."""
+    said = {
+        "slow": "slow, {} below its range",
+        "better": "faster than its range",
+        "impossible": "above its limit",
+        "good": "",
+    }
+    texts = [
+        f"{TITLES[each.name]} is {said[each.verdict].format(percent(each.short_of_range))}"
+        for each in check.metrics
+        if each.verdict not in ("good", check.verdict)
+        and each.name != _shown(check).name
+        and not _same(each, _shown(check))
+    ]
+    return f"{'; '.join(texts)}." if texts else ""
+
+
+def _same(one: Metric, other: Metric) -> bool:
+    """Whether a time and a rate are the same measurement, as TPOT and tokens/s of a batch."""
+    return math.isclose(one.of_limit, other.of_limit, rel_tol=1e-6)
+
+
+def _shown(check: Check) -> Metric:
+    """The figure of line 1: the main one, or the one that is impossible."""
+    if check.verdict != "impossible":
+        return check.main
+    return next(each for each in check.metrics if each.verdict == "impossible")
+
+
+def figure(metric: str, value: float) -> str:
+    """A figure of a metric: "10.3 ms", "97.2"."""
+    return seconds(value) if metric in TIMES else per_second(value)
+
+
+# Tables --------------------------------------------------------------------------------------
+
+METRIC_COLUMNS = (
+    Column(""),
+    Column("measured", "time", strong=True),
+    Column("expected", "time"),
+    Column("range", "time", 1),
+    Column("limit", "time", 2),
+    Column("of exp.", "share"),
+    Column("verdict", "verdict"),
+    Column("of limit", "share", 5),
+    Column("of expected", "bar", 5),
+)
+
+
+def metric_row(check: Check, metric: Metric) -> Row:
+    """One figure beside limit and expected."""
+    low, high = (figure(metric.name, v) for v in (metric.expected_low, metric.expected_high))
+    detail = metric.name not in _SHORT_METRICS and metric.name != _shown(check).name
+    return Row(
+        (
+            TITLES[metric.name], figure(metric.name, metric.measured),
+            figure(metric.name, metric.expected), span(low, high),
+            figure(metric.name, metric.limit), percent(metric.of_expected), metric.verdict,
+            percent(metric.of_limit),
+            Bar(((min(1.0, metric.of_expected), _TONES[metric.verdict]),)),
+        ),
+        detail=detail and metric.verdict in ("good", check.verdict),
+    )  # fmt: skip
+
+
+def utilization_line(check: Check) -> str:
+    """What each phase made of the card."""
+    return "; ".join(
+        f"{use.phase} {percent(use.mbu, 1)} of the bandwidth, {percent(use.mfu, 1)} of the FLOPs"
+        for use in check.utilization
+    )
+
+
+_DRIFT_COLUMNS = (
+    Column("before", "time"),
+    Column("now", "time", strong=True),
+    Column("speed", "share"),
+    Column("of expected before", "share", 2),
+    Column("of expected now", "share", 1),
+)
+
+
+def _drift_table(drift: Drift) -> Table:
+    rows = tuple(Row((TITLES[c.metric], *_drift_cells(c))) for c in drift.changes)
+    title = f"Against the baseline ({clean(drift.source)})"
+    return Table((Column(""), *_DRIFT_COLUMNS), rows, title)
+
+
+def _drift_cells(change: Change) -> tuple[Cell, ...]:
+    """One figure then and now."""
+    speed = f"{100 * change.faster:+.1f}%"
+    return (
+        figure(change.metric, change.before),
+        figure(change.metric, change.now),
+        Span(speed, "warn") if change.faster + change.slack < 0 else speed,
+        percent(change.of_expected_before),
+        percent(change.of_expected),
+    )
+
+
+def _waterfall(fall: Waterfall, *, first: bool) -> Iterator[Block]:
+    """Where the time went; of a run that is faster than expected, by how much."""
+    name = TITLES[fall.metric]
+    if fall.measured_s < fall.expected_s:
+        faster = f"{name} is faster than expected by {seconds(fall.expected_s - fall.measured_s)}."
+        yield Prose(faster, when="always" if first else "full")
+        return
+    title = f"Where {seconds(fall.measured_s)} of {name} go"
+    columns = (Column(""), Column("", "time"), Column("", "share"), Column("", "bar", 1))
+    groups = [(g, [p for p in fall.parts if p.name in g.parts]) for g in _GROUPS]
+    rows = _steps(fall, [(_titled(g, found), found, g.tone) for g, found in groups if found])
+    yield Table(columns, rows, title, when="short" if first else "full")
+    if not first:
+        return
+    tones = {name: group.tone for group in _GROUPS for name in group.parts}
+    order = list(PARTS)
+    parts = sorted(fall.parts, key=lambda part: order.index(part.name))
+    each = [(PARTS[part.name], [part], tones[part.name]) for part in parts]
+    yield Table(columns, _steps(fall, each), title, when="full")
+
+
+def _titled(group: _Group, found: Sequence[Part]) -> str:
+    return group.title.format(", ".join(_OF_LIMIT.get(part.name, "") for part in found))
+
+
+def _steps(fall: Waterfall, bars: Sequence[tuple[str, Sequence[Part], Tone]]) -> tuple[Row, ...]:
+    """A row a bar, each starting where the one before it ends."""
+    scale, before, rows = seconds(fall.measured_s), 0.0, []
+    for title, parts, tone in bars:
+        took = sum(part.seconds for part in parts)
+        share = took / fall.measured_s
+        bar = Bar(((max(0.0, share), tone),), start=min(before, before + share))
+        rows.append(Row((title, _in_unit_of(took, scale), percent(share), bar)))
+        before += share
+    return tuple(rows)
+
+
+def _in_unit_of(value: float, other: str) -> str:
+    """A time in the unit of another, with two more decimals than a whole."""
+    unit = other.rpartition(" ")[2]
+    scale = {"s": 1.0, "ms": 1e3, "µs": 1e6, "ns": 1e9}[unit]
+    digits = max(0, 2 - max(0, math.floor(math.log10(abs(value) * scale))) if value else 2)
+    return f"{value * scale:,.{digits}f} {unit}"
+
+
+def largest(fall: Waterfall) -> str:
+    """The largest part above the limit, in words."""
+    part = fall.largest
+    if part.seconds <= 0:
+        return "Nothing above the limit is left to explain."
+    text = f"{seconds(part.seconds)} of {TITLES[fall.metric]}, {percent(part.share)}"
+    return f"Largest above the limit: {PARTS[part.name]}, {text}."
+
+
+# Sentences -----------------------------------------------------------------------------------
+
+
+def bar_option(bar: Threshold) -> str:
+    """A bar as it is given: "--max-ttft 200 ms"."""
+    if bar.name == "possible":
+        return "not above the limit"
+    option = _THRESHOLDS[bar.name][0]
+    if bar.name == "max_drift":
+        return f"{option} {100 * bar.asked:g}%"
+    asked = seconds(bar.asked) if bar.name in ("max_ttft_s", "max_tpot_s") else f"{bar.asked:g}"
+    return f"{option} {asked}"
+
+
+def threshold(bar: Threshold) -> str:
+    """ "--max-ttft 200 ms: TTFT is 212 ms, 6.0% too much"."""
+    if bar.name == "possible":
+        return "every bar: the result is above the limit"
+    what = _THRESHOLDS[bar.name][1]
+    if bar.name == "max_drift":
+        return _drift_line(bar)
+    miss = ""
+    if bar.name in ("max_ttft_s", "max_tpot_s"):
+        got = f"{what} is {seconds(bar.got)}"
+        miss = "" if bar.passed else f", {percent(bar.short, 1)} too much"
+    else:
+        got = f"{bar.got:.3f} {what}"
+        miss = "" if bar.passed else f", {percent(bar.short, 1)} short"
+    return f"{bar_option(bar)}: {got}{miss}"
+
+
+def bar_line(bar: Threshold) -> str:
+    """ "Fails --max-ttft 200 ms: TTFT is 212 ms, 6.0% too much."."""
+    return f"{'Passes' if bar.passed else 'Fails'} {threshold(bar)}."
+
+
+def _drift_line(bar: Threshold) -> str:
+    title = TITLES[bar.metric]
+    start = f"{bar_option(bar)}: {title} is"
+    if abs(bar.got) < 0.0005:
+        return f"{start} as in the baseline"
+    how = "slower" if bar.got > 0 else "faster"
+    text = f"{start} {percent(abs(bar.got), 1)} {how} than the baseline"
+    if bar.slack:
+        text += f" ({percent(bar.slack, 1)} allowed for the spread of repeats)"
+    return text
+
+
+def suspect_line(suspect: Suspect) -> str:
+    """What it may be, what speaks for it, and what it would bring."""
+    text = clean(suspect.sentence)
+    if suspect.evidence:
+        text += f" ({clean(suspect.evidence)})"
+    if suspect.gain is None:
+        return f"{text}; no prediction"
+    if suspect.kind == "suspect":
+        return f"{text}; fixing it: {suspect.gain:.2f}x"
+    return f"{text}: {suspect.gain:.2f}x the expected speed"
+
+
+def _likely(suspect: Suspect) -> str:
+    """The likeliest fault on one line."""
+    predicted = f": predicts {seconds(suspect.predicted_s)}" if suspect.predicted_s else ""
+    gain = f"; fixing it: {suspect.gain:.2f}x" if suspect.gain else ""
+    return f"likely: {clean(suspect.sentence)}{predicted}{gain}"
+
+
+def why(check: Check) -> list[str]:
+    """Line 1, and the likeliest explanations: what one reads first of a result that fails."""
+    lines = [line_1(check)]
+    lines += [f"Likely: {clean(each.sentence)}" for each in check.reasons[:2]]
+    faults = [each for each in check.suspects if each.kind == "suspect"]
+    for each in faults[:2]:
+        command = f": {clean(each.command)}" if each.command else ""
+        lines.append(f"Suspect: {suspect_line(each)}{command}")
+    if check.waterfalls and check.verdict != "impossible" and not faults:
+        lines.append(largest(check.waterfalls[0]))
+    return lines
+
+
+def line_1(check: Check) -> str:
+    """The headline as words."""
+    return " ".join(plain(headline(check)).split())
+
+
+def error_line(name: str, error: VperfError) -> str:
+    """What could not be graded, why, and the next step."""
+    line = "; ".join(clean(text, 500) for text in (error.message, error.hint) if text)
+    return line if name in error.message else f"{clean(name)}: {line}"
+
+
+# Several results -----------------------------------------------------------------------------
+
+_RESULT_COLUMNS = (
+    Column("result"),
+    Column("figure", rank=1),
+    Column("measured", "time", strong=True),
+    Column("expected", "time", 2),
+    Column("limit", "time", 3),
+    Column("of exp.", "share"),
+    Column("of limit", "share", 5),
+    Column("verdict", "verdict"),
+    Column("of expected", "bar", 5),
+)
+
+
+def documents(checks: Named, errors: Errors = (), *, hint: str = "") -> Iterator[Block]:
+    """Several results by name: how they ended, and a line each."""
+    failed = [(name, bar) for name, each in checks for bar in missed(each)]
+    tone: Tone = "bad" if failed or errors else "good"
+    yield Headline((Span(summary_line(checks, len(errors)), tone),))
+    yield Bullets(
+        tuple(error_line(name, error) for name, error in errors), "Errors", mark=FAILS, tone="bad"
+    )
+    yield Table(_RESULT_COLUMNS, tuple(_result_row(name, check) for name, check in checks))
+    rows = tuple(_drift_rows(checks))
+    if rows:
+        columns = (Column("result"), Column("figure"), *_DRIFT_COLUMNS)
+        yield Table(columns, rows, "Against the baseline")
+    said = tuple(f"{clean(name)}: {bar_line(bar)}" for name, bar in failed)
+    yield Bullets(said, "Failed", mark=FAILS, tone="bad")
+    poor = [(n, c) for n, c in checks if missed(c) or c.verdict in ("slow", "impossible")]
+    if len(checks) > 1:
+        for name, check in poor:
+            yield Bullets(tuple(why(check)), clean(name), when="full")
+    warned = dict.fromkeys(clean(text) for _, each in checks for text in each.warnings)
+    yield Bullets(tuple(warned), "Warnings", mark="!", tone="warn")
     if hint:
-        page.blank()
-        page.prose(hint, "dim")
-    return page.text()
+        yield Prose(hint, "aside", "short")
+
+
+def _result_row(name: str, check: Check) -> Row:
+    """The main figure of one of several results, and its verdict."""
+    metric = check.main
+    return Row(
+        (
+            clean(name), TITLES[metric.name], figure(metric.name, metric.measured),
+            figure(metric.name, metric.expected), figure(metric.name, metric.limit),
+            percent(metric.of_expected), percent(metric.of_limit), check.verdict,
+            Bar(((min(1.0, metric.of_expected), _TONES[check.verdict]),)),
+        )
+    )  # fmt: skip
+
+
+def _drift_rows(checks: Named) -> Iterator[Row]:
+    """The main figure of each that has a baseline, and the one that slowed most."""
+    for name, check in checks:
+        if check.drift:
+            for change in check.drift.changes:
+                if change.metric == check.main.name or change is check.drift.worst:
+                    yield Row((clean(name), TITLES[change.metric], *_drift_cells(change)))
+
+
+def summary_line(checks: Named, errors: int = 0) -> str:
+    """How several results ended: "2 results: 1 good, 1 slow; all 2 passed the bars."."""
+    lost = f"; {plural(errors, 'error')}" if errors else ""
+    judged = sum(each.passed is not None for _, each in checks)
+    failing = sum(each.passed is False for _, each in checks)
+    counts = Counter(each.verdict for _, each in checks)
+    verdicts = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name])
+    if failing:
+        return f"{failing} of {plural(judged, 'result')} failed the bars: {verdicts}{lost}."
+    if judged == len(checks):
+        end = f"; {f'all {judged} ' if judged > 1 else ''}passed the bars"
+    else:
+        end = f"; {judged} held against bars, none failed" if judged else ""
+    return f"{plural(len(checks), 'result')}: {verdicts}{end}{lost}."
+
+
+def _csv(check: Check) -> Iterator[Mapping[str, Any]]:
+    """A row a figure; `before` and `faster` are empty without a baseline."""
+    gpu = check.estimate.gpu
+    changes = {each.metric: each for each in check.drift.changes} if check.drift else {}
+    for metric in check.metrics:
+        change = changes.get(metric.name)
+        figures = asdict(metric)
+        yield {
+            "source": check.source, "label": check.result.label, "model": check.estimate.model.id,
+            "gpu": gpu.id, "gpus": gpu.count, "metric": figures.pop("name"), **figures,
+            "before": change.before if change else None,
+            "faster": change.faster if change else None,
+        }  # fmt: skip

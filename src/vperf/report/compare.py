@@ -1,162 +1,208 @@
-"""A comparison for a person, as CSV and as Markdown.
+"""What is said of a comparison: the best row, then all, the best first.
 
 Not here: the order of the rows (explore/compare.py) and their columns (rows.py).
 """
 
 from __future__ import annotations
 
-from vperf.explore.compare import Comparison
+from collections.abc import Iterator
+from typing import assert_never
+
+from vperf.explore.compare import By, Comparison
 from vperf.explore.rows import Row
-from vperf.report.format import clean, per_second, seconds, size
-from vperf.report.markdown import bullets, document, escape
-from vperf.report.page import Page
+from vperf.report.document import (
+    Block,
+    Bullets,
+    Column,
+    Headline,
+    Prose,
+    Report,
+    Span,
+    Table,
+    Text,
+)
+from vperf.report.format import clean, dollars, gib, per_second, plural, seconds, span
+from vperf.report.names import short_model
+from vperf.report.notes import note_blocks
 from vperf.report.rows import (
     RowColumn,
     axis_columns,
-    choice,
-    csv_lines,
-    dollars,
-    figure_columns,
-    fitted,
-    heading,
-    markdown_lines,
+    bar_column,
+    basis_column,
+    chosen_words,
+    extra_columns,
+    joules,
+    legend,
+    limit_columns,
+    lines,
+    memory_column,
     problem_lines,
     shared_words,
+    speed_column,
+    tpot_column,
+    ttft_column,
 )
-from vperf.report.words import short_model
 from vperf.resolve import AS_STORED
 
+_SHOWN = 10
+"""Rows of the short form."""
+_UP, _DOWN = "\N{BLACK UP-POINTING TRIANGLE}", "\N{BLACK DOWN-POINTING TRIANGLE}"
+"""The least first, the most first."""
 
-def render(answer: Comparison, *, width: int = 80, color: bool = False) -> str:
-    """The whole screen as one string."""
-    page = Page(width, color)
-    page.prose(headline(answer), "bold" if answer.fitting else "bold yellow")
-    page.prose(shared(answer))
+
+def report(answer: Comparison) -> Report:
+    """The answer in every form."""
+    return Report(
+        lambda: document(answer),
+        answer.to_dict,
+        lambda: (row.flat() for row in answer.rows),
+        records=lambda: (row.to_dict() for row in answer.rows),
+    )
+
+
+def document(answer: Comparison) -> Iterator[Block]:
+    """The screen of `vperf compare`."""
+    yield Headline(headline(answer))
+    yield Prose(second_line(answer), "aside", tight=True)
     shown = [row for row in answer.rows if row.figures]
-    columns, left_out = fitted(_columns(answer), page.width)
-    page.blank()
-    page.table([c.column for c in columns], ([c.cell(row) for c in columns] for row in shown))
-    page.section("Cannot be", problem_lines(answer.problems), "yellow")
-    page.section("Notes", _notes(answer, left_out))
-    return page.text()
+    columns = _columns(answer, shown)
+    yield Table(tuple(each.column for each in columns), tuple(lines(columns, shown)), short=_SHOWN)
+    if marks := legend(shown):
+        yield Prose(marks, "aside", tight=True)
+    yield Bullets(problem_lines(answer.problems), "Cannot be", mark="!", tone="warn")
+    if len(answer.rows) < answer.asked:
+        first = f"the first {len(answer.rows):,} of {answer.asked:,} (--top)"
+        yield Prose(first, "aside", tight=True)
+    yield from note_blocks(answer.notes)
 
 
-def markdown(answer: Comparison) -> str:
-    """The same as Markdown, every column in it."""
-    shown = [row for row in answer.rows if row.figures]
-    return document([
-        f"**{escape(headline(answer))}**",
-        escape(shared(answer)),
-        "\n".join(markdown_lines(_columns(answer), shown)),
-        bullets("Cannot be", problem_lines(answer.problems)),
-        bullets("Notes", _notes(answer, [])),
-    ])  # fmt: skip
-
-
-def csv(answer: Comparison) -> str:
-    """Every row with every figure."""
-    return "".join(csv_lines(answer.rows))
-
-
-def _columns(answer: Comparison) -> list[RowColumn]:
+def _columns(answer: Comparison, shown: list[Row]) -> list[RowColumn]:
     axes = {axis: list({row.chosen[axis]: None for row in answer.rows}) for axis in answer.axes}
-    rows = answer.rows
+    by = answer.by
+    most = max(row.figures.expected.decode_tokens_per_s for row in shown if row.figures)
+    first: list[RowColumn] = []
+    match by:
+        case "cost":
+            column = Column(f"$/1k req {_UP}", "money", strong=True)
+            first.append(RowColumn(column, lambda row: dollars(_per_thousand(row))))
+        case "throughput":
+            column = Column(f"output tok/s {_DOWN}", "rate", strong=True)
+            first.append(RowColumn(column, _output))
+        case "energy":
+            column = Column(f"tok/J {_DOWN}", "rate", strong=True)
+            first.append(RowColumn(column, joules))
+        case "fits":
+            column = Column(f"GiB free {_DOWN}", "memory", strong=True)
+            first.append(RowColumn(column, _free))
+        case "decode" | "ttft":
+            pass
+        case _:
+            assert_never(by)
+    decode, ttft = by == "decode", by == "ttft"
+    extras = extra_columns(
+        () if by == "energy" else shown,
+        priced=any(row.cost for row in shown),
+        served=any(row.figures and row.figures.serving for row in shown),
+    )
     return [
         *axis_columns(axes),
-        *figure_columns(
-            priced=any(row.cost for row in rows),
-            energy=any(row.tokens_per_joule for row in rows),
-            served=any(row.figures and row.figures.serving for row in rows),
-        ),
+        *first,
+        speed_column(f"tok/s {_DOWN}" if decode else "tok/s", strong=decode),
+        bar_column(most),
+        *limit_columns(),
+        ttft_column(f"TTFT {_UP}" if ttft else "TTFT", strong=ttft),
+        tpot_column(rank=4),
+        *extras,
+        memory_column(),
+        basis_column(),
     ]
 
 
+def _per_thousand(row: Row) -> float | None:
+    return 1000 * row.cost.usd_per_request if row.cost else None
+
+
+def _output(row: Row) -> str:
+    return per_second(row.figures.output_tokens_per_s) if row.figures else "-"
+
+
+def _free(row: Row) -> str:
+    if row.figures is None:
+        return "-"
+    left = (row.figures.capacity_bytes - row.figures.memory_bytes) * row.figures.gpus
+    return gib(left) if left >= 0 else f"-{gib(-left)}"
+
+
 def named(answer: Comparison, row: Row) -> str:
-    """A row in words: "Qwen3-32B on h100-sxm-80gb, tp 2, fp8 weights"."""
+    """A row in words: "Qwen3-32B on h100-sxm-80gb x2, fp8 weights"."""
     others = []
     for axis in answer.axes:
-        if axis not in ("model", "gpu"):
-            value = choice(row.chosen[axis])
-            what = heading(axis)
-            if axis == "quantization":
-                others.append("weights as stored" if value == AS_STORED else f"{value} {what}")
-            else:
-                others.append(f"{what} {value}")
+        if axis not in ("model", "gpu", "tp", "pp", "dp"):
+            value = row.chosen[axis]
+            stored = axis == "quantization" and value == AS_STORED
+            others.append("weights as stored" if stored else chosen_words(axis, value))
     gpus = row.figures.gpus if row.figures else 1
-    count = f"{gpus} x " if gpus > 1 else ""
-    return ", ".join([f"{short_model(row.model)} on {count}{clean(row.gpu)}", *others])
+    count = f" x{gpus}" if gpus > 1 or {"tp", "pp", "dp"} & {*answer.axes} else ""
+    model = f"{short_model(row.model)} on " if "model" in answer.axes else ""
+    return ", ".join([f"{model}{clean(row.gpu)}{count}", *others])
 
 
-def headline(answer: Comparison) -> str:
+def headline(answer: Comparison) -> Text:
     """Line 1: the best row and what it reaches."""
     best = answer.rows[0]
     figures = best.figures
     assert figures is not None  # compare() raises where no setting can be
     name = named(answer, best)
     if not best.fits:
-        need, have = size(figures.memory_bytes), size(figures.capacity_bytes)
-        return f"None of {answer.asked:,} fits: first is {name}, which needs {need} of {have}."
+        need, there = gib(figures.memory_bytes), gib(figures.capacity_bytes)
+        none = f"None of {answer.asked:,} fits: first is {name}: {need} GiB needed, {there} there."
+        return (Span(none, "bad"),)
+    return (Span(name, "good"), f" {_reached(answer.by, answer, best)}.")
+
+
+def _reached(by: By, answer: Comparison, best: Row) -> str:
+    figures = best.figures
+    assert figures is not None
     expected, limit = figures.expected, figures.limit
-    match answer.by:
+    match by:
         case "decode":
-            reached = f"decode {per_second(expected.decode_tokens_per_s)} tok/s expected, limit "
-            what = f"Fastest{_of(answer)}: {name}: {reached}{per_second(limit.decode_tokens_per_s)}"
+            ends = (expected.low, expected.high)
+            low, high = (per_second(each.decode_tokens_per_s) for each in ends)
+            return (
+                f"is the fastest that fits: {per_second(expected.decode_tokens_per_s)} tok/s "
+                f"({span(low, high)}), limit {per_second(limit.decode_tokens_per_s)}"
+            )
         case "ttft":
-            what = (
-                f"First token soonest{_of(answer)}: {name}: {seconds(expected.ttft_s)} expected, "
+            return (
+                f"is the first to answer: TTFT {seconds(expected.ttft_s)} expected, "
                 f"limit {seconds(limit.ttft_s)}"
             )
         case "throughput":
-            reached = f"{per_second(figures.output_tokens_per_s)} output tok/s expected"
-            what = f"Most throughput{_of(answer)}: {name}: {reached}, prefill included"
+            rate = per_second(figures.output_tokens_per_s)
+            return f"gives the most: {rate} output tok/s expected, prefill included"
         case "cost":
-            cost = best.cost
-            reached = (
-                f"${dollars(cost.usd_per_mtok_input)} per million tokens in, "
-                f"${dollars(cost.usd_per_mtok_output)} out" if cost else "no price"
-            )  # fmt: skip
-            what = f"Cheapest{_of(answer)}: {name}: {reached}, expected"
+            return f"is the cheapest that fits: ${dollars(_per_thousand(best))} per 1,000 requests"
         case "energy":
-            value = best.tokens_per_joule
-            reached = "no TDP known" if value is None else f"{value:.3g} tok/J at TDP, expected"
-            what = f"Most tokens per joule{_of(answer)}: {name}: {reached}"
+            reached = f"{joules(best)} tok/J at TDP" if best.tokens_per_joule else "no TDP known"
+            return f"is the most frugal that fits: {reached}, expected"
         case "fits":
-            free = (figures.capacity_bytes - figures.memory_bytes) * figures.gpus
-            what = (
-                f"{answer.fitting:,} of {answer.asked:,} fit; most room: {name}: {size(free)} free"
+            return (
+                f"has the most room: {_free(best)} GiB free; {answer.fitting:,} of "
+                f"{answer.asked:,} fit"
             )
-    return f"{what}."
+        case _:
+            assert_never(by)
 
 
-def _of(answer: Comparison) -> str:
-    return f" of {answer.asked:,}" if answer.asked > 1 else ""
-
-
-def shared(answer: Comparison) -> str:
+def second_line(answer: Comparison) -> str:
     """Line 2: what all rows share, and how many fit."""
     fixed = dict(answer.fixed)
     model, gpu = fixed.pop("model", None), fixed.pop("gpu", None)
     names = [short_model(str(model))] if model else []
     names += [f"{'on ' if model else ''}{clean(gpu)}"] if gpu else []
-    words = [" ".join(names)] if names else []
-    words += shared_words(fixed, answer.axes)
+    shared = ", ".join(shared_words(fixed, answer.axes))
     cannot = sum(answer.problems.values())
-    lacking = answer.asked - answer.fitting - cannot
-    counts = [f"{answer.fitting:,} fit"]
-    counts += [f"{lacking:,} {'does' if lacking == 1 else 'do'} not"] if lacking else []
+    counts = [plural(answer.asked, "setting"), f"{answer.fitting:,} fit"]
     counts += [f"{cannot:,} cannot be"] if cannot else []
-    return f"{', '.join(words)}; {', '.join(counts)}."
-
-
-def _notes(answer: Comparison, left_out: list[str]) -> list[str]:
-    found = []
-    if any(row.figures and not row.fits for row in answer.rows):
-        found.append("speeds of what does not fit are those it would have with the memory")
-    if len(answer.rows) < answer.asked:
-        found.append(f"the first {len(answer.rows):,} of {answer.asked:,} (--top)")
-    if left_out:
-        found.append(
-            f"no room at this width for {', '.join(left_out)}; --csv and --json have all figures"
-        )
-    shown = not any(name == "tok/J" for name in left_out)
-    return [*found, *(note for note in answer.notes if shown or note.kind != "energy")]
+    parts = [" ".join(names), shared, ", ".join(counts)]
+    return " \N{MIDDLE DOT} ".join(part for part in parts if part)

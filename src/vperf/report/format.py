@@ -1,7 +1,8 @@
 """Text and numbers as people read them: safe against terminal escapes, in few significant digits.
 
 Everything that reaches a screen passes `clean`: model ids, config strings and GPU names come from
-strangers. Not here: layout (table.py, markdown.py) and sentences (words.py).
+strangers. Not here: layout (screen.py, markdown.py) and sentences
+(estimate.py and its neighbours).
 """
 
 from __future__ import annotations
@@ -56,9 +57,37 @@ def work(value: float) -> str:
     return units.format_flops(value).removesuffix("FLOP") if value > 0 else "-"
 
 
-def percent(value: float) -> str:
-    """A share of one: "12.3 %"."""
-    return f"{100 * value:.1f} %"
+def gib(value: float) -> str:
+    """Bytes in GiB, as people, vendors and nvidia-smi count memory: "15.3"; the unit is said once.
+
+    >>> gib(16.4e9), gib(20e6)
+    ('15.3', '0.02')
+    """
+    amount = value / 2**30
+    if not math.isfinite(amount) or amount <= 0:
+        return "0"
+    return f"{amount:,.1f}" if amount >= 0.05 else f"{amount:.2g}"
+
+
+def percent(value: float, digits: int = 0) -> str:
+    """A share of one: "46%"; far above 1, "74x"."""
+    if not math.isfinite(value):
+        return "-"
+    if abs(value) < 10:
+        return f"{100 * value:.{digits}f}%"
+    return f"{value:,.0f}x" if value < 1e4 else f"{value:.0e}x"
+
+
+def dollars(usd: float | None) -> str:
+    """ "0.123", "4.56", "1,234"; "-" where there is no price."""
+    if usd is None:
+        return "-"
+    return f"{usd:,.0f}" if usd >= 100 else f"{usd:.2f}" if usd >= 1 else number(usd)
+
+
+def number(value: float) -> str:
+    """Three digits: "0.500", "29.5", "4,021"."""
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}"
 
 
 def whole(value: float) -> str:
@@ -82,6 +111,15 @@ def bits(value: float) -> str:
     return f"{as_bytes:.4g} byte{'' if as_bytes == 1 else 's'}"
 
 
-def plural(count: int, noun: str) -> str:
-    """ "1 token", "1,024 tokens"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def plural(count: int, noun: str, *, more: str = "") -> str:
+    """ "1 token", "1,024 tokens", "4 more assumptions"."""
+    return f"{count:,} {more}{noun}{'' if count == 1 else 's'}"
+
+
+ASCII = str.maketrans({
+    "\N{MICRO SIGN}": "u", "\N{MIDDLE DOT}": "-", "\N{MULTIPLICATION SIGN}": "x",
+    "\N{RIGHTWARDS ARROW}": "->", "\N{BALLOT X}": "x", "\N{CHECK MARK}": "+",
+    "\N{BLACK UP-POINTING TRIANGLE}": "^", "\N{BLACK DOWN-POINTING TRIANGLE}": "v",
+    "\N{HORIZONTAL ELLIPSIS}": "...", "\N{EN DASH}": "-", "\N{EM DASH}": "-",
+})  # fmt: skip
+"""The same said in ASCII, for streams and terminals that have no more."""

@@ -6,7 +6,7 @@
 
 They go to standard error: the runner takes workflow commands from both streams (actions/runner,
 ScriptHandler.cs), and so --json stays alone on standard output. Not here: the sentences
-(check_words.py) and the job summary (check_markdown.py).
+(check.py) and the job summary (markdown.py).
 """
 
 from __future__ import annotations
@@ -18,10 +18,8 @@ from typing import Literal
 
 from vperf.checks.check import Check
 from vperf.errors import VperfError
-from vperf.report import check_words as words
+from vperf.report import check as words
 from vperf.report.format import clean
-
-_LONG = 10_000
 
 
 def commands(
@@ -41,7 +39,7 @@ def commands(
             rest.append((name, check))
     if len(rest) == 1:
         ((name, check),) = rest
-        lines.append(_command("notice", [words.headline(check, _LONG)], name, check.source))
+        lines.append(_command("notice", [words.line_1(check)], name, check.source))
     elif rest:
         lines.append(_command("notice", [words.summary_line(rest)]))
     return "".join(f"{line}\n" for line in lines)

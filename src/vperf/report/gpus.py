@@ -1,20 +1,43 @@
-"""GPUs for a person and as JSON: the list, and one card with every fact and where it comes from.
+"""What is said of GPUs: the list, and one card with every fact and where it comes from.
 
 Not here: reading the files (sources/gpus.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from vperf.hardware.gpu import MEASURED, Achieved, Gpu
-from vperf.report.format import clean, seconds, size, whole
-from vperf.report.page import Column, Page
+from vperf.report.document import (
+    Block,
+    Bullets,
+    Column,
+    Facts,
+    Headline,
+    Prose,
+    Report,
+    Row,
+    Span,
+    Table,
+    Text,
+)
+from vperf.report.format import clean, gib, plural, seconds, size, whole
 from vperf.units import format_bandwidth, format_rate
 
-_WIDE = 112
+_SHOWN = 20
+"""Rows of the short form."""
+_PIPES = ("bf16", "fp8", "fp4")
+
+
+def report(found: Gpu | Sequence[Gpu]) -> Report:
+    """A card, or a list of them, in every form."""
+    if isinstance(found, Gpu):
+        return Report(lambda: card(found), lambda: to_dict(found), lambda: (_flat(found),))
+    return Report(
+        lambda: listed(found), lambda: list_to_dict(found), lambda: (_flat(gpu) for gpu in found)
+    )
 
 
 def to_dict(gpu: Gpu) -> dict[str, Any]:
@@ -33,86 +56,89 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
-def render_list(gpus: Iterable[Gpu], *, width: int = 80, color: bool = False) -> str:
-    """One line a card; the name too where there is room."""
-    page = Page(width, color)
-    named = page.width >= _WIDE
-    rows = [
-        (
-            clean(gpu.id),
-            *([clean(gpu.name)] if named else []),
-            size(gpu.memory_bytes),
-            format_bandwidth(gpu.memory_bandwidth),
-            *(_tera(gpu.peak_flop_per_s.get(pipe)) for pipe in ("bf16", "fp8", "fp4")),
+def _flat(gpu: Gpu) -> dict[str, Any]:
+    """A card as one row: figures and names, without lists."""
+    return {
+        "id": gpu.id, "name": gpu.name, "vendor": gpu.vendor, "architecture": gpu.architecture,
+        "memory_bytes": gpu.memory_bytes, "memory_bandwidth": gpu.memory_bandwidth,
+        **{f"{pipe}_flop_per_s": gpu.peak_flop_per_s.get(pipe) for pipe in _PIPES},
+        "tdp_w": gpu.tdp_w, "link": gpu.link.name if gpu.link else None,
+        "link_bytes_per_s": gpu.link.bytes_per_s if gpu.link else None,
+        "measured": gpu.achieved is not None, "source": gpu.source, "checked": gpu.checked,
+    }  # fmt: skip
+
+
+def listed(gpus: Sequence[Gpu]) -> Iterator[Block]:
+    """The screen of `vperf gpus`."""
+    yield Headline((Span(plural(len(gpus), "GPU"), "strong"), "; vperf gpus ID shows one."))
+    columns = (
+        Column("id"),
+        Column("GiB", "memory"),
+        Column("GB/s", "rate"),
+        *(Column(f"{pipe} TFLOPS", "rate") for pipe in _PIPES),
+        Column("basis", "basis", 3),
+        Column("architecture", rank=4),
+        Column("W", "count", 4),
+        Column("link", rank=5),
+        Column("name", rank=5),
+    )
+    rows = tuple(
+        Row(
+            (
+                clean(gpu.id), gib(gpu.memory_bytes),
+                format_bandwidth(gpu.memory_bandwidth).removesuffix(" GB/s"),
+                *(_tera(gpu.peak_flop_per_s.get(pipe)) for pipe in _PIPES),
+                "measured" if gpu.achieved else "generic", clean(gpu.architecture),
+                f"{gpu.tdp_w:,.0f}" if gpu.tdp_w else "-",
+                clean(gpu.link.name) if gpu.link else "", clean(gpu.name),
+            )
         )
         for gpu in gpus
-    ]
-    page.table(
-        [
-            Column("\nid", left=True),
-            *([Column("\nname", left=True)] if named else []),
-            Column("\nmemory"),
-            Column("\nbandwidth"),
-            *(Column(f"{pipe}\nTFLOPS") for pipe in ("bf16", "fp8", "fp4")),
-        ],
-        rows,
-    )
-    page.blank()
-    page.prose(
-        f"{len(rows)} GPUs; peaks are dense, with fp32 accumulation. `vperf gpus ID` shows one "
-        "with its sources."
-    )
-    return page.text()
+    )  # fmt: skip
+    yield Table(columns, rows, short=_SHOWN, tight=True)
+    yield Prose("peaks are dense, with fp32 accumulation", "aside", tight=True)
 
 
-def render_card(gpu: Gpu, *, width: int = 80, color: bool = False) -> str:
-    """One card: datasheet facts, what was measured on it, sources and notes."""
-    page = Page(width, color)
-    page.prose(f"{clean(gpu.name)} ({clean(gpu.id)})", "bold")
-    page.blank()
+def card(gpu: Gpu) -> Iterator[Block]:
+    """The screen of one card: datasheet facts, what was measured on it, sources and notes."""
+    yield Headline((Span(clean(gpu.name), "strong"), f" ({clean(gpu.id)})"))
+    yield Facts(tuple(_datasheet(gpu)))
+    peaks = ((clean(pipe), format_rate(peak)) for pipe, peak in gpu.peak_flop_per_s.items() if peak)
+    yield Facts(tuple(peaks), "Peaks: dense, at the rated clock")
+    if gpu.achieved is None:
+        yield Prose("Not measured: expected uses generic constants.", "warn")
+    else:
+        title = "Measured: constants behind expected; those not listed are generic"
+        yield Facts(tuple(_achieved(gpu.achieved)), title)
+    source = (
+        ("source", clean(gpu.source)), ("checked", clean(gpu.checked)),
+        ("confidence", clean(gpu.confidence)),
+    )  # fmt: skip
+    yield Facts(source)
+    yield Bullets(tuple(map(clean, gpu.assumptions)), mark="?", tone="warn")
+    yield Bullets(tuple(map(clean, gpu.notes)), "Notes")
+
+
+def _datasheet(gpu: Gpu) -> Iterator[tuple[str, Text]]:
     capability = (
         f", compute capability {clean(gpu.compute_capability)}" if gpu.compute_capability else ""
     )
+    yield "made by", f"{clean(gpu.vendor)}, {clean(gpu.architecture)}{capability}"
+    yield "memory", f"{gib(gpu.memory_bytes)} GiB ({size(gpu.memory_bytes)})"
+    yield "bandwidth", format_bandwidth(gpu.memory_bandwidth)
+    yield "L2 cache", f"{gpu.l2_bytes / 2**20:,.4g} MiB" if gpu.l2_bytes else ""
+    yield "SMs", f"{gpu.sm_count:,}"
     clocks = f"{gpu.rated_clock_hz / 1e6:,.0f} MHz rated, {gpu.max_clock_hz / 1e6:,.0f} MHz maximum"
-    link = f"{clean(gpu.link.name)}, {format_bandwidth(gpu.link.bytes_per_s)}" if gpu.link else ""
-    page.facts(
-        [
-            ("made by", f"{clean(gpu.vendor)}, {clean(gpu.architecture)}{capability}"),
-            ("memory", f"{size(gpu.memory_bytes)} ({gpu.memory_bytes / 2**30:.4g} GiB)"),
-            ("bandwidth", format_bandwidth(gpu.memory_bandwidth)),
-            ("L2 cache", size(gpu.l2_bytes)),
-            ("SMs", f"{gpu.sm_count:,}"),
-            ("clock", clocks),
-            ("peer link", link),
-            ("PCIe", format_bandwidth(gpu.pcie_bytes_per_s) if gpu.pcie_bytes_per_s else ""),
-            ("power", f"{gpu.tdp_w:,.0f} W" if gpu.tdp_w else ""),
-        ]
-    )
-    page.blank()
-    page.line("Peaks: dense, at the rated clock", "bold")
-    peaks = gpu.peak_flop_per_s.items()
-    page.facts((clean(pipe), format_rate(peak)) for pipe, peak in peaks if peak)
-    if gpu.achieved is None:
-        page.blank()
-        page.prose("Nobody measured this card for vperf: `expected` uses generic constants.")
-    else:
-        page.blank()
-        page.line("Measured: the constants behind `expected`", "bold")
-        page.facts(_achieved(gpu.achieved))
-    page.blank()
-    page.facts(
-        [
-            ("source", clean(gpu.source)),
-            ("checked", clean(gpu.checked)),
-            ("confidence", clean(gpu.confidence)),
-        ]
-    )
-    page.section("Notes", map(clean, gpu.notes))
-    page.section("Assumptions", map(clean, gpu.assumptions))
-    return page.text()
+    yield "clock", clocks
+    if gpu.link:
+        yield "peer link", f"{clean(gpu.link.name)}, {format_bandwidth(gpu.link.bytes_per_s)}"
+    if gpu.pcie_bytes_per_s:
+        yield "PCIe", format_bandwidth(gpu.pcie_bytes_per_s)
+    if gpu.tdp_w:
+        yield "power", f"{gpu.tdp_w:,.0f} W"
 
 
-def _achieved(achieved: Achieved) -> Iterable[tuple[str, str]]:
+def _achieved(achieved: Achieved) -> Iterator[tuple[str, Text]]:
     for pipe, rate in achieved.flop_per_s.items():
         yield f"{clean(pipe)} matmul", format_rate(rate)
     if achieved.memory_bandwidth is not None:

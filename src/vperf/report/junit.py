@@ -2,7 +2,7 @@
 
 A suite a result, a case a bar; without bars one case, the verdict, which fails nowhere. Elements
 and attributes are those of the Jenkins xUnit plugin's junit-10.xsd (looked up 2026-11-23), in its
-order. Not here: the sentences (check_words.py).
+order. Not here: the sentences (check.py).
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ from xml.etree import ElementTree
 
 from vperf.checks.check import Check
 from vperf.errors import VperfError
-from vperf.report import check_words as words
+from vperf.report import check as words
 from vperf.report.format import clean
 
 if TYPE_CHECKING:
     from vperf.checks.thresholds import Threshold
-
-_LONG = 10_000
 
 
 def render(
@@ -56,7 +54,7 @@ def _suite(name: str, check: Check) -> ElementTree.Element:
         ElementTree.SubElement(properties, "property", name=key, value=clean(value))
     if not check.bars:
         case = _case(suite, "verdict", name, check)
-        _text(case, "system-out", words.headline(check, _LONG))
+        _text(case, "system-out", words.line_1(check))
     for bar in check.bars:
         _judged(_case(suite, words.bar_option(bar), name, check), bar, check)
     return suite

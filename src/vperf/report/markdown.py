@@ -1,19 +1,35 @@
-"""An estimate as GitHub-flavoured Markdown, to paste into an issue or a pull request.
+"""A Document as GitHub-flavoured Markdown, to paste into an issue or a pull request.
 
-Not here: the sentences (words.py). Data is escaped: a model's name cannot start a link or a table.
+Data is escaped: a model's name cannot start a link, a table or a mention. Not here: what is said.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from typing import assert_never
 
-from vperf.answer import Estimate
-from vperf.report import words
-from vperf.report.format import clean, per_second, whole
-from vperf.timing.step import PhaseTimes
+from vperf.report.columns import is_number
+from vperf.report.commands import folded
+from vperf.report.document import (
+    Block,
+    Bullets,
+    Document,
+    Facts,
+    Headline,
+    Plot,
+    Prose,
+    Shell,
+    Sum,
+    Table,
+    plain,
+    shown,
+    words_of,
+)
+from vperf.report.format import clean
 
-_UNLIMITED = 10_000
+_WIDTH = 80
+"""Of commands, which are the only lines that are folded."""
 _SPECIAL = re.compile(r"([\\`*<>\[\]|~])")
 _MENTION = re.compile(r"@(?=\w)")
 
@@ -23,85 +39,69 @@ def escape(text: object) -> str:
     return _MENTION.sub("&#64;", _SPECIAL.sub(r"\\\1", clean(text).replace("&", "&amp;")))
 
 
-def bullets(title: str, items: Iterable[object]) -> str:
-    """A heading and one bullet an item; "" without items."""
-    lines = [f"- {escape(item)}" for item in items]
-    return "\n".join([f"**{title}**", "", *lines]) if lines else ""
+def render(document: Document, *, full: bool = True) -> str:
+    """The whole page."""
+    return "".join(parts(document, full=full))
 
 
-def facts(rows: Iterable[tuple[str, str]]) -> str:
-    """One bullet "name: value" a row."""
-    return "\n".join(f"- {name}: {escape(fact)}" for name, fact in rows)
+def parts(document: Document, *, full: bool = True) -> Iterator[str]:
+    """The page line by line, each as soon as its row is there."""
+    first = True
+    for block in shown(document, full=full):
+        if not first and not isinstance(block, Plot):
+            yield "\n"
+        first = False
+        yield from (f"{line}\n" for line in _lines(block))
 
 
-def commands(title: str, lines: Iterable[str]) -> str:
-    """Lines for a shell; "" without any."""
-    lines = list(lines)
-    return "\n".join([title, "", "```sh", *lines, "```"]) if lines else ""
+def _lines(block: Block) -> Iterator[str]:
+    match block:
+        case Headline():
+            yield f"**{escape(plain(block.text).strip())}**"
+        case Prose():
+            yield escape(plain(block.text))
+        case Table():
+            yield from _title(block.title)
+            yield from _table(block)
+        case Facts():
+            yield from _title(block.title)
+            for name, text in block.rows:
+                words = escape(plain(text).strip())
+                if words:
+                    yield f"- {escape(name)}: {words}" if name else f"- {words}"
+        case Bullets():
+            yield from _title(block.title)
+            mark = "" if block.mark == "-" else f"{block.mark} "
+            yield from (f"- {mark}{escape(plain(item))}" for item in block.items)
+        case Shell():
+            yield from _title(block.title)
+            yield "```sh"
+            for command in block.commands:
+                yield from folded([clean(word) for word in command], _WIDTH)
+            yield "```"
+        case Sum():
+            yield _row((escape(block.title), "", ""))
+            yield "| :-- | :-- | --: |"
+            yield from (_row(map(escape, row)) for row in block.rows)
+        case Plot():
+            return  # a file of its own
+        case _:
+            assert_never(block)
 
 
-def document(parts: Iterable[str]) -> str:
-    """The parts that there are, one after another."""
-    return "\n\n".join(part for part in parts if part) + "\n"
+def _title(title: str) -> Iterator[str]:
+    if title:
+        yield f"**{escape(title)}**"
+        yield ""
 
 
-def render(answer: Estimate, *, ops: bool = False) -> str:
-    """The screen of `vperf estimate` as Markdown; with `ops`, the op tables too."""
-    parts = [
-        f"**{escape(words.headline(answer, _UNLIMITED))}**",
-        escape(words.second_line(answer)),
-        table(
-            ("", "limit", "expected", "range", "bound by"),
-            words.speed_rows(answer),
-            left=(0, 4),
-        ),
-        facts(words.facts(answer)),
-    ]
-    if answer.depth:
-        parts.append(
-            table(
-                ("context", "limit tok/s", "expected tok/s", "fits"),
-                (
-                    (
-                        whole(point.context_tokens),
-                        per_second(point.limit_decode_tokens_per_s),
-                        per_second(point.expected_decode_tokens_per_s),
-                        "yes" if point.fits else "no",
-                    )
-                    for point in answer.depth
-                ),
-            )
-        )
-    if ops:
-        parts += [_ops("Prefill", answer.prefill), _ops("Decode step", answer.decode)]
-    parts += [
-        bullets("Warnings", answer.warnings),
-        bullets("Assumptions", answer.assumptions),
-        bullets("Not modelled", answer.not_modelled),
-        commands(words.verify_title(answer), words.verify(answer)),
-    ]
-    return document(parts)
+def _table(block: Table) -> Iterator[str]:
+    columns = [(n, c) for n, c in enumerate(block.columns) if c.kind != "bar"]
+    yield _row(escape(column.heading) for _, column in columns)
+    yield _row("--:" if is_number(column) else ":--" for _, column in columns)
+    for row in block.rows:
+        yield _row(escape(words_of(row.cells[number])) for number, _ in columns)
 
 
-def _ops(title: str, phase: PhaseTimes) -> str:
-    rows = table(words.OP_HEADINGS, words.op_rows(phase), left=(0, 1, 10))
-    return f"**{words.op_title(title, phase)}**\n\n{rows}"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Collection[int] = ()) -> str:
-    """A table whose cells are escaped; columns in `left` are flush left."""
-    return "\n".join(table_lines(head, rows, left))
-
-
-def table_lines(
-    head: Sequence[str], rows: Iterable[Sequence[str]], left: Collection[int] = ()
-) -> Iterator[str]:
-    """The same line by line, each as soon as its row is there."""
-    yield _line(map(escape, head))
-    yield _line(":--" if number in left else "--:" for number in range(len(head)))
-    for row in rows:
-        yield _line(map(escape, row))
-
-
-def _line(cells: Iterable[str]) -> str:
+def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"

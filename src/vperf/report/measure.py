@@ -1,4 +1,4 @@
-"""`vperf measure` for a person, and as JSON: a card's rates and constants, a model's ops.
+"""What is said of `vperf measure`: a card's rates and constants, a model's ops.
 
 Not here: measuring (measure), and the GPU file (measure/gpu_file.py).
 """
@@ -6,7 +6,7 @@ Not here: measuring (measure), and the GPU file (measure/gpu_file.py).
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,24 @@ from typing import Any
 from vperf.hardware.gpu import Gpu
 from vperf.measure.card import CardMeasurement
 from vperf.measure.step import LayerMeasurement, OpMeasurement, StepMeasurement
-from vperf.report.format import clean, percent, plural, seconds, whole
-from vperf.report.page import Column, Page
-from vperf.report.words import short_gpu, short_model
+from vperf.report.document import (
+    Bar,
+    Block,
+    Bullets,
+    Column,
+    Facts,
+    Headline,
+    Prose,
+    Report,
+    Row,
+    Shell,
+    Span,
+    Table,
+    Text,
+)
+from vperf.report.format import clean, percent, plural, seconds
+from vperf.report.names import short_model
+from vperf.report.notes import note_blocks
 from vperf.sources.local_gpu import Reading
 from vperf.units import format_bandwidth, format_rate
 from vperf.version import __version__
@@ -50,37 +65,56 @@ class Written:
 # A card --------------------------------------------------------------------------------------
 
 
-def render_card(
-    measured: CardMeasurement, written: Written, *, width: int = 80, color: bool = False
-) -> str:
-    """The whole screen as one string; ANSI only where `color` is true."""
-    page = Page(width, color)
-    page.prose(_headline(measured), "bold")
-    page.prose(_second_line(measured, written))
-    _rates(page, measured)
-    _constants(page, measured)
-    facts = [row for row in _facts(measured) if row[1]]
-    if facts:
-        page.blank()
-        page.facts(facts)
+def card_report(measured: CardMeasurement, written: Written) -> Report:
+    """What was measured of a card, in every form."""
+    return Report(
+        lambda: _card(measured, written),
+        lambda: card_to_dict(measured, written),
+        lambda: ({"constant": name, "value": value} for name, value in measured.values.items()),
+    )
+
+
+def _card(measured: CardMeasurement, written: Written) -> Iterator[Block]:
+    yield Headline(_headline(measured))
+    yield Prose(
+        f"Measured in {measured.seconds:.0f} s with {clean(measured.device.framework)}; "
+        f"written to {clean(written.path)}.",
+        "aside",
+        tight=True,
+    )
+    if rates := tuple(_rates(measured)):
+        columns = (
+            Column(""),
+            Column("sustained", "rate", strong=True),
+            Column("highest", "rate", 1),
+            Column("datasheet", "rate"),
+            Column("fraction", "share"),
+            Column("", "bar", 5),
+        )
+        yield Table(columns, rates)
+    if constants := tuple(_constants(measured)):
+        found = (
+            Column("constant"), Column("here", "time", strong=True), Column("catalogue", "time"),
+            Column("measured by", rank=1),
+        )  # fmt: skip
+        yield Table(found, constants)
+    yield Facts(tuple(_facts(measured)))
     warnings = list(map(clean, measured.warnings))
     if written.missing:
         warnings.append(
             f"{written.path} is not complete: no datasheet is known; fill in "
             f"{' and '.join(written.missing)}, or give --peak and --memory-bandwidth"
         )
-    page.section("Warnings", warnings, "yellow")
-    page.section("Notes", map(clean, measured.notes))
+    yield Bullets(tuple(warnings), "Warnings", mark="!", tone="warn")
+    yield Bullets(tuple(map(clean, measured.notes)), "Notes", when="full")
     if not written.missing:
-        page.blank()
-        page.line("Use it:", "bold")
         path = shlex.quote(clean(written.path))
-        page.line(f"vperf estimate --model Qwen/Qwen3-4B-Instruct-2507 --gpu {path}")
-    return page.text()
+        use = ("vperf estimate", "--model Qwen/Qwen3-4B-Instruct-2507", f"--gpu {path}")
+        yield Shell("Use it:", (use,), when="always")
 
 
-def _headline(measured: CardMeasurement) -> str:
-    """ "H100: 697.4 TFLOPS in bf16 (70 %), 2,672 GB/s (80 % of datasheet)."""
+def _headline(measured: CardMeasurement) -> Text:
+    """ "h100-sxm-80gb: 697.4 TFLOPS in bf16 (70%), 2,672 GB/s (80% of datasheet)."""
     datasheet, found = measured.datasheet, list[tuple[str, str]]()
     if measured.matmuls:
         first = measured.matmuls[0]
@@ -95,123 +129,92 @@ def _headline(measured: CardMeasurement) -> str:
         f"{words} ({share}{' of datasheet' if number == last else ''})" if share else words
         for number, (words, share) in enumerate(found)
     ]
-    name = short_gpu(clean(measured.gpu.name if measured.gpu else measured.device.name))
-    return f"{name}: {', '.join(parts) or 'measured in part'}."
-
-
-def _second_line(measured: CardMeasurement, written: Written) -> str:
-    return (
-        f"Measured in {measured.seconds:.0f} s with {clean(measured.device.framework)}; "
-        f"written to {clean(written.path)}."
-    )
+    name = clean(measured.gpu.id if measured.gpu else measured.device.name)
+    return (Span(name, "strong"), f": {', '.join(parts) or 'measured in part'}.")
 
 
 def _share(value: float, of: float | None) -> str:
-    return f"{100 * value / of:.0f} %" if of else ""
+    return percent(value / of) if of else ""
 
 
-def _rates(page: Page, measured: CardMeasurement) -> None:
+def _rates(measured: CardMeasurement) -> Iterator[Row]:
     """Rates beside the datasheet."""
     datasheet = measured.datasheet
-    rows = []
     for rate in measured.matmuls:
         peak = datasheet.peaks.get(rate.pipe)
-        rows.append(
+        yield Row(
             (
-                f"{rate.pipe} matmul, {rate.size}^3",
-                format_rate(rate.sustained),
-                format_rate(rate.highest),
-                format_rate(peak) if peak else "-",
-                _share(rate.sustained, peak) or "-",
+                f"{rate.pipe} matmul, {rate.size}^3", format_rate(rate.sustained),
+                format_rate(rate.highest), format_rate(peak) if peak else "-",
+                _share(rate.sustained, peak) or "-", _beside(rate.sustained, peak),
             )
-        )
+        )  # fmt: skip
     for name, found in (("copy, read + write", measured.copy), ("weight stream", measured.stream)):
         if found is not None:
             peak = datasheet.memory_bandwidth
-            rows.append(
+            yield Row(
                 (
                     f"{name}, {found.size_bytes / 1e9:.2g} GB",
                     format_bandwidth(found.bytes_per_s),
                     format_bandwidth(found.size_bytes / found.timing.best_s),
                     format_bandwidth(peak) if peak else "-",
                     _share(found.bytes_per_s, peak) or "-",
+                    _beside(found.bytes_per_s, peak),
                 )
             )
-    if not rows:
-        return
-    page.blank()
-    page.table(
-        [
-            Column("", left=True, fold=True),
-            Column("sustained"),
-            Column("highest"),
-            Column("datasheet"),
-            Column("fraction"),
-        ],
-        rows,
-    )
 
 
-def _constants(page: Page, measured: CardMeasurement) -> None:
+def _beside(value: float, peak: float | None) -> Bar | str:
+    return Bar(((min(1.0, value / peak), "good"),)) if peak else ""
+
+
+def _constants(measured: CardMeasurement) -> Iterator[Row]:
     """The small constants beside the catalogue's."""
     before = measured.gpu.achieved if measured.gpu else None
-    rows = [
-        (_NAMES[key], _shown(key, value), _shown(key, getattr(before, key, None)),
-         measured.how.get(key, ""))
-        for key, value in measured.values.items() if key in _NAMES
-    ]  # fmt: skip
+    for key, value in measured.values.items():
+        if key in _NAMES:
+            known = _shown(key, getattr(before, key, None))
+            yield Row((_NAMES[key], _shown(key, value), known, clean(measured.how.get(key, ""))))
     launch = measured.launch
     if launch is not None:
-        rows.append(("launch", seconds(launch.eager_s), "-", "a small kernel, by the host"))
+        yield Row(("launch", seconds(launch.eager_s), "-", "a small kernel, by the host"))
         if launch.graph_s is not None:
-            rows.append(("", seconds(launch.graph_s), "-", "the same in a CUDA graph"))
+            yield Row(("", seconds(launch.graph_s), "-", "the same in a CUDA graph"))
     for ranks, line in measured.all_reduce.items():
-        known = before.all_reduce.get(ranks) if before else None
-        rows.append(
-            (f"alpha {ranks}", seconds(line.latency_s), seconds(known.latency_s) if known else "-",
+        known_line = before.all_reduce.get(ranks) if before else None
+        latency = seconds(known_line.latency_s) if known_line else "-"
+        rate = "-"
+        if known_line:
+            rate = format_bandwidth(known_line.large_bytes_per_s or known_line.bytes_per_s)
+        yield Row(
+            (f"alpha {ranks}", seconds(line.latency_s), latency,
              f"all-reduce of 1 kB among {ranks}")
         )  # fmt: skip
-        rows.append(
-            (f"algbw {ranks}", format_bandwidth(line.bytes_per_s),
-             format_bandwidth(known.large_bytes_per_s or known.bytes_per_s) if known else "-",
-             f"256 MB among {ranks}")
-        )  # fmt: skip
-    if not rows:
-        return
-    page.blank()
-    page.table(
-        [
-            Column("constant", left=True),
-            Column("here"),
-            Column("catalogue"),
-            Column("measured by", left=True, fold=True),
-        ],
-        rows,
-    )
+        yield Row(
+            (f"algbw {ranks}", format_bandwidth(line.bytes_per_s), rate, f"256 MB among {ranks}")
+        )
 
 
 def _shown(key: str, value: float | None) -> str:
     if value is None:
         return "-"
     if key.endswith("_s"):
-        return seconds(value) if value else "0 us"
+        return seconds(value) if value else "0 µs"
     if key.endswith("bandwidth"):
         return format_bandwidth(value)
     return f"{value:.3g}"
 
 
-def _facts(measured: CardMeasurement) -> list[tuple[str, str]]:
+def _facts(measured: CardMeasurement) -> Iterator[tuple[str, Text]]:
     watched = measured.watched
     if watched.card is None:
-        state = "no tool of the driver answers: temperature, clocks and power unknown"
-        return [("Card", state)] if measured.device.kind != "cpu" else []
-    loaded = watched.loaded[-1] if watched.loaded else Reading()
-    return [
-        ("Before", _state(watched.before)),
-        ("Under load", _state(loaded)),
-        ("After", _state(watched.after)),
-        ("Driver", clean(f"{watched.card.driver} ({watched.card.tool})".strip())),
-    ]
+        if measured.device.kind != "cpu":
+            yield "Card", "no tool of the driver answers: temperature, clocks and power unknown"
+        return
+    yield "Before", _state(watched.before)
+    yield "Under load", _state(watched.loaded[-1] if watched.loaded else Reading())
+    yield "After", _state(watched.after)
+    yield "Driver", clean(f"{watched.card.driver} ({watched.card.tool})".strip())
 
 
 def _state(reading: Reading) -> str:
@@ -283,26 +286,36 @@ class ModelRun:
     notes: tuple[str, ...]
 
 
-def render_model(run: ModelRun, *, width: int = 80, color: bool = False) -> str:
-    """The op tables; line 1 says how the measured ops compare with expected."""
-    page = Page(width, color)
-    page.prose(_model_headline(run), "bold")
-    page.prose(
+def model_report(run: ModelRun) -> Report:
+    """What was measured of a model's ops, in every form."""
+    return Report(
+        lambda: _model(run),
+        lambda: model_to_dict(run),
+        lambda: (
+            {"phase": phase.name, **_op_to_dict(op)} for phase in run.phases for op in phase.ops
+        ),
+    )
+
+
+def _model(run: ModelRun) -> Iterator[Block]:
+    yield Headline(_model_headline(run))
+    yield Prose(
         f"Each op alone on {clean(run.device)}, random data, cold memory; "
-        f"batch {run.batch_size:,}; expected as {clean(run.engine)} on {clean(run.gpu.id)}."
+        f"batch {run.batch_size:,}; expected as {clean(run.engine)} on {clean(run.gpu.id)}.",
+        "aside",
+        tight=True,
     )
     for phase in run.phases:
-        _phase(page, phase)
+        yield _phase(phase)
     if run.layer:
-        _layer(page, run.layer)
-    page.section("Not measured", _not_measured(run.phases))
-    page.section("Notes", map(clean, run.notes))
-    page.section("Assumptions", map(clean, run.gpu.assumptions))
-    return page.text()
+        yield from _layer(run.layer)
+    yield Bullets(_not_measured(run.phases), "Not measured")
+    yield Bullets(tuple(map(clean, run.notes)), "Notes", when="full")
+    yield from note_blocks(run.gpu.assumptions)
 
 
-def _model_headline(run: ModelRun) -> str:
-    name = f"{short_model(run.model)} on {short_gpu(run.gpu.name)}"
+def _model_headline(run: ModelRun) -> Text:
+    name = f"{short_model(run.model)} on {clean(run.gpu.id)}"
     parts = [
         f"{phase.name} ops {seconds(phase.measured_s)} measured, "
         f"{seconds(phase.expected_s)} expected"
@@ -311,80 +324,75 @@ def _model_headline(run: ModelRun) -> str:
     ]
     if not parts and run.layer:
         parts = [f"one layer {seconds(run.layer.measured_s)} measured"]
-    return f"{name}: {'; '.join(parts) or 'no op could be measured'}."
+    return (Span(name, "strong"), f": {'; '.join(parts) or 'no op could be measured'}.")
 
 
-def _phase(page: Page, phase: StepMeasurement) -> None:
+_PHASE_COLUMNS = (
+    Column("op"),
+    Column("measured", "time", strong=True),
+    Column("limit", "time"),
+    Column("expected", "time"),
+    Column("of limit", "share"),
+    Column("of expected", "share"),
+    Column("shape", rank=4),
+)
+
+
+def _phase(phase: StepMeasurement) -> Table:
     cached = phase.context_tokens
     where = f" with {plural(cached, 'token')} in the cache" if cached else ""
-    page.blank()
-    page.line(f"{phase.name.capitalize()}{where}, op by op", "bold")
-    rows = [_op_row(op) for op in phase.ops]
-    share = "" if phase.covered > 0.9995 else f" ({percent(phase.covered)})"
-    rows.append(
+    share = "" if phase.covered > 0.9995 else f" ({percent(phase.covered, 1)})"
+    total = Row(
         (
-            f"measured{share}",
-            "",
-            seconds(phase.measured_s),
-            seconds(phase.limit_s),
-            seconds(phase.expected_s),
-            _ratio(phase.limit_s, phase.measured_s),
-            _ratio(phase.expected_s, phase.measured_s),
-        )
-    )
-    page.table(
-        [
-            Column("op\n  shape", left=True, fold=True),
-            Column("count\n"),
-            Column("measured\n"),
-            Column("limit\n"),
-            Column("expected\n"),
-            Column("of\nlimit"),
-            Column("of\nexpected"),
-        ],
-        rows,
-        total=True,
-    )
+            f"measured{share}", seconds(phase.measured_s), seconds(phase.limit_s),
+            seconds(phase.expected_s), _ratio(phase.limit_s, phase.measured_s),
+            _ratio(phase.expected_s, phase.measured_s), "",
+        ),
+        "strong",
+    )  # fmt: skip
+    title = f"{phase.name.capitalize()}{where}, op by op"
+    return Table(_PHASE_COLUMNS, (*map(_op_row, phase.ops), total), title)
 
 
-def _op_row(op: OpMeasurement) -> tuple[str, ...]:
+def _op_row(op: OpMeasurement) -> Row:
     row, taken = op.estimate, op.measured_s
-    return (
-        f"{clean(row.name)}\n  {clean(row.shape)}" if row.shape else clean(row.name),
-        whole(row.count),
-        "-" if taken is None else seconds(taken),
-        seconds(row.limit_s),
-        seconds(row.expected_s),
-        "-" if taken is None else _ratio(row.limit_s, taken),
-        "-" if taken is None else _ratio(row.expected_s, taken),
+    name = clean(row.name) if row.count == 1 else f"{row.count:,} x {clean(row.name)}"
+    return Row(
+        (
+            name,
+            "-" if taken is None else seconds(taken),
+            seconds(row.limit_s),
+            seconds(row.expected_s),
+            "-" if taken is None else _ratio(row.limit_s, taken),
+            "-" if taken is None else _ratio(row.expected_s, taken),
+            clean(row.shape),
+        )
     )
 
 
 def _ratio(other: float, measured: float) -> str:
-    return f"{100 * other / measured:.0f} %" if measured > 0 else "-"
+    return percent(other / measured) if measured > 0 else "-"
 
 
-def _layer(page: Page, layer: LayerMeasurement) -> None:
+def _layer(layer: LayerMeasurement) -> Iterator[Block]:
     how = "one CUDA graph" if layer.graph else "run eagerly: no graphs here"
-    page.blank()
-    page.prose(
+    yield Prose(
         f"One whole layer ({layer.layers} of {layer.of} are such), {how}, decode with "
         f"{plural(layer.context_tokens, 'token')} in the cache: {seconds(layer.measured_s)} "
         f"measured, {seconds(layer.expected_s)} expected of its ops "
         f"({_ratio(layer.expected_s, layer.measured_s)})."
     )
-    for line in layer.left_out:
-        page.prose(f"- not in it: {clean(line)}", indent="  ")
+    yield Bullets(tuple(f"not in it: {clean(line)}" for line in layer.left_out), tight=True)
 
 
-def _not_measured(phases: Sequence[StepMeasurement]) -> list[str]:
+def _not_measured(phases: Sequence[StepMeasurement]) -> tuple[str, ...]:
     """Each reason once, with the ops it holds for."""
     reasons: dict[str, dict[str, None]] = {}
     for phase in phases:
         for op in phase.ops:
             if op.measured_s is None:
                 reasons.setdefault(op.why, {})[f"{op.estimate.name} ({phase.name})"] = None
-    return [f"{', '.join(map(clean, names))}: {clean(why)}" for why, names in reasons.items()]
+    return tuple(f"{', '.join(map(clean, names))}: {clean(why)}" for why, names in reasons.items())
 
 
 def model_to_dict(run: ModelRun) -> dict[str, Any]:

@@ -1,21 +1,33 @@
-"""Bundled models for a person and as JSON: the list, and one model with its facts and source.
+"""What is said of bundled models: the list, and one model with its facts and source.
 
 Not here: reading the files (sources/models.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
 from vperf.answer import ModelFacts
 from vperf.model.anatomy import Anatomy, LayerRow
-from vperf.report.format import clean, percent, size, whole
-from vperf.report.page import Column, Page
+from vperf.report.document import (
+    Block,
+    Bullets,
+    Column,
+    Facts,
+    Headline,
+    Prose,
+    Report,
+    Row,
+    Span,
+    Table,
+    Text,
+)
+from vperf.report.format import clean, gib, percent, plural, size, whole
 
-_WIDE = 120
-"""From here on the list has room for the type of even the longest id."""
+_SHOWN = 20
+"""Rows of the short form."""
 
 
 class Listed(Protocol):
@@ -57,6 +69,22 @@ def _listed(model: Listed) -> dict[str, Any]:
     }
 
 
+def report(models: Sequence[Listed]) -> Report:
+    """A list of models in every form."""
+    return Report(
+        lambda: listed(models), lambda: list_to_dict(models), lambda: map(_listed, models)
+    )
+
+
+def report_of(facts: ModelFacts, parts: Anatomy, listed: Listed | None) -> Report:
+    """One model in every form; its CSV is a row a kind of layer."""
+    return Report(
+        lambda: card(facts, parts, listed),
+        lambda: to_dict(facts, parts, listed),
+        lambda: (_flat(facts, row) for row in (*parts.encoder, *parts.layers)),
+    )
+
+
 def list_to_dict(models: Iterable[Listed]) -> dict[str, Any]:
     """The list as plain values."""
     return {"schema": "vperf/models/1", "models": [_listed(model) for model in models]}
@@ -84,102 +112,89 @@ def _layer(row: LayerRow) -> dict[str, Any]:
     return {**asdict(row), "mechanisms": list(row.mechanisms)}
 
 
-def render_list(models: Iterable[Listed], *, width: int = 80, color: bool = False) -> str:
-    """One line a model."""
-    page = Page(width, color)
-    rows = [(clean(m.id), whole(m.parameters), clean(m.model_type)) for m in models]
-    columns = [Column("id", left=True), Column("parameters"), Column("type", left=True)]
-    shown = len(columns) if page.width >= _WIDE else len(columns) - 1
-    page.table(columns[:shown], (row[:shown] for row in rows))
-    page.blank()
-    page.prose(
-        f"{len(rows)} models that need no network; any other Hub id, a directory or a config.json "
-        "works as well."
-    )
-    return page.text()
+def _flat(facts: ModelFacts, row: LayerRow) -> dict[str, Any]:
+    return {"model": facts.id, **asdict(row), "mechanisms": " + ".join(row.mechanisms)}
 
 
-def render_card(
-    facts: ModelFacts,
-    parts: Anatomy,
-    listed: Listed | None,
-    *,
-    width: int = 80,
-    color: bool = False,
-) -> str:
-    """One model: counts, bytes, formats, layers, and where they come from."""
-    page = Page(width, color)
-    page.prose(clean(facts.id), "bold")
-    page.blank()
+def listed(models: Sequence[Listed]) -> Iterator[Block]:
+    """The screen of `vperf models`."""
+    yield Headline(
+        (Span(f"{plural(len(models), 'model')} that need no network", "strong"),
+         "; vperf models ID shows one.")
+    )  # fmt: skip
+    columns = (Column("id"), Column("parameters", "count"), Column("type", rank=3))
+    rows = tuple(Row((clean(m.id), whole(m.parameters), clean(m.model_type))) for m in models)
+    yield Table(columns, rows, short=_SHOWN, tight=True)
+    text = "any other Hub id, a directory or a config.json works as well"
+    yield Prose(text, "aside", tight=True)
+
+
+def card(facts: ModelFacts, parts: Anatomy, listed: Listed | None) -> Iterator[Block]:
+    """The screen of one model: counts, bytes, formats, layers, and where they come from."""
+    yield Headline((Span(clean(facts.id), "strong"),))
+    yield Facts(tuple(_facts(facts, listed)))
+    yield _layers(parts)
+    yield _parts(parts)
+    rows = [Row((clean(name), whole(n), size(n))) for name, n in parts.bytes_by_format]
+    rows.append(Row(("total", whole(facts.weight_bytes), size(facts.weight_bytes)), "strong"))
+    columns = (Column("stored as"), Column("bytes", "count"), Column("", "memory"))
+    yield Table(columns, tuple(rows))
+    if parts.mtp_layers:
+        known = f", {whole(parts.mtp_parameters)} parameters" if parts.mtp_parameters else ""
+        text = f"multi-token-prediction layers: {parts.mtp_layers}{known}"
+        yield Bullets((text,), "Not counted")
+    if parts.config_keys:
+        keys = ", ".join(map(clean, parts.config_keys))
+        yield Bullets((keys,), "Read of its config", when="full")
+    yield Bullets(tuple(map(clean, parts.defaults)), "Assumptions", when="full")
+
+
+def _facts(facts: ModelFacts, listed: Listed | None) -> Iterator[tuple[str, Text]]:
     longest = facts.max_context_tokens
-    page.facts(
-        [
-            ("architecture", clean(facts.architecture)),
-            ("parameters", whole(facts.parameters)),
-            ("active", f"{whole(facts.active_parameters)} per token"),
-            ("weights", f"{whole(facts.weight_bytes)} bytes ({size(facts.weight_bytes)})"),
-            ("quantization", clean(facts.quantization)),
-            (
-                "KV cache",
-                f"{whole(facts.kv_bytes_per_token)} bytes/token ({clean(facts.kv_cache_dtype)})",
-            ),
-            ("longest context", f"{whole(longest)} tokens" if longest else "not said"),
-            ("found", clean(facts.source)),
-            ("source", clean(listed.source) if listed else ""),
-            ("count from", clean(listed.parameters_source) if listed else ""),
-            ("checked", _checked(facts, listed) if listed else ""),
-        ]
+    yield "architecture", clean(facts.architecture)
+    yield "parameters", whole(facts.parameters)
+    yield "active", f"{whole(facts.active_parameters)} per token"
+    yield "weights", f"{whole(facts.weight_bytes)} bytes ({gib(facts.weight_bytes)} GiB)"
+    yield "quantization", clean(facts.quantization)
+    cache = f"{whole(facts.kv_bytes_per_token)} bytes/token ({clean(facts.kv_cache_dtype)})"
+    yield "KV cache", cache
+    yield "longest context", f"{whole(longest)} tokens" if longest else "not said"
+    yield "found", clean(facts.source)
+    if listed:
+        yield "source", clean(listed.source)
+        yield "count from", clean(listed.parameters_source)
+        yield "checked", _checked(facts, listed)
+
+
+def _layers(parts: Anatomy) -> Table:
+    columns = (
+        Column("layers", "count"),
+        Column("made of"),
+        Column("parameters each", "count"),
+        Column("KV per token", "count"),
+        Column("state", "memory", 1),
     )
-    page.blank()
-    page.table(
-        [
-            Column("layers"),
-            Column("made of", left=True, fold=True),
-            Column("parameters\neach"),
-            Column("KV elements\nper token"),
-            Column("state"),
-        ],
-        (
+    rows = tuple(
+        Row(
             (
-                whole(row.count),
-                clean(where + " + ".join(row.mechanisms)),
+                whole(row.count), clean(where + " + ".join(row.mechanisms)),
                 whole(row.parameters),
                 whole(row.kv_elements_per_token) if row.kv_elements_per_token else "-",
                 size(row.state_bytes) if row.state_bytes else "-",
             )
-            for where, rows in (("encoder: ", parts.encoder), ("", parts.layers))
-            for row in rows
-        ),
-    )
-    page.blank()
-    total = sum(count for _, count in parts.parts)
-    page.table(
-        [Column("part", left=True), Column("parameters"), Column("share")],
-        [
-            *((_part(name, parts), whole(n), percent(n / total)) for name, n in parts.parts),
-            ("total", whole(total), percent(1.0)),
-        ],
-        total=True,
-    )
-    page.blank()
-    page.table(
-        [Column("stored as", left=True), Column("bytes")],
-        [
-            *((clean(name), f"{whole(n)} ({size(n)})") for name, n in parts.bytes_by_format),
-            ("total", f"{whole(facts.weight_bytes)} ({size(facts.weight_bytes)})"),
-        ],
-        total=True,
-    )
-    if parts.mtp_layers:
-        known = f", {whole(parts.mtp_parameters)} parameters" if parts.mtp_parameters else ""
-        page.section(
-            "Not counted",
-            [f"multi-token-prediction layers: {parts.mtp_layers}{known}"],
         )
-    if parts.config_keys:
-        page.section("Read of its config", [", ".join(map(clean, parts.config_keys))])
-    page.section("Assumptions", (clean(line) for line in parts.defaults))
-    return page.text()
+        for where, rows in (("encoder: ", parts.encoder), ("", parts.layers))
+        for row in rows
+    )  # fmt: skip
+    return Table(columns, rows)
+
+
+def _parts(parts: Anatomy) -> Table:
+    total = sum(count for _, count in parts.parts)
+    rows = [Row((_part(name, parts), whole(n), percent(n / total, 1))) for name, n in parts.parts]
+    rows.append(Row(("total", whole(total), percent(1.0, 1)), "strong"))
+    return Table((Column("part"), Column("parameters", "count"), Column("share", "share")),
+                 tuple(rows))  # fmt: skip
 
 
 def _part(name: str, parts: Anatomy) -> str:

@@ -1,32 +1,44 @@
-"""A plan for people and programs: the answer in words, the Pareto front, commands, a chart.
+"""What is said of a plan: the winner, the best of each GPU, the front, commands; and its chart.
 
 Not here: which deployment is best (explore/plan.py) and how engines are started (commands.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
 from vperf.explore.candidates import WAYS, Candidate, Layout, Reason
-from vperf.explore.plan import By, Plan
-from vperf.report import to_csv as csv_rows
-from vperf.report import words
+from vperf.explore.plan import By, GpuBest, Plan
 from vperf.report.chart import Axis, Chart, Mark, Series
-from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, folded, launch
-from vperf.report.format import clean, per_second, plural, seconds, size
-from vperf.report.markdown import bullets, document, escape, facts, table
-from vperf.report.markdown import commands as shell
-from vperf.report.page import Column, Page
-from vperf.report.rows import dollars
+from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, launch
+from vperf.report.document import (
+    FAILS,
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Facts,
+    Headline,
+    Plot,
+    Prose,
+    Report,
+    Row,
+    Shell,
+    Span,
+    Table,
+    Text,
+)
+from vperf.report.estimate import facts as estimate_facts
+from vperf.report.format import clean, dollars, per_second, percent, plural, seconds, size, span
+from vperf.report.names import nameable, own_cache, short_model
+from vperf.report.notes import note_blocks
 from vperf.resolve import resolve_lengths
 from vperf.units import format_bandwidth, format_requests
 
 _ROWS = 8
 """Of the front, on a screen."""
-
-_FOLDED = {"GPUs": 24, "weights": 12, "replicas": 12}
-"""Columns that are folded where a screen is too narrow and their widest cell is longer."""
+_THIN = 0.05
+"""A margin to the targets that stands out."""
 
 _BEST: dict[By, str] = {
     "gpus": "the fewest GPUs",
@@ -48,22 +60,90 @@ _BEHIND: dict[By, str] = {
 }
 
 
-def headline(answer: Plan) -> str:
+_LABELS: dict[Reason, str] = {"ttft": "TTFT", "tpot": "TPOT", "e2e": "end-to-end time"}
+_SHORT: dict[Reason, str] = {
+    "ttft": "TTFT", "tpot": "TPOT", "e2e": "end to end", "saturated": "load", "memory": "memory",
+    "layout": "layout",
+}  # fmt: skip
+
+
+def report(answer: Plan, *, plot: bool = False) -> Report:
+    """The answer in every form; with `plot` the front is drawn too."""
+    return Report(
+        lambda: document(answer, plot=plot), answer.to_dict, answer.rows,
+        chart=lambda: chart(answer),
+    )  # fmt: skip
+
+
+def document(answer: Plan, *, plot: bool = False) -> Iterator[Block]:
+    """The screen of `vperf plan`."""
+    yield Headline(headline(answer))
+    if thin := _thin(answer):
+        yield Prose(thin, "warn", tight=True)
+    yield Prose(second_line(answer), "aside", tight=True)
+    yield _best_table(answer)
+    if answer.front:
+        yield _front_table(answer)
+    hidden = len(answer.front) - len(shown_of(answer))
+    if hidden > 0:
+        text = f"{plural(hidden, 'row')} of the front not shown; --csv and --json have all"
+        yield Prose(text, "aside", tight=True)
+    if plot:
+        yield Plot(chart(answer))
+    yield Bullets(_lost(answer), "Why the others lose")
+    yield from commands(answer)
+    pools = answer.winner is not None and answer.winner.pools is not None
+    yield Facts(tuple(_facts(answer)), "The pools" if pools else "One replica", when="full")
+    yield Bullets(tuple(_means(answer)), "What is best", when="full")
+    notes = (*answer.notes, *_assumptions(answer), *_warnings(answer))
+    yield from note_blocks(notes, more="how one replica does")
+
+
+def headline(answer: Plan) -> Text:
     """Line 1: the winner and what it reaches, or which target binds."""
     best = answer.winner
     if best is not None:
-        verb = "serves" if best.gpus == 1 else "serve"
-        price = f" (${dollars(best.usd_per_hour)} an hour)" if best.usd_per_hour else ""
+        price = f", ${dollars(best.usd_per_hour)} an hour" if best.usd_per_hour else ""
+        verb = "meets" if best.gpus == 1 else "meet"
         return (
-            f"{_named(answer, best)} {verb} {_load(answer, best)} at TTFT "
-            f"{seconds(best.times.ttft_s)}, TPOT {seconds(best.times.tpot_s)}: "
-            f"{_BEST[answer.by]}{price} of {plural(answer.asked, 'candidate')}."
+            Span(f"{best.gpus:,} x {clean(best.row.gpu)}", "good"),
+            f" {verb} the targets: {', '.join(_reached(answer, best))}{price}.",
         )
     most = f"up to {plural(answer.max_gpus, 'GPU')}"
     near = answer.nearest
     if near is None or near.binding is None:
-        return f"None of {plural(answer.asked, 'candidate')} of {most} fits in memory."
-    return f"No deployment of {most} meets the targets: {_binds(answer, near, near.binding[0])}."
+        none = f"None of {plural(answer.asked, 'candidate')} of {most} fits in memory."
+        return (Span(none, "bad"),)
+    binds = _binds(answer, near, near.binding[0])
+    return (Span(f"No deployment of {most} meets the targets: {binds}.", "bad"),)
+
+
+def _reached(answer: Plan, best: Candidate) -> Iterator[str]:
+    """Each time, with its target where it has one and both are of one unit."""
+    targets, times = answer.targets, best.times
+    shown = [("TTFT", times.ttft_s, targets.ttft_s), ("TPOT", times.tpot_s, targets.tpot_s)]
+    if targets.e2e_s is not None:
+        shown.append(("end to end", times.e2e_s, targets.e2e_s))
+    for label, time, target in shown:
+        if target is None:
+            yield f"{label} {seconds(time)}"
+            continue
+        got, _, unit = seconds(time).partition(" ")
+        most, _, other = seconds(target).partition(" ")
+        yield f"{label} {got}{'' if unit == other else f' {unit}'} of {most} {other}"
+
+
+def _thin(answer: Plan) -> str:
+    """A warning where the winner misses a target at the slow end of its range."""
+    best = answer.winner
+    if best is None or answer.conservative or best.pools is not None or best.row.figures is None:
+        return ""
+    slow, targets = best.row.figures.expected.high, answer.targets
+    pairs = (("TTFT", slow.ttft_s, targets.ttft_s), ("TPOT", slow.tpot_s, targets.tpot_s))
+    missed = [f"{name} {seconds(t)}" for name, t, most in pairs if most is not None and t > most]
+    if not missed:
+        return ""
+    return f"Thin: the slow end of the range is {', '.join(missed)}; --conservative plans for it."
 
 
 def _binds(answer: Plan, near: Candidate, reason: Reason) -> str:
@@ -80,9 +160,6 @@ def _binds(answer: Plan, near: Candidate, reason: Reason) -> str:
     )
 
 
-_LABELS: dict[Reason, str] = {"ttft": "TTFT", "tpot": "TPOT", "e2e": "end-to-end time"}
-
-
 def _time(of: Plan | Candidate, reason: Reason) -> float:
     value = getattr(of.targets if isinstance(of, Plan) else of.times, f"{reason}_s")
     return float(value)
@@ -94,7 +171,7 @@ def _named(answer: Plan, each: Candidate) -> str:
     if "engine" in answer.axes:
         parts.append(clean(each.row.chosen["engine"]))
     inside = ", ".join(part for part in parts if part)
-    return f"{each.gpus} x {words.short_gpu(each.gpu_name)} ({inside})"
+    return f"{each.gpus} x {clean(each.row.gpu)} ({inside})"
 
 
 def _layout(each: Candidate) -> str:
@@ -132,91 +209,128 @@ def _short(each: Candidate) -> str:
     return one(each.replicas, each.layout)
 
 
-def _load(answer: Plan, each: Candidate) -> str:
-    if answer.request_rate is not None:
-        return format_requests(answer.request_rate)
-    return plural(answer.max_concurrency or _users(each), "user")
-
-
 def _users(each: Candidate) -> int:
     return (each.scenario.max_concurrency or 1) * each.replicas
 
 
 def second_line(answer: Plan) -> str:
-    """What all candidates share."""
+    """What all candidates share, and how they are held against the targets."""
     estimate, targets = answer.estimate, answer.targets
-    wanted = [
+    load = []
+    if answer.request_rate is not None:
+        load = [format_requests(answer.request_rate)]
+    elif answer.max_concurrency is not None:
+        load = [plural(answer.max_concurrency, "user")]
+    if estimate is not None:
+        asked = estimate.workload
+        load += [f"{plural(asked.prompt_tokens, 'token')} in", f"{asked.output_tokens:,} out"]
+    wanted = ", ".join(
         f"{label} {seconds(value)}"
         for label, value in (
             ("TTFT", targets.ttft_s), ("TPOT", targets.tpot_s), ("end to end", targets.e2e_s),
         )
         if value is not None
-    ]  # fmt: skip
-    parts = [words.short_model(str(answer.fixed.get("model", "")))]
-    if estimate is not None:
-        asked = estimate.workload
-        parts += [f"{plural(asked.prompt_tokens, 'token')} in", f"{asked.output_tokens:,} out"]
-    end = "slow end of the range" if answer.conservative else "expected mean"
-    most = plural(answer.max_gpus, "GPU")
-    return f"{', '.join(parts)}; at most {', '.join(wanted)} ({end}) and {most}."
+    )  # fmt: skip
+    end = "slow end of the range" if answer.conservative else "means, not p99"
+    parts = (
+        short_model(str(answer.fixed.get("model", ""))), ", ".join(load),
+        f"at most {wanted} ({end}), {plural(answer.max_gpus, 'GPU')}",
+    )  # fmt: skip
+    return " \N{MIDDLE DOT} ".join(part for part in parts if part)
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    heading: str
-    cell: Callable[[Candidate], str]
-    left: bool = False
-    rank: int = 0
-    """Where a screen is too narrow, columns of the highest rank go first; 0 stays."""
+# The tables ----------------------------------------------------------------------------------
 
 
-def _long(column: _Column, shown: Sequence[Candidate]) -> bool:
-    most = _FOLDED.get(column.heading)
-    return most is not None and max(len(column.cell(each)) for each in shown) > most
+def _best_table(answer: Plan) -> Table:
+    """The best deployment of each GPU that was asked for, and why one has none."""
+    priced = any(each.candidate and each.candidate.usd_per_hour for each in answer.best_per_gpu)
+    columns = (
+        Column("Best per GPU"),
+        Column("GPUs", "count"),
+        Column("deployment"),
+        Column("TTFT", "time"),
+        Column("TPOT", "time", strong=True),
+        Column("margin", "share"),
+        *((Column("$/hour", "money", 1),) if priced else ()),
+        Column("basis", "basis", 1),
+        Column("TPOT range", "time", 3),
+        Column("tok/s a user", "rate", 4),
+        Column("tok/s a GPU", "rate", 4),
+    )
+    rows = [_best_row(answer, each, priced=priced) for each in answer.best_per_gpu]
+    return Table(columns, tuple(rows))
 
 
-def _fitted(answer: Plan, width: int) -> tuple[list[_Column], list[str]]:
-    """The columns that `width` has room for, and the names of those left out for it."""
-    kept, shown = _columns(answer), shown_of(answer)
-    if not shown:
-        return kept, []
+def _best_row(answer: Plan, best: GpuBest, *, priced: bool) -> Row:
+    each = best.candidate
+    if each is None:
+        why = f"{FAILS} {_SHORT[best.lost]}" if best.lost else "-"
+        price = ("-",) if priced else ()
+        said = ("-", "-", "-", "-", Span(why, "bad"), *price, "-", "-", "-", "-")
+        return Row((f"  {clean(best.gpu)}", *said), "aside")
+    figures = each.row.figures
+    ends = "-"
+    if figures is not None and each.pools is None:
+        ends = span(seconds(figures.expected.low.tpot_s), seconds(figures.expected.high.tpot_s))
+    missed = each.binding
+    margin: Cell
+    if missed is not None:
+        margin = Span(f"{FAILS} {_SHORT[missed[0]]}", "bad")
+    else:
+        left = 1.0 - max(each.ratios.values(), default=0.0)
+        margin = Span(percent(left), "warn" if left < _THIN else "")
+    mark = "> " if each is answer.winner else "  "
+    return Row(
+        (
+            f"{mark}{clean(best.gpu)}", f"{each.gpus:,}", _deployed(each),
+            seconds(each.times.ttft_s), seconds(each.times.tpot_s), margin,
+            *((dollars(each.usd_per_hour),) if priced else ()),
+            each.row.constants, ends, per_second(each.per_user), per_second(each.per_gpu),
+        ),
+        "aside" if missed is not None else "",
+    )  # fmt: skip
 
-    def least(column: _Column) -> int:
-        if _long(column, shown):
-            return _FOLDED[column.heading]
-        return max(map(len, (*column.heading.split("\n"), *map(column.cell, shown))))
 
-    left_out: list[str] = []
-    while sum(least(c) + 2 for c in kept) - 2 > width and any(c.rank for c in kept):
-        last = max(kept, key=lambda c: c.rank)
-        kept.remove(last)
-        left_out.insert(0, last.heading.replace("\n", " "))
-    return kept, left_out
+def _deployed(each: Candidate) -> str:
+    return f"{_short(each)}, {clean(each.weights)}"
 
 
-def _columns(answer: Plan) -> list[_Column]:
+def _front_table(answer: Plan) -> Table:
+    """Those that no other is as good as in everything: fastest for a user first."""
     shown = shown_of(answer)
-    columns = [
-        _Column("", lambda c: ">" if c is answer.winner else "", left=True),
-        _Column("GPUs", lambda c: f"{c.gpus} x {words.short_gpu(c.gpu_name)}", left=True),
-        _Column("weights", lambda c: clean(c.weights), left=True),
-        _Column("replicas", _short, left=True),
-    ]
+    extras: list[tuple[Column, tuple[str, ...]]] = []
     if "kv_cache_dtype" in answer.axes:
-        columns.append(_Column("KV\ncache", lambda c: clean(c.kv_cache), left=True))
+        extras.append((Column("KV cache"), tuple(clean(c.kv_cache) for c in shown)))
     if "engine" in answer.axes:
-        columns.append(_Column("engine", lambda c: clean(c.row.chosen["engine"]), left=True))
+        extras.append((Column("engine"), tuple(clean(c.row.chosen["engine"]) for c in shown)))
     if answer.request_rate is None and answer.max_concurrency is None:
-        columns.append(_Column("users", lambda c: f"{_users(c):,}"))
-    columns += [
-        _Column("TTFT", lambda c: seconds(c.times.ttft_s), rank=1),
-        _Column("TPOT", lambda c: seconds(c.times.tpot_s)),
-        _Column("tok/s\na user", lambda c: per_second(c.per_user), rank=3),
-        _Column("tok/s\na GPU", lambda c: per_second(c.per_gpu), rank=2),
-    ]
+        extras.append((Column("users", "count"), tuple(f"{_users(c):,}" for c in shown)))
     if any(c.usd_per_hour for c in shown):
-        columns.append(_Column("$/hour", lambda c: dollars(c.usd_per_hour)))
-    return columns
+        extras.append((Column("$/hour", "money"), tuple(dollars(c.usd_per_hour) for c in shown)))
+    columns = (
+        Column("Front"),
+        Column("GPUs", "count"),
+        Column("deployment"),
+        *(column for column, _ in extras),
+        Column("TTFT", "time", 1),
+        Column("TPOT", "time", strong=True),
+        Column("tok/s a user", "rate", 3),
+        Column("tok/s a GPU", "rate", 2),
+    )
+    rows = tuple(
+        Row(
+            (
+                f"{'> ' if each is answer.winner else '  '}{clean(each.row.gpu)}",
+                f"{each.gpus:,}", _deployed(each), *(cells[n] for _, cells in extras),
+                seconds(each.times.ttft_s), seconds(each.times.tpot_s),
+                per_second(each.per_user), per_second(each.per_gpu),
+            ),
+            "strong" if each is answer.winner else "",
+        )
+        for n, each in enumerate(shown)
+    )  # fmt: skip
+    return Table(columns, rows)
 
 
 def shown_of(answer: Plan) -> tuple[Candidate, ...]:
@@ -234,7 +348,7 @@ def shown_of(answer: Plan) -> tuple[Candidate, ...]:
     return tuple(front[number] for number in sorted(kept))
 
 
-def _lost(answer: Plan) -> list[str]:
+def _lost(answer: Plan) -> tuple[str, ...]:
     """Why the others lose, and how many."""
     texts: dict[Reason, str] = {
         "memory": "do not fit in memory (vperf fit says what would make them fit)",
@@ -248,27 +362,21 @@ def _lost(answer: Plan) -> list[str]:
     ]
     found += [f"{count:,} cannot be: {clean(text)}" for text, count in answer.problems.items()]
     behind = answer.met - (answer.winner is not None)
-    return [*([f"{behind:,} {_BEHIND[answer.by]}"] if behind else []), *found]
+    return (*([f"{behind:,} {_BEHIND[answer.by]}"] if behind else []), *found)
 
 
-def _notes(answer: Plan, left_out: Sequence[str] = ()) -> list[str]:
+def _means(answer: Plan) -> Iterator[str]:
+    """What the best is best at, and how the search was cut short."""
     priced = answer.winner is not None and answer.winner.row.cost is not None
     expense = "least $ per request" if priced else "least energy per request if GPUs drew their TDP"
     means = _MEANS[answer.by].format(expense=expense)
-    found = [means] if answer.winner else []
+    if answer.winner:
+        yield means
     if answer.computed < answer.asked:
-        found.append(
+        yield (
             f"{answer.computed:,} of {answer.asked:,} were computed: the others are replicas "
             "under a greater load than one that missed"
         )
-    hidden = len(answer.front) - len(shown_of(answer))
-    if hidden > 0:
-        found.append(f"{plural(hidden, 'row')} of the front not shown; --csv and --json have all")
-    if left_out:
-        found.append(
-            f"no room at this width for {', '.join(left_out)}; --csv and --json have all figures"
-        )
-    return [*found, *answer.notes]
 
 
 def _assumptions(answer: Plan) -> Sequence[str]:
@@ -283,16 +391,16 @@ def _warnings(answer: Plan) -> Sequence[str]:
     return answer.estimate.warnings
 
 
-def _facts(answer: Plan) -> list[tuple[str, str]]:
+def _facts(answer: Plan) -> list[tuple[str, Text]]:
     """What one replica does, or both pools."""
     best = answer.winner or answer.nearest
     if best is None or answer.estimate is None:
         return []
     pools = best.pools
     if pools is None:
-        return words.facts(answer.estimate)
+        return list(estimate_facts(answer.estimate))
     sides = (("Prefill", pools.prefill, "of its time"), ("Decode", pools.decode, "of its cache"))
-    found = [
+    found: list[tuple[str, Text]] = [
         (name, f"{_many(pool.replicas, pool.layout) or '1 replica'}, "
                f"{plural(pool.gpus, 'GPU')}, {pool.busy:.0%} {of} taken")
         for name, pool, of in sides
@@ -310,10 +418,10 @@ def _facts(answer: Plan) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def commands(answer: Plan, width: int = 80) -> list[tuple[str, list[str]]]:
-    """(title, lines) of the commands that launch the winner and measure it."""
+def commands(answer: Plan) -> list[Shell]:
+    """The commands that launch the winner and measure it."""
     best, estimate = answer.winner, answer.estimate
-    if best is None or estimate is None or not words.nameable(estimate):
+    if best is None or estimate is None or not nameable(estimate):
         return []
     scenario, model = best.scenario, estimate.model
     asked = estimate.workload
@@ -327,7 +435,7 @@ def commands(answer: Plan, width: int = 80) -> list[tuple[str, list[str]]]:
     def server(of: Layout, role: str = "") -> Server:
         return Server(
             engine, model.id, of.tp, of.pp, of.ep, of.dp,
-            kv_cache=words.own_cache(estimate),
+            kv_cache=own_cache(estimate),
             quantization="fp8" if online else "",
             draft_tokens=asked.draft_tokens if asked.speculative else 0,
             cuda_graphs=scenario.cuda_graphs,
@@ -338,8 +446,8 @@ def commands(answer: Plan, width: int = 80) -> list[tuple[str, list[str]]]:
             role=role,
         )  # fmt: skip
 
-    def lines(found: Iterable[Sequence[str]]) -> list[str]:
-        return [line for each in found if each for line in folded(each, width)]
+    def words(found: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+        return tuple(tuple(each) for each in found if each)
 
     hit = scenario.prefix_cache_hit or resolve_lengths(scenario).prefix_hit
     prefix = int(asked.prompt_tokens * hit)
@@ -353,20 +461,20 @@ def commands(answer: Plan, width: int = 80) -> list[tuple[str, list[str]]]:
         found = [
             (
                 f"Launch {_each(side.replicas)} for {role}{which}",
-                lines(launch(server(side.layout, role))),
+                words(launch(server(side.layout, role))),
             )
             for role, side in (("prefill", best.pools.prefill), ("decode", best.pools.decode))
         ]
         rate = answer.request_rate
         whole = Bench(asked.prompt_tokens, asked.output_tokens, None, rate, prefix)
-        found.append(("Measure it, through a router", lines([bench(engine, model.id, whole)])))
+        found.append(("Measure it, through a router", words([bench(engine, model.id, whole)])))
     else:
         one = "one replica under its share of the load" if best.replicas > 1 else "it"
         found = [
-            (f"Launch {_each(best.replicas)}{which}", lines(launch(server(layout)))),
-            (f"Measure {one}", lines([bench(engine, model.id, share)])),
+            (f"Launch {_each(best.replicas)}{which}", words(launch(server(layout)))),
+            (f"Measure {one}", words([bench(engine, model.id, share)])),
         ]
-    return [(title, text) for title, text in found if text]
+    return [Shell(f"{title}:", text, when="always") for title, text in found if text]
 
 
 def _each(replicas: int) -> str:
@@ -381,70 +489,13 @@ def _sequences(running: float) -> int:
     return most
 
 
-def render(answer: Plan, *, width: int = 80, color: bool = False, plot: str = "") -> str:
-    """The whole screen; `plot` is the front as drawn text."""
-    page = Page(width, color)
-    page.prose(headline(answer), "bold" if answer.winner else "bold yellow")
-    page.prose(second_line(answer))
-    (columns, left_out), shown = _fitted(answer, page.width), shown_of(answer)
-    if shown:
-        page.blank()
-        page.table(
-            [Column(c.heading, left=c.left, fold=_long(c, shown)) for c in columns],
-            ([c.cell(each) for c in columns] for each in shown),
-        )
-    if plot:
-        page.blank()
-        page.lines(plot)
-    page.section("Why the others lose", _lost(answer))
-    found = _facts(answer)
-    if found:
-        page.blank()
-        pools = answer.winner and answer.winner.pools
-        page.line("The pools" if pools else "One replica", "bold")
-        page.facts(found)
-    page.section("Warnings", map(clean, _warnings(answer)), "yellow")
-    page.section("Notes", map(clean, _notes(answer, left_out)))
-    page.section("Assumptions", map(clean, _assumptions(answer)))
-    for title, text in commands(answer, page.width):
-        page.blank()
-        page.line(f"{title}:", "bold")
-        for line in text:
-            page.line(line)
-    return page.text()
-
-
-def markdown(answer: Plan) -> str:
-    """The same as Markdown."""
-    columns = _columns(answer)
-    parts = [f"**{escape(headline(answer))}**", escape(second_line(answer))]
-    if shown := shown_of(answer):
-        head = [c.heading.replace("\n", " ") for c in columns]
-        left = [number for number, c in enumerate(columns) if c.left]
-        parts.append(table(head, ([c.cell(each) for c in columns] for each in shown), left=left))
-    parts += [
-        facts(_facts(answer)),
-        bullets("Why the others lose", _lost(answer)),
-        bullets("Warnings", _warnings(answer)),
-        bullets("Notes", _notes(answer)),
-        bullets("Assumptions", _assumptions(answer)),
-        *(shell(f"{escape(title)}:", text) for title, text in commands(answer)),
-    ]
-    return document(parts)
-
-
-def csv(answer: Plan) -> str:
-    """One row a member of the front, floats unrounded."""
-    return "".join(csv_rows.lines(answer.rows()))
-
-
 def chart(answer: Plan) -> Chart:
     """The front: what a user sees against what a GPU gives, a line for each GPU and weights."""
     front = answer.front or ((answer.nearest,) if answer.nearest else ())
     several = len({each.weights for each in front}) > 1
     by_gpu: dict[str, list[Candidate]] = {}
     for each in front:
-        name = words.short_gpu(each.gpu_name)
+        name = clean(each.row.gpu)
         by_gpu.setdefault(f"{name}, {clean(each.weights)}" if several else name, []).append(each)
     series = [
         Series(name, tuple((c.per_user, c.per_gpu) for c in found), joined=len(found) > 1)
@@ -459,11 +510,11 @@ def chart(answer: Plan) -> Chart:
             Mark(
                 "y",
                 answer.winner.per_gpu,
-                f"winner: {answer.winner.gpus} x {words.short_gpu(answer.winner.gpu_name)}",
+                f"winner: {answer.winner.gpus} x {clean(answer.winner.row.gpu)}",
             )
         )
     return Chart(
-        title=f"Deployments of {words.short_model(str(answer.fixed.get('model', '')))} that meet "
+        title=f"Deployments of {short_model(str(answer.fixed.get('model', '')))} that meet "
         "the targets",
         x=Axis("decode for one user", "tok/s"),
         y=Axis("output of one GPU", "tok/s"),

@@ -1,4 +1,4 @@
-"""A roofline for people and programs: words, table, chart, JSON, CSV and Markdown.
+"""What is said of a roofline: what bounds each phase, the plot, op by op; and its chart.
 
 Not here: any figure (explore/roofline.py), and how a chart is drawn (chart_terminal.py,
 chart_file.py).
@@ -6,52 +6,78 @@ chart_file.py).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 
 from vperf.explore.roofline import OpPoint, PhasePoint, Roof, Roofline
-from vperf.report import to_csv as csv_rows
-from vperf.report import words
 from vperf.report.chart import Axis, Chart, Mark, Series, Style, letter
-from vperf.report.chart_terminal import render_terminal
-from vperf.report.format import clean, percent, plural
-from vperf.report.markdown import bullets, document, escape, facts, table
-from vperf.report.page import Column, Page
+from vperf.report.document import (
+    Bar,
+    Block,
+    Cell,
+    Column,
+    Facts,
+    Headline,
+    Plot,
+    Prose,
+    Report,
+    Row,
+    Span,
+    Table,
+    Text,
+)
+from vperf.report.estimate import basis, share_of_limit, workload
+from vperf.report.format import clean, number, percent, plural
+from vperf.report.names import subject
+from vperf.report.notes import note_blocks
 from vperf.units import format_bandwidth, format_flop_per_s
 
 _OF_OPS: tuple[Style, ...] = ("limit", "expected")
-_HEADINGS = ("", "op", "FLOP/byte", "limit", "expected", "bound", "share")
+_ABOVE = (
+    "FLOP/byte counts weights, cache and activations; the limit takes activations as free and "
+    "has the card's cache hold what it can, so an op's limit may be above the bandwidth slope"
+)
 
 
-def headline(answer: Roofline) -> str:
-    """Line 1: what bounds decode and prefill, and how far they are from the ridge."""
-    prefill, decode = answer.phases
-    text = f"{words.subject(answer.estimate)}: {_verdict(decode)}; {_verdict(prefill)}."
-    return text if answer.estimate.memory.fits else f"{text} It does not fit."
+def report(answer: Roofline) -> Report:
+    """The answer in every form."""
+    return Report(
+        lambda: document(answer), answer.to_dict, lambda: (asdict(op) for op in answer.ops),
+        chart=lambda: chart(answer),
+    )  # fmt: skip
 
 
-def _verdict(phase: PhasePoint) -> str:
-    return (
-        f"{phase.phase} is {phase.bound}-bound ({_number(phase.flop_per_byte)} FLOP/byte, "
-        f"ridge {_number(phase.ridge_flop_per_byte)})"
+def document(answer: Roofline) -> Iterator[Block]:
+    """The screen of `vperf roofline`."""
+    estimate = answer.estimate
+    yield Headline(headline(answer))
+    line = f"{subject(estimate)} \N{MIDDLE DOT} {workload(estimate)}"
+    yield Prose(line, "aside", tight=True)
+    yield Plot(chart(answer), key=False)
+    for phase in reversed(answer.phases):
+        yield _table(answer, phase)
+    yield Facts(tuple(_facts(answer)))
+    yield from note_blocks(
+        (*estimate.assumptions, _ABOVE, *estimate.warnings, *estimate.not_modelled),
+        basis=basis(estimate) if estimate.gpu.constants == "measured" else "",
     )
 
 
-def second_line(answer: Roofline) -> str:
-    """How many ops are under which roof, and the workload."""
-    parts, far = [], 0
-    for phase in reversed(answer.phases):
-        ops = [op for op in answer.ops if op.phase == phase.phase and op.flops > 0]
-        under = sum(op.under == phase.bound for op in ops)
-        far += sum(op.bound == "latency" for op in ops)
-        parts.append(f"{under} of {plural(len(ops), f'{phase.phase} op')} are {phase.bound}-bound")
-    text = f"At the limit {' and '.join(parts)}"
-    if far:
-        text += f"; expected is less than half of the limit for {far}"
-    return f"{text}. {_capital(words.workload(answer.estimate))}."
+def headline(answer: Roofline) -> Text:
+    """Line 1: what bounds decode and prefill, and how far they are from the ridge."""
+    prefill, decode = answer.phases
+    text = (*_verdict(decode), "; ", *_verdict(prefill), ".")
+    if answer.estimate.memory.fits:
+        return text
+    return (Span("Does not fit. ", "bad"), *text)
 
 
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
+def _verdict(phase: PhasePoint) -> tuple[Span | str, ...]:
+    bound = phase.bound
+    tone = Span(f"{bound}-bound", "strong" if bound == "latency" else bound)
+    name = phase.phase.capitalize() if phase.phase == "decode" else phase.phase
+    figures = f"{number(phase.flop_per_byte)} FLOP/byte, ridge {number(phase.ridge_flop_per_byte)}"
+    return (f"{name} is ", tone, f" ({figures})")
 
 
 def chart(answer: Roofline) -> Chart:
@@ -59,7 +85,7 @@ def chart(answer: Roofline) -> Chart:
     drawn = _lettered(answer)
     reach = [op.flop_per_byte for _, op in drawn if op.flop_per_byte]
     ridges = [roof.ridge_flop_per_byte for roof in answer.roofs]
-    names = {f"ridge {_number(ridge)}": ridge for ridge in sorted(ridges)}
+    names = {f"ridge {number(ridge)}": ridge for ridge in sorted(ridges)}
     low, high = min(reach) / 2, max(*reach, *ridges) * 4
     series: list[Series] = []
     for roof in answer.roofs:
@@ -74,7 +100,7 @@ def chart(answer: Roofline) -> Chart:
             labels = tuple(mark for mark, _ in ops) if style == "expected" else ()
             series.append(Series(phase.phase, points, style, joined=False, labels=labels))
     return Chart(
-        title=f"Roofline of {words.subject(answer.estimate)}",
+        title=f"Roofline of {subject(answer.estimate)}",
         x=Axis("arithmetic intensity", "FLOP/byte", log=True),
         y=Axis("attained", "FLOP/s", log=True),
         series=tuple(series),
@@ -105,102 +131,63 @@ def _roof_lines(answer: Roofline, roof: Roof, low: float, high: float) -> list[S
     ]
 
 
-def render(answer: Roofline, *, width: int = 80, unicode: bool = True, color: bool = False) -> str:
-    """The whole screen: words, plot, table, what was assumed."""
-    page = Page(width, color)
-    page.prose(headline(answer), "bold" if answer.estimate.memory.fits else "bold yellow")
-    page.prose(second_line(answer))
-    page.blank()
-    page.lines(render_terminal(chart(answer), page.width, unicode, color, key=False))
-    for phase in answer.phases:
-        page.blank()
-        page.line(_phase_title(phase), "bold")
-        page.table(
-            [Column(h, left=h in ("", "op", "bound"), fold=h == "op") for h in _HEADINGS],
-            _rows(answer, phase),
-            total=True,
-        )
-    page.blank()
-    page.facts(_facts(answer))
-    page.section("Warnings", map(clean, answer.estimate.warnings), "yellow")
-    page.section("Assumptions", map(clean, (*answer.estimate.assumptions, _ABOVE)))
-    return page.text()
-
-
-_ABOVE = (
-    "FLOP/byte counts weights, cache and activations; the limit takes activations as free and "
-    "has the card's cache hold what it can, so an op's limit may be above the bandwidth slope"
+_COLUMNS = (
+    Column(""),
+    Column("op"),
+    Column("FLOP/byte", "count"),
+    Column("limit", "rate"),
+    Column("expected", "rate", strong=True),
+    Column("of limit", "share", 2),
+    Column("bound", "bound"),
+    Column("share", "share", 1),
+    Column("", "bar", 5),
 )
 
 
-def _phase_title(phase: PhasePoint) -> str:
-    name = "Prefill" if phase.phase == "prefill" else "Decode step"
-    return f"{name}, op by op (FLOP/s of one GPU)"
+def _table(answer: Roofline, phase: PhasePoint) -> Table:
+    title = f"{phase.phase.capitalize()}, op by op (FLOP/s of one GPU)"
+    ops = [op for op in answer.ops if op.phase == phase.phase]
+    under = sum(op.under == phase.bound for op in ops if op.flops > 0)
+    known = sum(op.flops > 0 for op in ops)
+    title += f": {under} of {plural(known, 'op')} {phase.bound}-bound at the limit"
+    return Table(_COLUMNS, tuple(_rows(answer, phase)), title)
 
 
-def _rows(answer: Roofline, phase: PhasePoint) -> list[tuple[str, ...]]:
+def _rows(answer: Roofline, phase: PhasePoint) -> Iterator[Row]:
     letters = {(op.phase, op.name): mark for mark, op in _lettered(answer)}
-    rows: list[tuple[str, ...]] = [
-        (
-            letters.get((op.phase, op.name), ""),
-            clean(op.name),
-            *_figures(op.flop_per_byte, op.limit_flop_per_s, op.expected_flop_per_s),
-            op.bound,
-            percent(op.share),
-        )
-        for op in answer.ops
-        if op.phase == phase.phase
-    ]
-    rest = ("-",) * 3
-    rows.append(("", "overhead", *rest, "latency", percent(phase.overhead_share)))
+    for op in answer.ops:
+        if op.phase == phase.phase:
+            figures = _figures(op.flop_per_byte, op.limit_flop_per_s, op.expected_flop_per_s)
+            mark = letters.get((op.phase, op.name), "")
+            bar = Bar(((op.share, op.under),))
+            yield Row((mark, clean(op.name), *figures, op.under, percent(op.share, 1), bar))
+    host = phase.overhead_share
+    bar = Bar(((host, ""),))
+    yield Row(("", "overhead", "-", "-", "-", "-", "host", percent(host, 1), bar))
     total = _figures(phase.flop_per_byte, phase.limit_flop_per_s, phase.expected_flop_per_s)
-    rows.append(("", "total", *total, phase.bound, percent(1.0)))
-    return rows
+    yield Row(("", "total", *total, phase.bound, percent(1.0, 1), ""), "strong")
 
 
 def _figures(
     intensity: float | None, limit: float | None, expected: float | None
-) -> tuple[str, str, str]:
+) -> tuple[Cell, ...]:
     if intensity is None or limit is None or expected is None:
-        return ("-",) * 3
+        return ("-",) * 4
     return (
-        _number(intensity),
+        number(intensity),
         format_flop_per_s(limit).removesuffix("FLOP/s"),
         format_flop_per_s(expected).removesuffix("FLOP/s"),
+        share_of_limit(expected / limit),
     )
 
 
-def _facts(answer: Roofline) -> list[tuple[str, str]]:
-    rows = [
-        (
+def _facts(answer: Roofline) -> Iterator[tuple[str, Text]]:
+    for roof in answer.roofs:
+        yield (
             f"Roof {roof.pipe}",
             f"{format_flop_per_s(roof.limit_flop_per_s)} limit, "
             f"{format_flop_per_s(roof.expected_flop_per_s)} expected; "
-            f"ridge at {_number(roof.ridge_flop_per_byte)} FLOP/byte",
+            f"ridge at {number(roof.ridge_flop_per_byte)} FLOP/byte",
         )
-        for roof in answer.roofs
-    ]
     slope = f"{format_bandwidth(answer.limit_bytes_per_s)} limit, "
-    slope += f"{format_bandwidth(answer.expected_bytes_per_s)} expected"
-    constants = clean(answer.estimate.gpu.constants)
-    return [*rows, ("Slope", slope), ("Constants", constants)]
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}"
-
-
-def csv(answer: Roofline) -> str:
-    """One row an op of both phases, SI base units, floats unrounded."""
-    return "".join(csv_rows.lines(asdict(op) for op in answer.ops))
-
-
-def markdown(answer: Roofline) -> str:
-    """Words and tables, to paste into an issue; the plot is a file of its own."""
-    parts = [f"**{escape(headline(answer))}**", escape(second_line(answer))]
-    for phase in answer.phases:
-        parts.append(f"**{_phase_title(phase)}**")
-        rows = [row[1:] for row in _rows(answer, phase)]
-        parts.append(table(_HEADINGS[1:], rows, left=(0, 4)))
-    notes = (*answer.estimate.warnings, *answer.estimate.assumptions, _ABOVE)
-    return document([*parts, facts(_facts(answer)), bullets("Assumptions", notes)])
+    yield "Slope", f"{slope}{format_bandwidth(answer.expected_bytes_per_s)} expected"

@@ -5,33 +5,46 @@ Not here: which rows, and what is said around them (compare.py, sweep.py).
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from vperf.explore.prices import Cost
 from vperf.explore.rows import Row
-from vperf.report import to_csv as csv
-from vperf.report.format import clean, per_second, plural, seconds, shortened, size
-from vperf.report.markdown import table_lines
-from vperf.report.page import Column
-from vperf.report.words import short_model
+from vperf.report.document import FAILS, Bar, Cell, Column, Kind, Span
+from vperf.report.document import Row as Line
+from vperf.report.format import (
+    clean,
+    dollars,
+    gib,
+    number,
+    per_second,
+    percent,
+    plural,
+    seconds,
+    span,
+)
+from vperf.report.names import short_model
 
 AXIS_HEADINGS = {
-    "model": "model", "gpu": "GPU", "quantization": "weights", "kv_cache_dtype": "KV\ncache",
+    "model": "model", "gpu": "GPU", "quantization": "weights", "kv_cache_dtype": "KV cache",
     "batch_size": "batch", "input_len": "input", "output_len": "output", "context": "context",
-    "max_concurrency": "users", "request_rate": "request\nrate", "max_model_len": "max\ncontext",
-    "prefix_cache_hit": "prefix\nhit", "draft_tokens": "drafts", "acceptance": "accepted",
-    "image_tokens": "image\ntokens", "gpu_memory_utilization": "memory\nshare",
-    "cuda_graphs": "CUDA\ngraphs",
+    "max_concurrency": "users", "request_rate": "requests/s", "max_model_len": "max context",
+    "prefix_cache_hit": "prefix hit", "draft_tokens": "drafts", "acceptance": "accepted",
+    "image_tokens": "image tokens", "gpu_memory_utilization": "memory share",
+    "cuda_graphs": "CUDA graphs",
 }  # fmt: skip
 """Where they are not called as the option is."""
 
 
-def heading(axis: str, newline: str = " ") -> str:
+class RowColumn(NamedTuple):
+    """One column of rows, and its cell of a row that has figures."""
+
+    column: Column
+    cell: Callable[[Row], Cell]
+
+
+def heading(axis: str) -> str:
     """What an option is called on a screen."""
-    return AXIS_HEADINGS.get(axis, axis.replace("_", " ")).replace("\n", newline)
+    return AXIS_HEADINGS.get(axis, axis.replace("_", " "))
 
 
 def choice(value: Any) -> str:
@@ -51,32 +64,16 @@ def shared_words(fixed: Mapping[str, Any], axes: Iterable[str]) -> list[str]:
     if not {*rest, *axes} & {*loads}:
         words.append("batch 1")
     for name, value in rest.items():
-        text = choice(value)
-        words.append(f"{text} {heading(name)}" if name == "quantization" else
-                     f"{heading(name)} {text}")  # fmt: skip
+        words.append(chosen_words(name, value))
     return words
 
 
-@dataclass(frozen=True, slots=True)
-class RowColumn:
-    """One column of rows: its heading, its cell of a row, how wide it gets."""
-
-    heading: str
-    cell: Callable[[Row], str]
-    width: int
-    left: bool = False
-    rank: int = 0
-    """Where a screen is too narrow, columns of the highest rank go first; 0 stays."""
-
-    @property
-    def column(self) -> Column:
-        """As a table has it."""
-        return Column(self.heading, left=self.left)
-
-    @property
-    def name(self) -> str:
-        """The heading on one line."""
-        return self.heading.strip().replace("\n", " ")
+def chosen_words(axis: str, value: Any) -> str:
+    """One option with its value: "fp8 weights", "16 users", "batch 16"."""
+    text, name = choice(value), heading(axis)
+    return f"{text} {name}" if axis in ("quantization", "max_concurrency", "request_rate") else (
+        f"{name} {text}"
+    )  # fmt: skip
 
 
 def axis_columns(axes: Mapping[str, Sequence[Any]]) -> list[RowColumn]:
@@ -84,14 +81,15 @@ def axis_columns(axes: Mapping[str, Sequence[Any]]) -> list[RowColumn]:
     columns = []
     for axis, values in axes.items():
         text = _axis_text(axis, values)
-        widths = [len(line) for line in heading(axis, "\n").split("\n")]
-        widths += [len(text(value)) for value in values]
+        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        kind: Kind = "count" if numbers else "text"
+        most = max(len(text(value)) for value in values) if len(values) <= 10_000 else 0
+        if isinstance(values, range) or len(values) > 10_000:
+            most = max(len(text(values[0])), len(text(values[-1])))
         columns.append(
             RowColumn(
-                heading(axis, "\n"),
+                Column(heading(axis), kind, width=most),
                 lambda row, axis=axis, text=text: text(row.chosen[axis]),  # type: ignore[misc]
-                max(widths),
-                left=not all(isinstance(value, int | float) for value in values),
             )
         )
     return columns
@@ -103,112 +101,135 @@ def _axis_text(axis: str, values: Sequence[Any]) -> Callable[[Any], str]:
     return choice
 
 
-def figure_columns(*, priced: bool, energy: bool = True, served: bool = False) -> list[RowColumn]:
-    """What a row gives: fits, speeds, cost, energy."""
-    columns = [
-        RowColumn("fits", lambda row: "yes" if row.fits else "no", 4, left=True),
-        RowColumn("limit\ntok/s", _of(lambda f: per_second(f.limit.decode_tokens_per_s)), 8),
-        RowColumn("expected\ntok/s", _of(lambda f: per_second(f.expected.decode_tokens_per_s)), 8),
-        RowColumn("TTFT", _of(lambda f: seconds(f.expected.ttft_s)), 7, rank=2),
-    ]
-    if served:
-        columns.append(
-            RowColumn("requests\n/s", _of(lambda f: f"{f.requests_per_s:.3g}"), 8, rank=2)
-        )
-    if priced:
-        columns += [
-            RowColumn("$/Mtok\nin", _paid(lambda cost: cost.usd_per_mtok_input), 7, rank=1),
-            RowColumn("$/Mtok\nout", _paid(lambda cost: cost.usd_per_mtok_output), 7, rank=1),
-        ]  # fmt: skip
-    if energy:
-        columns.append(RowColumn("tok/J", lambda r: _joules(r.tokens_per_joule), 6, rank=3))
-    columns += [
-        RowColumn("TPOT", _of(lambda f: seconds(f.expected.tpot_s)), 7, rank=4),
-        RowColumn("memory\nper GPU", _of(lambda f: size(f.memory_bytes)), 7, rank=5),
-    ]
-    return columns
-
-
-def _of(text: Callable[[Any], str]) -> Callable[[Row], str]:
+def _of(text: Callable[[Any], str]) -> Callable[[Row], Cell]:
     return lambda row: text(row.figures) if row.figures else "-"
 
 
-def _paid(usd: Callable[[Cost], float]) -> Callable[[Row], str]:
-    return lambda row: dollars(usd(row.cost) if row.cost else None)
+def speed_column(heading: str = "tok/s", *, strong: bool = False) -> RowColumn:
+    """Expected decode speed of all sequences."""
+    column = Column(heading, "rate", strong=strong, width=6)
+    return RowColumn(column, _of(lambda f: per_second(f.expected.decode_tokens_per_s)))
 
 
-def problem_lines(problems: Mapping[str, int]) -> list[str]:
-    """Why settings cannot be, and how many."""
-    return [f"{clean(reason)} ({plural(n, 'setting')})" for reason, n in problems.items()]
+def ttft_column(heading: str = "TTFT", *, strong: bool = False) -> RowColumn:
+    """Expected; of a load that cannot be served it has no end."""
+    return RowColumn(Column(heading, "time", strong=strong, width=7), _ttft)
 
 
-def dollars(usd: float | None) -> str:
-    """ "0.123", "4.56", "1,234"; "-" where there is no price."""
-    if usd is None:
+def _ttft(row: Row) -> Cell:
+    figures = row.figures
+    if figures is None:
         return "-"
-    return f"{usd:,.0f}" if usd >= 100 else f"{usd:.2f}" if usd >= 1 else f"{usd:.3g}"
+    if figures.serving and figures.serving.saturated:
+        return Span("grows", "bad")
+    return seconds(figures.expected.ttft_s)
 
 
-def _joules(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
+def tpot_column(*, rank: int = 0) -> RowColumn:
+    """Expected."""
+    column = Column("TPOT", "time", rank, width=7)
+    return RowColumn(column, _of(lambda f: seconds(f.expected.tpot_s)))
 
 
-def fitted(columns: Sequence[RowColumn], width: int) -> tuple[list[RowColumn], list[str]]:
-    """The columns that `width` has room for, and the names of those left out for it.
+def bar_column(most: float, *, rank: int = 5) -> RowColumn:
+    """Expected decode speed beside the greatest of all rows."""
 
-    Where even those that stay are too wide, long names are cut: the CSV has them whole.
-    """
-    kept = list(columns)
-    left_out: list[str] = []
-    while sum(c.width + 2 for c in kept) - 2 > width and any(c.rank for c in kept):
-        last = max(kept, key=lambda c: c.rank)
-        kept.remove(last)
-        if last.rank < 4:  # the others are extras of wide screens
-            left_out.insert(0, last.name)
-    return _narrowed(kept, width), left_out
+    def bar(row: Row) -> Cell:
+        if row.figures is None or most <= 0:
+            return ""
+        share = row.figures.expected.decode_tokens_per_s / most
+        return Bar(((share, "good" if row.fits else "aside"),))
+
+    return RowColumn(Column("", "bar", rank, width=12), bar)
 
 
-_LEAST_NAME = 12
+def limit_columns() -> list[RowColumn]:
+    """Limit and range of the decode speed."""
 
+    def ends(row: Row) -> str:
+        if row.figures is None:
+            return "-"
+        low, high = row.figures.expected.low, row.figures.expected.high
+        return span(per_second(low.decode_tokens_per_s), per_second(high.decode_tokens_per_s))
 
-def _narrowed(columns: Sequence[RowColumn], width: int) -> list[RowColumn]:
-    """The columns with the widest names cut, evenly, as far as it takes."""
-    widths = [column.width for column in columns]
-    over = sum(widths) + 2 * (len(widths) - 1) - width
-    names = [n for n, c in enumerate(columns) if c.left and c.width > _LEAST_NAME]
-    while over > 0 and names:
-        widest = max(names, key=widths.__getitem__)
-        if widths[widest] <= _LEAST_NAME:
-            break
-        widths[widest] -= 1
-        over -= 1
     return [
-        column
-        if most == column.width
-        else replace(column, cell=_cut(column.cell, most), width=most)
-        for column, most in zip(columns, widths, strict=True)
-    ]
+        RowColumn(Column("limit", "rate", 3, width=6),
+                  _of(lambda f: per_second(f.limit.decode_tokens_per_s))),
+        RowColumn(Column("range", "rate", 4, width=11), ends),
+    ]  # fmt: skip
 
 
-def _cut(cell: Callable[[Row], str], most: int) -> Callable[[Row], str]:
-    return lambda row: shortened(cell(row), most)
+def extra_columns(rows: Iterable[Row], *, priced: bool, served: bool) -> list[RowColumn]:
+    """What wide screens have beside the speeds: requests, cost, energy."""
+    found = []
+    if served:
+        column = Column("served/s", "rate", 3, width=6)
+        found.append(RowColumn(column, _of(lambda f: f"{f.requests_per_s:.3g}")))
+    if any(row.tokens_per_joule for row in rows):
+        found.append(RowColumn(Column("tok/J", "rate", 4), joules))
+    if priced:
+        found += [
+            RowColumn(Column("$/M in", "money", 4), _paid("usd_per_mtok_input")),
+            RowColumn(Column("$/M out", "money", 4), _paid("usd_per_mtok_output")),
+        ]
+    return found
 
 
-def csv_lines(rows: Iterable[Row]) -> Iterable[str]:
-    """Rows as CSV, line by line."""
-    return csv.lines(row.flat() for row in rows)
+def _paid(field: str) -> Callable[[Row], Cell]:
+    return lambda row: dollars(getattr(row.cost, field) if row.cost else None)
 
 
-def json_lines(rows: Iterable[Row]) -> Iterable[str]:
-    """Rows as JSON lines."""
+def joules(row: Row) -> str:
+    """Tokens per joule at TDP."""
+    return "-" if row.tokens_per_joule is None else number(row.tokens_per_joule)
+
+
+def memory_column(capacity_bytes: float | None = None) -> RowColumn:
+    """Of each GPU, as a share, or in GiB where all rows have one capacity."""
+    if capacity_bytes is None:
+        return RowColumn(Column("memory", "fits", width=6), _memory_share)
+    return RowColumn(Column(f"GiB of {gib(capacity_bytes)}", "fits"), _memory_gib)
+
+
+def _memory_share(row: Row) -> Cell:
+    if row.figures is None:
+        return "-"
+    return _fitting(row, percent(row.figures.memory_bytes / row.figures.capacity_bytes))
+
+
+def _memory_gib(row: Row) -> Cell:
+    return _fitting(row, gib(row.figures.memory_bytes)) if row.figures else "-"
+
+
+def _fitting(row: Row, text: str) -> Cell:
+    return text if row.fits else Span(f"{FAILS} {text}", "bad")
+
+
+def basis_column(*, rank: int = 0) -> RowColumn:
+    """Whether the constants behind expected were measured on the card."""
+    return RowColumn(Column("basis", "basis", rank, width=8), lambda row: row.constants)
+
+
+def lines(columns: Sequence[RowColumn], rows: Iterable[Row]) -> Iterator[Line]:
+    """Rows of a table; those that do not fit step back, those that cannot be say why."""
     for row in rows:
-        yield json.dumps(row.to_dict(), allow_nan=False) + "\n"
+        if row.figures is None:
+            continue
+        cells = tuple(column.cell(row) for column in columns)
+        yield Line(cells, "" if row.fits else "aside")
 
 
-def markdown_lines(columns: Sequence[RowColumn], rows: Iterable[Row]) -> Iterable[str]:
-    """Rows as a Markdown table, line by line."""
-    return table_lines(
-        [column.name for column in columns],
-        ([column.cell(row) for column in columns] for row in rows),
-        {number for number, column in enumerate(columns) if column.left},
-    )
+def problem_lines(problems: Mapping[str, int]) -> tuple[str, ...]:
+    """Why settings cannot be, and how many."""
+    return tuple(f"{clean(reason)} ({plural(n, 'setting')})" for reason, n in problems.items())
+
+
+def legend(rows: Iterable[Row]) -> str:
+    """What marks in the table mean; empty where none is there."""
+    rows = [row for row in rows if row.figures]
+    found = []
+    if any(not row.fits for row in rows):
+        found.append(f"{FAILS} does not fit; speeds as if it did")
+    if any(row.constants == "generic" for row in rows):
+        found.append("generic: no measurements of the card")
+    return " \N{MIDDLE DOT} ".join(found)

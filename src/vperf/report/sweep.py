@@ -1,12 +1,11 @@
-"""A sweep line by line, for a person, as CSV, JSON, Markdown, and as a chart.
+"""What is said of a sweep: the fastest that fits, the rows, where it turns; and its chart.
 
-Column widths are fixed before the first row is known, so that rows are printed as they come.
+Rows of a long sweep are written as they come, and then what was found comes last.
 Not here: the rows and where they turn (explore/sweep.py), their columns (rows.py).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -15,24 +14,32 @@ from vperf.explore.crossovers import Crossover
 from vperf.explore.rows import Row
 from vperf.explore.sweep import Sweeping, closing, opening
 from vperf.report.chart import Axis, Chart, Mark, Point, Series
-from vperf.report.format import clean, plural, shortened
-from vperf.report.markdown import bullets, escape
-from vperf.report.page import Page
+from vperf.report.document import Block, Bullets, Headline, Plot, Prose, Report, Span, Table, Text
+from vperf.report.format import clean, per_second, plural
+from vperf.report.names import short_model
+from vperf.report.notes import note_blocks
 from vperf.report.rows import (
     RowColumn,
     axis_columns,
+    bar_column,
+    basis_column,
     choice,
-    figure_columns,
-    fitted,
+    chosen_words,
+    extra_columns,
     heading,
-    json_lines,
-    markdown_lines,
+    legend,
+    limit_columns,
+    lines,
+    memory_column,
     problem_lines,
     shared_words,
+    speed_column,
+    tpot_column,
+    ttft_column,
 )
-from vperf.report.words import short_model
 
-_GAP = "  "
+_HELD = 200
+"""Rows that are waited for, so that the answer is line 1; of more it comes last."""
 MOST_SERIES = 12
 
 FIGURES: dict[str, tuple[str, str, str]] = {
@@ -45,14 +52,103 @@ FIGURES: dict[str, tuple[str, str, str]] = {
 """What a chart may show: the field of Speed, its name, its unit."""
 
 
+def report(
+    sweep: Sweeping, rows: Iterable[Row], figure: str = "decode", *, plot: bool = False
+) -> Report:
+    """A sweep under way in every form; its rows are walked once, as the form is written."""
+    return Report(
+        lambda: document(sweep, rows, figure, plot=plot),
+        lambda: _data(sweep, rows),
+        lambda: (row.flat() for row in rows),
+        chart=lambda: chart(sweep, rows, figure),
+        records=lambda: (row.to_dict() for row in rows),
+    )
+
+
+def document(
+    sweep: Sweeping, rows: Iterable[Row], figure: str = "decode", *, plot: bool = False
+) -> Iterator[Block]:
+    """The screen of `vperf sweep`; with `plot` a chart in place of the rows."""
+    held = list(rows) if plot or sweep.grid.count <= _HELD else None
+    best = _Best()
+    if held is None:
+        yield Headline(f"{title(sweep)}; {plural(sweep.grid.count, 'setting')}.")
+    else:
+        best = _Best(held)
+        yield Headline(best.line(sweep))
+    yield Prose(second_line(sweep), "aside", tight=True)
+    if plot and held is not None:
+        yield Plot(chart(sweep, held, figure))
+    else:
+        columns = _columns(sweep, held)
+        seen = best.over(rows) if held is None else held
+        yield Table(tuple(each.column for each in columns), lines(columns, seen))
+    if held is None:
+        yield Prose(best.line(sweep), "strong")
+    elif marks := legend(held):
+        yield Prose(marks, "aside", tight=True)
+    yield Bullets(turn_lines(sweep.crossovers()), "Where it turns")
+    yield Bullets(problem_lines(sweep.tally.problems), "Cannot be", mark="!", tone="warn")
+    if "context" in {*sweep.grid.axes, *sweep.grid.fixed}:
+        text = "context: one decode step with so many tokens cached; TTFT is their prefill"
+        yield Prose(text, "aside", tight=True)
+    yield from note_blocks(sweep.tally.notes())
+
+
+def _data(sweep: Sweeping, rows: Iterable[Row]) -> Iterator[tuple[str, Any]]:
+    """The pairs of the JSON object, the rows as they come."""
+    yield from opening(sweep.axes, sweep.grid.shared()).items()
+    yield "rows", (row.to_dict() for row in rows)
+    problems = dict(sweep.tally.problems)
+    yield from closing(sweep.crossovers(), problems, sweep.tally.notes()).items()
+
+
+class _Best:
+    """The fastest row that fits, of those that went by."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self._row: Row | None = None
+        self._count = 0
+        for _ in self.over(rows):
+            pass
+
+    def over(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """The rows, each looked at."""
+        for row in rows:
+            self._count += 1
+            if row.fits and (self._row is None or _speed(row) > _speed(self._row)):
+                self._row = row
+            yield row
+
+    def line(self, sweep: Sweeping) -> Text:
+        """The answer: the row, its speed and limit."""
+        if self._row is None or self._row.figures is None:
+            return (Span(f"None of {plural(self._count, 'setting')} fits.", "bad"),)
+        words = [chosen_words(name, _value(v)) for name, v in self._row.chosen.items()]
+        limit = per_second(self._row.figures.limit.decode_tokens_per_s)
+        return (
+            "Fastest that fits: ",
+            Span(f"{', '.join(words)}, {per_second(_speed(self._row))} tok/s", "good"),
+            f" (limit {limit}).",
+        )
+
+
+def _speed(row: Row) -> float:
+    return row.figures.expected.decode_tokens_per_s if row.figures else 0.0
+
+
 def title(sweep: Sweeping) -> str:
-    """Line 1: what is swept over what."""
+    """What is swept over what: "Qwen3-4B on l40s: batch 1 to 512"."""
     spans = [f"{heading(axis)} {_span(values)}" for axis, values in sweep.axes.items()]
+    names = _subject(sweep)
+    return f"{f'{names}: ' if names else ''}{', '.join(spans)}"
+
+
+def _subject(sweep: Sweeping) -> str:
     fixed = sweep.grid.shared()
     names = [short_model(str(fixed["model"]))] if "model" in fixed else []
     names += [f"on {clean(fixed['gpu'])}"] if "gpu" in fixed else []
-    what = f"{' '.join(names)}: " if names else ""
-    return f"{what}{', '.join(spans)}; {plural(sweep.grid.count, 'setting')}."
+    return " ".join(names)
 
 
 def _span(values: Sequence[Any]) -> str:
@@ -63,105 +159,50 @@ def _span(values: Sequence[Any]) -> str:
     return f"{_text(values[0])} and {len(values) - 1} others"
 
 
+def _value(value: Any) -> Any:
+    return value if isinstance(value, int | float) else short_model(str(value))
+
+
 def _text(value: Any) -> str:
-    return choice(value) if isinstance(value, int | float) else short_model(str(value))
+    return choice(_value(value))
 
 
 def second_line(sweep: Sweeping) -> str:
-    """What all rows share."""
+    """Line 2: what all rows share, and what varies."""
     fixed = {n: v for n, v in sweep.grid.shared().items() if n not in ("model", "gpu")}
-    words = ", ".join(shared_words(fixed, sweep.axes))
-    return f"{words[:1].upper()}{words[1:]}."
+    spans = [f"{heading(axis)} {_span(values)}" for axis, values in sweep.axes.items()]
+    varied = f"{', '.join(spans)}; {plural(sweep.grid.count, 'setting')}"
+    parts = (_subject(sweep), ", ".join(shared_words(fixed, sweep.axes)), varied)
+    return " \N{MIDDLE DOT} ".join(part for part in parts if part)
 
 
-def columns_of(sweep: Sweeping) -> list[RowColumn]:
-    """The columns of its rows, known before the first of them."""
+def _columns(sweep: Sweeping, held: Sequence[Row] | None) -> list[RowColumn]:
+    """Of rows that are held, with what only those show; else all that is known beforehand."""
     options = {**sweep.grid.fixed, **sweep.grid.axes}
     served = "max_concurrency" in options or "request_rate" in options
-    figures = figure_columns(priced=bool(sweep.prices), energy=False, served=served)
-    return [*axis_columns(sweep.axes), *figures]
+    rows = [row for row in held or () if row.figures]
+    capacities = {row.figures.capacity_bytes for row in rows if row.figures}
+    bar = [bar_column(max(map(_speed, rows)), rank=2)] if rows else []
+    return [
+        *axis_columns(sweep.axes),
+        speed_column(strong=True),
+        *bar,
+        ttft_column(),
+        tpot_column(rank=1),
+        memory_column(capacities.pop() if len(capacities) == 1 else None),
+        *limit_columns(),
+        *extra_columns(rows, priced=bool(sweep.prices), served=served),
+        basis_column(rank=4),
+    ]
 
 
-def lines(sweep: Sweeping, rows: Iterable[Row], *, width: int, color: bool) -> Iterator[str]:
-    """The screen, a line at a time; what was found comes last."""
-    page = Page(width, color)
-    page.prose(title(sweep), "bold")
-    page.prose(second_line(sweep))
-    page.blank()
-    columns, left_out = fitted(columns_of(sweep), page.width)
-    tall = max(column.heading.count("\n") for column in columns) + 1
-    heads = [column.heading.split("\n") for column in columns]
-    for level in range(tall):
-        cells = [head[level] if level < len(head) else "" for head in heads]
-        page.line(_row(cells, columns), "bold")
-    yield page.text()
-    settings = columns[: len(sweep.axes)]
-    for row in rows:
-        if row.figures is None:
-            cells = [column.cell(row) for column in settings]
-            why = f"{_row(cells, settings)}{_GAP}{clean(row.problem)}"
-            yield f"{shortened(why, page.width)}\n"
-        else:
-            yield _row([column.cell(row) for column in columns], columns) + "\n"
-    yield _found(sweep, left_out, width=width, color=color)
-
-
-def _row(cells: Sequence[str], columns: Sequence[RowColumn]) -> str:
-    placed = (
-        cell.ljust(column.width) if column.left else cell.rjust(column.width)
-        for cell, column in zip(cells, columns, strict=True)
-    )
-    return _GAP.join(placed).rstrip()
-
-
-def _found(sweep: Sweeping, left_out: Sequence[str], *, width: int, color: bool) -> str:
-    page = Page(width, color)
-    page.section("Where it turns", turn_lines(sweep.crossovers()))
-    page.section("Notes", _notes(sweep, left_out))
-    return page.text() if page.filled else ""
-
-
-def turn_lines(turns: Iterable[Crossover]) -> list[str]:
+def turn_lines(turns: Iterable[Crossover]) -> tuple[Text, ...]:
     """One line a crossover, with the settings it holds for."""
     found: list[str] = []
     for turn in turns:
         chosen = ", ".join(f"{heading(n)} {_text(v)}" for n, v in turn.chosen.items())
         found.append(f"{chosen}: {turn.text}" if chosen else turn.text)
-    return list(dict.fromkeys(map(clean, found)))
-
-
-def _notes(sweep: Sweeping, left_out: Sequence[str]) -> list[str]:
-    found = problem_lines(sweep.tally.problems)
-    lacking = sweep.tally.answered - sweep.tally.fitting
-    if lacking:
-        found.append(f"fits no: {plural(lacking, 'setting')}; the speeds are those with the memory")
-    if "context" in {*sweep.grid.axes, *sweep.grid.fixed}:
-        found.append("context: one decode step with so many tokens cached; TTFT is their prefill")
-    if left_out:
-        found.append(f"no room at this width for {', '.join(left_out)}; --csv has all figures")
-    # Energy has no column in a sweep.
-    return [*found, *(note for note in sweep.tally.notes() if note.kind != "energy")]
-
-
-def json_parts(sweep: Sweeping, rows: Iterable[Row]) -> Iterator[str]:
-    """One JSON object, its rows as they come."""
-    head = json.dumps(opening(sweep.axes, sweep.grid.shared()), allow_nan=False)
-    yield head[:-1] + ', "rows": [\n'
-    for number, line in enumerate(json_lines(rows)):
-        yield (",\n" if number else "") + line.rstrip("\n")
-    tail = closing(sweep.crossovers(), dict(sweep.tally.problems), sweep.tally.notes())
-    yield "\n], " + json.dumps(tail, allow_nan=False)[1:] + "\n"
-
-
-def markdown(sweep: Sweeping, rows: Iterable[Row]) -> Iterator[str]:
-    """The same as Markdown, every column in it."""
-    yield f"**{escape(title(sweep))}**\n\n{escape(second_line(sweep))}\n\n"
-    yield from (f"{line}\n" for line in markdown_lines(columns_of(sweep), rows))
-    for name, found in (
-        ("Where it turns", turn_lines(sweep.crossovers())), ("Notes", _notes(sweep, []))
-    ):  # fmt: skip
-        if found:
-            yield f"\n{bullets(name, found)}\n"
+    return tuple(dict.fromkeys(map(clean, found)))
 
 
 def check_figure(figure: str) -> None:
@@ -185,7 +226,7 @@ def chart(sweep: Sweeping, rows: Iterable[Row], figure: str = "decode") -> Chart
     found: dict[str, list[Row]] = {}
     for row in rows:
         if row.figures is not None:
-            found.setdefault(_series_name(row, others) or _subject(sweep), []).append(row)
+            found.setdefault(_series_name(row, others) or _only(sweep), []).append(row)
         if len(found) > MOST_SERIES:
             raise InputError(
                 f"more than {MOST_SERIES} lines in one plot", hint="sweep fewer values of "
@@ -204,7 +245,7 @@ def chart(sweep: Sweeping, rows: Iterable[Row], figure: str = "decode") -> Chart
         and min(values) <= turn.at <= max(values)
     )  # fmt: skip
     return Chart(
-        title=title(sweep).rsplit(";", 1)[0],
+        title=title(sweep),
         x=Axis(heading(along), _UNITS.get(along, ""), log=spread >= 16),
         y=Axis(name, unit, log=bool(ys) and min(ys) > 0 and max(ys) / min(ys) > 100),
         series=tuple(series),
@@ -216,7 +257,7 @@ _UNITS = {"input_len": "tokens", "output_len": "tokens", "context": "tokens",
           "batch_size": "sequences", "request_rate": "1/s"}  # fmt: skip
 
 
-def _subject(sweep: Sweeping) -> str:
+def _only(sweep: Sweeping) -> str:
     """What the only line of a plot is called; its title says on what."""
     return short_model(str(sweep.grid.shared().get("model", "")))
 
@@ -237,11 +278,3 @@ def _both(name: str, rows: Sequence[Row], along: str, field: str) -> Iterator[Se
     low, high = points(lambda f: f.expected.low), points(lambda f: f.expected.high)
     band = tuple((a, b) for (_, a), (_, b) in zip(low, high, strict=True))
     yield Series(name, points(lambda f: f.expected), "expected", band=band)
-
-
-def plotted(sweep: Sweeping, drawn: str, *, width: int, color: bool) -> str:
-    """The screen of a sweep whose rows are a plot; line 1 is the title of that."""
-    page = Page(width, color)
-    page.blank()
-    page.prose(second_line(sweep))
-    return drawn + page.text() + _found(sweep, [], width=width, color=color)

@@ -3,28 +3,33 @@
 With D(B) the decode step at running batch B, and P the extra time that the prefill of one prompt
 adds to the steps it shares with B decoding sequences (chunked prefill):
 
-    TPOT = D(B) / tokens a step + (B / output) P
+    TPOT = D(1 + O) / tokens a step + (O / output) P
     B    = users output TPOT / (TTFT + output TPOT)      closed loop: each user sends when answered
     B    = rate output TPOT                              open loop: requests come by themselves
+    O    = (users - 1) / users B, or B
 
-solved to a fixed point. TTFT = the prefill's steps + the steps until it starts + the queue of
-other prefills + the wait for memory + the request's way through the server; as measured, the mean
-also holds the first burst, when all users start at once. Not here: kernels (timing/).
+solved to a fixed point. O are the others that a request meets: a user's own prompts are not among
+those that interrupt it, so that one user, and a rate near 0, is batch 1. TTFT = the prefill's steps
++ the steps until it starts, where others keep the server busy + the queue of other prefills + the
+wait for memory + the request's way through the server; as measured, the mean also holds the first
+burst, when all users start at once. The steady state of scheduler.py, to which it is held, in a
+hundredth of its time. Not here: kernels (timing/).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from vperf.errors import InputError
 from vperf.model.model import Model
-from vperf.model.ops import COLLECTIVES, Op, Step, distinct_experts
 from vperf.serving.memory import other_bytes
-from vperf.serving.speculative import decode_passes, prefill_passes, tokens_per_step
-from vperf.timing.step import Card, Pass, passes_seconds, seconds_of, step_seconds
+from vperf.serving.speculative import tokens_per_step
+from vperf.timing.compiled import Compiled, Seconds
+from vperf.timing.passes import decode_passes, prefill_passes
+from vperf.timing.step import Card
 
 BURST_SHARE = 0.12
 """Benchmarks send about ten prompts per user (InferenceMAX: num-prompts = 10 x concurrency), so
@@ -34,9 +39,8 @@ requests still comes bunched."""
 _PROFILED_SEQUENCES = 256
 """Sequences for which an engine sets activations aside at start (vLLM: --max-num-seqs)."""
 
-_CHUNKS = 16
-"""Steps of prefill whose ops are remembered; of all, their times are."""
-_ROUNDS = 80
+_ROUNDS, _SECANTS = 80, 6
+"""Trials of the fixed point, of which every so many-th halves the bracket."""
 _TOLERANCE = 1e-6
 _EVEN_ROUNDS = 12
 _EVEN = 1e-3
@@ -102,46 +106,9 @@ class Served:
     """The decode step of the running batch, as bound."""
     limit_ttft_s: float
     """The prefill of one prompt, as bound."""
-
-
-def merged(
-    decode: Sequence[tuple[int, Op]], prefill: Sequence[tuple[int, Op]]
-) -> list[tuple[int, Op]]:
-    """The work of one step that decodes and prefills: matmuls run once over both their rows.
-
-    Attention runs for each. Both lists are of one model, so that ops pair up; those that do not
-    (an MLA layer decodes in another form than it prefills) stay apart.
-    """
-    if len(decode) != len(prefill):
-        return [*decode, *prefill]
-    found: list[tuple[int, Op]] = []
-    for (count, a), (_, b) in zip(decode, prefill, strict=True):
-        if a.kind != b.kind or a.kind in ("attention", "mla", "recurrent"):
-            found += [(count, a), (count, b)]
-        else:
-            found.append((count, _joined(a, b)))
-    return found
-
-
-def _joined(a: Op, b: Op) -> Op:
-    weight = max(a.weight_bytes, b.weight_bytes)
-    shape = a.shape
-    if a.kind == "moe":
-        tokens, active, experts, *rest = a.shape
-        more = b.shape[0]
-        read = distinct_experts(tokens, experts, active)
-        weight = a.weight_bytes / read * distinct_experts(tokens + more, experts, active)
-        shape = (tokens + more, active, experts, *rest)
-    elif a.shape and a.kind not in COLLECTIVES:
-        shape = (a.shape[0] + b.shape[0], *a.shape[1:])
-    return replace(
-        a,
-        flops=a.flops + b.flops,
-        weight_bytes=weight,
-        input_elements=a.input_elements + b.input_elements,
-        output_elements=a.output_elements + b.output_elements,
-        shape=shape,
-    )
+    ceiling_tpot_s: float
+    ceiling_ttft_s: float
+    """Both bounds at even routing."""
 
 
 class Steps:
@@ -150,20 +117,19 @@ class Steps:
     They do not depend on how many requests come, so that loads share them.
     """
 
-    def __init__(self, model: Model, card: Card, load: Load) -> None:
+    def __init__(self, compiled: Compiled, load: Load) -> None:
         """`load` gives the lengths."""
-        self.model, self.card = model, card
+        self.compiled, self.card = compiled, compiled.card
         self.input_tokens, self.output_tokens = load.input_tokens, load.output_tokens
         self.cached_tokens = load.cached_tokens
         self.context = load.input_tokens + load.output_tokens // 2
         self.slots = self._slots()
-        self._decode: dict[int, tuple[float, float]] = {}
-        self._prefill: dict[int, tuple[float, ...]] = {}
-        self._chunk_works: dict[tuple[int, int], list[list[tuple[int, Op]]]] = {}
+        self._decode: dict[int, Seconds] = {}
+        self._prefill: dict[tuple[int, int], tuple[float, ...]] = {}
 
     def _slots(self) -> int:
         """Sequences whose cache fits at their mean length; pages are taken as sequences grow."""
-        model, card = self.model, self.card
+        model, card = self.compiled.model, self.compiled.card
         other = other_bytes(model, card.gpu, card.engine, _PROFILED_SEQUENCES, self.input_tokens)
         free = card.gpu.memory_bytes - model.rank_weight_bytes - other
         each = model.rank_cache_bytes(self.context)
@@ -172,61 +138,64 @@ class Steps:
         return max(1, min(10**6, int(free / each) * model.parallel.data))
 
     @cached_property
-    def limit_ttft_s(self) -> float:
-        """The prefill of one prompt, as bound."""
+    def alone(self) -> Seconds:
+        """The prefill of one prompt."""
         new = self.input_tokens - self.cached_tokens
-        return step_seconds(self.model, Step(1, new, self.cached_tokens), self.card)[0]
+        return self.compiled.prefill(1, new, self.cached_tokens)
 
-    def decode(self, running: float) -> tuple[float, float]:
-        """(limit, expected) of a decode step, between whole batches by interpolation."""
+    def decode(self, running: float) -> Seconds:
+        """Of a decode step, between whole batches by interpolation."""
         low = int(running)
         at_low = self._decode_of(low)
         share = running - low
         if share < 1e-9:
             return at_low
         at_high = self._decode_of(low + 1)
-        return (
-            at_low[0] + share * (at_high[0] - at_low[0]),
-            at_low[1] + share * (at_high[1] - at_low[1]),
+        return Seconds(
+            *(one + share * (other - one) for one, other in zip(at_low, at_high, strict=True))
         )
 
-    def _decode_of(self, batch: int) -> tuple[float, float]:
+    def _decode_of(self, batch: int) -> Seconds:
         found = self._decode.get(batch)
         if found is None:
-            passes = decode_passes(self.model, batch, self.context)
-            found = self._decode[batch] = passes_seconds(passes, self.card)
+            found = self._decode[batch] = self.compiled.decode(batch, self.context)
         return found
 
-    def prefill(self, running: float) -> tuple[float, ...]:
-        """Seconds of the steps that one prompt's prefill takes, decoding the others meanwhile."""
-        decoding = max(1, round(running))
-        found = self._prefill.get(decoding)
+    def prefill(self, running: float, prompts: int = 1) -> tuple[float, ...]:
+        """Seconds of the steps that read one prompt, or the one that reads several together,
+        decoding the others meanwhile."""
+        decoding = round(running) if self.card.engine.scheduler.policy == "mixed" else 0
+        found = self._prefill.get((decoding, prompts))
         if found is None:
-            found = self._prefill[decoding] = tuple(self._chunks(decoding))
+            found = self._prefill[decoding, prompts] = tuple(self._chunks(decoding, prompts))
         return found
 
-    def _chunks(self, decoding: int) -> Iterator[float]:
-        groups = self.model.parallel.data
-        verified = decoding // groups * (1 + self.model.draft_tokens)
-        budget = max(1, self.card.engine.max_batched_tokens - verified)
-        decode = _works(decode_passes(self.model, decoding, self.context))
+    def prompts_per_step(self, running: float) -> int:
+        """Whole prompts that fit into a step beside `running` sequences."""
+        return self._budget(round(running)) // (self.input_tokens - self.cached_tokens)
+
+    def _budget(self, decoding: int) -> int:
+        """Prompt tokens of a step."""
+        model = self.compiled.model
+        verified = decoding // model.parallel.data * (1 + model.draft_tokens)
+        return max(1, self.card.engine.max_batched_tokens - verified)
+
+    def _chunks(self, decoding: int, prompts: int) -> Iterator[float]:
+        compiled, model = self.compiled, self.compiled.model
+        groups, engine = model.parallel.data, self.card.engine
+        budget = self._budget(decoding)
+        decode = decode_passes(model, decoding, self.context) if decoding else None
         past = self.cached_tokens
         while past < self.input_tokens:
             new = min(budget, self.input_tokens - past)
-            chunk = self._chunk(new, past)
-            both = [merged(*works) for works in zip(decode, chunk, strict=True)]
-            yield seconds_of(both, self.card, decoding / groups + 1)
-            past += new
-
-    def _chunk(self, new: int, past: int) -> list[list[tuple[int, Op]]]:
-        found = self._chunk_works.get((new, past))
-        if found is None:
-            if len(self._chunk_works) >= _CHUNKS:
-                self._chunk_works.clear()
             # One prompt is on one attention group; `groups` prompts keep all equally busy.
-            passes = prefill_passes(self.model, self.model.parallel.data, new, past)
-            found = self._chunk_works[new, past] = _works(passes)
-        return found
+            chunk = prefill_passes(model, prompts * groups, new, past)
+            if decode is None:
+                seconds = compiled.passes(chunk)[1]
+            else:
+                seconds = compiled.mixed(decode, chunk, decoding / groups + prompts)[1]
+            yield seconds + engine.scheduler.prompt_step_s
+            past += new
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,46 +203,48 @@ class _Point:
     """One trial of the fixed point."""
 
     limit_s: float
+    ceiling_s: float
     """Of a token."""
     decode_s: float
     """A step that only decodes."""
     prefill_s: float
     extra_s: float
     """What one prompt's prefill adds to the steps it shares."""
-    step_s: float
-    """Mean, with the prefills that others share."""
     tpot_s: float
-    queue_s: float
+    ttft_s: float
+    """Of a steady state, without the wait for memory."""
 
 
-def serve(model: Model, card: Card, load: Load, steps: Steps | None = None) -> Served:
+def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
     """The fixed point of a load on a deployment; `steps` are those of loads of equal lengths."""
-    steps = steps or Steps(model, card, load)
+    model, card = compiled.model, compiled.card
+    steps = steps or Steps(compiled, load)
     slots = steps.slots
-    output = load.output_tokens
-    most = slots if load.users is None else min(load.users, slots)
-    batch, steady = float(max(1, most)) if load.users else 1.0, 0.0
+    further = max(1, load.output_tokens - 1)
+    most = min(slots, card.engine.scheduler.max_sequences * model.parallel.data)
+    most = max(1, most if load.users is None else min(load.users, most))
+    batch = float(most) if load.users else 1.0
     for _ in range(_ROUNDS):
         point = _trial(steps, load, batch)
-        steady = _steady(point, card, load)
+        decoding_s = further * point.tpot_s
         if load.users is not None:
-            ttft = steady + BURST_SHARE * _burst(point, min(load.users, slots), model)
-            target = load.users * output * point.tpot_s / (ttft + output * point.tpot_s)
+            target = load.users * decoding_s / (point.ttft_s + decoding_s)
         else:
             assert load.requests_per_s is not None
-            target = load.requests_per_s * output * point.tpot_s
-        target = min(max(target, 1.0), float(max(1, most)))
+            target = load.requests_per_s * decoding_s
+        target = min(target, float(most))
         if abs(target - batch) <= _TOLERANCE * batch:
             break
         batch = 0.5 * (batch + target)
     point = _trial(steps, load, batch)
-    most_per_s = batch / (output * point.tpot_s)
+    decoding_s = further * point.tpot_s
+    most_per_s = batch / decoding_s
     saturated, waits, burst = False, 0.0, 0.0
     if load.users is not None:
-        burst = BURST_SHARE * _burst(point, min(load.users, slots), model)
-        if load.users > slots:
+        burst = BURST_SHARE * _burst(point, min(load.users, most), model)
+        if load.users > most:
             # Little's law: whoever finds no room waits for those who hold it.
-            waits = max(0.0, load.users / most_per_s - output * point.tpot_s - steady)
+            waits = max(0.0, load.users / most_per_s - decoding_s - point.ttft_s)
         rate = most_per_s
     else:
         assert load.requests_per_s is not None
@@ -284,22 +255,54 @@ def serve(model: Model, card: Card, load: Load, steps: Steps | None = None) -> S
         slots=slots,
         decode_s=point.decode_s,
         tpot_s=point.tpot_s,
-        ttft_s=steady + burst + waits,
-        ttft_steady_s=steady + waits,
+        ttft_s=point.ttft_s + burst + waits,
+        ttft_steady_s=point.ttft_s + waits,
         prefill_s=point.prefill_s,
         requests_per_s=rate,
         saturated=saturated,
         limit_tpot_s=point.limit_s,
-        limit_ttft_s=steps.limit_ttft_s,
+        limit_ttft_s=steps.alone.limit,
+        ceiling_tpot_s=point.ceiling_s,
+        ceiling_ttft_s=steps.alone.ceiling,
     )
 
 
-def pays_from(model: Model, card: Card, load: Load, without: Served) -> float | None:
+def _fixed_point(
+    settles: Callable[[float], tuple[_Point, float]], start: float, most: float
+) -> tuple[float, _Point]:
+    """The batch from 1 to `most` that leads to itself, met from `start`, and its trial.
+
+    Secant steps on target - batch, which is not negative at 1 and not positive at `most`; where
+    they leave that bracket or hardly narrow it (a prefill that takes a chunk more from some batch
+    on), the middle of it.
+    """
+    low, high = 1.0, most
+    batch, before, gap_before = start, 0.0, 0.0
+    for number in range(_ROUNDS):
+        point, target = settles(batch)
+        gap = target - batch
+        if abs(gap) <= _TOLERANCE * batch or high - low <= _TOLERANCE * low:
+            break
+        if gap > 0:
+            low = max(low, batch)
+        else:
+            high = min(high, batch)
+        following = target
+        if number and gap != gap_before:
+            following = batch - gap * (batch - before) / (gap - gap_before)
+        before, gap_before = batch, gap
+        if not low <= following <= high or number % _SECANTS == _SECANTS - 1:
+            following = (low + high) / 2
+        batch = following
+    return batch, point
+
+
+def pays_from(compiled: Compiled, load: Load, without: Served) -> float | None:
     """The acceptance at which drafting has the TPOT of the same load `without` it; None: never."""
-    steps = Steps(model, card, load)
+    steps = Steps(compiled, load)
 
     def slower_s(acceptance: float) -> float:
-        served = serve(model, card, replace(load, acceptance=acceptance), steps)
+        served = serve(compiled, replace(load, acceptance=acceptance), steps)
         return served.tpot_s - without.tpot_s
 
     low, high = 0.0, 1.0
@@ -320,39 +323,77 @@ def pays_from(model: Model, card: Card, load: Load, without: Served) -> float | 
     return (low + high) / 2
 
 
+def _others(load: Load, batch: float) -> float:
+    """Sequences that decode beside one, where `batch` decode on average (the arrival theorem)."""
+    return batch if load.users is None else batch * (load.users - 1) / load.users
+
+
 def _trial(steps: Steps, load: Load, batch: float) -> _Point:
-    model, groups = steps.model, steps.model.parallel.data
-    limit, decode = steps.decode(batch)
-    chunks = steps.prefill(batch)
-    prefill = sum(chunks)
-    extra = max(0.0, prefill - len(chunks) * decode)
+    model = steps.compiled.model
+    groups, facts = model.parallel.data, steps.card.engine.scheduler
+    others = _others(load, batch)
+    limit, decode, ceiling = steps.decode(1 + others)
     gain = tokens_per_step(load.acceptance, model.draft_tokens)
-    # Attention groups prefill their own prompts side by side.
-    shared = batch / groups / load.output_tokens * extra
-    tpot = decode / gain + shared
-    busy = min(_BUSIEST, shared / tpot)
-    queue = busy / (1.0 - busy) * extra / 2.0
-    return _Point(limit / gain, decode, prefill, extra, gain * tpot, tpot, queue)
+    shared_steps = max(1.0, (load.output_tokens - 1) / gain)
+    prefill = steps.prefill(others)
+    extra = _extra(steps, 1 + others)
+    together = steps.prompts_per_step(1 + others) > 1
+    # What a prompt adds to a step that reads another one already; the rest is the step's own.
+    each = _extra(steps, 1 + others, 2) - extra if together else extra / len(prefill)
+    each = min(max(each, 0.0), extra)
+    # Prompts of others in a step: attention groups prefill their own side by side.
+    prompts = others / groups / shared_steps
+    if together:
+        reading = -math.expm1(-prompts)
+        once = extra - each
+        step = decode + reading * once + prompts * each
+        square = (
+            (1 - reading) * decode**2 + reading * (decode + once) ** 2
+            + 2 * (decode + once) * each * prompts + each**2 * prompts * (1 + prompts)
+        )  # fmt: skip
+        # Those that come in the same window, which is the longer the likelier to be met.
+        queue = prompts * square / step**2 * each
+    else:
+        step = decode + prompts * extra
+        # Who comes while a prompt is read waits for the rest of it in the queue.
+        square = decode * step
+        busy = min(_BUSIEST, prompts * extra / step)
+        queue = busy / (1 - busy) * max(0.0, sum(prefill) - extra / 2)
+        if load.users is not None:
+            queue = min(queue, (load.users - 1 - others) * extra)
+    lag = facts.admission_steps
+    waits = _busy(others, load) * (square / step / 2 + lag * step)
+    inside = waits + queue + sum(prefill)
+    # Prompts that came behind a request's own are read while it decodes.
+    behind = prompts * max(0.0, inside / step - lag - 1) * (each if together else extra)
+    tpot = (step + behind / shared_steps) / gain
+    ttft = inside + server_s(steps.card, load.input_tokens)
+    return _Point(limit / gain, ceiling / gain, decode, sum(prefill), extra, tpot, ttft)
+
+
+def _extra(steps: Steps, sequences: float, prompts: int = 1) -> float:
+    """What prompts add to the steps that they share with `sequences`."""
+    chunks = steps.prefill(sequences, prompts)
+    if steps.card.engine.scheduler.policy != "mixed":
+        return sum(chunks)
+    return max(0.0, sum(chunks) - len(chunks) * steps.decode(round(sequences))[1])
+
+
+def _busy(others: float, load: Load) -> float:
+    """Probability that a request finds any of the others decoding."""
+    if load.users is None:
+        return -math.expm1(-others)
+    if load.users == 1:
+        return 0.0
+    return 1.0 - (1.0 - others / (load.users - 1)) ** (load.users - 1)
 
 
 def server_s(card: Card, input_tokens: int) -> float:
     """A request's way through the server outside of its steps."""
-    return card.engine.request_s + card.engine.request_s_per_token * input_tokens
-
-
-def _steady(point: _Point, card: Card, load: Load) -> float:
-    engine = card.engine
-    server = server_s(card, load.input_tokens)
-    # In a closed loop a request comes when another one ends, so that few meet in the queue.
-    queue = 0.0 if load.users else point.queue_s
-    return point.prefill_s + queue + engine.admission_steps * point.step_s + server
+    facts = card.engine.scheduler
+    return facts.frontend_s + facts.frontend_s_per_token * input_tokens + facts.transit_s
 
 
 def _burst(point: _Point, users: int, model: Model) -> float:
     """Mean extra wait of the first `users` prompts, which are prefilled one after another."""
     return max(0.0, users / model.parallel.data - 1) / 2.0 * point.extra_s
-
-
-def _works(passes: Sequence[Pass]) -> list[list[tuple[int, Op]]]:
-    """The work of every pass of a step."""
-    return [work for each in passes for work in [each.model.work(each.step)] * each.count]

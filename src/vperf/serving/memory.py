@@ -95,13 +95,17 @@ def plan_memory(  # noqa: PLR0917  (a deployment, and what it is asked)
 
 
 def _longest_context(model: Model, bytes_per_sequence: float) -> int:
-    """Largest context whose cache fits; bisection, for windows make the growth uneven."""
-    low, high = 0, model.max_context_tokens or _LONGEST_SEARCHED
-    if model.rank_cache_bytes(1) > bytes_per_sequence:
+    """Largest context whose cache fits, up to the model's own maximum."""
+    most = model.max_context_tokens or _LONGEST_SEARCHED
+    cache = model.rank_cache
+    if cache.bytes_at(most) <= bytes_per_sequence:
+        return most
+    if cache.bytes_at(1) > bytes_per_sequence:
         return 0
-    while low < high:
+    low, high = cache.narrowed(bytes_per_sequence, most)
+    while low < high:  # windows make the growth uneven
         middle = (low + high + 1) // 2
-        if model.rank_cache_bytes(middle) <= bytes_per_sequence:
+        if cache.bytes_at(middle) <= bytes_per_sequence:
             low = middle
         else:
             high = middle - 1
@@ -117,21 +121,27 @@ def largest_batch(
     *,
     up_to: int = _LONGEST_SEARCHED,
 ) -> int:
-    """Most sequences of `per_sequence` bytes of cache that fit, `up_to` at most."""
+    """Most sequences of `per_sequence` bytes of cache that fit, `up_to` at most.
 
-    def fits(batch: int) -> bool:
-        other = other_bytes(model, gpu, engine, batch, input_tokens)
-        sequences = -(-batch // model.parallel.data)
-        return model.rank_weight_bytes + sequences * per_sequence + other <= gpu.memory_bytes
+    Bytes are a line of the sequences of an attention group up to the tokens that the engine takes
+    in a step, and a less steep one from there on.
+    """
+    groups = model.parallel.data
 
-    if not fits(1):
+    def free(sequences: int) -> float:
+        other = other_bytes(model, gpu, engine, sequences * groups, input_tokens)
+        return gpu.memory_bytes - model.rank_weight_bytes - other - sequences * per_sequence
+
+    if free(1) < 0:
         return 0
-    low, high = 1, 2
-    while high < up_to and fits(high):
-        low, high = high, high * 2
-    if high >= up_to and fits(up_to):
-        return up_to
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
+    full = -(-engine.max_batched_tokens // input_tokens)
+    first = 1 if full <= 1 or free(full) >= 0 else 0
+    start = full if first and full > 1 else 1
+    slope = free(start) - free(start + 1)
+    most = start + int(free(start) / slope) if slope > 0 else up_to
+    most = max(1, min(most, up_to))
+    while most > 1 and free(most) < 0:  # rounding
+        most -= 1
+    while most < up_to and free(most + 1) >= 0:
+        most += 1
+    return min(up_to, most * groups)

@@ -9,7 +9,7 @@ came before it (Leviathan et al. 2023, arXiv 2211.17192, equation 1),
 
 A module has a cache of its own, for which it reads the prompt too, behind the model. The first
 token does not need that, so the limit leaves it out; engines give the token out after it.
-Not here: how long a pass takes (timing/).
+Not here: which passes a step has and how long they take (timing/).
 """
 
 from __future__ import annotations
@@ -18,13 +18,11 @@ import math
 from dataclasses import replace
 
 from vperf.errors import InputError
-from vperf.model.model import MTP_KEYS, Model
-from vperf.model.ops import DECODE_KERNEL_MAX_NEW, Step
-from vperf.timing.step import Pass
+from vperf.model.model import Model
+from vperf.model.ops import DECODE_KERNEL_MAX_NEW
+from vperf.model.read import MTP_KEYS
 
 METHODS = ("mtp",)
-DRAFT = "draft "
-"""What the ops of a draft are called in front of their own names."""
 MOST_DRAFT_TOKENS = DECODE_KERNEL_MAX_NEW - 1
 """Verification is still decode attention up to here."""
 
@@ -100,34 +98,3 @@ def break_even(slowdown: float, draft_tokens: int) -> float | None:
         else:
             high = middle
     return high
-
-
-def prefill_passes(model: Model, batch: int, new: int, past: int = 0) -> tuple[Pass, ...]:
-    """The passes of a step that reads `new` prompt tokens: the model's, then those that draft.
-
-    Every module that drafts reads the prompt too, for a cache of its own, and each such pass is a
-    draft. The first token does not need them; engines give it out with the drafts
-    (docs/method.md).
-    """
-    prompt = Pass(model, Step(batch, new, past))
-    drafts = model.draft_tokens
-    if not drafts or model.draft is None:
-        return (prompt,)
-    reading = min(drafts, model.mtp_layers)
-    passes = (
-        prompt,
-        Pass(model.draft, prompt.step, reading, DRAFT, awaited=False),
-        Pass(model.draft, Step(batch, 1, past + new), drafts - reading, DRAFT, awaited=False),
-    )
-    return passes if drafts > reading else passes[:2]
-
-
-def decode_passes(model: Model, batch: int, past: int) -> tuple[Pass, ...]:
-    """The passes of one decode step with `past` tokens cached."""
-    drafts = model.draft_tokens
-    if not drafts or model.draft is None:
-        return (Pass(model, Step(batch, 1, past)),)
-    return (
-        Pass(model, Step(batch, 1 + drafts, past, 1 + drafts)),
-        Pass(model.draft, Step(batch, 1, past), drafts, DRAFT),
-    )

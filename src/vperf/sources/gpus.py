@@ -1,7 +1,7 @@
 """GPUs by name, from a user's file, or the one in this machine: configs/gpus/<id>.toml -> `Gpu`.
 
-The keys of a file and their checks are in gpu_schema.py. What a file leaves out is assumed, and
-the assumption said. Not here: time, and any efficiency factor.
+What a file leaves out is assumed, and the assumption said. Not here: its keys (gpu_keys.py), their
+checks (gpu_schema.py), time, and any efficiency factor.
 """
 
 from __future__ import annotations
@@ -16,20 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
-from vperf.hardware.gpu import MEASURED, PIPES, Achieved, AllReduce, Gpu, Link, achieved_key
+from vperf.hardware.gpu import PIPES, Achieved, AllReduce, Gpu, Link
 from vperf.notes import Note, notes_of
 from vperf.sources.catalog import data_dir, is_plain_id
 from vperf.sources.files import parse_toml, read_text
+from vperf.sources.gpu_keys import GPU_FILE, read
 from vperf.units import (
     format_bandwidth,
     format_bytes,
     format_rate,
     parse_bandwidth,
     parse_bytes,
-    parse_frequency,
-    parse_power,
     parse_rate,
-    parse_seconds,
 )
 
 Table = Mapping[str, Any]
@@ -38,91 +36,45 @@ Table = Mapping[str, Any]
 
 def _gpu(file: Table, gpu_id: str) -> Gpu:
     """The frozen view, with what the file leaves out assumed and said so."""
-    memory, compute = file["memory"], file.get("compute", {})
-    link, pcie, achieved = file.get("link"), file.get("pcie"), file.get("achieved")
-    assumed = list(notes_of("card", file.get("assumptions", ())))
-    if "assumption" in memory:
-        assumed.append(Note("card_memory", text=memory["assumption"]))
-
-    def otherwise(
-        value: float | None, default: float, fact: str, taken: str, remark: str = ""
-    ) -> float:
-        if value is not None:
-            return value
-        name = file["name"]
-        assumed.append(Note("card_default", name=name, fact=fact, taken=taken, remark=remark))
-        return default
-
-    rated = otherwise(
-        _maybe(compute, "rated_clock", parse_frequency),
-        1.8e9,
-        "rated_clock",
-        "1800 MHz",
-    )
-    cache = compute.get("last_level_cache") or compute.get("l2")
+    found = read(GPU_FILE, file)
+    assumed = list(notes_of("card", found.pop("assumptions", ())))
+    if "memory_assumption" in found:
+        assumed.append(Note("card_memory", text=found.pop("memory_assumption")))
+    for field, value, fact, taken, remark in _ASSUMED:
+        if field not in found:
+            found[field] = value
+            facts = {"name": file["name"], "fact": fact, "taken": taken, "remark": remark}
+            assumed.append(Note("card_default", **facts))
+    link, achieved = found.pop("link", None), found.pop("achieved", None)
     return Gpu(
         id=gpu_id,
-        name=file["name"],
-        vendor=file.get("vendor", ""),
-        architecture=file.get("architecture", ""),
-        compute_capability=file.get("compute_capability", ""),
-        memory_bytes=parse_bytes(memory["size"]),
-        memory_bandwidth=parse_bandwidth(memory["bandwidth"]),
-        memory_type=memory.get("type", ""),
-        peak_flop_per_s={pipe: parse_rate(rate) for pipe, rate in file["peak"].items()},
-        sm_count=int(otherwise(compute.get("sms"), 128, "SM count", "128")),
-        rated_clock_hz=rated,
-        max_clock_hz=_maybe(compute, "limit_clock", parse_frequency)
-        or _maybe(compute, "max_clock", parse_frequency)
-        or rated,
-        l2_bytes=otherwise(
-            parse_bytes(cache) if cache else None,
-            128 * 2.0**20,
-            "cache size",
-            "128 MiB",
-            " (it only loosens the limit)",
-        ),
-        link=Link(link["name"], parse_bandwidth(link["bandwidth"])) if link else None,
-        pcie_bytes_per_s=parse_bandwidth(pcie["bandwidth"]) if pcie else None,
-        tdp_w=_maybe(file, "tdp", parse_power),
-        achieved=_achieved(achieved) if achieved else None,
         assumptions=tuple(assumed),
-        source=file.get("source", ""),
-        checked=str(file.get("checked", "")),
-        confidence=file.get("confidence", "medium"),
-        notes=tuple(file.get("notes", ())),
-        exp_per_clock=float(compute.get("exp_per_clock", 16.0)),
+        link=Link(**link) if link else None,
+        achieved=_achieved(achieved) if achieved else None,
+        **{**_NOT_SAID, "max_clock_hz": found["rated_clock_hz"], **found},
     )
 
 
-def _achieved(table: Table) -> Achieved:
-    def parsed(constant: str) -> float | None:
-        if constant.endswith("_s"):
-            return _maybe(table, achieved_key(constant), parse_seconds)
-        if constant.endswith("_bandwidth"):
-            return _maybe(table, constant, parse_bandwidth)
-        return table.get(constant)
+_ASSUMED: tuple[tuple[str, Any, str, str, str], ...] = (
+    ("sm_count", 128, "SM count", "128", ""),
+    ("rated_clock_hz", 1.8e9, "rated_clock", "1800 MHz", ""),
+    ("l2_bytes", 128 * 2.0**20, "cache size", "128 MiB", " (it only loosens the limit)"),
+    ("memory_class", "unified", "memory class", "unified (not HBM, not GDDR)", ""),
+)
+_NOT_SAID: Table = {
+    "vendor": "",
+    "architecture": "",
+    "compute_capability": "",
+    "pcie_bytes_per_s": None,
+    "tdp_w": None,
+}
 
+
+def _achieved(found: dict[str, Any]) -> Achieved:
+    lines = found.pop("all_reduce", {})
     return Achieved(
-        **{constant: parsed(constant) for constant in MEASURED},
-        flop_per_s={pipe: parse_rate(r) for pipe, r in table.get("flop_per_s", {}).items()},
-        all_reduce={
-            int(size): AllReduce(
-                parse_seconds(line["latency"]),
-                parse_bandwidth(line["bandwidth"]),
-                _maybe(line, "large_latency", parse_seconds) or 0.0,
-                _maybe(line, "large_bandwidth", parse_bandwidth) or 0.0,
-            )
-            for size, line in table.get("all_reduce", {}).items()
-        },
-        source=table["source"],
-        checked=str(table["checked"]),
+        **found, all_reduce={int(size): AllReduce(**line) for size, line in lines.items()}
     )
-
-
-def _maybe(table: Table, key: str, parse: Callable[[str], float]) -> float | None:
-    text = table.get(key)
-    return None if text is None else parse(text)
 
 
 # Names ---------------------------------------------------------------------------------------

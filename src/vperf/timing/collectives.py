@@ -1,20 +1,19 @@
 """Collectives: all-reduce of tensor parallelism, all-to-all of expert and data parallelism.
 
     limit     2 S (N - 1) / N over the link for an all-reduce of S bytes; S where the switch can
-              add (NVLink 4 and later, SHARP); S (N - 1) / N for an all-to-all: what must leave
+              add (`Link.adds`: NVLink SHARP); S (N - 1) / N for an all-to-all: what must leave
               each rank
     expected  alpha_N + S / algbw_N, both measured per group size, from the nearest one measured;
               an engine whose kernels start sooner over such a switch has a share of alpha
 
-Not here: which ops need one (model/parallel.py).
+Not here: which ops need one (model/rows.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from vperf.hardware.gpu import AllReduce, Gpu
-from vperf.model.ops import Op
+from vperf.model.affine import Q
+from vperf.model.ops import Op, Work
 
 # Shares of the one-way link that an all-reduce of a large message reaches as algorithm bandwidth,
 # and its latency: means over A100, H100, H200 and B200 on NVLink; RTX PRO 6000 and L40S on PCIe,
@@ -26,14 +25,18 @@ _PCIE_UNKNOWN = 15.75e9
 _PCIE_SHARE = {2: 0.60, 4: 0.20, 8: 0.12}
 _PCIE_LATENCY_S = {2: 5e-6, 4: 13e-6, 8: 25e-6}
 
-
-# Measured 8-GPU all-reduces on H100 and H200 pass the two-pass bound by up to 4 %: their NVSwitch
-# reduces on the way, so that every rank sends its message once and receives the sum once.
-_ADDING_LINKS = ("NVLink 4", "NVLink 5")
+# Without peer access NCCL copies every message through the host's memory, rank by rank. Fitted to
+# vLLM with 2 and 4 cards of GeForce 30, 40 and 50 (docs/method.md).
+_HOST_LATENCY_S, _HOST_HOP_S = 5.7e-6, 5.05e-6
+_HOST_SHARE = {2: 0.28, 4: 0.10, 8: 0.115}
+_HOST_LARGE = 2.5
+"""How much faster large messages go, and how much later they start."""
 
 
 def _adds(gpu: Gpu) -> bool:
-    return gpu.link is not None and gpu.link.name.startswith(_ADDING_LINKS)
+    # Measured 8-GPU all-reduces on H100 and H200 pass the two-pass bound by up to 4 %: their
+    # NVSwitch reduces on the way, every rank sends its message once and receives the sum once.
+    return gpu.link is not None and gpu.link.adds
 
 
 def link_bytes_per_s(gpu: Gpu) -> float:
@@ -45,33 +48,54 @@ def link_bytes_per_s(gpu: Gpu) -> float:
 
 def all_reduce_line(gpu: Gpu, ranks: int) -> AllReduce:
     """Latency and algorithm bandwidth of an all-reduce among `ranks` cards."""
+    if not gpu.peer_access:
+        return _through_host(gpu, ranks)
     measured = gpu.achieved.all_reduce if gpu.achieved else {}
     if measured:
         return measured[min(measured, key=lambda n: (abs(n - ranks), -n))]
-    if gpu.link is not None:
+    if gpu.link is not None and ranks <= (gpu.link.domain or ranks):
         return AllReduce(_LINK_LATENCY_S, gpu.link.bytes_per_s * _LINK_SHARE)
     nearest = min(_PCIE_SHARE, key=lambda n: (abs(n - ranks), -n))
     pcie = gpu.pcie_bytes_per_s or _PCIE_UNKNOWN
     return AllReduce(_PCIE_LATENCY_S[nearest], pcie * _PCIE_SHARE[nearest])
 
 
-def limit_s(op: Op, gpu: Gpu) -> float:
+def _through_host(gpu: Gpu, ranks: int) -> AllReduce:
+    latency = _HOST_LATENCY_S + _HOST_HOP_S * 2 * (ranks - 1)
+    nearest = min(_HOST_SHARE, key=lambda n: (abs(n - ranks), -n))
+    rate = (gpu.pcie_bytes_per_s or _PCIE_UNKNOWN) * _HOST_SHARE[nearest]
+    return AllReduce(latency, rate, _HOST_LARGE * latency, _HOST_LARGE * rate)
+
+
+def limit_s(work: Work[Q], gpu: Gpu) -> Q | float:
     """The least time one exchange takes on the link."""
-    (ranks,) = op.shape
-    message = 2.0 * op.input_elements
-    leaves = message * (ranks - 1) / ranks
-    if op.kind == "allreduce":
-        leaves = min(2.0 * leaves, message) if _adds(gpu) else 2.0 * leaves
-    return leaves / link_bytes_per_s(gpu)
+    (ranks,) = work.shape
+    assert isinstance(ranks, int)
+    leaves = (ranks - 1) / ranks  # of the message, once
+    if work.kind == "allreduce":
+        leaves = min(2.0 * leaves, 1.0) if _adds(gpu) else 2.0 * leaves
+    return work.input_elements * (2.0 * leaves / link_bytes_per_s(gpu))
+
+
+def expected_lines(
+    work: Work[Q], gpu: Gpu, latency_share: float = 1.0
+) -> tuple[Q | float, Q | float | None]:
+    """What one exchange takes in a CUDA graph, the fewer of one or two lines of its bytes;
+    `latency_share`: the engine's on links whose switch adds."""
+    (ranks,) = work.shape
+    assert isinstance(ranks, int)
+    line = all_reduce_line(gpu, ranks)
+    latency = line.latency_s * (latency_share if _adds(gpu) else 1.0)
+    # In an all-to-all every rank sends (N - 1) / N once, at the rate of an all-reduce's two passes.
+    passes = 1.0 if work.kind == "allreduce" else (ranks - 1) / ranks / 2.0
+    moved = work.input_elements * (2.0 * passes)
+    small = moved / line.bytes_per_s + latency
+    if not line.large_bytes_per_s:
+        return small, None
+    return small, moved / line.large_bytes_per_s + line.large_latency_s
 
 
 def expected_s(op: Op, gpu: Gpu, latency_share: float = 1.0) -> float:
-    """What one exchange takes in a CUDA graph; `latency_share`: the engine's on such links."""
-    (ranks,) = op.shape
-    line = all_reduce_line(gpu, ranks)
-    if latency_share != 1.0 and _adds(gpu):
-        line = replace(line, latency_s=latency_share * line.latency_s)
-    moved = 2.0 * op.input_elements
-    # In an all-to-all every rank sends (N - 1) / N once, at the rate of an all-reduce's two passes.
-    passes = 1.0 if op.kind == "allreduce" else (ranks - 1) / ranks / 2.0
-    return max(line.seconds(passes * moved), limit_s(op, gpu))
+    """The same of an exchange of known size, never below its limit."""
+    small, large = expected_lines(op, gpu, latency_share)
+    return max(small if large is None else min(small, large), limit_s(op, gpu))

@@ -1,16 +1,30 @@
 """What a well-tuned engine reaches: one closed form per op kind, from a handful of constants.
 
-The forms and their accuracy on measured kernels: docs/method.md. `pn` is a smooth maximum.
-Every form is bounded below by the limit. Not here: the constants (constants.py), queueing.
+    t = base + pn(pn(x, y, p), z, r)          pn(a, b, p) = (a^p + b^p)^(1/p), a smooth maximum
+
+`base` is latency and what overlaps with nothing, x, y and z are times that overlap. All four are
+affine in a step, so that a form binds a Row once and times an Op at once. Symbols, here and below:
+
+    F        sustained FLOP/s of the pipe that multiplies a format       Constants.path, flop_per_s
+    B, Bs    bytes/s: one matmul's weights; a cache, grouped experts     bandwidth, stream_bandwidth
+    bytes    weights, cache, activations in and out                      streamed_bytes, *_elements
+    t_*      seconds of launch, ramp and tail of one kernel              *_latency_s
+    tau      seconds of one thread block beyond its work                 *_block_s
+    SMs      multiprocessors of the card                                 gpu.sm_count
+
+Every time is bounded below by the limit (compiled.py). The forms and their accuracy on measured
+kernels: docs/method.md. Not here: the constants (constants.py), queueing.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from dataclasses import replace
+from typing import Generic, NamedTuple
 
 from vperf.hardware.engine import Engine
-from vperf.model.ops import Op, OpKind
+from vperf.model.affine import Q, ratio, rounded_up
+from vperf.model.ops import Work
+from vperf.timing import collectives
 from vperf.timing.constants import Constants
 
 _RECURRENT_LATENCY_S = 4e-6
@@ -42,131 +56,188 @@ def pn(x: float, y: float, p: float) -> float:
     return float(big * (1.0 + (small / big) ** p) ** (1.0 / p))
 
 
-def _activation_bytes(op: Op, bits: int) -> float:
-    return op.input_elements * min(bits, 16) / 8 + op.output_elements * 2
+class Form(NamedTuple, Generic[Q]):
+    """base + pn(pn(x, y, p), z, r) seconds; numbers of an Op, Affines of a Row."""
+
+    base: Q | float
+    x: Q | float = 0.0
+    y: Q | float = 0.0
+    p: float = 2.5
+    z: Q | float = 0.0
+    r: float = 2.5
+    other: Q | float | None = None
+    """Of an exchange: a second kernel, which runs instead where it is the faster one."""
 
 
-def _stream_s(op: Op, c: Constants) -> float:
+def seconds(form: Form[float]) -> float:
+    """The time of a form of numbers."""
+    time = form.base + pn(pn(form.x, form.y, form.p), form.z, form.r)
+    return time if form.other is None else min(time, form.other)
+
+
+def _activation_bytes(work: Work[Q], bits: int) -> Q | float:
+    return work.input_elements * (min(bits, 16) / 8) + work.output_elements * 2
+
+
+def _stream_s(work: Work[Q], c: Constants) -> Q | float:
     """Weights at the rate the engine's kernels read their format."""
-    if op.format.bits >= 16:
-        return op.streamed_bytes / c.wide_bandwidth
-    nested = op.format.block_in == _NESTED_BLOCK
-    return op.streamed_bytes / (c.nested_bandwidth if nested else c.narrow_bandwidth)
+    if work.format.bits >= 16:
+        return work.streamed_bytes / c.wide_bandwidth
+    nested = work.format.block_in == _NESTED_BLOCK
+    return work.streamed_bytes / (c.nested_bandwidth if nested else c.narrow_bandwidth)
 
 
-def _matmul(op: Op, c: Constants, engine: Engine) -> float:
-    """t_gemm + pn(FLOPs/F, bytes/B, 2.5), and a quantize kernel before 8- and 4-bit pipes."""
-    path, rate = c.path(op.format)
+def matmul(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
+    """One GEMM, and a kernel that quantizes its activations before 8- and 4-bit pipes.
+
+        t = t_gemm + pn(FLOPs / F, bytes / B, 2.5) + kernels t_quant + elements (3 / B + s_quant)
+
+    s_quant: the engine's seconds an element. Weights at the rate of their format (wide, narrow,
+    nested). Valid for M from 1 to 65,536 on NVIDIA; fitted to gemm tables of seven cards.
+    """
+    path, rate = c.path(work.format)
     bits = path.activation_bits
-    moved = _stream_s(op, c) + _activation_bytes(op, bits) / c.bandwidth
-    t = c.gemm_latency_s + pn(op.flops / rate, moved, 2.5)
+    base: Q | float = c.gemm_latency_s
     if bits < 16 and not engine.fused_quantize:
         latency = c.quantize_latency_s if bits == 8 else c.quantize4_latency_s
-        kernels = 1.0 if op.format.block_in else engine.quantize_kernels
+        kernels = 1.0 if work.format.block_in else engine.quantize_kernels
         # Reads 16-bit activations, writes 8-bit ones: 3 bytes an element.
         each = 3.0 / c.bandwidth + engine.quantize_s_per_element
-        t += kernels * latency + each * op.input_elements
-    return t
+        base = work.input_elements * each + (base + kernels * latency)
+    moved = _stream_s(work, c) + _activation_bytes(work, bits) / c.bandwidth
+    return Form(base, work.flops / rate, moved)
 
 
-def _attention(op: Op, c: Constants, engine: Engine) -> float:
-    """Split-KV decode: bandwidth or the latency of its blocks. Prefill: FLOPs plus exponentials."""
-    if op.decode:
-        return _decode_attention(op, c, c.flop_per_s(_pipe_16(op, c)))
-    pipe = _pipe_16(op, c)
-    if engine.fp8_attention and op.format.bits <= 8:
-        pipe = op.format.path(c.gpu.peak_flop_per_s).pipe
-    batch, heads, new, keys, width = op.shape
-    per_pair = op.flops / op.score_pairs / c.flop_per_s(pipe) + 1 / c.exponentials_per_s
+def attention(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
+    """Flash attention: the split-KV kernel of decode, or the tiled one of prefill.
+
+        t = t_ap + pn(busy / share, bytes / Bs, 2.5)
+        busy = pairs (FLOPs a pair / F + 1 / exponentials a second) / eta + tau_p queries / 128 SMs
+        pairs = heads x (query, key) pairs + 128 (edges + 4 KV heads a head x band
+                + last keys x SMs / 2)
+
+    An edge: a query tile whose last tile of keys is half wasted; band: those along a window, whose
+    keys are loaded again by each KV head. On average half of the longest tile's time passes with
+    most SMs out of work. Fitted to prefill tables of seven cards, heads of 64 to 256; wider ones
+    at 0.65 of the rate.
+    """
+    if work.decode:
+        return _decode_attention(work, c, c.flop_per_s(_pipe_16(work, c)))
+    pipe = _pipe_16(work, c)
+    if engine.fp8_attention and work.format.bits <= 8:
+        pipe = work.format.path(c.gpu.peak_flop_per_s).pipe
+    batch, heads, _, keys, width = work.shape
+    per_pair = ratio(work.flops, work.score_pairs) / c.flop_per_s(pipe) + 1 / c.exponentials_per_s
     if width > _WIDEST_TUNED_HEAD:
         per_pair /= _WIDER_HEADS
-    sms, queries = max(1, c.gpu.sm_count), batch * heads * new
-    # Along a window's band a tile has two edges, and its keys serve the heads of one KV head.
-    band = max(0.0, op.tile_queries - queries)
-    shared = op.blocks / (batch * heads) if band else 0.0
-    edges = op.tile_queries - 2 * band + band * (1 + _BAND_TILES * shared)
-    # On average half of the longest tile's time passes with most SMs out of work.
-    pairs = op.score_pairs + _TILE * (edges + keys * sms / 2)
-    busy = pairs * per_pair / c.prefill_efficiency + c.prefill_block_s * queries / _TILE / sms
-    moved = (op.streamed_bytes + _activation_bytes(op, 16)) / c.stream_bandwidth
-    return c.prefill_latency_s + pn(busy / engine.prefill_share, moved, 2.5)
+    sms = max(1, c.gpu.sm_count)
+    edges = work.edges + work.band * (_BAND_TILES * ratio(work.blocks, batch * heads))
+    pairs = work.score_pairs + _TILE * (edges + keys * (sms / 2))
+    waits = work.queries * (c.prefill_block_s / _TILE / sms)
+    busy = pairs * (per_pair / c.prefill_efficiency) + waits
+    moved = (work.streamed_bytes + _activation_bytes(work, 16)) / c.stream_bandwidth
+    if not engine.flash_attention:  # scores are written and read again, in fp32, twice
+        moved = moved + work.score_pairs * (16.0 / c.bandwidth)
+    return Form(c.prefill_latency_s, busy / engine.prefill_share, moved)
 
 
-def _decode_attention(op: Op, c: Constants, flop_per_s: float) -> float:
-    """t_ad + pn(pn(bytes/B, tau blocks/SMs, 2), FLOPs/F, 2.5)."""
-    bandwidth = c.cache8_bandwidth if op.format.bits <= 8 else c.stream_bandwidth
-    moved = op.streamed_bytes / bandwidth + _activation_bytes(op, 16) / c.stream_bandwidth
-    waves = c.decode_block_s * op.blocks / max(1, c.gpu.sm_count)
-    return c.decode_latency_s + pn(pn(moved, waves, 2.0), op.flops / flop_per_s, 2.5)
+def _decode_attention(work: Work[Q], c: Constants, flop_per_s: float) -> Form[Q]:
+    """t = t_ad + pn(pn(bytes / Bs, tau blocks / SMs, 2), FLOPs / F, 2.5)
+
+    blocks: (sequence, KV head) pairs. An 8-bit cache has a Bs of its own. Up to 16 new tokens a
+    sequence; fitted to decode tables of seven cards, contexts to 131,072.
+    """
+    bandwidth = c.cache8_bandwidth if work.format.bits <= 8 else c.stream_bandwidth
+    moved = work.streamed_bytes / bandwidth + _activation_bytes(work, 16) / c.stream_bandwidth
+    waves = work.blocks * (c.decode_block_s / max(1, c.gpu.sm_count))
+    return Form(c.decode_latency_s, moved, waves, 2.0, work.flops / flop_per_s)
 
 
-def _mla(op: Op, c: Constants, engine: Engine) -> float:
-    """Absorbed MLA over the latent cache: all query heads share one key, so FLOPs count."""
+def mla(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
+    """Absorbed MLA over the latent cache: decode attention at eta_mla F.
+
+    All query heads share one key, so that FLOPs count. Fitted to DeepSeek-V3 on four cards.
+    """
     del engine
-    return _decode_attention(op, c, c.mla_efficiency * c.flop_per_s(_pipe_16(op, c)))
+    return _decode_attention(work, c, c.mla_efficiency * c.flop_per_s(_pipe_16(work, c)))
 
 
-def _moe(op: Op, c: Constants, engine: Engine) -> float:
-    """t_moe + activations/B + pn(FLOPs/(r_moe F), pn(bytes/B, unpacking, 2.5), 1.5)."""
+def experts(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
+    """Grouped matmuls of routed experts.
+
+        t = t_moe + activations / Bs + pn(pn(weights / Bs, unpacking, 2.5), FLOPs / (r_moe F), 1.5)
+
+    Tokens are copied to their experts' rows and the results summed: read and written once more.
+    unpacking: 4-bit weights to 16 bit, 28 a clock and SM. Uniform routing; fitted to moe tables of
+    seven cards, three rates r_moe (plain, block-scaled fp8, unpacked).
+    """
     del engine
-    path, rate = c.path(op.format)
+    path, rate = c.path(work.format)
     latency = c.moe_latency_s
-    streamed = _stream_s(op, c) * c.bandwidth / c.stream_bandwidth
-    if path.activation_bits >= 16 > op.format.bits:
+    unpacked: Q | float = 0.0
+    if path.activation_bits >= 16 > work.format.bits:
         rate *= c.moe_unpack_efficiency
-        streamed = pn(streamed, _unpack_s(op, c), 2.5)
-    elif op.format.name == "fp8_block":
+        unpacked = _unpack_s(_popular(work, c), c)
+    elif work.format.name == "fp8_block":
         rate *= c.moe_block_efficiency
         latency = c.moe_block_latency_s
     else:
         rate *= c.moe_efficiency
-    # Tokens are copied to their experts' rows and the results summed: read and written once more.
-    tokens, _, _, hidden, _ = op.shape
-    moved = _activation_bytes(op, path.activation_bits) + 2.0 * op.output_elements
-    moved += 4.0 * tokens * hidden
-    return latency + moved / c.stream_bandwidth + pn(op.flops / rate, streamed, 1.5)
+    streamed = _stream_s(_popular(work, c), c) * (c.bandwidth / c.stream_bandwidth)
+    tokens, _, _, hidden, _ = work.shape
+    moved = _activation_bytes(work, path.activation_bits) + work.output_elements * 2.0
+    moved = moved + tokens * (4.0 * hidden)
+    base = moved / c.stream_bandwidth + latency
+    return Form(base, streamed, unpacked, 2.5, work.flops / rate, 1.5)
 
 
-def _unpack_s(op: Op, c: Constants) -> float:
+def _popular(work: Work[Q], c: Constants) -> Work[Q]:
+    """The work where a router has favourites: fitted on NVIDIA; on AMD it gains nothing."""
+    if work.popular_bytes is None or c.gpu.vendor != "NVIDIA":
+        return work
+    return replace(work, weight_bytes=work.popular_bytes)
+
+
+def _unpack_s(work: Work[Q], c: Constants) -> Q | float:
     """Time to unpack each expert once: 4-bit weights with 16-bit scales, measured on NVIDIA alone.
 
     mxfp4 has none: powers of two need no multiply, and served gpt-oss shows none on H200.
     """
     clock_rate = c.gpu.sm_count * c.gpu.rated_clock_hz
-    if op.format.bits != 4 or op.format.scale_bits < 16 or c.gpu.vendor != "NVIDIA":
+    if work.format.bits != 4 or work.format.scale_bits < 16 or c.gpu.vendor != "NVIDIA":
         return 0.0
-    return op.weight_bytes / op.format.bytes_per_element / (_UNPACKED_PER_CLOCK * clock_rate)
+    return work.weight_bytes / (work.format.bytes_per_element * _UNPACKED_PER_CLOCK * clock_rate)
 
 
-def _recurrent(op: Op, c: Constants, engine: Engine) -> float:
-    """A floor plus the state read and written, or the FLOPs of the chunked prefill form."""
-    moved = (op.streamed_bytes + _activation_bytes(op, 16)) / c.stream_bandwidth
-    rate = c.flop_per_s(_pipe_16(op, c))
-    if op.decode:
-        return _RECURRENT_LATENCY_S + pn(op.flops / rate, moved, 2.5)
-    busy = op.flops / (rate * engine.recurrent_share)
-    waits = _CHUNK_S * math.ceil(op.shape[2] / _CHUNK)
-    return _CHUNKED_LATENCY_S + pn(pn(waits, busy, 2.5), moved, 2.5)
+def recurrence(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
+    """A delta rule or a state space, token by token or in chunks.
+
+        decode    t = 4 us + pn(FLOPs / F, bytes / Bs, 2.5)
+        prefill   t = 18 us + pn(pn(2.3 us x chunks of 64, FLOPs / (share F), 2.5), bytes / Bs, 2.5)
+
+    Chunks of one sequence wait for each other. Fitted to Gated DeltaNet on H100, H200 and B200.
+    """
+    moved = (work.streamed_bytes + _activation_bytes(work, 16)) / c.stream_bandwidth
+    rate = c.flop_per_s(_pipe_16(work, c))
+    if work.decode:
+        return Form(_RECURRENT_LATENCY_S, work.flops / rate, moved)
+    busy = work.flops / (rate * engine.recurrent_share)
+    return Form(_CHUNKED_LATENCY_S, rounded_up(work.shape[2], _CHUNK) * _CHUNK_S, busy, 2.5, moved)
 
 
-def _pipe_16(op: Op, c: Constants) -> str:
+def small_kernels(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
+    """Norms, residual adds, rotary, activations: t = launches t_launch + bytes / B."""
+    moved = work.streamed_bytes + work.input_elements * 2
+    return Form(moved / c.bandwidth + work.launches * (engine.launch_s * c.launch_scale))
+
+
+def exchange(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
+    """A collective: the faster of two lines t = alpha_N + bytes / rate_N (collectives.py)."""
+    lines = collectives.expected_lines(work, c.gpu, engine.all_reduce_latency)
+    return Form(lines[0], other=lines[1])
+
+
+def _pipe_16(work: Work[Q], c: Constants) -> str:
     """Attention kernels compute in 16 bit also over an 8-bit cache (expected, not limit)."""
-    return next(p.pipe for p in op.format.paths if p.activation_bits >= 16
+    return next(p.pipe for p in work.format.paths if p.activation_bits >= 16
                 and p.required in c.gpu.peak_flop_per_s)  # fmt: skip
-
-
-_FORMS: dict[OpKind, Callable[[Op, Constants, Engine], float]] = {
-    "matmul": _matmul,
-    "attention": _attention,
-    "mla": _mla,
-    "moe": _moe,
-    "recurrent": _recurrent,
-}
-
-
-def op_expected_s(op: Op, c: Constants, engine: Engine) -> float:
-    """Expected seconds of one run of an op, before the bound by its limit."""
-    if op.kind == "elementwise":
-        moved = op.streamed_bytes + op.input_elements * 2
-        return op.launches * engine.launch_s + moved / c.bandwidth
-    return _FORMS[op.kind](op, c, engine)

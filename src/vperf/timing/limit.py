@@ -17,7 +17,8 @@ from typing import Literal
 
 from vperf.formats import Format, Path
 from vperf.hardware.gpu import Gpu
-from vperf.model.ops import COLLECTIVES, Op
+from vperf.model.affine import Affine, Q
+from vperf.model.ops import COLLECTIVES, Op, Work
 from vperf.timing import collectives
 
 # A format may be multiplied in more than one accumulate mode. llama.cpp runs fp16 with fp16
@@ -57,12 +58,12 @@ class Limits:
         self.gpu = gpu
         self._peaks: dict[Format, tuple[float, str]] = {}
 
-    def compute_s(self, op: Op) -> float:
+    def compute_s(self, work: Work[Q]) -> Q | float:
         """FLOPs / peak of one run of the op."""
-        if not op.flops:
+        if not isinstance(work.flops, Affine) and not work.flops:
             return 0.0
-        found = self._peaks.get(op.format) or self._peak(op.format)
-        return op.flops / found[0]
+        found = self._peaks.get(work.format) or self._peak(work.format)
+        return work.flops / found[0]
 
     def pipe(self, op: Op) -> str:
         """The pipe of that peak; "" for an op without FLOPs."""
@@ -84,17 +85,27 @@ class Limits:
     def of_step(self, work: Iterable[tuple[int, Op]]) -> StepLimit:
         """The bound of a step that runs each op so many times."""
         compute: list[float] = []
-        total, streamed, linked = 0.0, 0.0, 0.0
+        total, streamed, even, linked = 0.0, 0.0, 0.0, 0.0
         for count, op in work:
             if op.kind in COLLECTIVES:
                 linked += count * collectives.limit_s(op, self.gpu)
             seconds = self.compute_s(op)
             compute.append(seconds)
             total += count * seconds
-            streamed += count * op.streamed_bytes
-        hits = min(1.0, self.gpu.l2_bytes / streamed) if streamed else 0.0
-        bandwidth = self.gpu.memory_bandwidth / (1.0 - hits) if hits < 1.0 else math.inf
-        return StepLimit(total, streamed / bandwidth, linked, bandwidth, tuple(compute))
+            streamed += count * op.least_streamed_bytes
+            even += count * op.streamed_bytes
+        bandwidth = bandwidth_over(self.gpu, streamed)
+        return StepLimit(
+            total, streamed / bandwidth, linked, bandwidth, tuple(compute),
+            even / bandwidth_over(self.gpu, even),
+        )  # fmt: skip
+
+
+def bandwidth_over(gpu: Gpu, streamed: float) -> float:
+    """Datasheet bytes/s over the share of `streamed` bytes that the L2 cannot hold from the step
+    before."""
+    hits = min(1.0, gpu.l2_bytes / streamed) if streamed else 0.0
+    return gpu.memory_bandwidth / (1.0 - hits) if hits < 1.0 else math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +117,21 @@ class StepLimit:
     link_s: float
     """Of all collectives."""
     bandwidth: float
-    """Datasheet bytes/s over the share of the bytes that the L2 cannot hold from the step before:
-    the step's L2 allowance shared out over its ops by bytes."""
+    """bandwidth_over: the step's L2 allowance, shared out over its ops by bytes."""
     op_compute_s: tuple[float, ...]
     """Of one run of each op, in order."""
+    even_memory_s: float
+    """memory_s, were tokens routed to all experts alike."""
 
     @property
     def seconds(self) -> float:
         """No step is faster."""
         return max(self.compute_s, self.memory_s, self.link_s)
+
+    @property
+    def ceiling_s(self) -> float:
+        """No step with even routing is faster."""
+        return max(self.compute_s, self.even_memory_s, self.link_s)
 
 
 def bound_of(

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Literal
 
 from vperf.hardware.engine import Engine
-from vperf.model.ops import Op, OpKind
+from vperf.model.ops import Op
 from vperf.timing.constants import Origin
+from vperf.timing.kinds import KINDS
 
 Phase = Literal["prefill", "decode"]
 
@@ -44,23 +45,14 @@ def spread_under_load(engine: Engine, origin: Origin) -> tuple[float, float]:
     return low, high
 
 
-# One kernel alone: 140,000 measured kernels on seven cards, those that the L2 cannot have held.
-_OF_KERNEL: dict[tuple[OpKind, bool], tuple[float, float]] = {
-    ("matmul", False): (0.89, 1.24),
-    ("attention", True): (0.89, 1.37),
-    ("attention", False): (0.74, 1.70),
-    ("mla", True): (0.89, 2.50),
-    ("moe", False): (0.75, 1.65),
-    ("recurrent", True): (0.60, 1.42),
-    ("recurrent", False): (0.65, 3.00),
-}
 _GENERIC_WIDER = 1.12
 """Without measured constants, to either side: the same kernels with their constants hidden."""
 
 
 def spread_of_op(op: Op, origin: Origin) -> tuple[float, float]:
     """The same for one kernel, by kind; a whole step scatters less than its kernels."""
-    low, high = _OF_KERNEL.get((op.kind, op.decode), (0.7, 1.7))
+    kind = KINDS[op.kind]
+    low, high = kind.decode_spread if op.decode else kind.spread
     if origin == "generic":
         return low / _GENERIC_WIDER, high * _GENERIC_WIDER
     return low, high

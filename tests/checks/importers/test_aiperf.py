@@ -64,3 +64,19 @@ def test_several_gpus_of_telemetry_leave_the_count_open(tmp_path: Path) -> None:
     (run,) = read_results(changed(tmp_path, telemetry_data=telemetry))
     assert (run.setup.gpu, run.setup.gpus) == ("NVIDIA H100 80GB HBM3", None)
     assert "telemetry saw 8 GPUs; how many the server used it does not say" in run.notes
+
+
+def test_a_printed_table_joins_the_lines_of_a_name_and_has_the_commands_load() -> None:
+    run = result("aiperf_table.txt")
+    assert run.tool == "aiperf"
+    assert (run.ttft_s, run.tpot_s, run.latency_s) == pytest.approx((0.02, 0.00384, 1.0005))
+    assert (run.output_tokens_per_s, run.requests_per_s) == (2040.0, 7.97)
+    assert (run.setup.model, run.setup.max_concurrency) == ("Qwen/Qwen3-0.6B", 8)
+    assert (run.setup.input_len, run.setup.output_len) == (128, 256)
+
+
+def test_the_csv_of_genai_perf_is_read() -> None:
+    run = result("genai_perf.csv")
+    assert run.tool == "genai-perf"
+    assert (run.ttft_s, run.tpot_s) == pytest.approx((0.09, 0.0202))
+    assert (run.output_tokens_per_s, run.setup.requests) == (47.8, 20)

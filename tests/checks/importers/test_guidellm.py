@@ -68,5 +68,15 @@ def test_other_lists_of_benchmarks_are_not_guidellms(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is no benchmark result"):
         read_results(tmp_path / "pytest.json")
     (tmp_path / "bare.json").write_text('{"benchmarks": [{"name": "x"}]}')
-    with pytest.raises(InputError, match=r"benchmarks\[1\] metrics: is missing"):
+    with pytest.raises(InputError, match="is no benchmark result"):
         read_results(tmp_path / "bare.json")
+
+
+def test_the_printed_tables_are_joined_by_the_name_of_the_run() -> None:
+    alone, eight = results("guidellm_table.txt")
+    assert (alone.setup.max_concurrency, eight.setup.max_concurrency) == (1, 8)
+    assert (eight.ttft_s, eight.tpot_s, eight.latency_s) == (0.13, 0.023, 3.05)
+    assert (eight.output_tokens_per_s, eight.requests_per_s) == (332.8, 2.6)
+    assert (eight.setup.input_len, eight.setup.output_len, eight.setup.requests) == (257, 128, 80)
+    assert eight.setup.model == "unsloth/Meta-Llama-3.1-8B-Instruct"
+    assert eight.warnings == ("2 requests failed",)

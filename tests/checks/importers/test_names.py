@@ -28,5 +28,5 @@ def test_names_of_engines_become_vperfs(spelled: str | None, name: str | None) -
 
 def test_a_name_that_vperf_has_not_is_said() -> None:
     notes: list[str] = []
-    assert quantization_named("compressed-tensors", notes) is None
-    assert notes == ["the quantization compressed-tensors is none that vperf names"]
+    assert quantization_named("aqlm", notes) is None
+    assert notes == ["the quantization aqlm is none that vperf names"]

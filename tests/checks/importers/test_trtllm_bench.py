@@ -33,3 +33,16 @@ def test_a_latency_report_has_its_acceptance_length() -> None:
     assert run.setup.max_concurrency == 1
     assert run.setup.acceptance_length == 2.4
     assert (run.setup.ep, run.setup.quantization) == (4, "nvfp4")
+
+
+def test_the_printed_reports_of_two_years_have_what_the_json_has() -> None:
+    run = result("trtllm_throughput_016.txt")
+    assert (run.output_tokens_per_s, run.requests_per_s) == (6400.0, 50.0)
+    assert (run.setup.model, run.setup.tp) == ("meta-llama/Llama-3.1-8B-Instruct", 2)
+    assert (run.setup.quantization, run.setup.kv_cache_dtype) == ("awq", None)
+    assert (run.setup.input_len, run.setup.output_len) == (512, 128)
+    assert (run.setup.requests, run.setup.batch_size, run.setup.max_batch) == (1000, 1000, 512)
+    run = result("trtllm_throughput_printed.txt")
+    assert (run.output_tokens_per_s, run.ttft_s, run.tpot_s) == (3000.0, 0.42, 0.0202)
+    assert (run.setup.max_concurrency, run.setup.max_batch) == (63.1, 2048)
+    assert (run.setup.quantization, run.setup.kv_cache_dtype) == ("fp8_tensor", "fp8")

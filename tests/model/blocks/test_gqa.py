@@ -8,7 +8,7 @@ from tests.model.blocks.build import SCOPE, config
 from vperf.errors import InputError
 from vperf.formats import BF16, FP8
 from vperf.model.blocks import gqa
-from vperf.model.ops import FULL, Reach, Step
+from vperf.model.ops import FULL, Step, Visibility
 
 QWEN3_4B = config(hidden_size=2560, num_attention_heads=32, num_key_value_heads=8, head_dim=128)
 
@@ -69,9 +69,9 @@ def test_query_and_key_norms_by_kind(kind: gqa.QkNorm, vectors: int) -> None:
     assert gqa.read(QWEN3_4B, 0, SCOPE, qk_norm=kind, norm_bias=True).vectors == 2 * vectors
 
 
-@pytest.mark.parametrize("reach", [Reach(window=128), Reach(chunk=128)])
-def test_a_window_bounds_what_is_cached_and_read(reach: Reach) -> None:
-    block = gqa.read(QWEN3_4B, 0, SCOPE, reach=reach)
+@pytest.mark.parametrize("reach", [Visibility(window=128), Visibility(chunk=128)])
+def test_a_window_bounds_what_is_cached_and_read(reach: Visibility) -> None:
+    block = gqa.read(QWEN3_4B, 0, SCOPE, visibility=reach)
     assert block.cached_tokens(100) == 100
     assert block.cached_tokens(100_000) == 128
     assert block.windows == (128,)
@@ -79,15 +79,15 @@ def test_a_window_bounds_what_is_cached_and_read(reach: Reach) -> None:
 
 
 def test_picking_the_best_keys_bounds_what_is_read_but_not_what_is_cached() -> None:
-    block = gqa.read(QWEN3_4B, 0, SCOPE, reach=Reach(top=2048))
+    block = gqa.read(QWEN3_4B, 0, SCOPE, visibility=Visibility(top=2048))
     assert block.cached_tokens(100_000) == 100_000
     assert block.ops(Step(1, 1, 100_000), BF16)[1].cache_bytes == 2047 * 2 * 8 * 128 * 2
 
 
 def test_the_ops_are_named_after_the_reach() -> None:
     names = [
-        gqa.read(QWEN3_4B, 0, SCOPE, reach=reach).ops(Step(1, 1, 9), BF16)[1].name
-        for reach in (FULL, Reach(window=8), Reach(top=8))
+        gqa.read(QWEN3_4B, 0, SCOPE, visibility=reach).ops(Step(1, 1, 9), BF16)[1].name
+        for reach in (FULL, Visibility(window=8), Visibility(top=8))
     ]
     assert names == ["attention", "attention[window]", "attention[sparse]"]
 

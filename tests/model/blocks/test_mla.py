@@ -8,7 +8,7 @@ from tests.model.blocks.build import SCOPE, config
 from vperf.errors import UnsupportedModelError
 from vperf.formats import BF16
 from vperf.model.blocks import mla
-from vperf.model.ops import Op, Reach, Step
+from vperf.model.ops import Op, Step, Visibility
 
 V3 = {
     "hidden_size": 7168, "num_attention_heads": 128, "q_lora_rank": 1536, "kv_lora_rank": 512,
@@ -79,7 +79,7 @@ def test_both_forms_project_alike_and_end_in_the_same_output() -> None:
 
 
 def test_with_an_indexer_decode_reads_the_best_keys_and_caches_all() -> None:
-    sparse = mla.read(config(**V3), 0, SCOPE, reach=Reach(top=2048))
+    sparse = mla.read(config(**V3), 0, SCOPE, visibility=Visibility(top=2048))
     op = core(sparse.ops(Step(1, 1, 100_000), BF16))
     assert op.flops == 2 * 128 * 2048 * (576 + 512)
     assert op.cache_bytes == 2047 * 576 * 2
@@ -87,13 +87,13 @@ def test_with_an_indexer_decode_reads_the_best_keys_and_caches_all() -> None:
 
 
 def test_a_short_sparse_prefill_is_a_dense_one() -> None:
-    sparse = mla.read(config(**V3), 0, SCOPE, reach=Reach(top=2048))
+    sparse = mla.read(config(**V3), 0, SCOPE, visibility=Visibility(top=2048))
     short = Step(1, 2048, 0)
     assert core(sparse.ops(short, BF16)).flops == core(BLOCK.ops(short, BF16)).flops
 
 
 def test_a_long_sparse_prefill_computes_less_than_a_dense_one() -> None:
-    sparse = mla.read(config(**V3), 0, SCOPE, reach=Reach(top=2048))
+    sparse = mla.read(config(**V3), 0, SCOPE, visibility=Visibility(top=2048))
     long = Step(1, 65536, 0)
     assert core(sparse.ops(long, BF16)).flops < core(BLOCK.ops(long, BF16)).flops
 

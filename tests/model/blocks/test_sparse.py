@@ -12,7 +12,8 @@ from tests.model.test_families import built
 from vperf.errors import UnsupportedModelError
 from vperf.formats import BF16
 from vperf.model.blocks import hyper, sparse
-from vperf.model.blocks.sparse import CompressedReach, Indexer, entry_pairs
+from vperf.model.blocks.sparse import CompressedVisibility, Indexer, entry_pairs
+from vperf.model.cache import Span
 from vperf.model.ops import Step
 
 LAW = settings(deadline=None)
@@ -37,7 +38,7 @@ def test_entry_pairs_count_what_a_loop_counts(queries: int, ratio: int, most: in
 def test_a_compressed_reach_counts_window_and_entries_of_every_query(
     new: int, past: int, window: int, ratio: int, top: int | None
 ) -> None:
-    reach = CompressedReach(window=window, ratio=ratio, top=top)
+    reach = CompressedVisibility(window=window, ratio=ratio, top=top)
     brute = 0
     for position in range(past, past + new):
         entries = sum(1 for end in range(ratio - 1, position + 1, ratio) if end <= position)
@@ -48,7 +49,7 @@ def test_a_compressed_reach_counts_window_and_entries_of_every_query(
 
 def test_an_index_key_takes_132_bytes() -> None:
     """128 fp8 elements and one fp32 scale, in vLLM and SGLang."""
-    assert sparse.read_indexer(V32, 0, SCOPE).index_bytes(1) == 132
+    assert sparse.read_indexer(V32, 0, SCOPE).index_spans == ((132.0, Span()),)
 
 
 def test_a_decode_step_scores_every_cached_key_in_fp8() -> None:
@@ -140,8 +141,8 @@ def test_the_format_of_the_index_keys_is_declared() -> None:
 
 def test_an_indexer_launches_small_kernels_of_its_own() -> None:
     def launches(model: str) -> float:
-        work = vperf.load_model(model).work(Step(1, 1, 100))
-        return next(op for _, op in work if op.kind == "elementwise").launches
+        work = vperf.load_model(model).ops(Step(1, 1, 100))
+        return next(op for op in work if op.kind == "elementwise").launches
 
     assert launches("deepseek-ai/DeepSeek-V3") == 61 * (2 * 2) + 2
     assert launches("zai-org/GLM-5") == 78 * (2 * 2 + 8) + 2

@@ -12,10 +12,23 @@ from typing import Any
 
 from vperf.checks.importers import (
     aiperf,
+    engine_log,
+    evalscope,
     guidellm,
+    inference_perf,
+    inferencex,
+    llama_batched,
     llama_bench,
+    llama_benchy,
+    llama_timings,
+    llmperf,
+    localscore,
+    mlperf,
     mlx_lm,
+    ollama,
+    optimum,
     sglang_batch,
+    sglang_offline,
     sglang_serving,
     trtllm_bench,
     vllm_offline,
@@ -28,10 +41,23 @@ from vperf.errors import InputError
 
 FORMATS: tuple[Format, ...] = (
     *aiperf.FORMATS,
+    *engine_log.FORMATS,
+    *evalscope.FORMATS,
     *guidellm.FORMATS,
+    *inference_perf.FORMATS,
+    *inferencex.FORMATS,
+    *llama_batched.FORMATS,
     *llama_bench.FORMATS,
+    *llama_benchy.FORMATS,
+    *llama_timings.FORMATS,
+    *llmperf.FORMATS,
+    *localscore.FORMATS,
+    *mlperf.FORMATS,
     *mlx_lm.FORMATS,
+    *ollama.FORMATS,
+    *optimum.FORMATS,
     *sglang_batch.FORMATS,
+    *sglang_offline.FORMATS,
     *sglang_serving.FORMATS,
     *trtllm_bench.FORMATS,
     *vllm_offline.FORMATS,
@@ -65,12 +91,33 @@ def results_in(values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> tuple
 
 def results_of(document: Document) -> tuple[Result, ...]:
     """As read_results, of what was read before."""
-    results = tuple(read_document(document, FORMATS))
-    for result in results:
-        _check(result, document)
+    reading = read_document(document, FORMATS)
+    results, left_out = [], [*reading.left_out]
+    for result in reading.results:
+        try:
+            _check(result, document)
+        except InputError as error:
+            left_out.append(error)
+        else:
+            results.append(result)
     if not results:
-        raise InputError("holds no results", source=document.source)
-    return _told_apart(results)
+        raise left_out[0]
+    if left_out:
+        shown = "; ".join(_without_source(error) for error in left_out[:_SHOWN])
+        more = f"; and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
+        said = f"{len(left_out)} of the file could not be read and are left out: {shown}{more}"
+        if len(left_out) == 1:
+            said = f"left out: {shown}"
+        results[0] = replace(results[0], warnings=(*results[0].warnings, said))
+    return _told_apart(tuple(results))
+
+
+_SHOWN = 3
+"""Of what was left out, that many are named."""
+
+
+def _without_source(error: InputError) -> str:
+    return error.message.removeprefix(f"{error.source}: ") if error.source else error.message
 
 
 _TELLS_APART = ("engine_version", "model", "gpu", "quantization", "kv_cache_dtype", "tp")

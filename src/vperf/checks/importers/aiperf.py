@@ -5,16 +5,21 @@ as in triton-inference-server/perf_analyzer genai-perf/genai_perf/export_data/js
 commit 09628cd (2024) and config/input/config_perf_analyzer.py at 00d6a46 (2025), and
 ai-dynamo/aiperf src/aiperf/common/models/export_models.py at commit 26240f9 and
 src/aiperf/config/phases.py at 0205ea1 (read November 2026). Their inter-token latency is
-(latency - TTFT) / (output tokens - 1) of each request: TPOT. Not here: their CSV.
+(latency - TTFT) / (output tokens - 1) of each request: TPOT. The tables that both print and their
+CSV hold the same metrics by titles, whose lines the tables break.
 """
 
 from __future__ import annotations
 
+import csv
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vperf.checks.importers.recognise import Format, JsonFormat
+from vperf.checks.importers.document import Document
+from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, blocks
 from vperf.checks.importers.record import Record, shown
+from vperf.checks.importers.surroundings import filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
 
 _TOOL = "genai-perf or aiperf"
@@ -37,20 +42,27 @@ def _read(record: Record) -> Iterator[Result]:
     requests = record.known("request_count.avg")
     tpot = _time(record, "inter_token_latency")
     phase = _profiling(config)
+    options = options_in(record.around)
+    around = setup_of(options, notes)
     yield Result(
         tool=_tool(record, config),
         label=record.where,
-        setup=Setup(
-            model=_name(config),
-            gpu=gpu,
-            gpus=gpus,
-            input_len=record.known("input_sequence_length.avg"),
-            output_len=record.known("output_sequence_length.avg"),
-            max_concurrency=_first(config, _CONCURRENCY)
-            or phase.known("concurrency")
-            or phase.known("users"),
-            request_rate=_first(config, _RATE) or phase.known("rate"),
-            requests=int(requests) if requests else None,
+        setup=filled(
+            Setup(
+                model=_name(config),
+                gpu=gpu,
+                gpus=gpus,
+                input_len=record.known("input_sequence_length.avg"),
+                output_len=record.known("output_sequence_length.avg"),
+                max_concurrency=_first(config, _CONCURRENCY)
+                or phase.known("concurrency")
+                or phase.known("users"),
+                request_rate=_first(config, _RATE) or phase.known("rate"),
+                requests=int(requests) if requests else None,
+                duration_s=_time(record, "benchmark_duration") if requests else None,
+                burstiness=_first(config, ("burstiness", "loadgen.arrival_smoothness")),
+            ),
+            around,
         ),
         ttft_s=_time(record, "time_to_first_token"),
         tpot_s=tpot,
@@ -141,6 +153,95 @@ def _gpus(record: Record, notes: list[str]) -> tuple[str | None, int | None]:
     return names[0], 1
 
 
+# Printed tables, and CSV ---------------------------------------------------------------------
+
+_TITLE = r"(?:[ \t]*(?:NVIDIA )?(?:GenAI-Perf|AIPerf) \| LLM Metrics|Metric,avg,min)"
+_METRICS = {
+    "time to first token": "time_to_first_token", "inter token latency": "inter_token_latency",
+    "request latency": "request_latency", "output sequence length": "output_sequence_length",
+    "input sequence length": "input_sequence_length",
+    "output token throughput": "output_token_throughput",
+    "request throughput": "request_throughput", "request count": "request_count",
+    "benchmark duration": "benchmark_duration", "num output token": "output_sequence_length",
+    "num input token": "input_sequence_length", "output token count": "output_sequence_length",
+}  # fmt: skip
+_UNIT = re.compile(r"^(.*?)[ \t]*\(([^()]*)\)$")
+
+
+def _printed(document: Document) -> Iterator[Record]:
+    found = list(blocks(_TITLE, document.plain))
+    for index, (before, block) in enumerate(found, 1):
+        values: dict[str, Any] = {"input_config": _asked(options_in(before))}
+        tool = "aiperf" if "AIPerf" in block.splitlines()[0] else None
+        if tool:
+            values["aiperf_version"] = ""
+        columns: list[str] = []
+        for cells in _lines(block):
+            if cells[0] in ("Metric", "Statistic"):
+                columns = [cell.lower() for cell in cells[1:]]
+                continue
+            name, unit = cells[0], ""
+            if match := _UNIT.match(name):
+                name, unit = match[1], match[2]
+            metric = _METRICS.get(name.strip().lower())
+            if metric is None or metric in values:
+                continue
+            row = dict(zip(columns, map(_figure, cells[1:]), strict=False))
+            if "value" in row:
+                row["avg"] = row["value"]
+            values[metric] = {"unit": unit if unit in _SECONDS else "ms", **row}
+            if metric == "benchmark_duration" and unit not in _SECONDS:
+                del values[metric]
+        where = f"table {index}" if len(found) > 1 else ""
+        yield Record(document.source, values, where, before)
+
+
+def _lines(block: str) -> Iterator[list[str]]:
+    """Cells of CSV and of drawn tables, where a name goes on in the next line."""
+    held: list[str] = []
+    for line in block.splitlines():
+        text = line.strip().replace("┃", "│")
+        if text.startswith("│"):
+            cells = [cell.strip() for cell in text.strip("│").split("│")]
+            if held and cells[0] and not any(cells[1:]):
+                held[0] = f"{held[0]} {cells[0]}"
+                continue
+            if held:
+                yield held
+            held = cells
+            continue
+        if held:
+            yield held
+            held = []
+        if "," in text and "│" not in text:
+            yield next(csv.reader([text]))
+        elif match := re.match(r"([A-Z][\w ]+ \([\w ]+\)): ([\d.,]+)$", text):
+            yield [match[1], match[2]]
+    if held:
+        yield held
+
+
+def _figure(text: str) -> float | None:
+    try:
+        return float(text.replace(",", ""))
+    except ValueError:
+        return None
+
+
+def _asked(options: Mapping[str, str]) -> dict[str, Any]:
+    """The command line above a table, as the JSON holds it."""
+    found: dict[str, Any] = {}
+    if "model" in options:
+        found["model"] = options["model"]
+    for name, key in (("max_concurrency", "concurrency"), ("request_rate", "request_rate")):
+        try:
+            found[key] = float(options[name])
+        except (KeyError, ValueError):
+            continue
+    return found
+
+
 FORMATS: tuple[Format, ...] = (
     JsonFormat(_TOOL, keys=("request_throughput", "request_latency", "input_config"), read=_read),
+    TextFormat(_TOOL, lines=(_TITLE,), records=_printed, read=_read),
 )

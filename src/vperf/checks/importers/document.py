@@ -1,7 +1,7 @@
 """A result file as text and as the JSON objects or CSV rows in it, before anybody says whose.
 
-Arrays of objects, JSON lines and files with several objects one after another all end as one
-sequence of records. Not here: which tool wrote them (recognise.py).
+Arrays of objects, JSON lines, files with several objects one after another and objects among the
+lines of a log all end as one sequence of records. Not here: which tool wrote them (recognise.py).
 """
 
 from __future__ import annotations
@@ -23,17 +23,33 @@ _PARTIAL_WORD = re.compile(r"[\w.+-]{0,20}\Z")
 _DECODER = json.JSONDecoder()
 _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 """PowerShell's `>` writes UTF-16."""
+_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[()][A-Z0-9]|[=>])|\x08")
+"""Colours and movements of a terminal that `script` or a pager left in the text."""
+_JSON_LINE = re.compile(r'^[ \t]*(?=\{[ \t]*(?:["}]|$)|\[[ \t]*(?:[{\]]|$))', re.MULTILINE)
+"""Where an object, or an array of objects, may begin below other lines."""
+_CSV_HEADER = re.compile(r'[ \t]*"?[\w%/ ().-]+"?(?:,[ \t]*"?[\w%/ ().-]+"?){5,}[ \t]*')
+_AROUND = 50_000
+"""Characters before a record that may say what it is of."""
+_QUOTED = re.compile(r"^[ \t]*(?:>[ \t]?|#{1,6}[ \t]+|[*+-][ \t]+)+", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a source holds; `records` is empty where it is neither JSON nor CSV."""
+    """What a source holds; `records` is empty where it has neither JSON nor CSV."""
 
     source: str
     text: str
+    """Without the records, where they stand among other lines."""
     records: tuple[Record, ...] = ()
     broken: InputError | None = None
     """Why it is neither, where it begins like one."""
+    left_out: tuple[InputError, ...] = ()
+    """Records that could not be read, beside those that could."""
+
+    @property
+    def plain(self) -> str:
+        """The text as it was printed: without Markdown's quotes, headings, bullets and emphasis."""
+        return _QUOTED.sub("", self.text).replace("**", "").replace("`", "")
 
 
 def load(source: str | Path) -> Document:
@@ -48,11 +64,25 @@ def parse(text: str, name: str) -> Document:
         raise InputError(
             "is empty", source=name, hint="did the benchmark finish? It writes its file at the end"
         )
-    records = _json_records if text.lstrip()[0] in "{[" else _csv_records
-    try:
-        return Document(name, text, tuple(records(text, name)))
-    except InputError as error:
-        return Document(name, text, broken=error)
+    if "\x1b" in text or "\b" in text:
+        text = _TERMINAL.sub("", text)
+    broken = None
+    if _JSON_LINE.match(text.lstrip()):
+        try:
+            records, left_out = _json_records(text, name)
+            return Document(name, text, records, left_out=left_out)
+        except _BelowJsonError:
+            pass  # lines of a log below it
+        except InputError as error:
+            return Document(name, text, broken=error)
+    else:
+        try:
+            if rows := _csv_records(text, name):
+                return Document(name, text, tuple(rows))
+        except InputError as error:
+            broken = error
+    inside, rest = _among_lines(text, name)
+    return Document(name, rest, inside, broken)
 
 
 def _bytes(source: str | Path, name: str) -> bytes:
@@ -83,8 +113,12 @@ def _decode(data: bytes, name: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-def _json_records(text: str, name: str) -> list[Record]:
-    values = _json_values(text, name)
+class _BelowJsonError(Exception):
+    """Other text stands below a JSON value."""
+
+
+def _json_records(text: str, name: str) -> tuple[tuple[Record, ...], tuple[InputError, ...]]:
+    values, left_out = _json_values(text, name)
     records = []
     for value, line in values:
         if isinstance(value, dict):
@@ -97,12 +131,17 @@ def _json_records(text: str, name: str) -> list[Record]:
             records.append(Record(name, item, f"item {index}" if len(items) > 1 else ""))
     if not records:
         raise InputError("holds an empty list", source=name, hint="did the benchmark finish?")
-    return records
+    return tuple(records), tuple(left_out)
 
 
-def _json_values(text: str, name: str) -> list[tuple[Any, int]]:
-    """Every JSON value of the text with the line it begins on."""
+def _json_values(text: str, name: str) -> tuple[list[tuple[Any, int]], list[InputError]]:
+    """Every JSON value of the text with the line it begins on; and what is broken beside others.
+
+    Raises InputError where the first value is broken: the text is no JSON, or cut.
+    Raises _BelowJsonError where other text follows.
+    """
     values: list[tuple[Any, int]] = []
+    left_out: list[InputError] = []
     position, line, end = 0, 1, len(text.rstrip())
     while position < end:
         start = position
@@ -112,36 +151,75 @@ def _json_values(text: str, name: str) -> list[tuple[Any, int]]:
         try:
             value, after = _DECODER.raw_decode(text, position)
         except json.JSONDecodeError as error:
-            raise _broken(error, text[:end], name, position, len(values)) from None
+            broken = _broken(error, text[:end], name, position)
+            after = text.find("\n", position)
+            if not values:
+                raise broken from None
+            if text[position] not in "{[":
+                raise _BelowJsonError from None
+            left_out.append(broken)
+            after = end if after < 0 else after
         except (RecursionError, ValueError):  # nested too deep; a number of too many digits
             raise InputError("holds JSON that no benchmark tool writes", source=name) from None
-        values.append((value, line))
+        else:
+            values.append((value, line))
         line += text.count("\n", position, after)
         position = after
-    return values
+    return values, left_out
 
 
-def _broken(
-    error: json.JSONDecodeError, text: str, name: str, start: int, whole: int
-) -> InputError:
+def _broken(error: json.JSONDecodeError, text: str, name: str, start: int) -> InputError:
     """Says whether the value that begins at `start` is cut off or wrong."""
     at_end = error.msg.startswith("Unterminated") or _PARTIAL_WORD.match(text, error.pos)
     if at_end and error.pos > start:
         last = text.count("\n") + 1
         hint = "the benchmark was stopped while it wrote, or the copy is not whole"
-        if whole:
-            hint += f"; the {whole} result{'s' * (whole > 1)} before can be read without that line"
         return InputError(f"ends in the middle of JSON at line {last}", source=name, hint=hint)
     return InputError(
         f"is not JSON at line {error.lineno}, column {error.colno}: {error.msg}", source=name
     )
 
 
+def _among_lines(text: str, name: str) -> tuple[tuple[Record, ...], str]:
+    """JSON objects that begin a line of other text, and the text without them."""
+    records: list[Record] = []
+    rest: list[str] = []
+    position, line, counted, around = 0, 1, 0, ""
+    for match in _JSON_LINE.finditer(text):
+        if match.end() < position:
+            continue
+        try:
+            value, after = _DECODER.raw_decode(text, match.end())
+        except (RecursionError, ValueError):
+            continue
+        items = value if isinstance(value, list) else [value]
+        if not items or not all(isinstance(item, dict) for item in items):
+            continue
+        rest.append(text[position : match.start()])
+        around = (around + rest[-1])[-_AROUND:]
+        line, counted = line + text.count("\n", counted, match.end()), match.end()
+        for index, item in enumerate(items, 1):
+            where = f"line {line}" + (f" item {index}" if len(items) > 1 else "")
+            records.append(Record(name, item, where, around))
+        position = after
+    rest.append(text[position:])
+    if not records:
+        return (), text
+    if len(records) == 1:
+        records = [Record(name, records[0].values, "", records[0].around)]
+    return tuple(records), "".join(rest)
+
+
 def _csv_records(text: str, name: str) -> list[Record]:
     """Rows under a header, numbers as numbers; none where the text is no CSV."""
-    first = text.lstrip().split("\n", 1)[0]
+    first, _, below = text.lstrip().partition("\n")
     if not re.fullmatch(r'\s*"?\w+"?(\s*,\s*"?\w+"?)+\s*', first):
         return []
+    if not below.strip() and _CSV_HEADER.fullmatch(first):
+        raise InputError(
+            "has a header and no rows: the run wrote no result", source=name,
+            hint="look at what the benchmark printed: it stopped before its first measurement",
+        )  # fmt: skip
     rows = csv.reader(io.StringIO(text.strip()), skipinitialspace=True, strict=True)
     records = []
     try:

@@ -15,6 +15,7 @@ from typing import Any
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record, shown
+from vperf.checks.importers.surroundings import cards_in, options_in, used_cards
 from vperf.checks.result import Result, Setup
 from vperf.errors import InputError, UnknownNameError
 from vperf.formats import format_named
@@ -23,6 +24,9 @@ from vperf.units import parse_bytes, parse_count
 _TOOL = "llama-bench"
 _ALL_LAYERS = 99
 """What -ngl is unless somebody chose it; -1 in newer versions."""
+_TENSOR_SPLITS = ("row", "tensor", "graph")
+"""Modes (-sm) in which the cards share each matmul; by default each takes layers."""
+_RPC = "RPC"
 _KINDS = {"small": "s", "medium": "m", "large": "l"}
 _NAMES = {"all_f32": "fp32", "f32": "fp32", "f16": "fp16", "bf16": "bf16", "q2_k_m": "q2_k",
           "iq3_s_mix": "iq3_m", "mxfp4_moe": "mxfp4_moe"}  # fmt: skip
@@ -32,13 +36,6 @@ _FTYPE = re.compile(
 )
 _TEST = re.compile(r"(?:pp ?(\d{1,12}))?\+?(?:tg ?(\d{1,12}))?(?: @ d(\d{1,12}))?")
 
-_DEVICES = (
-    r"^[ \t]*Device \d+: ([^,\n]+),",  # CUDA and ROCm
-    r"^ggml_vulkan: \d+ = ([^(|\n]+?) *[(|]",
-    r"^ggml_metal_\w+: (?:found device|GPU name): +(.+?)[ \t]*$",
-)
-"""How backends list the GPUs that they found."""
-
 
 def _read(record: Record) -> Iterator[Result]:
     prompt, generated = record.count("n_prompt") or 0, record.count("n_gen") or 0
@@ -47,7 +44,7 @@ def _read(record: Record) -> Iterator[Result]:
         raise record.error("n_prompt", "and n_gen are 0: the row is no test")
     rate = record.need("avg_ts")
     deviation = record.number("stddev_ts")
-    setup, notes = _setup(record)
+    setup, notes, warnings = _setup(record)
     test = "+".join(
         f"{name}{length}" for name, length in (("pp", prompt), ("tg", generated)) if length
     )
@@ -68,19 +65,26 @@ def _read(record: Record) -> Iterator[Result]:
         latency_s=(prompt + generated) / rate if both else None,
         spread=deviation / rate if deviation else None,
         notes=tuple(notes),
+        warnings=tuple(warnings),
     )
 
 
-def _setup(record: Record) -> tuple[dict[str, Any], list[str]]:
-    """What ran, and what cannot be told of it."""
+def _setup(record: Record) -> tuple[dict[str, Any], list[str], list[str]]:
+    """What ran, what cannot be told of it, and what makes one card's answer doubtful."""
     notes: list[str] = []
+    warnings: list[str] = []
     kind = (record.text("model_type") or "")[:200]
     quantization = _quantization(kind)
     if kind and quantization is None:
         notes.append(f"the quantization of {kind} is none that vperf names")
     build = record.count("build_number")
-    gpu, gpus = _gpus(record, notes)
-    split = record.text("split_mode")
+    gpu, gpus, unlike = _gpus(record, notes)
+    if _RPC in (record.text("backends") or "").split(","):
+        warnings.append(
+            "RPC: layers ran on another machine too, whose cards the file does not name; graded as"
+            " the card here alone"
+        )
+    split = record.text("split_mode") or "layer"
     shared = gpus if gpus and gpus > 1 else None
     cache = {record.text("type_k"), record.text("type_v")} - {None}
     if len(cache) > 1:
@@ -88,35 +92,41 @@ def _setup(record: Record) -> tuple[dict[str, Any], list[str]]:
             f"keys and values of the cache differ: {' and '.join(sorted(filter(None, cache)))}"
         )
     if record.get("no_kv_offload") in (True, 1):
-        notes.append("the KV cache stays in host memory (-nkvo)")
+        warnings.append("the KV cache stays in host memory (-nkvo)")
     if record.number("n_cpu_moe"):
-        notes.append("experts of some layers stay on the CPU (-ncmoe)")
+        warnings.append("experts of some layers stay on the CPU, in host memory (-ncmoe)")
     layers = record.get("n_gpu_layers")
     if isinstance(layers, int | float) and 0 <= layers < _ALL_LAYERS:
-        notes.append(f"{layers:g} layers on the GPU (-ngl): the model's others ran on the CPU")
+        warnings.append(f"{layers:g} layers on the GPU (-ngl): the model's others ran on the CPU")
     if record.get("flash_attn") in (False, 0):
-        notes.append("flash attention was off (-fa 0)")
-    return {
-        "model": record.text("model_filename") or kind or None,
-        "gpu": gpu,
-        "gpus": gpus,
-        "tp": shared if split in {"row", "tensor"} else None,
-        "pp": shared if split == "layer" else None,
-        "engine_version": f"b{build}" if build else None,
-        "quantization": quantization,
-        "kv_cache_dtype": cache.pop() if len(cache) == 1 else None,
-        "weight_bytes": record.metric("model_size"),
-        "params": record.metric("model_n_params"),
-    }, notes
+        warnings.append("flash attention was off (-fa 0)")
+    return (
+        {
+            "model": record.text("model_filename") or kind or None,
+            "gpu": gpu,
+            "gpus": gpus,
+            "unlike_gpus": unlike,
+            "tp": shared if split in _TENSOR_SPLITS else None,
+            "pp": shared if split not in _TENSOR_SPLITS else None,
+            "engine_version": f"b{build}" if build else None,
+            "quantization": quantization,
+            "kv_cache_dtype": cache.pop() if len(cache) == 1 else None,
+            "weight_bytes": record.metric("model_size"),
+            "params": record.metric("model_n_params"),
+        },
+        notes,
+        warnings,
+    )
 
 
-def _gpus(record: Record, notes: list[str]) -> tuple[str | None, int | None]:
-    """Name and number of the GPUs; llama-bench lists all that it sees."""
+def _gpus(record: Record, notes: list[str]) -> tuple[str | None, int | None, tuple[str, ...]]:
+    """Name and number of the GPUs, and all names of unlike ones; llama-bench lists what it sees."""
     names = [name.strip() for name in (record.text("gpu_info") or "").split(",") if name.strip()]
     if not names:
         if "CPU" in (record.text("backends") or ""):
             notes.append(f"ran on the CPU ({record.text('cpu_info') or 'unnamed'})")
-        return None, None
+        return None, None, ()
+    names = used_cards(names)
     if record.text("split_mode") == "none":
         names = names[:1]
     devices = (record.text("devices") or "auto").split("/")
@@ -124,8 +134,8 @@ def _gpus(record: Record, notes: list[str]) -> tuple[str | None, int | None]:
         names = names[: len(devices)] if len(set(names)) == 1 else names
     if len(set(names)) > 1:
         notes.append(f"GPUs of several kinds: {', '.join(names)}")
-        return None, len(names)
-    return names[0], len(names)
+        return None, len(names), tuple(names)
+    return names[0], len(names), ()
 
 
 def _quantization(kind: str) -> str | None:
@@ -143,28 +153,46 @@ def _quantization(kind: str) -> str | None:
     return None
 
 
-def _read_markdown(document: Document) -> Iterator[Result]:
-    printed = _printed_around(document.text)
+def _rows(document: Document) -> Iterator[Record | InputError]:
+    """The rows of every table, each with the cards that its own run lists above it."""
+    before, bare = 0, False
     header: list[str] = []
-    for number, line in enumerate(document.text.splitlines(), 1):
-        text = line.strip()
-        if not text.startswith("|"):
-            header = [] if text else header
-            continue
-        cells = [cell.strip() for cell in text.strip("|").split("|")]
+    printed: dict[str, Any] = {}
+    text = document.plain
+    for number, match in enumerate(re.finditer(r"[^\n]*\n?", text), 1):
+        line = match[0].strip()
+        fenced, closed = line.startswith("|"), line.endswith("|")
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
         where = f"line {number}"
         if "test" in cells and "t/s" in cells:
-            header = cells
-        elif header and not set(text) <= set("|:- "):
-            if not text.endswith("|") or len(cells) != len(header):
-                raise InputError(
-                    "the row of the table is cut", source=document.source, field=where,
-                    hint="copy all of it, or give llama-bench -o json",
-                )  # fmt: skip
-            row = dict(zip(header, cells, strict=True))
-            yield from _read(
-                Record(document.source, {**printed, **_row(row, document, where)}, where)
-            )
+            if not _BENCHY & set(cells):
+                header = cells
+                printed = _printed_around(text[before : match.start()], text, match.end())
+                before = match.end()
+                bare = not fenced
+            continue
+        if "|" not in line:
+            header = [] if line else header
+            continue
+        if not header or set(line) <= set("|:-+ "):
+            continue
+        if len(cells) != len(header) or (fenced and not closed) or (not fenced and not bare):
+            yield InputError(
+                "the row of the table is cut", source=document.source, field=where,
+                hint="copy all of it, or give llama-bench -o json",
+            )  # fmt: skip
+            continue
+        row = dict(zip(header, cells, strict=True))
+        try:
+            values = _row(row, document, where)
+        except InputError as error:
+            yield error
+            continue
+        yield Record(document.source, {**printed, **values}, where)
+
+
+_BENCHY = {"ttfr (ms)", "e2e_ttft (ms)", "est_ppt (ms)"}
+"""Columns of llama-benchy's table, which has llama-bench's first ones."""
 
 
 def _row(row: Mapping[str, str], document: Document, where: str) -> dict[str, Any]:
@@ -197,15 +225,16 @@ def _row(row: Mapping[str, str], document: Document, where: str) -> dict[str, An
     }
 
 
-def _printed_around(text: str) -> dict[str, Any]:
-    """The build line below the table, and the GPUs that a backend lists above it."""
+def _printed_around(above: str, text: str, after: int) -> dict[str, Any]:
+    """The build line below the table, and the GPUs and options of the lines above it."""
     found: dict[str, Any] = {}
-    if build := re.search(r"^build: \w+ \((\d+)\)[ \t]*$", text, re.MULTILINE):
+    if build := re.compile(r"^build: \w+ \((\d+)\)[ \t]*$", re.MULTILINE).search(text, after):
         found["build_number"] = float(build[1])
-    for pattern in _DEVICES:
-        if devices := re.findall(pattern, text, re.MULTILINE):
-            found["gpu_info"] = ", ".join(name.replace(",", " ") for name in devices)
-            break
+    cards = cards_in(above) or cards_in(text[:after])
+    if cards:
+        found["gpu_info"] = ", ".join(cards)
+    if model := options_in(above).get("model"):
+        found["model_filename"] = model
     return found
 
 
@@ -225,5 +254,10 @@ def _cell(text: str | None) -> float | str | None:
 
 FORMATS: tuple[Format, ...] = (
     JsonFormat(_TOOL, keys=("model_type", "n_prompt", "n_gen", "avg_ts"), read=_read),
-    TextFormat(_TOOL, lines=(r"\|.*\|[ \t]*test[ \t]*\|[ \t]*t/s[ \t]*\|",), read=_read_markdown),
+    TextFormat(
+        _TOOL,
+        lines=(r"[^\n]*\|[ \t]*test[ \t]*\|[ \t]*t/s[ \t]*(?:\||$)(?!.*ttfr)",),
+        records=_rows,
+        read=_read,
+    ),
 )

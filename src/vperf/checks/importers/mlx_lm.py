@@ -13,77 +13,97 @@ import statistics
 from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.recognise import Format, TextFormat
+from vperf.checks.importers.recognise import Format, TextFormat, blocks
 from vperf.checks.importers.record import Record
+from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
 from vperf.errors import InputError
 
 _SPEED = r"(?:(\d+) tokens, )?(\S+) tokens-per-sec[ \t]*$"
 _PROMPT = rf"Prompt: {_SPEED}"
 _GENERATION = rf"Generation: {_SPEED}"
-_TIMING = r"Timing with prompt_tokens=(\d+), generation_tokens=(\d+), batch_size=(\d+)\."
+_TIMING = r"Timing with prompt_tokens=(\d+), generation_tokens=(\d+)(?:, batch_size=(\d+))?\."
 _AVERAGES = r"Averages: +prompt_tps=([^,\s]+), generation_tps=([^,\s]+),"
 _TRIAL = r"Trial \d+: +prompt_tps=[^,\s]+, generation_tps=([^,\s]+),"
 
 _FIRST = "mlx-lm counts the first token in its speed and leaves its time out: taken off again"
 
 
-def _generate(document: Document) -> Iterator[Result]:
-    pairs = re.findall(rf"^{_PROMPT}\s*^{_GENERATION}", document.text, re.MULTILINE)
-    for index, (prompt, prompt_speed, generated, speed) in enumerate(pairs, 1):
-        record = _record(
-            document, index, len(pairs),
-            prompt=prompt, generated=generated, prompt_tps=prompt_speed, generation_tps=speed,
-        )  # fmt: skip
-        speed_after_first, notes = _after_first(record)
-        yield Result(
-            tool="mlx_lm.generate",
-            label=record.where,
-            setup=Setup(
-                engine="mlx",
-                batch_size=1,
-                input_len=record.metric("prompt"),
-                output_len=record.metric("generated"),
-            ),
-            decode_tokens_per_s=speed_after_first,
-            prefill_tokens_per_s=record.need("prompt_tps"),
-            notes=("one run, without a warm-up: the first one compiles kernels", *notes),
-        )
+def _generate(record: Record) -> Iterator[Result]:
+    speed_after_first, notes = _after_first(record)
+    yield Result(
+        tool="mlx_lm.generate",
+        label=record.where,
+        setup=_setup(record),
+        decode_tokens_per_s=speed_after_first,
+        prefill_tokens_per_s=record.known("prompt_tps"),
+        notes=("one run, without a warm-up: the first one compiles kernels", *notes),
+    )
 
 
-def _benchmark(document: Document) -> Iterator[Result]:
-    blocks = re.split(r"^(?=[ \t]*Timing with )", document.text, flags=re.MULTILINE)[1:]
-    for index, block in enumerate(blocks, 1):
+def _benchmark(record: Record) -> Iterator[Result]:
+    trials = record.numbers("trials")
+    # Batches are timed step by step, one sequence as mlx_lm.generate does it.
+    alone = record.degree("batch") == 1
+    speed, notes = _after_first(record) if alone else (record.need("generation_tps"), ())
+    yield Result(
+        tool="mlx_lm.benchmark",
+        label=record.where,
+        setup=_setup(record),
+        decode_tokens_per_s=speed,
+        prefill_tokens_per_s=record.need("prompt_tps"),
+        spread=statistics.pstdev(trials) / speed if len(trials) > 1 else None,
+        notes=notes,
+    )
+
+
+def _setup(record: Record) -> Setup:
+    notes: list[str] = []
+    cards = cards_in(record.around)
+    return filled(
+        Setup(
+            engine="mlx",
+            gpu=cards[0] if len(set(cards)) == 1 else None,
+            batch_size=record.degree("batch"),
+            input_len=record.metric("prompt"),
+            output_len=record.metric("generated"),
+        ),
+        setup_of(options_in(record.around), notes),
+    )
+
+
+def _generations(document: Document) -> Iterator[Record]:
+    text = document.plain
+    found = list(re.finditer(rf"^[ \t]*{_PROMPT}\s*^[ \t]*{_GENERATION}", text, re.MULTILINE))
+    for index, match in enumerate(found, 1):
+        prompt, prompt_speed, generated, speed = match.groups()
+        values: dict[str, object] = {
+            "prompt": _number(prompt), "generated": _number(generated), "batch": 1,
+            "prompt_tps": _number(prompt_speed), "generation_tps": _number(speed),
+        }  # fmt: skip
+        where = f"run {index}" if len(found) > 1 else ""
+        yield Record(document.source, values, where, text[: match.start()])
+
+
+def _timings(document: Document) -> Iterator[Record | InputError]:
+    found = list(blocks("Timing with ", document.plain))
+    for index, (before, block) in enumerate(found, 1):
         timing, averages = re.search(_TIMING, block), re.search(_AVERAGES, block)
         if timing is None or averages is None:
-            raise InputError(
+            yield InputError(
                 "the output is cut: its last line, Averages, is missing",
                 source=document.source, hint="let mlx_lm.benchmark finish, and copy all of it",
             )  # fmt: skip
-        record = _record(
-            document, index, len(blocks),
-            prompt=timing[1], generated=timing[2], batch=timing[3],
-            prompt_tps=averages[1], generation_tps=averages[2],
-        )  # fmt: skip
-        found = (_number(text) for text in re.findall(_TRIAL, block))
-        trials = [trial for trial in found if isinstance(trial, float) and math.isfinite(trial)]
-        # Batches are timed step by step, one sequence as mlx_lm.generate does it.
-        alone = record.degree("batch") == 1
-        speed, notes = _after_first(record) if alone else (record.need("generation_tps"), ())
-        yield Result(
-            tool="mlx_lm.benchmark",
-            label=record.where,
-            setup=Setup(
-                engine="mlx",
-                batch_size=record.degree("batch"),
-                input_len=record.metric("prompt"),
-                output_len=record.metric("generated"),
-            ),
-            decode_tokens_per_s=speed,
-            prefill_tokens_per_s=record.need("prompt_tps"),
-            spread=statistics.pstdev(trials) / speed if len(trials) > 1 else None,
-            notes=notes,
-        )
+            continue
+        trials = (_number(text) for text in re.findall(_TRIAL, block))
+        values: dict[str, object] = {
+            "prompt": _number(timing[1]), "generated": _number(timing[2]),
+            "batch": _number(timing[3] or "1"),
+            "prompt_tps": _number(averages[1]), "generation_tps": _number(averages[2]),
+            "trials": [each for each in trials if isinstance(each, float) and 0 < each < math.inf],
+        }  # fmt: skip
+        where = f"run {index}" if len(found) > 1 else ""
+        yield Record(document.source, values, where, before)
 
 
 def _after_first(record: Record) -> tuple[float, tuple[str, ...]]:
@@ -94,12 +114,9 @@ def _after_first(record: Record) -> tuple[float, tuple[str, ...]]:
     return speed * (tokens - 1) / tokens, (_FIRST,)
 
 
-def _record(document: Document, index: int, of: int, **texts: str) -> Record:
-    values = {name: _number(text) for name, text in texts.items()}
-    return Record(document.source, values, f"run {index}" if of > 1 else "")
-
-
-def _number(text: str) -> float | str | None:
+def _number(text: str | None) -> float | str | None:
+    if text is None:
+        return None
     try:
         return float(text)
     except ValueError:
@@ -107,6 +124,13 @@ def _number(text: str) -> float | str | None:
 
 
 FORMATS: tuple[Format, ...] = (
-    TextFormat("mlx_lm.generate", lines=(_PROMPT, _GENERATION), read=_generate),
-    TextFormat("mlx_lm.benchmark", lines=("Timing with prompt_tokens=",), read=_benchmark),
+    TextFormat(
+        "mlx_lm.generate", lines=(_PROMPT, _GENERATION), records=_generations, read=_generate
+    ),
+    TextFormat(
+        "mlx_lm.benchmark",
+        lines=("Timing with prompt_tokens=",),
+        records=_timings,
+        read=_benchmark,
+    ),
 )

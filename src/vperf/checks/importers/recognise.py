@@ -1,7 +1,8 @@
 """Which tool's format a document is, from what is in it and never from the file's name.
 
-A format says by which keys (JSON, CSV) or lines (text) it is known; exactly one must agree. Not
-here: the formats themselves (one file a tool).
+A format says by which keys (JSON, CSV) or lines (text) it is known. Of a record exactly one must
+agree; a text may hold what several tools printed, each of which reads its own lines. What cannot
+be read beside what can is left out and said. Not here: the formats themselves (one file a tool).
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.record import Record
@@ -37,58 +37,110 @@ class JsonFormat:
 
 @dataclass(frozen=True, slots=True)
 class TextFormat:
-    """Text in which each of `lines` (regular expressions) is found at the start of a line."""
+    """Text in which each of `lines` (regular expressions) is found at the start of a line.
+
+    `records` takes what the tool printed apart, one record a run; a run that is cut is an error
+    among them.
+    """
 
     tool: str
     lines: tuple[str, ...]
-    read: Callable[[Document], Iterable[Result]]
+    records: Callable[[Document], Iterable[Record | InputError]]
+    read: Callable[[Record], Iterable[Result]]
     without: tuple[str, ...] = ()
 
-    def matches(self, text: str) -> bool:
-        """Whether the text is of this format."""
-        return all(_found(line, text) for line in self.lines) and not any(
-            _found(line, text) for line in self.without
-        )
+    def position(self, text: str) -> int | None:
+        """Where its first line is; None where the text is not of this format."""
+        if any(_search(line, text) for line in self.without):
+            return None
+        found = [_search(line, text) for line in self.lines]
+        return min(match.start() for match in found if match) if all(found) else None
 
 
 Format = JsonFormat | TextFormat
 _NEAR = 0.5
 """Share of a format's keys from which it is worth naming."""
 _UNKNOWN = "is no benchmark result that vperf knows"
-F = TypeVar("F", JsonFormat, TextFormat)
 
 
-def read_document(document: Document, formats: Sequence[Format]) -> Iterator[Result]:
-    """The results of a document. Raises InputError where no format, or more than one, agrees."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The results of a document, and why parts of it have none."""
+
+    results: tuple[Result, ...]
+    left_out: tuple[InputError, ...]
+
+
+def read_document(document: Document, formats: Sequence[Format]) -> Reading:
+    """What a document holds. Raises InputError where no format agrees, or nothing could be read."""
+    results: list[Result] = []
+    left_out = [*document.left_out]
+    unknown: list[InputError] = []
     for record in document.records:
-        yield from _reader(record, formats).read(record)
-    if not document.records:
-        texts = [f for f in formats if isinstance(f, TextFormat) and f.matches(document.text)]
-        if not texts:
-            raise document.broken or _unknown_text(document, formats)
-        yield from _only(texts, document.source).read(document)
+        try:
+            form = _json_format(record, formats)
+        except _UnknownRecordError as error:
+            unknown.append(error)
+            continue
+        _read(form, record, results, left_out)
+    texts = (
+        _text_formats(document, formats) if not document.records or document.text.strip() else []
+    )
+    for text in texts:
+        for each in text.records(document):
+            _read(text, each, results, left_out)
+    if results:
+        if document.records and not texts:
+            left_out += unknown
+        return Reading(tuple(results), tuple(left_out))
+    raise next(iter((*left_out, *unknown)), document.broken or _unknown_text(document, formats))
 
 
-def _reader(record: Record, formats: Sequence[Format]) -> JsonFormat:
+def _read(
+    form: Format, record: Record | InputError, results: list[Result], left_out: list[InputError]
+) -> None:
+    """The results of one record, or why it has none; never half of them."""
+    if isinstance(record, InputError):
+        left_out.append(record)
+        return
+    try:
+        results += tuple(form.read(record))
+    except InputError as error:
+        left_out.append(error)
+
+
+def _text_formats(document: Document, formats: Sequence[Format]) -> list[TextFormat]:
+    """Those whose lines the text holds, in its order."""
+    plain = document.plain
+    found = [
+        (position, form.tool, form)
+        for form in formats
+        if isinstance(form, TextFormat) and (position := form.position(plain)) is not None
+    ]
+    return [form for _, _, form in sorted(found, key=lambda each: each[:2])]
+
+
+class _UnknownRecordError(InputError):
+    """No format has the record's keys."""
+
+
+def _json_format(record: Record, formats: Sequence[Format]) -> JsonFormat:
     matching = [f for f in formats if isinstance(f, JsonFormat) and f.matches(record)]
     if not matching:
         raise _unknown(record, formats)
-    return _only(matching, record.source, record.where)
-
-
-def _only(matching: Sequence[F], source: str, where: str = "") -> F:
     if len(matching) > 1:
         tools = " and ".join(sorted(f.tool for f in matching))
-        raise InputError(f"has the keys of {tools}", source=source, field=where)
+        raise record.error("", f"has the keys of {tools}")
     return matching[0]
 
 
-def _unknown(record: Record, formats: Sequence[Format]) -> InputError:
+def _unknown(record: Record, formats: Sequence[Format]) -> _UnknownRecordError:
     """Says what the nearest formats have and the record has not."""
     schema = record.get("schema")
     if isinstance(schema, str) and schema.startswith("vperf/"):
-        return record.error(
-            "", f"is an answer of vperf ({schema}), not a result of a benchmark",
+        return _UnknownRecordError(
+            f"is an answer of vperf ({schema}), not a result of a benchmark",
+            source=record.source, field=record.where,
             hint="give what the benchmark wrote; --baseline takes an earlier check",
         )  # fmt: skip
     shares = [(_share(f, record), f) for f in formats if isinstance(f, JsonFormat)]
@@ -99,22 +151,19 @@ def _unknown(record: Record, formats: Sequence[Format]) -> InputError:
         if share >= _NEAR and len(f.missing(record)) == least > 0
     ]
     message = f"{_UNKNOWN}; it looks like {' or '.join(nearest)}" if nearest else _UNKNOWN
-    return record.error("", message, hint=_known(formats))
+    return _UnknownRecordError(
+        message, source=record.source, field=record.where, hint=_known(formats)
+    )
 
 
 def _unknown_text(document: Document, formats: Sequence[Format]) -> InputError:
-    json = re.search(r'^[ \t]*[\[{][ \t]*(?:$|["{])', document.text, re.MULTILINE)
-    if json is not None:
-        line = document.text.count("\n", 0, json.end()) + 1
-        hint = f"JSON seems to begin near line {line}: give the file without what is before it"
-    else:
-        hint = _known(formats)
-    return InputError(_UNKNOWN, source=document.source, hint=hint)
+    return InputError(_UNKNOWN, source=document.source, hint=_known(formats))
 
 
 def _known(formats: Iterable[Format]) -> str:
     return (
-        f"vperf reads JSON, CSV or printed text of {', '.join(sorted({f.tool for f in formats}))}"
+        f"vperf reads what these wrote or printed: {', '.join(sorted({f.tool for f in formats}))};"
+        " or give the figures: --decode-tok-s, --tpot, --ttft, --latency, --output-tok-s"
     )
 
 
@@ -129,5 +178,15 @@ def _has(record: Record, key: str) -> bool:
     return isinstance(holder, dict) and inner in holder
 
 
-def _found(line: str, text: str) -> bool:
-    return re.search(rf"^[ \t]*(?:{line})", text, re.MULTILINE) is not None
+def _search(line: str, text: str) -> re.Match[str] | None:
+    return re.search(rf"^[ \t]*(?:{line})", text, re.MULTILINE)
+
+
+def blocks(pattern: str, text: str) -> Iterator[tuple[str, str]]:
+    """(all text before it, the block) of each block that begins at a line of `pattern`.
+
+    A block ends where the next begins.
+    """
+    starts = [match.start() for match in re.finditer(rf"^[ \t]*(?:{pattern})", text, re.MULTILINE)]
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        yield text[:start], text[start:end]

@@ -26,6 +26,8 @@ class Record:
     source: str
     values: Mapping[str, Any]
     where: str = ""
+    around: str = ""
+    """What the file holds before it: the lines of the backend, the command, the server's log."""
 
     def error(self, key: str, message: str, *, hint: str = "") -> InputError:
         """An error about a field."""
@@ -33,11 +35,14 @@ class Record:
         return InputError(message, source=self.source, field=field, hint=hint)
 
     def get(self, key: str) -> Any:
-        """The value of "key" or "outer.inner"; None where there is none."""
+        """The value of "key", "outer.inner" or "list.0.inner"; None where there is none."""
         if key in self.values:
             return self.values[key]
         value: Any = self.values
         for part in key.split("."):
+            if isinstance(value, list) and part.isdigit() and int(part) < len(value):
+                value = value[int(part)]
+                continue
             if not isinstance(value, Mapping):
                 return None
             value = value.get(part)
@@ -66,9 +71,11 @@ class Record:
         return None if number is None else number * scale
 
     def known(self, key: str, scale: float = 1.0) -> float | None:
-        """A metric; None where the tool writes 0 or -1 for what it could not measure."""
+        """A metric; None where the tool writes 0, -1 or NaN for what it could not measure."""
         value = self.get(key)
-        unmeasured = isinstance(value, int | float) and value in {0, -1}
+        unmeasured = isinstance(value, int | float) and (
+            value in {0, -1} or (isinstance(value, float) and math.isnan(value))
+        )
         return None if unmeasured else self.metric(key, scale)
 
     def need(self, key: str, scale: float = 1.0) -> float:

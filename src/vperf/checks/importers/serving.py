@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from vperf.checks.importers.document import Document
+from vperf.checks.importers.recognise import blocks
 from vperf.checks.importers.record import Record
+from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
 from vperf.errors import InputError
 
@@ -22,22 +24,29 @@ _PERCENTILE = re.compile(r"(median|p\d+(?:\.\d+)?|max)_(ttft|tpot|itl|e2el|e2e_l
 _ENGINES = {"vllm": "vllm", "sglang": "sglang", "tensorrt": "trtllm", "trt": "trtllm",
             "llama.cpp": "llama.cpp"}  # fmt: skip
 
-SUMMARY = r"=+ Serving Benchmark Result =+"
-"""The first line of what both tools print."""
+_RULE = r"[=#*\- ]*"
+SUMMARY = rf"{_RULE}Serving Benchmark Result{_RULE}$"
+"""The first line of what both tools print; people paste it without its rules."""
 
 _SUMMARY_KEYS = {
-    "Successful requests": "completed", "Failed requests": "failed",
-    "Maximum request concurrency": "max_concurrency", "Max request concurrency": "max_concurrency",
-    "Request rate configured (RPS)": "request_rate", "Traffic request rate": "request_rate",
-    "Total input tokens": "total_input_tokens", "Total generated tokens": "total_output_tokens",
-    "Request throughput (req/s)": "request_throughput",
-    "Output token throughput (tok/s)": "output_throughput", "Backend": "backend",
-    "Accept length": "accept_length", "Acceptance length": "spec_decode_acceptance_length",
-    "Peak concurrent requests": "max_concurrent_requests",
+    "successful requests": "completed", "failed requests": "failed",
+    "maximum request concurrency": "max_concurrency", "max request concurrency": "max_concurrency",
+    "max reqeuest concurrency": "max_concurrency",
+    "request rate configured (rps)": "request_rate", "traffic request rate": "request_rate",
+    "benchmark duration (s)": "duration", "total input tokens": "total_input_tokens",
+    "total input text tokens": "total_input_text_tokens",
+    "total input vision tokens": "total_input_vision_tokens",
+    "total generated tokens": "total_output_tokens",
+    "request throughput (req/s)": "request_throughput",
+    "output token throughput (tok/s)": "output_throughput", "backend": "backend",
+    "accept length": "accept_length", "acceptance length": "spec_decode_acceptance_length",
+    "peak concurrent requests": "max_concurrent_requests", "concurrency": "concurrency",
+    "total token throughput (tok/s)": "total_token_throughput",
 }  # fmt: skip
 _SUMMARY_STATISTIC = re.compile(
-    r"(Mean|Median|P[\d.]+|Max) (TTFT|TPOT|ITL|E2EL|E2E Latency) \(ms\)"
+    r"(mean|median|p[\d.]+|max) (ttft|tpot|itl|e2el|e2e latency) \(ms\)"
 )
+_SUMMARY_LINE = re.compile(r"\|?[ \t]*([^|]*?\S)[ \t]*(?::|\||[ \t]{3,})[ \t]*([^|\s]+)[ \t]*\|?$")
 
 
 def engine_of(backend: str) -> str | None:
@@ -48,8 +57,8 @@ def engine_of(backend: str) -> str | None:
 def served(record: Record, tool: str, setup: Setup, *, latency: str) -> Result:
     """One run of a server under load; `latency` is the key of the mean time of a whole request.
 
-    Lengths are the totals over the requests that completed. Raises InputError for a run in which
-    none did.
+    Lengths are the totals over the requests that completed. A rate that was printed as 0.00 is what
+    completed over the duration. Raises InputError for a run in which none did.
     """
     completed = record.count("completed")
     if not completed:
@@ -58,15 +67,28 @@ def served(record: Record, tool: str, setup: Setup, *, latency: str) -> Result:
             hint="look into the server's log; a failed run has no figures to check",
         )  # fmt: skip
     output = record.number("total_output_tokens")
-    setup, notes = _load(
-        record,
+    duration = record.known("duration")
+    notes: list[str] = []
+    options = options_in(record.around)
+    around = setup_of(options, notes)
+    cards = cards_in(record.around)
+    if setup.gpu is None and len(set(cards)) == 1:
+        around = replace(around, gpu=cards[0])
+    setup, load_notes = _load(
+        Record(record.source, {**_loads(options), **record.values}, record.where),
         replace(
-            setup,
+            filled(setup, around),
             input_len=_mean(record.metric("total_input_tokens"), completed),
             output_len=_mean(output, completed) or None,
+            image_len=_mean(record.known("total_input_vision_tokens"), completed),
             requests=completed,
+            duration_s=duration,
+            peak_concurrency=record.known("max_concurrent_requests"),
+            mean_concurrency=record.known("concurrency"),
+            burstiness=record.known("burstiness") or around.burstiness,
         ),
     )
+    notes += load_notes
     if output is not None and output <= completed:
         tpot, note = None, "one output token a request: prefill was measured, no TPOT"
     else:
@@ -75,14 +97,58 @@ def served(record: Record, tool: str, setup: Setup, *, latency: str) -> Result:
         tool=tool,
         label=record.where,
         setup=setup,
-        ttft_s=record.metric("mean_ttft_ms", _MS) or record.metric("median_ttft_ms", _MS),
+        ttft_s=record.known("mean_ttft_ms", _MS) or record.known("median_ttft_ms", _MS),
         tpot_s=tpot,
-        output_tokens_per_s=record.metric("output_throughput"),
-        latency_s=record.metric(latency, _MS),
-        requests_per_s=record.metric("request_throughput"),
+        output_tokens_per_s=_rate(record, "output_throughput", output, duration),
+        latency_s=record.known(latency, _MS),
+        requests_per_s=_rate(record, "request_throughput", completed, duration),
         percentiles=_percentiles(record),
         notes=(*notes, *filter(None, [note])),
+        warnings=tuple(_contradictions(record, completed, output, duration)),
     )
+
+
+def _rate(record: Record, key: str, total: float | None, duration: float | None) -> float | None:
+    """The rate; from total and duration where printing rounded it to two digits or fewer."""
+    said = record.known(key)
+    if total and duration and (said is None or said < 1.0):
+        exact = total / duration
+        if said is None or abs(exact - said) <= 0.006:
+            return exact
+    return said
+
+
+def _contradictions(
+    record: Record, completed: int, output: float | None, duration: float | None
+) -> Iterator[str]:
+    said = record.known("output_throughput")
+    if said and output and duration and abs(said * duration / output - 1) > _APART:
+        yield (
+            f"figures disagree: {output:,.0f} tokens in {duration:,.1f} s are"
+            f" {output / duration:,.1f} tok/s, not {said:,.1f}"
+        )
+    mean, median = record.known("mean_ttft_ms"), record.known("median_ttft_ms")
+    if mean and median and mean > _SKEWED * median:
+        yield (
+            f"mean TTFT is {mean / median:.1f} times the median: some requests waited far longer,"
+            " as in a first burst, a cold start or while kernels compiled (no warm-up)"
+        )
+
+
+_APART = 0.05
+"""Figures that should be one may differ by so much: printed digits, ends of a run."""
+_SKEWED = 2.0
+
+
+def _loads(options: Mapping[str, str]) -> dict[str, object]:
+    """How requests came, as the command line above a summary says it."""
+    found: dict[str, object] = {}
+    for name in ("max_concurrency", "request_rate"):
+        if name in options:
+            found[name] = _value(options[name])
+    if "num_prompts" in options or "request_rate" in options:
+        found = {"max_concurrency": None, "request_rate": None, **found}
+    return found
 
 
 def _load(record: Record, setup: Setup) -> tuple[Setup, list[str]]:
@@ -120,7 +186,7 @@ def _tpot(record: Record) -> tuple[float | None, str]:
         ("median_tpot_ms", "TPOT is the median, the mean is not in the file"),
         ("mean_itl_ms", "TPOT is not in the file: mean ITL stands for it"),
     ):
-        value = record.metric(key, _MS)
+        value = record.known(key, _MS)
         if value is not None:
             return value, note
     return None, ""
@@ -142,32 +208,41 @@ def _mean(total: float | None, count: int) -> float | None:
     return None if total is None else total / count
 
 
-def summaries(document: Document) -> Iterator[Record]:
-    """The printed summaries of a text, with the keys that the JSON has.
+def summaries(document: Document, *, backend: bool) -> Iterator[Record | InputError]:
+    """The printed summaries with a Backend line, or those without, with the keys of the JSON.
 
-    Raises InputError for one without its last line: its figures may be cut in the middle.
+    One without its last line is an error: its figures may be cut in the middle.
     """
-    blocks = re.split(rf"^[ \t]*{SUMMARY}[ \t]*$", document.text, flags=re.MULTILINE)[1:]
-    for index, block in enumerate(blocks, 1):
-        where = f"result {index}" if len(blocks) > 1 else ""
-        end = re.search(r"^[ \t]*={10,}[ \t]*$", block, re.MULTILINE)
-        if end is None:
-            raise InputError(
-                "the summary is cut: its closing line of = is missing",
-                source=document.source, field=where, hint="copy all of it, or give the JSON file",
-            )  # fmt: skip
-        yield Record(document.source, _summary_values(block[: end.start()]), where)
+    found = list(blocks(SUMMARY, document.plain))
+    for index, (before, block) in enumerate(found, 1):
+        where = f"result {index}" if len(found) > 1 else ""
+        title, _, body = block.partition("\n")
+        end = re.search(r"^[ \t]*={10,}[ \t]*$", body, re.MULTILINE)
+        if end is None and "==" in title:
+            if backend == ("Backend" in body):
+                yield InputError(
+                    "the summary is cut: its closing line of = is missing",
+                    source=document.source, field=where,
+                    hint="copy all of it, or give the JSON file",
+                )  # fmt: skip
+            continue
+        values = _summary_values(body[: end.start()] if end else body)
+        if backend == ("backend" in values):
+            yield Record(document.source, values, where, before)
 
 
 def _summary_values(block: str) -> Mapping[str, object]:
     values: dict[str, object] = {}
     for line in block.splitlines():
-        name, colon, text = line.strip().rpartition(":")
+        match = _SUMMARY_LINE.match(line.strip())
+        if match is None:
+            continue
+        name = match[1].rstrip(":").strip().lower()
         key = _SUMMARY_KEYS.get(name)
-        if match := _SUMMARY_STATISTIC.fullmatch(name):
-            key = f"{match[1]}_{match[2].replace(' ', '_')}_ms".lower()
-        if colon and key:
-            values[key] = _value(text.strip())
+        if statistic := _SUMMARY_STATISTIC.fullmatch(name):
+            key = f"{statistic[1]}_{statistic[2].replace(' ', '_')}_ms"
+        if key:
+            values.setdefault(key, _value(match[2]))
     if "max_concurrent_requests" in values:
         # Versions that print it print rate and concurrency where they are set.
         values = {"max_concurrency": None, "request_rate": None, **values}
@@ -175,9 +250,9 @@ def _summary_values(block: str) -> Mapping[str, object]:
 
 
 def _value(text: str) -> object:
-    if text in {"not set", "None"}:
+    if text.lower() in {"not", "none", "n/a", "nan", "null"}:
         return None
     try:
-        return float(text)
+        return float(text.replace(",", ""))
     except ValueError:
         return text

@@ -16,12 +16,13 @@ from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record
 from vperf.checks.importers.serving import SUMMARY, engine_of, served, summaries
 from vperf.checks.result import Result, Setup
+from vperf.errors import InputError
 
 _TOOL = "sglang.bench_serving"
 
 
 def _read(record: Record) -> Iterator[Result]:
-    setup, notes = _server(record.section("server_info"))
+    setup, notes, warnings = _server(record.section("server_info"))
     cached = record.number("cache_report.cache_hit_rate_pct")
     result = served(
         record,
@@ -34,17 +35,30 @@ def _read(record: Record) -> Iterator[Result]:
         ),
         latency="mean_e2e_latency_ms",
     )
-    yield replace(result, notes=(*result.notes, *notes))
+    yield replace(result, notes=(*result.notes, *notes), warnings=(*result.warnings, *warnings))
 
 
-def _server(info: Record | None) -> tuple[Setup, list[str]]:
-    """What the server said of itself.
+def _server(info: Record | None) -> tuple[Setup, list[str], list[str]]:
+    """What the server said of itself; notes, and what makes one answer doubtful.
+
+    A router in front of prefill and decode servers lists both; the decode servers are graded.
 
     SGLang's tp_size counts all GPUs of an instance; with attention in dp groups, tp x dp of them
     share it in vperf's words.
     """
     if info is None:
-        return Setup(), []
+        return Setup(), [], []
+    warnings: list[str] = []
+    prefill, decode = _first_of(info, "prefill"), _first_of(info, "decode")
+    if decode is not None:
+        groups = [len(info.get(name) or ()) for name in ("prefill", "decode")]
+        warnings.append(
+            f"disaggregated: prefill and decode ran on separate groups of cards ({groups[0]} and"
+            f" {groups[1]} servers); graded as if the decode servers did both"
+        )
+        info = decode
+    elif prefill is not None:
+        info = prefill
     tp, dp, pp = info.degree("tp_size"), info.degree("dp_size"), info.degree("pp_size")
     gpus = tp and tp * (pp or 1) * (dp or 1)
     notes: list[str] = []
@@ -52,22 +66,32 @@ def _server(info: Record | None) -> tuple[Setup, list[str]]:
         gpus, tp = tp * (pp or 1), tp // dp
         notes.append(f"dp attention: {dp} groups, tp {tp} in each")
     cache = info.text("kv_cache_dtype")
-    return Setup(
-        model=info.text("model_path"),
-        gpus=gpus,
-        engine_version=info.text("version"),
-        tp=tp,
-        pp=pp,
-        ep=info.degree("ep_size"),
-        dp=dp,
-        quantization=quantization_named(info.text("quantization"), notes),
-        kv_cache_dtype=None if cache == "auto" else cache,
-    ), notes
+    return (
+        Setup(
+            model=info.text("model_path"),
+            gpus=gpus,
+            engine_version=info.text("version"),
+            tp=tp,
+            pp=pp,
+            ep=info.degree("ep_size"),
+            dp=dp,
+            quantization=quantization_named(info.text("quantization"), notes),
+            kv_cache_dtype=None if cache == "auto" else cache,
+            max_batch=info.degree("max_running_requests"),
+            max_batched_tokens=info.degree("chunked_prefill_size"),
+        ),
+        notes,
+        warnings,
+    )
 
 
-def _read_text(document: Document) -> Iterator[Result]:
-    for record in summaries(document):
-        yield from _read(record)
+def _first_of(info: Record, key: str) -> Record | None:
+    value = info.get(key)
+    return next(info.sections(key), None) if isinstance(value, list) and value else None
+
+
+def _printed(document: Document) -> Iterator[Record | InputError]:
+    return summaries(document, backend=True)
 
 
 FORMATS: tuple[Format, ...] = (
@@ -77,5 +101,5 @@ FORMATS: tuple[Format, ...] = (
               "mean_e2e_latency_ms"),
         read=_read,
     ),
-    TextFormat(_TOOL, lines=(SUMMARY, "Backend:"), read=_read_text),
+    TextFormat(_TOOL, lines=(SUMMARY, "Backend[: |]"), records=_printed, read=_read),
 )  # fmt: skip

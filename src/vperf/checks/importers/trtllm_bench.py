@@ -1,16 +1,20 @@
-"""`trtllm-bench throughput | latency --report_json`.
+"""`trtllm-bench throughput | latency`: its --report_json, and the report it prints.
 
 Keys as in NVIDIA/TensorRT-LLM tensorrt_llm/bench/dataclasses/reporting.py at commit 0249976 (read
 November 2026); "machine" came later than the others, "streaming_metrics" is there with
---streaming alone. Not here: the benchmark that `trtllm-bench` runs against a server.
+--streaming alone. The printed report has the same figures under labels that changed: up to 0.17
+"Token Throughput" is of output tokens. Not here: the benchmark that `trtllm-bench` runs against a
+server.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from vperf.checks.importers.document import Document
 from vperf.checks.importers.names import quantization_named
-from vperf.checks.importers.recognise import Format, JsonFormat
+from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record
 from vperf.checks.result import Result, Setup
 
@@ -26,6 +30,7 @@ def _read(record: Record) -> Iterator[Result]:
     if requests == 0:
         raise record.error("request_info.num_requests", "is 0: every request failed")
     in_flight = record.known("request_info.avg_num_concurrent_requests")
+    cap = record.degree("world_info.max_batch_size")
     notes: list[str] = []
     quantization = record.text("engine.quantization")
     # TensorRT-LLM's FP8 has one scale a tensor.
@@ -34,6 +39,8 @@ def _read(record: Record) -> Iterator[Result]:
     )
     if in_flight is not None:
         notes.append("concurrency is the mean number of requests in flight")
+    if in_flight is None:
+        notes.append("requests are handed over all at once")
     if record.section("streaming_metrics") is None:
         notes.append("run without --streaming: no TTFT and no TPOT")
     yield Result(
@@ -54,6 +61,9 @@ def _read(record: Record) -> Iterator[Result]:
             output_len=record.known("request_info.avg_output_length"),
             max_concurrency=in_flight,
             requests=requests,
+            batch_size=requests if in_flight is None else None,
+            max_batch=cap,
+            max_batched_tokens=record.degree("world_info.max_num_tokens"),
             acceptance_length=record.known("decoding_stats.acceptance_length_percentiles.average"),
         ),
         ttft_s=record.known("streaming_metrics.avg_ttft_ms", _MS),
@@ -78,6 +88,59 @@ def _percentiles(record: Record) -> Iterator[tuple[str, float]]:
                 yield f"{percentile}_{name}_s", value
 
 
+_LABELS = {
+    "model": "engine.model", "tensorrt-llm version": "engine.version", "dtype": "engine.dtype",
+    "kv cache dtype": "engine.kv_cache_dtype", "quantization": "engine.quantization",
+    "tp size": "world_info.tp_size", "pp size": "world_info.pp_size",
+    "ep size": "world_info.ep_size", "max runtime batch size": "world_info.max_batch_size",
+    "max runtime tokens": "world_info.max_num_tokens",
+    "number of requests": "request_info.num_requests",
+    "number of concurrent requests": "request_info.avg_num_concurrent_requests",
+    "average input length (tokens)": "request_info.avg_input_length",
+    "average output length (tokens)": "request_info.avg_output_length",
+    "token throughput (tokens/sec)": "performance.system_output_throughput_tok_s",
+    "total output throughput (tokens/sec)": "performance.system_output_throughput_tok_s",
+    "request throughput (req/sec)": "performance.request_throughput_req_s",
+    "average request latency (ms)": "performance.avg_request_latency_ms",
+    "average time-to-first-token [ttft] (ms)": "streaming_metrics.avg_ttft_ms",
+    "average time-per-output-token [tpot] (ms)": "streaming_metrics.avg_tpot_ms",
+}  # fmt: skip
+_TEXTS = {"model", "version", "dtype", "kv_cache_dtype", "quantization"}
+_OVERVIEW = r"=[ \t]*PERFORMANCE OVERVIEW"
+
+
+def _printed(document: Document) -> Iterator[Record]:
+    """One record a report; what stands above PERFORMANCE OVERVIEW is of it, too."""
+    text = document.plain
+    parts = re.split(rf"^[ \t]*{_OVERVIEW}.*$", text, flags=re.MULTILINE)
+    for index in range(1, len(parts)):
+        values: dict[str, dict[str, object]] = {"engine": {}, "world_info": {}, "request_info": {}}
+        above = parts[index - 1]
+        details = re.split(
+            r"^[ \t]*=[ \t]*(?:ENGINE|PYTORCH BACKEND|REQUEST DETAILS)", above, flags=re.MULTILINE
+        )
+        for line in ("\n".join(details[1:]) + "\n" + parts[index]).splitlines():
+            name, colon, said = line.strip().partition(":")
+            key = _LABELS.get(name.strip().lower())
+            if colon and key and said.strip():
+                outer, _, inner = key.partition(".")
+                values.setdefault(outer, {}).setdefault(inner, _value(inner, said.strip()))
+        where = f"report {index}" if len(parts) > 2 else ""
+        yield Record(document.source, values, where, above)
+
+
+def _value(name: str, text: str) -> object:
+    if text == "None":
+        return None
+    if name in _TEXTS:
+        return text
+    try:
+        return float(text.replace(",", ""))
+    except ValueError:
+        return text[:60]
+
+
 FORMATS: tuple[Format, ...] = (
     JsonFormat(_TOOL, keys=("engine", "world_info", "request_info", "performance"), read=_read),
+    TextFormat(_TOOL, lines=(_OVERVIEW,), records=_printed, read=_read),
 )

@@ -12,8 +12,15 @@ import statistics
 from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
+from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, blocks
 from vperf.checks.importers.record import Record
+from vperf.checks.importers.surroundings import (
+    cards_in,
+    filled,
+    lengths_in,
+    options_in,
+    setup_of,
+)
 from vperf.checks.result import Result, Setup
 
 _LATENCY = "vllm bench latency"
@@ -34,10 +41,14 @@ def _latency(record: Record) -> Iterator[Result]:
     runs = record.numbers("latencies")
     percentiles = record.section("percentiles")
     mean = record.need("avg_latency")
+    notes: list[str] = []
+    setup = _around(record, notes)
+    if setup.input_len is None or setup.batch_size is None:
+        notes.append(_NO_LENGTHS)
     yield Result(
         tool=_LATENCY,
         label=record.where,
-        setup=Setup(engine="vllm"),
+        setup=setup,
         latency_s=mean,
         percentiles=tuple(
             (f"p{name}_latency_s", value)
@@ -45,20 +56,41 @@ def _latency(record: Record) -> Iterator[Result]:
             if percentiles and (value := percentiles.metric(name))
         ),
         spread=statistics.pstdev(runs) / mean if len(runs) > 1 else None,
-        notes=(_NO_LENGTHS,),
+        notes=tuple(notes),
     )
 
 
-def _latency_text(document: Document) -> Iterator[Result]:
-    means = re.findall(rf"^[ \t]*{_AVERAGE}", document.text, re.MULTILINE)
-    found = re.findall(rf"^[ \t]*{_PERCENTILE}", document.text, re.MULTILINE)
-    for index, mean in enumerate(means, 1):
+def _around(record: Record, notes: list[str], *, batch: bool = True) -> Setup:
+    """What the command line or Namespace(...) above says."""
+    options = options_in(record.around)
+    if not options:
+        return Setup(engine="vllm")
+    input_len, output_len = lengths_in(options)
+    size = options.get("batch_size", "")
+    cards = cards_in(record.around)
+    return filled(
+        Setup(
+            engine="vllm",
+            gpu=cards[0] if len(set(cards)) == 1 else None,
+            input_len=input_len,
+            output_len=output_len,
+            batch_size=int(size) if batch and size.isdigit() and 0 < len(size) < 7 else None,
+        ),
+        setup_of(options, notes),
+    )
+
+
+def _latencies(document: Document) -> Iterator[Record]:
+    found = list(blocks(_AVERAGE, document.plain))
+    for index, (before, block) in enumerate(found, 1):
+        mean = re.search(_AVERAGE, block, re.MULTILINE)
+        percentiles = re.findall(rf"^[ \t]*{_PERCENTILE}", block, re.MULTILINE)
         values = {
-            "avg_latency": _number(mean),
-            "percentiles": {name: _number(text) for name, text in found} if len(means) == 1 else {},
+            "avg_latency": _number(mean[1]) if mean else None,
+            "percentiles": {name: _number(text) for name, text in percentiles},
         }
-        where = f"result {index}" if len(means) > 1 else ""
-        yield from _latency(Record(document.source, values, where))
+        where = f"result {index}" if len(found) > 1 else ""
+        yield Record(document.source, values, where, before)
 
 
 def _throughput(record: Record) -> Iterator[Result]:
@@ -75,12 +107,14 @@ def _throughput(record: Record) -> Iterator[Result]:
     yield Result(
         tool=_THROUGHPUT,
         label=record.where,
-        setup=Setup(
-            engine="vllm",
-            requests=requests,
-            batch_size=requests or None,
-            input_len=(total - output) / rate if output and total > output else None,
-            output_len=output / rate if output else None,
+        setup=filled(
+            Setup(
+                requests=requests,
+                batch_size=requests or None,
+                input_len=(total - output) / rate if output and total > output else None,
+                output_len=output / rate if output else None,
+            ),
+            _around(record, notes, batch=False),
         ),
         output_tokens_per_s=output,
         requests_per_s=rate,
@@ -88,17 +122,22 @@ def _throughput(record: Record) -> Iterator[Result]:
     )
 
 
-def _throughput_text(document: Document) -> Iterator[Result]:
-    lines = re.findall(rf"^[ \t]*{_RATES}", document.text, re.MULTILINE)
-    for index, texts in enumerate(lines, 1):
+def _throughputs(document: Document) -> Iterator[Record]:
+    text = document.plain
+    found = list(re.finditer(rf"^[ \t]*{_RATES}", text, re.MULTILINE))
+    for index, match in enumerate(found, 1):
         names = ("requests_per_second", "tokens_per_second", "output_tokens_per_second")
-        values = dict(zip(names, map(_number, texts), strict=True))
-        where = f"result {index}" if len(lines) > 1 else ""
-        record = Record(document.source, values, where)
-        if len(lines) == 1 and (total := re.search(_TOTAL, document.text, re.MULTILINE)):
-            each = record.need("output_tokens_per_second") / record.need("requests_per_second")
-            values["num_requests"] = round(float(total[1]) / each)
-        yield from _throughput(record)
+        values: dict[str, object] = dict(zip(names, map(_number, match.groups()), strict=True))
+        before = text[: match.start()]
+        if len(found) == 1 and (total := re.search(_TOTAL, text, re.MULTILINE)):
+            rates = Record(document.source, values)
+            each = rates.known("output_tokens_per_second"), rates.known("requests_per_second")
+            if all(each):
+                values["num_requests"] = round(float(total[1]) / (each[0] / each[1]))  # type: ignore[operator]
+        elif (asked := options_in(before).get("num_prompts", "")).isdigit() and len(asked) < 9:
+            values["num_requests"] = int(asked)
+        where = f"result {index}" if len(found) > 1 else ""
+        yield Record(document.source, values, where, before)
 
 
 def _number(text: str) -> float | str:
@@ -110,12 +149,12 @@ def _number(text: str) -> float | str:
 
 FORMATS: tuple[Format, ...] = (
     JsonFormat(_LATENCY, keys=("avg_latency", "latencies", "percentiles"), read=_latency),
-    TextFormat(_LATENCY, lines=(_AVERAGE,), read=_latency_text),
+    TextFormat(_LATENCY, lines=(_AVERAGE,), records=_latencies, read=_latency),
     JsonFormat(
         _THROUGHPUT,
         keys=("elapsed_time", "num_requests", "total_num_tokens", "requests_per_second",
               "tokens_per_second"),
         read=_throughput,
     ),
-    TextFormat(_THROUGHPUT, lines=(_RATES,), read=_throughput_text),
+    TextFormat(_THROUGHPUT, lines=(_RATES,), records=_throughputs, read=_throughput),
 )  # fmt: skip

@@ -18,6 +18,7 @@ from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record, shown
 from vperf.checks.importers.serving import SUMMARY, engine_of, served, summaries
 from vperf.checks.result import Result, Setup
+from vperf.errors import InputError
 
 _TOOL = "vllm bench serve"
 
@@ -27,8 +28,14 @@ def _read(record: Record) -> Iterator[Result]:
         raise record.error("total_input_sequences", "is of a pooling benchmark: nothing is decoded")
     backend = record.text("backend") or record.text("endpoint_type") or ""
     notes: list[str] = []
+    served_as = record.text("model_id")
+    tokenizer = record.text("tokenizer_id")
+    if served_as and "/" not in served_as and tokenizer and "/" in tokenizer:
+        # --served-model-name is any word; the tokenizer is of a repository.
+        notes.append(f"the model is called {served_as[:100]}; its tokenizer names it")
+        served_as = tokenizer
     setup = Setup(
-        model=record.text("model_id"),
+        model=served_as or tokenizer,
         engine=engine_of(backend) or "vllm",
         tp=_whole(record, "tensor_parallel_size", "tp", "tp_size"),
         pp=_whole(record, "pipeline_parallel_size", "pp", "pp_size"),
@@ -47,9 +54,8 @@ def _read(record: Record) -> Iterator[Result]:
     yield replace(result, notes=(*result.notes, *notes))
 
 
-def _read_text(document: Document) -> Iterator[Result]:
-    for record in summaries(document):
-        yield from _read(record)
+def _printed(document: Document) -> Iterator[Record | InputError]:
+    return summaries(document, backend=False)
 
 
 def _word(record: Record, *keys: str) -> str | None:
@@ -74,5 +80,5 @@ FORMATS: tuple[Format, ...] = (
         without=("mean_e2e_latency_ms",),
         read=_read,
     ),
-    TextFormat(_TOOL, lines=(SUMMARY,), without=("Backend:",), read=_read_text),
+    TextFormat(_TOOL, lines=(SUMMARY,), records=_printed, read=_read),
 )

@@ -7,7 +7,9 @@ from dataclasses import fields, replace
 from typing import Any, Literal, Protocol, Self, cast
 
 from vperf.formats import Format
-from vperf.model.ops import Linear, Op, Step
+from vperf.model.affine import Q
+from vperf.model.cache import EVERY_TOKEN, Span
+from vperf.model.ops import Coordinates, Linear, Work
 
 ModuleKind = Literal["linear", "expert", "embedding", "head", "router", "conv"]
 
@@ -79,18 +81,25 @@ class Block(Protocol):
         """Heads that tensor parallelism can divide the cache by; a latent has one."""
         return 1
 
+    @property
+    def cache_spans(self) -> tuple[Span, ...]:
+        """For which tokens the cache holds `cache_elements`: the last ones, under a window."""
+        return EVERY_TOKEN if self.cache_elements else ()
+
     def cached_tokens(self, context: int) -> int:
-        """How many of `context` tokens the cache must hold: fewer under a window."""
-        return 0
+        """How many of `context` tokens that are."""
+        return sum(span.entries(context) for span in self.cache_spans)
 
     @property
     def state_bytes(self) -> float:
         """Recurrent state of one sequence, whatever its length."""
         return 0.0
 
-    def index_bytes(self, context: int) -> float:
-        """Keys that an indexer keeps beside the cache, in a format of their own (sparse.py)."""
-        return 0.0
+    @property
+    def index_spans(self) -> tuple[tuple[float, Span], ...]:
+        """(bytes, for which tokens) of keys that an indexer keeps beside the cache, in a format of
+        their own (sparse.py)."""
+        return ()
 
     @property
     def elementwise_launches(self) -> int:
@@ -102,13 +111,14 @@ class Block(Protocol):
     @property
     def elementwise_elements(self) -> int:
         """16-bit elements per token that its small kernels read and write (rotary, activation)."""
+        return 0
 
     @property
     def windows(self) -> tuple[int, ...]:
         """Contexts at which the growth of the work with context has a kink."""
         return ()
 
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """The work of `step`."""
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vperf.formats import Format
+from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.checkpoint import Config
-from vperf.model.ops import Linear, Op, Step, matmul
+from vperf.model.ops import Coordinates, Linear, Work, matmul
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,12 @@ class DenseMlp(Block):
         """The activation reads gate and up and writes one of them."""
         return sum(w.out_features for w in self.inputs) + self.down.in_features
 
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """One matmul up (gate fused), one down."""
         name = "gate_up_proj" if len(self.inputs) > 1 else "up_proj"
         return (
             *matmul(name, self.inputs, step.tokens),
-            *matmul("down_proj", (self.down,), step.tokens),
+            *matmul("down_proj", (self.down,), step.tokens, "row"),
         )
 
 

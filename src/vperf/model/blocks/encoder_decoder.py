@@ -13,13 +13,29 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from vperf.formats import BF16, Format
+from vperf.model.affine import Q
 from vperf.model.blocks.base import Block
-from vperf.model.ops import Linear, Op, Step, attention, matmul
+from vperf.model.cache import Span
+from vperf.model.ops import (
+    Coordinates,
+    Linear,
+    Step,
+    Work,
+    all_pairs,
+    attention,
+    matmul,
+    starts,
+)
 
 
 def start(step: Step) -> Step:
     """What the decoder does in `step`: one start token while the encoder reads the prompt."""
     return step if step.past else Step(step.batch, 1, 0)
+
+
+def _over_prompt(step: Step) -> Step:
+    """The start token sees the whole prompt: a decode step over it."""
+    return step if step.past else Step(step.batch, 1, step.new)
 
 
 def parameters(linears: tuple[Linear, ...]) -> int:
@@ -51,49 +67,20 @@ class EncoderAttention(Block):
         """None."""
         return 0
 
-    @property
-    def idle_parameters(self) -> int:
-        """None."""
-        return 0
-
-    @property
-    def cache_elements(self) -> int:
-        """None."""
-        return 0
-
-    def cached_tokens(self, context: int) -> int:
-        """None."""
-        return 0
-
-    @property
-    def state_bytes(self) -> float:
-        """None."""
-        return 0.0
-
-    @property
-    def elementwise_elements(self) -> int:
-        """None: positions are added once, or to the scores."""
-        return 0
-
-    @property
-    def windows(self) -> tuple[int, ...]:
-        """None."""
-        return ()
-
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """Projections and attention over all n x n pairs of the prompt."""
         core = attention(
             "encoder_attention", step, heads=self.heads, kv_heads=self.heads,
             qk_dim=self.head_dim, v_dim=self.head_dim, cache=BF16,
         )  # fmt: skip
-        pairs = float(self.heads * step.tokens * step.new)
+        pairs = self.heads * step.fact(all_pairs)
         return (
             *matmul("encoder_qkv_proj", self.inputs, step.tokens),
             replace(
-                core, flops=4.0 * self.head_dim * pairs, score_pairs=pairs, tile_queries=0.0,
+                core, flops=4.0 * self.head_dim * pairs, score_pairs=pairs, edges=0.0,
                 decode=False,
             ),
-            *matmul("encoder_o_proj", (self.output,), step.tokens),
+            *matmul("encoder_o_proj", (self.output,), step.tokens, "row"),
         )  # fmt: skip
 
 
@@ -129,11 +116,6 @@ class CrossAttention(Block):
         return tuple((1, linear) for linear in (*own, *cross))
 
     @property
-    def idle_parameters(self) -> int:
-        """None."""
-        return 0
-
-    @property
     def unread_parameters(self) -> int:
         """The K and V of the encoder's output are not computed again."""
         return parameters(self.cross_inputs)
@@ -143,42 +125,28 @@ class CrossAttention(Block):
         """K and V: of a prompt token for one attention, of a generated one for the other."""
         return 2 * self.heads * self.head_dim
 
-    def cached_tokens(self, context: int) -> int:
-        """All."""
-        return context
-
-    @property
-    def state_bytes(self) -> float:
-        """None."""
-        return 0.0
-
-    @property
-    def elementwise_elements(self) -> int:
-        """None."""
-        return 0
-
-    @property
-    def windows(self) -> tuple[int, ...]:
-        """None."""
-        return ()
-
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """Projections of the new tokens, of the prompt while it is encoded, and attention."""
-        rows = start(step).tokens
-        encodes = matmul("cross_kv_proj", self.cross_inputs, step.tokens) if not step.past else ()
-        # The start token sees the whole prompt: a decode step over it.
-        sees = step if step.past else Step(step.batch, 1, step.new)
+        rows = step.seen_as(start).tokens
+        encodes = (
+            matmul("cross_kv_proj", self.cross_inputs, step.tokens) if step.case(starts) else ()
+        )
         core = attention(
-            "attention[self+cross]", sees, heads=self.heads, kv_heads=self.heads,
-            qk_dim=self.head_dim, v_dim=self.head_dim, cache=cache,
-        )  # fmt: skip
+            "attention[self+cross]",
+            step.seen_as(_over_prompt),
+            heads=self.heads,
+            kv_heads=self.heads,
+            qk_dim=self.head_dim,
+            v_dim=self.head_dim,
+            cache=cache,
+        )
         return (
             *matmul("qkv_proj", self.inputs, rows),
-            *matmul("o_proj", (self.output,), rows),
+            *matmul("o_proj", (self.output,), rows, "row"),
             *matmul("cross_q_proj", (self.cross_query,), rows),
             *encodes,
             replace(core, launches=2.0),
-            *matmul("cross_o_proj", (self.cross_output,), rows),
+            *matmul("cross_o_proj", (self.cross_output,), rows, "row"),
         )
 
 
@@ -213,9 +181,10 @@ class DecoderOnly(Block):
         """Those of the mechanism."""
         return self.inner.cache_elements
 
-    def cached_tokens(self, context: int) -> int:
+    @property
+    def cache_spans(self) -> tuple[Span, ...]:
         """Those of the mechanism."""
-        return self.inner.cached_tokens(context)
+        return self.inner.cache_spans
 
     @property
     def state_bytes(self) -> float:
@@ -232,6 +201,6 @@ class DecoderOnly(Block):
         """Those of the mechanism."""
         return self.inner.windows
 
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """Those of the mechanism, for the decoder's tokens."""
-        return self.inner.ops(start(step), cache)
+        return self.inner.ops(step.seen_as(start), cache)

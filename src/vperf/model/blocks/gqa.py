@@ -11,9 +11,11 @@ from typing import Literal
 
 from vperf.formats import Format
 from vperf.model import windows
+from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
+from vperf.model.cache import Span
 from vperf.model.checkpoint import Config
-from vperf.model.ops import FULL, Linear, Op, Reach, Step, attention, matmul
+from vperf.model.ops import FULL, Coordinates, Linear, Visibility, Work, attention, matmul
 from vperf.model.windows import Rule
 
 QkNorm = Literal["none", "head", "per_head", "whole"]
@@ -32,7 +34,7 @@ class GroupedQueryAttention(Block):
     inputs: tuple[Linear, ...]
     """q, k, v and an output gate where there is one: they share the layer's input."""
     output: Linear
-    reach: Reach = FULL
+    visibility: Visibility = FULL
     vectors: int = 0
     shares_cache: bool = False
     """Reuses the cache of an earlier layer (Gemma 3n): reads it, stores nothing."""
@@ -62,9 +64,10 @@ class GroupedQueryAttention(Block):
         held = Block.copied(self, ways)
         return replace(held, kv_heads=max(self.kv_heads, ways))
 
-    def cached_tokens(self, context: int) -> int:
-        """All, or the window."""
-        return min(context, self.reach.window or self.reach.chunk or context)
+    @property
+    def cache_spans(self) -> tuple[Span, ...]:
+        """All tokens, or the window."""
+        return (Span(self.visibility.window or self.visibility.chunk),)
 
     @property
     def elementwise_elements(self) -> int:
@@ -74,24 +77,24 @@ class GroupedQueryAttention(Block):
     @property
     def windows(self) -> tuple[int, ...]:
         """Where the cache read stops growing."""
-        edge = self.reach.most or self.reach.chunk
+        edge = self.visibility.most or self.visibility.chunk
         return (edge,) if edge else ()
 
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """QKV projection, attention, output projection."""
         return (
             *matmul("qkv_proj", self.inputs, step.tokens),
             attention(
-                self.reach.named("attention"),
+                self.visibility.named("attention"),
                 step,
                 heads=self.heads,
                 kv_heads=self.kv_heads,
                 qk_dim=self.qk_dim,
                 v_dim=self.v_dim,
                 cache=cache,
-                reach=self.reach,
+                visibility=self.visibility,
             ),
-            *matmul("o_proj", (self.output,), step.tokens),
+            *matmul("o_proj", (self.output,), step.tokens, "row"),
         )
 
 
@@ -113,7 +116,7 @@ def read(
     kv_heads: int | None = None,
     head_dim: int | None = None,
     v_dim: int | None = None,
-    reach: Reach | None = None,
+    visibility: Visibility | None = None,
     vectors: int = 0,
 ) -> GroupedQueryAttention:
     """Attention of a layer as most families spell it.
@@ -146,7 +149,7 @@ def read(
             scope.linear("v_proj", hidden, kv_heads * v_dim, bias=qkv_bias, parts=kv_heads),
         ),
         scope.linear("o_proj", heads * v_dim, hidden, bias=out_bias),
-        windows.reach(config, layer, rule) if reach is None else reach,
+        windows.visibility_of(config, layer, rule) if visibility is None else visibility,
         norm * head_dim * (1 + norm_bias) + (heads if sinks else 0) + vectors,
     )
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vperf.formats import Format
+from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.checkpoint import Config
-from vperf.model.ops import Linear, Op, Step, matmul
+from vperf.model.ops import Coordinates, Linear, Work, matmul
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,12 @@ class HyperConnections(Block):
         """Collapse reads the streams and writes one; spreading reads them again and writes them."""
         return len(self.mixes) * (3 * self.streams + 2) * self.hidden
 
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """The mixing projections."""
         return tuple(
-            op for mix in self.mixes for op in matmul("hyper_connections", (mix,), step.tokens)
+            op
+            for mix in self.mixes
+            for op in matmul("hyper_connections", (mix,), step.tokens, "whole")
         )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vperf.formats import Format
+from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import attention_heads, head_size, hidden_size
 from vperf.model.blocks.recurrent import (
@@ -22,7 +23,7 @@ from vperf.model.blocks.recurrent import (
     state_element_bytes,
 )
 from vperf.model.checkpoint import Config
-from vperf.model.ops import Linear, Op, Step, matmul, recurrent
+from vperf.model.ops import Coordinates, Linear, Work, matmul, recurrent
 
 FUSED_CHUNK = 64
 """Tokens of a chunk where the config names none: what flash-linear-attention and FlashInfer use."""
@@ -81,7 +82,7 @@ class LinearAttention(Block):
         """The gated norm: reads the output and the gate, writes one."""
         return 3 * self.heads * self.value_dim
 
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """Projections, convolution, the recurrence, output projection."""
         tokens = step.tokens
         conv = (
@@ -103,7 +104,7 @@ class LinearAttention(Block):
                 delta=self.delta,
                 chunk=self.chunk,
             ),
-            *matmul("out_proj", (self.output,), tokens),
+            *matmul("out_proj", (self.output,), tokens, "row"),
         )
 
 

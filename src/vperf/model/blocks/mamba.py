@@ -15,6 +15,7 @@ import math
 from dataclasses import dataclass
 
 from vperf.formats import BF16, Format
+from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.blocks.linear_attention import LinearAttention
@@ -24,7 +25,7 @@ from vperf.model.blocks.recurrent import (
     state_element_bytes,
 )
 from vperf.model.checkpoint import Config
-from vperf.model.ops import Linear, Op, Step, decodes, matmul, state_traffic
+from vperf.model.ops import Coordinates, Linear, Work, decodes, matmul, new_tokens, state_traffic
 
 SCAN_FLOPS = 7
 """Per state element and token of Mamba's selective scan."""
@@ -70,28 +71,28 @@ class Mamba(Block):
         """The gate is part of the scan."""
         return 0
 
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """in_proj, convolution, x_proj, dt_proj, the scan, out_proj."""
         tokens = step.tokens
         return (
             *matmul("in_proj", (self.in_proj,), tokens),
             convolution("conv1d", step, self.inner, self.conv_kernel),
-            *matmul("x_proj", (self.x_proj,), tokens),
+            *matmul("x_proj", (self.x_proj,), tokens, "row"),
             *matmul("dt_proj", (self.dt_proj,), tokens),
-            Op(
+            Work(
                 "selective_scan",
                 "recurrent",
-                float(SCAN_FLOPS * tokens * self.inner * self.state),
+                SCAN_FLOPS * tokens * self.inner * self.state,
                 BF16,
                 cache_bytes=state_traffic(step, self._scan_bytes),
                 # x, the gate and the step size of every channel, B and C.
                 input_elements=tokens * (3 * self.inner + 2 * self.state),
                 output_elements=tokens * self.inner,
-                shape=(step.batch, self.inner, step.new, self.state, 1),
-                decode=decodes(step),
-                blocks=float(step.batch),
+                shape=(step.batch, self.inner, step.fact(new_tokens), self.state, 1),
+                decode=step.case(decodes),
+                blocks=step.batch * 1,
             ),
-            *matmul("out_proj", (self.output,), tokens),
+            *matmul("out_proj", (self.output,), tokens, "row"),
         )
 
 

@@ -12,10 +12,22 @@ from dataclasses import dataclass, replace
 
 from vperf.errors import UnsupportedModelError
 from vperf.formats import Format
+from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import attention_heads, hidden_size
+from vperf.model.cache import Span
 from vperf.model.checkpoint import Config
-from vperf.model.ops import FULL, Linear, Op, Reach, Step, attention, matmul
+from vperf.model.ops import (
+    FULL,
+    Coordinates,
+    Linear,
+    Step,
+    Visibility,
+    Work,
+    attention,
+    matmul,
+    seen_keys,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +45,7 @@ class LatentAttention(Block):
     kv_b: Linear
     output: Linear
     vectors: int = 0
-    reach: Reach = FULL
+    visibility: Visibility = FULL
 
     @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
@@ -51,9 +63,10 @@ class LatentAttention(Block):
         """Query heads; the latent is on every rank."""
         return ((self.heads, "attention heads"),)
 
-    def cached_tokens(self, context: int) -> int:
-        """All, or the window."""
-        return min(context, self.reach.window or context)
+    @property
+    def cache_spans(self) -> tuple[Span, ...]:
+        """All tokens, or the window."""
+        return (Span(self.visibility.window),)
 
     @property
     def elementwise_elements(self) -> int:
@@ -63,38 +76,38 @@ class LatentAttention(Block):
     @property
     def windows(self) -> tuple[int, ...]:
         """Where attention reads no more keys."""
-        return (self.reach.most,) if self.reach.most else ()
+        return (self.visibility.most,) if self.visibility.most else ()
 
     def absorbs(self, step: Step) -> bool:
         """Whether the absorbed form is the cheaper one for this step."""
-        pairs = self.reach.pairs(step.new, step.past)
+        pairs = self.visibility.pairs(step.new, step.past)
         absorbed = pairs * (2 * self.latent + self.rope) + step.new * self._expansion
-        reach = self._expanded_reach
+        visibility = self._expanded_visibility
         expanded = (
-            reach.pairs(step.new, step.past) * (self.nope + self.rope + self.v_dim)
-            + (step.new + reach.cached_keys(step.past)) * self._expansion
+            visibility.pairs(step.new, step.past) * (self.nope + self.rope + self.v_dim)
+            + (step.new + visibility.cached_keys(step.past)) * self._expansion
         )
         return absorbed < expanded
 
     @property
-    def _expanded_reach(self) -> Reach:
+    def _expanded_visibility(self) -> Visibility:
         # Every query picks other keys: the expanded form must expand them all (and masks).
-        return FULL if self.reach.top else self.reach
+        return FULL if self.visibility.top else self.visibility
 
     @property
     def _expansion(self) -> int:
         """Multiply-adds per head that kv_b costs for one token."""
         return self.latent * (self.nope + self.v_dim)
 
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """The work of the cheaper form."""
-        return self.form(step, cache, absorbs=self.absorbs(step))
+        return self.form(step, cache, absorbs=step.case(_absorbs, self))
 
-    def form(self, step: Step, cache: Format, *, absorbs: bool) -> tuple[Op, ...]:
+    def form(self, step: Coordinates[Q], cache: Format, *, absorbs: bool) -> tuple[Work[Q], ...]:
         """Low-rank projections, kv_b (absorbed or expanding), attention, output projection."""
-        reach = self.reach if absorbs else self._expanded_reach
-        expanded_rows = step.batch * (step.new + reach.cached_keys(step.past))
-        name = reach.named("attention")
+        visibility = self.visibility if absorbs else self._expanded_visibility
+        cached = step.fact(seen_keys, visibility)
+        name = visibility.named("attention")
         core = attention(
             name,
             step,
@@ -103,15 +116,14 @@ class LatentAttention(Block):
             qk_dim=self.latent + self.rope if absorbs else self.nope + self.rope,
             v_dim=self.latent if absorbs else self.v_dim,
             cache=cache,
-            reach=reach,
+            visibility=visibility,
             keys_shared=absorbs,
         )
         # Whichever form computes, what memory holds is the latent of every cached token.
-        cached = step.batch * reach.cached_keys(step.past) * self.cache_elements
         core = replace(
             core,
             kind="mla" if absorbs else "attention",
-            cache_bytes=cached * cache.bytes_per_element,
+            cache_bytes=cached * self.cache_elements * cache.bytes_per_element,
             decode=absorbs,
         )
         return (
@@ -120,11 +132,15 @@ class LatentAttention(Block):
             *matmul(
                 "kv_b_proj[absorbed]" if absorbs else "kv_b_proj",
                 (self.kv_b,),
-                step.tokens if absorbs else expanded_rows,
+                step.tokens if absorbs else step.tokens + cached,
             ),
             core,
-            *matmul("o_proj", (self.output,), step.tokens),
+            *matmul("o_proj", (self.output,), step.tokens, "row"),
         )
+
+
+def _absorbs(step: Step, block: LatentAttention) -> bool:
+    return block.absorbs(step)
 
 
 _LAYER_TYPES = frozenset(
@@ -133,7 +149,12 @@ _LAYER_TYPES = frozenset(
 
 
 def read(
-    config: Config, layer: int, scope: Scope, *, reach: Reach = FULL, v_dim: int | None = None
+    config: Config,
+    layer: int,
+    scope: Scope,
+    *,
+    visibility: Visibility = FULL,
+    v_dim: int | None = None,
 ) -> LatentAttention:
     """MLA as DeepSeek, Kimi, GLM and MiniCPM3 spell it; head_dim and KV heads are ignored there."""
     kind = config.string_at(layer, "layer_types")
@@ -169,5 +190,5 @@ def read(
         scope.linear("kv_b_proj", latent, heads * (nope + v_dim)),
         scope.linear("o_proj", heads * v_dim, hidden, bias=bias),
         (q_rank or 0) + latent,
-        reach,
+        visibility,
     )

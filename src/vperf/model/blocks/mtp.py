@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vperf.formats import Format
+from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
-from vperf.model.ops import Linear, Op, Step, matmul
+from vperf.model.ops import Coordinates, Linear, Work, matmul
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,9 @@ class DraftInput(Block):
         """Two norms and the concatenation."""
         return 2 * self.projection.in_features
 
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """The projection."""
-        return matmul("mtp_proj", (self.projection,), step.tokens)
+        return matmul("mtp_proj", (self.projection,), step.tokens, "whole")
 
 
 def build(scope: Scope, hidden: int, extra: int = 0) -> DraftInput:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vperf.formats import Format
+from vperf.model.affine import Q
 from vperf.model.blocks.base import Block
-from vperf.model.ops import Linear, Op, Step, matmul
+from vperf.model.ops import Coordinates, Linear, Work, matmul
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,40 +36,17 @@ class Projections(Block):
         return tuple((1, linear) for group in self.chain for linear in group)
 
     @property
-    def idle_parameters(self) -> int:
-        """None."""
-        return 0
-
-    @property
-    def cache_elements(self) -> int:
-        """None."""
-        return 0
-
-    def cached_tokens(self, context: int) -> int:
-        """None."""
-        return 0
-
-    @property
-    def state_bytes(self) -> float:
-        """None."""
-        return 0.0
-
-    @property
     def elementwise_elements(self) -> int:
         """Every output is read and written once more; so are the streams."""
         return 2 * sum(w.out_features for _, w in self.linears) + self.streams
 
-    @property
-    def windows(self) -> tuple[int, ...]:
-        """None."""
-        return ()
-
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """A matmul for every group."""
         return tuple(
             op
             for group in self.chain
-            for op in matmul(f"{self.name}.{group[0].name}", group, self.rows * step.tokens)
+            for name in (f"{self.name}.{group[0].name}",)
+            for op in matmul(name, group, self.rows * step.tokens, "whole")
         )
 
 
@@ -100,39 +78,10 @@ class Dormant(Block):
         return self.sleeper.vectors
 
     @property
-    def idle_parameters(self) -> int:
-        """None: an image token would use them."""
-        return 0
-
-    @property
     def unread_parameters(self) -> int:
         """All."""
         return self.vectors + sum(n * w.parameters for n, w in self.linears)
 
-    @property
-    def cache_elements(self) -> int:
-        """None: what it caches comes from an image."""
-        return 0
-
-    def cached_tokens(self, context: int) -> int:
-        """None."""
-        return 0
-
-    @property
-    def state_bytes(self) -> float:
-        """None."""
-        return 0.0
-
-    @property
-    def elementwise_elements(self) -> int:
-        """None."""
-        return 0
-
-    @property
-    def windows(self) -> tuple[int, ...]:
-        """None."""
-        return ()
-
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """None."""
         return ()

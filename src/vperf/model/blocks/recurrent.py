@@ -8,8 +8,9 @@ sequence. The first chunk of a prefill starts from zeros and only writes. Not he
 from __future__ import annotations
 
 from vperf.formats import BF16
+from vperf.model.affine import Q
 from vperf.model.checkpoint import Config
-from vperf.model.ops import Op, Step, state_traffic
+from vperf.model.ops import Coordinates, Work, new_tokens, state_traffic
 
 CONV_STATE_BYTES = 2
 """Per element: the last inputs of a short convolution stay in the activations' 16 bit."""
@@ -22,19 +23,19 @@ def conv_state_bytes(channels: int, kernel: int) -> int:
     return channels * (kernel - 1) * CONV_STATE_BYTES
 
 
-def convolution(name: str, step: Step, channels: int, kernel: int) -> Op:
+def convolution(name: str, step: Coordinates[Q], channels: int, kernel: int) -> Work[Q]:
     """A causal depthwise convolution over the last `kernel` tokens, one small kernel.
 
     2 x kernel FLOPs per channel and token. Its weights are counted with the vectors.
     """
-    return Op(
+    return Work(
         name,
         "elementwise",
         2.0 * step.tokens * channels * kernel,
         BF16,
         cache_bytes=state_traffic(step, conv_state_bytes(channels, kernel)),
         input_elements=2.0 * step.tokens * channels,
-        shape=(step.batch, channels, step.new, kernel),
+        shape=(step.batch, channels, step.fact(new_tokens), kernel),
     )
 
 

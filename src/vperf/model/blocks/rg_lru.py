@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vperf.formats import BF16, Format
+from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import attention_heads, hidden_size
 from vperf.model.blocks.recurrent import conv_state_bytes, convolution
 from vperf.model.checkpoint import Config
-from vperf.model.ops import Linear, Op, Step, decodes, matmul, state_traffic
+from vperf.model.ops import Coordinates, Linear, Work, decodes, matmul, new_tokens, state_traffic
 
 _STATE_BYTES = 4
 _FLOPS = 3
@@ -54,26 +55,26 @@ class GatedLinearRecurrence(Block):
         """The product with the other branch."""
         return 3 * self.width
 
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """Branches, convolution, gates, the recurrence, output projection."""
         tokens = step.tokens
         return (
             *matmul("linear_xy", self.inputs, tokens),
             convolution("conv1d", step, self.width, self.conv_kernel),
             *matmul("rg_lru_gates", self.gates, tokens),
-            Op(
+            Work(
                 "rg_lru",
                 "recurrent",
-                float(_FLOPS * tokens * self.width),
+                _FLOPS * tokens * self.width,
                 BF16,
                 cache_bytes=state_traffic(step, self.width * _STATE_BYTES),
                 input_elements=3 * tokens * self.width,
                 output_elements=tokens * self.width,
-                shape=(step.batch, self.width, step.new, 1, 1),
-                decode=decodes(step),
-                blocks=float(step.batch),
+                shape=(step.batch, self.width, step.fact(new_tokens), 1, 1),
+                decode=step.case(decodes),
+                blocks=step.batch * 1,
             ),
-            *matmul("linear_out", (self.output,), tokens),
+            *matmul("linear_out", (self.output,), tokens, "row"),
         )
 
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vperf.formats import BF16, Format
+from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.checkpoint import Config
-from vperf.model.ops import Linear, Op, Step, decodes, matmul, state_traffic
+from vperf.model.ops import Coordinates, Linear, Work, decodes, matmul, new_tokens, state_traffic
 
 _STATE_NUMBERS = 3
 _STATE_BYTES = 4
@@ -53,24 +54,24 @@ class TimeMix(Block):
         """Three mixes of the token and the one before, written apart."""
         return 5 * self.output.out_features
 
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """Three projections, the average, the output."""
         tokens = step.tokens
         return (
             *(op for w in self.inputs for op in matmul(w.name, (w,), tokens)),
-            Op(
+            Work(
                 "wkv",
                 "recurrent",
-                float(_FLOPS * tokens * self.width),
+                _FLOPS * tokens * self.width,
                 BF16,
                 cache_bytes=state_traffic(step, self.state_bytes),
                 input_elements=3 * tokens * self.width,
                 output_elements=tokens * self.width,
-                shape=(step.batch, self.width, step.new, 1, 1),
-                decode=decodes(step),
-                blocks=float(step.batch),
+                shape=(step.batch, self.width, step.fact(new_tokens), 1, 1),
+                decode=step.case(decodes),
+                blocks=step.batch * 1,
             ),
-            *matmul("output", (self.output,), tokens),
+            *matmul("output", (self.output,), tokens, "row"),
         )
 
 
@@ -97,10 +98,13 @@ class ChannelMix(Block):
         """Two mixes, the squared ReLU, the gate."""
         return 6 * self.projections[1].in_features + 2 * self.projections[0].out_features
 
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """Three matmuls; the token shift rides with the small kernels."""
-        return tuple(
-            op for w in self.projections for op in matmul(f"ffn_{w.name}", (w,), step.tokens)
+        key, receptance, value = self.projections
+        return (
+            *matmul("ffn_key", (key,), step.tokens),
+            *matmul("ffn_receptance", (receptance,), step.tokens),
+            *matmul("ffn_value", (value,), step.tokens, "row"),
         )
 
 

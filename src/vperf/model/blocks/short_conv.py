@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vperf.formats import Format
+from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.blocks.recurrent import conv_state_bytes, convolution
 from vperf.model.checkpoint import Config
-from vperf.model.ops import Linear, Op, Step, matmul
+from vperf.model.ops import Coordinates, Linear, Work, matmul
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,12 @@ class ShortConvolution(Block):
         """None: engines run both gates in the convolution's kernel."""
         return 0
 
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """in_proj, the convolution with its gates, out_proj."""
         return (
             *matmul("in_proj", (self.in_proj,), step.tokens),
             convolution("short_conv", step, self.channels, self.kernel),
-            *matmul("out_proj", (self.output,), step.tokens),
+            *matmul("out_proj", (self.output,), step.tokens, "row"),
         )
 
 

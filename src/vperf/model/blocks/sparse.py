@@ -13,10 +13,20 @@ import math
 from dataclasses import dataclass, replace
 
 from vperf.formats import BF16, FP8, Format
+from vperf.model.affine import Q, longest
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import attention_heads, hidden_size
+from vperf.model.cache import Span
 from vperf.model.checkpoint import Config
-from vperf.model.ops import Linear, Op, Reach, Step, attention, matmul
+from vperf.model.ops import (
+    Coordinates,
+    Linear,
+    Step,
+    Visibility,
+    Work,
+    attention,
+    matmul,
+)
 
 INDEX_KEYS_ASSUMED = "index keys are cached in fp8 with one scale per 128 (vLLM, SGLang)"
 
@@ -31,6 +41,28 @@ def entry_pairs(queries: int, ratio: int, most: int | None = None) -> int:
         return entry_pairs(ratio * most - 1, ratio) + flat * most
     whole, rest = divmod(queries, ratio)
     return ratio * whole * (whole - 1) // 2 + whole * (rest + 1)
+
+
+def scored_pairs(step: Step, ratio: int, top: int) -> float:
+    """(query, entry) pairs of the queries that see more than `top` entries."""
+    end = step.past + step.new
+    start = max(step.past, min(end, top * ratio))
+    return step.batch * (entry_pairs(end, ratio) - entry_pairs(start, ratio))
+
+
+def _scores(step: Step, ratio: int, top: int) -> bool:
+    return scored_pairs(step, ratio, top) > 0
+
+
+def cached_entries(step: Step, ratio: int) -> float:
+    """Entries that the cache holds before the step."""
+    return step.batch * (step.past // ratio)
+
+
+@longest
+def last_entries(step: Step, ratio: int) -> float:
+    """Entries of one sequence after the step; of unequal ones, the most."""
+    return (step.past + step.new) // ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +100,10 @@ class Indexer(Block):
         """Keys, head weights, queries."""
         return tuple((1, w) for w in (*self.inputs, *((self.query,) if self.query else ())))
 
-    def index_bytes(self, context: int) -> float:
+    @property
+    def index_spans(self) -> tuple[tuple[float, Span], ...]:
         """One key for every `ratio` tokens."""
-        return float(context // self.ratio * self.key_bytes)
+        return ((float(self.key_bytes), Span(ratio=self.ratio)),)
 
     @property
     def elementwise_elements(self) -> int:
@@ -82,29 +115,27 @@ class Indexer(Block):
         """From here on keys are scored."""
         return (self.top * self.ratio,)
 
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """Projections; scores of the queries that have more keys than they may read."""
-        end = step.past + step.new
-        start = max(step.past, min(end, self.top * self.ratio))
-        pairs = step.batch * (entry_pairs(end, self.ratio) - entry_pairs(start, self.ratio))
         projections = (
-            *matmul("indexer_proj", self.inputs, step.tokens),
-            *(matmul("indexer_q_proj", (self.query,), step.tokens) if self.query else ()),
+            *matmul("indexer_proj", self.inputs, step.tokens, "whole"),
+            *(matmul("indexer_q_proj", (self.query,), step.tokens, "whole") if self.query else ()),
         )
-        if not pairs:
+        if not step.case(_scores, self.ratio, self.top):
             return projections
+        pairs = step.fact(scored_pairs, self.ratio, self.top)
         return (
             *projections,
-            Op(
+            Work(
                 "indexer",
                 "matmul",
                 2.0 * self.heads * self.dim * pairs,
                 self.format,
-                cache_bytes=step.batch * self.index_bytes(step.past),
-                input_elements=float(step.tokens * self.dim * (self.heads + 1)),
+                cache_bytes=step.fact(cached_entries, self.ratio) * self.key_bytes,
+                input_elements=step.tokens * self.dim * (self.heads + 1),
                 # The scores are written in fp32 and read again by the top-k.
                 output_elements=4.0 * pairs,
-                shape=(step.tokens * self.heads, self.dim, end // self.ratio),
+                shape=(step.tokens * self.heads, self.dim, step.fact(last_entries, self.ratio)),
             ),
         )
 
@@ -135,13 +166,13 @@ def fp8_key_bytes(dim: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class CompressedReach(Reach):
+class CompressedVisibility(Visibility):
     """The last `window` tokens, and of the entries that stand for all tokens the `top` best."""
 
     ratio: int = 1
 
     def named(self, name: str) -> str:
-        """The name of an op of this reach."""
+        """The name of an op of this visibility."""
         return f"{name}[compressed]"
 
     def keys(self, position: int) -> int:
@@ -152,7 +183,7 @@ class CompressedReach(Reach):
 
     def pairs(self, new: int, past: int) -> int:
         """Exact: the window's ramp and the entries' steps."""
-        near = Reach(window=self.window).pairs(new, past)
+        near = Visibility(window=self.window).pairs(new, past)
         far = entry_pairs(past + new, self.ratio, self.top)
         return near + far - entry_pairs(past, self.ratio, self.top)
 
@@ -168,7 +199,7 @@ class CompressedAttention(Block):
     heads: int
     dim: int
     rope: int
-    reach: Reach
+    visibility: Visibility
     inputs: tuple[Linear, ...]
     """q_a, kv, and the compressor's kv and gate: they share the layer's input."""
     q_b: Linear
@@ -192,12 +223,13 @@ class CompressedAttention(Block):
         """K, which is V too."""
         return self.dim
 
-    def cached_tokens(self, context: int) -> int:
+    @property
+    def cache_spans(self) -> tuple[Span, ...]:
         """The window at full rate and one entry for every `ratio` tokens."""
-        near = min(context, self.reach.window or context)
-        if isinstance(self.reach, CompressedReach):
-            return near + context // self.reach.ratio
-        return near
+        near = Span(self.visibility.window)
+        if isinstance(self.visibility, CompressedVisibility):
+            return near, Span(ratio=self.visibility.ratio)
+        return (near,)
 
     @property
     def elementwise_elements(self) -> int:
@@ -207,22 +239,22 @@ class CompressedAttention(Block):
     @property
     def windows(self) -> tuple[int, ...]:
         """Where the window is full, and where top-k entries are."""
-        window = (self.reach.window,) if self.reach.window else ()
-        if isinstance(self.reach, CompressedReach) and self.reach.top is not None:
-            return (*window, self.reach.top * self.reach.ratio)
+        window = (self.visibility.window,) if self.visibility.window else ()
+        if isinstance(self.visibility, CompressedVisibility) and self.visibility.top is not None:
+            return (*window, self.visibility.top * self.visibility.ratio)
         return window
 
-    def ops(self, step: Step, cache: Format) -> tuple[Op, ...]:
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """Projections with the compressor, attention over one shared head, grouped output."""
         core = attention(
-            self.reach.named("attention"),
+            self.visibility.named("attention"),
             step,
             heads=self.heads,
             kv_heads=1,
             qk_dim=self.dim,
             v_dim=self.dim,
             cache=cache,
-            reach=self.reach,
+            visibility=self.visibility,
             keys_shared=True,
         )
         # Each group's weight sees its own slice of the heads: all heads are read once.
@@ -232,7 +264,7 @@ class CompressedAttention(Block):
             *matmul("q_b_proj", (self.q_b,), step.tokens),
             replace(core, kind="mla", decode=True),
             *(replace(op, input_elements=op.input_elements * self.groups) for op in grouped),
-            *matmul("o_b_proj", (self.output,), step.tokens),
+            *matmul("o_b_proj", (self.output,), step.tokens, "row"),
         )
 
 
@@ -255,21 +287,21 @@ def read_compressed(
         scope.linear("kv_proj", hidden, dim, parts=1),
     ]
     vectors = heads + rank + dim  # sinks, the norms of both latents
-    reach = Reach(window=window)
+    visibility = Visibility(window=window)
     if ratio:
         # Overlapping windows keep two series per token.
         width = dim * (1 + overlaps)
         inner = scope.child("compressor")
         inputs += [inner.linear(n, hidden, width, parts=1) for n in ("kv_proj", "gate_proj")]
         vectors += ratio * width + dim  # position bias, norm
-        reach = CompressedReach(
+        visibility = CompressedVisibility(
             window=window, ratio=ratio, top=config.integer("index_topk") if overlaps else None
         )
     block = CompressedAttention(
         heads,
         dim,
         config.optional_integer("qk_rope_head_dim", maximum=dim) or dim // 8,
-        reach,
+        visibility,
         tuple(inputs),
         scope.linear("q_b_proj", rank, heads * dim),
         groups,

@@ -11,7 +11,7 @@ from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
 from vperf.model.families.family import Family
 from vperf.model.families.moe import is_sparse, sparse_or_dense
-from vperf.model.ops import Reach
+from vperf.model.ops import Visibility
 
 # --- DeepSeek sparse attention: V3.2, GLM-5 ----------------------------------------------------
 
@@ -40,7 +40,9 @@ def _indexes(config: Config, layer: int) -> bool:
 
 def _indexed_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
     inner = scope.child("self_attn")
-    attention = mla.read(config, layer, inner, reach=Reach(top=config.integer("index_topk")))
+    attention = mla.read(
+        config, layer, inner, visibility=Visibility(top=config.integer("index_topk"))
+    )
     mlp = sparse_or_dense(config, layer, scope.child("mlp"))
     if not _indexes(config, layer):
         return (attention, mlp)
@@ -53,7 +55,7 @@ def _indexed_mtp(config: Config, last: int, scope: Scope) -> tuple[Block, ...]:
     return (
         mtp.build(scope, gqa.hidden_size(config)),
         sparse.read_indexer(config, last, inner.child("indexer")),
-        mla.read(config, last, inner, reach=Reach(top=config.integer("index_topk"))),
+        mla.read(config, last, inner, visibility=Visibility(top=config.integer("index_topk"))),
         sparse_or_dense(config, last, scope.child("mlp")),
     )
 

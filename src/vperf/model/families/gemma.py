@@ -54,7 +54,7 @@ def _attention(
             ),
         ),
         scope.linear("o_proj", heads * head_dim, hidden, bias=bias),
-        windows.reach(config, layer, rule),
+        windows.visibility_of(config, layer, rule),
         head_dim if shared else 2 * head_dim,
         shares_cache=shared,
     )
@@ -205,7 +205,7 @@ def _gemma4_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]
     wide = config.flag("use_double_wide_mlp", default=False) and _shares_cache(config, layer)
     width = config.integer("intermediate_size") * (2 if wide else 1)
     mlp = dense.read(config, layer, scope.child("mlp"), bias=False, intermediate=width)
-    blocks: tuple[Block, ...] = (replace(attention, reach=FULL) if full else attention, mlp)
+    blocks: tuple[Block, ...] = (replace(attention, visibility=FULL) if full else attention, mlp)
     if config.flag("enable_moe_block", default=False):
         # 26B-A4B: the experts stand beside the dense MLP, with three more norms and two scales.
         experts = moe.read(

@@ -7,25 +7,25 @@ from vperf.model.blocks import dense, gqa, moe
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
 from vperf.model.families.family import Family
-from vperf.model.ops import FULL, Reach
+from vperf.model.ops import FULL, Visibility
 
 
-def _reach(config: Config, layer: int) -> Reach:
+def _reach(config: Config, layer: int) -> Visibility:
     """Layers with rotary positions see their own chunk, those without (every fourth) all."""
     if config.has("layer_types"):
-        return windows.reach(config, layer)
+        return windows.visibility_of(config, layer)
     every = config.optional_integer("no_rope_layer_interval", "nope_layer_interval") or 4
     if config.raw("no_rope_layers"):  # the FP8 file holds an empty list; 1 means rotary
         chunked = config.integer_at(layer, "no_rope_layers", maximum=1) == 1
     else:
         chunked = (layer + 1) % every != 0
     chunk = config.optional_integer("attention_chunk_size")
-    return Reach(chunk=chunk) if chunked and chunk else FULL
+    return Visibility(chunk=chunk) if chunked and chunk else FULL
 
 
 def _attention(config: Config, layer: int, scope: Scope) -> Block:
     # Its QK norm has no weights.
-    return gqa.read(config, layer, scope, reach=_reach(config, layer))
+    return gqa.read(config, layer, scope, visibility=_reach(config, layer))
 
 
 def _mlp(config: Config, layer: int, scope: Scope) -> Block:

@@ -15,7 +15,7 @@ from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
 from vperf.model.families.dense import not_every_first_of
 from vperf.model.families.family import Family
-from vperf.model.ops import FULL, Reach
+from vperf.model.ops import FULL, Visibility
 from vperf.model.windows import all_but_every, even_layers, every_layer, from_max_window_layers
 
 
@@ -207,8 +207,8 @@ def _mimo_v2_window(config: Config, layer: int) -> bool:
 
 
 def _mimo_v2_attention(config: Config, layer: int, scope: Scope) -> Block:
-    reach = windows.reach(config, layer, _mimo_v2_window)
-    if reach == FULL:
+    visibility = windows.visibility_of(config, layer, _mimo_v2_window)
+    if visibility == FULL:
         return gqa.read(
             config, layer, scope, rule=_mimo_v2_window, out_bias=False,
             sinks=config.flag("add_full_attention_sink_bias", default=False),
@@ -326,7 +326,7 @@ def _minimax_m3_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, 
             field=f"layer_types[{layer}]",
         )  # fmt: skip
     attention = scope.child("self_attn")
-    full = gqa.read(config, layer, attention, qk_norm="head", reach=FULL)
+    full = gqa.read(config, layer, attention, qk_norm="head", visibility=FULL)
     mlp = scope.child("mlp")
     experts: Block
     if is_sparse(config, layer):
@@ -341,7 +341,7 @@ def _minimax_m3_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, 
     if kind == "full_attention":
         return (full, experts)
     indexer = sparse.read_block_indexer(config, layer, attention.child("indexer"))
-    return (indexer, replace(full, reach=Reach(top=indexer.top)), experts)
+    return (indexer, replace(full, visibility=Visibility(top=indexer.top)), experts)
 
 
 FAMILIES = (

@@ -12,7 +12,8 @@ from vperf.formats import CACHE_FORMATS, FP16, Format, Mix
 from vperf.model.gguf.architectures import config_of
 from vperf.model.gguf.header import GgufHeader, GgufTensor
 from vperf.model.gguf.tensors import StoredTypes
-from vperf.model.model import Model, build_model
+from vperf.model.model import Model
+from vperf.model.read import build_model
 
 __all__ = ["GgufHeader", "GgufTensor", "build_gguf", "config_of"]
 

@@ -1,0 +1,102 @@
+"""InferenceX (InferenceMAX): the aggregates of its runs, and the records of its API.
+
+Keys as in SemiAnalysisAI/InferenceX utils/process_result.py (agg_*.json: "hw", "conc") and its
+benchmark records ("hardware", "metrics"; read November 2026). Times are seconds; rates are per
+GPU. Prompts and answers are between 80 and 100 % of the lengths named. Not here: the raw result of
+its client, which is vLLM's (vllm_serve.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vperf.checks.importers.names import quantization_named
+from vperf.checks.importers.recognise import Format, JsonFormat
+from vperf.checks.importers.record import Record
+from vperf.checks.result import Result, Setup
+
+_TOOL = "InferenceX"
+_ENGINES = {"vllm": "vllm", "sglang": "sglang", "trt": "trtllm", "trtllm": "trtllm",
+            "tensorrt-llm": "trtllm", "dynamo-trt": "trtllm", "dynamo-vllm": "vllm",
+            "dynamo-sglang": "sglang", "atom": None}  # fmt: skip
+_FORMATS = {"fp4": "fp4", "fp8": "fp8", "bf16": "bf16", "int4": "int4", "nvfp4": "nvfp4",
+            "mxfp4": "mxfp4"}  # fmt: skip
+
+
+def _aggregate(record: Record) -> Iterator[Result]:
+    yield _result(record, record)
+
+
+def _api(record: Record) -> Iterator[Result]:
+    metrics = record.section("metrics")
+    assert metrics is not None
+    yield _result(record, metrics)
+
+
+def _result(record: Record, metrics: Record) -> Result:
+    notes = ["lengths are 0.9 of those named: its prompts and answers are 80 to 100 % of them"]
+    warnings = []
+    tp = record.degree("tp") or record.degree("decode_tp")
+    dp = tp if _yes(record, "dp_attention", "decode_dp_attention") else None
+    gpus = tp
+    if _yes(record, "disagg"):
+        prefill, decode = record.degree("num_prefill_gpu"), record.degree("num_decode_gpu")
+        gpus = (prefill or 0) + (decode or 0) or gpus
+        warnings.append(
+            "disaggregated: prefill and decode ran on separate groups of cards; graded as one"
+        )
+    users = record.degree("conc")
+    rate = metrics.known("output_tput_per_gpu")
+    input_len, output_len = record.known("isl"), record.known("osl")
+    framework = (record.text("framework") or "").lower()
+    precision = (record.text("precision") or record.text("precision_tag") or "").lower()
+    return Result(
+        tool=_TOOL,
+        label=f"{record.text('framework') or 'run'} tp {tp or 1}, {users or 0} users",
+        setup=Setup(
+            model=record.text("model") or record.text("infmax_model_prefix"),
+            gpu=record.text("hw") or record.text("hardware") or record.text("device"),
+            engine=_ENGINES.get(framework),
+            tp=1 if dp else tp,
+            dp=dp,
+            ep=record.degree("ep") or record.degree("decode_ep"),
+            gpus=gpus,
+            quantization=quantization_named(_FORMATS.get(precision), notes),
+            input_len=input_len and 0.9 * input_len,
+            output_len=output_len and 0.9 * output_len,
+            max_concurrency=users,
+            requests=10 * users if users else None,
+        ),
+        ttft_s=metrics.known("mean_ttft"),
+        tpot_s=metrics.known("mean_tpot"),
+        output_tokens_per_s=rate * gpus if rate and gpus else None,
+        latency_s=metrics.known("mean_e2el"),
+        percentiles=tuple(_percentiles(metrics)),
+        notes=tuple(notes),
+        warnings=tuple(warnings),
+    )
+
+
+def _yes(record: Record, *keys: str) -> bool:
+    return any(record.get(key) in (True, "true", "True") for key in keys)
+
+
+def _percentiles(metrics: Record) -> Iterator[tuple[str, float]]:
+    for name, key in (("ttft", "ttft"), ("tpot", "tpot"), ("itl", "itl"), ("latency", "e2el")):
+        for rank, statistic in (("p50", "median"), ("p90", "p90"), ("p99", "p99")):
+            value = metrics.known(f"{statistic}_{key}")
+            if value is not None:
+                yield f"{rank}_{name}_s", value
+
+
+FORMATS: tuple[Format, ...] = (
+    JsonFormat(
+        _TOOL, keys=("tput_per_gpu", "output_tput_per_gpu", "conc", "isl", "osl"), read=_aggregate
+    ),
+    JsonFormat(
+        _TOOL,
+        keys=("metrics.tput_per_gpu", "framework", "isl", "osl"),
+        without=("tput_per_gpu",),
+        read=_api,
+    ),
+)

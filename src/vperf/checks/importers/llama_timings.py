@@ -1,0 +1,133 @@
+"""llama.cpp's own timings: what llama-cli and llama-server print, and `timings` in its answers.
+
+Lines as common_perf_print and the slots of tools/server print them (ggml-org/llama.cpp, read
+November 2026), with the prefixes of two years ("llama_print_timings:", "slot print_timing:");
+llama-cli's shorter line came in 2026. Keys of the JSON as in tools/server/README.md. Not here:
+llama-bench (llama_bench.py) and the batched benches (llama_batched.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from vperf.checks.importers.document import Document
+from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, blocks
+from vperf.checks.importers.record import Record
+from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
+from vperf.checks.result import Result, Setup
+
+_TOOL = "llama.cpp's timings"
+_MS = 1e-3
+_PREFIX = r"[^\n]{0,200}?"
+_PROMPT = rf"{_PREFIX}\bprompt eval time[ \t]*="
+_TIMING = re.compile(
+    r"(prompt eval|eval) time[ \t]*=[ \t]*(\S+) ms[ \t]*/[ \t]*(\d+) (?:tokens?|runs?)[ \t]*\("
+    r"[^,\n]*,[ \t]*(\S+) tokens per second"
+)
+_SHORT = re.compile(r"\[ Prompt: (\S+) t/s \| Generation: (\S+) t/s \]")
+_LOADED = re.compile(
+    r"(?:llama_model_loader: loaded meta data[^\n]*? from |general\.name[^\n=]*= *)(\S+)"
+)
+_FTYPE = re.compile(r"print_info: file type[ \t]*=[ \t]*(\S+)")
+
+
+def _read(record: Record) -> Iterator[Result]:
+    timings = record.section("timings") or record
+    prompt, generated = timings.known("prompt_n"), timings.known("predicted_n")
+    rate = timings.known("predicted_per_second")
+    prefill = timings.known("prompt_per_second")
+    if rate is None and prefill is None:
+        raise record.error("predicted_per_second", "is missing: nothing was generated")
+    cached, notes = timings.known("cache_n"), []
+    warnings = []
+    if cached:
+        notes.append(f"{cached:,.0f} tokens of the prompt came out of the cache")
+    drafted, accepted = timings.known("draft_n"), timings.known("draft_n_accepted")
+    acceptance = None
+    if drafted and accepted and generated and generated > accepted:
+        acceptance = generated / (generated - accepted)
+    if generated is not None and generated < _FEW:
+        warnings.append(f"{generated:.0f} tokens were generated: too few for a steady rate")
+    around = setup_of(options_in(record.around), notes)
+    cards = cards_in(record.around)
+    model = record.text("model") or timings.text("model")
+    yield Result(
+        tool=_TOOL,
+        label=record.where,
+        setup=filled(
+            Setup(
+                model=model,
+                gpu=cards[0] if len(set(cards)) == 1 else None,
+                gpus=len(cards) if len(set(cards)) == 1 else None,
+                unlike_gpus=tuple(cards) if len(set(cards)) > 1 else (),
+                pp=len(cards) if len(set(cards)) == 1 and len(cards) > 1 else None,
+                engine="llama.cpp",
+                input_len=prompt,
+                output_len=generated,
+                past_len=cached,
+                batch_size=1,
+                acceptance_length=acceptance,
+            ),
+            around,
+        ),
+        decode_tokens_per_s=rate,
+        prefill_tokens_per_s=None if cached else prefill,
+        notes=tuple(notes),
+        warnings=tuple(warnings),
+    )
+
+
+_FEW = 8
+
+
+def _printed(document: Document) -> Iterator[Record]:
+    text = document.plain
+    found = list(blocks(_PROMPT, text))
+    for index, (before, block) in enumerate(found, 1):
+        values: dict[str, object] = {}
+        for kind, milliseconds, count, per_second in _TIMING.findall(block):
+            name = "prompt" if kind == "prompt eval" else "predicted"
+            if f"{name}_n" in values:
+                continue
+            values[f"{name}_n"] = _number(count)
+            values[f"{name}_ms"] = _number(milliseconds)
+            values[f"{name}_per_second"] = _finite(per_second)
+        if named := _LOADED.findall(before):
+            values["model"] = named[-1]
+        where = f"run {index}" if len(found) > 1 else ""
+        yield Record(document.source, values, where, before)
+
+
+def _short(document: Document) -> Iterator[Record]:
+    text = document.plain
+    found = list(_SHORT.finditer(text))
+    for index, match in enumerate(found, 1):
+        before = text[: match.start()]
+        values: dict[str, object] = {
+            "prompt_per_second": _finite(match[1]),
+            "predicted_per_second": _finite(match[2]),
+        }
+        if named := _LOADED.findall(before):
+            values["model"] = named[-1]
+        where = f"run {index}" if len(found) > 1 else ""
+        yield Record(document.source, values, where, before)
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text[:40]
+
+
+def _finite(text: str) -> float | str | None:
+    """None for "inf" and "nan", which it prints where nothing was timed."""
+    return None if text.lower().strip("-+") in ("inf", "nan") else _number(text)
+
+
+FORMATS: tuple[Format, ...] = (
+    JsonFormat(_TOOL, keys=("timings.predicted_n", "timings.predicted_per_second"), read=_read),
+    TextFormat(_TOOL, lines=(_PROMPT,), records=_printed, read=_read),
+    TextFormat(_TOOL, lines=(r"[^\n]*\[ Prompt: \S+ t/s \|",), records=_short, read=_read),
+)

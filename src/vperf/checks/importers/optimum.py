@@ -1,0 +1,72 @@
+"""optimum-benchmark's benchmark.json and benchmark_report.json of an inference scenario.
+
+Keys as in huggingface/optimum-benchmark optimum_benchmark/benchmark/report.py and
+trackers/latency.py (read November 2026): "decode" is the time of all tokens after the first, and
+its throughput that of the batch. Not here: its CSV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vperf.checks.importers.names import quantization_named
+from vperf.checks.importers.recognise import Format, JsonFormat
+from vperf.checks.importers.record import Record
+from vperf.checks.result import Result, Setup
+
+_TOOL = "optimum-benchmark"
+_ENGINES = {"pytorch": "transformers", "vllm": "vllm", "llama_cpp": "llama.cpp",
+            "tensorrt-llm": "trtllm"}  # fmt: skip
+
+
+def _whole(record: Record) -> Iterator[Result]:
+    report = record.section("report")
+    if report is None or report.section("decode") is None:
+        raise record.error("report.decode", "is missing: nothing was generated")
+    backend = record.section("config.backend")
+    notes: list[str] = []
+    scenario = record.section("config.scenario")
+    cards = record.get("config.environment.gpu")
+    names = [name for name in cards if isinstance(name, str)] if isinstance(cards, list) else []
+    setup = Setup(
+        model=backend.text("model") if backend else None,
+        engine=_ENGINES.get((backend.text("name") if backend else None) or ""),
+        gpu=names[0] if len(set(names)) == 1 else None,
+        quantization=quantization_named(
+            backend.text("quantization_scheme") if backend else None, notes
+        ),
+        batch_size=scenario.degree("input_shapes.batch_size") if scenario else None,
+        input_len=scenario.known("input_shapes.sequence_length") if scenario else None,
+        output_len=scenario.known("generate_kwargs.max_new_tokens") if scenario else None,
+    )
+    yield _result(report, setup, notes)
+
+
+def _report(record: Record) -> Iterator[Result]:
+    yield _result(record, Setup(), ["the report alone: what ran is in benchmark_config.json"])
+
+
+def _result(report: Record, setup: Setup, notes: list[str]) -> Result:
+    decoding = report.known("decode.latency.mean")
+    tokens = setup.output_len
+    tpot = report.known("per_token.latency.mean")
+    if decoding and tokens and tokens > 1:
+        tpot = decoding / (tokens - 1)
+    return Result(
+        tool=_TOOL,
+        label=report.where.removesuffix("report").strip(),
+        setup=setup,
+        ttft_s=report.known("prefill.latency.mean"),
+        tpot_s=tpot,
+        decode_tokens_per_s=report.known("decode.throughput.value"),
+        prefill_tokens_per_s=report.known("prefill.throughput.value"),
+        notes=tuple(notes),
+    )
+
+
+FORMATS: tuple[Format, ...] = (
+    JsonFormat(_TOOL, keys=("config.backend", "report.prefill"), read=_whole),
+    JsonFormat(
+        _TOOL, keys=("prefill.latency", "decode.latency"), without=("config",), read=_report
+    ),
+)

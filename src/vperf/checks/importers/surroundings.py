@@ -1,0 +1,248 @@
+"""What stands around a printed result: command lines, Namespace(...), an engine's log, the cards.
+
+A summary seldom says what ran; the lines above it do, in the words of the tools' own options.
+Later lines win over earlier ones. Not here: the results (one file a tool).
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from vperf.checks.importers.names import quantization_named
+from vperf.checks.result import Setup
+
+_MOST_READ = 200_000
+"""Characters of text before a result that are looked at; a server's log may be endless."""
+
+_SERVERS = (
+    "vllm serve", "vllm.entrypoints", "sglang.launch_server", "sglang serve", "trtllm-serve",
+    "llama-server", "text-generation-launcher", "mlx_lm.server", "lmdeploy serve",
+)  # fmt: skip
+_CLIENTS = (
+    "vllm bench", "benchmark_serving", "benchmark_throughput", "benchmark_latency",
+    "sglang.bench_serving", "sglang.bench_offline_throughput", "sglang.bench_one_batch",
+    "trtllm-bench", "llama-bench", "llama-batched-bench", "llama-sweep-bench", "llama-cli",
+    "llama-completion", "genai-perf", "aiperf", "guidellm", "mlx_lm.generate", "mlx_lm.benchmark",
+    "evalscope perf", "ollama run", "llama-benchy", "inference-perf",
+)  # fmt: skip
+_COMMAND = re.compile("|".join(rf"(?<![\w/.-]){re.escape(name)}\b|(?<=/){re.escape(name)}\b"
+                               for name in (*_SERVERS, *_CLIENTS)))  # fmt: skip
+_POSITIONAL = frozenset({"vllm serve", "trtllm-serve", "lmdeploy serve", "ollama run"})
+"""Commands whose first bare word is the model."""
+_LLAMA = {
+    "m": "model", "hf": "model", "hfr": "model", "ngl": "n_gpu_layers", "ctk": "cache_type_k",
+    "ctv": "cache_type_v", "np": "parallel", "ncmoe": "n_cpu_moe", "c": "ctx_size",
+    "fa": "flash_attn", "sm": "split_mode", "ts": "tensor_split", "ot": "override_tensor",
+    "g": "gpus", "tp": "tp", "pp": "pp", "dp": "dp",
+}  # fmt: skip
+"""Short options: those of llama.cpp, and -tp of the others."""
+
+_REPRS = re.compile(r"Namespace\(|ServerArgs\(|non-default args|LLM engine \(|EngineArgs\(")
+_PAIR = re.compile(
+    r"""(?:['"]?)(\w+)(?:['"]?)\s*[=:]\s*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|([^\s,(){}\[\]'"]+))"""
+)
+_PRINTED = {
+    "traffic request rate": "request_rate", "request rate": "request_rate",
+    "burstiness factor": "burstiness", "maximum request concurrency": "max_concurrency",
+    "max request concurrency": "max_concurrency", "max reqeuest concurrency": "max_concurrency",
+    "max concurrency": "max_concurrency",
+}  # fmt: skip
+_LINE = re.compile(r"^[ \t]*([A-Za-z][\w ]{2,40}?)[ \t]*:[ \t]*(\S+)", re.MULTILINE)
+
+Options = Mapping[str, str]
+
+
+def options_in(text: str) -> dict[str, str]:
+    """Every option that the text gives a tool or an engine, by its long name with underscores."""
+    found: dict[str, str] = {}
+    for line in _joined(text[-_MOST_READ:]):
+        if _REPRS.search(line):
+            found.update(_pairs(line))
+        elif match := _COMMAND.search(line):
+            found.update(_command(line, match))
+        elif match := _LINE.match(line):
+            key = _PRINTED.get(match[1].lower())
+            if key:
+                found[key] = match[2]
+    return found
+
+
+def setup_of(options: Options, notes: list[str]) -> Setup:
+    """What the options say was run."""
+    model = _first(options, "model", "model_path", "model_id", "hf_repo", "hf_repo_id", "model_tag")
+    if model is None:
+        model = _first(options, "tokenizer", "tokenizer_path", "tokenizer_id")
+    quantization = _first(options, "quantization", "quant")
+    cache = _first(options, "kv_cache_dtype", "cache_type_k", "cache_type_v")
+    return Setup(
+        model=model,
+        tp=_whole(options, "tensor_parallel_size", "tensor_parallel", "tp_size", "tp"),
+        pp=_whole(options, "pipeline_parallel_size", "pipeline_parallel", "pp_size", "pp"),
+        dp=_whole(options, "data_parallel_size", "dp_size", "dp"),
+        quantization=quantization_named(quantization, notes),
+        kv_cache_dtype=None if cache in (None, "auto") else cache,
+        max_batch=_whole(
+            options, "max_num_seqs", "max_running_requests", "max_batch_size", "parallel"
+        ),
+        max_batched_tokens=_whole(
+            options, "max_num_batched_tokens", "chunked_prefill_size", "max_num_tokens"
+        ),
+        burstiness=_number(options, "burstiness"),
+    )
+
+
+def lengths_in(options: Options) -> tuple[float | None, float | None]:
+    """Tokens in and out of a request, as a benchmark was asked for."""
+    return (
+        _number(options, "random_input_len", "random_input", "input_len", "isl"),
+        _number(options, "random_output_len", "random_output", "output_len", "osl"),
+    )
+
+
+def filled(setup: Setup, other: Setup) -> Setup:
+    """The setup, with what it does not say taken from the other."""
+    missing = {
+        name: value
+        for name in Setup.__dataclass_fields__
+        if getattr(setup, name) is None and (value := getattr(other, name)) is not None
+    }
+    return replace(setup, **missing)
+
+
+def _joined(text: str) -> Iterator[str]:
+    """Lines, with those joined that a backslash continues."""
+    before = ""
+    for line in text.splitlines():
+        if line.rstrip().endswith("\\"):
+            before += line.rstrip()[:-1] + " "
+            continue
+        yield before + line
+        before = ""
+    if before:
+        yield before
+
+
+def _pairs(line: str) -> Iterator[tuple[str, str]]:
+    for name, single, double, bare in _PAIR.findall(line):
+        value = single or double or bare
+        if value and value not in ("None", "null"):
+            yield name, value
+
+
+def _command(line: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
+    try:
+        words = shlex.split(line[match.end() :], comments=True)
+    except ValueError:
+        words = line[match.end() :].split()
+    if match[0] in _POSITIONAL and words and not words[0].startswith("-"):
+        yield "model", words[0]
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        if word in ("|", ">", ">>", "&&", ";"):
+            return
+        if not word.startswith("-") or word.strip("-").replace(".", "").isdigit():
+            continue
+        name, equals, value = word.lstrip("-").partition("=")
+        name = name.replace("-", "_")
+        if word.startswith("--"):
+            name = _OTHERWISE.get(match[0], {}).get(name, _LONG.get(name, name))
+        else:
+            name = _LLAMA.get(name, "")
+        if not equals:
+            value = "" if after.startswith("--") else after
+        if name:
+            yield name, value or "true"
+
+
+_OTHERWISE = {
+    "llama-benchy": {"pp": "", "tg": "", "depth": ""},
+    "evalscope perf": {"parallel": "max_concurrency", "number": "num_prompts"},
+}
+"""Options of a tool that mean another thing elsewhere."""
+_LONG = {"concurrent": "max_concurrency", "concurrency": "max_concurrency",
+         "num_gpu_layers": "n_gpu_layers", "gpu_layers": "n_gpu_layers"}  # fmt: skip
+
+
+def _first(options: Options, *names: str) -> str | None:
+    return next((options[name].strip() for name in names if options.get(name, "").strip()), None)
+
+
+def _number(options: Options, *names: str) -> float | None:
+    for name in names:
+        try:
+            value = float(options[name])
+        except (KeyError, ValueError):
+            continue
+        if 0 < value < 1e12:
+            return value
+    return None
+
+
+def _whole(options: Options, *names: str) -> int | None:
+    value = _number(options, *names)
+    return int(value) if value is not None and value.is_integer() else None
+
+
+# Cards ---------------------------------------------------------------------------------------
+
+_INDEXED = (
+    re.compile(r"[ \t]*Device (\d+): ([^,\n]+),(.*)"),  # CUDA and ROCm
+    re.compile(r"[ \t]*ggml_vulkan: (\d+) = (.+?) \|(.*)"),
+    re.compile(
+        r"[ \t]*\|[ \t]*(\d+)\|[ \t]*\[(?:level_zero|opencl):gpu:\d+\]\|[ \t]*([^|]+?)[ \t]*\|(.*)"
+    ),
+    re.compile(r"\|[ \t]+(\d+)[ \t]+((?:NVIDIA|Tesla|Quadro|GeForce) [\w /().-]+?)[ \t]{2,}(.*)"),
+    re.compile(r"GPU (\d+): (.+?) \((UUID: .*)\)"),  # nvidia-smi -L
+)
+"""How backends and drivers list the GPUs that they found, from number 0 on."""
+_NAMED = (
+    re.compile(r"ggml_metal_\w+: (?:found device|GPU name): +(.+?)[ \t]*$"),
+    re.compile(
+        r"[ \t]*(?:GPU|Device|Card|Accelerator)(?: name| type)?[ \t]*:[ \t]*([A-Z][\w ().+/-]{2,60}?)[ \t]*$"
+    ),
+)
+_DISPLAY_ONLY = re.compile(
+    r"\b(?:V3D|llvmpipe|SwiftShader|softpipe|Basic Render|ASPEED|Matrox|lavapipe)", re.IGNORECASE
+)
+"""What drives a screen, or is drawn by the CPU."""
+_SHARED_MEMORY = re.compile(r"uma: 1\b")
+
+
+def cards_in(text: str) -> list[str]:
+    """The cards that the last list in the text names, each as often as it is there.
+
+    Without those that only drive a display, and without the processor's own beside a discrete one,
+    which llama.cpp leaves alone.
+    """
+    found: list[tuple[str, str]] = []
+    for line in text[-_MOST_READ:].splitlines():
+        for pattern in _INDEXED:
+            if match := pattern.match(line):
+                if int(match[1][:6]) == 0:
+                    found = []
+                found.append((_without_driver(match[2]), match[3]))
+                break
+        else:
+            for pattern in _NAMED:
+                if match := pattern.match(line):
+                    found = [(match[1], "")]
+    if any("uma: 0" in rest and not _DISPLAY_ONLY.search(name) for name, rest in found):
+        found = [each for each in found if not _SHARED_MEMORY.search(each[1])]
+    return used_cards([name.strip().replace(",", " ") for name, _ in found])
+
+
+def used_cards(names: list[str]) -> list[str]:
+    """The names without those of what only drives a display, where others are there."""
+    return [name for name in names if not _DISPLAY_ONLY.search(name)] or names
+
+
+def _without_driver(name: str) -> str:
+    """Vulkan's line ends in the driver's name in brackets, after the card's."""
+    parts = re.findall(r"\([^()]*\)", name)
+    if len(parts) > 1 or (parts and name.endswith(parts[-1]) and "RADV" not in parts[-1]):
+        cut = name.rfind(parts[-1])
+        if cut > 0 and name.endswith(parts[-1]) and parts[-1].lower() not in ("(r)", "(tm)"):
+            return name[:cut].strip()
+    return name.strip()

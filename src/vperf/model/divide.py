@@ -1,0 +1,223 @@
+"""One GPU's share of a step, and the collectives that joining the shares takes.
+
+Tensor parallelism divides heads and widths, expert parallelism divides experts, attention data
+parallelism divides the sequences, pipeline parallelism the layers. What divides into fewer parts
+than there are ranks (KV heads, a router) is copied before, by its block, which also says how a
+matmul is split. Works on rows and ops alike. Not here: how fast a link is (timing/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from vperf.errors import InputError
+from vperf.formats import BF16
+from vperf.model.affine import Q
+from vperf.model.ops import OpKind, Step, Work
+
+if TYPE_CHECKING:
+    from vperf.model.blocks.base import Block
+    from vperf.model.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """How many ways each thing is divided; tensor x data x pipeline is the number of GPUs."""
+
+    tensor: int = 1
+    pipeline: int = 1
+    expert: int = 1
+    """Of the GPUs of one pipeline stage, how many groups hold different experts whole."""
+    data: int = 1
+    """Attention data parallelism: groups that each decode their own sequences."""
+
+    def __post_init__(self) -> None:
+        for name, ways in (
+            ("tensor-parallel-size", self.tensor),
+            ("pipeline-parallel-size", self.pipeline),
+            ("expert-parallel-size", self.expert),
+            ("data-parallel-size", self.data),
+        ):
+            if isinstance(ways, bool) or not isinstance(ways, int) or not 1 <= ways <= 1024:
+                raise InputError(f"must be an integer from 1 to 1024, not {ways!r}", field=name)
+        if self.stage % self.expert:
+            raise InputError(
+                f"{self.expert} groups of experts do not divide {self.stage} GPUs",
+                field="expert-parallel-size",
+            )
+
+    @property
+    def stage(self) -> int:
+        """GPUs that work on the same layers."""
+        return self.tensor * self.data
+
+    @property
+    def expert_ways(self) -> int:
+        """GPUs that share one expert."""
+        return self.stage // self.expert
+
+    @property
+    def gpus(self) -> int:
+        """All of them."""
+        return self.stage * self.pipeline
+
+    def sequences(self, batch: int) -> int:
+        """Sequences of one attention group in one pass of the pipeline, rounded up."""
+        return -(-batch // (self.data * self.pipeline))
+
+    def local(self, step: Step) -> Step:
+        """What one attention group has of a step, in one pass of the pipeline."""
+        return step if self.gpus == 1 else step._replace(batch=self.sequences(step.batch))
+
+
+SINGLE = Parallel()
+
+
+def share(work: Work[Q], parallel: Parallel, cache_heads: int) -> Work[Q]:
+    """The part of a kernel's work that one rank does; `cache_heads`: KV heads its cache can be
+    split into.
+
+    `work` is of a block as all ranks hold it together (Block.copied).
+    """
+    ways = parallel.tensor
+    if work.kind == "moe":
+        return _rank_experts(_scaled(work, parallel.stage, parallel.stage, 1), parallel)
+    if ways == 1 or work.kind == "elementwise":
+        return work
+    if work.kind == "matmul":
+        return _matmul_share(work, ways)
+    if work.kind not in ("attention", "mla"):
+        return _scaled(work, ways, ways, ways)
+    batch, heads, *rest = work.shape
+    assert isinstance(heads, int)
+    own = replace(work, shape=(batch, heads // ways, *rest))
+    return _scaled(own, ways, ways, min(ways, max(1, cache_heads)))
+
+
+def _rank_experts(work: Work[Q], parallel: Parallel) -> Work[Q]:
+    """Of groups that hold different experts, one has to read more than its share of a token's."""
+    if work.least_bytes is None:
+        return work
+    active = work.shape[1]
+    assert isinstance(active, int)
+    of_group = -(-active // parallel.expert) * parallel.expert / active
+    return replace(work, least_bytes=work.least_bytes * of_group)
+
+
+def _matmul_share(work: Work[Q], ways: int) -> Work[Q]:
+    if work.split == "whole":
+        return work
+    m, k, n = work.shape
+    assert isinstance(k, int)
+    assert isinstance(n, int)
+    rows = work.split == "row"
+    return replace(
+        work,
+        flops=work.flops / ways,
+        weight_bytes=work.weight_bytes / ways,
+        input_elements=work.input_elements / (ways if rows else 1),
+        output_elements=work.output_elements / (1 if rows else ways),
+        shape=(m, -(-k // ways), n) if rows else (m, k, -(-n // ways)),
+    )
+
+
+def _scaled(work: Work[Q], ways: int, weight: int, cache: int) -> Work[Q]:
+    return replace(
+        work,
+        flops=work.flops / ways,
+        weight_bytes=work.weight_bytes / weight,
+        least_bytes=_divided(work.least_bytes, weight),
+        popular_bytes=_divided(work.popular_bytes, weight),
+        cache_bytes=work.cache_bytes / cache,
+        input_elements=work.input_elements / ways,
+        output_elements=work.output_elements / ways,
+        score_pairs=work.score_pairs / ways,
+        queries=work.queries / ways,
+        edges=work.edges / ways,
+        band=work.band / ways,
+        blocks=work.blocks / cache,
+    )
+
+
+def _divided(quantity: Q | float | None, ways: int) -> Q | float | None:
+    return None if quantity is None else quantity / ways
+
+
+def collective(name: str, kind: OpKind, elements: Q | float, ranks: int) -> Work[Q]:
+    """An exchange of `elements` 16-bit activations among `ranks` GPUs."""
+    return Work(name, kind, 0.0, BF16, input_elements=elements, shape=(ranks,))
+
+
+def divide(model: Model, parallel: Parallel) -> Model:
+    """The model divided over GPUs. Raises InputError where heads, widths or experts do not divide.
+
+    They are those that vLLM and SGLang refuse; the vocabulary is padded, layers may be uneven.
+    """
+    layers = [kind for _, kind in (*model.kinds, *model.encoder)]
+    blocks = [
+        block for kind in ([*layers, model.mtp] if model.mtp else layers) for block in kind.blocks
+    ]
+    said: dict[str, None] = {}
+    for block in blocks:
+        _check_division(block, parallel)
+        said.update(dict.fromkeys(_part_blocks(block, parallel)))
+    if parallel.expert > 1 and not model.has_experts:
+        raise InputError("the model has no experts to divide", field="expert-parallel-size")
+    stages, count = parallel.pipeline, model.layer_count
+    if stages > count:
+        raise InputError(
+            f"{stages} stages are more than {count} layers", field="pipeline-parallel-size"
+        )
+    if count % stages:
+        said[f"{count} layers do not divide into {stages} stages: the mean stage is taken"] = None
+    return replace(model, parallel=parallel, assumptions=(*model.assumptions, *said))
+
+
+def _check_division(block: Block, parallel: Parallel) -> None:
+    ways = parallel.tensor
+    for count, what in block.divided:
+        if count % ways:
+            raise InputError(
+                f"{count} {what} do not divide over {ways} GPUs", field="tensor-parallel-size"
+            )
+    for parts in {w.parts for _, w in block.linears if w.parts}:
+        if parts % ways and ways % parts:
+            raise InputError(
+                f"{parts} KV heads neither divide over {ways} GPUs nor divide them",
+                field="tensor-parallel-size",
+            )
+    experts, width = block.expert_split
+    if experts % parallel.expert:
+        raise InputError(
+            f"{experts} experts do not divide over {parallel.expert} groups",
+            field="expert-parallel-size",
+        )
+    if width % parallel.expert_ways:
+        raise InputError(
+            f"{width} columns of an expert do not divide over {parallel.expert_ways} GPUs",
+            field="tensor-parallel-size",
+            hint=_whole_experts(experts, parallel),
+        )
+
+
+def _part_blocks(block: Block, parallel: Parallel) -> Iterator[str]:
+    """What engines refuse though it divides: a share that is not whole blocks of its scales."""
+    experts, width = block.expert_split
+    if not width:
+        return
+    share = width // parallel.expert_ways
+    scaled = {w.format for n, w in block.linears if n > 1 and w.format.block_out > 1}
+    way_out = _whole_experts(experts, parallel)
+    for size in sorted({fmt.block_out for fmt in scaled if share % fmt.block_out}):
+        yield (
+            f"{share} columns of an expert a GPU are not whole blocks of {size}: vLLM and SGLang "
+            f"refuse that{f' ({way_out})' if way_out else ''}"
+        )
+
+
+def _whole_experts(experts: int, parallel: Parallel) -> str:
+    """What to do where experts cannot be cut; nothing where whole ones do not divide either."""
+    ways = parallel.stage
+    return "" if experts % ways else f"--expert-parallel-size {ways} keeps experts whole"

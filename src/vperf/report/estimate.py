@@ -1,0 +1,510 @@
+"""What is said of an estimate: the answer, one table, memory, depth, ops, what it rests on.
+
+Not here: how it looks (screen.py and the other writers) and how engines are started (commands.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from vperf.answer import Estimate, Serving, Speculative
+from vperf.model.ops import COLLECTIVES
+from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, launch
+from vperf.report.document import (
+    FAILS,
+    Bar,
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Facts,
+    Headline,
+    Prose,
+    Range,
+    Report,
+    Row,
+    Shell,
+    Span,
+    Table,
+    Text,
+)
+from vperf.report.format import (
+    clean,
+    gib,
+    number,
+    per_second,
+    percent,
+    plural,
+    seconds,
+    size,
+    span,
+    whole,
+    work,
+)
+from vperf.report.names import counted, flags, nameable, own_cache, subject
+from vperf.report.notes import note_blocks
+from vperf.timing.step import OpTime, PhaseTimes
+from vperf.units import format_bandwidth, format_rate, format_requests
+
+if TYPE_CHECKING:
+    from vperf.explore.fit import Remedy
+
+Bound = Literal["compute", "memory", "link", "host"]
+
+_SHOWN_PEAKS = ("bf16", "fp8", "fp4")
+_DEPTHS = (1024, 8192, 32768, 131072, 1048576)
+"""Contexts of the short form."""
+_POOR = 0.5
+"""A share of the limit below which a figure stands out."""
+_FREE_CELLS = 20
+
+
+def report(answer: Estimate, *, ops: bool = False, ways: Sequence[Remedy] = ()) -> Report:
+    """The answer in every form. `ops`: with the op tables; `ways`: what would make it fit."""
+    return Report(
+        document=lambda: document(answer, ops=ops, ways=ways),
+        data=answer.to_dict,
+        rows=lambda: op_lines(answer),
+    )
+
+
+def document(
+    answer: Estimate, *, ops: bool = False, ways: Sequence[Remedy] = ()
+) -> Iterator[Block]:
+    """The screen of `vperf estimate`."""
+    fits = answer.memory.fits
+    yield Headline(headline(answer))
+    yield Prose(second_line(answer), "aside", tight=True)
+    if not fits:
+        yield Bullets(remedies(answer, ways), mark="\N{RIGHTWARDS ARROW}", tone="good", tight=True)
+        yield Prose(f"with the memory: {_speeds(answer)}", "aside", "short", tight=True)
+    yield speed_table(answer)
+    rows = tuple(facts(answer))
+    yield Facts(rows, when="full")
+    depth = (("Depth", _depth_line(answer)),) if answer.depth else ()
+    yield Facts((*rows, *depth), when="short")
+    if ops:
+        for title, phase in (("Prefill", answer.prefill), ("Decode", answer.decode)):
+            yield op_table(title, phase)
+        yield Prose(
+            "A step's limit is the larger of all its compute and all its memory time, with the "
+            "cache credited once, so the limits of its ops need not add up to it.",
+            "aside",
+            "full",
+        )
+    if answer.depth:
+        yield _depth_table(answer)
+    yield Facts((("Model", _model(answer)), ("GPU", _gpu(answer))), when="full")
+    said = _said_in_line_1(answer)
+    notes = (*answer.assumptions, *answer.warnings, *answer.not_modelled)
+    yield from note_blocks(
+        (note for note in notes if note.kind not in said),
+        basis=basis(answer) if answer.gpu.constants == "measured" else "",
+        more="" if ops else "how to measure it",
+    )
+    yield verify(answer)
+
+
+def _said_in_line_1(answer: Estimate) -> set[str]:
+    """Kinds of notes that line 1 makes needless."""
+    saturated = answer.serving is not None and answer.serving.saturated
+    return {*(("saturated",) if saturated else ()), *(() if answer.memory.fits else ("no_fit",))}
+
+
+def headline(answer: Estimate) -> Text:
+    """Line 1: the figure with its range and limit, or why there is none."""
+    memory, served = answer.memory, answer.serving
+    if not memory.fits:
+        each = " on each GPU" if answer.gpu.count > 1 else ""
+        need, there = gib(memory.total_bytes), gib(memory.capacity_bytes)
+        return (Span(f"Does not fit: {need} GiB needed, {there} GiB there{each}.", "bad"),)
+    if served and served.saturated:
+        asked = format_requests(served.requests_asked_per_s or 0.0)
+        most = f"{served.requests_per_s:,.3g}"
+        return (Span(f"Cannot serve {asked}: at most {most}; the queue grows without end.", "bad"),)
+    figure, rest = _rate(answer)
+    first = f"; first token {seconds(answer.expected.ttft_s)}; "
+    return (Span(figure, "good"), rest, first, Span("fits", "good"), ".")
+
+
+def _rate(answer: Estimate) -> tuple[str, str]:
+    expected, limit = answer.expected, answer.limit
+    ends = span(
+        per_second(expected.low.decode_tokens_per_s), per_second(expected.high.decode_tokens_per_s)
+    )
+    return (
+        f"{per_second(expected.decode_tokens_per_s)} tok/s",
+        f" expected ({ends}), limit {per_second(limit.decode_tokens_per_s)}",
+    )
+
+
+def _speeds(answer: Estimate) -> str:
+    return f"{''.join(_rate(answer))}; first token {seconds(answer.expected.ttft_s)}"
+
+
+def second_line(answer: Estimate) -> str:
+    """Line 2: what was asked."""
+    return f"{subject(answer)} \N{MIDDLE DOT} {workload(answer)}"
+
+
+def workload(answer: Estimate) -> str:
+    """ "1,024 tokens in, 128 out, batch 1, bf16 weights, bf16 KV cache, vllm"."""
+    asked, model = answer.workload, answer.model
+    images = f" and {plural(asked.image_tokens, 'image token')}" if asked.image_tokens else ""
+    load = f"batch {asked.batch_size:,}"
+    if answer.serving:
+        rate = answer.serving.requests_asked_per_s
+        load = plural(asked.concurrency, "user") if rate is None else format_requests(rate)
+    return (
+        f"{plural(asked.input_tokens, 'token')}{images} in, {asked.output_tokens:,} out, "
+        f"{load}, {clean(model.quantization)} weights, "
+        f"{clean(model.kv_cache_dtype)} KV cache, {clean(asked.engine)}"
+    )
+
+
+def remedies(answer: Estimate, ways: Sequence[Remedy]) -> tuple[Text, ...]:
+    """What would make it fit, and where there is more of it."""
+    more = "vperf fit says what else would make it fit"
+    if not ways:
+        return (more,)
+    lines: list[Text] = []
+    for way in ways[:2]:
+        parts = way.room.parts
+        if parts is not None:
+            each = " per GPU" if way.room.gpus > 1 else ""
+            took = f"{gib(parts.total_bytes)} of {gib(parts.capacity_bytes)} GiB{each}"
+            lines.append((Span(flags(way.options), "command"), f": {took}"))
+    return (*lines, more)
+
+
+# The table of speeds -------------------------------------------------------------------------
+
+SPEED_COLUMNS = (
+    Column(""),
+    Column("expected", "time", strong=True),
+    Column("range", "time", rank=1),
+    Column("limit", "time"),
+    Column("of limit", "share"),
+    Column("bound", "bound"),
+    Column("0 to limit", "bar", rank=5, width=24),
+)
+
+
+def speed_table(answer: Estimate) -> Table:
+    """Each figure expected, its range, its limit, and what bounds that."""
+    batch = answer.workload.batch_size
+    prefill, decode = answer.prefill.bound, answer.decode.bound
+    everybody = f"Decode tok/s, all {batch:,}" if batch > 1 else "Decode tok/s"
+    rows = [
+        _speed(answer, "TTFT", "ttft_s", prefill, time=True),
+        _speed(answer, "Prefill tok/s", "prefill_tokens_per_s", prefill),
+        _speed(answer, "TPOT", "tpot_s", decode, time=True),
+        _speed(answer, everybody, "decode_tokens_per_s", decode),
+    ]
+    if batch > 1:
+        rows.append(_speed(answer, "  for each user", "decode_tokens_per_s_per_user", decode))
+    served = answer.serving
+    if served and served.saturated:
+        limit = rows[0].cells[3]
+        rows[0] = Row(("TTFT", Span("grows", "bad"), "-", limit, "-", prefill, ""))
+    if not answer.memory.fits:
+        rows = [row._replace(tone="aside") for row in rows]
+    return Table(SPEED_COLUMNS, rows, when="always" if answer.memory.fits else "full")
+
+
+def _speed(answer: Estimate, name: str, key: str, bound: str, *, time: bool = False) -> Row:
+    limit, expected = getattr(answer.limit, key), getattr(answer.expected, key)
+    low, high = getattr(answer.expected.low, key), getattr(answer.expected.high, key)
+    text = seconds if time else per_second
+
+    def of_limit(value: float) -> float:
+        top, below = (limit, value) if time else (value, limit)
+        return top / below if below > 0 else 0.0
+
+    return Row(
+        (
+            name, text(expected), span(text(low), text(high)), text(limit),
+            share_of_limit(of_limit(expected)), bound,
+            Range(of_limit(low), of_limit(expected), of_limit(high)),
+        )
+    )  # fmt: skip
+
+
+def share_of_limit(value: float) -> Cell:
+    """A share that stands out where it is poor."""
+    return Span(percent(value), "warn" if value < _POOR else "")
+
+
+# Facts ---------------------------------------------------------------------------------------
+
+
+def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
+    """What drafts, a load and the memory come to, and the room that is left."""
+    memory, asked = answer.memory, answer.workload
+    if answer.speculative:
+        yield "Drafts", _drafts(answer.speculative)
+    if answer.serving:
+        yield "Load", _load(answer.serving)
+    yield "Memory", memory_line(answer)
+    if memory.max_context_tokens <= 0 and memory.max_batch_size <= 0:
+        yield "Room", "none: beside the weights no KV cache has space"
+        return
+    each = plural(asked.prompt_tokens + asked.output_tokens, "token")
+    yield (
+        "Room",
+        f"context {whole(memory.max_context_tokens)} at batch {asked.batch_size:,}, "
+        f"or batch {whole(memory.max_batch_size)} at {each}",
+    )
+
+
+def memory_line(answer: Estimate) -> Text:
+    """A bar of what each GPU holds, and the same in numbers."""
+    memory = answer.memory
+    whole_bar = max(memory.total_bytes, memory.capacity_bytes)
+    shares = (
+        (memory.weight_bytes / whole_bar, "memory"),
+        (memory.kv_cache_bytes / whole_bar, "compute"),
+        (memory.other_bytes / whole_bar, ""),
+    )
+    each = " per GPU" if answer.gpu.count > 1 else ""
+    mark = "" if memory.fits else f"{FAILS} "
+    return (
+        Bar(shares, cells=_FREE_CELLS),  # type: ignore[arg-type]
+        Span(f" {mark}{gib(memory.total_bytes)}", "" if memory.fits else "bad"),
+        f" of {gib(memory.capacity_bytes)} GiB{each}: ",
+        Span("weights", "memory"), f" {gib(memory.weight_bytes)}, ",
+        Span("KV", "compute"), f" {gib(memory.kv_cache_bytes)}, other {gib(memory.other_bytes)}",
+    )  # fmt: skip
+
+
+def _depth_line(answer: Estimate) -> str:
+    points = [p for p in answer.depth if p.context_tokens in _DEPTHS] or answer.depth
+    cells = [
+        f"{_context(p.context_tokens)} {per_second(p.expected_decode_tokens_per_s)}"
+        f"{'' if p.fits else FAILS}"
+        for p in points
+    ]
+    return f"{'   '.join(cells)} tok/s"
+
+
+def _context(tokens: int) -> str:
+    """ "1k", "128k", "1M": powers of two."""
+    if tokens % 2**20 == 0:
+        return f"{tokens // 2**20}M"
+    return f"{tokens // 2**10}k" if tokens % 2**10 == 0 else f"{tokens:,}"
+
+
+def _depth_table(answer: Estimate) -> Table:
+    """Decode speed against context, contexts side by side."""
+    points = answer.depth
+    contexts = (
+        Column(_context(p.context_tokens), "rate", 0 if p.context_tokens in _DEPTHS else 2)
+        for p in points
+    )
+    expected = (
+        Span(f"{FAILS} {per_second(p.expected_decode_tokens_per_s)}", "bad")
+        if not p.fits
+        else per_second(p.expected_decode_tokens_per_s)
+        for p in points
+    )
+    return Table(
+        (Column("tok/s at"), *contexts),
+        (
+            Row(("expected", *expected)),
+            Row(("limit", *(per_second(p.limit_decode_tokens_per_s) for p in points))),
+        ),
+        when="full",
+    )
+
+
+def _load(served: Serving) -> str:
+    """What a served load settles to."""
+    running = f"{served.running_batch:.3g}"
+    text = (
+        f"{running} sequence{' decodes' if running == '1' else 's decode'} at a time (the cache "
+        f"holds {whole(served.slots)}), {format_requests(served.requests_per_s, 3)} served"
+    )
+    if served.requests_asked_per_s is None:
+        text += f"; first token {seconds(served.ttft_steady_s)} once the first burst is over"
+    return text
+
+
+def _drafts(answer: Speculative) -> str:
+    """What speculative decoding brings, and from which acceptance on."""
+    even = answer.break_even_acceptance
+    pays = "never worth it" if even is None else f"worth it above {percent(even)} acceptance"
+    return (
+        f"{answer.draft_tokens} a step ({clean(answer.method)}), {answer.tokens_per_step:.3g} "
+        f"tokens a step of {seconds(answer.expected_step_s)}; {pays}: without, TPOT is "
+        f"{seconds(answer.expected_plain_tpot_s)}"
+    )
+
+
+def basis(answer: Estimate) -> str:
+    """Where the constants behind expected come from."""
+    match answer.gpu.constants:
+        case "measured":
+            return "constants measured on this card"
+        case "datasheet":
+            return "constants from the datasheet alone"
+        case _:
+            return "constants generic: not measured on this card"
+
+
+def _model(answer: Estimate) -> str:
+    model = answer.model
+    active = (
+        f" ({whole(model.active_parameters)} active)"
+        if model.active_parameters != model.parameters
+        else ""
+    )
+    return (
+        f"{clean(model.architecture)}, {whole(model.parameters)} parameters{active} in "
+        f"{gib(model.weight_bytes)} GiB, {whole(model.kv_bytes_per_token)} bytes of KV cache "
+        "per token"
+    )
+
+
+def _gpu(answer: Estimate) -> str:
+    gpu = answer.gpu
+    peaks = ", ".join(
+        f"{format_rate(gpu.peak_flop_per_s[pipe])} {pipe}"
+        for pipe in _SHOWN_PEAKS
+        if gpu.peak_flop_per_s.get(pipe)
+    )
+    return (
+        f"{counted(gpu.id, gpu.count)}, {gib(gpu.memory_bytes)} GiB, "
+        f"{format_bandwidth(gpu.memory_bandwidth_bytes_per_s)}, {peaks or 'no peak known'}; "
+        f"{basis(answer)}"
+    )
+
+
+# Ops -----------------------------------------------------------------------------------------
+
+OP_COLUMNS = (
+    Column("op"),
+    Column("compute", "time"),
+    Column("memory", "time"),
+    Column("expected", "time", strong=True),
+    Column("bound", "bound"),
+    Column("share", "share"),
+    Column("limit", "time", rank=2),
+    Column("of limit", "share", rank=2),
+    Column("shape", rank=3),
+    Column("FLOPs", "count", rank=4),
+    Column("bytes", "memory", rank=4),
+    Column("FLOP/byte", "count", rank=4),
+    Column("", "bar", rank=5),
+)
+
+
+def op_bound(op: OpTime) -> Bound:
+    """What bounds an op's limit, as the roofline has it."""
+    if op.kind in COLLECTIVES:
+        return "link"
+    return "compute" if op.compute_s > op.memory_s else "memory"
+
+
+def op_table(name: str, phase: PhaseTimes) -> Table:
+    """A row an op with both its times, then the host's, then the step; link time under memory."""
+    return Table(OP_COLUMNS, tuple(_op_rows(phase)), op_title(name, phase))
+
+
+def op_title(name: str, phase: PhaseTimes) -> str:
+    """ "Decode with 1,088 tokens in the cache, op by op"."""
+    cached = f" with {plural(phase.context_tokens, 'token')} in the cache"
+    return f"{name}{cached if phase.context_tokens else ''}, op by op"
+
+
+def _op_rows(phase: PhaseTimes) -> Iterator[Row]:
+    for op in phase.ops:
+        bound = op_bound(op)
+        link = bound == "link"
+        second = op.limit_s if link else op.memory_s
+        tone = "link" if link else "memory" if bound == "memory" else ""
+        yield Row(
+            (
+                clean(op.name) if op.count == 1 else f"{op.count:,} x {clean(op.name)}",
+                Span(seconds(op.compute_s), "compute" if bound == "compute" else ""),
+                Span(seconds(second), tone),  # type: ignore[arg-type]
+                seconds(op.expected_s),
+                bound,
+                percent(op.share, 1),
+                seconds(op.limit_s),
+                share_of_limit(op.limit_s / op.expected_s) if op.expected_s > 0 else "-",
+                clean(op.shape),
+                work(op.flops),
+                size(op.bytes),
+                _intensity(op.flops, op.bytes),
+                Bar(((op.share, "" if bound == "host" else bound),)),
+            )
+        )
+    host = phase.overhead_s / phase.expected_s if phase.expected_s > 0 else 0.0
+    yield Row(
+        ("overhead", "-", "-", seconds(phase.overhead_s), "host", percent(host, 1), "-", "-",
+         "host time per step", "-", "-", "-", Bar(((host, ""),)))
+    )  # fmt: skip
+    flops, moved = sum(op.flops for op in phase.ops), sum(op.bytes for op in phase.ops)
+    yield Row(
+        (
+            "total",
+            seconds(sum(op.compute_s for op in phase.ops)),
+            seconds(sum(op.memory_s for op in phase.ops)),
+            seconds(phase.expected_s),
+            phase.bound,
+            percent(1.0, 1),
+            seconds(phase.limit_s),
+            share_of_limit(phase.limit_s / phase.expected_s) if phase.expected_s > 0 else "-",
+            "",
+            work(flops),
+            size(moved),
+            _intensity(flops, moved),
+            "",
+        ),
+        "strong",
+    )
+
+
+def _intensity(flops: float, moved: float) -> str:
+    return number(flops / moved) if flops > 0 and moved > 0 else "-"
+
+
+def op_lines(answer: Estimate) -> Iterator[dict[str, Any]]:
+    """The ops of both phases for CSV; each phase ends with its overhead, so that it adds up."""
+    names = [field.name for field in fields(OpTime)]
+    for name, phase in (("prefill", answer.prefill), ("decode", answer.decode)):
+        for op in phase.ops:
+            yield {"phase": name, **asdict(op)}
+        share = phase.overhead_s / phase.expected_s if phase.expected_s > 0 else 0.0
+        rest = {
+            **dict.fromkeys(names, 0.0), "name": "overhead", "kind": "overhead", "count": 1,
+            "shape": "", "expected_s": phase.overhead_s, "bound": "latency", "share": share,
+            "pipe": "",
+        }  # fmt: skip
+        yield {"phase": name, **rest}
+
+
+# How to measure it ---------------------------------------------------------------------------
+
+
+def verify(answer: Estimate) -> Shell:
+    """The commands that would measure what was estimated; none where vperf knows none."""
+    title = "Measure it:"
+    if answer.model.quantization not in SIXTEEN_BIT:
+        title = f"Measure it (with a checkpoint in {clean(answer.model.quantization)}):"
+    return Shell(title, tuple(tuple(words) for words in _commands(answer) if words))
+
+
+def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
+    if not nameable(answer):
+        return ()
+    asked, model = answer.workload, answer.model.id
+    server = Server(
+        asked.engine, model, asked.tensor_parallel, asked.pipeline_parallel,
+        asked.expert_parallel, asked.data_parallel, kv_cache=own_cache(answer),
+        draft_tokens=asked.draft_tokens if asked.speculative else 0,
+    )  # fmt: skip
+    measured = Bench(asked.prompt_tokens, asked.output_tokens, asked.concurrency)
+    return [*launch(server), bench(asked.engine, model, measured)]

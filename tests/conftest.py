@@ -1,0 +1,13 @@
+"""Options of the suite itself."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`pytest -n 0 tests/snapshots --renew-snapshots` writes what is printed today."""
+    parser.addoption(
+        "--renew-snapshots", action="store_true",
+        help="write tests/snapshots/outputs anew and print what changed",
+    )  # fmt: skip

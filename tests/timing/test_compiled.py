@@ -1,0 +1,160 @@
+"""Compiled steps: what the object path of tests/oracle/ computes, row by row and in total."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import vperf
+from tests.oracle import object_path as oracle
+from vperf.errors import InputError
+from vperf.model.divide import Parallel, divide
+from vperf.model.model import Model
+from vperf.model.ops import Step
+from vperf.model.rows import Symbols
+from vperf.sources.engines import load_engine
+from vperf.sources.gpus import load_gpu
+from vperf.sources.models import model_ids
+from vperf.timing.compiled import Compiled
+from vperf.timing.passes import Pass, decode_passes, prefill_passes
+from vperf.timing.step import Card
+
+H100 = Card(load_gpu("h100-sxm"), load_engine("vllm"))
+EAGER = Card(load_gpu("rtx-4090"), load_engine("llama.cpp"))
+WAYS = (
+    Parallel(), Parallel(2), Parallel(8), Parallel(8, expert=8), Parallel(2, 2),
+    Parallel(1, 1, 8, 8), Parallel(2, data=4),
+)  # fmt: skip
+STEPS = (
+    Step(1, 1, 1000), Step(64, 1, 5000), Step(7, 4, 131, 4), Step(1, 1000, 0), Step(3, 5000, 0),
+    Step(1, 2048, 6000), Step(2, 16, 0), Step(5, 17, 3000),
+)  # fmt: skip
+QUANTITIES = (
+    "flops", "weight_bytes", "cache_bytes", "input_elements", "output_elements", "score_pairs",
+    "queries", "edges", "band", "blocks", "launches",
+)  # fmt: skip
+SLICE = (
+    "Qwen/Qwen3-4B", "google/gemma-3-27b-it", "openai/gpt-oss-120b", "deepseek-ai/DeepSeek-V3",
+    "deepseek-ai/DeepSeek-V3.2", "deepseek-ai/DeepSeek-V4-Flash", "google-t5/t5-small",
+    "Qwen/Qwen3-Next-80B-A3B-Instruct", "MiniMaxAI/MiniMax-Text-01-hf",
+    "meta-llama/Llama-4-Scout-17B-16E-Instruct",
+)  # fmt: skip
+
+
+def divided(model: Model) -> Iterator[Model]:
+    for ways in WAYS:
+        try:
+            yield divide(model, ways) if ways.gpus > 1 else model
+        except InputError:
+            continue
+
+
+def near(value: Any) -> Any:
+    return pytest.approx(value, rel=1e-9, abs=1e-300)
+
+
+def agrees(model: Model, card: Card) -> None:
+    """Every quantity of every op, and both times, of all kinds of steps."""
+    compiled = Compiled(model, card)
+    for step in STEPS:
+        local = oracle.local_of(model, step)
+        wanted = [op for _, op in oracle.flat(oracle.work(model, local))]
+        found = model.rows.numbers(local)
+        assert [op.name for op in found] == [op.name for op in wanted]
+        for one, other in zip(found, wanted, strict=True):
+            assert (one.shape, one.split) == (other.shape, other.split)
+            for name in QUANTITIES:
+                assert getattr(one, name) == near(getattr(other, name)), (step, one.name, name)
+        times = compiled.step(step)
+        assert times == near(oracle.passes_seconds(model, (Pass(step),), card))
+        table = compiled.itemise((Pass(step),))
+        assert (table.limit_s, table.expected_s) == near(times)
+        host = table.overhead_s + sum(op.expected_s for op in table.ops)
+        assert max(table.limit_s, host) == near(times[1])
+    for decode, chunk in ((Step(32, 1, 2000), Step(1, 512, 0)), (Step(8, 1, 50), Step(2, 3, 9000))):
+        both = (Pass(decode),), (Pass(chunk),)
+        wanted_s = oracle.mixed_seconds(model, *both, card, 9)
+        assert compiled.mixed(*both, 9)[1] == near(wanted_s)
+    if model.draft is not None:
+        for drafts in (1, 3):
+            drafting = replace(model, draft_tokens=drafts)
+            compiled = Compiled(drafting, card)
+            decode_p, prefill_p = decode_passes(drafting, 4, 900), prefill_passes(drafting, 2, 3000)
+            for passes in (decode_p, prefill_p):
+                wanted_both = oracle.passes_seconds(drafting, passes, card)
+                assert compiled.passes(passes) == near(wanted_both)
+            wanted_s = oracle.mixed_seconds(drafting, decode_p, prefill_p, card, 6)
+            assert compiled.mixed(decode_p, prefill_p, 6)[1] == near(wanted_s)
+
+
+@pytest.mark.parametrize("model_id", SLICE)
+def test_a_compiled_step_is_the_object_path_s(model_id: str) -> None:
+    model = vperf.load_model(model_id)
+    agrees(model, H100)
+    agrees(list(divided(model))[-1], H100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model_id", model_ids())
+def test_every_shipped_model_divided_every_way_is_the_object_path_s(model_id: str) -> None:
+    model = vperf.load_model(model_id)
+    agrees(model, EAGER)
+    for rank in divided(model):
+        agrees(rank, H100)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(SLICE),
+    st.integers(1, 300),
+    st.integers(1, 9000),
+    st.integers(0, 200_000),
+)
+def test_any_step_of_any_size_is_the_object_path_s(
+    model_id: str, batch: int, new: int, past: int
+) -> None:
+    model, step = vperf.load_model(model_id), Step(batch, new, past)
+    wanted = oracle.passes_seconds(model, (Pass(step),), H100)
+    assert Compiled(model, H100).step(step) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_a_batch_of_equal_steps_is_one_step_and_unequal_ones_add_up() -> None:
+    compiled = Compiled(vperf.load_model("Qwen/Qwen3-4B"), H100)
+    one = compiled.decode(8, 1000)
+    assert compiled.batch([Step(1, 1, 1000)] * 8) == pytest.approx(one, rel=1e-12)
+    # Full attention reads as many keys whichever sequence holds them.
+    assert compiled.batch([Step(4, 1, 500), Step(4, 1, 1500)]) == pytest.approx(one, rel=1e-12)
+    mixed = compiled.batch([Step(3, 1, 900)], [Step(1, 512, 0)])
+    passes = (Pass(Step(3, 1, 900)),), (Pass(Step(1, 512, 0)),)
+    assert mixed == pytest.approx(compiled.mixed(*passes), rel=1e-12)
+
+
+def test_several_chunks_touch_the_experts_of_all_their_tokens() -> None:
+    compiled = Compiled(vperf.load_model("Qwen/Qwen3-30B-A3B"), H100)
+    one, two = (compiled.batch([Step(1, 1, 99)], [Step(1, 20, 0)] * n)[0] for n in (1, 2))
+    whole = compiled.batch([Step(1, 1, 99)], [Step(2, 20, 0)])[0]
+    assert one < two == pytest.approx(whole, rel=1e-12)
+
+
+def test_a_mixed_step_is_no_longer_than_its_two_steps_apart() -> None:
+    compiled = Compiled(vperf.load_model("Qwen/Qwen3-4B"), H100)
+    apart = compiled.decode(16, 2000)[1] + compiled.prefill(1, 512)[1]
+    passes = (Pass(Step(16, 1, 2000)),), (Pass(Step(1, 512, 0)),)
+    assert (
+        max(compiled.decode(16, 2000)[1], compiled.prefill(1, 512)[1])
+        < (compiled.mixed(*passes)[1])
+        < apart
+    )
+
+
+def test_a_product_of_two_coordinates_is_refused() -> None:
+    tokens = Symbols(Step(1, 1, 1), {}).tokens
+    with pytest.raises(TypeError):
+        tokens * tokens  # type: ignore[operator]
+    with pytest.raises(TypeError, match="ask for a case"):
+        bool(tokens)
