@@ -7,6 +7,7 @@ One row a format. What-if names (`--quantization fp8`) and a checkpoint's own qu
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 
@@ -257,10 +258,16 @@ _ALIASES = {
     "fp8_block128": "fp8_block", "w8a8": "int8", "w8a8_int8": "int8", "int8_wo": "int8_w8a16",
     "w8a16": "int8_w8a16", "w4a16": "int4", "int4_wo": "int4", "bnb_nf4": "nf4",
     "bitsandbytes": "nf4", "fp4": "nvfp4", "q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m",
+    **{f"{bits}bit": f"mlx_q{bits}" for bits in (2, 3, 4, 5, 6, 8)},
+    **{f"{bits}_bit": f"mlx_q{bits}" for bits in (2, 3, 4, 5, 6, 8)},
 }  # fmt: skip
 
 UNQUANTIZED = frozenset({"fp32", "bf16", "fp16"})
 """Formats that hold the whole model; all others leave embeddings, LM head and routers alone."""
+
+
+_BITS_A_WEIGHT = re.compile(r"([1-9]\d?(?:\.\d{1,3})?)_?bpw")
+"""As ExLlama's files are named: "3.22bpw"."""
 
 
 def format_named(name: str) -> Format | Mix:
@@ -269,6 +276,8 @@ def format_named(name: str) -> Format | Mix:
     key = _ALIASES.get(key, key)
     if key in MIXES:
         return MIXES[key]
+    if match := _BITS_A_WEIGHT.fullmatch(key):
+        return Format(key, float(match[1]), summary=f"{match[1]} bits a weight, scales included")
     if key not in FORMATS:
         raise UnknownNameError(
             "quantization", name[:100], _nearest(key, [*FORMATS, *MIXES, *_ALIASES]),
@@ -281,6 +290,7 @@ def format_named(name: str) -> Format | Mix:
 CACHE_FORMATS: dict[str, Format] = {
     "bf16": BF16, "fp16": FP16, "fp32": FP32,
     "fp8": Format("fp8", 8, _FP8), "int8": Format("int8", 8, _INT8),
+    **{f.name: f for f in (Q8_0, Q5_1, Q5_0, Q4_1, Q4_0, IQ4_NL)},
 }  # fmt: skip
 
 

@@ -129,6 +129,15 @@ def _workload(
     return line
 
 
+def _never_steady(*, requests: int | None, flight: float, peak: float | None) -> str:
+    most = f", {peak:,.0f} at most" if peak else ""
+    count = f" of {requests:,} requests" if requests else ""
+    return (
+        f"the run{count} was never steady at the rate offered: {flight:.3g} were in flight on"
+        f" average{most}; graded as {max(1, round(flight)):,} users"
+    )
+
+
 def _saturated(*, requests_per_s: float, most_per_s: float) -> str:
     return (
         f"saturated: {format_requests(requests_per_s)} asked for, at most "
@@ -231,14 +240,20 @@ KINDS: Mapping[str, NoteKind] = {
     "targets_mean": NoteKind("assumption", "targets are held against the expected mean; --conservative takes the slow end"),
     # check
     "tool": NoteKind("assumption", "{text}"),
+    "said": NoteKind("warning", "{text}"),
+    "doubt": NoteKind("warning", "{text}; a figure above the limit proves nothing here"),
+    "capped": NoteKind("warning", "the server runs {most:,} at a time at most: the other {waiting:,.0f} users wait for their first token"),
+    "never_steady": NoteKind("warning", _never_steady),
+    "decoding": NoteKind("warning", "{decoding:.0f} sequences were decoding at a time, of {requests:,} requests (rate x TPOT): the others waited for --max-num-seqs, or for room in the cache"),
+    "said_weights": NoteKind("warning", "graded with {said} weights, as the result says; the checkpoint's are {own}"),
     "option_wins": NoteKind("warning", "{flag} {given} is taken; the result says {said}"),
     "drafting_run": NoteKind("warning", "the run decoded speculatively, {tokens_per_step:.2f} tokens a step; it is graded against plain decoding (see --speculative)"),
+    "drafted": NoteKind("assumption", "speculation as the result says: {drafts} drafts, {tokens_per_step:.2f} tokens a step, drafted by the model's own modules", guess=True),
     "gpu_count": NoteKind("warning", "tp x pp x dp is {ways}; the result says {gpus} GPUs"),
     "not_graded": NoteKind("warning", "not graded: {text}"),
     "not_in_baseline": NoteKind("warning", "not in {source}: no drift"),
     "in_flight": NoteKind("warning", _in_flight),
     "loaded_weights": NoteKind("warning", "the tool loaded {loaded_gb:.3g} GB of weights, {quantization} weights of {model} are {stored_gb:.3g} GB: see --quantization"),
-    "cache_as_int8": NoteKind("assumption", "KV cache q8_0 graded as int8: without its scales, 6% of its bytes"),
     "sent_at_once": NoteKind("assumption", "{requests:,} requests sent at once, graded as {users} users in a closed loop", guess=True),
     "one_user": NoteKind("assumption", "one user is graded as batch 1: expected TTFT leaves out the server's own time"),
     "no_prompt": NoteKind("assumption", "decodes {output:,.0f} tokens from {cached}, with no prompt before them"),

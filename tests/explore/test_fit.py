@@ -49,7 +49,7 @@ def test_a_share_of_the_memory_that_cannot_be_is_refused(share: float) -> None:
         ({"context": 8192}, "int4 weights"),
         ({"context": 40960, "quantization": "int4"}, "2 GPUs"),
         ({"context": 4096, "engine": "llama.cpp"}, "q4_k_m weights"),
-        ({"context": 18_000, "quantization": "int4"}, "an fp8 KV cache"),
+        ({"context": 21_000, "quantization": "int4"}, "an fp8 KV cache"),
         ({"context": 1024, "quantization": "int4", "users": 40}, "2 GPUs"),
     ],
 )

@@ -8,11 +8,10 @@ import pytest
 
 from vperf.resolve import deploy
 from vperf.scenario import Scenario
-from vperf.serving.load import merged
 from vperf.serving.memory import largest_batch
-from vperf.serving.speculative import decode_passes, prefill_passes
 from vperf.serving.step_times import DeploymentTimes, cache_room
-from vperf.timing.step import passes_seconds, seconds_of
+from vperf.timing.compiled import Compiled
+from vperf.timing.passes import decode_passes, prefill_passes
 
 MODELS: list[tuple[str, dict[str, Any]]] = [
     ("qwen3-8b", {}),
@@ -23,24 +22,23 @@ MODELS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+def _compiled(model: str, options: dict[str, Any]) -> Compiled:
+    return deploy(Scenario(model, "h200-sxm", **options)).compiled
+
+
 @pytest.mark.parametrize(("model", "options"), MODELS)
 def test_a_mixed_step_is_the_sum_of_its_parts_within_1_percent(
     model: str, options: dict[str, Any]
 ) -> None:
-    at = deploy(Scenario(model, "h200-sxm", **options))
-    times = DeploymentTimes(at.model, at.card, 1024, 1536)
-    groups = at.model.parallel.data
+    compiled = _compiled(model, options)
+    times = DeploymentTimes(compiled, 1024, 1536)
+    groups = compiled.model.parallel.data
     for sequences in (1, 40, 200):
         for new, past in ((300, 0), (1024, 0), (4096, 2048)):
-            decode = decode_passes(at.model, sequences * groups, 1300)
-            prompt = prefill_passes(at.model, groups, new, past)
-            works = [
-                [work for each in passes for work in [each.model.work(each.step)] * each.count]
-                for passes in (decode, prompt)
-            ]
-            whole = seconds_of(
-                [merged(*both) for both in zip(*works, strict=True)], at.card, sequences + 1
-            )
+            decode = decode_passes(compiled.model, sequences * groups, 1300)
+            prompt = prefill_passes(compiled.model, groups, new, past)
+            whole = compiled.mixed(decode, prompt, sequences + 1)[1]
+            whole += compiled.card.engine.scheduler.prompt_step_s
             count = sequences * groups
             assert times.mixed(count, count * 1300, [(new, past)] * groups) == pytest.approx(
                 whole, rel=0.01
@@ -51,19 +49,21 @@ def test_a_mixed_step_is_the_sum_of_its_parts_within_1_percent(
 def test_a_decode_step_is_exact_at_both_ends_and_near_between(
     model: str, options: dict[str, Any]
 ) -> None:
-    at = deploy(Scenario(model, "h200-sxm", **options))
-    times = DeploymentTimes(at.model, at.card, 1024, 2048)
+    compiled = _compiled(model, options)
+    times = DeploymentTimes(compiled, 1024, 2048)
     for sequences in (1, 24, 100):
         base, slope = times.decode(sequences)
         for context in (1024, 1500, 2048):
-            whole = passes_seconds(decode_passes(at.model, sequences, context), at.card)[1]
             near = 1e-9 if sequences <= 24 and context != 1500 else 0.01
-            assert base + slope * sequences * context == pytest.approx(whole, rel=near)
+            assert base + slope * sequences * context == pytest.approx(
+                compiled.decode(sequences, context)[1], rel=near
+            )
 
 
 def test_the_cache_has_room_for_as_many_sequences_as_fit() -> None:
-    at = deploy(Scenario("qwen3-8b", "h100-sxm"))
-    room = cache_room(at.model, at.card, 1000, 2000, 256)
-    each = at.model.rank_cache_bytes(2000)
-    most = largest_batch(at.model, at.card.gpu, at.card.engine, 1000, each)
+    compiled = _compiled("qwen3-8b", {})
+    model, card = compiled.model, compiled.card
+    room = cache_room(compiled, 1000, 2000, 256)
+    each = model.rank_cache_bytes(2000)
+    most = largest_batch(model, card.gpu, card.engine, 1000, each)
     assert room.size / (room.per_sequence + 2000 * room.per_token) == pytest.approx(most, rel=0.02)

@@ -5,25 +5,27 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import tomllib
+from typing import get_args
 
 import pytest
 
 from vperf import load_model
-from vperf.errors import UnknownNameError
+from vperf.errors import InputError, UnknownNameError
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import PIPES
+from vperf.hardware.scheduler import Policy, Scheduler
 from vperf.sources.catalog import data_dir
 from vperf.sources.engines import _SECONDS, engine_names, load_engine
-from vperf.sources.gpus import load_gpu
+from vperf.sources.gpus import gpu_names, load_gpu
 from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card
 
 REQUIRED = {
     "id", "name", "host_time_per_step", "launch_time", "eager_host_time_per_step",
-    "eager_launch_time", "memory_utilization", "max_batched_tokens", "request_time",
-    "admission_steps", "source", "checked",
+    "eager_launch_time", "memory_utilization", "scheduler", "source", "checked",
 }  # fmt: skip
-FIELDS = {field.name for field in dataclasses.fields(Engine)}
+FIELDS = {field.name for field in dataclasses.fields(Engine)} | {"versions"}
+SCHEDULER = {field.name for field in dataclasses.fields(Scheduler)}
 
 
 @pytest.mark.parametrize("name", engine_names())
@@ -31,6 +33,12 @@ def test_every_engine_file_has_only_known_keys_a_source_and_a_date(name: str) ->
     file = tomllib.loads((data_dir() / "engines" / f"{name}.toml").read_text("utf-8"))
     assert set(file) >= REQUIRED
     assert {_SECONDS.get(key, key) for key in file} <= FIELDS
+    small = file["scheduler"].pop("small_cards", {})
+    assert small.keys() - SCHEDULER <= {"memory_below", "cards"}
+    assert set(small.get("cards", ())) <= set(gpu_names())
+    assert {_SECONDS.get(key, key) for key in file["scheduler"]} <= SCHEDULER
+    for version in file.get("versions", ()):
+        assert {_SECONDS.get(key, key) for key in version} <= SCHEDULER | {"before"}
     engine = load_engine(name)
     assert engine.id == name
     assert engine.source
@@ -51,7 +59,12 @@ def test_every_engine_is_physically_possible(name: str) -> None:
     assert set(engine.compute_share) <= set(PIPES)
     assert 0 <= engine.quantize_s_per_element < 1e-10
     assert 0 <= engine.host_s_per_sequence < engine.host_s_per_step
-    assert 0 <= engine.request_s_per_token < 1e-4
+    facts = engine.scheduler
+    assert facts.policy in get_args(Policy)
+    assert 1 <= facts.max_sequences <= facts.max_batched_tokens
+    assert 0 <= facts.admission_steps <= 5
+    assert 0 <= facts.frontend_s_per_token < 1e-4
+    assert 0 <= facts.frontend_s <= facts.frontend_s + facts.transit_s < 0.2
     assert 0.5 < engine.ttft_spread[0] < 1 < engine.ttft_spread[1] < 5
 
 
@@ -95,3 +108,24 @@ def test_an_unknown_engine_lists_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match="unknown engine 'fast'") as caught:
         load_engine("fast")
     assert "vllm" in caught.value.hint
+
+
+def test_vllm_takes_smaller_steps_on_smaller_cards_and_on_an_a100() -> None:
+    engine = load_engine("vllm")
+    for gpu_id, tokens in (("h100-sxm", 8192), ("l40s", 2048), ("a100-sxm-80gb", 2048)):
+        gpu = load_gpu(gpu_id)
+        assert engine.on(gpu.id, gpu.memory_bytes).max_batched_tokens == tokens
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [("vllm", 3), ("vLLM@0.12", 0), ("vllm@0.14.1", 1), ("vllm@0.15", 3), ("vllm@0.19.0", 3)],
+)
+def test_a_version_schedules_as_it_did(name: str, steps: int) -> None:
+    assert load_engine(name).scheduler.admission_steps == steps
+
+
+@pytest.mark.parametrize("name", ["vllm@", "vllm@new", "vllm@0..1", "vllm@-1"])
+def test_what_is_no_version_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="version"):
+        load_engine(name)

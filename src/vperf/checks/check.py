@@ -22,6 +22,7 @@ from vperf.checks.grade import (
     Metric,
     Utilization,
     Verdict,
+    doubted,
     in_flight,
     main_metric,
     measured_figures,
@@ -312,6 +313,8 @@ def _grade(  # noqa: PLR0917  (as check)
     answer = estimate(at)
     figures = measured_figures(result, at)
     found = metrics(at, answer, figures)
+    if said.doubts:
+        found = tuple(map(doubted, found))
     main = main_metric(found, served=at.load is not None)
     if main is None:
         raise NothingToGradeError(

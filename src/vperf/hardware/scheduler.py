@@ -6,7 +6,7 @@ Not here: running it (serving/scheduler.py), and what a step takes (timing/).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Policy = Literal["mixed", "prefill_first"]
@@ -43,6 +43,14 @@ class Scheduler:
     """What a step that reads prompts takes of the host beyond any other step."""
     transit_s: float = 0.0
     """The rest of the way in and of a token's way out, which requests go side by side."""
+
+    def of_groups(self, groups: int) -> Scheduler:
+        """The schedulers of so many attention groups as one."""
+        return replace(
+            self,
+            max_batched_tokens=groups * self.max_batched_tokens,
+            max_sequences=groups * self.max_sequences,
+        )
 
 
 @dataclass(frozen=True, slots=True)

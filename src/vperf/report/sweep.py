@@ -24,13 +24,13 @@ from vperf.report.rows import (
     bar_column,
     basis_column,
     choice,
-    chosen_words,
     extra_columns,
     heading,
     legend,
     limit_columns,
     lines,
     memory_column,
+    named,
     problem_lines,
     shared_words,
     speed_column,
@@ -69,7 +69,11 @@ def document(
     sweep: Sweeping, rows: Iterable[Row], figure: str = "decode", *, plot: bool = False
 ) -> Iterator[Block]:
     """The screen of `vperf sweep`; with `plot` a chart in place of the rows."""
-    held = list(rows) if plot or sweep.grid.count <= _HELD else None
+    held = list(rows) if not plot and sweep.grid.count <= _HELD else None
+    drawn = None
+    if plot:
+        held = []
+        drawn = chart(sweep, _kept(rows, held), figure)  # what cannot be drawn is said before all
     best = _Best()
     if held is None:
         yield Headline(f"{title(sweep)}; {plural(sweep.grid.count, 'setting')}.")
@@ -77,8 +81,8 @@ def document(
         best = _Best(held)
         yield Headline(best.line(sweep))
     yield Prose(second_line(sweep), "aside", tight=True)
-    if plot and held is not None:
-        yield Plot(chart(sweep, held, figure))
+    if drawn is not None:
+        yield Plot(drawn)
     else:
         columns = _columns(sweep, held)
         seen = best.over(rows) if held is None else held
@@ -93,6 +97,12 @@ def document(
         text = "context: one decode step with so many tokens cached; TTFT is their prefill"
         yield Prose(text, "aside", tight=True)
     yield from note_blocks(sweep.tally.notes())
+
+
+def _kept(rows: Iterable[Row], held: list[Row]) -> Iterator[Row]:
+    for row in rows:
+        held.append(row)
+        yield row
 
 
 def _data(sweep: Sweeping, rows: Iterable[Row]) -> Iterator[tuple[str, Any]]:
@@ -124,11 +134,11 @@ class _Best:
         """The answer: the row, its speed and limit."""
         if self._row is None or self._row.figures is None:
             return (Span(f"None of {plural(self._count, 'setting')} fits.", "bad"),)
-        words = [chosen_words(name, _value(v)) for name, v in self._row.chosen.items()]
+        name = named(self._row, sweep.axes)
         limit = per_second(self._row.figures.limit.decode_tokens_per_s)
         return (
             "Fastest that fits: ",
-            Span(f"{', '.join(words)}, {per_second(_speed(self._row))} tok/s", "good"),
+            Span(f"{name}, {per_second(_speed(self._row))} tok/s", "good"),
             f" (limit {limit}).",
         )
 
@@ -187,7 +197,7 @@ def _columns(sweep: Sweeping, held: Sequence[Row] | None) -> list[RowColumn]:
         *axis_columns(sweep.axes),
         speed_column(strong=True),
         *bar,
-        ttft_column(),
+        ttft_column(rank=1),
         tpot_column(rank=1),
         memory_column(capacities.pop() if len(capacities) == 1 else None),
         *limit_columns(),

@@ -45,6 +45,7 @@ _TOLERANCE = 1e-6
 _EVEN_ROUNDS = 12
 _EVEN = 1e-3
 """Share of TPOT by which drafting may differ from not drafting where it is said to break even."""
+_STEP_ROUNDS = 4
 _BUSIEST = 0.95
 """Queues are not extrapolated beyond this share of time spent on prefill."""
 
@@ -132,7 +133,9 @@ class Steps:
         model, card = self.compiled.model, self.compiled.card
         other = other_bytes(model, card.gpu, card.engine, _PROFILED_SEQUENCES, self.input_tokens)
         free = card.gpu.memory_bytes - model.rank_weight_bytes - other
-        each = model.rank_cache_bytes(self.context)
+        whole = self.input_tokens + self.output_tokens
+        reserved = card.engine.scheduler.reserves_output
+        each = model.rank_cache_bytes(whole if reserved else self.context)
         if each <= 0:
             return 10**6
         return max(1, min(10**6, int(free / each) * model.parallel.data))
@@ -164,7 +167,8 @@ class Steps:
     def prefill(self, running: float, prompts: int = 1) -> tuple[float, ...]:
         """Seconds of the steps that read one prompt, or the one that reads several together,
         decoding the others meanwhile."""
-        decoding = round(running) if self.card.engine.scheduler.policy == "mixed" else 0
+        mixes = self.compiled.card.engine.scheduler.policy == "mixed"
+        decoding = round(running) if mixes else 0
         found = self._prefill.get((decoding, prompts))
         if found is None:
             found = self._prefill[decoding, prompts] = tuple(self._chunks(decoding, prompts))
@@ -178,22 +182,22 @@ class Steps:
         """Prompt tokens of a step."""
         model = self.compiled.model
         verified = decoding // model.parallel.data * (1 + model.draft_tokens)
-        return max(1, self.card.engine.max_batched_tokens - verified)
+        return max(1, self.compiled.card.engine.max_batched_tokens - verified)
 
     def _chunks(self, decoding: int, prompts: int) -> Iterator[float]:
         compiled, model = self.compiled, self.compiled.model
-        groups, engine = model.parallel.data, self.card.engine
+        groups, engine = model.parallel.data, compiled.card.engine
         budget = self._budget(decoding)
-        decode = decode_passes(model, decoding, self.context) if decoding else None
+        decode = decode_passes(model, decoding, self.context) if decoding else ()
         past = self.cached_tokens
         while past < self.input_tokens:
             new = min(budget, self.input_tokens - past)
             # One prompt is on one attention group; `groups` prompts keep all equally busy.
             chunk = prefill_passes(model, prompts * groups, new, past)
-            if decode is None:
-                seconds = compiled.passes(chunk)[1]
-            else:
+            if decode:
                 seconds = compiled.mixed(decode, chunk, decoding / groups + prompts)[1]
+            else:
+                seconds = compiled.passes(chunk)[1]
             yield seconds + engine.scheduler.prompt_step_s
             past += new
 
@@ -213,18 +217,21 @@ class _Point:
     tpot_s: float
     ttft_s: float
     """Of a steady state, without the wait for memory."""
+    most_per_s: float
+    """Requests/s, where every step reads prompts."""
 
 
 def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
     """The fixed point of a load on a deployment; `steps` are those of loads of equal lengths."""
-    model, card = compiled.model, compiled.card
+    model, facts = compiled.model, compiled.card.engine.scheduler
     steps = steps or Steps(compiled, load)
     slots = steps.slots
     further = max(1, load.output_tokens - 1)
-    most = min(slots, card.engine.scheduler.max_sequences * model.parallel.data)
-    most = max(1, most if load.users is None else min(load.users, most))
-    batch = float(most) if load.users else 1.0
-    for _ in range(_ROUNDS):
+    held = min(slots, facts.max_sequences * model.parallel.data)
+    most = float(max(1, held if load.users is None else min(load.users, held)))
+
+    def settles(batch: float) -> tuple[_Point, float]:
+        """A trial, and the batch that it would lead to."""
         point = _trial(steps, load, batch)
         decoding_s = further * point.tpot_s
         if load.users is not None:
@@ -232,22 +239,21 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
         else:
             assert load.requests_per_s is not None
             target = load.requests_per_s * decoding_s
-        target = min(target, float(most))
-        if abs(target - batch) <= _TOLERANCE * batch:
-            break
-        batch = 0.5 * (batch + target)
-    point = _trial(steps, load, batch)
+        return point, min(target, most)
+
+    batch, point = _fixed_point(settles, most if load.users else 1.0, most)
     decoding_s = further * point.tpot_s
     most_per_s = batch / decoding_s
     saturated, waits, burst = False, 0.0, 0.0
     if load.users is not None:
-        burst = BURST_SHARE * _burst(point, min(load.users, most), model)
+        burst = BURST_SHARE * _burst(point, int(most), model)
         if load.users > most:
             # Little's law: whoever finds no room waits for those who hold it.
             waits = max(0.0, load.users / most_per_s - decoding_s - point.ttft_s)
         rate = most_per_s
     else:
         assert load.requests_per_s is not None
+        most_per_s = min(most_per_s, point.most_per_s)
         saturated = load.requests_per_s > most_per_s * (1 + 1e-3)
         rate = min(load.requests_per_s, most_per_s)
     return Served(
@@ -270,18 +276,18 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
 def _fixed_point(
     settles: Callable[[float], tuple[_Point, float]], start: float, most: float
 ) -> tuple[float, _Point]:
-    """The batch from 1 to `most` that leads to itself, met from `start`, and its trial.
+    """The batch up to `most` that leads to itself, met from `start`, and its trial.
 
-    Secant steps on target - batch, which is not negative at 1 and not positive at `most`; where
+    Secant steps on target - batch, which is not negative at 0 and not positive at `most`; where
     they leave that bracket or hardly narrow it (a prefill that takes a chunk more from some batch
     on), the middle of it.
     """
-    low, high = 1.0, most
+    low, high = 0.0, most
     batch, before, gap_before = start, 0.0, 0.0
     for number in range(_ROUNDS):
         point, target = settles(batch)
         gap = target - batch
-        if abs(gap) <= _TOLERANCE * batch or high - low <= _TOLERANCE * low:
+        if abs(gap) <= _TOLERANCE * batch or high - low <= _TOLERANCE * high:
             break
         if gap > 0:
             low = max(low, batch)
@@ -329,52 +335,118 @@ def _others(load: Load, batch: float) -> float:
 
 
 def _trial(steps: Steps, load: Load, batch: float) -> _Point:
-    model = steps.compiled.model
-    groups, facts = model.parallel.data, steps.card.engine.scheduler
+    model, card = steps.compiled.model, steps.compiled.card
+    groups = model.parallel.data
     others = _others(load, batch)
     limit, decode, ceiling = steps.decode(1 + others)
     gain = tokens_per_step(load.acceptance, model.draft_tokens)
     shared_steps = max(1.0, (load.output_tokens - 1) / gain)
-    prefill = steps.prefill(others)
+    prefill = sum(steps.prefill(others))
     extra = _extra(steps, 1 + others)
-    together = steps.prompts_per_step(1 + others) > 1
-    # What a prompt adds to a step that reads another one already; the rest is the step's own.
-    each = _extra(steps, 1 + others, 2) - extra if together else extra / len(prefill)
-    each = min(max(each, 0.0), extra)
-    # Prompts of others in a step: attention groups prefill their own side by side.
-    prompts = others / groups / shared_steps
-    if together:
-        reading = -math.expm1(-prompts)
-        once = extra - each
-        step = decode + reading * once + prompts * each
+    lag = 1 + card.engine.scheduler.admission_steps
+
+    def shares(prompts_per_s: float) -> tuple[_Window, float]:
+        """The steps of an attention group to which so many prompts come, and one's mean."""
+        window = _window(steps, load, decode, extra, prompts_per_s, others)
+        # Prompts that came behind a request's own are read while it decodes, and those that come
+        # meanwhile.
+        reads_s = prompts_per_s * window.each_s
+        behind_s = reads_s * max(0.0, window.ttft_s - lag * window.step_s)
+        behind_s *= (1 - window.reading) / (1 - min(_BUSIEST, reads_s))
+        step = window.step_s + behind_s / shared_steps
+        return window, min(step, window.most_s)
+
+    if load.requests_per_s is not None:
+        window, step = shares(load.requests_per_s / groups)
+    else:  # as many as the others send while one decodes
+        wanted = others / groups / shared_steps
+        low, high = 0.0, wanted / decode
+        short = -wanted
+        window, step = shares(high)
+        over = high * step - wanted
+        for _ in range(_EVEN_ROUNDS):  # regula falsi, Illinois: both rise with each other
+            if over <= _EVEN * wanted:
+                break
+            middle = low - short * (high - low) / (over - short)
+            window, step = shares(middle)
+            gap = middle * step - wanted
+            if abs(gap) <= _EVEN * wanted:
+                break
+            if gap > 0:
+                high, over, short = middle, gap, short / 2
+            else:
+                low, short, over = middle, gap, over / 2
+    ttft = window.ttft_s + server_s(card, load.input_tokens)
+    most_per_s = groups / window.full_s
+    if load.users is not None:  # Little's law, where every step reads prompts
+        ttft = max(ttft, load.users / most_per_s - shared_steps * step)
+    return _Point(
+        limit / gain, ceiling / gain, decode, prefill, extra, step / gain, ttft, most_per_s
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Steps that decode and read prompts."""
+
+    step_s: float
+    """Mean."""
+    each_s: float
+    """What one more prompt adds to them."""
+    ttft_s: float
+    """Of a request, from being seen."""
+    reading: float
+    """Share of the steps that read prompts: as many may be left behind the last of its tokens."""
+    most_s: float
+    """A step that reads all the prompt tokens it can."""
+    full_s: float
+    """Of such steps, for each prompt."""
+
+
+def _window(  # noqa: PLR0917  (a trial's numbers)
+    steps: Steps, load: Load, decode: float, extra: float, prompts_per_s: float, others: float
+) -> _Window:
+    chunks = steps.prefill(others)
+    busy = min(_BUSIEST, prompts_per_s * extra)
+    fitting = steps.prompts_per_step(1 + others)
+    if fitting > 1:
+        # What a prompt adds to a step that reads another one already; the rest is the step's own.
+        each = min(max(0.0, _extra(steps, 1 + others, 2) - extra), extra)
+        once, step = extra - each, decode
+        for _ in range(_STEP_ROUNDS):
+            prompts = min(prompts_per_s * step, busy * step / extra if extra else 0.0)
+            reading = -math.expm1(-prompts)
+            step = (decode + reading * once) / (1 - min(_BUSIEST, prompts_per_s * each))
         square = (
             (1 - reading) * decode**2 + reading * (decode + once) ** 2
             + 2 * (decode + once) * each * prompts + each**2 * prompts * (1 + prompts)
         )  # fmt: skip
         # Those that come in the same window, which is the longer the likelier to be met.
-        queue = prompts * square / step**2 * each
+        queue = prompts_per_s * square / step * each
+        found = square / step / 2
+        most = decode + once + fitting * each
+        full = most / fitting
     else:
-        step = decode + prompts * extra
-        # Who comes while a prompt is read waits for the rest of it in the queue.
-        square = decode * step
-        busy = min(_BUSIEST, prompts * extra / step)
-        queue = busy / (1 - busy) * max(0.0, sum(prefill) - extra / 2)
+        each = extra
+        step = decode / (1 - busy)
+        reading = min(1.0, busy / extra * step * len(chunks)) if extra else 0.0
+        most = decode + extra / len(chunks)
+        full = len(chunks) * most
+        queue = busy / (1 - busy) * max(0.0, sum(chunks) - extra / 2)
         if load.users is not None:
             queue = min(queue, (load.users - 1 - others) * extra)
-    lag = facts.admission_steps
-    waits = _busy(others, load) * (square / step / 2 + lag * step)
-    inside = waits + queue + sum(prefill)
-    # Prompts that came behind a request's own are read while it decodes.
-    behind = prompts * max(0.0, inside / step - lag - 1) * (each if together else extra)
-    tpot = (step + behind / shared_steps) / gain
-    ttft = inside + server_s(steps.card, load.input_tokens)
-    return _Point(limit / gain, ceiling / gain, decode, sum(prefill), extra, tpot, ttft)
+        # Who comes while a prompt is read waits for the rest of it in the queue.
+        found = decode / 2
+    waits = _busy(others, load) * (
+        found + steps.compiled.card.engine.scheduler.admission_steps * step
+    )
+    return _Window(step, each, waits + queue + sum(chunks), reading, most, full)
 
 
 def _extra(steps: Steps, sequences: float, prompts: int = 1) -> float:
     """What prompts add to the steps that they share with `sequences`."""
     chunks = steps.prefill(sequences, prompts)
-    if steps.card.engine.scheduler.policy != "mixed":
+    if steps.compiled.card.engine.scheduler.policy != "mixed":
         return sum(chunks)
     return max(0.0, sum(chunks) - len(chunks) * steps.decode(round(sequences))[1])
 

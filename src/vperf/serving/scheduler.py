@@ -214,7 +214,7 @@ class _Run:
         """Decode steps since the last look for requests, and since prompts are held back."""
         self.stalled: list[tuple[float, int]] = []
         """(time of their last token, sequences) that a prefill step keeps from decoding."""
-        self.done = self.steps = self.events = self.preempted = self.oversized = 0
+        self.done = self.steps = self.events = self.preempted = 0
         self.busy_s = self.running_s = self.waiting_s = 0.0
         self.peak_running, self.peak_used = 0, 0.0
         self.gap_s, self.gap_count = array("d"), array("q")
@@ -349,7 +349,9 @@ class _Run:
 
     def _holds_back(self) -> bool:
         """Whether prompts wait for company beside the sequences that decode."""
-        if self.partial or not self.running or self.held >= self.facts.wait_steps:
+        if self.partial or not self.running or len(self.admitted) >= self.most:
+            return False
+        if self.held >= self.facts.wait_steps:
             return False
         tokens = sum(self.inputs[request] for request in self.waiting) + len(self.running)
         return tokens < self.facts.wait_share * self.budget
@@ -413,8 +415,6 @@ class _Run:
             growth = decoding * self.gain * cache.per_token
             if self.used + (0 if self.facts.reserves_output else growth) + size > cache.size:
                 return False
-        elif size > cache.size:
-            self.oversized += 1
         self.used += size
         self.peak_used = max(self.peak_used, self.used)
         # What others kept of their sessions goes first, the longest idle one before the others.
@@ -620,6 +620,15 @@ class _Run:
             m += 1
         return m
 
+    def _oversized(self) -> int:
+        """Requests that the cache does not hold even alone."""
+        cache = self.cache
+        if cache is None:
+            return 0
+        room = cache.size - cache.per_sequence
+        lengths = zip(self.inputs, self.outputs, strict=True)
+        return sum(cache.per_token * (i + o) > room for i, o in lengths)
+
     def result(self) -> Simulated:
         """What has come of it."""
         return Simulated(
@@ -637,5 +646,5 @@ class _Run:
             steps=self.steps,
             events=self.events,
             preempted=self.preempted,
-            oversized=self.oversized,
+            oversized=self._oversized(),
         )

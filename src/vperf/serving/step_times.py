@@ -17,11 +17,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vperf.model.model import Model
-from vperf.model.ops import Op, Step
+from vperf.model.ops import Role, Row, Step
 from vperf.serving.memory import other_bytes
 from vperf.serving.scheduler import Cache, Chunk
-from vperf.serving.speculative import decode_passes
-from vperf.timing.step import Card, kernels_of, passes_seconds
+from vperf.timing.compiled import Compiled
+from vperf.timing.kinds import KINDS
+from vperf.timing.passes import Pass
 
 _EXACT = 24
 """Sequences, and tokens, up to which every number has a time of its own."""
@@ -31,14 +32,13 @@ _CHUNK_STEP, _PAST_STEP = 64, 256
 """Prompt attention is of lengths rounded to these, where chunks are longer than four of them."""
 _BLOCK_TOKENS = 16
 """Of a page of the cache, in most engines."""
-_ATTENTION = ("attention", "mla", "recurrent")
 
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
     """One of the forward passes of a step: the model's, then those that draft."""
 
-    model: Model
+    role: Role
     count: int
     decode_tokens: int
     """That a sequence adds to it."""
@@ -48,12 +48,12 @@ class _Pass:
 def _passes(model: Model) -> tuple[_Pass, ...]:
     drafts = model.draft_tokens
     if not drafts or model.draft is None:
-        return (_Pass(model, 1, 1, reads_prompts=True),)
+        return (_Pass("", 1, 1, reads_prompts=True),)
     reading = min(drafts, model.mtp_layers)
     passes = (
-        _Pass(model, 1, 1 + drafts, reads_prompts=True),
-        _Pass(model.draft, reading, 1, reads_prompts=True),
-        _Pass(model.draft, drafts - reading, 1, reads_prompts=False),
+        _Pass("", 1, 1 + drafts, reads_prompts=True),
+        _Pass("draft", reading, 1, reads_prompts=True),
+        _Pass("draft", drafts - reading, 1, reads_prompts=False),
     )
     return passes if drafts > reading else passes[:2]
 
@@ -61,8 +61,12 @@ def _passes(model: Model) -> tuple[_Pass, ...]:
 class DeploymentTimes:
     """`StepTimes` of a model on a card, for contexts from `shortest` to `longest`."""
 
-    def __init__(self, model: Model, card: Card, shortest: int, longest: int) -> None:
-        self.model, self.card = model, card
+    def __init__(self, compiled: Compiled, shortest: int, longest: int) -> None:
+        self.compiled = compiled
+        model = compiled.model
+        self._heads = compiled.only(_is_head)
+        self._linears = compiled.only(_is_linear)
+        self._attentions = compiled.only(_is_attention)
         self.low, self.high = shortest, max(longest, shortest + 1)
         self.groups, self.stages = model.parallel.data, model.parallel.pipeline
         self._all = _passes(model)
@@ -88,7 +92,7 @@ class DeploymentTimes:
         # A group's share, and that of one pass of the pipeline; each reads prompts of its own.
         decoding = sequences / (self.groups * self.stages)
         prompts = len(chunks) / self.groups
-        engine = self.card.engine
+        engine = self.compiled.card.engine
         seconds = engine.overhead_s(0.0, 0.0, decoding + prompts) + engine.scheduler.prompt_step_s
         for index, each in enumerate(self._all):
             rows = prompt_tokens / self.groups if each.reads_prompts else prompts
@@ -123,12 +127,11 @@ class DeploymentTimes:
         return base, slope / sequences
 
     def _decode_s(self, sequences: int, context: int) -> float:
-        return passes_seconds(decode_passes(self.model, sequences, context), self.card)[1]
+        return self.compiled.decode(sequences, context)[1]
 
     def _attention_s(self, sequences: int, context: int) -> float:
-        return sum(
-            each.count
-            * self._kernels(each.model, Step(sequences, each.decode_tokens, context), _is_attention)
+        return self._attentions.kernels_s(
+            Pass(Step(sequences, each.decode_tokens, context), each.count, each.role)
             for each in self._all
         )
 
@@ -136,10 +139,10 @@ class DeploymentTimes:
         whole = max(1, round(tokens))
         found = self._linear_at.get((index, whole))
         if found is None:
-            model = self._all[index].model
+            role = self._all[index].role
 
             def seconds(rows: int) -> float:
-                return self._kernels(model, Step(self.groups, rows, 0), _is_linear)
+                return self._linears.kernels_s((Pass(Step(self.groups, rows, 0), 1, role),))
 
             found = self._linear_at[index, whole] = _interpolated(whole, _TOKENS_RATIO, seconds)
         return found
@@ -148,11 +151,11 @@ class DeploymentTimes:
         whole = max(1, math.ceil(rows))
         found = self._head_at.get((index, whole))
         if found is None:
-            model = self._all[index].model
+            role = self._all[index].role
 
             def seconds(rows: int) -> float:
                 step = Step(self.groups * self.stages * rows, 1, 1)
-                return self._kernels(model, step, _is_head)
+                return self._heads.kernels_s((Pass(step, 1, role),))
 
             found = self._head_at[index, whole] = _interpolated(whole, _TOKENS_RATIO, seconds)
         return found
@@ -166,27 +169,22 @@ class DeploymentTimes:
         found = self._prompt_at.get((new, past))
         if found is None:
             step = Step(self.groups, new, past)
-            found = self._prompt_at[new, past] = sum(
-                each.count * self._kernels(each.model, step, _is_attention)
-                for each in self._all
-                if each.reads_prompts
+            found = self._prompt_at[new, past] = self._attentions.kernels_s(
+                Pass(step, each.count, each.role) for each in self._all if each.reads_prompts
             )
         return found
 
-    def _kernels(self, model: Model, step: Step, wanted: Callable[[Op], bool]) -> float:
-        return kernels_of(model.work(step), self.card, wanted)
+
+def _is_attention(row: Row) -> bool:
+    return not KINDS[row.kind].merges
 
 
-def _is_attention(op: Op) -> bool:
-    return op.kind in _ATTENTION
+def _is_head(row: Row) -> bool:
+    return row.name == "lm_head"
 
 
-def _is_head(op: Op) -> bool:
-    return op.name == "lm_head"
-
-
-def _is_linear(op: Op) -> bool:
-    return op.kind not in _ATTENTION and op.name != "lm_head"
+def _is_linear(row: Row) -> bool:
+    return KINDS[row.kind].merges and not _is_head(row)
 
 
 def _neighbours(number: int, ratio: float) -> tuple[int, int]:
@@ -206,13 +204,13 @@ def _interpolated(number: int, ratio: float, seconds: Callable[[int], float]) ->
     return first + (number - low) / (high - low) * (seconds(high) - first)
 
 
-def cache_room(model: Model, card: Card, shortest: int, longest: int, sequences: int) -> Cache:
+def cache_room(compiled: Compiled, shortest: int, longest: int, sequences: int) -> Cache:
     """Bytes of a GPU that the engine has for cache, and what sequences take of it.
 
     Between `shortest` and `longest` a sequence's cache is taken as linear: with windows it grows by
     steps. Of the last of its blocks half is empty. `sequences`: those that it profiles with.
     """
-    engine, gpu = card.engine, card.gpu
+    model, engine, gpu = compiled.model, compiled.card.engine, compiled.card.gpu
     at_low, at_high = model.rank_cache_bytes(shortest), model.rank_cache_bytes(longest)
     per_token = max(0.0, (at_high - at_low) / max(1, longest - shortest))
     other = other_bytes(model, gpu, engine, sequences, shortest)

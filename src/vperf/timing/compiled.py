@@ -11,7 +11,7 @@ several passes (passes.py) the host takes its time once. Not here: the rows (mod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -140,6 +140,14 @@ class Compiled:
         """Expected seconds of the kernels alone."""
         return sum(each.count * self._table(each).times(each.step)[1] for each in passes)
 
+    def only(self, wanted: Callable[[Row], bool]) -> Compiled:
+        """Those rows alone that are `wanted`: for `kernels_s` of a part of a step."""
+        part = Compiled(self.model, self.card)
+        part._own = _Table(self.model, self.card, wanted)
+        if self.model.draft_tokens and self.model.draft is not None:
+            part._draft = _Table(self.model.draft, self.card, wanted)
+        return part
+
     def ops(self, one: Pass) -> tuple[Op, ...]:
         """The work of one pass, op by op."""
         return self._table(one).model.ops(one.step)
@@ -201,10 +209,12 @@ def _counted(passes: Iterable[Pass]) -> list[Pass]:
 class _Table:
     """The rows of one model, bound to a card in each of their cases."""
 
-    __slots__ = ("_bound", "_local", "_mixed", "_rows", "card", "model")
+    __slots__ = ("_bound", "_local", "_mixed", "_rows", "_wanted", "card", "model")
 
-    def __init__(self, model: Model, card: Card) -> None:
-        self.model, self.card = model, card
+    def __init__(
+        self, model: Model, card: Card, wanted: Callable[[Row], bool] | None = None
+    ) -> None:
+        self.model, self.card, self._wanted = model, card, wanted
         self._rows = model.rows
         self._local = model.parallel.data * model.parallel.pipeline
         self._bound: dict[tuple[bool, ...], _Bound] = {}
@@ -245,6 +255,8 @@ class _Table:
         bound = self._bound.get(self._rows.key(step))
         if bound is None:
             rows = together(self._rows.of(step))
+            if self._wanted is not None:
+                rows = tuple(row for row in rows if self._wanted(row))
             bound = self._bound[self._rows.key(step)] = _Bound(rows, self.card)
         return bound
 

@@ -10,6 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from vperf.checks.contradictions import consistent
 from vperf.checks.importers import (
     aiperf,
     engine_log,
@@ -99,7 +100,7 @@ def results_of(document: Document) -> tuple[Result, ...]:
         except InputError as error:
             left_out.append(error)
         else:
-            results.append(result)
+            results.append(consistent(result))
     if not results:
         raise left_out[0]
     if left_out:
