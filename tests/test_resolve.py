@@ -133,3 +133,9 @@ def test_the_card_may_be_described_in_python_as_on_the_command_line() -> None:
     answer = vperf.estimate(QWEN, "h100", memory="200 GB", peak=["bf16=250 TFLOPS"])
     assert answer.memory.capacity_bytes == 200e9
     assert any("bf16 peak" in note for note in answer.assumptions)
+
+
+def test_dir_shows_what_there_is_and_old_names_stay() -> None:
+    assert set(vperf.__all__) <= set(dir(vperf))
+    assert vperf.Question is vperf.Scenario
+    assert vperf.Bars is vperf.Thresholds

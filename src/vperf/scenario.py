@@ -267,3 +267,6 @@ OPTIONS: Mapping[str, Option] = {f.name: f.metadata["option"] for f in fields(Sc
 
 CARD = ("gpu_file", "memory_bandwidth", "memory", "peak")
 """Those that describe the card beside `gpu`."""
+
+Question = Scenario
+"""An older name."""

@@ -145,19 +145,23 @@ def check(
     )  # fmt: skip
     drift = None if max_drift is None else share(max_drift, "--max-drift")
     annotated = _on_github() if github is None else github
+    explain = out.form != "csv" or junit is not None or annotated  # a sheet holds no suspects
     errors: Sequence[tuple[str, VperfError]] = ()
     if config is not None:
         from vperf.checks.config import grade_config
 
         _refuse_beside_config(file, label, figures, bars, typed)
-        graded = grade_config(config, baseline=baseline, max_drift=drift)
+        graded = grade_config(config, baseline=baseline, max_drift=drift, explain=explain)
         named, errors = list(graded.checks), graded.errors
     else:
         source = _source(file, figures, label)
         gpu, model, rest = _setup(typed)
         bars = replace(bars, max_drift=drift)
         try:
-            found = check_all(source, gpu, model, bars=bars, baseline=baseline, label=label, **rest)
+            found = check_all(
+                source, gpu, model, bars=bars, baseline=baseline, label=label, explain=explain,
+                **rest,
+            )  # fmt: skip
         except VperfError as error:
             # Readers of a report see that nothing was graded, not the report of an earlier run.
             found, errors = (), ((file or "figures", error),)
