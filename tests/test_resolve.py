@@ -34,6 +34,8 @@ OTHER: dict[str, Any] = {
     "speculative": None,
     "draft_tokens": 2,
     "gpu_memory_utilization": 0.5,
+    "max_num_seqs": 7,
+    "max_num_batched_tokens": 777,
     "memory_bandwidth": "1 TB/s",
     "memory": "1 TB",
     "peak": ("fp8=1 PFLOPS",),

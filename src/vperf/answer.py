@@ -14,6 +14,7 @@ from vperf.frames import frame, html_table
 from vperf.model.config import ModelSource
 from vperf.notes import Note
 from vperf.serving.memory import Memory
+from vperf.serving.percentiles import Distribution
 from vperf.timing.step import PhaseTimes
 from vperf.version import __version__
 
@@ -132,6 +133,44 @@ class Serving:
 
 
 @dataclass(frozen=True, slots=True)
+class SimulatedRun:
+    """A served load as a benchmark runs it, ramp and drain included; seconds as its client has
+    them."""
+
+    prompts: int
+    seed: int
+    duration_s: float
+    requests_per_s: float
+    output_tokens_per_s: float
+    ttft: Distribution
+    tpot: Distribution | None
+    """None: no output of two tokens."""
+    itl: Distribution | None
+    e2e: Distribution
+    mean_running: float
+    """Sequences admitted, of the whole deployment."""
+    mean_waiting: float
+    peak_running: int
+    utilization: float
+    """Share of the run in which a step ran."""
+    preempted: int
+    """How often a sequence lost its cache to others and was read again."""
+    oversized: int
+    """Requests that the cache does not hold even alone."""
+    steady_requests_per_s: float | None
+    """Without ramp and drain; None: too short a run."""
+    saturated: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """The part of an estimate's JSON; percentiles as ttft.p99_s."""
+        found = asdict(self)
+        for name in ("ttft", "tpot", "itl", "e2e"):
+            each: Distribution | None = getattr(self, name)
+            found[name] = each and each.to_dict()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """What an estimate comes down to: its speeds and whether it fits. No ops, no sentences."""
 
@@ -233,6 +272,8 @@ class Estimate:
     assumptions: _Made[tuple[Note, ...]] = _Made()
     not_modelled: _Made[tuple[Note, ...]] = _Made()
     warnings: _Made[tuple[Note, ...]] = _Made()
+    simulated: _Made[SimulatedRun | None] = _Made()
+    """The run of a served load; None for a batch, and where the load cannot be served."""
     serving: Serving | None = None
     speculative: Speculative | None = None
 
@@ -259,6 +300,7 @@ class Estimate:
             "prefill": _phase(self.prefill),
             "decode": _phase(self.decode),
             "serving": asdict(self.serving) if self.serving else None,
+            "simulated": self.simulated.to_dict() if self.simulated else None,
             "speculative": asdict(self.speculative) if self.speculative else None,
             "depth": [asdict(point) for point in self.depth],
             "assumptions": list(map(str, self.assumptions)),

@@ -19,6 +19,7 @@ from vperf.timing.step import Card
 
 if TYPE_CHECKING:
     from vperf.serving.load import Load, Steps
+    from vperf.serving.simulation import Run
 
 
 class Replica:
@@ -58,6 +59,8 @@ class Deployment:
     image_tokens: int
     acceptance: float | None
     """Probability that a draft is accepted; None: nothing drafts."""
+    run: Run | None = None
+    """The requests of that load as a benchmark sends them; None: one batch."""
     warnings: tuple[Note, ...] = ()
     """What finding the model warned of."""
 

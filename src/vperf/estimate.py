@@ -6,6 +6,7 @@ Not here: what an Estimate is (answer.py), its speeds (speeds.py), its notes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from vperf.answer import (
     Later,
     ModelFacts,
     Serving,
+    SimulatedRun,
     Speculative,
     Speed,
     Workload,
@@ -36,6 +38,7 @@ from vperf.speeds import (
     mean_step,
     prompt_tokens,
     serving_of,
+    simulated_run,
 )
 from vperf.timing.compiled import Compiled
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
@@ -44,6 +47,7 @@ from vperf.timing.step import Card, PhaseTimes
 if TYPE_CHECKING:
     from vperf.deployment import Deployment
     from vperf.serving.load import Load, Steps
+    from vperf.serving.simulation import Run
 
 _DEPTHS = (1024, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576)
 
@@ -51,11 +55,13 @@ _DEPTHS = (1024, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 104857
 def estimate(at: Deployment) -> Estimate:
     """The estimate of a deployment."""
     found, lengths = at.found, at.lengths
-    if at.load is not None:
+    if at.load is not None and at.run is not None:
+        text_tokens = at.load.input_tokens - at.image_tokens
         return serve_model(
             at.compiled, found.id, found.source,
-            load=replace(at.load, input_tokens=lengths.input_tokens), lengths=lengths,
+            load=replace(at.load, input_tokens=text_tokens), lengths=lengths, asked=at.run,
             image_tokens=at.image_tokens, acceptance=at.acceptance, warned=at.warnings,
+            steps=at.replica.steps(at.load),
         )  # fmt: skip
     return estimate_model(
         at.compiled, found.id, found.source, lengths=lengths, batch_size=at.batch_size,
@@ -127,6 +133,7 @@ def serve_model(
     *,
     load: Load,
     lengths: Lengths,
+    asked: Run,
     image_tokens: int = 0,
     acceptance: float | None = None,
     warned: tuple[Note, ...] = (),
@@ -137,7 +144,7 @@ def serve_model(
     TTFT as a benchmark that starts with all users at once reports it; TPOT with the prefills of
     others between one's own tokens; rates of the whole deployment. The limit is that of the batch
     that is running. Image tokens come on top of the load's input tokens. `steps`: those of loads of
-    equal lengths.
+    equal lengths. `asked`: the requests to simulate.
     """
     from vperf.serving.load import pays_from, serve  # noqa: PLC0415  (most estimates are of a batch)
 
@@ -180,8 +187,24 @@ def serve_model(
         warned=(*notes.load_warnings(load, served), *warned),
         speculative=speculative,
         serving=serving_of(served, load),
+        simulated=lambda: _simulated(compiled, load, _with_images(asked, image_tokens)),
         depth_prompt=prompt,
     )  # fmt: skip
+
+
+def _with_images(asked: Run, image_tokens: int) -> Run:
+    """Requests whose prompts hold images beside their text."""
+    longer = tuple(
+        replace(each, input_tokens=each.input_tokens + image_tokens)
+        for each in asked.lengths.requests
+    )
+    return replace(asked, lengths=replace(asked.lengths, requests=longer))
+
+
+def _simulated(compiled: Compiled, load: Load, asked: Run) -> SimulatedRun | None:
+    if compiled.model.rank_weight_bytes >= compiled.card.gpu.memory_bytes:
+        return None
+    return simulated_run(compiled, asked, load.acceptance)
 
 
 def _estimate(
@@ -201,6 +224,7 @@ def _estimate(
     warned: tuple[Note, ...],
     speculative: Speculative | None,
     serving: Serving | None = None,
+    simulated: Callable[[], SimulatedRun | None] = lambda: None,
     depth_prompt: int | None = None,
 ) -> Estimate:
     """Speeds and memory as they are; ops, depths and sentences for when they are read."""
@@ -222,6 +246,7 @@ def _estimate(
             lambda: notes.not_modelled(model, workload.image_tokens, served=serving is not None)
         ),
         warnings=Later(lambda: (*notes.warnings(model, memory, held_tokens), *warned)),
+        simulated=Later(simulated),
         serving=serving,
         speculative=speculative,
     )

@@ -45,6 +45,7 @@ from vperf.units import format_bytes
 
 if TYPE_CHECKING:
     from vperf.serving.load import Load
+    from vperf.serving.simulation import Run
 
 MAX_TOKENS = 10**9
 """No length or batch beyond it is a scenario."""
@@ -101,13 +102,11 @@ class Resolver:
         model, images = replica.compiled.model, scenario.image_tokens
         _check_lengths(model, replica.found.id, lengths, images)
         acceptance = checked_acceptance(scenario.acceptance) if model.draft_tokens else None
-        load = None
+        load, run = None, None
         if scenario.served:
-            load = _load(scenario, lengths, acceptance)
+            load, run = _served(scenario, lengths, acceptance)
         else:
-            check_count("batch-size", scenario.batch_size, 1)
-            if scenario.prefix_cache_hit:
-                raise InputError("needs max-concurrency or request-rate", field="prefix-cache-hit")
+            _check_batch(scenario)
         return Deployment(
             scenario,
             replica,
@@ -116,6 +115,7 @@ class Resolver:
             scenario.batch_size,
             images,
             acceptance,
+            run,
             model_warnings(replica.found, model, scenario.quantization),
         )
 
@@ -171,7 +171,7 @@ class Resolver:
         named = engine_named(scenario.engine)
         gpu = self.gpu(scenario)
         check_formats(scenario.quantization, scenario.kv_cache_dtype)
-        engine = _set(named, scenario).on(gpu.id, gpu.memory_bytes)
+        engine = _scheduled(_set(named, scenario).on(gpu.id, gpu.memory_bytes), scenario)
         config = self.config(scenario.model, scenario.revision)
         key = (id(config), id(gpu), id(named), *_keys(_settings(scenario)))
         found: Replica | None
@@ -235,6 +235,19 @@ def _set(engine: Engine, scenario: Scenario) -> Engine:
             )
         engine = replace(engine, memory_utilization=float(share))
     return engine
+
+
+def _scheduled(engine: Engine, scenario: Scenario) -> Engine:
+    """The engine with the limits of its scheduler that are given."""
+    given = {
+        "max_sequences": ("max-num-seqs", scenario.max_num_seqs),
+        "max_batched_tokens": ("max-num-batched-tokens", scenario.max_num_batched_tokens),
+    }
+    facts = {fact: value for fact, (_, value) in given.items() if value is not None}
+    for name, value in given.values():
+        if value is not None:
+            check_count(name, value, 1)
+    return engine.with_scheduler(**facts) if facts else engine
 
 
 def engine_named(engine: str | Engine | None) -> Engine:
@@ -416,6 +429,12 @@ def model_warnings(found: ModelConfig, model: Model, what_if: str | None) -> tup
 def resolve_lengths(scenario: Scenario) -> Lengths:
     """The lengths of the scenario's requests. Raises InputError where two options state them."""
     given = scenario.workload
+    if scenario.trace is not None:
+        from vperf import requests  # noqa: PLC0415  (most give lengths)
+
+        if given is not None:
+            raise InputError("cannot be combined with workload", field="trace")
+        return requests.lengths_of_trace(scenario.trace)
     if given is None:
         return equal(scenario.input_len, scenario.output_len)
     if (scenario.input_len, scenario.output_len) != (INPUT_LEN, OUTPUT_LEN):
@@ -462,17 +481,26 @@ def _check_lengths(model: Model, model_id: str, lengths: Lengths, image_tokens: 
         )
 
 
-def _load(scenario: Scenario, lengths: Lengths, acceptance: float | None) -> Load:
-    """The load of a served scenario as its model meets it: images in its prompts, drafts."""
-    from vperf.serving.load import Load  # noqa: PLC0415  (most scenarios are of a batch)
+_OF_LOADS = ("prefix_cache_hit", "num_prompts", "burstiness", "think_time", "metric_percentiles")
 
-    if scenario.batch_size != 1:
-        raise InputError("cannot be combined with a served load", field="batch-size")
-    return Load(
-        lengths.input_tokens + scenario.image_tokens,
-        lengths.output_tokens,
-        scenario.max_concurrency,
-        scenario.request_rate,
-        scenario.prefix_cache_hit or lengths.prefix_hit,
-        acceptance or 0.0,
-    )
+
+def _check_batch(scenario: Scenario) -> None:
+    """InputError for a batch that cannot be, and for options of a served load."""
+    check_count("batch-size", scenario.batch_size, 1)
+    for name in _OF_LOADS:
+        if getattr(scenario, name):
+            field = name.replace("_", "-")
+            raise InputError("needs max-concurrency or request-rate", field=field)
+
+
+def _served(scenario: Scenario, lengths: Lengths, acceptance: float | None) -> tuple[Load, Run]:
+    """The load of a served scenario as its model meets it: images in its prompts, drafts."""
+    from vperf import requests  # noqa: PLC0415  (most scenarios are of a batch)
+
+    images = scenario.image_tokens
+    load, run = requests.load_of(scenario, lengths), requests.run_of(scenario, lengths)
+    if acceptance is not None:
+        load = replace(load, acceptance=acceptance)
+    if images:
+        load = replace(load, input_tokens=load.input_tokens + images)
+    return load, run

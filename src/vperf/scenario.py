@@ -84,6 +84,14 @@ _QUANTIZATION = (
 _CAP = "Consider no longer context."
 _GROUPS = "Attention groups, each with sequences of its own; tp x pp x dp GPUs."
 _HIT = "Share of a prompt found in cache, under a served load."
+_PROMPTS = "Requests of the simulated run. [ten a user, 1000 at a rate]"
+_BURSTS = "Of a rate: 1 is Poisson, less comes in bursts, inf is constant. [1]"
+_SEQUENCES = "Sequences the engine admits at a time. [the engine's]"
+_BUDGET = "Tokens of one step of the engine. [the engine's]"
+_TRACE = "A served load: requests with times and lengths, as CSV or JSON lines."
+_SESSIONS = "A served load: users whose prompts hold all that was said before."
+_THINK = 'Between an answer and the next prompt of a session, as "5 s".'
+_PERCENTILES = "Percentiles of the simulated run. [50,90,95,99]"
 _WORKLOAD = "The lengths instead: chat, rag, agent, coding-agent, summarize, or a file of them."
 _SHARE = "Share of GPU memory the engine takes. [the engine's]"
 _PEAK = 'Another dense peak, as bf16="250 TFLOPS"; repeatable.'
@@ -152,10 +160,54 @@ class Scenario:
     prefix_cache_hit: float = _of_load(
         _SERVED, "--prefix-cache-hit", _HIT, "SHARE", default=0.0, kind=float
     )
+    num_prompts: int | None = _of_load(
+        _SERVED, "--num-prompts", _PROMPTS, "N", kind=int, minimum=1, repeats=False
+    )
+    """Requests of the simulated run; None: ten for each user, a thousand at a rate."""
+    burstiness: float | None = _of_load(
+        _SERVED, "--burstiness", _BURSTS, "SHAPE", kind=float, repeats=False
+    )
+    """Shape of the gamma distribution of gaps at a rate: 1 is Poisson, inf constant."""
+    max_num_seqs: int | None = _option(
+        _ENGINE,
+        "--max-num-seqs",
+        _SEQUENCES,
+        "N",
+        kind=int,
+        shapes="card",
+        minimum=1,
+        repeats=False,
+    )
+    """Sequences that the engine admits at a time; None: its own default."""
+    max_num_batched_tokens: int | None = _option(
+        _ENGINE,
+        "--max-num-batched-tokens",
+        _BUDGET,
+        "TOKENS",
+        kind=int,
+        shapes="card",
+        minimum=1,
+        repeats=False,
+    )
+    """Tokens of one step of the engine; None: its own default."""
+    trace: str | Path | None = _of_load(_SERVED, "--trace", _TRACE, "FILE", repeats=False)
+    """A served load: a file of requests with their times."""
+    sessions: int | None = _of_load(
+        _SERVED, "--sessions", _SESSIONS, "N", kind=int, minimum=1, repeats=False
+    )
+    """A served load: users whose prompts hold all that was said before."""
+    think_time: str | float | None = _of_load(
+        _SERVED, "--think-time", _THINK, "TIME", repeats=False
+    )
+    """Between an answer and a session's next prompt, as "5 s" or in seconds."""
+    metric_percentiles: str | None = _of_load(
+        _SERVED, "--metric-percentiles", _PERCENTILES, "LIST", repeats=False
+    )
+    """Percentiles to report, as "50,99.9"."""
     cuda_graphs: bool = _option(
         _ENGINE,
-        "--no-cuda-graphs",
-        "The host launches every kernel, as --enforce-eager.",
+        "--no-cuda-graphs --enforce-eager",
+        "The host launches every kernel.",
         None,
         default=True,
         kind=bool,
@@ -228,7 +280,8 @@ class Scenario:
     @property
     def served(self) -> bool:
         """Whether it is of a load of many requests rather than of one batch."""
-        return self.max_concurrency is not None or self.request_rate is not None
+        loads = (self.max_concurrency, self.request_rate, self.trace, self.sessions)
+        return any(each is not None for each in loads)
 
 
 class Options(TypedDict, total=False):
@@ -248,6 +301,14 @@ class Options(TypedDict, total=False):
     max_concurrency: int | None
     request_rate: float | None
     prefix_cache_hit: float
+    num_prompts: int | None
+    burstiness: float | None
+    max_num_seqs: int | None
+    max_num_batched_tokens: int | None
+    trace: str | Path | None
+    sessions: int | None
+    think_time: str | float | None
+    metric_percentiles: str | None
     cuda_graphs: bool
     speculative: str | None
     draft_tokens: int | None

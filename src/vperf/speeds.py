@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from vperf.answer import Expected, Figures, Serving, Speed
+from vperf.answer import Expected, Figures, Serving, SimulatedRun, Speed
 from vperf.errors import InputError
 from vperf.model.model import Model
 from vperf.serving.lengths import Lengths, equal
@@ -25,6 +25,7 @@ from vperf.timing.step import Card
 if TYPE_CHECKING:
     from vperf.deployment import Deployment
     from vperf.serving.load import Load, Served, Steps
+    from vperf.serving.simulation import Run
 
 MAX_TOKENS = 10**9
 """No length or batch beyond it is a scenario."""
@@ -283,6 +284,33 @@ def serving_of(served: Served, load: Load) -> Serving:
         served.ttft_steady_s,
         load.requests_per_s,
         served.saturated,
+    )
+
+
+def simulated_run(compiled: Compiled, asked: Run, acceptance: float) -> SimulatedRun:
+    """A load as a benchmark runs it. Raises InputError."""
+    from vperf.serving.simulation import run  # noqa: PLC0415  (most scenarios are of a batch)
+
+    found = run(compiled, asked.traffic(compiled.model.max_context_tokens), acceptance=acceptance)
+    percents, steady = asked.percents, found.steady
+    return SimulatedRun(
+        prompts=len(found.traffic),
+        seed=asked.seed,
+        duration_s=found.duration_s,
+        requests_per_s=found.requests_per_s,
+        output_tokens_per_s=found.output_tokens_per_s,
+        ttft=found.ttft(percents),
+        tpot=found.tpot(percents),
+        itl=found.itl(percents),
+        e2e=found.e2e(percents),
+        mean_running=found.mean_running,
+        mean_waiting=found.mean_waiting,
+        peak_running=found.peak_running,
+        utilization=found.utilization,
+        preempted=found.preempted,
+        oversized=found.oversized,
+        steady_requests_per_s=steady.requests_per_s if steady else None,
+        saturated=found.saturated,
     )
 
 

@@ -179,7 +179,7 @@ def _max_requests_per_s(at: Deployment, answer: Estimate) -> float:
 
 def as_batch(at: Deployment, batch: int) -> Deployment:
     """The same deployment decoding `batch` equal requests at once."""
-    return replace(at, load=None, batch_size=batch)
+    return replace(at, load=None, run=None, batch_size=batch)
 
 
 def limit_of_batch(at: Deployment, batch: int) -> Speed:

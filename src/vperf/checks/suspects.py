@@ -334,9 +334,7 @@ def _possible_gains(case: Case) -> Iterator[_Change]:
                 yield _Change(
                     "budget", f"steps of {tokens:,} tokens, so that prefill disturbs "
                     f"{'fewer steps' if factor > 1 else 'each step less'}",
-                    {"engine": replace(
-                        engine.with_scheduler(max_batched_tokens=tokens), small_cards=None
-                    )},
+                    {"max_num_batched_tokens": tokens},
                     command,
                 )  # fmt: skip
 

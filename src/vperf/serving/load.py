@@ -64,6 +64,8 @@ class Load:
     """Share of a prompt's tokens whose cache is found ready."""
     acceptance: float = 0.0
     """Probability that a token is accepted that the model drafts, if it does."""
+    think_s: float = 0.0
+    """Between an answer and the user's next request."""
 
     def __post_init__(self) -> None:
         if (self.users is None) == (self.requests_per_s is None):
@@ -235,7 +237,7 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
         point = _trial(steps, load, batch)
         decoding_s = further * point.tpot_s
         if load.users is not None:
-            target = load.users * decoding_s / (point.ttft_s + decoding_s)
+            target = load.users * decoding_s / (point.ttft_s + decoding_s + load.think_s)
         else:
             assert load.requests_per_s is not None
             target = load.requests_per_s * decoding_s
@@ -249,7 +251,8 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
         burst = BURST_SHARE * _burst(point, int(most), model)
         if load.users > most:
             # Little's law: whoever finds no room waits for those who hold it.
-            waits = max(0.0, load.users / most_per_s - decoding_s - point.ttft_s)
+            waits = load.users / most_per_s - decoding_s - point.ttft_s - load.think_s
+            waits = max(0.0, waits)
         rate = most_per_s
     else:
         assert load.requests_per_s is not None
