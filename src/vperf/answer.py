@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Generic, Literal, TypeVar, cast
 
-from vperf.frames import frame, html_table
+from vperf.frames import Shown, frame
 from vperf.model.config import ModelSource
 from vperf.notes import Note
 from vperf.serving.memory import Memory
@@ -248,8 +248,8 @@ class _Made(Generic[T]):
         answer.__dict__[self._name] = value
 
 
-@dataclass(frozen=True)
-class Estimate:
+@dataclass(frozen=True, repr=False)
+class Estimate(Shown):
     """The whole answer. Every figure the command line prints is read from here.
 
     Ops, depths and notes are made when they are read; speeds and memory are there.
@@ -312,23 +312,6 @@ class Estimate:
         """The ops of both phases as a pandas.DataFrame. Raises VperfError without pandas."""
         phases = (("prefill", self.prefill), ("decode", self.decode))
         return frame({"phase": name, **asdict(op)} for name, each in phases for op in each.ops)
-
-    def _repr_html_(self) -> str:
-        limit, expected = self.limit, self.expected
-        rows = [
-            (
-                name,
-                f"{getattr(limit, key):.4g}",
-                f"{getattr(expected, key):.4g}",
-                f"{getattr(expected.low, key):.4g} to {getattr(expected.high, key):.4g}",
-            )
-            for name, key in (
-                ("TTFT, s", "ttft_s"), ("prefill, tok/s", "prefill_tokens_per_s"),
-                ("TPOT, s", "tpot_s"), ("decode, tok/s", "decode_tokens_per_s"),
-            )
-        ]  # fmt: skip
-        title = f"{self.model.id} on {self.gpu.count} x {self.gpu.name}"
-        return html_table(title, ("", "limit", "expected", "range"), rows, self.warnings)
 
 
 def _phase(times: PhaseTimes) -> dict[str, Any]:

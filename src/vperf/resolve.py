@@ -233,7 +233,7 @@ def _set(engine: Engine, scenario: Scenario) -> Engine:
             raise InputError(
                 f"must be above 0, to 1, not {share!r}", field="gpu-memory-utilization"
             )
-        engine = replace(engine, memory_utilization=float(share))
+        engine = replace(engine, memory_utilization=float(share), share_given=True)
     return engine
 
 

@@ -2,8 +2,7 @@
 
 A *suspect* is a fault whose own prediction comes near to what was measured: no CUDA graphs, 16-bit
 weights, all-reduces over PCIe. A *try* is a change that vperf predicts to be faster. Each has the
-option of the engine that does it; options are those of vLLM 0.14 and later, SGLang 0.5,
-TensorRT-LLM 1.x and llama.cpp b9437 and later (their documentation, looked up 2026-11-23).
+option of the engine that does it, from the engine's file.
 Not here: the parts of the time (waterfall.py) and impossible results (above_limit.py).
 """
 
@@ -20,6 +19,8 @@ from vperf.checks.grade import expected_figures
 from vperf.checks.waterfall import Waterfall
 from vperf.deployment import Deployment
 from vperf.errors import VperfError
+from vperf.hardware.commands import switch
+from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.resolve import Resolver
 from vperf.speeds import speeds
@@ -60,39 +61,6 @@ class Suspect:
     """Predicted speed over the measured (suspects, once mended) or expected one (tries)."""
 
 
-_COMMANDS: Mapping[str, Mapping[str, str]] = {
-    "graphs": {
-        "vllm": """--compilation-config \
-'{"cudagraph_mode":"FULL_AND_PIECEWISE","compile_sizes":[1]}'""",
-        "sglang": "start without --disable-cuda-graph",
-        "trtllm": "cuda_graph_config: {enable_padding: true}",
-    },
-    "async": {
-        "vllm": "--async-scheduling",
-        "sglang": "start without --disable-overlap-schedule",
-        "trtllm": "disable_overlap_scheduler: false",
-    },
-    "kv-fp8": {
-        "vllm": "--kv-cache-dtype fp8",
-        "sglang": "--kv-cache-dtype fp8_e4m3",
-        "trtllm": "kv_cache_config: {dtype: fp8}",
-        "llama.cpp": "-fa on -ctk q8_0 -ctv q8_0",
-    },
-    "fp8": {"vllm": "--quantization fp8", "sglang": "--quantization fp8"},
-    "tp": {
-        "vllm": "--tensor-parallel-size {count}",
-        "sglang": "--tp-size {count}",
-        "trtllm": "--tp_size {count}",
-    },
-    "budget": {
-        "vllm": "--max-num-batched-tokens {count}",
-        "sglang": "--chunked-prefill-size {count}",
-        "trtllm": "--max_num_tokens {count}",
-    },
-    "offload": {"llama.cpp": "-ngl 99"},
-    "flash": {"llama.cpp": "-fa on"},
-}
-
 _LOOK: Mapping[str, Mapping[str, str]] = {
     "nvidia": {
         "clocks": "nvidia-smi -q -d CLOCK,POWER,PERFORMANCE",
@@ -114,12 +82,6 @@ _LOOK: Mapping[str, Mapping[str, str]] = {
 def _look(name: str, card: Gpu) -> str:
     """What shows the state of the card; empty where no tool is known."""
     return _LOOK.get(card.vendor.lower(), {}).get(name, "")
-
-
-def _command(name: str, engine: str, count: int = 0) -> str:
-    """The option of an engine, with its number; empty where none is known."""
-    family = "vllm" if engine.startswith("vllm") else engine
-    return _COMMANDS.get(name, {}).get(family, "").replace("{count}", str(count))
 
 
 class _Change(NamedTuple):
@@ -163,8 +125,7 @@ def _faults(case: Case, changes: Iterable[_Change]) -> Iterator[Suspect]:
     for change in changes:
         yield from _fitting(change, case)
     yield from _clocks(case)
-    if case.answer.workload.engine == "llama.cpp":
-        yield from _llama(case.answer, case.falls[0])
+    yield from _offload(case.at.card.engine, case.answer, case.falls[0])
 
 
 def _fitting(change: _Change, case: Case) -> Iterator[Suspect]:
@@ -204,17 +165,16 @@ def _distance(ratios: Iterable[float]) -> float:
 
 def _possible_faults(case: Case) -> Iterator[_Change]:
     engine, answer = case.at.card.engine, case.answer
-    name = engine.id
     if engine.cuda_graphs and engine.eager_launch_s > engine.launch_s:
         yield _Change(
             "no-cuda-graphs", "no CUDA graphs: the host launches every kernel",
-            {"cuda_graphs": False}, _command("graphs", name),
+            {"cuda_graphs": False}, switch(engine, "graphs"),
         )  # fmt: skip
     if engine.eager_host_s_per_step > engine.host_s_per_step:
         yield _Change(
             "sync-scheduling", "the host schedules between steps, not beside them",
             {"engine": replace(engine, host_s_per_step=engine.eager_host_s_per_step)},
-            _command("async", name),
+            switch(engine, "async"),
         )  # fmt: skip
     if answer.model.quantization not in ("bf16", "fp16", "fp32"):
         yield _Change(
@@ -224,7 +184,7 @@ def _possible_faults(case: Case) -> Iterator[_Change]:
     if answer.model.kv_cache_dtype not in ("bf16", "fp16", "fp32"):
         yield _Change(
             "cache-16-bit", f"the KV cache is in 16 bit, not in {answer.model.kv_cache_dtype}",
-            {"kv_cache_dtype": "bf16"}, _command("kv-fp8", name),
+            {"kv_cache_dtype": "bf16"}, switch(engine, "kv-fp8", kv_cache="fp8"),
         )  # fmt: skip
     yield from _link_faults(case.at)
     tensor = case.at.model.parallel.tensor
@@ -276,23 +236,24 @@ def _clocks(case: Case) -> Iterator[Suspect]:
         )  # fmt: skip
 
 
-def _llama(answer: Estimate, main: Waterfall) -> Iterator[Suspect]:
+def _offload(engine: Engine, answer: Estimate, main: Waterfall) -> Iterator[Suspect]:
     """Layers in the host's memory, and attention without its fused kernel."""
     if main.metric != "tpot_s":
         return
     slow = answer.model.weight_bytes / _HOST_MEMORY
     share = (main.measured_s - main.expected_s) / max(slow - main.expected_s, 1e-12)
     gain = main.measured_s / main.expected_s
-    if 0.05 < share <= 1.05 and gain > 1.3:
+    if (option := switch(engine, "offload")) and 0.05 < share <= 1.05 and gain > 1.3:
         yield Suspect(
             "offload", "suspect",
             f"layers in the host's memory: {min(share, 1):.0%} of them would do", "", None, None,
-            _command("offload", "llama.cpp"), gain,
+            option, gain,
         )  # fmt: skip
-    yield Suspect(
-        "flash-attention", "suspect", "attention without its fused kernel", "", None, None,
-        _command("flash", "llama.cpp"), None,
-    )  # fmt: skip
+    if option := switch(engine, "flash"):
+        yield Suspect(
+            "flash-attention", "suspect", "attention without its fused kernel", "", None, None,
+            option, None,
+        )  # fmt: skip
 
 
 def _tries(case: Case, changes: Iterable[_Change]) -> Iterator[Suspect]:
@@ -310,27 +271,28 @@ def _tries(case: Case, changes: Iterable[_Change]) -> Iterator[Suspect]:
 
 def _possible_gains(case: Case) -> Iterator[_Change]:
     answer, engine = case.answer, case.at.card.engine
-    name = engine.id
     if not case.at.scenario.cuda_graphs:
-        yield _Change("graphs", "CUDA graphs", {"cuda_graphs": True}, _command("graphs", name))
+        yield _Change("graphs", "CUDA graphs", {"cuda_graphs": True}, switch(engine, "graphs"))
     if answer.model.kv_cache_dtype in ("bf16", "fp16"):
-        cache = "int8" if name == "llama.cpp" else "fp8"
-        if command := _command("kv-fp8", name):
+        cache = engine.formats.get("cache", "fp8")
+        if command := switch(engine, "kv-fp8", kv_cache="fp8"):
             options = {"kv_cache_dtype": cache}
             yield _Change("kv-fp8", f"the KV cache in {cache}", options, command)
     if answer.model.quantization in ("bf16", "fp16"):
-        if "fp8" in answer.gpu.peak_flop_per_s and (command := _command("fp8", name)):
+        if "fp8" in answer.gpu.peak_flop_per_s and (
+            command := switch(engine, "fp8", quantization="fp8")
+        ):
             yield _Change("fp8", "weights in fp8", {"quantization": "fp8"}, command)
-        four = "q4_k_m" if name == "llama.cpp" else "mlx_q4" if name == "mlx" else "awq"
+        four = engine.formats.get("four_bit", "awq")
         yield _Change("four-bit", f"a checkpoint in {four}", {"quantization": four})
     count = 2 * case.at.model.parallel.tensor
     gpus = 2 * answer.gpu.count
-    if gpus <= _NODE and (command := _command("tp", name, count=count)):
+    if gpus <= _NODE and (command := switch(engine, "tp", tp=str(count), stage=str(count))):
         yield _Change("tp", f"{gpus} GPUs", {"tp": count}, command)
     if case.at.load is not None:
         for factor in (4, 0.25):
             tokens = round(engine.max_batched_tokens * factor)
-            if command := _command("budget", name, count=tokens):
+            if command := switch(engine, "budget", max_batched_tokens=str(tokens)):
                 yield _Change(
                     "budget", f"steps of {tokens:,} tokens, so that prefill disturbs "
                     f"{'fewer steps' if factor > 1 else 'each step less'}",

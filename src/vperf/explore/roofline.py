@@ -17,6 +17,7 @@ from typing import Any, Literal
 from vperf.answer import Estimate
 from vperf.deployment import Deployment
 from vperf.estimate import estimate
+from vperf.frames import Shown
 from vperf.hardware.gpu import Gpu
 from vperf.resolve import deploy
 from vperf.scenario import Scenario
@@ -82,8 +83,8 @@ class PhasePoint:
     """Of the step's expected time, that the GPU waits for the host."""
 
 
-@dataclass(frozen=True, slots=True)
-class Roofline:
+@dataclass(frozen=True, slots=True, repr=False)
+class Roofline(Shown):
     """The whole answer, of one GPU of the deployment."""
 
     estimate: Estimate

@@ -80,20 +80,6 @@ class Row:
         return flattened(self.to_dict())
 
 
-def shown_speeds(row: Row) -> list[str]:
-    """Cells of a notebook's table under SPEEDS; of what cannot be, why."""
-    figures = row.figures
-    if figures is None:
-        return [row.problem, "", ""]
-    return [
-        f"{figures.limit.decode_tokens_per_s:,.1f}",
-        f"{figures.expected.decode_tokens_per_s:,.1f}",
-        f"{figures.expected.ttft_s:.3g}",
-    ]
-
-
-SPEEDS = ("limit tok/s", "expected tok/s", "TTFT s")
-
 _EMPTY: dict[str, tuple[str, ...]] = {
     "limit": Speed.__slots__,
     "expected": tuple(f"{name}{end}" for name in Speed.__slots__ for end in ("", "_low", "_high")),

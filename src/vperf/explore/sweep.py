@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any
 
+from vperf.answer import SimulatedRun
 from vperf.errors import InputError, VperfError
+from vperf.estimate import estimate
 from vperf.explore.crossovers import Crossover, find_crossovers
 from vperf.explore.grid import Grid, grid, plain
 from vperf.explore.prices import Prices, prices_of
-from vperf.explore.rows import SPEEDS, Row, Tally, row_of, shown_speeds
-from vperf.frames import frame, html_table
+from vperf.explore.rows import Row, Tally, row_of
+from vperf.frames import Shown, frame
 from vperf.notes import Note
 from vperf.resolve import AS_STORED, Resolver
 from vperf.version import __version__
@@ -25,8 +27,8 @@ MAX_CROSSED = 12
 """Combinations of the other axes whose crossovers are looked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+@dataclass(frozen=True, slots=True, repr=False)
+class Sweep(Shown):
     """All rows of a sweep, in the order of its axes."""
 
     rows: tuple[Row, ...]
@@ -48,15 +50,6 @@ class Sweep:
     def to_frame(self) -> Any:
         """The rows as a pandas.DataFrame. Raises VperfError without pandas."""
         return frame(row.flat() for row in self.rows)
-
-    def _repr_html_(self) -> str:
-        axes = tuple(self.axes)
-        shown = self.rows[:100]
-        rows = ([*(str(row.chosen[axis]) for axis in axes), *shown_speeds(row)] for row in shown)
-        more = [f"the first 100 of {len(self.rows):,}"] if len(self.rows) > 100 else []
-        head = (*axes, *SPEEDS)
-        texts = [each.text for each in self.crossovers]
-        return html_table(f"{len(self.rows):,} settings", head, rows, [*more, *texts, *self.notes])
 
 
 def opening(axes: Mapping[str, Sequence[Any]], fixed: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,6 +106,14 @@ class Sweeping:
                 waiting.append(row)
         if waiting:
             raise InputError(waiting[0].problem)
+
+    def run(self, row: Row) -> SimulatedRun | None:
+        """The simulated run of a row; None: of a batch, or of a load that cannot be served."""
+        serving = row.figures.serving if row.figures else None
+        if serving is None or serving.saturated or not row.fits:
+            return None
+        point = next(each for each in self.grid if each.chosen == row.chosen)
+        return estimate(self._resolver.deployment(point.scenario)).simulated
 
     def crossovers(self) -> tuple[Crossover, ...]:
         """The crossovers of each axis, for the first combinations of the others."""
