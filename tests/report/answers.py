@@ -16,7 +16,7 @@ from vperf.checks.check import Check
 from vperf.checks.grade import Metric, Utilization
 from vperf.checks.result import Result
 from vperf.checks.suspects import Suspect
-from vperf.checks.thresholds import Bar
+from vperf.checks.thresholds import Threshold
 from vperf.checks.waterfall import Part, Waterfall
 from vperf.explore.candidates import Candidate, Layout, Targets, Times
 from vperf.explore.compare import Comparison
@@ -125,7 +125,10 @@ def graded(name: str = "", verdict: Any = "slow") -> Check:
          main),
         0.0121, 16.0, (Utilization("decode", 0.0121, 8e9, 1e12, 0.261, 0.011),),
         (fall, replace(fall, metric="ttft_s")),
-        (Bar("min_efficiency", 0.7, 0.523, False, 0.253), Bar("max_ttft_s", 0.2, 0.081, True, 0.0)),
+        (
+            Threshold("min_efficiency", 0.7, 0.523, False, 0.253),
+            Threshold("max_ttft_s", 0.2, 0.081, True, 0.0),
+        ),
         Drift("before.json", "0.1", (Change("tpot_s", 0.0115, 0.0121, -0.05, 0.01, 0.55, 0.52),)),
         (WARNING,), (Note("tool", text=name or "read as a batch"),),
     )  # fmt: skip
