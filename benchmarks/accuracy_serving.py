@@ -49,7 +49,7 @@ _NODE = 8
 
 def length(row: Row, key: str) -> int:
     """Mean tokens of the row's prompts ("isl") or outputs ("osl"), drawn evenly from a share on."""
-    low = float(row["length_low"] or 1)
+    low = float(row.get("length_low") or 1)
     return max(1, round((1 + low) / 2 * int(row[key])))
 
 
@@ -67,12 +67,14 @@ def quantization(row: Row) -> str | None:
 
 def engine_of(row: Row) -> Engine:
     """The engine as its launch command set it up."""
-    version = re.match(r"v?(\d+\.\d+)", row["backend_version"])
+    version = re.match(r"v?(\d+\.\d+)", row.get("backend_version", ""))
     engine = load_engine(row["backend"] + (f"@{version[1]}" if version else ""))
     facts: dict[str, Any] = {
-        field: kind(row[column]) for column, (field, kind) in _LAUNCH_FACTS.items() if row.get(column)
+        field: kind(row[column])
+        for column, (field, kind) in _LAUNCH_FACTS.items()
+        if row.get(column)
     }
-    if row["async_scheduling"] == "yes" and engine.scheduler.admission_steps == 0:
+    if row.get("async_scheduling") == "yes" and engine.scheduler.admission_steps == 0:
         facts["admission_steps"] = 1  # a step is prepared while one runs
     return engine.with_scheduler(**facts)
 
@@ -110,7 +112,7 @@ def answer(row: Row, *, hide: bool = False) -> vperf.Estimate:
         input_len=length(row, "isl"),
         output_len=length(row, "osl"),
         quantization=quantization(row),
-        kv_cache_dtype=row["kv_dtype"] or None,
+        kv_cache_dtype=row.get("kv_dtype") or None,
         engine=engine_of(row),
         tp=tp,
         pp=int(row["pp"]),
@@ -161,7 +163,7 @@ def _groups(row: Row) -> dict[str, str]:
         "engine": row["backend"],
         "precision": row["weights"],
         "kind": "dense" if is_dense(row) else "moe",
-        "client": "published" if row["requests"] else "not known",
+        "client": "published" if row.get("requests") else "not known",
     }
 
 
@@ -287,7 +289,7 @@ def score(rows: Iterable[Row], *, hide: bool = False, simulate: bool = False) ->
     """
     found = Scored(scoring.Tally(), scoring.Tally(), {"tpot": [], "ttft": []}, [], [])
     for row in rows:
-        bad = row["why_bad"]
+        bad = row.get("why_bad")
         try:
             result = answer(row, hide=hide)
         except vperf.VperfError as error:

@@ -89,7 +89,7 @@ def engine_name(row: Row) -> str:
 def engine_of(row: Row) -> str | Engine:
     """The engine by name, or as the row ran it."""
     name = engine_name(row)
-    if any(said in row["notes"].lower() for said in _NO_FLASH_ATTENTION):
+    if any(said in row.get("notes", "").lower() for said in _NO_FLASH_ATTENTION):
         return replace(load_engine(name), flash_attention=False)
     return name
 

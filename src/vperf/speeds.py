@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from vperf.answer import Expected, Figures, Serving, Speed
+from vperf.answer import Expected, Figures, Serving, SimulatedRun, Speed
 from vperf.errors import InputError
 from vperf.model.model import Model
 from vperf.serving.lengths import Lengths, equal
@@ -24,6 +24,7 @@ from vperf.timing.step import Card
 
 if TYPE_CHECKING:
     from vperf.serving.load import Load, Served, Steps
+    from vperf.serving.simulation import Run
 
 MAX_TOKENS = 10**9
 """No length or batch beyond it is a scenario."""
@@ -119,12 +120,12 @@ def _prefill(compiled: Compiled, lengths: Lengths, batch: int, images: int) -> S
     )
 
 
-def _weighted(parts: Iterable[tuple[float, Seconds]]) -> Seconds:
-    """The sum of times, each of them so many times."""
+def _weighted(parts: Iterable[tuple[float, Seconds]], bubble: float = 1.0) -> Seconds:
+    """The sum of times, each of them so many times; expected ones longer by the `bubble`."""
     limit = expected = ceiling = 0.0
     for weight, times in parts:
         limit += weight * times.limit
-        expected += weight * times.expected
+        expected += bubble * weight * times.expected
         ceiling += weight * times.ceiling
     return Seconds(limit, expected, ceiling)
 
@@ -159,8 +160,9 @@ def _mean_step(compiled: Compiled, batch: int, input_tokens: int, output_tokens:
     first = input_tokens
     last = max(first, input_tokens + output_tokens - 2)
     windows = compiled.model.windows
+    bubble = compiled.bubble(batch)
     if not windows:
-        return compiled.decode(batch, (first + last) // 2)
+        return _weighted(((1.0, compiled.decode(batch, (first + last) // 2)),), bubble)
     edges = {first, last + 1}
     for window in windows:
         multiple = max(1, first // window)
@@ -170,8 +172,11 @@ def _mean_step(compiled: Compiled, batch: int, input_tokens: int, output_tokens:
     cuts = sorted(edges)
     steps = last + 1 - first
     return _weighted(
-        ((end - start) / steps, compiled.decode(batch, (start + end - 1) // 2))
-        for start, end in pairwise(cuts)
+        (
+            ((end - start) / steps, compiled.decode(batch, (start + end - 1) // 2))
+            for start, end in pairwise(cuts)
+        ),
+        bubble,
     )
 
 
@@ -271,6 +276,33 @@ def serving_of(served: Served, load: Load) -> Serving:
     )
 
 
+def simulated_run(compiled: Compiled, asked: Run, acceptance: float) -> SimulatedRun:
+    """A load as a benchmark runs it. Raises InputError."""
+    from vperf.serving.simulation import run  # noqa: PLC0415  (most scenarios are of a batch)
+
+    found = run(compiled, asked.traffic(compiled.model.max_context_tokens), acceptance=acceptance)
+    percents, steady = asked.percents, found.steady
+    return SimulatedRun(
+        prompts=len(found.traffic),
+        seed=asked.seed,
+        duration_s=found.duration_s,
+        requests_per_s=found.requests_per_s,
+        output_tokens_per_s=found.output_tokens_per_s,
+        ttft=found.ttft(percents),
+        tpot=found.tpot(percents),
+        itl=found.itl(percents),
+        e2e=found.e2e(percents),
+        mean_running=found.mean_running,
+        mean_waiting=found.mean_waiting,
+        peak_running=found.peak_running,
+        utilization=found.utilization,
+        preempted=found.preempted,
+        oversized=found.oversized,
+        steady_requests_per_s=steady.requests_per_s if steady else None,
+        saturated=found.saturated,
+    )
+
+
 def batch_figures(
     compiled: Compiled,
     model_id: str,
@@ -331,5 +363,5 @@ def held_batch(model: Model, card: Card, load: Load, running: int) -> int:
     Pages are shared out while sequences are shorter.
     """
     each = model.rank_cache_bytes(load.input_tokens + load.output_tokens)
-    most = largest_batch(model, card.gpu, card.engine, load.input_tokens, each, up_to=running)
+    most = largest_batch(model, card.gpu, card.engine, each, up_to=running)
     return max(1, min(running, most))

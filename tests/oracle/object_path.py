@@ -37,10 +37,12 @@ def share(op: Op, parallel: Parallel, cache_heads: int) -> Op:
     """
     ways = parallel.tensor
     if op.kind == "moe":
-        own = _scaled(op, parallel.stage, parallel.stage, 1)
-        # The group that holds most of a token's experts reads them all.
-        each = -(-op.shape[1] // parallel.expert) * parallel.expert / op.shape[1]
-        return replace(own, least_bytes=None if own.least_bytes is None else own.least_bytes * each)
+        one = _scaled(op, parallel.stage, parallel.stage, 1)
+        # The group of experts that a token needs most of has so many whole ones of it.
+        whole = math.ceil(op.shape[1] / parallel.expert)
+        least = (op.least_bytes or 0.0) / op.shape[1] * whole / parallel.expert_ways
+        popular = None if op.popular_bytes is None else op.popular_bytes / parallel.stage
+        return replace(one, least_bytes=least, popular_bytes=popular)
     if ways == 1 or op.kind == "elementwise" or (op.split == "whole" and op.kind == "matmul"):
         return op
     if op.kind == "matmul":
@@ -70,8 +72,6 @@ def _scaled(op: Op, work: int, weight: int, cache: int) -> Op:
         op,
         flops=op.flops / work,
         weight_bytes=op.weight_bytes / weight,
-        least_bytes=None if op.least_bytes is None else op.least_bytes / weight,
-        popular_bytes=None if op.popular_bytes is None else op.popular_bytes / weight,
         cache_bytes=op.cache_bytes / cache,
         input_elements=op.input_elements / work,
         output_elements=op.output_elements / work,
@@ -173,21 +173,22 @@ def mixed_work(model: Model, decode: Step, chunk: Step) -> list[Counted]:
             elif a.kind != pair[1].kind or a.kind in ("attention", "mla", "recurrent"):
                 found += [(count, a), pair]
             else:
-                weights = read.pop(0) if a.kind == "moe" else a
-                found.append((count, _joined(a, pair[1], weights)))
+                whole = read.pop(0) if a.kind == "moe" else a
+                found.append((count, _joined(a, pair[1], whole)))
         found += rest
     return found
 
 
-def _joined(a: Op, b: Op, weights: Op) -> Op:
+def _joined(a: Op, b: Op, whole: Op) -> Op:
     shape = a.shape
     if shape and a.kind not in COLLECTIVES:
         shape = (shape[0] + b.shape[0], *shape[1:])
     return replace(
         a,
         flops=a.flops + b.flops,
-        weight_bytes=max(weights.weight_bytes, b.weight_bytes),
-        popular_bytes=weights.popular_bytes,
+        weight_bytes=max(whole.weight_bytes, b.weight_bytes),
+        least_bytes=whole.least_bytes,
+        popular_bytes=whole.popular_bytes,
         cache_bytes=a.cache_bytes + b.cache_bytes,
         input_elements=a.input_elements + b.input_elements,
         output_elements=a.output_elements + b.output_elements,
@@ -288,10 +289,10 @@ def _mla(op: Op, c: Constants, engine: Engine) -> float:
 def _moe(op: Op, c: Constants, engine: Engine) -> float:
     """t_moe + activations/B + pn(FLOPs/(r_moe F), pn(bytes/B, unpacking, 2.5), 1.5)."""
     del engine
-    path, rate = c.path(op.format)
-    latency = c.moe_latency_s
     if op.popular_bytes is not None and c.gpu.vendor == "NVIDIA":
         op = replace(op, weight_bytes=op.popular_bytes)
+    path, rate = c.path(op.format)
+    latency = c.moe_latency_s
     streamed = _stream_s(op, c) * c.bandwidth / c.stream_bandwidth
     if path.activation_bits >= 16 > op.format.bits:
         rate *= c.moe_unpack_efficiency
@@ -362,17 +363,18 @@ def _op_seconds(op: Op, compute_s: float, bandwidth: float, card: Card) -> float
 
 
 def _times(ops: list[Counted], card: Card) -> tuple[float, float, float, float]:
-    """The limit of one pass, its kernels' expected time, how many there are, its ceiling."""
+    """The limit of one pass, the expected time of its kernels, how many there are, its ceiling."""
     limit = Limits(card.gpu).of_step(ops)
     kernels = launches = 0.0
     for (count, op), compute in zip(ops, limit.op_compute_s, strict=True):
         kernels += count * _op_seconds(op, compute, limit.bandwidth, card)
         launches += count * op.launches
-    return limit.seconds, kernels, launches, limit.ceiling_s
+    even = [(count, replace(op, least_bytes=None)) for count, op in ops]
+    return limit.seconds, kernels, launches, Limits(card.gpu).of_step(even).seconds
 
 
-def passes_seconds(model: Model, passes: Sequence[Pass], card: Card) -> tuple[float, ...]:
-    """(limit, expected, ceiling) of a step of several passes: the host takes its time once."""
+def passes_seconds(model: Model, passes: Sequence[Pass], card: Card) -> tuple[float, float, float]:
+    """(limit, expected, ceiling) seconds of several passes: the host takes its time once."""
     limit = kernels = launches = ceiling = 0.0
     for each in passes:
         of = model.draft if each.role == "draft" else model
@@ -383,8 +385,9 @@ def passes_seconds(model: Model, passes: Sequence[Pass], card: Card) -> tuple[fl
         kernels += each.count * times[1]
         launches += each.count * times[2]
     sequences = passes[0].step.batch / model.parallel.data
-    total = max(limit, card.engine.overhead_s(launches, kernels, sequences) + kernels)
-    return limit, total, ceiling
+    host = card.engine.overhead_s(launches, kernels, sequences)
+    host += _stages_s(model, card, local_of(model, passes[0].step).tokens)
+    return limit, max(limit, host + kernels), ceiling
 
 
 def mixed_seconds(
@@ -400,4 +403,15 @@ def mixed_seconds(
         limit += times[0]
         kernels += times[1]
         launches += times[2]
-    return max(limit, card.engine.overhead_s(launches, kernels, sequences) + kernels)
+    tokens = sum(local_of(model, each[0].step).tokens for each in (decode, chunk))
+    host = card.engine.overhead_s(launches, kernels, sequences) + _stages_s(model, card, tokens)
+    return max(limit, host + kernels)
+
+
+def _stages_s(model: Model, card: Card, tokens: float) -> float:
+    """What the stages of a pipeline add to a step: their hosts, and its way through them."""
+    stages = model.parallel.pipeline
+    if stages == 1:
+        return 0.0
+    hop = 20e-6 + 2 * tokens * model.hidden / (0.8 * collectives.link_bytes_per_s(card.gpu))
+    return (stages - 1) * card.engine.host_s_per_step + stages * hop

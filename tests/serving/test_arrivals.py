@@ -91,3 +91,9 @@ def test_the_least_recently_used_block_is_forgotten_first() -> None:
     prompts = [(1,), (2,), (1,), (3,), (2,), (1,)]
     found = cached_prefixes(prompts, [600] * 6, 512, most_blocks=2)
     assert [tokens > 0 for tokens in found] == [False, False, True, False, False, False]
+
+
+def test_outputs_that_differ_keep_their_mean() -> None:
+    _, outputs = draw_lengths(equal(1000, 400), 5000, around=0.025)
+    assert (min(outputs), max(outputs)) == (390, 410)
+    assert statistics.fmean(outputs) == pytest.approx(400, abs=0.5)

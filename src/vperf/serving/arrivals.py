@@ -64,15 +64,16 @@ class Traffic:
 
 
 def draw_lengths(
-    lengths: Lengths, count: int, *, seed: int = 0, low: float = 1.0
+    lengths: Lengths, count: int, *, seed: int = 0, low: float = 1.0, around: float = 0.0
 ) -> tuple[array[int], array[int]]:
     """(inputs, outputs) of `count` requests of a distribution.
 
     `low`: each length is drawn evenly from this share of the nominal one up to it, as
-    InferenceMAX's client does (RANDOM_RANGE_RATIO).
+    InferenceMAX's client does (RANDOM_RANGE_RATIO). `around`: outputs differ by up to this share
+    of theirs, both ways.
     """
     kinds = lengths.requests
-    if len(kinds) == 1 and low >= 1:
+    if len(kinds) == 1 and low >= 1 and not around:
         one = kinds[0]
         return array("q", [one.input_tokens]) * count, array("q", [one.output_tokens]) * count
     draw = random.Random(seed)
@@ -80,8 +81,13 @@ def draw_lengths(
     inputs, outputs = array("q"), array("q")
     for kind in chosen:
         inputs.append(_between(draw, low, kind.input_tokens))
-        outputs.append(_between(draw, low, kind.output_tokens))
+        outputs.append(_around(draw, around, _between(draw, low, kind.output_tokens)))
     return inputs, outputs
+
+
+def _around(draw: random.Random, share: float, tokens: int) -> int:
+    most = int(share * tokens)
+    return draw.randint(tokens - most, tokens + most) if most else tokens
 
 
 def _between(draw: random.Random, low: float, tokens: int) -> int:

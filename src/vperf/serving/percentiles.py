@@ -29,6 +29,10 @@ class Distribution:
         """One of its percentiles. Raises KeyError for one it was not made with."""
         return dict(self.percentiles_s)[percentile]
 
+    def to_dict(self) -> dict[str, float]:
+        """mean_s, p50_s, p99.9_s, ..."""
+        return {"mean_s": self.mean_s, **{f"p{p:g}_s": value for p, value in self.percentiles_s}}
+
 
 def percentile(rising: Sequence[float], percent: float) -> float:
     """Of sorted values, at least one.

@@ -18,6 +18,7 @@ from vperf.serving.arrivals import (
     with_prefix_hit,
 )
 from vperf.serving.lengths import Lengths
+from vperf.serving.percentiles import DEFAULT
 from vperf.serving.scheduler import Cache, simulate
 from vperf.serving.simulated import Simulated
 from vperf.serving.speculative import tokens_per_step
@@ -32,6 +33,10 @@ OPEN_PROMPTS = 1000
 MAX_PROMPTS = 5_000_000
 MAX_TURNS = 10
 """Of a session, where the number of prompts does not say."""
+JITTER = 0.025
+"""Share by which outputs differ. Equal ones keep users in lock step, wave after wave, as no server
+does: TTFT of 359 runs of NVIDIA's whose client is not published is 85 % too high with it, and right
+in the median with this."""
 _PROFILED_SEQUENCES = 256
 
 
@@ -52,6 +57,8 @@ class Run:
     trace: Traffic | None = None
     """Requests as they came, instead of all the others but `users`."""
     seed: int = 0
+    percents: tuple[float, ...] = DEFAULT
+    """Percentiles to report (--metric-percentiles)."""
 
     def traffic(self, max_context: int | None = None) -> Traffic:
         """The requests. Raises InputError for what cannot be."""
@@ -67,7 +74,7 @@ class Run:
                 self.sessions, turns, self.lengths,
                 think_s=self.think_s, max_context=max_context, seed=self.seed,
             )  # fmt: skip
-        inputs, outputs = draw_lengths(self.lengths, count, seed=self.seed)
+        inputs, outputs = draw_lengths(self.lengths, count, seed=self.seed, around=JITTER)
         arrivals = None
         if self.requests_per_s is not None:
             arrivals = arrival_times(

@@ -15,10 +15,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from vperf.model.model import Model
 from vperf.model.ops import Role, Row, Step
-from vperf.serving.memory import other_bytes
+from vperf.serving.memory import pool
 from vperf.serving.scheduler import Cache, Chunk
 from vperf.timing.compiled import Compiled
 from vperf.timing.kinds import KINDS
@@ -92,8 +93,7 @@ class DeploymentTimes:
         # A group's share, and that of one pass of the pipeline; each reads prompts of its own.
         decoding = sequences / (self.groups * self.stages)
         prompts = len(chunks) / self.groups
-        engine = self.compiled.card.engine
-        seconds = engine.overhead_s(0.0, 0.0, decoding + prompts) + engine.scheduler.prompt_step_s
+        seconds = 0.0
         for index, each in enumerate(self._all):
             rows = prompt_tokens / self.groups if each.reads_prompts else prompts
             seconds += each.count * (
@@ -108,7 +108,21 @@ class DeploymentTimes:
                 found = self._line(sequences, self._attention_s)
                 self._attention_at[sequences] = found
             seconds += found[0] + found[1] * context_tokens
-        return seconds
+        engine = self.compiled.card.engine
+        host = engine.overhead_s(self._launches, seconds, decoding + prompts)
+        return seconds + host + engine.scheduler.prompt_step_s
+
+    @cached_property
+    def _launches(self) -> float:
+        """Kernels of a step with a prompt."""
+        if self.compiled.card.engine.cuda_graphs:
+            return 0.0  # they cost the host nothing
+        step = Step(self.groups, 64, 0)
+        return sum(
+            each.count * op.count * op.launches
+            for each in self._all
+            for op in self.compiled.ops(Pass(step, 1, each.role))
+        )
 
     def _line(self, sequences: int, seconds: Callable[[int, int], float]) -> tuple[float, float]:
         """(at no context, slope over all contexts together) of what takes `seconds`."""
@@ -208,13 +222,13 @@ def cache_room(compiled: Compiled, shortest: int, longest: int, sequences: int) 
     """Bytes of a GPU that the engine has for cache, and what sequences take of it.
 
     Between `shortest` and `longest` a sequence's cache is taken as linear: with windows it grows by
-    steps. Of the last of its blocks half is empty. `sequences`: those that it profiles with.
+    steps. Of the last of its blocks half is empty. `sequences`: those that want to be held.
     """
     model, engine, gpu = compiled.model, compiled.card.engine, compiled.card.gpu
     at_low, at_high = model.rank_cache_bytes(shortest), model.rank_cache_bytes(longest)
     per_token = max(0.0, (at_high - at_low) / max(1, longest - shortest))
-    other = other_bytes(model, gpu, engine, sequences, shortest)
-    free = gpu.memory_bytes - model.rank_weight_bytes - other
+    groups = model.parallel.data
+    free = pool(model, gpu, engine, -(-sequences // groups) * at_high).free_bytes
     return Cache(
         size=max(free, 0.0) * model.parallel.data,
         per_sequence=max(0.0, at_low - per_token * shortest) + per_token * _BLOCK_TOKENS / 2,
