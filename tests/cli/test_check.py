@@ -161,7 +161,7 @@ def test_a_config_holds_several_checks(
         ((*SETUP, "--ttft", "5ms", "--min-efficiency", "0"), "min-efficiency: must be above 0"),
         (("x.json", *SETUP, "--ttft", "5ms"), "cannot be combined with a FILE"),
         ((*SETUP, "--ttft", "5ms", "--label", "a"), "--label: means nothing without a FILE"),
-        (("--config", "none.toml"), "none.toml: cannot be read"),
+        (("--config", "none.toml"), "none.toml: no such file"),
         ((*SETUP, "--ttft", "5ms", "--max-drift", "5%"), "--max-drift: cannot be judged"),
         ((*SETUP, "--ttft", "5ms", "--max-drift", "5"), "--max-drift: '5' is not a share"),
         ((*SETUP, "--ttft", "5ms", "--max-drift", "0%"), "--max-drift: must be above 0"),

@@ -20,7 +20,6 @@ from vperf.frames import Shown
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.scenario import Scenario
-from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing.constants import constants_of
 from vperf.timing.limit import plain
@@ -116,7 +115,7 @@ class Roofline(Shown):
 def ask(scenario: Scenario) -> Roofline:
     """The roofline of the estimate that a scenario asks for."""
     gpu = load_gpu(scenario.gpu) if isinstance(scenario.gpu, str) else scenario.gpu
-    return roofline(api.ask(scenario), gpu, load_engine(scenario.engine))
+    return roofline(api.ask(scenario), gpu, api.engine_of(scenario))
 
 
 def roofline(answer: Estimate, gpu: Gpu, engine: Engine) -> Roofline:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any
 
+from vperf import api
+from vperf.answer import SimulatedRun
 from vperf.errors import InputError, VperfError
 from vperf.explore.crossovers import Crossover, crossovers
 from vperf.explore.prices import Prices, prices_of
@@ -103,6 +105,14 @@ class Sweeping:
                 waiting.append(row)
         if waiting:
             raise InputError(waiting[0].problem)
+
+    def run(self, row: Row) -> SimulatedRun | None:
+        """The simulated run of a row; None: of a batch, or of a load that cannot be served."""
+        serving = row.figures.serving if row.figures else None
+        if serving is None or serving.saturated or not row.fits:
+            return None
+        setting = next(each for each in self.settings if each.chosen == row.chosen)
+        return api.ask(setting.scenario, self._asker.deployment(setting.scenario)).simulated
 
     def crossovers(self) -> tuple[Crossover, ...]:
         """Where each axis turns, for the first combinations of the others."""

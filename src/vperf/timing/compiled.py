@@ -39,6 +39,10 @@ class Seconds(NamedTuple):
 Group = Sequence[Step]
 """Steps of sequences that run as one: coordinates add up."""
 
+_HOP_S, _HOP_SHARE, _BUBBLE = 20e-6, 0.8, 0.08
+"""From a stage of a pipeline to the next: start, share of the link. And what each stage beyond the
+first adds to a token's time."""
+
 _ALL = -1
 """The group of a coordinate of all sequences of a mixed step."""
 
@@ -76,22 +80,23 @@ class Compiled:
     def step(self, step: Step) -> Seconds:
         """The same of one pass."""
         limit, kernels, launches, ceiling = self._own.times(step)
-        host = self.card.engine.overhead_s(launches, kernels, self._sequences(step.batch))
+        host = self._host_s(launches, kernels, self._sequences(step.batch), self._tokens(step))
         return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def passes(self, passes: Iterable[Pass]) -> Seconds:
         """The same of several, the first of which says how many sequences there are."""
-        limit = kernels = launches = ceiling = 0.0
+        limit = kernels = launches = ceiling = tokens = 0.0
         sequences = 0
         for each in passes:
-            sequences = sequences or each.step.batch
+            if not sequences:
+                sequences, tokens = each.step.batch, self._tokens(each.step)
             times = self._table(each).times(each.step)
             if each.awaited:
                 limit += each.count * times[0]
                 ceiling += each.count * times[3]
             kernels += each.count * times[1]
             launches += each.count * times[2]
-        host = self.card.engine.overhead_s(launches, kernels, self._sequences(sequences))
+        host = self._host_s(launches, kernels, self._sequences(sequences), tokens)
         return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def mixed(
@@ -111,7 +116,8 @@ class Compiled:
             ceiling += times[3]
         if sequences is None:
             sequences = self._sequences(decode[0].step.batch + chunk[0].step.batch)
-        host = self.card.engine.overhead_s(launches, kernels, sequences)
+        tokens = self._tokens(decode[0].step) + self._tokens(chunk[0].step)
+        host = self._host_s(launches, kernels, sequences, tokens)
         return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def batch(self, decodes: Group, chunks: Group = ()) -> Seconds:
@@ -124,8 +130,29 @@ class Compiled:
         else:
             limit, kernels, launches, ceiling = table.mixed_times(decodes, chunks, local=True)
         sequences = sum(step.batch for step in (*decodes, *chunks))
-        host = self.card.engine.overhead_s(launches, kernels, sequences)
+        tokens = sum(step.tokens for step in (*decodes, *chunks))
+        host = self._host_s(launches, kernels, sequences, tokens)
         return Seconds(limit, max(limit, host + kernels), ceiling)
+
+    def bubble(self, batch: float) -> float:
+        """How much longer tokens take for stages that wait for each other (docs/method.md): as many
+        as have sequences of their own."""
+        busy = min(float(self.model.parallel.pipeline), batch)
+        return 1.0 + _BUBBLE * max(0.0, busy - 1.0)
+
+    def _host_s(self, launches: float, kernels: float, sequences: float, tokens: float) -> float:
+        """Time of a step that no kernel takes: the host's, in every stage of a pipeline, and what
+        `tokens` of the step take from one to the next."""
+        engine, stages = self.card.engine, self.model.parallel.pipeline
+        host = engine.overhead_s(launches, kernels, sequences)
+        if stages == 1:
+            return host
+        link = _HOP_SHARE * collectives.link_bytes_per_s(self.card.gpu)
+        hop = _HOP_S + 2.0 * tokens * self.model.hidden / link
+        return host + (stages - 1) * engine.host_s_per_step + stages * hop
+
+    def _tokens(self, step: Step) -> float:
+        return self.model.parallel.local(step).tokens
 
     def sides(self, passes: Iterable[Pass]) -> tuple[float, float, float]:
         """(compute, memory, link) seconds of a limit: they overlap, the largest bounds."""
@@ -174,7 +201,7 @@ class Compiled:
         kernels = sum(times[-1] for times in timed)
         launches = sum(op.count * op.launches for op, *_ in timed)
         first = passes[0].step
-        host = card.engine.overhead_s(launches, kernels, self._sequences(first.batch))
+        host = self._host_s(launches, kernels, self._sequences(first.batch), self._tokens(first))
         total = max(limit_s, host + kernels)
         return PhaseTimes(
             context_tokens=first.past,
@@ -198,7 +225,8 @@ class Compiled:
         return self._draft
 
     def _sequences(self, batch: int) -> float:
-        """Those of an attention group: each has a scheduler of its own."""
+        """Those of an attention group: each has a scheduler of its own, which serves all stages of a
+        pipeline for every token."""
         return batch / self.model.parallel.data
 
 
