@@ -181,9 +181,14 @@ def sweeping(rows: list[Row], name: str = "") -> Sweeping:
 def _room(scale: float, name: str = "", gpu: str = "rtx-4090") -> MemoryFit:
     weights, cache = 60e9 * scale, 2e9
     total = weights + cache + 3e9
+    parts = Parts(
+        weight_bytes=weights, kv_cache_bytes=cache, activation_bytes=1e9, reserve_bytes=2e9,
+        total_bytes=total, capacity_bytes=24 * 2**30,
+    )  # fmt: skip
     return MemoryFit(
-        {"gpu": gpu}, name or "Qwen/Qwen3-32B", gpu, 1, "bf16", "bf16", 8192, 1, 0.92,
-        Parts(weights, cache, 1e9, 2e9, total, 24 * 2**30), 13_298, 4, 40_960,
+        chosen={"gpu": gpu}, model=name or "Qwen/Qwen3-32B", gpu=gpu, gpus=1, quantization="bf16",
+        kv_cache_dtype="bf16", context_tokens=8192, users=1, memory_utilization=0.92, parts=parts,
+        max_context_tokens=13_298, max_users=4, model_context_tokens=40_960,
     )  # fmt: skip
 
 
