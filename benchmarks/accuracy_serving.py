@@ -1,39 +1,56 @@
-"""Measured serving points against `vperf.estimate(..., max_concurrency=C)`: the mode `serving`.
+"""Served points against vperf.estimate, in-sample and with each group of rows left out.
 
-One row a point: TTFT and TPOT in ms of a closed loop with `concurrency` users. Columns as in
-NVIDIA aiconfigurator's published points: gpu, model, backend, weights, gemm_quant_mode,
-moe_quant_mode, isl, osl, tp, pp, ep, attention_dp, ttft_ms, tpot_ms, and optionally that tool's
-own predictions, which are then scored on the same rows.
+FILE is a table of measured runs in a closed loop: gpu, model, backend, weights, isl, osl,
+concurrency, tp, pp, ep, attention_dp, ttft_ms, tpot_ms, and what the published launch command asked
+for (kv_dtype, length_low, max_num_batched_tokens, recv_interval, batch_wait_iters; empty: the
+engine's default). Rows with `why_bad` (the label cannot be true, or the row's own neighbours
+contradict it) are scored apart. Refused rows count.
+
+Out of sample: the constants of engines that were fitted on such rows (host time per step and per
+sequence; a request's way, per token, and its admission steps) are refitted without the group, to
+first order, and score the group they have not seen. Cards' constants come from kernels, not from
+served rows; `--hide` takes them away, so that a card has generic ones.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import scoring
 
 import vperf
+from vperf.api import deploy
+from vperf.hardware.engine import Engine
+from vperf.hardware.gpu import Gpu
+from vperf.serving.arrivals import Traffic, draw_lengths
+from vperf.serving.lengths import equal
+from vperf.serving.simulation import run
+from vperf.serving.step_times import cache_room
+from vperf.sources.engines import load_engine
+from vperf.sources.gpus import load_gpu
 
 Row = Mapping[str, str]
 
 _LIMIT_TOLERANCE = 1.03
 _WORST_CELL = 0.25
 _CELL_ROWS = 15
-
-
-_INFERENCEMAX = {("1024", "1024"), ("1024", "8192"), ("8192", "1024")}
-"""(isl, osl) of InferenceMAX, whose client draws lengths evenly from 0.8 to 1 of the nominal ones
-(RANDOM_RANGE_RATIO 0.8 in its README): 0.9 of them on average."""
+_CELL = ("gpu", "model", "engine", "precision")
+_NODE = 8
+"""Rows of more tensor ranks than a node has GPUs are wide expert parallelism by another name."""
 
 
 def length(row: Row, key: str) -> int:
-    """Mean tokens of the row's prompts ("isl") or outputs ("osl")."""
-    share = 0.9 if (row["isl"], row["osl"]) in _INFERENCEMAX else 1.0
-    return max(1, round(share * int(row[key])))
+    """Mean tokens of the row's prompts ("isl") or outputs ("osl"), drawn evenly from a share on."""
+    low = float(row.get("length_low") or 1)
+    return max(1, round((1 + low) / 2 * int(row[key])))
 
 
 def quantization(row: Row) -> str | None:
@@ -48,41 +65,95 @@ def quantization(row: Row) -> str | None:
     return {"fp4": "nvfp4"}.get(row["weights"], row["weights"])
 
 
-def cache_format(row: Row) -> str | None:
-    """fp8 where the checkpoint or the published launch command of the campaign asks for it.
-
-    NVIDIA's nvfp4 checkpoints do, TensorRT-LLM's fp8 ones do, and so do InferenceMAX's commands:
-    for gpt-oss and MiniMax-M2.5 under vLLM on Blackwell, and for fp8 models under SGLang
-    (github.com/SemiAnalysisAI/InferenceX, benchmarks/, read 2026-11-23).
-    """
-    blackwell, engine = row["gpu"].startswith("b"), row["backend"]
-    if "gpt-oss" in row["model"]:
-        return "fp8" if blackwell and engine == "vllm" else None
-    if "MiniMax" in row["model"] and blackwell:
-        return "fp8"
-    campaign = (row["isl"], row["osl"]) in _INFERENCEMAX
-    asks = row["weights"] == "fp4" or (
-        row["weights"] == "fp8" and (engine == "trtllm" or (engine == "sglang" and campaign))
-    )
-    return "fp8" if asks else None
+def engine_of(row: Row) -> Engine:
+    """The engine as its launch command set it up."""
+    version = re.match(r"v?(\d+\.\d+)", row.get("backend_version", ""))
+    engine = load_engine(row["backend"] + (f"@{version[1]}" if version else ""))
+    facts: dict[str, Any] = {
+        field: kind(row[column])
+        for column, (field, kind) in _LAUNCH_FACTS.items()
+        if row.get(column)
+    }
+    if row.get("async_scheduling") == "yes" and engine.scheduler.admission_steps == 0:
+        facts["admission_steps"] = 1  # a step is prepared while one runs
+    return engine.with_scheduler(**facts)
 
 
-def answer(row: Row) -> vperf.Estimate:
+_LAUNCH_FACTS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "max_num_batched_tokens": ("max_batched_tokens", int),
+    "max_num_seqs": ("max_sequences", int),
+    "recv_interval": ("receive_interval", int),
+    "batch_wait_iters": ("wait_steps", int),
+    "batch_wait_ratio": ("wait_share", float),
+}
+"""Columns of a launch command, and the facts of a scheduler that they set."""
+
+
+def layout(row: Row) -> tuple[int, int, int]:
+    """tp, ep and dp; more tensor ranks than a node holds are attention data parallel ones."""
+    gpus = int(row["tp"])
+    if gpus > _NODE:
+        return 1, gpus, gpus
+    return gpus, int(row["ep"] or 1), int(row["attention_dp"])
+
+
+@lru_cache(maxsize=64)
+def _card(name: str, *, hide: bool) -> Gpu:
+    gpu = load_gpu(name)
+    return replace(gpu, achieved=None) if hide else gpu
+
+
+def answer(row: Row, *, hide: bool = False) -> vperf.Estimate:
     """The row's scenario, through the public API."""
+    tp, ep, dp = layout(row)
     return vperf.estimate(
         row["model"],
-        row["gpu"],
+        _card(row["gpu"], hide=hide),
         input_len=length(row, "isl"),
         output_len=length(row, "osl"),
         quantization=quantization(row),
-        kv_cache_dtype=cache_format(row),
-        engine=row["backend"],
-        tp=int(row["tp"]),
+        kv_cache_dtype=row.get("kv_dtype") or None,
+        engine=engine_of(row),
+        tp=tp,
         pp=int(row["pp"]),
-        ep=int(row["ep"] or 1),
-        dp=int(row["attention_dp"]),
+        ep=ep,
+        dp=dp,
         max_concurrency=int(row["concurrency"]),
     )
+
+
+_MEMORY_SHARE = 0.95
+"""Of memory, up to which a published deployment was started where the default leaves no room."""
+
+
+def simulated(row: Row, *, hide: bool = False) -> tuple[float, float]:
+    """(TTFT, TPOT): means of the very run, its client's requests under its launch command."""
+    tp, ep, dp = layout(row)
+    users, engine = int(row["concurrency"]), engine_of(row)
+    asked = vperf.Scenario(
+        row["model"],
+        _card(row["gpu"], hide=hide),
+        quantization=quantization(row),
+        kv_cache_dtype=row["kv_dtype"] or None,
+        engine=engine,
+        tp=tp,
+        pp=int(row["pp"]),
+        ep=ep,
+        dp=dp,
+    )
+    compiled = deploy(asked).compiled
+    inputs, outputs = draw_lengths(
+        equal(int(row["isl"]), int(row["osl"])),
+        int(row["requests"]),
+        low=float(row["length_low"] or 1),
+    )
+    longest = max(inputs) + max(outputs)
+    room = cache_room(compiled, min(inputs), longest, users)
+    if users * (room.per_sequence + longest * room.per_token) > room.size:
+        share = max(_MEMORY_SHARE, engine.memory_utilization)
+        compiled = deploy(replace(asked, gpu_memory_utilization=share)).compiled
+    found = run(compiled, Traffic(inputs, outputs, concurrency=users))
+    return statistics.fmean(found.ttft_s), statistics.fmean(found.tpot_s)
 
 
 def _groups(row: Row) -> dict[str, str]:
@@ -92,6 +163,7 @@ def _groups(row: Row) -> dict[str, str]:
         "engine": row["backend"],
         "precision": row["weights"],
         "kind": "dense" if is_dense(row) else "moe",
+        "client": "published" if row.get("requests") else "not known",
     }
 
 
@@ -100,19 +172,93 @@ def is_dense(row: Row) -> bool:
     return any(name in row["model"] for name in ("Llama-3", "Qwen3-32B", "Qwen3-8B", "Llama-2"))
 
 
-def point(row: Row, result: vperf.Estimate, metric: str) -> scoring.Point:
-    """The row's "tpot" or "ttft" beside the answer's."""
+@dataclass(frozen=True, slots=True)
+class Refittable:
+    """A point, and seconds that it grows by for each of its engine's constants, each at 1."""
+
+    point: scoring.Point
+    slopes: tuple[float, ...]
+
+
+def point(
+    row: Row, result: vperf.Estimate, metric: str, mean_s: float | None = None
+) -> scoring.Point:
+    """The row's "tpot" or "ttft" beside the answer's, or beside a simulated `mean_s` with the
+    answer's range around it."""
+    closed = getattr(result.expected, f"{metric}_s")
+    ratio = 1.0 if mean_s is None else mean_s / closed
     return scoring.Point(
         _groups(row),
         measured_s=float(row[f"{metric}_ms"]) / 1e3,
-        expected_s=getattr(result.expected, f"{metric}_s"),
+        expected_s=ratio * closed,
         limit_s=getattr(result.limit, f"{metric}_s"),
-        low_s=getattr(result.expected.low, f"{metric}_s"),
-        high_s=getattr(result.expected.high, f"{metric}_s"),
+        low_s=ratio * getattr(result.expected.low, f"{metric}_s"),
+        high_s=ratio * getattr(result.expected.high, f"{metric}_s"),
         what=f"{row.get('id', '')} {row['gpu']} {row['model']} {row['backend']} {row['weights']} "
         f"tp{row['tp']} ep{row['ep']} dp{row['attention_dp']} {row['isl']}/{row['osl']} "
         f"c{row['concurrency']}",
     )
+
+
+_STEPS: dict[str, tuple[tuple[float, ...], ...]] = {
+    "tpot": (
+        tuple(1e-4 * k for k in range(-6, 7)),
+        tuple(2e-6 * k for k in range(-4, 5)),
+    ),
+    "ttft": (
+        tuple(1e-2 * k for k in range(-12, 13, 2)),
+        tuple(4e-6 * k for k in range(-2, 3)),
+        tuple(0.5 * k for k in range(-4, 5)),
+    ),
+}
+"""What refitting tries around each constant: host time a step and a sequence; a request's way, the
+same for each token of its prompt, admission steps."""
+
+
+def _slopes(row: Row, result: vperf.Estimate, metric: str) -> tuple[float, ...]:
+    running = result.serving.running_batch if result.serving else 1.0
+    if metric == "tpot":
+        return (1.0, running / int(row["attention_dp"] or 1))
+    return (1.0, float(length(row, "isl")), result.expected.tpot_s)
+
+
+def _shifted(each: Refittable, by: Sequence[float]) -> float:
+    moved = sum(slope * step for slope, step in zip(each.slopes, by, strict=True))
+    return max(each.point.limit_s, each.point.expected_s + moved)
+
+
+def _refit(points: Sequence[Refittable], metric: str) -> tuple[float, ...]:
+    """The steps with the least mean error, one constant after another, twice around."""
+    by = [0.0] * len(_STEPS[metric])
+
+    def error(index: int, step: float) -> float:
+        tried = [*by[:index], step, *by[index + 1 :]]
+        return sum(abs(_shifted(p, tried) / p.point.measured_s - 1) for p in points)
+
+    for _ in range(2):
+        for index, steps in enumerate(_STEPS[metric]):
+            by[index] = min(steps, key=lambda step: error(index, step))
+    return tuple(by)
+
+
+def out_of_sample(points: Sequence[Refittable], metric: str, keys: Sequence[str]) -> float:
+    """Mean error of all points, each group of `keys` scored by constants fitted without it."""
+    total = 0.0
+    for engine in _by(points, ["engine"]).values():
+        for group in _by(engine, keys).values():
+            taken = set(map(id, group))
+            by = _refit([p for p in engine if id(p) not in taken] or group, metric)
+            total += sum(abs(_shifted(p, by) / p.point.measured_s - 1) for p in group)
+    return total / len(points)
+
+
+def _by(
+    points: Iterable[Refittable], keys: Sequence[str]
+) -> dict[tuple[str, ...], list[Refittable]]:
+    found: dict[tuple[str, ...], list[Refittable]] = {}
+    for each in points:
+        found.setdefault(tuple(each.point.groups[key] for key in keys), []).append(each)
+    return found
 
 
 def _other_tool(rows: Sequence[Row], metric: str) -> float | None:
@@ -125,75 +271,130 @@ def _other_tool(rows: Sequence[Row], metric: str) -> float | None:
     return statistics.fmean(errors) if errors else None
 
 
+@dataclass(slots=True)
+class Scored:
+    """What a file of rows gave, by metric; `rows` are those that were answered."""
+
+    tpot: scoring.Tally
+    ttft: scoring.Tally
+    refittable: dict[str, list[Refittable]]
+    bad: list[scoring.Point]
+    rows: list[Row]
+
+
+def score(rows: Iterable[Row], *, hide: bool = False, simulate: bool = False) -> Scored:
+    """Ask for every row; those with `why_bad` are kept apart.
+
+    `simulate`: the runs of rows whose client is published; elsewhere the client is what is missing.
+    """
+    found = Scored(scoring.Tally(), scoring.Tally(), {"tpot": [], "ttft": []}, [], [])
+    for row in rows:
+        bad = row.get("why_bad")
+        try:
+            result = answer(row, hide=hide)
+        except vperf.VperfError as error:
+            for tally in (found.tpot, found.ttft):
+                (tally.left_out if bad else tally.refused)[bad or error.message] += 1
+            continue
+        if bad:
+            for tally in (found.tpot, found.ttft):
+                tally.left_out[bad] += 1
+            found.bad.append(point(row, result, "tpot"))
+            continue
+        found.rows.append(row)
+        ttft_s, tpot_s = simulated(row, hide=hide) if simulate and row["requests"] else (None, None)
+        for metric, tally, mean_s in (
+            ("tpot", found.tpot, tpot_s),
+            ("ttft", found.ttft, ttft_s),
+        ):
+            one = point(row, result, metric, mean_s)
+            tally.points.append(one)
+            found.refittable[metric].append(Refittable(one, _slopes(row, result, metric)))
+    return found
+
+
 def main(arguments: list[str]) -> int:
     """Score every row of a file."""
     parser = argparse.ArgumentParser(prog="accuracy.py serving", description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--every", type=int, default=1, help="score every n-th row only")
+    parser.add_argument("--hide", action="store_true", help="cards with generic constants")
+    parser.add_argument(
+        "--simulate", action="store_true", help="the very runs of clients that are published"
+    )
     options = parser.parse_args(arguments)
     with options.file.open(newline="") as stream:
         rows = list(csv.DictReader(stream))[:: options.every]
-    tpot, ttft = scoring.Tally(), scoring.Tally()
-    scored: list[Row] = []
-    for row in rows:
-        try:
-            result = answer(row)
-        except vperf.VperfError as error:
-            tpot.refused[error.message] += 1
-            ttft.refused[error.message] += 1
-            continue
-        scored.append(row)
-        tpot.points.append(point(row, result, "tpot"))
-        ttft.points.append(point(row, result, "ttft"))
-    return _report(tpot, ttft, scored)
+    return _report(score(rows, hide=options.hide, simulate=options.simulate))
 
 
-def _report(tpot: scoring.Tally, ttft: scoring.Tally, scored: Sequence[Row]) -> int:
-    for reason, count in tpot.refused.most_common():
-        print(f"refused {count}: {reason}")
+def _report(scored: Scored) -> int:
+    tpot, ttft = scored.tpot, scored.ttft
+    for title, counts in (("refused", tpot.refused), ("apart", tpot.left_out)):
+        for reason, count in counts.most_common():
+            print(f"{title} {count}: {reason}")
     for name, tally in (("TPOT", tpot), ("TTFT", ttft)):
         scoring.print_table(name, tally.points, ())
-        for keys in (("kind",), ("gpus",), ("gpu",), ("engine",), ("precision",), ("concurrency",)):
-            scoring.print_table(f"{name} by {keys[0]}", tally.points, keys)
-    cell = ("gpu", "model", "engine", "precision")
-    scoring.print_table("TPOT by cell", tpot.points, cell)
+        for key in ("kind", "gpus", "gpu", "engine", "precision", "concurrency", "client"):
+            scoring.print_table(f"{name} by {key}", tally.points, (key,))
+        scoring.print_table(f"{name} by client and engine", tally.points, ("client", "engine"))
+    scoring.print_table("TPOT by cell", tpot.points, _CELL)
+    if scored.bad:
+        scoring.print_table("TPOT of rows that cannot be what they say", scored.bad, ())
     beaten = scoring.violations(tpot.points)
     held_out = ("gpu", "model", "engine")
     for name, tally in (("TPOT", tpot), ("TTFT", ttft)):
         scoring.print_spread(f"{name} measured / expected", tally.points, (), held_out)
     scoring.print_spread("TTFT by engine", ttft.points, ("engine",), held_out)
-    for name, tally in (("TPOT", tpot), ("TTFT", ttft)):
-        possible = [p for p in tally.points if p.what not in {b.what for b in beaten}]
-        if len(possible) < len(tally.points):
-            scoring.print_table(f"{name} without rows that beat the limit", possible, ())
-            scoring.print_table(f"{name} without them by kind", possible, ("kind",))
-            scoring.print_table(f"{name} without them by gpus", possible, ("gpus",))
+    print("\nmean error, %: fitted on all, and on the rest of each group left out")
+    unseen: dict[str, float] = {}
+    for metric, tally in (("tpot", tpot), ("ttft", ttft)):
+        print(f"{metric} as answered {100 * scoring.stats(tally.points).mape:.1f}")
+        for keys in (("model",), ("gpu",), held_out):
+            name = f"{metric} without its {', '.join(keys)}"
+            unseen[name] = out_of_sample(scored.refittable[metric], metric, keys)
+            print(f"{name} {100 * unseen[name]:.1f}")
     print(f"\nmeasured faster than the limit: {len(beaten)} of {len(tpot.points)}")
     for point in beaten[:20]:
         print(f"  {point.limit_s / point.measured_s:.3f} {point.what}")
     print("\nworst TPOT")
     for point in sorted(tpot.points, key=lambda p: -abs(p.error))[:15]:
         print(f"  {100 * point.error:+6.0f} % {point.what}")
+    print(_summary(scored, beaten, unseen))
+    return 0
+
+
+def _summary(scored: Scored, beaten: Sequence[scoring.Point], unseen: Mapping[str, float]) -> str:
+    tpot, ttft = scored.tpot, scored.ttft
     by_kind = scoring.grouped(tpot.points, ("kind",))
     by_gpus = scoring.grouped(tpot.points, ("gpus",))
+    by_client = scoring.grouped(ttft.points, ("client",))
     worst = {
         " ".join(key): scoring.stats(points).mape
-        for key, points in scoring.grouped(tpot.points, cell).items()
+        for key, points in scoring.grouped(tpot.points, _CELL).items()
         if len(points) >= _CELL_ROWS and scoring.stats(points).mape > _WORST_CELL
     }
-    summary = scoring.summary(
+
+    def mean(groups: Mapping[tuple[str, ...], Sequence[scoring.Point]], key: str) -> float | None:
+        return scoring.stats(groups[key,]).mape if (key,) in groups else None
+
+    return scoring.summary(
         tpot,
         mode="serving",
+        apart=len(scored.bad),
         tpot_mape=scoring.stats(tpot.points).mape,
         tpot_median=scoring.stats(tpot.points).median,
-        tpot_mape_dense=scoring.stats(by_kind[("dense",)]).mape if ("dense",) in by_kind else None,
-        tpot_mape_one_gpu=scoring.stats(by_gpus[("1",)]).mape if ("1",) in by_gpus else None,
+        tpot_mape_dense=mean(by_kind, "dense"),
+        tpot_mape_moe=mean(by_kind, "moe"),
+        tpot_mape_one_gpu=mean(by_gpus, "1"),
         ttft_mape=scoring.stats(ttft.points).mape,
         ttft_median=scoring.stats(ttft.points).median,
+        ttft_mape_client_known=mean(by_client, "published"),
         tpot_in_range=scoring.stats(tpot.points).in_range,
         ttft_in_range=scoring.stats(ttft.points).in_range,
-        aiconfigurator_tpot_mape=_other_tool(scored, "tpot"),
-        aiconfigurator_ttft_mape=_other_tool(scored, "ttft"),
+        out_of_sample=unseen,
+        aiconfigurator_tpot_mape=_other_tool(scored.rows, "tpot"),
+        aiconfigurator_ttft_mape=_other_tool(scored.rows, "ttft"),
         limit_violations=len(beaten),
         limit_violations_over_3_percent=sum(
             p.limit_s / p.measured_s > _LIMIT_TOLERANCE for p in beaten
@@ -201,5 +402,3 @@ def _report(tpot: scoring.Tally, ttft: scoring.Tally, scored: Sequence[Row]) -> 
         limit_median_ratio=scoring.stats(tpot.points).limit_ratio,
         cells_above_25_percent=worst,
     )
-    print(summary)
-    return 0

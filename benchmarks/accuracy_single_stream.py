@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from scoring import Point, Tally, grouped, print_rest, print_table, stats, summa
 
 import vperf
 from vperf import Estimate, VperfError
+from vperf.hardware.engine import Engine
+from vperf.sources.engines import load_engine
 
 Row = Mapping[str, str]
 
@@ -33,6 +36,7 @@ _QUANTIZATIONS: dict[str, str | None] = {
     "ud-q5_k_xl": "q5_k_m",
     "ud-q8_k_xl": "q8_0",
 }
+_NO_FLASH_ATTENTION = ("no flash attention", "fa=0", "fa 0")
 _OLD_VLLM = ("vLLM 0.4", "vLLM 0.6")
 _GPUS = {("apple-m2-ultra", "60-core GPU (catalogue: 76)"): "apple-m2-ultra-60c"}
 
@@ -50,6 +54,8 @@ def number(row: Row, key: str) -> float | None:
 def quantization_of(row: Row) -> str | None:
     """The format by vperf's name; None: the checkpoint's own."""
     name = row["quantization"]
+    if name == "mxfp4" and row["engine"] == "llama.cpp":
+        return "mxfp4_moe"  # a GGUF's attention, embeddings and head are q8_0
     if row["model_id"].startswith("openai/gpt-oss") and name == "mxfp4":
         return None  # as the checkpoint is
     return _QUANTIZATIONS.get(name, name)
@@ -73,11 +79,19 @@ def gpu_of(row: Row) -> str:
     return _GPUS.get((row["gpu_id"], row["power_note"]), row["gpu_id"])
 
 
-def engine_of(row: Row) -> str:
+def engine_name(row: Row) -> str:
     """The engine by vperf's name."""
     if row["engine"] == "vllm" and row["engine_version"].startswith(_OLD_VLLM):
         return "vllm-v0"
     return _ENGINES.get(row["engine"], row["engine"])
+
+
+def engine_of(row: Row) -> str | Engine:
+    """The engine by name, or as the row ran it."""
+    name = engine_name(row)
+    if any(said in row.get("notes", "").lower() for said in _NO_FLASH_ATTENTION):
+        return replace(load_engine(name), flash_attention=False)
+    return name
 
 
 def _point(row: Row, phase: str, measured_s: float, answer: Estimate) -> Point:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import accuracy_serving
-from accuracy_single_stream import Row, engine_of, gpu_of, number, quantization_of
+from accuracy_single_stream import Row, engine_name, gpu_of, number, quantization_of
 
 import vperf
 from vperf import Check, Result, Setup, VperfError
@@ -62,14 +62,14 @@ def _results(row: Row) -> Iterator[Result]:
 
 def _setup(row: Row, prompt: float, output: float, past: float) -> Setup:
     return Setup(
-        model=row["model_id"], gpu=gpu_of(row), engine=engine_of(row), input_len=prompt,
+        model=row["model_id"], gpu=gpu_of(row), engine=engine_name(row), input_len=prompt,
         output_len=output, past_len=past, batch_size=1,
     )  # fmt: skip
 
 
 def _options(row: Row) -> dict[str, Any]:
     if "concurrency" in row:
-        cache = accuracy_serving.cache_format(row)
+        cache = row["kv_dtype"] or None
         return {"quantization": accuracy_serving.quantization(row), "kv_cache_dtype": cache}
     cache = "fp8" if row["kv_cache_dtype"] == "fp8" else None
     return {"quantization": quantization_of(row), "kv_cache_dtype": cache}

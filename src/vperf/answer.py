@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Generic, Literal, TypeVar, cast
 
-from vperf.frames import frame, html_table
+from vperf.frames import Shown, frame
 from vperf.model.config import ModelSource
 from vperf.notes import Note
 from vperf.serving.memory import Memory
+from vperf.serving.percentiles import Distribution
 from vperf.timing.step import PhaseTimes
 from vperf.version import __version__
 
@@ -132,6 +133,44 @@ class Serving:
 
 
 @dataclass(frozen=True, slots=True)
+class SimulatedRun:
+    """A served load as a benchmark runs it, ramp and drain included; seconds as its client has
+    them."""
+
+    prompts: int
+    seed: int
+    duration_s: float
+    requests_per_s: float
+    output_tokens_per_s: float
+    ttft: Distribution
+    tpot: Distribution | None
+    """None: no output of two tokens."""
+    itl: Distribution | None
+    e2e: Distribution
+    mean_running: float
+    """Sequences admitted, of the whole deployment."""
+    mean_waiting: float
+    peak_running: int
+    utilization: float
+    """Share of the run in which a step ran."""
+    preempted: int
+    """How often a sequence lost its cache to others and was read again."""
+    oversized: int
+    """Requests that the cache does not hold even alone."""
+    steady_requests_per_s: float | None
+    """Without ramp and drain; None: too short a run."""
+    saturated: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """The part of an estimate's JSON; percentiles as ttft.p99_s."""
+        found = asdict(self)
+        for name in ("ttft", "tpot", "itl", "e2e"):
+            each: Distribution | None = getattr(self, name)
+            found[name] = each and each.to_dict()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """What an estimate comes down to: its speeds and whether it fits. No ops, no sentences."""
 
@@ -209,8 +248,8 @@ class _Made(Generic[T]):
         answer.__dict__[self._name] = value
 
 
-@dataclass(frozen=True)
-class Estimate:
+@dataclass(frozen=True, repr=False)
+class Estimate(Shown):
     """The whole answer. Every figure the command line prints is read from here.
 
     Ops, depths and notes are made when they are read; speeds and memory are there.
@@ -220,6 +259,10 @@ class Estimate:
     gpu: GpuFacts
     workload: Workload
     limit: Speed
+    """No measurement is faster, whatever experts its tokens were routed to."""
+    ceiling: Speed
+    """The limit where tokens are routed to all experts alike, as measurements are compared; without
+    experts the limit."""
     expected: Expected
     memory: Memory
     prefill: _Made[PhaseTimes] = _Made()
@@ -229,6 +272,8 @@ class Estimate:
     assumptions: _Made[tuple[Note, ...]] = _Made()
     not_modelled: _Made[tuple[Note, ...]] = _Made()
     warnings: _Made[tuple[Note, ...]] = _Made()
+    simulated: _Made[SimulatedRun | None] = _Made()
+    """The run of a served load; None for a batch, and where the load cannot be served."""
     serving: Serving | None = None
     speculative: Speculative | None = None
 
@@ -249,11 +294,13 @@ class Estimate:
             "gpu": {**_plain(self.gpu), "peak_flop_per_s": dict(self.gpu.peak_flop_per_s)},
             "workload": asdict(self.workload),
             "limit": asdict(self.limit),
+            "ceiling": asdict(self.ceiling),
             "expected": expected,
             "memory": asdict(self.memory),
             "prefill": _phase(self.prefill),
             "decode": _phase(self.decode),
             "serving": asdict(self.serving) if self.serving else None,
+            "simulated": self.simulated.to_dict() if self.simulated else None,
             "speculative": asdict(self.speculative) if self.speculative else None,
             "depth": [asdict(point) for point in self.depth],
             "assumptions": list(map(str, self.assumptions)),
@@ -265,23 +312,6 @@ class Estimate:
         """The ops of both phases as a pandas.DataFrame. Raises VperfError without pandas."""
         phases = (("prefill", self.prefill), ("decode", self.decode))
         return frame({"phase": name, **asdict(op)} for name, each in phases for op in each.ops)
-
-    def _repr_html_(self) -> str:
-        limit, expected = self.limit, self.expected
-        rows = [
-            (
-                name,
-                f"{getattr(limit, key):.4g}",
-                f"{getattr(expected, key):.4g}",
-                f"{getattr(expected.low, key):.4g} to {getattr(expected.high, key):.4g}",
-            )
-            for name, key in (
-                ("TTFT, s", "ttft_s"), ("prefill, tok/s", "prefill_tokens_per_s"),
-                ("TPOT, s", "tpot_s"), ("decode, tok/s", "decode_tokens_per_s"),
-            )
-        ]  # fmt: skip
-        title = f"{self.model.id} on {self.gpu.count} x {self.gpu.name}"
-        return html_table(title, ("", "limit", "expected", "range"), rows, self.warnings)
 
 
 def _phase(times: PhaseTimes) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from vperf.serving.speculative import checked_acceptance, drafting
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.sources.models import load_model_config
-from vperf.speeds import batch_figures, deployed_load, served_figures
+from vperf.speeds import batch_figures, check_count, deployed_load, served_figures
 from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card
 from vperf.units import format_bytes, parse_bandwidth, parse_count
@@ -36,6 +36,7 @@ from vperf.units import format_bytes, parse_bandwidth, parse_count
 if TYPE_CHECKING:
     from vperf.model.anatomy import Anatomy
     from vperf.serving.load import Load, Steps
+    from vperf.serving.simulation import Run
 
 
 def estimate(model: ModelLike, gpu: str | Gpu, **options: Unpack[Options]) -> Estimate:
@@ -103,6 +104,7 @@ def ask(scenario: Scenario, deployment: Deployment | None = None) -> Estimate:
             found.id,
             found.source,
             load=_load_of(scenario, lengths),
+            asked=_run_of(scenario, lengths),
             lengths=lengths,
             image_tokens=scenario.image_tokens,
             acceptance=scenario.acceptance,
@@ -161,18 +163,33 @@ def engine_of(scenario: Scenario) -> Engine:
         if not number or not 0 < share <= 1:
             raise InputError(f"must be above 0, to 1, not {share!r}",
                              field="gpu-memory-utilization")  # fmt: skip
-        engine = replace(engine, memory_utilization=float(share))
+        engine = replace(engine, memory_utilization=float(share), share_given=True)
     return engine
 
 
 def card_of(scenario: Scenario, engine: Engine) -> Card:
     """The card with all that timing a step on it needs."""
     gpu = load_gpu(scenario.gpu) if isinstance(scenario.gpu, str) else scenario.gpu
-    return Card(gpu, engine)
+    engine = engine.on(gpu.id, gpu.memory_bytes)
+    asked = {
+        "max_sequences": ("max-num-seqs", scenario.max_num_seqs),
+        "max_batched_tokens": ("max-num-batched-tokens", scenario.max_num_batched_tokens),
+    }
+    facts = {fact: value for fact, (_, value) in asked.items() if value is not None}
+    for name, value in asked.values():
+        if value is not None:
+            check_count(name, value, 1)
+    return Card(gpu, engine.with_scheduler(**facts) if facts else engine)
 
 
 def lengths_of(scenario: Scenario) -> Lengths:
     """The lengths of the scenario's requests. Raises InputError where two options state them."""
+    if scenario.trace is not None:
+        from vperf import requests  # noqa: PLC0415  (most give lengths)
+
+        if scenario.workload is not None:
+            raise InputError("cannot be combined with workload", field="trace")
+        return requests.lengths_of_trace(scenario.trace)
     if scenario.workload is None:
         return equal(scenario.input_len, scenario.output_len)
     from vperf.sources.workloads import load_workload  # noqa: PLC0415  (most give lengths)
@@ -183,9 +200,16 @@ def lengths_of(scenario: Scenario) -> Lengths:
     return given if isinstance(given, Lengths) else load_workload(given)
 
 
+_OF_LOADS = (
+    "prefix_cache_hit", "num_prompts", "burstiness", "think_time", "metric_percentiles",
+)  # fmt: skip
+
+
 def _check_batch(scenario: Scenario) -> None:
-    if scenario.prefix_cache_hit:
-        raise InputError("needs max-concurrency or request-rate", field="prefix-cache-hit")
+    for name in _OF_LOADS:
+        if getattr(scenario, name):
+            field = name.replace("_", "-")
+            raise InputError("needs max-concurrency or request-rate", field=field)
 
 
 def deployed_model(scenario: Scenario, engine: Engine) -> tuple[ModelConfig, Model]:
@@ -220,17 +244,16 @@ def load_of(scenario: Scenario, at: Deployment) -> Load:
 
 def _load_of(scenario: Scenario, lengths: Lengths) -> Load:
     """The load of a served scenario."""
-    from vperf.serving.load import Load  # noqa: PLC0415  (most estimates are of a batch)
+    from vperf import requests  # noqa: PLC0415  (most estimates are of a batch)
 
-    if scenario.batch_size != 1:
-        raise InputError("cannot be combined with a served load", field="batch-size")
-    return Load(
-        lengths.input_tokens,
-        lengths.output_tokens,
-        scenario.max_concurrency,
-        scenario.request_rate,
-        scenario.prefix_cache_hit or lengths.prefix_hit,
-    )
+    return requests.load_of(scenario, lengths)
+
+
+def _run_of(scenario: Scenario, lengths: Lengths) -> Run:
+    """The requests of a served scenario."""
+    from vperf import requests  # noqa: PLC0415  (most estimates are of a batch)
+
+    return requests.run_of(scenario, lengths)
 
 
 def napkin(

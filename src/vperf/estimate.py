@@ -6,6 +6,8 @@ Not here: what an Estimate is (answer.py), its speeds (speeds.py), its notes
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vperf import estimate_notes as notes
@@ -17,6 +19,7 @@ from vperf.answer import (
     Later,
     ModelFacts,
     Serving,
+    SimulatedRun,
     Speculative,
     Speed,
     Workload,
@@ -25,7 +28,7 @@ from vperf.model.config import ModelSource
 from vperf.model.model import Model
 from vperf.notes import Note
 from vperf.serving.lengths import Lengths
-from vperf.serving.memory import Memory, other_bytes, plan_memory
+from vperf.serving.memory import Memory, plan_memory, pool
 from vperf.serving.speculative import break_even, tokens_per_step
 from vperf.speeds import (
     batch_speeds,
@@ -35,13 +38,15 @@ from vperf.speeds import (
     mean_step,
     prompt_tokens,
     serving_of,
+    simulated_run,
 )
-from vperf.timing.compiled import Compiled, Seconds
+from vperf.timing.compiled import Compiled
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Card
 
 if TYPE_CHECKING:
     from vperf.serving.load import Load, Steps
+    from vperf.serving.simulation import Run
 
 _DEPTHS = (1024, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576)
 
@@ -75,8 +80,8 @@ def estimate_model(
         plain = mean_step(compiled.without_drafts(), lengths, batch_size, image_tokens)
         even = break_even(pace.step[1] / plain[1], model.draft_tokens)
         speculative = _speculative(
-            compiled, batch_size, middle, acceptance=pace.acceptance, even=even, step=pace.step,
-            plain=plain,
+            compiled, batch_size, middle, acceptance=pace.acceptance, even=even, step=pace.step[:2],
+            plain=plain[:2],
         )  # fmt: skip
     memory = plan_memory(model, card.gpu, card.engine, batch_size, prompt, lengths.output_tokens)
     said = (notes.of_workload(lengths, served=False),) if lengths.name else ()
@@ -85,6 +90,7 @@ def estimate_model(
         model_facts_of(model, model_id, model_source),
         _workload(compiled, lengths, batch_size, batch_size, image_tokens, speculative),
         limit=pace.limit,
+        ceiling=pace.ceiling,
         expected=pace.expected,
         memory=memory,
         held_tokens=prompt + lengths.output_tokens,
@@ -104,6 +110,7 @@ def serve_model(
     *,
     load: Load,
     lengths: Lengths,
+    asked: Run,
     image_tokens: int = 0,
     acceptance: float | None = None,
     warned: tuple[Note, ...] = (),
@@ -114,14 +121,14 @@ def serve_model(
     TTFT as a benchmark that starts with all users at once reports it; TPOT with the prefills of
     others between one's own tokens; rates of the whole deployment. The limit is that of the batch
     that is running. Image tokens come on top of the load's input tokens. `steps`: those of loads of
-    equal lengths.
+    equal lengths. `asked`: the requests to simulate.
     """
     from vperf.serving.load import pays_from, serve  # noqa: PLC0415  (most estimates are of a batch)
 
     model, card = compiled.model, compiled.card
     prompt = load.input_tokens + image_tokens
     load = deployed_load(model, model_id, load, image_tokens=image_tokens, acceptance=acceptance)
-    served, limit, expected = load_speeds(compiled, load, steps)
+    served, limit, ceiling, expected = load_speeds(compiled, load, steps)
     running = max(1, round(served.running_batch))
     middle = lengths.decode_context + image_tokens
     speculative, gain = None, 1.0
@@ -143,6 +150,7 @@ def serve_model(
         model_facts_of(model, model_id, model_source),
         _workload(compiled, lengths, running, load.users or running, image_tokens, speculative),
         limit=limit,
+        ceiling=ceiling,
         expected=expected,
         memory=plan_memory(
             model, card.gpu, card.engine, held, load.input_tokens, load.output_tokens
@@ -156,8 +164,24 @@ def serve_model(
         warned=(*notes.load_warnings(load, served), *warned),
         speculative=speculative,
         serving=serving_of(served, load),
+        simulated=lambda: _simulated(compiled, load, _with_images(asked, image_tokens)),
         depth_prompt=prompt,
     )  # fmt: skip
+
+
+def _with_images(asked: Run, image_tokens: int) -> Run:
+    """Requests whose prompts hold images beside their text."""
+    longer = tuple(
+        replace(each, input_tokens=each.input_tokens + image_tokens)
+        for each in asked.lengths.requests
+    )
+    return replace(asked, lengths=replace(asked.lengths, requests=longer))
+
+
+def _simulated(compiled: Compiled, load: Load, asked: Run) -> SimulatedRun | None:
+    if compiled.model.rank_weight_bytes >= compiled.card.gpu.memory_bytes:
+        return None
+    return simulated_run(compiled, asked, load.acceptance)
 
 
 def _estimate(
@@ -166,6 +190,7 @@ def _estimate(
     workload: Workload,
     *,
     limit: Speed,
+    ceiling: Speed,
     expected: Expected,
     memory: Memory,
     held_tokens: int,
@@ -176,6 +201,7 @@ def _estimate(
     warned: tuple[Note, ...],
     speculative: Speculative | None,
     serving: Serving | None = None,
+    simulated: Callable[[], SimulatedRun | None] = lambda: None,
     depth_prompt: int | None = None,
 ) -> Estimate:
     """Speeds and memory as they are; ops, depths and sentences for when they are read."""
@@ -186,16 +212,24 @@ def _estimate(
         gpu=_gpu_facts(card, model.parallel.gpus),
         workload=workload,
         limit=limit,
+        ceiling=ceiling,
         expected=expected,
         memory=memory,
         prefill=Later(lambda: compiled.itemise(prefill)),
         decode=Later(lambda: compiled.itemise(decode)),
         depth=Later(lambda: _depths(compiled, workload.batch_size, prompt, gain)),
-        assumptions=Later(lambda: (*notes.assumptions(model, card, speculative), *said)),
+        assumptions=Later(
+            lambda: (
+                *notes.assumptions(model, card, speculative),
+                *notes.memory(card, memory),
+                *said,
+            )
+        ),
         not_modelled=Later(
             lambda: notes.not_modelled(model, workload.image_tokens, served=serving is not None)
         ),
         warnings=Later(lambda: (*notes.warnings(model, memory, held_tokens), *warned)),
+        simulated=Later(simulated),
         serving=serving,
         speculative=speculative,
     )
@@ -248,8 +282,8 @@ def _speculative(
     *,
     acceptance: float,
     even: float | None,
-    step: Seconds,
-    plain: Seconds,
+    step: tuple[float, float],
+    plain: tuple[float, float],
 ) -> Speculative:
     """`step` and `plain`: mean (limit, expected) seconds with and without drafts."""
     drafts = [p for p in decode_passes(compiled.model, batch, context) if p.role == "draft"]
@@ -291,12 +325,11 @@ def _depths(
     model, card = compiled.model, compiled.card
     longest = model.max_context_tokens or max(_DEPTHS)
     contexts = sorted({d for d in _DEPTHS if d < longest} | {longest})
-    other = other_bytes(model, card.gpu, card.engine, batch, input_tokens)
-    free = card.gpu.memory_bytes - model.rank_weight_bytes - other
     sequences = -(-batch // model.parallel.data)
     points = []
     for context in contexts:
-        limit, expected = compiled.decode(batch, context)
-        fits = sequences * model.rank_cache_bytes(context) <= free
+        limit, expected, _ = compiled.decode(batch, context)
+        cache = sequences * model.rank_cache_bytes(context)
+        fits = cache <= pool(model, card.gpu, card.engine, cache).free_bytes
         points.append(DepthPoint(context, gain * batch / limit, gain * batch / expected, fits))
     return tuple(points)

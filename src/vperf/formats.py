@@ -7,6 +7,7 @@ One row a format. What-if names (`--quantization fp8`) and a checkpoint's own qu
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 
@@ -85,6 +86,11 @@ class Format:
         return self.bits == 8 and self.paths[0].pipe == "fp8"
 
     @property
+    def nested(self) -> bool:
+        """llama.cpp's K- and i-quants, whose blocks have blocks with scales of their own."""
+        return self.block_in == 256
+
+    @property
     def bytes_per_element(self) -> float:
         """Of a long row, scales included: what a cache or a back-of-envelope count needs."""
         per_block = (
@@ -115,7 +121,7 @@ _FP8 = (Path("fp8", 8), *_FLOAT16)
 _INT8 = (Path("int8", 8), *_FLOAT16)
 # Blackwell multiplies mxfp4 weights with mxfp8 activations at the fp8 rate (gpt-oss in vLLM and
 # TensorRT-LLM); before it the weights are unpacked to 16 bit.
-_MXFP4 = (Path("fp8", 8, needs="fp4"), *_FLOAT16)
+_MXFP4 = (Path("mxfp4", 4), Path("fp8", 8, needs="fp4"), *_FLOAT16)
 
 FP32 = Format("fp32", 32, (Path("tf32", 32), Path("fp32", 32)), summary="32-bit float")
 BF16 = Format("bf16", 16, summary="bfloat16")
@@ -252,10 +258,16 @@ _ALIASES = {
     "fp8_block128": "fp8_block", "w8a8": "int8", "w8a8_int8": "int8", "int8_wo": "int8_w8a16",
     "w8a16": "int8_w8a16", "w4a16": "int4", "int4_wo": "int4", "bnb_nf4": "nf4",
     "bitsandbytes": "nf4", "fp4": "nvfp4", "q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m",
+    **{f"{bits}bit": f"mlx_q{bits}" for bits in (2, 3, 4, 5, 6, 8)},
+    **{f"{bits}_bit": f"mlx_q{bits}" for bits in (2, 3, 4, 5, 6, 8)},
 }  # fmt: skip
 
 UNQUANTIZED = frozenset({"fp32", "bf16", "fp16"})
 """Formats that hold the whole model; all others leave embeddings, LM head and routers alone."""
+
+
+_BITS_A_WEIGHT = re.compile(r"([1-9]\d?(?:\.\d{1,3})?)_?bpw")
+"""As ExLlama's files are named: "3.22bpw"."""
 
 
 def format_named(name: str) -> Format | Mix:
@@ -264,6 +276,8 @@ def format_named(name: str) -> Format | Mix:
     key = _ALIASES.get(key, key)
     if key in MIXES:
         return MIXES[key]
+    if match := _BITS_A_WEIGHT.fullmatch(key):
+        return Format(key, float(match[1]), summary=f"{match[1]} bits a weight, scales included")
     if key not in FORMATS:
         raise UnknownNameError(
             "quantization", name[:100], _nearest(key, [*FORMATS, *MIXES, *_ALIASES]),
@@ -276,6 +290,7 @@ def format_named(name: str) -> Format | Mix:
 CACHE_FORMATS: dict[str, Format] = {
     "bf16": BF16, "fp16": FP16, "fp32": FP32,
     "fp8": Format("fp8", 8, _FP8), "int8": Format("int8", 8, _INT8),
+    **{f.name: f for f in (Q8_0, Q5_1, Q5_0, Q4_1, Q4_0, IQ4_NL)},
 }  # fmt: skip
 
 

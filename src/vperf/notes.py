@@ -129,6 +129,15 @@ def _workload(
     return line
 
 
+def _never_steady(*, requests: int | None, flight: float, peak: float | None) -> str:
+    most = f", {peak:,.0f} at most" if peak else ""
+    count = f" of {requests:,} requests" if requests else ""
+    return (
+        f"the run{count} was never steady at the rate offered: {flight:.3g} were in flight on"
+        f" average{most}; graded as {max(1, round(flight)):,} users"
+    )
+
+
 def _saturated(*, requests_per_s: float, most_per_s: float) -> str:
     return (
         f"saturated: {format_requests(requests_per_s)} asked for, at most "
@@ -188,7 +197,7 @@ KINDS: Mapping[str, NoteKind] = {
     "keys_passed": NoteKind("assumption", "set in the config and passed over: {listed}"),
     "parts_not_counted": NoteKind("assumption", "{listed}: not counted, parameters are the text model's"),
     "config_defaults": NoteKind("assumption", "not in the config, taken from the model class's defaults: {listed}", guess=True),
-    "uniform_routing": NoteKind("assumption", "experts: uniform routing, in limit and expected; a real router may touch fewer"),
+    "routing": NoteKind("assumption", "experts: the limit counts those of one token, which any routing must read; ceiling, bytes and MBU even routing, expected {expected}"),
     "windows": NoteKind("assumption", "windowed layers cache no more than their window"),
     "engine_cache": NoteKind("assumption", "{engine} keeps an fp8 KV cache beside fp8 weights (--kv-cache-dtype says otherwise)"),
     "active_experts": NoteKind("assumption", "mixture of experts: only the experts of one token are read"),
@@ -221,7 +230,8 @@ KINDS: Mapping[str, NoteKind] = {
     "beyond_made_for": NoteKind("warning", _beyond_made_for),
     "context_default": NoteKind("assumption", "{context:,} tokens a user, less where the model is made for less (--context)", guess=True),
     "utilization": NoteKind("assumption", "the engine takes {shares} of a GPU's memory (--gpu-memory-utilization)"),
-    "driver_memory": NoteKind("assumption", "memory is what the driver shows, after ECC; other programs must leave it free"),
+    "driver_memory": NoteKind("assumption", "memory is what the driver shows, after ECC, part of which it keeps; other programs must leave it free"),
+    "utilization_raised": NoteKind("assumption", "the engine is given {share:.0%} of a GPU's memory: its own {default:.0%} leave no room for the load (--gpu-memory-utilization)", guess=True),
     # plan
     "weights_quality": NoteKind("not_modelled", "{weights} weights are a what-if, the checkpoint holds {stored}: what that does to the quality of answers is not modelled"),
     "pools": NoteKind("assumption", "pools of equal GPUs: a prompt is prefilled alone, its cache is sent when complete, and decode replicas never prefill; requests/s are shared out equally in each pool"),
@@ -233,14 +243,20 @@ KINDS: Mapping[str, NoteKind] = {
     "targets_mean": NoteKind("assumption", "targets are held against the expected mean; --conservative takes the slow end"),
     # check
     "tool": NoteKind("assumption", "{text}"),
+    "said": NoteKind("warning", "{text}"),
+    "doubt": NoteKind("warning", "{text}; a figure above the limit proves nothing here"),
+    "capped": NoteKind("warning", "the server runs {most:,} at a time at most: the other {waiting:,.0f} users wait for their first token"),
+    "never_steady": NoteKind("warning", _never_steady),
+    "decoding": NoteKind("warning", "{decoding:.0f} sequences were decoding at a time, of {requests:,} requests (rate x TPOT): the others waited for --max-num-seqs, or for room in the cache"),
+    "said_weights": NoteKind("warning", "graded with {said} weights, as the result says; the checkpoint's are {own}"),
     "option_wins": NoteKind("warning", "{flag} {given} is taken; the result says {said}"),
     "drafting_run": NoteKind("warning", "the run decoded speculatively, {tokens_per_step:.2f} tokens a step; it is graded against plain decoding (see --speculative)"),
+    "drafted": NoteKind("assumption", "speculation as the result says: {drafts} drafts, {tokens_per_step:.2f} tokens a step, drafted by the model's own modules", guess=True),
     "gpu_count": NoteKind("warning", "tp x pp x dp is {ways}; the result says {gpus} GPUs"),
     "not_graded": NoteKind("warning", "not graded: {text}"),
     "not_in_baseline": NoteKind("warning", "not in {source}: no drift"),
     "in_flight": NoteKind("warning", _in_flight),
     "loaded_weights": NoteKind("warning", "the tool loaded {loaded_gb:.3g} GB of weights, {quantization} weights of {model} are {stored_gb:.3g} GB: see --quantization"),
-    "cache_as_int8": NoteKind("assumption", "KV cache q8_0 graded as int8: without its scales, 6% of its bytes"),
     "sent_at_once": NoteKind("assumption", "{requests:,} requests sent at once, graded as {users} users in a closed loop", guess=True),
     "one_user": NoteKind("assumption", "one user is graded as batch 1: expected TTFT leaves out the server's own time"),
     "no_prompt": NoteKind("assumption", "decodes {output:,.0f} tokens from {cached}, with no prompt before them"),

@@ -41,6 +41,14 @@ class Options(TypedDict, total=False):
     max_concurrency: int | None
     request_rate: float | None
     prefix_cache_hit: float
+    num_prompts: int | None
+    burstiness: float | None
+    max_num_seqs: int | None
+    max_num_batched_tokens: int | None
+    trace: str | Path | None
+    sessions: int | None
+    think_time: str | float | None
+    metric_percentiles: str | None
     cuda_graphs: bool
     speculative: str | None
     draft_tokens: int | None
@@ -76,6 +84,22 @@ class Scenario:
     request_rate: float | None = None
     """A served load: requests per second, in an open loop."""
     prefix_cache_hit: float = 0.0
+    num_prompts: int | None = None
+    """Requests of the simulated run; None: ten for each user, a thousand at a rate."""
+    burstiness: float | None = None
+    """Shape of the gamma distribution of gaps at a rate: 1 is Poisson, inf constant."""
+    max_num_seqs: int | None = None
+    """Sequences that the engine admits at a time; None: its own default."""
+    max_num_batched_tokens: int | None = None
+    """Tokens of one step of the engine; None: its own default."""
+    trace: str | Path | None = None
+    """A served load: a file of requests with their times."""
+    sessions: int | None = None
+    """A served load: users whose prompts hold all that was said before."""
+    think_time: str | float | None = None
+    """Between an answer and a session's next prompt, as "5 s" or in seconds."""
+    metric_percentiles: str | None = None
+    """Percentiles to report, as "50,99.9"."""
     cuda_graphs: bool = True
     speculative: str | None = None
     draft_tokens: int | None = None
@@ -91,4 +115,5 @@ class Scenario:
     @property
     def served(self) -> bool:
         """Whether it asks for a load of many requests rather than for one batch."""
-        return self.max_concurrency is not None or self.request_rate is not None
+        loads = (self.max_concurrency, self.request_rate, self.trace, self.sessions)
+        return any(each is not None for each in loads)

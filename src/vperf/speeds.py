@@ -6,12 +6,12 @@ the ops one by one, the depth table and the sentences (estimate.py), which cost 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from vperf.answer import Expected, Figures, Serving, Speed
+from vperf.answer import Expected, Figures, Serving, SimulatedRun, Speed
 from vperf.errors import InputError
 from vperf.model.model import Model
 from vperf.serving.lengths import Lengths, equal
@@ -24,6 +24,7 @@ from vperf.timing.step import Card
 
 if TYPE_CHECKING:
     from vperf.serving.load import Load, Served, Steps
+    from vperf.serving.simulation import Run
 
 MAX_TOKENS = 10**9
 """No length or batch beyond it is a scenario."""
@@ -34,6 +35,8 @@ class Pace:
     """The speeds of a batch of equal requests that start together."""
 
     limit: Speed
+    ceiling: Speed
+    """The limit at even routing."""
     expected: Expected
     prefill: Seconds
     step: Seconds
@@ -89,9 +92,12 @@ def batch_speeds(
     step = mean_step(compiled, lengths, batch, image_tokens)
     prompt = lengths.input_tokens + image_tokens
     speed = _speed_of_batch(batch, prompt)
-    limit = speed(prefill[0], step[0] / gain)
-    expected = with_range(limit, prefill[1], step[1] / gain, compiled.card.constants, speed)
-    return Pace(limit, expected, prefill, step, gain, accepted)
+    limit = speed(prefill.limit, step.limit / gain)
+    ceiling = speed(prefill.ceiling, step.ceiling / gain)
+    expected = with_range(
+        limit, prefill.expected, step.expected / gain, compiled.card.constants, speed
+    )
+    return Pace(limit, ceiling, expected, prefill, step, gain, accepted)
 
 
 def _speed_of_batch(batch: int, prompt: int) -> Callable[[float, float], Speed]:
@@ -108,34 +114,45 @@ def _speed_of_batch(batch: int, prompt: int) -> Callable[[float, float], Speed]:
 
 
 def _prefill(compiled: Compiled, lengths: Lengths, batch: int, images: int) -> Seconds:
-    limit = expected = 0.0
-    for request in lengths.requests:
-        times = compiled.prefill(batch, request.input_tokens + images)
-        limit += request.share * times[0]
-        expected += request.share * times[1]
-    return limit, expected
+    return _weighted(
+        (request.share, compiled.prefill(batch, request.input_tokens + images))
+        for request in lengths.requests
+    )
+
+
+def _weighted(parts: Iterable[tuple[float, Seconds]], bubble: float = 1.0) -> Seconds:
+    """The sum of times, each of them so many times; expected ones longer by the `bubble`."""
+    limit = expected = ceiling = 0.0
+    for weight, times in parts:
+        limit += weight * times.limit
+        expected += bubble * weight * times.expected
+        ceiling += weight * times.ceiling
+    return Seconds(limit, expected, ceiling)
 
 
 def mean_step(compiled: Compiled, lengths: Lengths, batch: int, images: int = 0) -> Seconds:
-    """Mean (limit, expected) seconds of the decode steps of all output tokens."""
+    """Mean seconds of the decode steps of all output tokens."""
     if len(lengths.requests) == 1:
         (one,) = lengths.requests
         return _mean_step(compiled, batch, one.input_tokens + images, one.output_tokens)
-    limit = expected = tokens = 0.0
-    for request in lengths.requests:
-        times = _mean_step(compiled, batch, request.input_tokens + images, request.output_tokens)
-        weight = request.share * request.output_tokens
-        limit += weight * times[0]
-        expected += weight * times[1]
-        tokens += weight
+    tokens = sum(request.share * request.output_tokens for request in lengths.requests)
+    mean = _weighted(
+        (
+            request.share * request.output_tokens / tokens,
+            _mean_step(compiled, batch, request.input_tokens + images, request.output_tokens),
+        )
+        for request in lengths.requests
+    )
     # A batch of mixed requests shares its reads, so it may beat the mean of batches of equals:
     # its bytes are those of the mean context (or, with windows, fewer).
     at_mean = compiled.decode(batch, lengths.decode_context + images)
-    return min(limit / tokens, at_mean[0]), expected / tokens
+    return Seconds(
+        min(mean.limit, at_mean.limit), mean.expected, min(mean.ceiling, at_mean.ceiling)
+    )
 
 
 def _mean_step(compiled: Compiled, batch: int, input_tokens: int, output_tokens: int) -> Seconds:
-    """Mean (limit, expected) seconds of the decode steps of one output.
+    """Mean seconds of the decode steps of one output.
 
     Between two kinks (a window filling up) a step's time is linear in its context or bends
     upwards, so the value in the middle is the mean, or below it: safe for the limit.
@@ -143,8 +160,9 @@ def _mean_step(compiled: Compiled, batch: int, input_tokens: int, output_tokens:
     first = input_tokens
     last = max(first, input_tokens + output_tokens - 2)
     windows = compiled.model.windows
+    bubble = compiled.bubble(batch)
     if not windows:
-        return compiled.decode(batch, (first + last) // 2)
+        return _weighted(((1.0, compiled.decode(batch, (first + last) // 2)),), bubble)
     edges = {first, last + 1}
     for window in windows:
         multiple = max(1, first // window)
@@ -152,13 +170,14 @@ def _mean_step(compiled: Compiled, batch: int, input_tokens: int, output_tokens:
             edge for edge in (window * (multiple + i) for i in range(16)) if first < edge <= last
         )
     cuts = sorted(edges)
-    limit_sum = expected_sum = 0.0
-    for start, end in pairwise(cuts):
-        limit, expected = compiled.decode(batch, (start + end - 1) // 2)
-        limit_sum += limit * (end - start)
-        expected_sum += expected * (end - start)
     steps = last + 1 - first
-    return limit_sum / steps, expected_sum / steps
+    return _weighted(
+        (
+            ((end - start) / steps, compiled.decode(batch, (start + end - 1) // 2))
+            for start, end in pairwise(cuts)
+        ),
+        bubble,
+    )
 
 
 def with_range(
@@ -216,8 +235,9 @@ def deployed_load(
 
 def load_speeds(
     compiled: Compiled, load: Load, steps: Steps | None = None
-) -> tuple[Served, Speed, Expected]:
-    """What a load settles to, and its speeds: rates are of the whole deployment.
+) -> tuple[Served, Speed, Speed, Expected]:
+    """What a load settles to, its limit, ceiling and expected speeds: rates are of the whole
+    deployment.
 
     `steps`: those of another load of equal lengths.
     """
@@ -236,11 +256,12 @@ def load_speeds(
         )
 
     limit = speed(served.limit_ttft_s, served.limit_tpot_s)
+    ceiling = speed(served.ceiling_ttft_s, served.ceiling_tpot_s)
     of_load = spread_under_load(card.engine, card.constants.origin)
     expected = with_range(
         limit, served.ttft_s, served.tpot_s, card.constants, speed, ttft_spread=of_load
     )
-    return served, limit, expected
+    return served, limit, ceiling, expected
 
 
 def serving_of(served: Served, load: Load) -> Serving:
@@ -252,6 +273,33 @@ def serving_of(served: Served, load: Load) -> Serving:
         served.ttft_steady_s,
         load.requests_per_s,
         served.saturated,
+    )
+
+
+def simulated_run(compiled: Compiled, asked: Run, acceptance: float) -> SimulatedRun:
+    """A load as a benchmark runs it. Raises InputError."""
+    from vperf.serving.simulation import run  # noqa: PLC0415  (most scenarios are of a batch)
+
+    found = run(compiled, asked.traffic(compiled.model.max_context_tokens), acceptance=acceptance)
+    percents, steady = asked.percents, found.steady
+    return SimulatedRun(
+        prompts=len(found.traffic),
+        seed=asked.seed,
+        duration_s=found.duration_s,
+        requests_per_s=found.requests_per_s,
+        output_tokens_per_s=found.output_tokens_per_s,
+        ttft=found.ttft(percents),
+        tpot=found.tpot(percents),
+        itl=found.itl(percents),
+        e2e=found.e2e(percents),
+        mean_running=found.mean_running,
+        mean_waiting=found.mean_waiting,
+        peak_running=found.peak_running,
+        utilization=found.utilization,
+        preempted=found.preempted,
+        oversized=found.oversized,
+        steady_requests_per_s=steady.requests_per_s if steady else None,
+        saturated=found.saturated,
     )
 
 
@@ -288,7 +336,7 @@ def batch_figures(
 def served_figures(compiled: Compiled, load: Load, steps: Steps | None = None) -> Figures:
     """The same of a served load."""
     model, card = compiled.model, compiled.card
-    served, limit, expected = load_speeds(compiled, load, steps)
+    served, limit, _, expected = load_speeds(compiled, load, steps)
     held = held_batch(model, card, load, max(1, round(served.running_batch)))
     use = memory_use(model, card.gpu, card.engine, held, load.input_tokens, load.output_tokens)
     groups = model.parallel.data
@@ -315,5 +363,5 @@ def held_batch(model: Model, card: Card, load: Load, running: int) -> int:
     Pages are shared out while sequences are shorter.
     """
     each = model.rank_cache_bytes(load.input_tokens + load.output_tokens)
-    most = largest_batch(model, card.gpu, card.engine, load.input_tokens, each, up_to=running)
+    most = largest_batch(model, card.gpu, card.engine, each, up_to=running)
     return max(1, min(running, most))

@@ -179,3 +179,90 @@ def test_all_that_a_result_does_not_say_is_asked_for_at_once() -> None:
     assert error.value.hint == (
         "give --batch-size or --max-concurrency, --input-len and --output-len, --gpu, --model"
     )
+
+
+def test_the_format_of_a_name_is_graded_over_the_model_that_is_here() -> None:
+    found = posed(model_said="nvidia/Qwen3-8B-NVFP4")
+    assert found.scenario.quantization == "nvfp4"
+    assert found.doubts == ()
+
+
+def test_a_publishers_own_mix_is_taken_as_the_nearest_and_proves_nothing() -> None:
+    found = posed(model_said="Qwen3-8B-UD-Q4_K_XL.gguf", engine="llama.cpp")
+    assert found.scenario.quantization == "q4_k_m"
+    assert "proves nothing" in found.warnings[0]
+
+
+def test_a_format_of_as_many_bits_is_the_checkpoints_own() -> None:
+    found = posed(model_said="openai/gpt-oss-20b", quantization="nvfp4")
+    assert found.scenario.quantization is None
+
+
+def test_what_llama_cpp_loaded_wins_over_a_quantized_checkpoint() -> None:
+    found = posed(
+        model_said="openai/gpt-oss-120b", engine="llama.cpp", quantization="mxfp4_moe",
+        weight_bytes=59.02 * 2**30,
+    )  # fmt: skip
+    assert found.scenario.quantization == "mxfp4_moe"
+
+
+def test_the_loaded_size_decides_where_the_name_cannot_be() -> None:
+    # "F16" of gpt-oss: its experts stay mxfp4, or the file would be three times as large.
+    found = posed(
+        model_said="openai/gpt-oss-20b", engine="llama.cpp", quantization="fp16",
+        weight_bytes=12.83 * 2**30,
+    )  # fmt: skip
+    assert found.scenario.quantization in (None, "mxfp4_moe")
+
+
+def test_users_beyond_the_servers_cap_wait() -> None:
+    scenario = posed(batch_size=None, max_concurrency=100, max_batch=32).scenario
+    assert scenario.max_concurrency == 32
+
+
+def test_a_run_that_was_never_steady_is_graded_as_what_was_in_flight() -> None:
+    found = posed(
+        batch_size=None, request_rate=0.2, requests=50, latency_s=500.0, requests_per_s=0.05,
+        peak_concurrency=49.0,
+    )  # fmt: skip
+    assert (found.scenario.request_rate, found.scenario.max_concurrency) == (None, 25)
+    assert "25 were in flight on average, 49 at most" in found.warnings[0]
+
+
+def test_a_steady_run_at_a_rate_is_graded_at_that_rate() -> None:
+    found = posed(
+        batch_size=None, request_rate=2.0, requests=600, latency_s=3.0, requests_per_s=1.99
+    )
+    assert found.scenario.request_rate == 2.0
+
+
+def test_of_requests_sent_at_once_those_are_graded_that_decoded() -> None:
+    found = posed(
+        batch_size=1000, requests=1000, output_tokens_per_s=654.0, tpot_s=0.0488, ttft_s=147.0
+    )
+    assert found.scenario.max_concurrency == 32
+    assert "32 sequences were decoding at a time" in found.warnings[0]
+
+
+def test_unlike_cards_are_both_named() -> None:
+    with pytest.raises(InputError, match=r"unlike cards \(RTX 5090, RTX 3090 Ti\)"):
+        posed_without_gpu(unlike_gpus=("RTX 5090", "RTX 3090 Ti"), gpus=2)
+
+
+def posed_without_gpu(**said: Any) -> ResultScenario:
+    return posed(**{"gpu": None, **said})
+
+
+def test_speculation_that_the_result_states_is_graded_where_the_model_can_draft() -> None:
+    found = posed(
+        model_said="deepseek-ai/DeepSeek-V3", gpu="h200", tp=8, acceptance_length=1.8,
+    )  # fmt: skip
+    scenario = found.scenario
+    assert (scenario.speculative, scenario.draft_tokens) == ("mtp", 1)
+    assert scenario.acceptance == pytest.approx(0.8, abs=1e-3)
+
+
+def test_speculation_that_cannot_be_modelled_proves_nothing() -> None:
+    found = posed(acceptance_length=2.5)
+    assert found.scenario.speculative is None
+    assert found.doubts == ("speculation of 2.50 tokens a step is not in the limit",)

@@ -29,7 +29,14 @@ def vperf(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     """`vperf("gpus", "--json")` -> exit code, stdout, stderr; no network, 80 columns."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("COLUMNS", "80")
-    for name in ("VPERF_DEBUG", "FORCE_COLOR", "CLICOLOR_FORCE", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
+    for name in (
+        "VPERF_DEBUG",
+        "FORCE_COLOR",
+        "CLICOLOR_FORCE",
+        "GITHUB_ACTIONS",
+        "GITHUB_STEP_SUMMARY",
+        "GITHUB_OUTPUT",
+    ):
         monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: object) -> Ran:

@@ -44,8 +44,8 @@ def test_the_examples_of_the_help_name_options_that_exist(vperf: Run, command: s
 
 def test_the_napkin_without_arguments_is_the_headline_example(vperf: Run) -> None:
     ran = vperf("napkin")
-    assert ran.out.splitlines()[0].startswith("Qwen3-4B-Instruct-2507 on ")
-    for part in ("about 125 tok/s", "4,022,468,096 parameters x 2 bytes", "8.04 GB", "1,008 GB/s"):
+    assert ran.out.startswith("125 tok/s at batch 1: 8.04 GB of weights, ")
+    for part in ("Qwen3-4B-Instruct-2507 on", "4.02 B parameters x 2 bytes", "1,008 GB/s / 8.04"):
         assert part in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80
 

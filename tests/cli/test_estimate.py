@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from io import StringIO
 from pathlib import Path
 
@@ -20,10 +21,11 @@ def test_line_1_is_the_answer_in_words_with_its_ceiling(vperf: Run) -> None:
     ran = vperf(*ASK)
     assert ran.code == 0
     assert ran.err == ""
-    first = ran.out.splitlines()[0]
-    assert first.startswith("Qwen3-4B-Instruct-2507 on ")
-    assert "tok/s" in first
-    assert "limit" in first
+    first, second, *_ = ran.out.splitlines()
+    assert re.fullmatch(
+        r"\d+ tok/s expected \(\d+-\d+\), limit \d+; first token \d+\.\d ms; fits\.", first
+    )
+    assert second.startswith("Qwen3-4B-Instruct-2507 on rtx-pro-6000-workstation ")
 
 
 def test_every_line_fits_80_columns_with_ops_too(vperf: Run) -> None:
@@ -33,7 +35,7 @@ def test_every_line_fits_80_columns_with_ops_too(vperf: Run) -> None:
 
 def test_the_screen_shows_the_exact_counts(vperf: Run) -> None:
     out = vperf(*ASK).out
-    for count in ("4,022,468,096", "8,044,936,192", "147,456"):
+    for count in ("4,022,468,096", "147,456"):
         assert count in out
 
 
@@ -56,7 +58,7 @@ def test_csv_has_a_row_for_every_op_of_both_phases(vperf: Run) -> None:
 
 def test_markdown_is_a_table_to_paste(vperf: Run) -> None:
     out = vperf(*ASK, "--markdown").out
-    assert out.startswith("**Qwen3-4B-Instruct-2507 on ")
+    assert re.match(r"\*\*\d+ tok/s expected \(", out)
     assert "| TTFT |" in out
 
 
@@ -89,7 +91,7 @@ def test_output_into_a_missing_directory_is_one_line(vperf: Run, tmp_path: Path)
 
 
 def test_a_batch_is_never_slower_in_total_and_shows_each_user(vperf: Run) -> None:
-    assert "per user" in vperf(*ASK, "--batch-size", 8).out
+    assert "for each user" in vperf(*ASK, "--batch-size", 8).out
 
 
 def test_a_context_beyond_the_models_maximum_is_a_warning(vperf: Run) -> None:
@@ -137,10 +139,10 @@ MTP = ("--speculative", "mtp")
 def test_several_gpus_are_said_and_memory_is_of_one_of_them(vperf: Run) -> None:
     ran = vperf("estimate", "-m", "llama-3.3-70b-instruct", "-g", "h100", "--tp", 4, "--ops")
     lines = ran.out.splitlines()
-    assert lines[0].startswith("Llama-3.3-70B-Instruct on 4 x H100")
+    assert lines[1].startswith("Llama-3.3-70B-Instruct on 4 x h100-sxm-80gb ")
     assert any(line.startswith("Memory") and "per GPU" in line for line in lines)
     assert any(line.startswith("GPU ") and "4 x h100" in line for line in lines)
-    assert any(line.startswith("all-reduce ") for line in lines)
+    assert any(re.match(r"\d+ x all-reduce ", line) for line in lines)
     assert any("--tensor-parallel-size 4" in line for line in lines)
     assert any("parallel: tensor 4; joined by NVLink" in line for line in lines)
     assert max(map(len, lines)) <= 80
@@ -202,7 +204,7 @@ def test_drafts_are_said_with_the_acceptance_from_which_they_pay(vperf: Run) -> 
     assert answer["workload"]["speculative"] == answer["speculative"]["method"] == "mtp"
     assert answer["workload"]["draft_tokens"] == answer["speculative"]["draft_tokens"] == 1
     assert 0 < answer["speculative"]["break_even_acceptance"] < 1
-    assert "| draft lm_head |" in vperf(*ask, "--ops", "--markdown").out
+    assert "draft lm_head | " in vperf(*ask, "--ops", "--markdown").out
     assert json.loads(vperf(*ASK, "--json").out)["speculative"] is None
 
 
@@ -273,7 +275,7 @@ def test_a_served_load_with_drafts_says_both(vperf: Run) -> None:
 def test_more_requests_than_can_be_served_is_an_answer_that_says_so(vperf: Run) -> None:
     ran = vperf("estimate", "-m", QWEN, "-g", "h100-sxm", "--request-rate", 5000)
     assert ran.code == 0
-    assert "saturated" in ran.out
+    assert ran.out.startswith("Cannot serve 5,000 requests/s: at most ")
 
 
 def test_json_of_a_served_load_holds_what_it_settles_to(vperf: Run) -> None:
@@ -309,5 +311,5 @@ def test_without_cuda_graphs_a_small_model_waits_for_the_host(vperf: Run) -> Non
 def test_one_user_is_one(vperf: Run) -> None:
     out = " ".join(vperf("estimate", "-m", QWEN, "-g", "h100", "--max-concurrency", 1).out.split())
     assert "128 out, 1 user," in out
-    assert "1 sequence decodes at a time" in out
+    assert re.search(r" sequences? decodes? at a time \(the cache holds ", out)
     assert "closed loop: 1 user, who sends" in out

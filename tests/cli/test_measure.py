@@ -39,12 +39,12 @@ def test_a_card_gives_a_screen_and_a_file_that_gpu_takes(vperf: Run, here: Here)
     ran = vperf("measure", "-o", "mine.toml")
     assert (ran.code, ran.err) == (0, "")
     lines = ran.out.splitlines()
-    assert lines[0].startswith("H100 80GB HBM3: ")
-    assert lines[0].endswith(" TFLOPS in bf16 (70 %), 2,672 GB/s (80 % of datasheet).")
+    assert lines[0].startswith("h100-sxm-80gb: ")
+    assert lines[0].endswith(" TFLOPS in bf16 (70%), 2,672 GB/s (80% of datasheet).")
     assert lines[-1].endswith("--gpu mine.toml")
     assert max(map(len, lines)) <= 80
     assert "\x1b" not in ran.out
-    for words in ("t_gemm", "4.10 us", "3.40 us", "Under load", "38 C, SM 1980 MHz", "570.124.06"):
+    for words in ("t_gemm", "4.10 µs", "3.40 µs", "Under load", "38 C, SM 1980 MHz", "570.124.06"):
         assert words in ran.out
     answer = vperf("estimate", "-m", "qwen3-8b", "-g", "mine.toml", "--json")
     assert json.loads(answer.out)["gpu"]["constants"] == "measured"
@@ -83,7 +83,7 @@ def test_a_card_without_a_datasheet_says_what_its_file_lacks(vperf: Run, here: H
     ran = vperf(
         "measure", "-o", "new.toml", "--peak", "bf16=1 PFLOPS", "--memory-bandwidth", "3 TB/s"
     )
-    assert "TFLOPS in bf16 (70 %), " in ran.out
+    assert "TFLOPS in bf16 (70%), " in ran.out
     assert vperf("estimate", "-m", "qwen3-8b", "-g", "new.toml").code == 0
 
 
@@ -114,7 +114,7 @@ def test_the_ops_of_a_model_beside_limit_and_expected(vperf: Run, here: Here) ->
     ran = vperf("measure", "-m", "qwen3-30b-a3b", "--layer")
     assert (ran.code, ran.err) == (0, "")
     lines = ran.out.splitlines()
-    assert lines[0].startswith("qwen3-30b-a3b on H100 80GB HBM3: prefill ops")
+    assert lines[0].startswith("qwen3-30b-a3b on h100-sxm-80gb: prefill ops")
     assert max(map(len, lines)) <= 80
     assert "Decode with 1,024 tokens in the cache, op by op" in lines
     assert any(line.startswith("One whole layer (48 of 48 are such)") for line in lines)

@@ -22,10 +22,10 @@ def test_the_answer_is_the_first_line_and_its_commands_the_last(vperf: Run) -> N
     ran = vperf(*ASKED, *CARDS)
     assert ran.code == 0
     lines = ran.out.splitlines()
-    assert re.match(r"6 x H100 80GB HBM3 \(3 replicas of tp 2, fp8 weights\) serve 5 req", lines[0])
-    assert "the fewest GPUs of 208 candidates." in lines[1]
+    assert re.match(r"6 x h100-sxm-80gb meet the targets: TTFT \d+ of 500 ms, TPOT ", lines[0])
+    assert len(lines[0]) <= 80
     assert max(map(len, lines)) <= 80
-    assert sum(line.startswith(">") for line in lines) == 1
+    assert sum(line.startswith("> h100-sxm-80gb") for line in lines) == 2  # both tables
     for part in ("Why the others lose", "miss the TPOT of 20.0 ms", "the checkpoint holds bf16",
                  "Launch each of 3 replicas:", "--quantization fp8"):  # fmt: skip
         assert part in ran.out
@@ -60,7 +60,7 @@ def test_targets_nobody_meets_are_a_no(vperf: Run) -> None:
 
 def test_prices_make_it_the_cheapest(vperf: Run) -> None:
     ran = vperf(*ASKED, *CARDS, "--price", "h100-sxm=2.50", "--price", "l40s=0.9")
-    assert "the cheapest ($15.00 an hour) of 208 candidates." in " ".join(ran.out.split())
+    assert ", $15.00 an hour." in " ".join(ran.out.split()[:30])
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_json_csv_markdown_and_a_plot_on_the_terminal(vperf: Run) -> None:
     rows = vperf(*ASKED, *CARDS, "--csv").out.splitlines()
     assert len(rows) == 1 + len(data["front"])
     assert sum(row.endswith(",true") for row in rows) == 1
-    assert "| GPUs |" in vperf(*ASKED, *CARDS, "--markdown").out
+    assert "| Best per GPU | GPUs |" in vperf(*ASKED, *CARDS, "--markdown").out
     assert "decode for one user (tok/s)" in vperf(*ASKED, *CARDS, "--plot").out
 
 
@@ -144,5 +144,5 @@ def test_no_target_has_an_example(vperf: Run) -> None:
 def test_long_names_and_many_columns_keep_80_columns(vperf: Run, given: tuple[str, ...]) -> None:
     ran = vperf("plan", "-m", "qwen3-8b", "--tpot", "50ms", "--tp", 1, *given)
     assert max(map(len, ran.out.splitlines())) <= 80
-    assert "no room at this width for " in " ".join(ran.out.split())
-    assert "tok/s a user; --csv and --json have all figures" in " ".join(ran.out.split())
+    said = " ".join(ran.out.split())
+    assert re.search(r"not shown at 80 columns: .*tok/s a user.* \(--csv has all figures\)", said)

@@ -18,8 +18,8 @@ def test_it_answers_in_words_a_plot_and_a_table(
     monkeypatch.setenv("TERM", "xterm")
     ran = vperf(*ASK)
     assert ran.code == 0
-    assert ran.out.splitlines()[0].startswith("Qwen3-4B-Instruct-2507 on H100 80GB HBM3: decode")
-    for part in ("arithmetic intensity (FLOP/byte)", "⠒⠒⠒", "ridge 295", "Decode step, op by op"):
+    assert ran.out.startswith("Decode is memory-bound (1.06 FLOP/byte, ridge 295); prefill")
+    for part in ("arithmetic intensity (FLOP/byte)", "⠒⠒⠒", "ridge 295", "Decode, op by op"):
         assert part in ran.out
     assert "\x1b" not in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80

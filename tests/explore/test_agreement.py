@@ -8,14 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from vperf.report.words import speed_rows
 
 import vperf
 from vperf.answer import Estimate
 from vperf.api import deploy, figures
 from vperf.errors import InputError
 from vperf.explore.rows import Row
-from vperf.report.rows import figure_columns
+from vperf.report.document import words_of
+from vperf.report.estimate import speed_table
+from vperf.report.rows import limit_columns, speed_column, tpot_column, ttft_column
 
 MODELS = (
     "Qwen/Qwen3-4B-Instruct-2507", "Qwen/Qwen3-32B", "deepseek-ai/DeepSeek-V3",
@@ -52,20 +53,20 @@ def some_settings(count: int) -> list[dict[str, Any]]:
 
 def printed(estimate: Estimate) -> dict[str, str]:
     """What the screen of an estimate says, by the columns of the tables."""
-    rows = {row[0]: row for row in speed_rows(estimate)}
+    rows = {words_of(row.cells[0]): row for row in speed_table(estimate).rows}
     decode = next(row for name, row in rows.items() if name.startswith("Decode tok/s"))
     return {
-        "limit tok/s": decode[1],
-        "expected tok/s": decode[2],
-        "TTFT": rows["TTFT"][2],
-        "TPOT": rows["TPOT"][2],
-        "fits": "yes" if estimate.memory.fits else "no",
+        "tok/s": words_of(decode.cells[1]),
+        "range": words_of(decode.cells[2]),
+        "limit": words_of(decode.cells[3]),
+        "TTFT": words_of(rows["TTFT"].cells[1]),
+        "TPOT": words_of(rows["TPOT"].cells[1]),
     }
 
 
 def shown(row: Row) -> dict[str, str]:
-    cells = {c.name: c.cell(row) for c in figure_columns(priced=False)}
-    return {name: cells[name] for name in ("limit tok/s", "expected tok/s", "TTFT", "TPOT", "fits")}
+    columns = (speed_column(), *limit_columns(), ttft_column(), tpot_column())
+    return {each.column.heading: words_of(each.cell(row)) for each in columns}
 
 
 @pytest.mark.parametrize("setting", some_settings(50), ids=lambda s: f"{s['model']}-{s['gpu']}")

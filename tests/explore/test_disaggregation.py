@@ -11,6 +11,7 @@ from vperf.explore.candidates import Candidate, Pools
 from vperf.explore.disaggregation import default_link
 from vperf.explore.plan import Plan, plan
 from vperf.model.divide import Parallel, divide
+from vperf.serving.load import server_s
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing.compiled import Compiled
@@ -49,7 +50,7 @@ def test_ttft_is_queue_prefill_transfer_and_first_step(found: Plan) -> None:
     assert pools.transfer_bytes == pytest.approx(cache / split)
     assert pools.transfer_s == pytest.approx(cache / split / 50e9)
     parts = pools.queue_s + prefill + pools.transfer_s + each.times.tpot_s
-    servers = 2 * card.engine.request_s + 4000 * card.engine.request_s_per_token
+    servers = server_s(card, 4000) + server_s(card, 0)
     assert each.times.ttft_s == pytest.approx(parts + servers)
 
 

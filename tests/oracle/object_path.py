@@ -37,7 +37,12 @@ def share(op: Op, parallel: Parallel, cache_heads: int) -> Op:
     """
     ways = parallel.tensor
     if op.kind == "moe":
-        return _scaled(op, parallel.stage, parallel.stage, 1)
+        one = _scaled(op, parallel.stage, parallel.stage, 1)
+        # The group of experts that a token needs most of has so many whole ones of it.
+        whole = math.ceil(op.shape[1] / parallel.expert)
+        least = (op.least_bytes or 0.0) / op.shape[1] * whole / parallel.expert_ways
+        popular = None if op.popular_bytes is None else op.popular_bytes / parallel.stage
+        return replace(one, least_bytes=least, popular_bytes=popular)
     if ways == 1 or op.kind == "elementwise" or (op.split == "whole" and op.kind == "matmul"):
         return op
     if op.kind == "matmul":
@@ -152,7 +157,7 @@ def mixed_work(model: Model, decode: Step, chunk: Step) -> list[Counted]:
     first, second = local_of(model, decode), local_of(model, chunk)
     # As many experts are read as all tokens touch together.
     of_all = flat(work(model, Step(first.tokens + second.tokens, 1, 1)))
-    read = [op.weight_bytes for _, op in of_all if op.kind == "moe"]
+    read = [op for _, op in of_all if op.kind == "moe"]
     found: list[Counted] = []
     for ones, others in zip(work(model, first), work(model, second), strict=True):
         rest = list(others)
@@ -168,20 +173,22 @@ def mixed_work(model: Model, decode: Step, chunk: Step) -> list[Counted]:
             elif a.kind != pair[1].kind or a.kind in ("attention", "mla", "recurrent"):
                 found += [(count, a), pair]
             else:
-                weight = read.pop(0) if a.kind == "moe" else a.weight_bytes
-                found.append((count, _joined(a, pair[1], weight)))
+                whole = read.pop(0) if a.kind == "moe" else a
+                found.append((count, _joined(a, pair[1], whole)))
         found += rest
     return found
 
 
-def _joined(a: Op, b: Op, weight: float) -> Op:
+def _joined(a: Op, b: Op, whole: Op) -> Op:
     shape = a.shape
     if shape and a.kind not in COLLECTIVES:
         shape = (shape[0] + b.shape[0], *shape[1:])
     return replace(
         a,
         flops=a.flops + b.flops,
-        weight_bytes=max(weight, b.weight_bytes),
+        weight_bytes=max(whole.weight_bytes, b.weight_bytes),
+        least_bytes=whole.least_bytes,
+        popular_bytes=whole.popular_bytes,
         cache_bytes=a.cache_bytes + b.cache_bytes,
         input_elements=a.input_elements + b.input_elements,
         output_elements=a.output_elements + b.output_elements,
@@ -260,6 +267,8 @@ def _attention(op: Op, c: Constants, engine: Engine) -> float:
     pairs = op.score_pairs + _TILE * (edges + keys * sms / 2)
     busy = pairs * per_pair / c.prefill_efficiency + c.prefill_block_s * queries / _TILE / sms
     moved = (op.streamed_bytes + _activation_bytes(op, 16)) / c.stream_bandwidth
+    if not engine.flash_attention:
+        moved += 16.0 * op.score_pairs / c.bandwidth
     return c.prefill_latency_s + pn(busy / engine.prefill_share, moved, 2.5)
 
 
@@ -280,6 +289,8 @@ def _mla(op: Op, c: Constants, engine: Engine) -> float:
 def _moe(op: Op, c: Constants, engine: Engine) -> float:
     """t_moe + activations/B + pn(FLOPs/(r_moe F), pn(bytes/B, unpacking, 2.5), 1.5)."""
     del engine
+    if op.popular_bytes is not None and c.gpu.vendor == "NVIDIA":
+        op = replace(op, weight_bytes=op.popular_bytes)
     path, rate = c.path(op.format)
     latency = c.moe_latency_s
     streamed = _stream_s(op, c) * c.bandwidth / c.stream_bandwidth
@@ -339,7 +350,7 @@ def _form_seconds(op: Op, c: Constants, engine: Engine) -> float:
     """Expected seconds of one run of an op, before the bound by its limit."""
     if op.kind == "elementwise":
         moved = op.streamed_bytes + op.input_elements * 2
-        return op.launches * engine.launch_s + moved / c.bandwidth
+        return op.launches * engine.launch_s * c.launch_scale + moved / c.bandwidth
     return _FORMS[op.kind](op, c, engine)
 
 
@@ -347,32 +358,36 @@ def _op_seconds(op: Op, compute_s: float, bandwidth: float, card: Card) -> float
     if op.kind in COLLECTIVES:
         share = card.engine.all_reduce_latency
         return max(collectives.expected_s(op, card.gpu, share), collectives.limit_s(op, card.gpu))
-    memory_s = op.streamed_bytes / bandwidth
+    memory_s = op.least_streamed_bytes / bandwidth
     return max(_form_seconds(op, card.constants, card.engine), compute_s, memory_s)
 
 
-def _times(ops: list[Counted], card: Card) -> tuple[float, float, float]:
-    """The limit of one pass, the expected time of its kernels, and how many there are."""
+def _times(ops: list[Counted], card: Card) -> tuple[float, float, float, float]:
+    """The limit of one pass, the expected time of its kernels, how many there are, its ceiling."""
     limit = Limits(card.gpu).of_step(ops)
     kernels = launches = 0.0
     for (count, op), compute in zip(ops, limit.op_compute_s, strict=True):
         kernels += count * _op_seconds(op, compute, limit.bandwidth, card)
         launches += count * op.launches
-    return limit.seconds, kernels, launches
+    even = [(count, replace(op, least_bytes=None)) for count, op in ops]
+    return limit.seconds, kernels, launches, Limits(card.gpu).of_step(even).seconds
 
 
-def passes_seconds(model: Model, passes: Sequence[Pass], card: Card) -> tuple[float, float]:
-    """(limit, expected) seconds of a step of several passes: the host takes its time once."""
-    limit = kernels = launches = 0.0
+def passes_seconds(model: Model, passes: Sequence[Pass], card: Card) -> tuple[float, float, float]:
+    """(limit, expected, ceiling) seconds of several passes: the host takes its time once."""
+    limit = kernels = launches = ceiling = 0.0
     for each in passes:
         of = model.draft if each.role == "draft" else model
         assert of is not None
         times = _times(flat(work(of, local_of(of, each.step))), card)
         limit += each.count * times[0] * each.awaited
+        ceiling += each.count * times[3] * each.awaited
         kernels += each.count * times[1]
         launches += each.count * times[2]
     sequences = passes[0].step.batch / model.parallel.data
-    return limit, max(limit, card.engine.overhead_s(launches, kernels, sequences) + kernels)
+    host = card.engine.overhead_s(launches, kernels, sequences)
+    host += _stages_s(model, card, local_of(model, passes[0].step).tokens)
+    return limit, max(limit, host + kernels), ceiling
 
 
 def mixed_seconds(
@@ -388,4 +403,15 @@ def mixed_seconds(
         limit += times[0]
         kernels += times[1]
         launches += times[2]
-    return max(limit, card.engine.overhead_s(launches, kernels, sequences) + kernels)
+    tokens = sum(local_of(model, each[0].step).tokens for each in (decode, chunk))
+    host = card.engine.overhead_s(launches, kernels, sequences) + _stages_s(model, card, tokens)
+    return max(limit, host + kernels)
+
+
+def _stages_s(model: Model, card: Card, tokens: float) -> float:
+    """What the stages of a pipeline add to a step: their hosts, and its way through them."""
+    stages = model.parallel.pipeline
+    if stages == 1:
+        return 0.0
+    hop = 20e-6 + 2 * tokens * model.hidden / (0.8 * collectives.link_bytes_per_s(card.gpu))
+    return (stages - 1) * card.engine.host_s_per_step + stages * hop

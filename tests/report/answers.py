@@ -226,6 +226,11 @@ def plans(name: str = "") -> Made:
     )  # fmt: skip
 
 
+_PHASES: tuple[tuple[Any, float, Any], ...] = (
+    ("prefill", 459.0, "compute"), ("decode", 1.06, "memory"),
+)  # fmt: skip
+
+
 def rooflines(name: str = "") -> Made:
     def point(phase: Any, number: int, bound: Any) -> OpPoint:
         return OpPoint(
@@ -235,14 +240,12 @@ def rooflines(name: str = "") -> Made:
 
     phases = tuple(
         PhasePoint(phase, 1e13, 1e10, at, 9e14, 7e14, bound, 295.0, 0.05)
-        for phase, at, bound in (("prefill", 459.0, "compute"), ("decode", 1.06, "memory"))
+        for phase, at, bound in _PHASES
     )
     ops = tuple(point(p.phase, n, p.bound) for p in phases for n in (1, 2, 3))
     answer = example(model={"id": name}) if name else EXAMPLE
     roof = Roof("bf16", 989e12, 790e12, 295.0)
-    return roofline.document(
-        Roofline(answer, 3.35e12, 2.9e12, (roof,), phases, ops)  # type: ignore[arg-type]
-    )
+    return roofline.document(Roofline(answer, 3.35e12, 2.9e12, (roof,), phases, ops))
 
 
 def card(name: str = "") -> Gpu:

@@ -103,7 +103,8 @@ def test_csv_adds_up_to_the_steps() -> None:
 
 
 def test_csv_takes_no_data_for_a_line() -> None:
-    text = "".join(to_csv.lines(iter([{"a": 'x\n"y', "b": None}, {"a": True, "b": 0.1}])))
+    rows: list[dict[str, Any]] = [{"a": 'x\n"y', "b": None}, {"a": True, "b": 0.1}]
+    text = "".join(to_csv.lines(rows))
     assert list(csv.reader(StringIO(text))) == [["a", "b"], ['x\n"y', ""], ["true", "0.1"]]
 
 

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import tomllib
+from typing import get_args
 
 import pytest
 
 from vperf import load_model
-from vperf.errors import UnknownNameError
-from vperf.hardware.engine import Engine
+from vperf.errors import InputError, UnknownNameError
 from vperf.hardware.gpu import PIPES
+from vperf.hardware.scheduler import Policy
 from vperf.sources.catalog import data_dir
-from vperf.sources.engines import _SECONDS, engine_names, load_engine
-from vperf.sources.gpus import load_gpu
+from vperf.sources.engine_keys import ENGINE_FILE
+from vperf.sources.engines import engine_id, engine_names, load_engine
+from vperf.sources.gpus import gpu_names, load_gpu
+from vperf.sources.schema import check_file
 from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card
-
-REQUIRED = {
-    "id", "name", "host_time_per_step", "launch_time", "eager_host_time_per_step",
-    "eager_launch_time", "memory_utilization", "max_batched_tokens", "request_time",
-    "admission_steps", "source", "checked",
-}  # fmt: skip
-FIELDS = {field.name for field in dataclasses.fields(Engine)}
 
 
 @pytest.mark.parametrize("name", engine_names())
 def test_every_engine_file_has_only_known_keys_a_source_and_a_date(name: str) -> None:
-    file = tomllib.loads((data_dir() / "engines" / f"{name}.toml").read_text("utf-8"))
-    assert set(file) >= REQUIRED
-    assert {_SECONDS.get(key, key) for key in file} <= FIELDS
+    path = data_dir() / "engines" / f"{name}.toml"
+    file = check_file(tomllib.loads(path.read_text("utf-8")), ENGINE_FILE, path.name)
+    assert file.eager_host_time_per_step
+    assert file.eager_launch_time
+    if small := file.scheduler.small_cards:
+        assert set(small.cards) <= set(gpu_names())
     engine = load_engine(name)
     assert engine.id == name
     assert engine.source
@@ -44,14 +42,19 @@ def test_every_engine_is_physically_possible(name: str) -> None:
     assert 0 < engine.host_s_per_step <= engine.eager_host_s_per_step < 0.1
     assert 0 < engine.launch_s <= engine.eager_launch_s < 1e-3 or not engine.eager_launch_s
     assert 0.5 < engine.memory_utilization <= 1
-    assert engine.max_batched_tokens >= 128
+    assert engine.scheduler.max_batched_tokens >= 128
     shares = [engine.wide_stream, engine.narrow_stream, engine.nested_stream]
     shares += [engine.all_reduce_latency, engine.recurrent_share, *engine.compute_share.values()]
     assert all(0 < share <= 1 for share in shares)
     assert set(engine.compute_share) <= set(PIPES)
     assert 0 <= engine.quantize_s_per_element < 1e-10
     assert 0 <= engine.host_s_per_sequence < engine.host_s_per_step
-    assert 0 <= engine.request_s_per_token < 1e-4
+    facts = engine.scheduler
+    assert facts.policy in get_args(Policy)
+    assert 1 <= facts.max_sequences <= facts.max_batched_tokens
+    assert 0 <= facts.admission_steps <= 5
+    assert 0 <= facts.frontend_s_per_token < 1e-4
+    assert 0 <= facts.frontend_s <= facts.frontend_s + facts.transit_s < 0.2
     assert 0.5 < engine.ttft_spread[0] < 1 < engine.ttft_spread[1] < 5
 
 
@@ -95,3 +98,52 @@ def test_an_unknown_engine_lists_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match="unknown engine 'fast'") as caught:
         load_engine("fast")
     assert "vllm" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("spelled", "engine"),
+    [
+        ("vLLM", "vllm"), ("TensorRT-LLM", "trtllm"), ("llama-server", "llama.cpp"),
+        ("LLAMA_CPP", "llama.cpp"), ("Hugging Face transformers", "transformers"),
+    ],
+)  # fmt: skip
+def test_an_engine_is_found_by_any_spelling_of_its_names(spelled: str, engine: str) -> None:
+    assert load_engine(spelled) == load_engine(engine)
+    assert engine_id(spelled) == engine
+
+
+@pytest.mark.parametrize("program", ["ollama", "LM Studio"])
+def test_a_program_that_runs_another_engine_is_taken_as_it_and_that_is_said(program: str) -> None:
+    engine = load_engine(program)
+    assert engine.id == "llama.cpp"
+    assert engine.name == f"llama.cpp (run by {program})"
+
+
+def test_no_spelling_belongs_to_two_engines() -> None:
+    owners: dict[str, set[str]] = {}
+    for name in engine_names():
+        file = tomllib.loads((data_dir() / "engines" / f"{name}.toml").read_text("utf-8"))
+        for text in (name, file["name"], *file.get("aliases", ()), *file.get("run_by", ())):
+            owners.setdefault("".join(filter(str.isalnum, text.lower())), set()).add(name)
+    assert {key: ids for key, ids in owners.items() if len(ids) > 1} == {}
+
+
+def test_vllm_takes_smaller_steps_on_smaller_cards_and_on_an_a100() -> None:
+    engine = load_engine("vllm")
+    for gpu_id, tokens in (("h100-sxm", 8192), ("l40s", 2048), ("a100-sxm-80gb", 2048)):
+        gpu = load_gpu(gpu_id)
+        assert engine.on(gpu.id, gpu.memory_bytes).max_batched_tokens == tokens
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [("vllm", 3), ("vLLM@0.12", 0), ("vllm@0.14.1", 1), ("vllm@0.15", 3), ("vllm@0.19.0", 3)],
+)
+def test_a_version_schedules_as_it_did(name: str, steps: int) -> None:
+    assert load_engine(name).scheduler.admission_steps == steps
+
+
+@pytest.mark.parametrize("name", ["vllm@", "vllm@new", "vllm@0..1", "vllm@-1"])
+def test_what_is_no_version_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="version"):
+        load_engine(name)

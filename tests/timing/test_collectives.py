@@ -116,3 +116,22 @@ def test_an_engines_share_of_the_latency_holds_over_switches_that_add_only() -> 
         full, share = (collectives.expected_s(small, card, latency) for latency in (1.0, 0.5))
         saved = 0.5 * collectives.all_reduce_line(card, 4).latency_s
         assert full - share == pytest.approx(saved if holds else 0.0)
+
+
+def test_without_peer_access_small_messages_wait_for_the_host_and_large_ones_go_faster() -> None:
+    geforce = load_gpu("rtx-4090")
+    assert not geforce.peer_access
+    peers = replace(geforce, peer_access=True)
+    small, large = all_reduce(4096, 4), all_reduce(2**28, 4)
+    assert collectives.expected_s(small, geforce) > 2 * collectives.expected_s(small, peers)
+    line = collectives.all_reduce_line(geforce, 4)
+    assert collectives.expected_s(large, geforce) < 2**29 / line.bytes_per_s
+    more = collectives.all_reduce_line(geforce, 8)
+    assert more.latency_s > line.latency_s
+
+
+def test_a_bridge_joins_no_more_cards_than_it_has_ends() -> None:
+    bridged = replace(load_gpu("rtx-3090"), peer_access=True)
+    pair, four = (collectives.all_reduce_line(bridged, ranks) for ranks in (2, 4))
+    assert bridged.link is not None and bridged.link.domain == 2
+    assert pair.bytes_per_s > 3 * four.bytes_per_s

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from generic_constants import derive, measured_cards
 
-from vperf.formats import AWQ, BF16, FP8, FP8_BLOCK
+from vperf.formats import AWQ, BF16, FP8, FP8_BLOCK, FP16, Q4_0, Q4_K
+from vperf.hardware.engine import Kernels
 from vperf.hardware.gpu import Achieved, Gpu
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import list_gpus, load_gpu
@@ -67,7 +68,7 @@ def test_an_engine_with_slower_kernels_has_a_share_of_the_rates() -> None:
 @pytest.mark.parametrize(
     ("name", "generation"),
     [
-        ("a100-sxm", "mma"), ("l40s", "mma"), ("rtx-5090", "mma"), ("mi300x", "mma"),
+        ("a100-sxm", "mma"), ("l40s", "mma"), ("rtx-5090", "mma"), ("gaudi2", "mma"),
         ("h200-sxm", "wgmma"), ("b300-sxm", "tcgen05"), ("jetson-thor-t5000", "tcgen05"),
     ],
 )  # fmt: skip
@@ -79,6 +80,42 @@ def test_latencies_nobody_measured_are_those_of_the_same_tensor_cores(
     constants = constants_of(replace(gpu, achieved=None), VLLM)
     expected = GENERIC.others["decode_block_s"][tensor_cores(gpu)]
     assert constants.decode_block_s == expected
+
+
+def test_a_generation_has_constants_of_its_own_where_nobody_measured_the_card() -> None:
+    mi300x, plain = load_gpu("mi300x"), constants_of(load_gpu("gaudi2"), VLLM)
+    c = constants_of(mi300x, VLLM)
+    own = GENERIC.generations[mi300x.architecture]
+    assert c.bandwidth == own.bandwidth_fraction * mi300x.memory_bandwidth  # type: ignore[operator]
+    assert c.decode_block_s == pytest.approx(own.latency * plain.decode_block_s)
+    assert c.moe_latency_s == own.others["moe_latency_s"]
+    assert c.mla_efficiency == plain.mla_efficiency  # no time: not slower
+    known = replace(mi300x, achieved=Achieved(moe_latency_s=9e-6, memory_bandwidth=4e12))
+    assert constants_of(known, VLLM).moe_latency_s == 9e-6
+    assert constants_of(known, VLLM).bandwidth == 4e12
+
+
+def test_kernels_of_an_engine_on_an_architecture_are_slower_by_their_factors() -> None:
+    gpu = load_gpu("mi300x")
+    there = replace(
+        VLLM, kernels_on={gpu.architecture: Kernels(latency=2.0, stream=0.5, compute=0.25)}
+    )
+    elsewhere = replace(VLLM, kernels_on={"Hopper": Kernels(latency=2.0)})
+    c, slow = constants_of(gpu, VLLM), constants_of(gpu, there)
+    assert slow.gemm_latency_s == 2.0 * c.gemm_latency_s
+    assert slow.launch_scale == 2.0 * c.launch_scale
+    assert slow.bandwidth == 0.5 * c.bandwidth
+    assert slow.flop_per_s("bf16") == 0.25 * c.flop_per_s("bf16")
+    assert constants_of(gpu, elsewhere).gemm_latency_s == c.gemm_latency_s
+
+
+def test_llama_cpp_multiplies_by_kind_of_block_and_sums_in_half_precision() -> None:
+    geforce, metal = load_gpu("rtx-4090"), load_gpu("apple-m2-ultra")
+    c = constants_of(geforce, LLAMA_CPP)
+    assert c.path(Q4_K)[1] == pytest.approx(LLAMA_CPP.nested_compute * c.path(Q4_0)[1])
+    assert c.path(FP16)[1] == c.flop_per_s("fp16_acc16")
+    apple = constants_of(metal, LLAMA_CPP)  # unpacks to 16 bit: blocks do not matter
+    assert apple.path(Q4_K)[1] == apple.path(Q4_0)[1]
 
 
 def test_generic_constants_are_what_the_rule_makes_of_the_measured_cards() -> None:

@@ -90,6 +90,14 @@ def test_weights_unpacked_to_16_bit_may_run_in_fp16() -> None:
     assert rate == pytest.approx(card.peak_flop_per_s["fp16_acc16"] * card.boost)
 
 
+def test_mxfp4_on_cdna4_is_bounded_by_its_own_pipe_not_by_that_of_fp8() -> None:
+    # 5,775 TFLOPS measured on MI355X (ROCm/aiter#2037), whose fp8 peak is 5,033.
+    card = Limits(load_gpu("mi355x"))
+    (op,) = matmul("m", (Linear("w", 8192, 8192, MXFP4),), 8192)
+    assert card.pipe(op) == "mxfp4"
+    assert op.flops / card.compute_s(op) == pytest.approx(10066.3e12)
+
+
 def test_mxfp4_on_blackwell_is_bounded_by_the_fp8_peak() -> None:
     card = load_gpu("b200")
     assert peak(card, MXFP4.path(card.peak_flop_per_s)) == card.peak_flop_per_s["fp8"]

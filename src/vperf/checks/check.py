@@ -25,6 +25,7 @@ from vperf.checks.grade import (
     Utilization,
     Verdict,
     as_batch,
+    doubted,
     in_flight,
     main_metric,
     measured_figures,
@@ -38,6 +39,7 @@ from vperf.checks.suspects import Suspect, suspects
 from vperf.checks.thresholds import Bar, Bars, judged, refuse_unjudged
 from vperf.checks.waterfall import Waterfall
 from vperf.errors import InputError, VperfError
+from vperf.frames import Shown
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.notes import Note
@@ -55,8 +57,8 @@ SCHEMA = "vperf/check/1"
 SCHEMA_MANY = "vperf/checks/1"
 
 
-@dataclass(frozen=True)
-class Check:
+@dataclass(frozen=True, repr=False)
+class Check(Shown):
     """One graded result. Every figure that the command line prints is read from here.
 
     Explanations ask vperf a dozen further scenarios: they are asked when somebody looks, which
@@ -283,6 +285,8 @@ def _graded(
     answer = api.ask(scenario)
     figures = measured_figures(result, scenario)
     found = metrics(scenario, answer, figures)
+    if posed.doubts:
+        found = tuple(map(doubted, found))
     main = main_metric(found, served=scenario.served)
     if main is None:
         raise NothingToGradeError(

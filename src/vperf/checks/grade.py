@@ -242,6 +242,11 @@ def _served_floor(
     return alone.tpot_s if name == "tpot_s" else alone.tpot_s * (scenario.output_len - 1)
 
 
+def doubted(metric: Metric) -> Metric:
+    """The metric of a run of which too little is known for a limit to hold against it."""
+    return replace(metric, verdict="better") if metric.verdict == "impossible" else metric
+
+
 def main_metric(found: tuple[Metric, ...], *, served: bool) -> Metric | None:
     """The figure that line 1 is about: the rate of tokens where there is one."""
     rates = ("decode_tokens_per_s", "output_tokens_per_s")

@@ -61,6 +61,8 @@ class Setup:
     """Shape of the gaps between arrivals (a gamma distribution's); 1 is Poisson."""
     prefix_cache_hit: float | None = None
     """Share of the prompts' tokens that came out of the prefix cache."""
+    draft_tokens: int | None = None
+    """Tokens drafted before each verification."""
     acceptance_length: float | None = None
     """Tokens a step with speculative decoding; None without it, or where the tool is silent."""
 

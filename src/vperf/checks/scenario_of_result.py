@@ -20,13 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from vperf import api
-from vperf.checks.result import Result
+from vperf.checks.card_named import card_named
+from vperf.checks.importers.names import spellings, weight_name
+from vperf.checks.model_named import find_model
+from vperf.checks.result import Result, Setup
 from vperf.errors import HubError, InputError, VperfError
+from vperf.formats import MIXES, MLX, Mix, format_named
 from vperf.hardware.gpu import Gpu
 from vperf.notes import Note, notes_of
 from vperf.scenario import ModelLike, Scenario
+from vperf.serving.speculative import MOST_DRAFT_TOKENS, tokens_per_step
 from vperf.sources.gpus import load_gpu
-from vperf.sources.models import load_model_config, model_ids
+from vperf.sources.models import load_model_config
 
 Notes = list[Note]
 
@@ -37,6 +42,12 @@ _BY_HAND = "command line"
 """The tool of a result whose figures the user typed."""
 _RUNNING = 256
 """Requests that an engine runs at a time where all are sent at once (vLLM: --max-num-seqs)."""
+_STEADY = 5.0
+"""Requests for each one in flight from which a run has a steady part."""
+_FEWER_RUN = 0.6
+"""Share of those who could that decoded (Little's law), below which something else capped them."""
+_SAME_SIZE = 0.03
+"""How far loaded weights may be off a format's: what embeddings and heads are kept in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,8 @@ class ResultScenario:
     scenario: Scenario
     warnings: tuple[Note, ...]
     notes: tuple[Note, ...]
+    doubts: tuple[str, ...] = ()
+    """Why a figure above the limit proves nothing: what ran is not known well enough."""
 
 
 def scenario_of(
@@ -60,7 +73,8 @@ def scenario_of(
     Raises InputError where neither says the model or the GPU.
     """
     setup = result.setup
-    warnings: Notes = []
+    warnings: Notes = [*notes_of("said", result.warnings)]
+    doubts: list[str] = []
     notes = [*notes_of("tool", result.notes)]
     asked = dict(options)
     for name in _SETUP:
@@ -75,22 +89,22 @@ def scenario_of(
     with _noted(unsaid):
         _lengths(result, asked, warnings, notes)
     _gpus(setup.gpus, asked, warnings, notes)
-    if (setup.acceptance_length or 1.0) > 1.0 and "speculative" not in asked:
-        warnings.append(Note("drafting_run", tokens_per_step=setup.acceptance_length))
     with _noted(unsaid):
         card = _gpu(result, gpu, warnings)
     with _noted(unsaid):
         found = _model(result, model, warnings, notes)
     if unsaid:
         raise _all_unsaid(result, unsaid)
-    if "quantization" in asked and "quantization" not in options:
-        _quantization(found, asked, notes)
-    if str(asked.get("kv_cache_dtype")).lower() == "q8_0" and "kv_cache_dtype" not in options:
-        asked["kv_cache_dtype"] = "int8"
-        notes.append(Note("cache_as_int8"))
+    if "quantization" not in options:
+        _quantization(found, result, asked, warnings, notes, doubts)
+    if (setup.acceptance_length or 1.0) > 1.0 and "speculative" not in asked:
+        _drafting(found, setup, asked, warnings, notes, doubts)
+    if doubts:
+        warnings += [Note("doubt", text=text) for text in doubts]
     if not asked.keys() & {"max_concurrency", "request_rate"} and "prefix_cache_hit" not in options:
         asked.pop("prefix_cache_hit", None)
-    return ResultScenario(Scenario(found, card, **asked), tuple(warnings), tuple(notes))
+    scenario = Scenario(found, card, **asked)
+    return ResultScenario(scenario, tuple(warnings), tuple(notes), tuple(doubts))
 
 
 class MissingSetupError(InputError):
@@ -155,21 +169,8 @@ def _load(result: Result, asked: dict[str, Any], warnings: Notes, notes: Notes) 
         for name in _LOAD:
             if name in asked:
                 _compare(name, asked[name], said.get(name), warnings)
-    elif (batch := said.get("batch_size")) is not None and not (1 < batch == setup.requests):
-        asked["batch_size"] = batch
-    elif said.keys() - {"batch_size"}:
-        # With both, the users in flight are what bounds the batch.
-        name = "max_concurrency" if "max_concurrency" in said else "request_rate"
-        asked[name] = said[name]
-    elif (setup.requests or 1) > 1:
-        asked["max_concurrency"] = min(setup.requests or 1, _RUNNING)
-        notes.append(Note("sent_at_once", requests=setup.requests, users=asked["max_concurrency"]))
-    elif _of_a_run(result) and result.tool != _BY_HAND:
-        what = "how many sequences ran at a time"
-        raise MissingSetupError(
-            f"the result of {result.tool} does not say {what}",
-            what, "--batch-size or --max-concurrency",
-        )  # fmt: skip
+    else:
+        _said_load(result, said, asked, warnings, notes)
     users = asked.get("max_concurrency")
     if users is not None:
         asked["max_concurrency"] = max(1, round(users))
@@ -179,6 +180,72 @@ def _load(result: Result, asked: dict[str, Any], warnings: Notes, notes: Notes) 
             notes.append(Note("one_user"))
     if asked.get("batch_size") is not None:
         asked["batch_size"] = max(1, round(asked["batch_size"]))
+
+
+def _said_load(
+    result: Result, said: dict[str, Any], asked: dict[str, Any], warnings: Notes, notes: Notes
+) -> None:
+    """The load as the result says it, and as it bounds itself."""
+    setup = result.setup
+    if (batch := said.get("batch_size")) is not None and not (1 < batch == setup.requests):
+        asked["batch_size"] = batch
+    elif "max_concurrency" in said:
+        # With a rate too, the users in flight are what bounds the batch.
+        asked["max_concurrency"] = min(said["max_concurrency"], setup.max_batch or math.inf)
+        if asked["max_concurrency"] < said["max_concurrency"]:
+            waiting = said["max_concurrency"] - asked["max_concurrency"]
+            warnings.append(Note("capped", most=setup.max_batch, waiting=waiting))
+    elif "request_rate" in said:
+        flight = _in_flight(result)
+        if flight is None or _is_steady(result, said["request_rate"], flight):
+            asked["request_rate"] = said["request_rate"]
+        else:
+            asked["max_concurrency"] = max(1, round(flight))
+            peak = setup.peak_concurrency
+            warnings.append(Note("never_steady", requests=setup.requests, flight=flight, peak=peak))
+    elif (setup.requests or 1) > 1:
+        requests = setup.requests or 1
+        most = min(requests, setup.max_batch or _RUNNING)
+        decoding = _decoding(result)
+        if decoding is not None and decoding < _FEWER_RUN * most:
+            most = max(1, round(decoding))
+            warnings.append(Note("decoding", decoding=decoding, requests=requests))
+        asked["max_concurrency"] = most
+        notes.append(Note("sent_at_once", requests=requests, users=most))
+    elif _of_a_run(result) and result.tool != _BY_HAND:
+        what = "how many sequences ran at a time"
+        raise MissingSetupError(
+            f"the result of {result.tool} does not say {what}",
+            what, "--batch-size or --max-concurrency",
+        )  # fmt: skip
+
+
+def _in_flight(result: Result) -> float | None:
+    """Requests between their start and end at a time: as counted, or by Little's law."""
+    setup, latency = result.setup, result.latency_s
+    if setup.mean_concurrency is not None:
+        return setup.mean_concurrency
+    rate = result.requests_per_s
+    if rate is None and setup.requests and setup.duration_s:
+        rate = setup.requests / setup.duration_s
+    if latency is None and result.ttft_s and result.tpot_s and setup.output_len:
+        latency = result.ttft_s + (setup.output_len - 1) * result.tpot_s
+    return None if rate is None or latency is None else rate * latency
+
+
+def _is_steady(result: Result, offered: float, flight: float) -> bool:
+    """Whether a run at a rate had a steady part, and served what was offered."""
+    rate, requests = result.requests_per_s, result.setup.requests
+    if rate is not None and rate < 0.8 * offered:
+        return False
+    return requests is None or requests >= _STEADY * flight
+
+
+def _decoding(result: Result) -> float | None:
+    """Sequences that decoded at a time, by Little's law."""
+    if result.output_tokens_per_s is None or result.tpot_s is None:
+        return None
+    return result.output_tokens_per_s * result.tpot_s
 
 
 def _of_a_run(result: Result) -> bool:
@@ -200,6 +267,9 @@ def _lengths(result: Result, asked: dict[str, Any], warnings: Notes, notes: Note
         prompt = (prompt or 0.0) + setup.past_len
     if not output and _prefill_alone(result):
         output = asked["output_len"] = 1
+    if setup.image_len and prompt and "image_tokens" in asked:
+        # Those of the images are given apart: they are in the file's prompt, too.
+        prompt = max(1.0, prompt - setup.image_len)
     for name, said in (("input_len", prompt), ("output_len", output)):
         if name in asked:
             _compare(name, asked[name], said, warnings)
@@ -238,6 +308,12 @@ def _gpus(count: int | None, asked: dict[str, Any], warnings: Notes, notes: Note
 def _gpu(result: Result, given: str | Gpu | None, warnings: Notes) -> Gpu:
     said = result.setup.gpu
     if given is None:
+        if unlike := result.setup.unlike_gpus:
+            raise InputError(
+                f"the result was measured on unlike cards ({', '.join(unlike)}), which vperf does"
+                " not model together",
+                hint="give --gpu, with --tp 1, for the one that most of the model is on",
+            )
         if said is None:
             raise MissingSetupError(
                 "--gpu is missing: the result does not say on which card it was measured",
@@ -245,11 +321,11 @@ def _gpu(result: Result, given: str | Gpu | None, warnings: Notes) -> Gpu:
                 "--gpu",
                 hint="'vperf gpus' lists them; or --gpu-file",
             )
-        return load_gpu(said)
+        return load_gpu(card_named(said))
     card = load_gpu(given) if isinstance(given, str) else given
     if said is not None:
         try:
-            same = load_gpu(said).id == card.id
+            same = load_gpu(card_named(said)).id == card.id
         except VperfError:
             same = _plain(said) in _plain(card.name)
         if not same:
@@ -274,7 +350,7 @@ def _model(result: Result, given: ModelLike | None, warnings: Notes, notes: Note
     try:
         load_model_config(said)
     except VperfError as error:
-        bundled = _bundled(said)
+        bundled = find_model(said, result.setup.params)
         if bundled is None:
             kind = HubError if isinstance(error, HubError) else InputError
             raise kind(
@@ -286,35 +362,99 @@ def _model(result: Result, given: ModelLike | None, warnings: Notes, notes: Note
     return said
 
 
-_FILE_WORDS = re.compile(
-    r"(?:-\d{5}-of-\d{5})?\.gguf$|[-_.](?:i?q\d\w*|tq\d\w*|bf16|f16|f32|fp8|awq|gptq\w*|mxfp4|nvfp4)$",
-    re.IGNORECASE,
-)
+def _quantization(  # noqa: PLR0917  (what is said, and what is said of it)
+    model: ModelLike,
+    result: Result,
+    asked: dict[str, Any],
+    warnings: Notes,
+    notes: Notes,
+    doubts: list[str],
+) -> None:
+    """The weights that ran: what the tool says, what the name says, or the checkpoint's own.
 
-
-def _bundled(said: str) -> str | None:
-    """The bundled model that a file or directory elsewhere is named after."""
-    name = said.rstrip("/").replace("\\", "/").rsplit("/", 1)[-1]
-    before = ""
-    while name != before:
-        found = [known for known in model_ids() if known.split("/", 1)[1].lower() == name.lower()]
-        if len(found) == 1:
-            return found[0]
-        before, name = name, _FILE_WORDS.sub("", name)
-    return None
-
-
-def _quantization(model: ModelLike, asked: dict[str, Any], notes: Notes) -> None:
-    """A quantized checkpoint is what it is; over a 16-bit one, what the result says is a what-if.
-
-    Tools name kernels ("awq_marlin") and files ("Q4_K - Medium") as much as formats.
+    Tools name kernels ("awq_marlin") as much as formats: over a quantized checkpoint, a format of
+    as many bits is the checkpoint's own. Of files that llama.cpp and MLX made, their own names win.
     """
+    setup = result.setup
     own = api.load_model(model, revision=asked.get("revision")).quantization
-    if own in _SIXTEEN_BIT:
+    named = weight_name(_format_spelling(setup.model)) if setup.model else None
+    said = asked.pop("quantization", None) or (named.quantization if named else None)
+    taken = own
+    if said is not None and _plain(str(said)) != _plain(own):
+        converted = said in MIXES or said in MLX
+        if own in _SIXTEEN_BIT or converted or _bits(said) != _bits(own):
+            taken = said
+        else:
+            notes.append(Note("own_weights", quantization=own, said=said))
+    if named is not None and not named.sure and taken == named.quantization:
+        doubts.append(f"the name {setup.model} says no exact format: {taken} is the nearest")
+    elif named is not None and not named.sure and said is None:
+        doubts.append(f"the format of {setup.model} has no name here: {own} is taken")
+    if setup.weight_bytes:
+        taken = _of_size(model, setup.weight_bytes, taken, own, asked)
+    if taken != own:
+        asked["quantization"] = taken
+        if own not in _SIXTEEN_BIT:
+            warnings.append(Note("said_weights", said=taken, own=own))
+
+
+def _drafting(  # noqa: PLR0917  (what is said, and what is said of it)
+    model: ModelLike,
+    setup: Setup,
+    asked: dict[str, Any],
+    warnings: Notes,
+    notes: Notes,
+    doubts: list[str],
+) -> None:
+    """Speculation as the file states it, where the model's own modules may be what drafted."""
+    length = setup.acceptance_length or 1.0
+    found = api.load_model(model, revision=asked.get("revision"))
+    drafts = setup.draft_tokens or max(1, math.ceil(length - 1))
+    if not found.mtp_layers or found.draft is None or drafts > MOST_DRAFT_TOKENS:
+        warnings.append(Note("drafting_run", tokens_per_step=length))
+        doubts.append(f"speculation of {length:.2f} tokens a step is not in the limit")
         return
-    said = asked.pop("quantization")
-    if _plain(str(said)) != _plain(own):
-        notes.append(Note("own_weights", quantization=own, said=said))
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if tokens_per_step(middle, drafts) < length else (low, middle)
+    asked |= {"speculative": "mtp", "draft_tokens": drafts, "acceptance": round(low, 4)}
+    notes.append(Note("drafted", tokens_per_step=length, drafts=drafts))
+
+
+def _format_spelling(said: str) -> str:
+    """The part of a path that says the format; the name of the file where none does."""
+    names = [name for name in spellings(said) if weight_name(name).quantization]
+    return min(names, key=len) if names else said
+
+
+def _bits(name: str) -> float:
+    try:
+        found = format_named(name)
+    except VperfError:
+        return 0.0
+    return round(found.base.bits if isinstance(found, Mix) else found.bits)
+
+
+def _of_size(model: ModelLike, loaded: float, taken: str, own: str, asked: dict[str, Any]) -> str:
+    """The format of those named whose weights are as large as what was loaded."""
+
+    def off(name: str) -> float:
+        try:
+            found = api.load_model(
+                model, revision=asked.get("revision"),
+                quantization=None if name == own else name,
+            )  # fmt: skip
+        except VperfError:
+            return math.inf
+        return abs(found.weight_bytes / loaded - 1)
+
+    if off(taken) <= _SAME_SIZE:
+        return taken
+    candidates = [taken, own]
+    if own.startswith("mxfp4"):
+        candidates.append("mxfp4_moe")
+    return min(candidates, key=off)
 
 
 def _alike(given: str, said: str) -> bool:

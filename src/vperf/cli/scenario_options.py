@@ -110,9 +110,49 @@ _TABLE: dict[str, tuple[type, Any]] = {
         Option("--prefix-cache-hit", metavar="SHARE",
                 help="Share of a prompt found in cache, under a served load."),
     ),
+    "num_prompts": (
+        int,
+        Option("--num-prompts", min=1, metavar="N",
+                help="Requests of the simulated run. [ten a user, 1000 at a rate]"),
+    ),
+    "burstiness": (
+        float,
+        Option("--burstiness", metavar="SHAPE",
+                help="Of a rate: 1 is Poisson, less comes in bursts, inf is constant. [1]"),
+    ),
+    "max_num_seqs": (
+        int,
+        Option("--max-num-seqs", min=1, metavar="N",
+                help="Sequences the engine admits at a time. [the engine's]"),
+    ),
+    "max_num_batched_tokens": (
+        int,
+        Option("--max-num-batched-tokens", min=1, metavar="TOKENS",
+                help="Tokens of one step of the engine. [the engine's]"),
+    ),
+    "trace": (
+        str,
+        Option("--trace", metavar="FILE",
+                help="A served load: requests with times and lengths, as CSV or JSON lines."),
+    ),
+    "sessions": (
+        int,
+        Option("--sessions", min=1, metavar="N",
+                help="A served load: users whose prompts hold all that was said before."),
+    ),
+    "think_time": (
+        str,
+        Option("--think-time", metavar="TIME",
+                help='Between an answer and the next prompt of a session, as "5 s".'),
+    ),
+    "metric_percentiles": (
+        str,
+        Option("--metric-percentiles", metavar="LIST",
+                help="Percentiles of the simulated run. [50,90,95,99]"),
+    ),
     "no_cuda_graphs": (
         bool,
-        Option("--no-cuda-graphs", help="The host launches every kernel, as --enforce-eager."),
+        Option("--no-cuda-graphs", "--enforce-eager", help="The host launches every kernel."),
     ),
     "speculative": (
         str,

@@ -130,7 +130,7 @@ class Splitting:
         def grows(batch: float) -> bool:
             return wanted * side.steps.decode(batch)[1] > batch
 
-        low, high = 1.0, float(side.steps.slots)
+        low, high = 1.0, float(side.steps.slots())
         if grows(high):
             return None
         if grows(low):
@@ -139,7 +139,7 @@ class Splitting:
                 low, high = (middle, high) if grows(middle) else (low, middle)
         else:
             high = low
-        limit, step = side.steps.decode(high)
+        limit, step, _ = side.steps.decode(high)
         return _Decode(side, replicas, high, step, limit / side.gain, step / side.gain)
 
     def _best(
@@ -170,13 +170,13 @@ class Splitting:
         rate = self._link or default_link(gpu, within_node=gpus <= node)
         ttft = queue + before.prefill_s + sent / rate + decode.step_s
         # The decode server gets tokens, so that the prompt's text is only read once.
-        ttft += server_s(card, steps.input_tokens) + engine.request_s
+        ttft += server_s(card, steps.input_tokens) + server_s(card, 0)
         running = decode.batch * decode.replicas
 
         def speed(ttft_s: float, tpot_s: float) -> Speed:
             return Speed(ttft_s, steps.input_tokens / ttft_s, tpot_s, running / tpot_s, 1 / tpot_s)
 
-        limit = speed(steps.limit_ttft_s, decode.limit_s)
+        limit = speed(steps.alone.limit, decode.limit_s)
         scatter = spread_under_load(engine, card.constants.origin)
         expected = with_range(
             limit, ttft, decode.tpot_s, card.constants, speed, ttft_spread=scatter
@@ -193,7 +193,7 @@ class Splitting:
             output_s=decode_gpus / gpus / self._rate / steps.output_tokens,
             requests_per_s=self._rate,
             output_tokens_per_s=self._rate * steps.output_tokens,
-            serving=Serving(running, after.steps.slots * decode.replicas, self._rate, ttft,
+            serving=Serving(running, after.steps.slots() * decode.replicas, self._rate, ttft,
                             self._rate, saturated=False),
         )  # fmt: skip
         scenario = after.layout.of(setting.scenario, request_rate=self._rate / decode.replicas)
@@ -211,7 +211,7 @@ class Splitting:
         times = times_of(expected.high if self._conservative else expected, steps.output_tokens)
         pools = Pools(
             prefill=Pool(replicas, before.layout, busy),
-            decode=Pool(decode.replicas, after.layout, decode.batch / after.steps.slots),
+            decode=Pool(decode.replicas, after.layout, decode.batch / after.steps.slots()),
             queue_s=queue,
             prefill_s=before.prefill_s,
             transfer_s=sent / rate,

@@ -216,7 +216,10 @@ class Resolver:
     def deployment(self, scenario: Scenario) -> api.Deployment:
         """The model and the cards of a scenario. Raises VperfError."""
         q = scenario
-        of_engine = (q.engine, q.cuda_graphs, q.gpu_memory_utilization)
+        of_engine = (
+            q.engine, q.cuda_graphs, q.gpu_memory_utilization, q.max_num_seqs,
+            q.max_num_batched_tokens,
+        )  # fmt: skip
         card_key = (_key(q.gpu), *of_engine)
         card = self._cards.get(card_key)
         if card is None:

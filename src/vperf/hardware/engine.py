@@ -8,6 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple
+
+from vperf.hardware.scheduler import Scheduler, SmallCards
+
+ShareOf = Literal["all", "weights and cache", "free"]
+"""all: everything the engine takes is within the share (vLLM). weights and cache: these alone, so
+that what is left must hold activations and graphs (SGLang). free: the cache takes the share of what
+is free once the rest is there (TensorRT-LLM)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """An engine's own kernels on one architecture, beside those the constants are of."""
+
+    latency: float = 1.0
+    """Factor on what a kernel takes beyond its work."""
+    stream: float = 1.0
+    """Share of the memory stream."""
+    compute: float = 1.0
+    """Share of the matmul rates."""
+
+
+SAME_KERNELS = Kernels()
+
+
+class Launch(NamedTuple):
+    """How a server is started: templates that hardware/commands.py fills."""
+
+    words: tuple[str | Mapping[str, str], ...]
+    names: Mapping[str, Mapping[str, str]] = {}
+    """What the engine calls the formats of a value."""
+    file: Mapping[str, Any] | None = None
+    """name, flag and options of a YAML file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +55,20 @@ class Engine:
     """One small element-wise kernel in a CUDA graph."""
     memory_utilization: float
     """Share of GPU memory the engine takes (vLLM's --gpu-memory-utilization)."""
-    max_batched_tokens: int
-    """Tokens of one prefill step: sizes the activation buffers."""
-    request_s: float
-    """A request's way through the server outside of its steps: HTTP, tokenizer, first output."""
-    admission_steps: float
-    """Steps that a request waits before its prefill starts: scheduling runs ahead of the GPU."""
-    request_s_per_token: float = 0.0
-    """The same for each token of the prompt: its text, tokenized and passed between processes."""
+    scheduler: Scheduler
+    """How it batches requests, as its server is by default."""
+    small_cards: SmallCards | None = None
     ttft_spread: tuple[float, float] = (0.77, 2.00)
     """measured / expected TTFT under load, 10th and 90th percentile (timing/ranges.py); the default
     is that of all engines together."""
     host_s_per_sequence: float = 0.0
     """Host time of a step for each of its sequences: to schedule, sample, detokenize and send."""
+    share_given: bool = False
+    """The user said memory_utilization; else it is the engine's default."""
+    share_of: ShareOf = "all"
+    """What memory_utilization is a share of, or for."""
+    graph_bytes_per_layer: float = 0.0
+    """Memory of CUDA graphs, captured for every batch size."""
     cuda_graphs: bool = True
     """Whether a decode step is one launch; if not, the host launches every kernel."""
     eager_host_s_per_step: float = 0.0
@@ -61,12 +95,43 @@ class Engine:
     """The same of quantized weights, unpacked on the way."""
     nested_stream: float = 1.0
     """The same of llama.cpp's K-quants, whose blocks have blocks with scales of their own."""
+    nested_compute: float = 1.0
+    """Share of the matmul rate of other weights at which those in nested blocks are multiplied."""
+    sums_in_half: bool = False
+    """fp16 is multiplied with 16-bit sums, twice as fast on GeForce (llama.cpp's cuBLAS calls)."""
+    flash_attention: bool = True
+    """Prefill never writes scores to memory; llama.cpp without -fa does."""
     compute_share: Mapping[str, float] = field(default_factory=dict)
     """Share of the card's large-matmul rate by pipe, where the engine's own kernels are slower."""
+    kernels_on: Mapping[str, Kernels] = field(default_factory=dict)
+    """Where the engine's kernels are not what others run on a card, by its architecture."""
     recurrent_share: float = 0.07
     """Share of the 16-bit rate of a chunked delta rule or state space in prefill."""
+    launch: Launch | None = None
+    bench: tuple[str | Mapping[str, str], ...] = ()
+    """The words of the command that measures a server."""
+    switches: Mapping[str, str] = field(default_factory=dict)
+    """Options that mend a fault or make it faster, by the name of the change."""
+    formats: Mapping[str, str] = field(default_factory=dict)
+    """What a what-if tries: eight_bit and four_bit weights, a narrower cache."""
     source: str = ""
     checked: str = ""
+
+    @property
+    def max_batched_tokens(self) -> int:
+        """Tokens of one step: sizes the activation buffers."""
+        return self.scheduler.max_batched_tokens
+
+    def with_scheduler(self, **facts: Any) -> Engine:
+        """The same engine with other `facts` of its scheduler."""
+        return replace(self, scheduler=replace(self.scheduler, **facts))
+
+    def on(self, card_id: str, memory_bytes: float) -> Engine:
+        """The engine as it sets itself up on a card of so much memory."""
+        small = self.small_cards
+        if small is None or not small.holds(card_id, memory_bytes):
+            return self
+        return self.with_scheduler(**small.facts)
 
     def without_graphs(self) -> Engine:
         """The same engine that launches every kernel and schedules between steps."""

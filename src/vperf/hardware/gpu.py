@@ -23,6 +23,7 @@ PIPES = (
     "mxfp8",
     "int8",
     "fp4",
+    "mxfp4",
     "int4",
 )
 """Compute pipes a peak may be given for. Dense, fp32 (or int32) accumulation unless `_acc16`.
@@ -131,6 +132,8 @@ MEASURED = tuple(each.name for each in fields(Achieved) if each.default is None)
 
 MEASURED_BANDWIDTHS = tuple(name for name in MEASURED if name.endswith("_bandwidth"))
 """Those of them that are streams from the card's memory."""
+MEASURED_SECONDS = frozenset(name for name in MEASURED if name.endswith("_s"))
+"""Those that are times."""
 
 
 def achieved_key(constant: str) -> str:
@@ -169,12 +172,17 @@ class Gpu:
     tensor_cores: TensorCores = "none"
     assumptions: tuple[Note, ...] = ()
     """Said with every answer: an ambiguous name's default, an override, ..."""
+    origin: str = ""
+    """The user's own file; empty for what ships."""
     source: str = ""
     checked: str = ""
     confidence: Confidence = "medium"
     notes: tuple[str, ...] = ()
     exp_per_clock: float = 16.0
     """Exponentials per SM and clock: what bounds the softmax of flash attention."""
+    peer_access: bool = True
+    """Cards read each other's memory, over a link or PCIe. GeForce drivers do not let them, so that
+    engines switch their own all-reduce off and NCCL copies through the host."""
 
     @property
     def boost(self) -> float:

@@ -83,7 +83,7 @@ def share(work: Work[Q], parallel: Parallel, cache_heads: int) -> Work[Q]:
     """
     ways = parallel.tensor
     if work.kind == "moe":
-        return _scaled(work, parallel.stage, parallel.stage, 1)
+        return _rank_experts(_scaled(work, parallel.stage, parallel.stage, 1), parallel)
     if ways == 1 or work.kind == "elementwise":
         return work
     if work.kind == "matmul":
@@ -94,6 +94,16 @@ def share(work: Work[Q], parallel: Parallel, cache_heads: int) -> Work[Q]:
     assert isinstance(heads, int)
     own = replace(work, shape=(batch, heads // ways, *rest))
     return _scaled(own, ways, ways, min(ways, max(1, cache_heads)))
+
+
+def _rank_experts(work: Work[Q], parallel: Parallel) -> Work[Q]:
+    """Of groups that hold different experts, one has to read more than its share of a token's."""
+    if work.least_bytes is None:
+        return work
+    active = work.shape[1]
+    assert isinstance(active, int)
+    of_group = -(-active // parallel.expert) * parallel.expert / active
+    return replace(work, least_bytes=work.least_bytes * of_group)
 
 
 def _matmul_share(work: Work[Q], ways: int) -> Work[Q]:
@@ -118,6 +128,8 @@ def _scaled(work: Work[Q], ways: int, weight: int, cache: int) -> Work[Q]:
         work,
         flops=work.flops / ways,
         weight_bytes=work.weight_bytes / weight,
+        least_bytes=_divided(work.least_bytes, weight),
+        popular_bytes=_divided(work.popular_bytes, weight),
         cache_bytes=work.cache_bytes / cache,
         input_elements=work.input_elements / ways,
         output_elements=work.output_elements / ways,
@@ -127,6 +139,10 @@ def _scaled(work: Work[Q], ways: int, weight: int, cache: int) -> Work[Q]:
         band=work.band / ways,
         blocks=work.blocks / cache,
     )
+
+
+def _divided(quantity: Q | float | None, ways: int) -> Q | float | None:
+    return None if quantity is None else quantity / ways
 
 
 def collective(name: str, kind: OpKind, elements: Q | float, ranks: int) -> Work[Q]:

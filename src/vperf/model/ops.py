@@ -8,8 +8,11 @@ Step (`Op`) and Affines of any step of its kind (`Row`). Not here: hardware, tim
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from statistics import NormalDist
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar, overload
 
 from vperf.formats import BF16, Format
@@ -189,7 +192,12 @@ def touched_experts(step: Step, experts: int, active: int) -> float:
     return distinct_experts(step.tokens, experts, active)
 
 
-OF_ALL_TOKENS: frozenset[Callable[..., float]] = frozenset({touched_experts})
+def popular_experts(step: Step, experts: int, active: int) -> float:
+    """The same where the router has favourites."""
+    return distinct_popular_experts(step.tokens, experts, active)
+
+
+OF_ALL_TOKENS: frozenset[Callable[..., float]] = frozenset({touched_experts, popular_experts})
 """Of a mixed step: functions of the tokens of all its sequences."""
 
 DECODE_KERNEL_MAX_NEW = 16
@@ -273,11 +281,22 @@ class Work(Generic[Q]):
     blocks: Q | float = 0.0
     """Independent (sequence, KV head) pairs of attention."""
     launches: float = 1.0
+    least_bytes: Q | float | None = None
+    """Weights that must be read whatever experts tokens are routed to; None: all weight_bytes, which
+    are those of even routing."""
+    popular_bytes: Q | float | None = None
+    """Weights that are read where some experts are more popular than others; None: weight_bytes."""
 
     @property
     def streamed_bytes(self) -> Q | float:
         """What must come from memory: weights and cache, not activations."""
         return self.weight_bytes + self.cache_bytes
+
+    @property
+    def least_streamed_bytes(self) -> Q | float:
+        """The same for the luckiest routing: what the limit counts."""
+        weights = self.weight_bytes if self.least_bytes is None else self.least_bytes
+        return weights + self.cache_bytes
 
 
 Op = Work[float]
@@ -416,3 +435,39 @@ def distinct_experts(tokens: float, experts: int, active: int) -> float:
     if active >= experts:
         return float(experts)
     return float(experts * (1.0 - (1.0 - active / experts) ** tokens))
+
+
+POPULARITY_SIGMA = 1.25
+"""Of the logarithm of an expert's popularity (docs/method.md)."""
+_KINDS_OF_EXPERTS = 48
+"""Quantiles of popularity that stand for all experts."""
+
+
+@lru_cache(maxsize=4096)
+def distinct_popular_experts(tokens: float, experts: int, active: int) -> float:
+    """Expected number of experts touched by `tokens` whose router favours some.
+
+    Popularity is log-normal; a token takes each expert with a probability in proportion to it, at
+    most 1, so that it takes `active` of them on average.
+    """
+    if active >= experts:
+        return float(experts)
+    shares = _taken(experts, active)
+    touched = math.fsum(1.0 - (1.0 - share) ** tokens for share in shares)
+    return experts * touched / len(shares)
+
+
+@lru_cache(maxsize=256)
+def _taken(experts: int, active: int) -> tuple[float, ...]:
+    """The probability that a token takes an expert, by quantile of popularity."""
+    kinds = min(experts, _KINDS_OF_EXPERTS)
+    of = NormalDist(sigma=POPULARITY_SIGMA)
+    popular = [math.exp(of.inv_cdf((kind + 0.5) / kinds)) for kind in range(kinds)]
+    wanted = active / experts * kinds
+    sure = 0  # of the most popular, which every token takes
+    while True:
+        rest = popular[: kinds - sure]
+        factor = (wanted - sure) / sum(rest)
+        if factor * rest[-1] <= 1.0:
+            return (*[factor * each for each in rest], *[1.0] * sure)
+        sure += 1

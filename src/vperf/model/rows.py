@@ -140,6 +140,8 @@ def op_at(row: Row, value: Callable[[Coordinate], float]) -> Op:
         tuple([x if isinstance(x, int) else round(number(x)) for x in row.shape]),
         row.count, row.split, row.decode, number(row.score_pairs), number(row.queries),
         number(row.edges), number(row.band), number(row.blocks), row.launches,
+        None if row.least_bytes is None else number(row.least_bytes),
+        None if row.popular_bytes is None else number(row.popular_bytes),
     )  # fmt: skip
 
 

@@ -10,7 +10,6 @@ from typing import assert_never
 
 from vperf.explore.compare import By, Comparison
 from vperf.explore.rows import Row
-from vperf.explore.settings import AS_STORED
 from vperf.report.document import (
     Block,
     Bullets,
@@ -30,13 +29,13 @@ from vperf.report.rows import (
     axis_columns,
     bar_column,
     basis_column,
-    chosen_words,
     extra_columns,
     joules,
     legend,
     limit_columns,
     lines,
     memory_column,
+    named,
     problem_lines,
     shared_words,
     speed_column,
@@ -110,11 +109,11 @@ def _columns(answer: Comparison, shown: list[Row]) -> list[RowColumn]:
         speed_column(f"tok/s {_DOWN}" if decode else "tok/s", strong=decode),
         bar_column(most),
         *limit_columns(),
-        ttft_column(f"TTFT {_UP}" if ttft else "TTFT", strong=ttft),
+        ttft_column(f"TTFT {_UP}" if ttft else "TTFT", strong=ttft, rank=0 if ttft else 2),
         tpot_column(rank=4),
         *extras,
         memory_column(),
-        basis_column(),
+        basis_column(rank=1),
     ]
 
 
@@ -133,26 +132,12 @@ def _free(row: Row) -> str:
     return gib(left) if left >= 0 else f"-{gib(-left)}"
 
 
-def named(answer: Comparison, row: Row) -> str:
-    """A row in words: "Qwen3-32B on h100-sxm-80gb x2, fp8 weights"."""
-    others = []
-    for axis in answer.axes:
-        if axis not in ("model", "gpu", "tp", "pp", "dp"):
-            value = row.chosen[axis]
-            stored = axis == "quantization" and value == AS_STORED
-            others.append("weights as stored" if stored else chosen_words(axis, value))
-    gpus = row.figures.gpus if row.figures else 1
-    count = f" x{gpus}" if gpus > 1 or {"tp", "pp", "dp"} & {*answer.axes} else ""
-    model = f"{short_model(row.model)} on " if "model" in answer.axes else ""
-    return ", ".join([f"{model}{clean(row.gpu)}{count}", *others])
-
-
 def headline(answer: Comparison) -> Text:
     """Line 1: the best row and what it reaches."""
     best = answer.rows[0]
     figures = best.figures
     assert figures is not None  # compare() raises where no setting can be
-    name = named(answer, best)
+    name = named(best, answer.axes, card=True)
     if not best.fits:
         need, there = gib(figures.memory_bytes), gib(figures.capacity_bytes)
         none = f"None of {answer.asked:,} fits: first is {name}: {need} GiB needed, {there} there."
@@ -174,17 +159,17 @@ def _reached(by: By, answer: Comparison, best: Row) -> str:
             )
         case "ttft":
             return (
-                f"is the first to answer: TTFT {seconds(expected.ttft_s)} expected, "
+                f"is first to answer: TTFT {seconds(expected.ttft_s)}, "
                 f"limit {seconds(limit.ttft_s)}"
             )
         case "throughput":
             rate = per_second(figures.output_tokens_per_s)
-            return f"gives the most: {rate} output tok/s expected, prefill included"
+            return f"gives the most: {rate} output tok/s, prefill included"
         case "cost":
             return f"is the cheapest that fits: ${dollars(_per_thousand(best))} per 1,000 requests"
         case "energy":
             reached = f"{joules(best)} tok/J at TDP" if best.tokens_per_joule else "no TDP known"
-            return f"is the most frugal that fits: {reached}, expected"
+            return f"is the most frugal that fits: {reached}"
         case "fits":
             return (
                 f"has the most room: {_free(best)} GiB free; {answer.fitting:,} of "

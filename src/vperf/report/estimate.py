@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from vperf.answer import Estimate, Serving, Speculative
+from vperf.answer import Estimate, Serving, SimulatedRun, Speculative
 from vperf.model.ops import COLLECTIVES
 from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, launch
 from vperf.report.document import (
@@ -81,6 +81,9 @@ def document(
         yield Bullets(remedies(answer, ways), mark="\N{RIGHTWARDS ARROW}", tone="good", tight=True)
         yield Prose(f"with the memory: {_speeds(answer)}", "aside", "short", tight=True)
     yield speed_table(answer)
+    if fits and answer.simulated:
+        yield Prose(_run(answer.simulated), "aside")
+        yield run_table(answer.simulated)
     rows = tuple(facts(answer))
     yield Facts(rows, when="full")
     depth = (("Depth", _depth_line(answer)),) if answer.depth else ()
@@ -181,15 +184,18 @@ def remedies(answer: Estimate, ways: Sequence[Remedy]) -> tuple[Text, ...]:
 
 # The table of speeds -------------------------------------------------------------------------
 
-SPEED_COLUMNS = (
+SPEED_COLUMNS: tuple[Column, ...] = (
     Column(""),
     Column("expected", "time", strong=True),
     Column("range", "time", rank=1),
     Column("limit", "time"),
     Column("of limit", "share"),
     Column("bound", "bound"),
+    Column("even routing", "time", rank=3),
     Column("0 to limit", "bar", rank=5, width=24),
 )
+_EVEN = 6
+"""The limit where tokens go to all experts alike: shown where that is another."""
 
 
 def speed_table(answer: Estimate) -> Table:
@@ -208,10 +214,15 @@ def speed_table(answer: Estimate) -> Table:
     served = answer.serving
     if served and served.saturated:
         limit = rows[0].cells[3]
-        rows[0] = Row(("TTFT", Span("grows", "bad"), "-", limit, "-", prefill, ""))
+        even = rows[0].cells[_EVEN]
+        rows[0] = Row(("TTFT", Span("grows", "bad"), "-", limit, "-", prefill, even, ""))
     if not answer.memory.fits:
         rows = [row._replace(tone="aside") for row in rows]
-    return Table(SPEED_COLUMNS, rows, when="always" if answer.memory.fits else "full")
+    columns = SPEED_COLUMNS
+    if answer.ceiling == answer.limit:
+        columns = (*columns[:_EVEN], *columns[_EVEN + 1 :])
+        rows = [r._replace(cells=(*r.cells[:_EVEN], *r.cells[_EVEN + 1 :])) for r in rows]
+    return Table(columns, rows, when="always" if answer.memory.fits else "full")
 
 
 def _speed(answer: Estimate, name: str, key: str, bound: str, *, time: bool = False) -> Row:
@@ -227,6 +238,7 @@ def _speed(answer: Estimate, name: str, key: str, bound: str, *, time: bool = Fa
         (
             name, text(expected), span(text(low), text(high)), text(limit),
             share_of_limit(of_limit(expected)), bound,
+            text(getattr(answer.ceiling, key)),
             Range(of_limit(low), of_limit(expected), of_limit(high)),
         )
     )  # fmt: skip
@@ -235,6 +247,30 @@ def _speed(answer: Estimate, name: str, key: str, bound: str, *, time: bool = Fa
 def share_of_limit(value: float) -> Cell:
     """A share that stands out where it is poor."""
     return Span(percent(value), "warn" if value < _POOR else "")
+
+
+# The simulated run ---------------------------------------------------------------------------
+
+
+def _run(run: SimulatedRun) -> str:
+    """ "640 prompts, simulated: 12.1 requests/s, 6,190 tok/s; 61 running, 1 waiting on average"."""
+    rates = f"{run.requests_per_s:,.3g} requests/s, {per_second(run.output_tokens_per_s)} tok/s"
+    held = f"{run.mean_running:,.3g} running, {run.mean_waiting:,.3g} waiting on average"
+    lost = f", {plural(run.preempted, 'preemption')}" if run.preempted else ""
+    return f"{plural(run.prompts, 'prompt')}, simulated: {rates}; {held}{lost}"
+
+
+def run_table(run: SimulatedRun) -> Table:
+    """Mean and percentiles of each metric, as a benchmark's client has them."""
+    percents = [f"p{percent:g}" for percent, _ in run.ttft.percentiles_s]
+    columns = (Column(""), *(Column(name, "time") for name in ("mean", *percents)))
+    metrics = (("TTFT", run.ttft), ("TPOT", run.tpot), ("ITL", run.itl), ("End to end", run.e2e))
+    rows = [
+        Row((name, seconds(each.mean_s), *(seconds(value) for _, value in each.percentiles_s)))
+        for name, each in metrics
+        if each is not None
+    ]
+    return Table(columns, rows)
 
 
 # Facts ---------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vperf.explore.rows import Row
+from vperf.explore.settings import AS_STORED
 from vperf.report.document import FAILS, Bar, Cell, Column, Kind, Span
 from vperf.report.document import Row as Line
 from vperf.report.format import (
@@ -76,6 +77,24 @@ def chosen_words(axis: str, value: Any) -> str:
     )  # fmt: skip
 
 
+def named(row: Row, axes: Iterable[str], *, card: bool = False) -> str:
+    """What tells a row from the others: "Qwen3-8B on l40s fp8 x2, batch 8"; `card`: its GPU too."""
+    axes = tuple(axes)
+    names = [short_model(row.model)] if "model" in axes else []
+    if card or "gpu" in axes:
+        names.append(f"{'on ' if names else ''}{clean(row.gpu)}")
+    if "quantization" in axes and row.chosen["quantization"] != AS_STORED:
+        names.append(clean(row.chosen["quantization"]))
+    elif "quantization" in axes and not names:
+        names.append("weights as stored")
+    gpus = row.figures.gpus if row.figures else 1
+    if {"tp", "pp", "dp"} & {*axes} or (card and gpus > 1):
+        names.append(f"x{gpus}")
+    said = ("model", "gpu", "quantization", "tp", "pp", "dp")
+    others = [chosen_words(axis, row.chosen[axis]) for axis in axes if axis not in said]
+    return ", ".join([*([" ".join(names)] if names else []), *others])
+
+
 def axis_columns(axes: Mapping[str, Sequence[Any]]) -> list[RowColumn]:
     """One column an option that varies, as wide as its widest value."""
     columns = []
@@ -111,9 +130,9 @@ def speed_column(heading: str = "tok/s", *, strong: bool = False) -> RowColumn:
     return RowColumn(column, _of(lambda f: per_second(f.expected.decode_tokens_per_s)))
 
 
-def ttft_column(heading: str = "TTFT", *, strong: bool = False) -> RowColumn:
+def ttft_column(heading: str = "TTFT", *, strong: bool = False, rank: int = 0) -> RowColumn:
     """Expected; of a load that cannot be served it has no end."""
-    return RowColumn(Column(heading, "time", strong=strong, width=7), _ttft)
+    return RowColumn(Column(heading, "time", rank, strong, 7), _ttft)
 
 
 def _ttft(row: Row) -> Cell:

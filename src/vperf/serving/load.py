@@ -3,13 +3,17 @@
 With D(B) the decode step at running batch B, and P the extra time that the prefill of one prompt
 adds to the steps it shares with B decoding sequences (chunked prefill):
 
-    TPOT = D(B) / tokens a step + (B / output) P
+    TPOT = D(1 + O) / tokens a step + (O / output) P
     B    = users output TPOT / (TTFT + output TPOT)      closed loop: each user sends when answered
     B    = rate output TPOT                              open loop: requests come by themselves
+    O    = (users - 1) / users B, or B
 
-solved to a fixed point. TTFT = the prefill's steps + the steps until it starts + the queue of
-other prefills + the wait for memory + the request's way through the server; as measured, the mean
-also holds the first burst, when all users start at once. Not here: kernels (timing/).
+solved to a fixed point. O are the others that a request meets: a user's own prompts are not among
+those that interrupt it, so that one user, and a rate near 0, is batch 1. TTFT = the prefill's steps
++ the steps until it starts, where others keep the server busy + the queue of other prefills + the
+wait for memory + the request's way through the server; as measured, the mean also holds the first
+burst, when all users start at once. The steady state of scheduler.py, to which it is held, in a
+hundredth of its time. Not here: kernels (timing/).
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from functools import cached_property
 
 from vperf.errors import InputError
 from vperf.model.model import Model
-from vperf.serving.memory import other_bytes
+from vperf.serving.memory import pool
 from vperf.serving.speculative import tokens_per_step
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.passes import decode_passes, prefill_passes
@@ -32,15 +36,15 @@ BURST_SHARE = 0.12
 that a tenth of the measured requests are the first burst; 0.12 fits best, for the second wave of
 requests still comes bunched."""
 
-_PROFILED_SEQUENCES = 256
-"""Sequences for which an engine sets activations aside at start (vLLM: --max-num-seqs)."""
-
 _ROUNDS, _SECANTS = 80, 6
 """Trials of the fixed point, of which every so many-th halves the bracket."""
 _TOLERANCE = 1e-6
 _EVEN_ROUNDS = 12
 _EVEN = 1e-3
 """Share of TPOT by which drafting may differ from not drafting where it is said to break even."""
+_FULL = 1 - 1e-3
+"""Share of the sequences that fit from which on a batch is all of them."""
+_STEP_ROUNDS = 4
 _BUSIEST = 0.95
 """Queues are not extrapolated beyond this share of time spent on prefill."""
 
@@ -59,6 +63,8 @@ class Load:
     """Share of a prompt's tokens whose cache is found ready."""
     acceptance: float = 0.0
     """Probability that a token is accepted that the model drafts, if it does."""
+    think_s: float = 0.0
+    """Between an answer and the user's next request."""
 
     def __post_init__(self) -> None:
         if (self.users is None) == (self.requests_per_s is None):
@@ -102,6 +108,9 @@ class Served:
     """The decode step of the running batch, as bound."""
     limit_ttft_s: float
     """The prefill of one prompt, as bound."""
+    ceiling_tpot_s: float
+    ceiling_ttft_s: float
+    """Both bounds at even routing."""
 
 
 class Steps:
@@ -112,41 +121,44 @@ class Steps:
 
     def __init__(self, compiled: Compiled, load: Load) -> None:
         """`load` gives the lengths."""
-        self.compiled = compiled
+        self.compiled, self.card = compiled, compiled.card
         self.input_tokens, self.output_tokens = load.input_tokens, load.output_tokens
         self.cached_tokens = load.cached_tokens
         self.context = load.input_tokens + load.output_tokens // 2
-        self.slots = self._slots()
         self._decode: dict[int, Seconds] = {}
-        self._prefill: dict[int, tuple[float, ...]] = {}
+        self._prefill: dict[tuple[int, int], tuple[float, ...]] = {}
 
-    def _slots(self) -> int:
-        """Sequences whose cache fits at their mean length; pages are taken as sequences grow."""
+    def slots(self, users: int | None = None) -> int:
+        """Sequences whose cache fits at their mean length; pages are taken as sequences grow.
+
+        `users`: those for whom the engine is given more of the memory if its default is too little.
+        """
         model, card = self.compiled.model, self.compiled.card
-        other = other_bytes(model, card.gpu, card.engine, _PROFILED_SEQUENCES, self.input_tokens)
-        free = card.gpu.memory_bytes - model.rank_weight_bytes - other
-        each = model.rank_cache_bytes(self.context)
+        groups = model.parallel.data
+        whole = self.input_tokens + self.output_tokens
+        reserved = card.engine.scheduler.reserves_output
+        each = model.rank_cache_bytes(whole if reserved else self.context)
         if each <= 0:
             return 10**6
-        return max(1, min(10**6, int(free / each) * model.parallel.data))
+        free = pool(model, card.gpu, card.engine, -(-(users or 1) // groups) * each).free_bytes
+        return max(1, min(10**6, int(free / each) * groups))
 
     @cached_property
-    def limit_ttft_s(self) -> float:
-        """The prefill of one prompt, as bound."""
+    def alone(self) -> Seconds:
+        """The prefill of one prompt."""
         new = self.input_tokens - self.cached_tokens
-        return self.compiled.prefill(1, new, self.cached_tokens)[0]
+        return self.compiled.prefill(1, new, self.cached_tokens)
 
     def decode(self, running: float) -> Seconds:
-        """(limit, expected) of a decode step, between whole batches by interpolation."""
+        """Of a decode step, between whole batches by interpolation."""
         low = int(running)
         at_low = self._decode_of(low)
         share = running - low
         if share < 1e-9:
             return at_low
         at_high = self._decode_of(low + 1)
-        return (
-            at_low[0] + share * (at_high[0] - at_low[0]),
-            at_low[1] + share * (at_high[1] - at_low[1]),
+        return Seconds(
+            *(one + share * (other - one) for one, other in zip(at_low, at_high, strict=True))
         )
 
     def _decode_of(self, batch: int) -> Seconds:
@@ -155,26 +167,41 @@ class Steps:
             found = self._decode[batch] = self.compiled.decode(batch, self.context)
         return found
 
-    def prefill(self, running: float) -> tuple[float, ...]:
-        """Seconds of the steps that one prompt's prefill takes, decoding the others meanwhile."""
-        decoding = max(1, round(running))
-        found = self._prefill.get(decoding)
+    def prefill(self, running: float, prompts: int = 1) -> tuple[float, ...]:
+        """Seconds of the steps that read one prompt, or the one that reads several together,
+        decoding the others meanwhile."""
+        mixes = self.compiled.card.engine.scheduler.policy == "mixed"
+        decoding = round(running) if mixes else 0
+        found = self._prefill.get((decoding, prompts))
         if found is None:
-            found = self._prefill[decoding] = tuple(self._chunks(decoding))
+            found = self._prefill[decoding, prompts] = tuple(self._chunks(decoding, prompts))
         return found
 
-    def _chunks(self, decoding: int) -> Iterator[float]:
+    def prompts_per_step(self, running: float) -> int:
+        """Whole prompts that fit into a step beside `running` sequences."""
+        return self._budget(round(running)) // (self.input_tokens - self.cached_tokens)
+
+    def _budget(self, decoding: int) -> int:
+        """Prompt tokens of a step."""
+        model = self.compiled.model
+        verified = decoding // model.parallel.data * (1 + model.draft_tokens)
+        return max(1, self.compiled.card.engine.max_batched_tokens - verified)
+
+    def _chunks(self, decoding: int, prompts: int) -> Iterator[float]:
         compiled, model = self.compiled, self.compiled.model
-        groups = model.parallel.data
-        verified = decoding // groups * (1 + model.draft_tokens)
-        budget = max(1, compiled.card.engine.max_batched_tokens - verified)
-        decode = decode_passes(model, decoding, self.context)
+        groups, engine = model.parallel.data, compiled.card.engine
+        budget = self._budget(decoding)
+        decode = decode_passes(model, decoding, self.context) if decoding else ()
         past = self.cached_tokens
         while past < self.input_tokens:
             new = min(budget, self.input_tokens - past)
             # One prompt is on one attention group; `groups` prompts keep all equally busy.
-            chunk = prefill_passes(model, groups, new, past)
-            yield compiled.mixed(decode, chunk, decoding / groups + 1)[1]
+            chunk = prefill_passes(model, prompts * groups, new, past)
+            if decode:
+                seconds = compiled.mixed(decode, chunk, decoding / groups + prompts)[1]
+            else:
+                seconds = compiled.passes(chunk)[1]
+            yield seconds + engine.scheduler.prompt_step_s
             past += new
 
 
@@ -183,50 +210,55 @@ class _Point:
     """One trial of the fixed point."""
 
     limit_s: float
+    ceiling_s: float
     """Of a token."""
     decode_s: float
     """A step that only decodes."""
     prefill_s: float
     extra_s: float
     """What one prompt's prefill adds to the steps it shares."""
-    step_s: float
-    """Mean, with the prefills that others share."""
     tpot_s: float
-    queue_s: float
+    ttft_s: float
+    """Of a steady state, without the wait for memory."""
+    most_per_s: float
+    """Requests/s, where every step reads prompts."""
 
 
 def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
     """The fixed point of a load on a deployment; `steps` are those of loads of equal lengths."""
-    model, card = compiled.model, compiled.card
+    model, facts = compiled.model, compiled.card.engine.scheduler
     steps = steps or Steps(compiled, load)
-    slots = steps.slots
-    output = load.output_tokens
-    most = float(max(1, slots if load.users is None else min(load.users, slots)))
+    slots = steps.slots(load.users)
+    further = max(1, load.output_tokens - 1)
+    held = min(slots, facts.max_sequences * model.parallel.data)
+    most = float(max(1, held if load.users is None else min(load.users, held)))
 
     def settles(batch: float) -> tuple[_Point, float]:
         """A trial, and the batch that it would lead to."""
         point = _trial(steps, load, batch)
+        decoding_s = further * point.tpot_s
         if load.users is not None:
-            ttft = _steady(point, card, load)
-            ttft += BURST_SHARE * _burst(point, min(load.users, slots), model)
-            target = load.users * output * point.tpot_s / (ttft + output * point.tpot_s)
+            target = load.users * decoding_s / (point.ttft_s + decoding_s + load.think_s)
         else:
             assert load.requests_per_s is not None
-            target = load.requests_per_s * output * point.tpot_s
-        return point, min(max(target, 1.0), most)
+            target = load.requests_per_s * decoding_s
+        return point, min(target, most)
 
     batch, point = _fixed_point(settles, most if load.users else 1.0, most)
-    steady = _steady(point, card, load)
-    most_per_s = batch / (output * point.tpot_s)
+    decoding_s = further * point.tpot_s
+    most_per_s = batch / decoding_s
     saturated, waits, burst = False, 0.0, 0.0
     if load.users is not None:
-        burst = BURST_SHARE * _burst(point, min(load.users, slots), model)
-        if load.users > slots:
+        burst = BURST_SHARE * _burst(point, int(most), model)
+        if load.users > most:
             # Little's law: whoever finds no room waits for those who hold it.
-            waits = max(0.0, load.users / most_per_s - output * point.tpot_s - steady)
+            waits = load.users / most_per_s - decoding_s - point.ttft_s - load.think_s
+            waits = max(0.0, waits)
         rate = most_per_s
     else:
         assert load.requests_per_s is not None
+        # Steps jump where a prompt takes a chunk more: the batch may not lead to itself to the bit.
+        most_per_s = min(most_per_s if batch >= most * _FULL else math.inf, point.most_per_s)
         saturated = load.requests_per_s > most_per_s * (1 + 1e-3)
         rate = min(load.requests_per_s, most_per_s)
     return Served(
@@ -234,31 +266,33 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
         slots=slots,
         decode_s=point.decode_s,
         tpot_s=point.tpot_s,
-        ttft_s=steady + burst + waits,
-        ttft_steady_s=steady + waits,
+        ttft_s=point.ttft_s + burst + waits,
+        ttft_steady_s=point.ttft_s + waits,
         prefill_s=point.prefill_s,
         requests_per_s=rate,
         saturated=saturated,
         limit_tpot_s=point.limit_s,
-        limit_ttft_s=steps.limit_ttft_s,
+        limit_ttft_s=steps.alone.limit,
+        ceiling_tpot_s=point.ceiling_s,
+        ceiling_ttft_s=steps.alone.ceiling,
     )
 
 
 def _fixed_point(
     settles: Callable[[float], tuple[_Point, float]], start: float, most: float
 ) -> tuple[float, _Point]:
-    """The batch from 1 to `most` that leads to itself, met from `start`, and its trial.
+    """The batch up to `most` that leads to itself, met from `start`, and its trial.
 
-    Secant steps on target - batch, which is not negative at 1 and not positive at `most`; where
+    Secant steps on target - batch, which is not negative at 0 and not positive at `most`; where
     they leave that bracket or hardly narrow it (a prefill that takes a chunk more from some batch
     on), the middle of it.
     """
-    low, high = 1.0, most
+    low, high = 0.0, most
     batch, before, gap_before = start, 0.0, 0.0
     for number in range(_ROUNDS):
         point, target = settles(batch)
         gap = target - batch
-        if abs(gap) <= _TOLERANCE * batch or high - low <= _TOLERANCE * low:
+        if abs(gap) <= _TOLERANCE * batch or high - low <= _TOLERANCE * high:
             break
         if gap > 0:
             low = max(low, batch)
@@ -300,33 +334,148 @@ def pays_from(compiled: Compiled, load: Load, without: Served) -> float | None:
     return (low + high) / 2
 
 
+def _others(load: Load, batch: float) -> float:
+    """Sequences that decode beside one, where `batch` decode on average (the arrival theorem)."""
+    return batch if load.users is None else batch * (load.users - 1) / load.users
+
+
 def _trial(steps: Steps, load: Load, batch: float) -> _Point:
-    model = steps.compiled.model
+    model, card = steps.compiled.model, steps.compiled.card
     groups = model.parallel.data
-    limit, decode = steps.decode(batch)
-    chunks = steps.prefill(batch)
-    prefill = sum(chunks)
-    extra = max(0.0, prefill - len(chunks) * decode)
+    others = _others(load, batch)
+    limit, decode, ceiling = steps.decode(1 + others)
     gain = tokens_per_step(load.acceptance, model.draft_tokens)
-    # Attention groups prefill their own prompts side by side.
-    shared = batch / groups / load.output_tokens * extra
-    tpot = decode / gain + shared
-    busy = min(_BUSIEST, shared / tpot)
-    queue = busy / (1.0 - busy) * extra / 2.0
-    return _Point(limit / gain, decode, prefill, extra, gain * tpot, tpot, queue)
+    shared_steps = max(1.0, (load.output_tokens - 1) / gain)
+    prefill = sum(steps.prefill(others))
+    extra = _extra(steps, 1 + others)
+    lag = 1 + card.engine.scheduler.admission_steps
+
+    def shares(prompts_per_s: float) -> tuple[_Window, float]:
+        """The steps of an attention group to which so many prompts come, and one's mean."""
+        window = _window(steps, load, decode, extra, prompts_per_s, others)
+        # Prompts that came behind a request's own are read while it decodes, and those that come
+        # meanwhile.
+        reads_s = prompts_per_s * window.each_s
+        behind_s = reads_s * max(0.0, window.ttft_s - lag * window.step_s)
+        behind_s *= (1 - window.reading) / (1 - min(_BUSIEST, reads_s))
+        step = window.step_s + behind_s / shared_steps
+        return window, min(step, window.most_s)
+
+    # As many prompts come as the others send while one decodes.
+    wanted = others / groups / shared_steps
+    low, high = 0.0, wanted / decode
+    short = -wanted
+    window, step = shares(high)
+    over = high * step - wanted
+    for _ in range(_EVEN_ROUNDS):  # regula falsi, Illinois: both rise with each other
+        if over <= _EVEN * wanted:
+            break
+        middle = low - short * (high - low) / (over - short)
+        window, step = shares(middle)
+        gap = middle * step - wanted
+        if abs(gap) <= _EVEN * wanted:
+            break
+        if gap > 0:
+            high, over, short = middle, gap, short / 2
+        else:
+            low, short, over = middle, gap, over / 2
+    ttft = window.ttft_s + server_s(card, load.input_tokens)
+    most_per_s = groups / window.full_s
+    if load.users is not None:  # Little's law, where every step reads prompts
+        ttft = max(ttft, load.users / most_per_s - shared_steps * step)
+    return _Point(
+        limit / gain,
+        ceiling / gain,
+        decode,
+        prefill,
+        extra,
+        step / gain * steps.compiled.bubble(1 + others),
+        ttft,
+        most_per_s,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Steps that decode and read prompts."""
+
+    step_s: float
+    """Mean."""
+    each_s: float
+    """What one more prompt adds to them."""
+    ttft_s: float
+    """Of a request, from being seen."""
+    reading: float
+    """Share of the steps that read prompts: as many may be left behind the last of its tokens."""
+    most_s: float
+    """A step that reads all the prompt tokens it can."""
+    full_s: float
+    """Of such steps, for each prompt."""
+
+
+def _window(  # noqa: PLR0917  (a trial's numbers)
+    steps: Steps, load: Load, decode: float, extra: float, prompts_per_s: float, others: float
+) -> _Window:
+    chunks = steps.prefill(others)
+    busy = min(_BUSIEST, prompts_per_s * extra)
+    fitting = steps.prompts_per_step(1 + others)
+    if fitting > 1:
+        # What a prompt adds to a step that reads another one already; the rest is the step's own.
+        each = min(max(0.0, _extra(steps, 1 + others, 2) - extra), extra)
+        once, step = extra - each, decode
+        for _ in range(_STEP_ROUNDS):
+            prompts = min(prompts_per_s * step, busy * step / extra if extra else 0.0)
+            reading = -math.expm1(-prompts)
+            step = (decode + reading * once) / (1 - min(_BUSIEST, prompts_per_s * each))
+        square = (
+            (1 - reading) * decode**2 + reading * (decode + once) ** 2
+            + 2 * (decode + once) * each * prompts + each**2 * prompts * (1 + prompts)
+        )  # fmt: skip
+        # Those that come in the same window, which is the longer the likelier to be met.
+        queue = prompts_per_s * square / step * each
+        found = square / step / 2
+        most = decode + once + fitting * each
+        full = most / fitting
+    else:
+        each = extra
+        step = decode / (1 - busy)
+        reading = min(1.0, busy / extra * step * len(chunks)) if extra else 0.0
+        most = decode + extra / len(chunks)
+        full = len(chunks) * most
+        queue = busy / (1 - busy) * max(0.0, sum(chunks) - extra / 2)
+        if load.users is not None:
+            queue = min(queue, (load.users - 1 - others) * extra)
+        # Who comes while a prompt is read waits for the rest of it in the queue.
+        found = decode / 2
+    waits = _busy(others, load) * (
+        found + steps.compiled.card.engine.scheduler.admission_steps * step
+    )
+    return _Window(step, each, waits + queue + sum(chunks), reading, most, full)
+
+
+def _extra(steps: Steps, sequences: float, prompts: int = 1) -> float:
+    """What prompts add to the steps that they share with `sequences`."""
+    chunks = steps.prefill(sequences, prompts)
+    stages = steps.compiled.model.parallel.pipeline  # each reads the prompt while others decode
+    if steps.compiled.card.engine.scheduler.policy != "mixed":
+        return sum(chunks) / stages
+    decoding = len(chunks) * steps.decode(round(sequences)).expected
+    return max(0.0, sum(chunks) - decoding) / stages
+
+
+def _busy(others: float, load: Load) -> float:
+    """Probability that a request finds any of the others decoding."""
+    if load.users is None:
+        return -math.expm1(-others)
+    if load.users == 1:
+        return 0.0
+    return 1.0 - (1.0 - others / (load.users - 1)) ** (load.users - 1)
 
 
 def server_s(card: Card, input_tokens: int) -> float:
     """A request's way through the server outside of its steps."""
-    return card.engine.request_s + card.engine.request_s_per_token * input_tokens
-
-
-def _steady(point: _Point, card: Card, load: Load) -> float:
-    engine = card.engine
-    server = server_s(card, load.input_tokens)
-    # In a closed loop a request comes when another one ends, so that few meet in the queue.
-    queue = 0.0 if load.users else point.queue_s
-    return point.prefill_s + queue + engine.admission_steps * point.step_s + server
+    facts = card.engine.scheduler
+    return facts.frontend_s + facts.frontend_s_per_token * input_tokens + facts.transit_s
 
 
 def _burst(point: _Point, users: int, model: Model) -> float:

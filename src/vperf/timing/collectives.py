@@ -25,6 +25,13 @@ _PCIE_UNKNOWN = 15.75e9
 _PCIE_SHARE = {2: 0.60, 4: 0.20, 8: 0.12}
 _PCIE_LATENCY_S = {2: 5e-6, 4: 13e-6, 8: 25e-6}
 
+# Without peer access NCCL copies every message through the host's memory, rank by rank. Fitted to
+# vLLM with 2 and 4 cards of GeForce 30, 40 and 50 (docs/method.md).
+_HOST_LATENCY_S, _HOST_HOP_S = 5.7e-6, 5.05e-6
+_HOST_SHARE = {2: 0.28, 4: 0.10, 8: 0.115}
+_HOST_LARGE = 2.5
+"""How much faster large messages go, and how much later they start."""
+
 
 def _adds(gpu: Gpu) -> bool:
     # Measured 8-GPU all-reduces on H100 and H200 pass the two-pass bound by up to 4 %: their
@@ -41,14 +48,23 @@ def link_bytes_per_s(gpu: Gpu) -> float:
 
 def all_reduce_line(gpu: Gpu, ranks: int) -> AllReduce:
     """Latency and algorithm bandwidth of an all-reduce among `ranks` cards."""
+    if not gpu.peer_access:
+        return _through_host(gpu, ranks)
     measured = gpu.achieved.all_reduce if gpu.achieved else {}
     if measured:
         return measured[min(measured, key=lambda n: (abs(n - ranks), -n))]
-    if gpu.link is not None:
+    if gpu.link is not None and ranks <= (gpu.link.domain or ranks):
         return AllReduce(_LINK_LATENCY_S, gpu.link.bytes_per_s * _LINK_SHARE)
     nearest = min(_PCIE_SHARE, key=lambda n: (abs(n - ranks), -n))
     pcie = gpu.pcie_bytes_per_s or _PCIE_UNKNOWN
     return AllReduce(_PCIE_LATENCY_S[nearest], pcie * _PCIE_SHARE[nearest])
+
+
+def _through_host(gpu: Gpu, ranks: int) -> AllReduce:
+    latency = _HOST_LATENCY_S + _HOST_HOP_S * 2 * (ranks - 1)
+    nearest = min(_HOST_SHARE, key=lambda n: (abs(n - ranks), -n))
+    rate = (gpu.pcie_bytes_per_s or _PCIE_UNKNOWN) * _HOST_SHARE[nearest]
+    return AllReduce(latency, rate, _HOST_LARGE * latency, _HOST_LARGE * rate)
 
 
 def limit_s(work: Work[Q], gpu: Gpu) -> Q | float:

@@ -11,9 +11,9 @@ several passes (passes.py) the host takes its time once. Not here: the rows (mod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from vperf.model.affine import LONGEST, ONE, Affine, Coordinate, terms_of
 from vperf.model.model import Model
@@ -26,11 +26,22 @@ from vperf.timing.limit import bandwidth_over, bound_of
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Bound, Card, OpTime, PhaseTimes
 
-Seconds = tuple[float, float]
-"""(limit, expected)."""
+
+class Seconds(NamedTuple):
+    """How long steps take."""
+
+    limit: float
+    expected: float
+    ceiling: float
+    """The limit, were tokens routed to all experts alike; the limit itself without any."""
+
 
 Group = Sequence[Step]
 """Steps of sequences that run as one: coordinates add up."""
+
+_HOP_S, _HOP_SHARE, _BUBBLE = 20e-6, 0.8, 0.08
+"""From a stage of a pipeline to the next: start, share of the link. And what each stage beyond the
+first adds to a token's time."""
 
 _ALL = -1
 """The group of a coordinate of all sequences of a mixed step."""
@@ -68,23 +79,25 @@ class Compiled:
 
     def step(self, step: Step) -> Seconds:
         """The same of one pass."""
-        limit, kernels, launches = self._own.times(step)
-        host = self.card.engine.overhead_s(launches, kernels, self._sequences(step.batch))
-        return limit, max(limit, host + kernels)
+        limit, kernels, launches, ceiling = self._own.times(step)
+        host = self._host_s(launches, kernels, self._sequences(step.batch), self._tokens(step))
+        return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def passes(self, passes: Iterable[Pass]) -> Seconds:
         """The same of several, the first of which says how many sequences there are."""
-        limit = kernels = launches = 0.0
+        limit = kernels = launches = ceiling = tokens = 0.0
         sequences = 0
         for each in passes:
-            sequences = sequences or each.step.batch
+            if not sequences:
+                sequences, tokens = each.step.batch, self._tokens(each.step)
             times = self._table(each).times(each.step)
             if each.awaited:
                 limit += each.count * times[0]
+                ceiling += each.count * times[3]
             kernels += each.count * times[1]
             launches += each.count * times[2]
-        host = self.card.engine.overhead_s(launches, kernels, self._sequences(sequences))
-        return limit, max(limit, host + kernels)
+        host = self._host_s(launches, kernels, self._sequences(sequences), tokens)
+        return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def mixed(
         self, decode: Sequence[Pass], chunk: Sequence[Pass], sequences: float | None = None
@@ -94,16 +107,18 @@ class Compiled:
 
         Both have as many passes, counted; `sequences`: those of an attention group.
         """
-        limit = kernels = launches = 0.0
+        limit = kernels = launches = ceiling = 0.0
         for first, second in zip(_counted(decode), _counted(chunk), strict=True):
             times = self._table(first).mixed_times((first.step,), (second.step,))
             limit += times[0]
             kernels += times[1]
             launches += times[2]
+            ceiling += times[3]
         if sequences is None:
             sequences = self._sequences(decode[0].step.batch + chunk[0].step.batch)
-        host = self.card.engine.overhead_s(launches, kernels, sequences)
-        return limit, max(limit, host + kernels)
+        tokens = self._tokens(decode[0].step) + self._tokens(chunk[0].step)
+        host = self._host_s(launches, kernels, sequences, tokens)
+        return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def batch(self, decodes: Group, chunks: Group = ()) -> Seconds:
         """The same of one pass over any sequences, as a scheduler puts them together: unequal
@@ -111,12 +126,33 @@ class Compiled:
         one attention group where there are several."""
         table = self._own
         if not chunks or not decodes:
-            limit, kernels, launches = table.group_times(decodes or chunks)
+            limit, kernels, launches, ceiling = table.group_times(decodes or chunks)
         else:
-            limit, kernels, launches = table.mixed_times(decodes, chunks, local=True)
+            limit, kernels, launches, ceiling = table.mixed_times(decodes, chunks, local=True)
         sequences = sum(step.batch for step in (*decodes, *chunks))
-        host = self.card.engine.overhead_s(launches, kernels, sequences)
-        return limit, max(limit, host + kernels)
+        tokens = sum(step.tokens for step in (*decodes, *chunks))
+        host = self._host_s(launches, kernels, sequences, tokens)
+        return Seconds(limit, max(limit, host + kernels), ceiling)
+
+    def bubble(self, batch: float) -> float:
+        """How much longer tokens take for stages that wait for each other (docs/method.md): as many
+        as have sequences of their own."""
+        busy = min(float(self.model.parallel.pipeline), batch)
+        return 1.0 + _BUBBLE * max(0.0, busy - 1.0)
+
+    def _host_s(self, launches: float, kernels: float, sequences: float, tokens: float) -> float:
+        """Time of a step that no kernel takes: the host's, in every stage of a pipeline, and what
+        `tokens` of the step take from one to the next."""
+        engine, stages = self.card.engine, self.model.parallel.pipeline
+        host = engine.overhead_s(launches, kernels, sequences)
+        if stages == 1:
+            return host
+        link = _HOP_SHARE * collectives.link_bytes_per_s(self.card.gpu)
+        hop = _HOP_S + 2.0 * tokens * self.model.hidden / link
+        return host + (stages - 1) * engine.host_s_per_step + stages * hop
+
+    def _tokens(self, step: Step) -> float:
+        return self.model.parallel.local(step).tokens
 
     def sides(self, passes: Iterable[Pass]) -> tuple[float, float, float]:
         """(compute, memory, link) seconds of a limit: they overlap, the largest bounds."""
@@ -131,6 +167,14 @@ class Compiled:
         """Expected seconds of the kernels alone."""
         return sum(each.count * self._table(each).times(each.step)[1] for each in passes)
 
+    def only(self, wanted: Callable[[Row], bool]) -> Compiled:
+        """Those rows alone that are `wanted`: for `kernels_s` of a part of a step."""
+        part = Compiled(self.model, self.card)
+        part._own = _Table(self.model, self.card, wanted)
+        if self.model.draft_tokens and self.model.draft is not None:
+            part._draft = _Table(self.model.draft, self.card, wanted)
+        return part
+
     def ops(self, one: Pass) -> tuple[Op, ...]:
         """The work of one pass, op by op."""
         return self._table(one).model.ops(one.step)
@@ -139,28 +183,30 @@ class Compiled:
         """Every op of a step with its FLOPs, bytes, limit and expected time."""
         card = self.card
         timed: list[tuple[Op, str, float, float, float]] = []
-        limit_s = compute_s = memory_s = link_s = 0.0
+        limit_s = ceiling_s = compute_s = memory_s = link_s = 0.0
         for each in passes:
             ops = self.ops(each)
             limit = card.limits.of_step((op.count, op) for op in ops)
             bounding = each.count * each.awaited
             limit_s += bounding * limit.seconds
+            ceiling_s += bounding * limit.ceiling_s
             compute_s += bounding * limit.compute_s
             memory_s += bounding * limit.memory_s
             link_s += bounding * limit.link_s
             for op, compute in zip(ops, limit.op_compute_s, strict=True):
                 runs = op if each.count == 1 else replace(op, count=each.count * op.count)
                 once = op_seconds(op, compute, limit.bandwidth, card)
-                memory = op.streamed_bytes / limit.bandwidth
+                memory = op.least_streamed_bytes / limit.bandwidth
                 timed.append((runs, each.prefix, compute, memory, runs.count * once))
         kernels = sum(times[-1] for times in timed)
         launches = sum(op.count * op.launches for op, *_ in timed)
         first = passes[0].step
-        host = card.engine.overhead_s(launches, kernels, self._sequences(first.batch))
+        host = self._host_s(launches, kernels, self._sequences(first.batch), self._tokens(first))
         total = max(limit_s, host + kernels)
         return PhaseTimes(
             context_tokens=first.past,
             limit_s=limit_s,
+            ceiling_s=ceiling_s,
             expected_s=total,
             overhead_s=host,
             flops=sum(op.count * op.flops for op, *_ in timed),
@@ -179,7 +225,8 @@ class Compiled:
         return self._draft
 
     def _sequences(self, batch: int) -> float:
-        """Those of an attention group: each has a scheduler of its own."""
+        """Those of an attention group: each has a scheduler of its own, which serves all stages of a
+        pipeline for every token."""
         return batch / self.model.parallel.data
 
 
@@ -190,17 +237,19 @@ def _counted(passes: Iterable[Pass]) -> list[Pass]:
 class _Table:
     """The rows of one model, bound to a card in each of their cases."""
 
-    __slots__ = ("_bound", "_local", "_mixed", "_rows", "card", "model")
+    __slots__ = ("_bound", "_local", "_mixed", "_rows", "_wanted", "card", "model")
 
-    def __init__(self, model: Model, card: Card) -> None:
-        self.model, self.card = model, card
+    def __init__(
+        self, model: Model, card: Card, wanted: Callable[[Row], bool] | None = None
+    ) -> None:
+        self.model, self.card, self._wanted = model, card, wanted
         self._rows = model.rows
         self._local = model.parallel.data * model.parallel.pipeline
         self._bound: dict[tuple[bool, ...], _Bound] = {}
         self._mixed: dict[tuple[tuple[bool, ...], ...], _Bound] = {}
 
-    def times(self, step: Step) -> tuple[float, float, float]:
-        """Of one pass: its limit, the expected time of its kernels, and how many there are."""
+    def times(self, step: Step) -> _Times:
+        """Of one pass."""
         if self._local > 1:
             step = self.model.parallel.local(step)
         bound = self._bound_of(step)
@@ -212,14 +261,12 @@ class _Table:
         bound = self._bound_of(step)
         return bound.sides(bound.values_of(step))
 
-    def group_times(self, group: Group) -> tuple[float, float, float]:
+    def group_times(self, group: Group) -> _Times:
         """Of steps that run as one."""
         bound = self._bound_of(group[0])
         return bound.times(bound.values((group,)))
 
-    def mixed_times(
-        self, decodes: Group, chunks: Group, *, local: bool = False
-    ) -> tuple[float, float, float]:
+    def mixed_times(self, decodes: Group, chunks: Group, *, local: bool = False) -> _Times:
         """Of two kinds of steps that run as one."""
         groups: tuple[Group, Group] = (decodes, chunks)
         if self._local > 1 and not local:
@@ -236,9 +283,14 @@ class _Table:
         bound = self._bound.get(self._rows.key(step))
         if bound is None:
             rows = together(self._rows.of(step))
+            if self._wanted is not None:
+                rows = tuple(row for row in rows if self._wanted(row))
             bound = self._bound[self._rows.key(step)] = _Bound(rows, self.card)
         return bound
 
+
+_Times = tuple[float, float, float, float]
+"""Of a pass: its limit, the expected time of its kernels, how many there are, its ceiling."""
 
 _Terms = tuple[tuple[int, float], ...]
 """Coefficients of numbered coordinates."""
@@ -248,7 +300,7 @@ class _Bound:
     """Rows on a card, for one outcome of their tests. Coordinate 0 is 1."""
 
     __slots__ = (
-        "_base", "_composites", "_compute", "_coordinates", "_exchanges", "_gpu", "_l2",
+        "_base", "_composites", "_compute", "_coordinates", "_even", "_exchanges", "_gpu", "_l2",
         "_launches", "_link", "_memory_bandwidth", "_pairs", "_plain", "_slow", "_streamed",
         "_triples",
     )  # fmt: skip
@@ -259,12 +311,15 @@ class _Bound:
         self._launches = sum(row.count * row.launches for row in rows)
         lines = _Lines()
         compute, streamed, link, base = Affine(), Affine(), Affine(), Affine()
+        even = Affine()  # beyond what is read at least
         pairs, triples, slow, exchanges = [], [], [], []
         for row in rows:
             count = row.count
             own_compute = card.limits.compute_s(row)
             compute += count * own_compute
-            streamed += count * row.streamed_bytes
+            streamed += count * row.least_streamed_bytes
+            if row.least_bytes is not None:
+                even += count * (row.weight_bytes - row.least_bytes)
             form = form_of(row, card.constants, card.engine)
             if row.kind in COLLECTIVES:
                 floor = collectives.limit_s(row, gpu)
@@ -277,13 +332,13 @@ class _Bound:
                 exchanges.append((count, both))
                 continue
             parts = (form.x, form.y, form.z)
-            memory_s = row.streamed_bytes / gpu.memory_bandwidth
+            memory_s = row.least_streamed_bytes / gpu.memory_bandwidth
             if not all(
                 any(_below(floor, form.base + part) for part in parts)
                 for floor in (own_compute, memory_s)
             ):  # its limit may be the longer one: it is looked at every time
                 own = lines.line(form.base), *map(lines.line, parts)
-                floors = lines.line(own_compute), lines.line(row.streamed_bytes)
+                floors = lines.line(own_compute), lines.line(row.least_streamed_bytes)
                 slow.append((count, form.p, form.r, own, floors))
                 continue
             base += count * form.base
@@ -296,8 +351,8 @@ class _Bound:
                 base += count * form.x
         self._pairs, self._triples = tuple(pairs), tuple(triples)
         self._slow, self._exchanges = tuple(slow), tuple(exchanges)
-        self._compute, self._streamed, self._link, self._base = map(
-            lines.terms, (compute, streamed, link, base)
+        self._compute, self._streamed, self._even, self._link, self._base = map(
+            lines.terms, (compute, streamed, even, link, base)
         )
         self._coordinates = tuple(lines.numbers)[1:]
         self._plain = tuple(
@@ -327,13 +382,15 @@ class _Bound:
 
     def times(  # noqa: PLR0912  (one function, for a call is a third of a row's time)
         self, values: list[float]
-    ) -> tuple[float, float, float]:
-        """The limit, the expected time of the kernels, and how many there are."""
-        compute = streamed = link = kernels = 0.0
+    ) -> _Times:
+        """All of a pass."""
+        compute = streamed = even = link = kernels = 0.0
         for at, factor in self._compute:
             compute += factor * values[at]
         for at, factor in self._streamed:
             streamed += factor * values[at]
+        for at, factor in self._even:
+            even += factor * values[at]
         for at, factor in self._link:
             link += factor * values[at]
         for at, factor in self._base:
@@ -368,7 +425,9 @@ class _Bound:
         for count, both in self._exchanges:
             one, two, floor = (c0 + c1 * values[at] for c0, c1, at in both)
             kernels += count * max(min(one, two), floor)
-        return max(compute, memory, link), kernels, self._launches
+        limit = max(compute, memory, link)
+        even_memory = (streamed + even - self._l2) / self._memory_bandwidth if even else 0.0
+        return limit, kernels, self._launches, max(limit, even_memory)
 
 
 _Line = tuple[float, float, int]
@@ -474,6 +533,8 @@ def _merged(one: Row, other: Row) -> Row:
         one,
         flops=_sum(one.flops, other.flops),
         weight_bytes=_sum(one.weight_bytes, other.weight_bytes),
+        least_bytes=_sum_if(one.least_bytes, other.least_bytes),
+        popular_bytes=_sum_if(one.popular_bytes, other.popular_bytes),
         cache_bytes=_sum(one.cache_bytes, other.cache_bytes),
         input_elements=_sum(one.input_elements, other.input_elements),
         output_elements=_sum(one.output_elements, other.output_elements),
@@ -488,6 +549,10 @@ def _sum(one: Affine | float, other: Affine | float) -> Affine:
         shared = at == ONE or at.group == _ALL
         terms[at] = max(terms.get(at, 0.0), value) if shared else terms.get(at, 0.0) + value
     return Affine(terms)
+
+
+def _sum_if(one: Affine | float | None, other: Affine | float | None) -> Affine | None:
+    return None if one is None or other is None else _sum(one, other)
 
 
 def _of_group(row: Row, number: int) -> Row:
@@ -508,6 +573,8 @@ def _of_group(row: Row, number: int) -> Row:
         row,
         flops=moved(row.flops),
         weight_bytes=moved(row.weight_bytes),
+        least_bytes=None if row.least_bytes is None else moved(row.least_bytes),
+        popular_bytes=None if row.popular_bytes is None else moved(row.popular_bytes),
         cache_bytes=moved(row.cache_bytes),
         input_elements=moved(row.input_elements),
         output_elements=moved(row.output_elements),
@@ -525,7 +592,7 @@ def op_seconds(op: Op, compute_s: float, bandwidth: float, card: Card) -> float:
     `bandwidth` of its step."""
     if op.kind in COLLECTIVES:
         return collectives.expected_s(op, card.gpu, card.engine.all_reduce_latency)
-    memory_s = op.streamed_bytes / bandwidth
+    memory_s = op.least_streamed_bytes / bandwidth
     return max(op_expected_s(op, card.constants, card.engine), compute_s, memory_s)
 
 

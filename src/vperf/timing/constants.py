@@ -6,14 +6,26 @@ A peak (datasheet) and the fraction of it that is achieved meet here and nowhere
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from vperf.formats import Format, Path
-from vperf.hardware.engine import Engine
-from vperf.hardware.gpu import Achieved, Gpu, MemoryClass, TensorCores
+from vperf.hardware.engine import SAME_KERNELS, Engine
+from vperf.hardware.gpu import MEASURED_SECONDS, Achieved, Gpu, MemoryClass, TensorCores
 
 _US = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What the cards of one architecture share and nobody measured on each: in place of what
+    `Generic` has for all cards."""
+
+    latency: float = 1.0
+    """Of the generic latencies, and of a small kernel's launch."""
+    bandwidth_fraction: float | None = None
+    others: Mapping[str, float] = field(default_factory=dict)
+    compute_fraction: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +40,8 @@ class Generic:
     """HBM: stream_bandwidth over memory_bandwidth. Others keep theirs: nearer to the peak."""
     others: Mapping[str, tuple[float, ...]]
     """The rest by name, for each generation of tensor cores."""
+    generations: Mapping[str, Generation] = field(default_factory=dict)
+    """By the architecture that a GPU file names."""
 
 
 # What benchmarks/generic_constants.py derives from [achieved] of A100, H100, H200, B200, B300,
@@ -39,7 +53,7 @@ GENERIC = Generic(
         "fp8": 0.68,
         "fp8_block": 0.66,
         "int8": 0.69,
-        "fp4": 0.49,
+        "fp4": 0.58,
     },
     bandwidth_fraction={
         "HBM": 0.83,
@@ -64,6 +78,30 @@ GENERIC = Generic(
         "moe_unpack_efficiency": (0.47, 0.22, 0.22),
         "mla_efficiency": (0.4, 0.95, 0.9),
     },
+    generations={
+        # llama-bench: P40; R9700 and RX 9070 XT; MI210 (docs/method.md).
+        "Pascal": Generation(bandwidth_fraction=0.68),
+        "RDNA4": Generation(bandwidth_fraction=0.80),
+        "CDNA2": Generation(latency=1.31, bandwidth_fraction=0.65),
+        # Large matmuls: gn-kernels, clpeak, mmapeak on RTX 5060, 5080, 5090 and PRO 6000, 2025;
+        # fp8 runs at the fraction of 16 bit there.
+        "Blackwell SM120": Generation(
+            compute_fraction={"fp8": 0.95, "mxfp8": 0.85, "fp4": 0.78},
+        ),
+        # Its fp4 is three times its fp8, which it cannot feed.
+        "Blackwell Ultra SM103": Generation(compute_fraction={"fp4": 0.44}),
+        # vLLM and ATOM on MI300X, MI325X and MI355X: 5 constants a generation (docs/method.md).
+        "CDNA3": Generation(
+            latency=1.31,
+            bandwidth_fraction=0.65,
+            others={"moe_latency_s": 57 * _US, "moe_block_latency_s": 57 * _US},
+        ),
+        "CDNA4": Generation(
+            latency=1.2,
+            bandwidth_fraction=0.71,
+            others={"moe_latency_s": 23 * _US, "moe_block_latency_s": 23 * _US},
+        ),
+    },
 )
 
 Origin = Literal["measured", "generic"]
@@ -79,6 +117,10 @@ class Constants:
     compute_fraction: Mapping[str, float]
     fraction_16: float
     compute_share: Mapping[str, float]
+    nested_compute: float
+    """Share of the rates at which weights in nested blocks are multiplied."""
+    sums_in_half: bool
+    """16-bit weights are multiplied with 16-bit sums, where the card has a rate for that."""
     bandwidth: float
     """At which one matmul reads its weights."""
     stream_bandwidth: float
@@ -104,6 +146,10 @@ class Constants:
     moe_block_efficiency: float
     moe_unpack_efficiency: float
     mla_efficiency: float
+    launch_scale: float
+    """Of the engine's launch of a small kernel, on this card."""
+    own_compute: float
+    """Share of the matmul rates that the engine's kernels have on this architecture."""
     origin: Origin
     """measured: the 16-bit matmul rate and the memory stream of this very card are."""
     guessed: tuple[str, ...]
@@ -116,7 +162,11 @@ class Constants:
         found = self.paths.get(fmt)
         if found is None:
             path = fmt.path(self.gpu.peak_flop_per_s)
-            found = self.paths[fmt] = (path, self.flop_per_s(path.pipe, fmt.name))
+            half = path.pipe == "fp16" and self.sums_in_half
+            rate = self.flop_per_s("fp16_acc16" if half else path.pipe, fmt.name)
+            if fmt.nested and path.activation_bits < 16:
+                rate *= self.nested_compute
+            found = self.paths[fmt] = (path, rate)
         return found
 
     def flop_per_s(self, pipe: str, format_name: str = "") -> float:
@@ -125,7 +175,7 @@ class Constants:
         measured = self.achieved.get(kind) or self.achieved.get(pipe)
         fraction = self.compute_fraction.get(kind, self.fraction_16)
         rate = measured or self.gpu.peak_flop_per_s[pipe] * fraction
-        return rate * self.compute_share.get(pipe, 1.0)
+        return rate * self.own_compute * self.compute_share.get(pipe, 1.0)
 
 
 def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Constants:
@@ -134,26 +184,35 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
     values: dict[str, float] = {}
     guessed: list[str] = []
     kind = tensor_cores(gpu)
+    family = generic.generations.get(gpu.architecture, Generation())
+    own = engine.kernels_on.get(gpu.architecture, SAME_KERNELS)
     for name, kinds in generic.others.items():
         value = getattr(measured, name)
-        values[name] = kinds[kind] if value is None else value
         if value is None:
             guessed.append(name)
+            value = family.others.get(name)
+            if value is None:
+                value = kinds[kind] * (family.latency if name in MEASURED_SECONDS else 1.0)
+        values[name] = value * own.latency if name in MEASURED_SECONDS else value
     rate_16 = measured.flop_per_s.get("bf16") or measured.flop_per_s.get("fp16")
     peak_16 = gpu.peak_flop_per_s.get("bf16") or gpu.peak_flop_per_s.get("fp16")
     known = rate_16 is not None and measured.memory_bandwidth is not None
-    bandwidth = measured.memory_bandwidth or (
-        gpu.memory_bandwidth * generic.bandwidth_fraction[gpu.memory_class]
-    )
+    share = family.bandwidth_fraction or generic.bandwidth_fraction[gpu.memory_class]
+    bandwidth = own.stream * (measured.memory_bandwidth or gpu.memory_bandwidth * share)
     ratio = generic.stream_ratio if gpu.memory_class == "HBM" else 1.0
-    stream = measured.stream_bandwidth or min(gpu.memory_bandwidth, bandwidth * ratio)
+    stream = measured.stream_bandwidth
+    stream = own.stream * stream if stream else min(gpu.memory_bandwidth, bandwidth * ratio)
     clock_rate = gpu.sm_count * gpu.rated_clock_hz
     return Constants(
         gpu=gpu,
         achieved=measured.flop_per_s,
         fraction_16=rate_16 / peak_16 if rate_16 and peak_16 else generic.compute_fraction["bf16"],
-        compute_fraction=generic.compute_fraction,
+        compute_fraction={**generic.compute_fraction, **family.compute_fraction},
+        launch_scale=family.latency * own.latency,
+        own_compute=own.compute,
         compute_share=engine.compute_share,
+        nested_compute=engine.nested_compute,
+        sums_in_half=engine.sums_in_half and "fp16_acc16" in gpu.peak_flop_per_s,
         bandwidth=bandwidth,
         stream_bandwidth=stream,
         cache8_bandwidth=measured.cache8_bandwidth or stream,

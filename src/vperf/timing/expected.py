@@ -18,6 +18,7 @@ kernels: docs/method.md. Not here: the constants (constants.py), queueing.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Generic, NamedTuple
 
 from vperf.hardware.engine import Engine
@@ -135,6 +136,8 @@ def attention(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     waits = work.queries * (c.prefill_block_s / _TILE / sms)
     busy = pairs * (per_pair / c.prefill_efficiency) + waits
     moved = (work.streamed_bytes + _activation_bytes(work, 16)) / c.stream_bandwidth
+    if not engine.flash_attention:  # scores are written and read again, in fp32, twice
+        moved = moved + work.score_pairs * (16.0 / c.bandwidth)
     return Form(c.prefill_latency_s, busy / engine.prefill_share, moved)
 
 
@@ -174,18 +177,25 @@ def experts(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     unpacked: Q | float = 0.0
     if path.activation_bits >= 16 > work.format.bits:
         rate *= c.moe_unpack_efficiency
-        unpacked = _unpack_s(work, c)
+        unpacked = _unpack_s(_popular(work, c), c)
     elif work.format.name == "fp8_block":
         rate *= c.moe_block_efficiency
         latency = c.moe_block_latency_s
     else:
         rate *= c.moe_efficiency
-    streamed = _stream_s(work, c) * (c.bandwidth / c.stream_bandwidth)
+    streamed = _stream_s(_popular(work, c), c) * (c.bandwidth / c.stream_bandwidth)
     tokens, _, _, hidden, _ = work.shape
     moved = _activation_bytes(work, path.activation_bits) + work.output_elements * 2.0
     moved = moved + tokens * (4.0 * hidden)
     base = moved / c.stream_bandwidth + latency
     return Form(base, streamed, unpacked, 2.5, work.flops / rate, 1.5)
+
+
+def _popular(work: Work[Q], c: Constants) -> Work[Q]:
+    """The work where a router has favourites: fitted on NVIDIA; on AMD it gains nothing."""
+    if work.popular_bytes is None or c.gpu.vendor != "NVIDIA":
+        return work
+    return replace(work, weight_bytes=work.popular_bytes)
 
 
 def _unpack_s(work: Work[Q], c: Constants) -> Q | float:
@@ -218,7 +228,7 @@ def recurrence(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
 def small_kernels(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     """Norms, residual adds, rotary, activations: t = launches t_launch + bytes / B."""
     moved = work.streamed_bytes + work.input_elements * 2
-    return Form(moved / c.bandwidth + work.launches * engine.launch_s)
+    return Form(moved / c.bandwidth + work.launches * (engine.launch_s * c.launch_scale))
 
 
 def exchange(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:

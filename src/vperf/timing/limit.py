@@ -85,16 +85,20 @@ class Limits:
     def of_step(self, work: Iterable[tuple[int, Op]]) -> StepLimit:
         """The bound of a step that runs each op so many times."""
         compute: list[float] = []
-        total, streamed, linked = 0.0, 0.0, 0.0
+        total, streamed, even, linked = 0.0, 0.0, 0.0, 0.0
         for count, op in work:
             if op.kind in COLLECTIVES:
                 linked += count * collectives.limit_s(op, self.gpu)
             seconds = self.compute_s(op)
             compute.append(seconds)
             total += count * seconds
-            streamed += count * op.streamed_bytes
+            streamed += count * op.least_streamed_bytes
+            even += count * op.streamed_bytes
         bandwidth = bandwidth_over(self.gpu, streamed)
-        return StepLimit(total, streamed / bandwidth, linked, bandwidth, tuple(compute))
+        return StepLimit(
+            total, streamed / bandwidth, linked, bandwidth, tuple(compute),
+            even / bandwidth_over(self.gpu, even),
+        )  # fmt: skip
 
 
 def bandwidth_over(gpu: Gpu, streamed: float) -> float:
@@ -116,11 +120,18 @@ class StepLimit:
     """bandwidth_over: the step's L2 allowance, shared out over its ops by bytes."""
     op_compute_s: tuple[float, ...]
     """Of one run of each op, in order."""
+    even_memory_s: float
+    """memory_s, were tokens routed to all experts alike."""
 
     @property
     def seconds(self) -> float:
         """No step is faster."""
         return max(self.compute_s, self.memory_s, self.link_s)
+
+    @property
+    def ceiling_s(self) -> float:
+        """No step with even routing is faster."""
+        return max(self.compute_s, self.even_memory_s, self.link_s)
 
 
 def bound_of(

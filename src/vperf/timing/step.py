@@ -49,6 +49,8 @@ class PhaseTimes:
     context_tokens: int
     """Tokens in the cache before the step."""
     limit_s: float
+    ceiling_s: float
+    """The limit, were tokens routed to all experts alike: MBU and bytes are of that."""
     expected_s: float
     overhead_s: float
     """Time of the step that the GPU waits for the host; in expected_s, in no op."""

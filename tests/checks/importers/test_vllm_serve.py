@@ -52,7 +52,7 @@ def test_a_file_of_2024_without_limits_is_a_batch_of_all_requests() -> None:
 
 def test_appended_results_are_told_apart_by_their_lines() -> None:
     first, second = results("vllm_serve_appended.json")
-    assert (first.label, second.label) == ("line 1", "line 2")
+    assert (first.label, second.label) == ("16 users", "32 users")
     assert (first.setup.max_concurrency, second.setup.max_concurrency) == (16, 32)
 
 

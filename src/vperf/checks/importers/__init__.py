@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from vperf.checks.contradictions import consistent
 from vperf.checks.importers import (
     aiperf,
     engine_log,
@@ -35,9 +38,9 @@ from vperf.checks.importers import (
     vllm_serve,
 )
 from vperf.checks.importers.document import Document, load, parse
-from vperf.checks.importers.recognise import Format, read_document
+from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, read_document
 from vperf.checks.result import Result
-from vperf.errors import InputError
+from vperf.errors import InputError, VperfError
 
 FORMATS: tuple[Format, ...] = (
     *aiperf.FORMATS,
@@ -63,7 +66,38 @@ FORMATS: tuple[Format, ...] = (
     *vllm_offline.FORMATS,
     *vllm_serve.FORMATS,
 )
-"""In no order: exactly one may recognise a file."""
+"""Those that ship, in no order: exactly one may recognise a file."""
+
+GROUP = "vperf.importers"
+"""Entry points of other packages: modules with FORMATS, as the files here."""
+
+
+@cache
+def formats() -> tuple[Format, ...]:
+    """Those that ship and those of other packages.
+
+    Raises VperfError naming a package whose importer cannot be loaded.
+    """
+    from importlib.metadata import entry_points  # noqa: PLC0415  (10 ms, which check alone needs)
+
+    found = list(FORMATS)
+    for point in entry_points(group=GROUP):
+        package = point.dist.name if point.dist else point.value
+        try:
+            theirs = tuple(point.load().FORMATS)
+        except Exception as error:
+            raise VperfError(
+                f"the importer {point.name!r} of {package} cannot be loaded: {error}",
+                hint=f"update {package}, or uninstall it",
+            ) from error
+        if not all(isinstance(each, JsonFormat | TextFormat) for each in theirs):
+            raise VperfError(
+                f"the importer {point.name!r} of {package} has FORMATS that are no formats",
+                hint=f"update {package}, or uninstall it",
+            )
+        found += theirs
+    return tuple(found)
+
 
 METRICS = tuple(
     field.name for field in fields(Result) if field.name.endswith(("_s", "_per_s"))
@@ -91,7 +125,7 @@ def results_in(values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> tuple
 
 def results_of(document: Document) -> tuple[Result, ...]:
     """As read_results, of what was read before."""
-    reading = read_document(document, FORMATS)
+    reading = read_document(document, formats())
     results, left_out = [], [*reading.left_out]
     for result in reading.results:
         try:
@@ -99,7 +133,7 @@ def results_of(document: Document) -> tuple[Result, ...]:
         except InputError as error:
             left_out.append(error)
         else:
-            results.append(result)
+            results.append(consistent(result))
     if not results:
         raise left_out[0]
     if left_out:
@@ -120,25 +154,57 @@ def _without_source(error: InputError) -> str:
     return error.message.removeprefix(f"{error.source}: ") if error.source else error.message
 
 
-_TELLS_APART = ("engine_version", "model", "gpu", "quantization", "kv_cache_dtype", "tp")
+_PLACE = re.compile(r"(?:(?:result|line|item|run|table|report) \d+ ?)*")
+"""A label that says no more than where in the file a result stands."""
+
+_SAYS: Mapping[str, str] = {
+    "max_concurrency": "{:g} users", "request_rate": "{:g} req/s", "batch_size": "batch {:g}",
+    "input_len": "{:,.0f} in", "output_len": "{:,.0f} out", "tp": "tp {}",
+    "engine_version": "{}", "model": "{}", "gpu": "{}", "quantization": "{}",
+    "kv_cache_dtype": "{} cache", "requests": "{:,} requests",
+}  # fmt: skip
+"""Fields of a setup that tell runs of a file apart, and how they are said; the load first."""
 
 
 def _told_apart(results: tuple[Result, ...]) -> tuple[Result, ...]:
-    """Results of one label (builds, models) by what of their setup differs, else by number."""
-    labels = Counter(result.label for result in results)
+    """Results of one label, or of none but their place, by what of their setups differs."""
     found = list(results)
+    labels = Counter(result.label for result in results)
+    places = [i for i, result in enumerate(results) if _PLACE.fullmatch(result.label)]
+    if len(places) > 1:
+        for number, words in zip(places, _differences([results[i] for i in places]), strict=True):
+            if words:
+                found[number] = replace(results[number], label=words)
     for label in (label for label, count in labels.items() if count > 1):
         alike = [number for number, result in enumerate(results) if result.label == label]
-        setups = [results[number].setup for number in alike]
-        says = [str(number) for number in range(1, len(alike) + 1)]
-        for name in _TELLS_APART:
-            values = [str(getattr(setup, name)) for setup in setups]
-            if len(set(values)) == len(values):
-                says = values
-                break
-        for number, text in zip(alike, says, strict=True):
-            found[number] = replace(results[number], label=f"{label} ({text})".strip())
+        if label and _PLACE.fullmatch(label):
+            continue
+        differences = _differences([results[number] for number in alike])
+        for place, number in enumerate(alike):
+            if found[number].label == label:
+                says = differences[place] or str(place + 1)
+                label_now = f"{label} ({says})" if label else f"({says})"
+                found[number] = replace(results[number], label=label_now)
     return tuple(found)
+
+
+def _differences(results: Sequence[Result]) -> list[str]:
+    """Words that tell each from the others, of as few fields as do; empty where none do."""
+    setups = [result.setup for result in results]
+    said: list[tuple[str, ...]] = [()] * len(results)
+    for name, form in _SAYS.items():
+        values = [getattr(setup, name) for setup in setups]
+        if len(set(values)) < 2:
+            continue
+        words = ["" if value is None else form.format(value) for value in values]
+        if len({(*before, word) for before, word in zip(said, words, strict=True)}) == len(
+            set(said)
+        ):
+            continue
+        said = [(*before, word) for before, word in zip(said, words, strict=True)]
+        if len(set(said)) == len(said):
+            return [", ".join(filter(None, each)) for each in said]
+    return [""] * len(results)
 
 
 def _check(result: Result, document: Document) -> None:

@@ -42,7 +42,8 @@ _LLAMA = {
 
 _REPRS = re.compile(r"Namespace\(|ServerArgs\(|non-default args|LLM engine \(|EngineArgs\(")
 _PAIR = re.compile(
-    r"""(?:['"]?)(\w+)(?:['"]?)\s*[=:]\s*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|([^\s,(){}\[\]'"]+))"""
+    r"""(?:\b(\w+)=|['"](\w+)['"]:\s*)"""
+    r"""(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|([^\s,(){}\[\]'"]+))"""
 )
 _PRINTED = {
     "traffic request rate": "request_rate", "request rate": "request_rate",
@@ -126,10 +127,10 @@ def _joined(text: str) -> Iterator[str]:
 
 
 def _pairs(line: str) -> Iterator[tuple[str, str]]:
-    for name, single, double, bare in _PAIR.findall(line):
+    for name, key, single, double, bare in _PAIR.findall(line):
         value = single or double or bare
         if value and value not in ("None", "null"):
-            yield name, value
+            yield name or key, value
 
 
 def _command(line: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
@@ -200,7 +201,8 @@ _INDEXED = (
 _NAMED = (
     re.compile(r"ggml_metal_\w+: (?:found device|GPU name): +(.+?)[ \t]*$"),
     re.compile(
-        r"[ \t]*(?:GPU|Device|Card|Accelerator)(?: name| type)?[ \t]*:[ \t]*([A-Z][\w ().+/-]{2,60}?)[ \t]*$"
+        r"[ \t]*(?:GPU|Device|Card|Accelerator)(?: name| type)?[ \t]*:"
+        r"[ \t]*([A-Z][\w ().+/-]{2,60}?)[ \t]*$"
     ),
 )
 _DISPLAY_ONLY = re.compile(

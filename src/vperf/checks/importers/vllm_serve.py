@@ -50,6 +50,11 @@ def _read(record: Record) -> Iterator[Result]:
     if engine_of(backend) is None:
         said = f"the backend {shown(backend)}" if backend else "no backend"
         notes.append(f"the result names {said} and no server: taken for vLLM")
+    drafts, drafted = (
+        record.known("spec_decode_num_drafts"), record.known("spec_decode_draft_tokens")
+    )  # fmt: skip
+    if drafts and drafted and drafted >= drafts:
+        setup = replace(setup, draft_tokens=round(drafted / drafts))
     result = served(record, _TOOL, setup, latency="mean_e2el_ms")
     yield replace(result, notes=(*result.notes, *notes))
 

@@ -14,7 +14,7 @@ from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.dense import DenseMlp, build
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.checkpoint import Config
-from vperf.model.ops import Coordinates, Linear, Work, matmul, touched_experts
+from vperf.model.ops import Coordinates, Linear, Work, matmul, popular_experts, touched_experts
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,9 @@ class MixtureOfExperts(Block):
     vectors: int = 0
     identities: int = 0
     """Zero experts that the router may pick and that do nothing (LongCat-Flash)."""
+    favours: bool = False
+    """The router has favourites: softmax and top k, with no bias that corrects its scores until all
+    experts are taken alike (as DeepSeek-V3's does)."""
     latent: tuple[Linear, ...] = ()
     """Down before the routed experts and up behind them, where these work in a narrower space
     (Nemotron-3); router and shared experts stay at the hidden width."""
@@ -58,6 +61,11 @@ class MixtureOfExperts(Block):
         return self.experts, self.expert.down.in_features
 
     @property
+    def favours_experts(self) -> bool:
+        """As its router was trained."""
+        return self.favours
+
+    @property
     def idle_parameters(self) -> int:
         """Experts that one token is not routed to, even where it picks no zero expert."""
         one = sum(linear.parameters for _, linear in self.expert.linears)
@@ -77,16 +85,20 @@ class MixtureOfExperts(Block):
         distinct = real * step.fact(touched_experts, targets, self.active)
         weights = [linear for _, linear in self.expert.linears]
         first, last = weights[0], weights[-1]
+        one = sum(w.stored_bytes for w in weights)
         experts: Work[Q] = Work(
             "experts",
             "moe",
             passes * sum(2.0 * w.in_features * w.out_features for w in weights),
             first.format,
-            weight_bytes=distinct * sum(w.stored_bytes for w in weights),
+            weight_bytes=distinct * one,
             input_elements=passes * first.in_features,
             output_elements=passes * last.out_features,
             shape=(tokens, self.active, self.experts, first.in_features, last.in_features),
-        )
+            least_bytes=max(0, self.active - self.identities) * one,
+            popular_bytes=real * step.fact(popular_experts, targets, self.active) * one
+            if self.favours else None,
+        )  # fmt: skip
         return (
             *matmul("router", (self.router,), tokens),
             *(matmul("latent_down", self.latent[:1], tokens) if self.latent else ()),
@@ -116,6 +128,12 @@ ACTIVE_KEYS = (
     "num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k", "top_k_experts",
     "experts_per_token",
 )  # fmt: skip
+
+_FAVOURING = frozenset({
+    "gpt_oss", "qwen3_moe", "qwen3_next", "qwen3_5_moe_text", "qwen3_vl_moe_text", "qwen2_moe",
+    "mixtral", "phimoe", "olmoe", "granitemoe", "deepseek_v2",
+})  # fmt: skip
+"""model_type of routers with favourites (MixtureOfExperts.favours)."""
 
 
 def read(
@@ -163,6 +181,7 @@ def read(
         scope.linear("shared_expert_gate", hidden, 1, kind="router") if shared_gate else None,
         vectors,
         identities,
+        favours=config.text("model_type", default="") in _FAVOURING,
     )
 
 

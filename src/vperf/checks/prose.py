@@ -1,0 +1,316 @@
+"""A result as people tell it: "Qwen3-32B AWQ on 2x3090, vLLM, 38 tok/s at 8k", by rules.
+
+Each rule takes the words that it understands out of the sentence; what is left with a figure in it
+is said not to be understood. Nothing is guessed: a model or a card that could be several is none.
+Not here: what tools print (importers/).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from vperf.checks.card_named import card_named
+from vperf.checks.importers.names import weight_name
+from vperf.checks.model_named import find_model
+from vperf.checks.result import Result, Setup
+from vperf.errors import InputError, VperfError
+from vperf.sources.gpus import load_gpu
+
+TOOL = "command line"
+"""As figures that are typed: lengths and users that nobody says are taken as usual."""
+
+_NUMBER = r"(\d+(?:,\d{3})*(?:\.\d+)?)"
+_COUNT = r"(\d+(?:,\d{3})*(?:\.\d+)?[ ]?[kK]?)"
+_RATE = r"(?:tok(?:en)?s?|t|tk)[ ]?(?:/[ ]?s(?:ec(?:ond)?)?|per second|ps|p/s)\b|tps\b"
+_TIME = rf"{_NUMBER}[ ]?(ms|milliseconds?|s|sec(?:onds?)?|us|µs)\b"
+_SECONDS = {"m": 1e-3, "s": 1.0, "u": 1e-6, "µ": 1e-6}
+_ENGINES = (
+    (r"vllm", "vllm"), (r"sg[- ]?lang", "sglang"),
+    (r"t(?:ensor)?rt[- ]?llm|tensorrt", "trtllm"),
+    (r"llama\.?[- ]?cpp|llama-server|llama-bench|ollama|lm[- ]?studio|koboldcpp|llamafile|jan\.ai",
+     "llama.cpp"),
+    (r"mlx(?:[-_ ]lm)?", "mlx"), (r"transformers", "transformers"),
+)  # fmt: skip
+_FORMAT = (
+    r"(?<![\w.-])(?:in )?((?:ud[-_])?i?q\d(?:_[\w]+)?|fp8(?:[- ]dynamic)?|nvfp4|mxfp[48]"
+    r"|awq(?:[- ](?:4bit|int4))?|gptq(?:[- ]int[48])?|w[48]a(?:16|8)|int[48]|bf16|fp16|f16"
+    r"|[34568][- ]?bit|\d\.\d+ ?bpw|nf4)"
+    r"(?![\w-])"
+)
+_WORDS_OF_COUNT = {"two": 2, "dual": 2, "a pair of": 2, "three": 3, "four": 4, "quad": 4, "six": 6,
+                   "eight": 8, "single": 1, "one": 1, "an": 1, "a": 1}  # fmt: skip
+_STOPS = frozenset(
+    ("a", "an", "and", "at", "by", "for", "from", "get", "i", "in", "is", "my", "of", "on",
+     "only", "running", "the", "to", "using", "with")
+)  # fmt: skip
+"""Words that no name of a model has."""
+_MOST_WORDS = 6
+"""Words that a name of a card or a model has at most."""
+
+
+class _Sentence:
+    """The text with what is understood taken out, and the words for it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = f" {text.strip()} "
+        self.understood: list[str] = []
+
+    def take(self, pattern: str) -> re.Match[str] | None:
+        """The first place where the pattern is, blanked."""
+        found = re.search(pattern, self.text, re.IGNORECASE)
+        if found is not None:
+            self.blank(found.start(), found.end())
+        return found
+
+    def blank(self, start: int, end: int) -> None:
+        """Leaves a comma, so that no rule reads across."""
+        self.text = self.text[:start] + " , " + self.text[end:]
+
+
+def read_sentence(text: str) -> Result:
+    """The result that a sentence tells. Its notes say what was understood.
+
+    Raises InputError where it tells no measured figure.
+    """
+    sentence = _Sentence(text)
+    setup = _load(sentence, Setup())
+    figures = _figures(sentence, users=setup.max_concurrency or setup.batch_size or 1)
+    if not figures:
+        raise InputError(
+            "tells no measured figure", source="--text",
+            hint='as "38 tok/s", "TTFT 62 ms", "12 ms per token", "prompt 1,200 tok/s"',
+        )  # fmt: skip
+    setup = _lengths(sentence, setup)
+    setup = _engine(sentence, setup)
+    setup = _names(sentence, setup)
+    notes = [f"understood: {'; '.join(sentence.understood)}"]
+    left = [
+        part.strip() for part in re.split(r"[,;]|\s\.\s", sentence.text) if re.search(r"\d", part)
+    ]
+    warnings = [f"not understood, and left out: {', '.join(left)}"] if left else []
+    return Result(TOOL, "", setup, **figures, notes=tuple(notes), warnings=tuple(warnings))  # type: ignore[arg-type]
+
+
+def _figures(sentence: _Sentence, *, users: float) -> dict[str, float]:
+    found: dict[str, float] = {}
+
+    def keep(name: str, value: float, words: str) -> None:
+        if name not in found and value > 0:
+            found[name] = value
+            sentence.understood.append(words)
+
+    first = r"(?:ttft|time to (?:the )?first token|first token)"
+    for pattern in (
+        rf"{first}[^\d,;]{{0,20}}{_TIME}", rf"{_TIME} (?:to|until|for|before) (?:the )?first token",
+        rf"{_TIME} {first}",
+    ):  # fmt: skip
+        if match := sentence.take(pattern):
+            keep("ttft_s", _time(match), f"TTFT {match[1]} {match[2]}")
+    gap = r"(?:tpot|itl|inter[- ]token latency|time per (?:output )?token)"
+    for pattern in (
+        rf"{gap}[^\d,;]{{0,12}}{_TIME}",
+        rf"{_TIME}[ ]?(?:/|per|a|each)[ ]?(?:output )?tok(?:en)?\b",
+        rf"{_TIME} {gap}",
+    ):
+        if match := sentence.take(pattern):
+            keep("tpot_s", _time(match), f"TPOT {match[1]} {match[2]}")
+    if match := sentence.take(rf"(?:latency|end[- ]to[- ]end|e2e)[^\d,;]{{0,12}}{_TIME}"):
+        keep("latency_s", _time(match), f"latency {match[1]} {match[2]}")
+    prompt = r"\b(?:prompt(?: processing| eval)?|prefill|pp\d*|input)"
+    for pattern in (
+        rf"{prompt}(?: speed| rate)?[^\d,;]{{0,12}}{_NUMBER}[ ]?(?:{_RATE})",
+        rf"{_NUMBER}[ ]?(?:{_RATE})(?: of| for| in)? ?{prompt}\b",
+        rf"{prompt}[ ]?:?[ ]?{_NUMBER}(?=[^\d]*{_NUMBER}[ ]?(?:{_RATE}))",
+    ):
+        if match := sentence.take(pattern):
+            rate = _number(match[1])
+            keep("prefill_tokens_per_s", rate, f"prompts {rate:,g} tok/s")
+    whole = r"(?:total|aggregate|overall|throughput|combined|output)"
+    many = users > 1
+    for pattern in (
+        rf"{whole}[^\d,;]{{0,20}}{_NUMBER}[ ]?(?:{_RATE})", rf"{_NUMBER}[ ]?(?:{_RATE}) {whole}"
+    ):  # fmt: skip
+        if many and (match := sentence.take(pattern)):
+            rate = _number(match[1])
+            keep("output_tokens_per_s", rate, f"output {rate:,g} tok/s over the run")
+    user = r"(?: ?/ ?| per | a | each | for each )(?:user|request|stream|sequence)"
+    each = rf"{_NUMBER}[ ]?(?:{_RATE}){user}"
+    if many and (match := sentence.take(each)):
+        keep("tpot_s", 1 / _number(match[1]), f"{match[1]} tok/s for each user")
+    while match := sentence.take(
+        rf"(?:\btg\d*[ :]*)?{_NUMBER}[ ]?(?:{_RATE})(?: (?:decode|generation|eval|tg\d*))?"
+    ):
+        rate = _number(match[1])
+        name = "output_tokens_per_s" if many else "decode_tokens_per_s"
+        keep(name, rate, f"{'output' if many else 'decode'} {rate:,g} tok/s")
+    return found
+
+
+def _load(sentence: _Sentence, setup: Setup) -> Setup:
+    for pattern in (
+        rf"(?:concurrency|concurrent users|max[- ]concurrency)(?: of)?[ =:]*{_NUMBER}",
+        rf"\bc[ ]?=[ ]?{_NUMBER}",
+        rf"{_NUMBER} (?:concurrent|parallel|simultaneous)(?: users| requests| sequences)?",
+        rf"{_NUMBER} (?:users|clients|streams)\b",
+    ):
+        if match := sentence.take(pattern):
+            sentence.understood.append(f"{match[1]} users")
+            return replace(setup, max_concurrency=_number(match[1]))
+    if match := sentence.take(rf"(?:batch(?:[ -]size)?|bs)(?: of)?[ =:]*{_NUMBER}"):
+        sentence.understood.append(f"batch {match[1]}")
+        return replace(setup, batch_size=int(_number(match[1])))
+    if match := sentence.take(
+        rf"{_NUMBER}[ ]?(?:req(?:uest)?s?[ ]?(?:/|per)[ ]?s(?:ec(?:ond)?)?|rps|qps)\b"
+    ):
+        sentence.understood.append(f"{match[1]} requests/s")
+        return replace(setup, request_rate=_number(match[1]))
+    return setup
+
+
+def _lengths(sentence: _Sentence, setup: Setup) -> Setup:
+    tokens = r"[ ]?(?:tok(?:en)?s?)?"
+    pairs = (
+        rf"{_COUNT}{tokens}(?: input| prompt)?(?: in)?[ ]?(?:/|,|->|and|\+)[ ]?"
+        rf"{_COUNT}{tokens} (?:out(?:put)?|generated)",
+        rf"isl[ =:]*{_COUNT}[ ,/]*osl[ =:]*{_COUNT}",
+        rf"(?<![\w.]){_COUNT}[ ]?(?:/|in/)[ ]?{_COUNT}(?: tokens)?(?![\w/])",
+    )
+    for pattern in pairs:
+        if match := sentence.take(pattern):
+            prompt, output = _tokens(match[1]), _tokens(match[2])
+            sentence.understood.append(f"{prompt:,} tokens in, {output:,} out")
+            return replace(setup, input_len=prompt, output_len=output)
+    for pattern in (
+        rf"{_COUNT}{tokens}[ -](?:context|ctx|prompts?|input|in\b|depth|long)",
+        rf"(?:context|ctx|prompts?|input|depth|isl)"
+        rf"(?: length| size| of| len)*[ =:]*{_COUNT}{tokens}",
+        rf"\b(?:at|with|@)[ ]?(?:a )?(\d+[ ]?[kK]|\d[\d,]{{2,}}){tokens}(?=[ ,.;)]|$)",
+    ):
+        if match := sentence.take(pattern):
+            prompt = _tokens(match[1])
+            sentence.understood.append(f"{prompt:,} tokens in")
+            setup = replace(setup, input_len=prompt)
+            break
+    if match := sentence.take(
+        rf"{_COUNT}{tokens} (?:out(?:put)?|generated)|(?:osl|output)[ =:]*{_COUNT}{tokens}"
+    ):
+        output = _tokens(match[1] or match[2])
+        sentence.understood.append(f"{output:,} out")
+        setup = replace(setup, output_len=output)
+    return setup
+
+
+def _engine(sentence: _Sentence, setup: Setup) -> Setup:
+    for pattern, engine in _ENGINES:
+        if match := sentence.take(
+            rf"(?<![\w/-])(?:{pattern})(?![\w/])(?:[ ]?v?\d+\.\d+(?:\.\d+)?)?"
+        ):
+            sentence.understood.append(f"engine {match[0].strip()}")
+            return replace(setup, engine=engine)
+    return setup
+
+
+def _names(sentence: _Sentence, setup: Setup) -> Setup:
+    """The card and how many, the model and its format."""
+    for name, pattern in (
+        ("tp", r"\b(?:tp|tensor[- ]parallel(?:[- ]size)?)[ =:]*(\d{1,3})\b"),
+        ("pp", r"\b(?:pp|pipeline[- ]parallel(?:[- ]size)?)[ =:]+(\d{1,3})\b"),
+    ):
+        if match := sentence.take(pattern):
+            ways: dict[str, Any] = {name: int(match[1])}
+            setup = replace(setup, **ways)
+            sentence.understood.append(f"{name} {match[1]}")
+    model, said = _longest(sentence, _as_model)
+    if model is not None:
+        setup = replace(setup, model=model, quantization=_format(said, mlx=setup.engine == "mlx"))
+        sentence.understood.append(f"model {model}")
+    card, said = _longest(sentence, _as_card)
+    if card is not None:
+        count = _card_count(sentence)
+        setup = replace(setup, gpu=card)
+        sentence.understood.append(f"{count} x {card}" if count > 1 else f"card {card}")
+        if count > 1 and not (setup.tp or setup.pp):
+            split = "pp" if setup.engine == "llama.cpp" else "tp"
+            split_over: dict[str, Any] = {split: count}
+            setup = replace(setup, gpus=count, **split_over)
+    if setup.quantization is None and (match := sentence.take(_FORMAT)):
+        setup = replace(setup, quantization=_format(match[1], mlx=setup.engine == "mlx"))
+    if setup.quantization is not None:
+        sentence.understood.append(f"weights {setup.quantization}")
+    return setup
+
+
+def _format(said: str, *, mlx: bool) -> str | None:
+    """The format that words say, at the end of a name or alone."""
+    return weight_name(f"{'mlx' if mlx else 'x'}/x-{said.replace(' ', '-')}").quantization
+
+
+def _card_count(sentence: _Sentence) -> int:
+    """The number before the card, which was blanked to a comma: "2x", "4 ", "dual "."""
+    if match := sentence.take(r"(?<![\w.])(\d{1,2})[ ]?[x\u00d7*]?[ ]*(?=, )"):
+        return max(1, int(match[1]))
+    words = "|".join(sorted(_WORDS_OF_COUNT, key=len, reverse=True))
+    if match := sentence.take(rf"\b({words})[ ]+(?=, )"):
+        return _WORDS_OF_COUNT[match[1].lower()]
+    return 1
+
+
+def _longest(sentence: _Sentence, meant: Callable[[str], str | None]) -> tuple[str | None, str]:
+    """The longest run of words that names something, blanked; and what it names."""
+    words = list(re.finditer(r"[^\s,;()]+", sentence.text))
+    for count in range(min(_MOST_WORDS, len(words)), 0, -1):
+        for first in range(len(words) - count + 1):
+            start, end = words[first].start(), words[first + count - 1].end()
+            text = sentence.text[start:end].strip(".:!?'\"")
+            if "," in text:
+                continue
+            # "2x3090" is a count and a name.
+            joined = re.match(r"\d{1,2}[x\u00d7*](?=[A-Za-z]*\d{3,4}|[A-Za-z])", text)
+            skipped = joined.end() if joined else 0
+            named = meant(text[skipped:])
+            if named is not None:
+                sentence.blank(start + skipped, end)
+                return named, text[skipped:]
+    return None, ""
+
+
+def _as_card(text: str) -> str | None:
+    bare = not re.search(r"[A-Za-z]", text)
+    if bare and not re.fullmatch(r"\d{4}", text):
+        return None
+    if not re.search(r"\d", text) and " " not in text:
+        return None
+    for spelling in (text, text.removesuffix("s"), text.removesuffix("'s")):
+        try:
+            return load_gpu(card_named(spelling)).id
+        except VperfError:
+            continue
+    return None
+
+
+def _as_model(text: str) -> str | None:
+    named = re.search(r"[A-Za-z]{2}", text) and re.search(r"\d", text)
+    if _STOPS & set(text.lower().split()):
+        return None
+    return find_model(text) if named else None
+
+
+def _time(match: re.Match[str]) -> float:
+    return _number(match[1]) * _SECONDS[match[2][0].lower()]
+
+
+def _number(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+def _tokens(text: str) -> int:
+    """ "8k" is 8,192 tokens, as contexts are; "10k" is 10,000."""
+    short = text.strip().lower()
+    if not short.endswith("k"):
+        return max(1, round(_number(short)))
+    thousands = _number(short[:-1].strip())
+    whole = thousands.is_integer() and int(thousands) & (int(thousands) - 1) == 0
+    return max(1, round(thousands * (1024 if whole else 1000)))

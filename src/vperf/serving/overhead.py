@@ -1,0 +1,88 @@
+"""What a card and an engine take of the memory beside weights and cache.
+
+    visible     what the driver lets a program have; of a Mac, what Metal recommends
+    activations of the step that the engine profiles at start: as many tokens as it ever batches,
+                the residual stream three times, the widest pair of layer outputs and what the
+                activation makes of them, 16 bit each; logits of its sequences, 8 bytes each
+    graphs      of CUDA, captured for every batch size, a layer after the other
+    exchange    NCCL's buffers where GPUs work together
+
+An engine's share covers all of it (vLLM), weights and cache alone, so that what it leaves must hold
+the rest (SGLang), or what is free once the weights are there (TensorRT-LLM). Calibrated on what
+engines log when they start (docs/method.md). Not here: whether it fits (memory.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vperf.hardware.engine import Engine
+from vperf.hardware.gpu import Gpu
+from vperf.model.model import Model
+
+_DRIVER_BYTES, _DRIVER_SHARE = 0.38e9, 0.0025
+"""What CUDA sees less than nvidia-smi shows: 0.4 GB of an RTX 3090, 0.5 of an H100, 0.8 of a B200
+(torch.cuda.mem_get_info against memory.total)."""
+_METAL_SHARE, _METAL_SMALL_SHARE, _METAL_SMALL = 0.75, 2 / 3, 36 * 2**30
+"""recommendedMaxWorkingSetSize of unified memory; less of it on Macs up to 36 GB."""
+_PROFILED_SEQUENCES = 256
+"""Whose logits vLLM's profile run holds at most."""
+_LOGIT_BYTES = 8.0
+"""16-bit logits, their fp32 copy and what sampling sorts."""
+_NCCL_BYTES = 0.4e9
+"""Beside 0.16 GiB of one GPU alone, vLLM logs 0.2 to 1 GiB of memory outside of PyTorch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """Bytes of one GPU."""
+
+    driver_bytes: float
+    """Not to be had by any program."""
+    activation_bytes: float
+    graph_bytes: float
+    exchange_bytes: float
+    left_bytes: float
+    """Left alone by the engine's share, beyond what of it holds the above."""
+
+    @property
+    def total_bytes(self) -> float:
+        """Neither weights nor cache."""
+        return (
+            self.driver_bytes + self.activation_bytes + self.graph_bytes
+            + self.exchange_bytes + self.left_bytes
+        )  # fmt: skip
+
+
+def visible_bytes(gpu: Gpu) -> float:
+    """What a program can have of the card's memory."""
+    if gpu.memory_class == "Apple":
+        small = gpu.memory_bytes <= _METAL_SMALL
+        return gpu.memory_bytes * (_METAL_SMALL_SHARE if small else _METAL_SHARE)
+    if gpu.vendor != "NVIDIA" or gpu.memory_class == "unified":
+        return gpu.memory_bytes
+    return gpu.memory_bytes * (1 - _DRIVER_SHARE) - _DRIVER_BYTES
+
+
+def overhead(model: Model, gpu: Gpu, engine: Engine, share: float | None = None) -> Overhead:
+    """Of a GPU that runs its part of `model` under `engine`, which takes this share of it."""
+    visible = visible_bytes(gpu)
+    parallel = model.parallel
+    ways = parallel.tensor
+    tokens = engine.max_batched_tokens
+    rows = min(_PROFILED_SEQUENCES, engine.scheduler.max_sequences) * (1 + model.draft_tokens)
+    vocabulary = model.head.out_features if model.head else 0
+    logits = _LOGIT_BYTES * rows * vocabulary / ways
+    activations = tokens * 2.0 * (3 * model.hidden + 1.5 * model.widest_output / ways) + logits
+    layers = model.layer_count / parallel.pipeline
+    graphs = engine.graph_bytes_per_layer * layers if engine.cuda_graphs else 0.0
+    exchange = _NCCL_BYTES if parallel.gpus > 1 else 0.0
+    needs = activations + graphs + exchange
+    left = 1.0 - (engine.memory_utilization if share is None else share)
+    if engine.share_of == "all":
+        left_bytes = left * visible
+    elif engine.share_of == "weights and cache":
+        left_bytes = max(0.0, left * visible - needs)
+    else:
+        left_bytes = left * max(0.0, visible - model.rank_weight_bytes - needs)
+    return Overhead(gpu.memory_bytes - visible, activations, graphs, exchange, left_bytes)

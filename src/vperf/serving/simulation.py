@@ -1,0 +1,137 @@
+"""A load on a deployment, simulated: the requests that a benchmark would send, served to the end.
+
+Means of an endless run are load.py's, in a hundredth of the time; this one gives percentiles, and
+runs that end. Not here: the scheduler (scheduler.py), what a step takes (step_times.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vperf.errors import InputError
+from vperf.serving.arrivals import (
+    Traffic,
+    arrival_times,
+    draw_lengths,
+    sessions,
+    with_prefix_hit,
+)
+from vperf.serving.lengths import Lengths
+from vperf.serving.percentiles import DEFAULT
+from vperf.serving.scheduler import Cache, simulate
+from vperf.serving.simulated import Simulated
+from vperf.serving.speculative import tokens_per_step
+from vperf.serving.step_times import DeploymentTimes, cache_room
+from vperf.timing.compiled import Compiled
+
+PROMPTS_PER_USER = 10
+"""As benchmarks send them (InferenceMAX: num-prompts = 10 x concurrency)."""
+MIN_PROMPTS = 100
+OPEN_PROMPTS = 1000
+"""Of an open loop (vLLM's --num-prompts)."""
+MAX_PROMPTS = 5_000_000
+MAX_TURNS = 10
+"""Of a session, where the number of prompts does not say."""
+JITTER = 0.025
+"""Share by which outputs differ. Equal ones keep users in lock step, wave after wave, as no server
+does: TTFT of 359 runs of NVIDIA's whose client is not published is 85 % too high with it, and right
+in the median with this."""
+_PROFILED_SEQUENCES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The requests of a benchmark, as its options say them."""
+
+    lengths: Lengths
+    users: int | None = None
+    """At most so many are out (--max-concurrency)."""
+    requests_per_s: float | None = None
+    burstiness: float = 1.0
+    prompts: int | None = None
+    """--num-prompts; None: ten for each user, a thousand at a rate."""
+    prefix_hit: float = 0.0
+    sessions: int | None = None
+    think_s: float = 0.0
+    trace: Traffic | None = None
+    """Requests as they came, instead of all the others but `users`."""
+    seed: int = 0
+    percents: tuple[float, ...] = DEFAULT
+    """Percentiles to report (--metric-percentiles)."""
+
+    def traffic(self, max_context: int | None = None) -> Traffic:
+        """The requests. Raises InputError for what cannot be."""
+        if self.trace is not None:
+            return self.trace
+        count = self.count
+        if not 1 <= count <= MAX_PROMPTS:
+            raise InputError(f"must be from 1 to {MAX_PROMPTS:,}, not {count!r}",
+                             field="num-prompts")  # fmt: skip
+        if self.sessions is not None:
+            turns = max(1, count // self.sessions)
+            return sessions(
+                self.sessions, turns, self.lengths,
+                think_s=self.think_s, max_context=max_context, seed=self.seed,
+            )  # fmt: skip
+        inputs, outputs = draw_lengths(self.lengths, count, seed=self.seed, around=JITTER)
+        arrivals = None
+        if self.requests_per_s is not None:
+            arrivals = arrival_times(
+                count, self.requests_per_s, burstiness=self.burstiness, seed=self.seed
+            )
+        return with_prefix_hit(Traffic(inputs, outputs, arrivals, self.users), self.prefix_hit)
+
+    @property
+    def count(self) -> int:
+        """How many requests."""
+        if self.trace is not None:
+            return len(self.trace)
+        if self.prompts is not None:
+            return self.prompts
+        if self.sessions is not None:
+            return self.sessions * MAX_TURNS
+        if self.requests_per_s is not None:
+            return OPEN_PROMPTS
+        return max(MIN_PROMPTS, PROMPTS_PER_USER * (self.users or 1))
+
+
+def run(
+    compiled: Compiled,
+    traffic: Traffic,
+    *,
+    acceptance: float = 0.0,
+    times: DeploymentTimes | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Simulated:
+    """Serve `traffic` with the scheduler of the card's engine.
+
+    `times` are those of other traffic on the same deployment.
+    """
+    times = times or deployment_times(compiled, traffic)
+    model, facts = compiled.model, compiled.card.engine.scheduler
+    groups = model.parallel.data
+    longest, shortest = _extent(traffic)
+    scheduler = facts if groups == 1 else facts.of_groups(groups)
+    sequences = min(scheduler.max_sequences, traffic.concurrency or _PROFILED_SEQUENCES)
+    room: Cache = cache_room(compiled, shortest, longest, min(sequences, _PROFILED_SEQUENCES))
+    return simulate(
+        times,
+        scheduler,
+        traffic,
+        cache=room,
+        tokens_per_step=tokens_per_step(acceptance, model.draft_tokens),
+        verified_tokens=1 + model.draft_tokens,
+        progress=progress,
+    )
+
+
+def deployment_times(compiled: Compiled, traffic: Traffic) -> DeploymentTimes:
+    """Step times for the contexts that `traffic` comes to."""
+    longest, shortest = _extent(traffic)
+    return DeploymentTimes(compiled, shortest, longest)
+
+
+def _extent(traffic: Traffic) -> tuple[int, int]:
+    longest = max(map(sum, zip(traffic.input_tokens, traffic.output_tokens, strict=True)))
+    return longest, min(traffic.input_tokens)

@@ -1,0 +1,236 @@
+"""Step times of a deployment for the simulated scheduler, each form looked up once.
+
+A decode step of n sequences is taken as linear in their contexts between the shortest and the
+longest of the load. A step that reads prompts too is a sum, for kernels run one after another:
+
+    host(sequences) + linear(sequences + prompt tokens) + head(sequences + prompts)
+        + decode attention(sequences, contexts) + the attention of each chunk of a prompt
+
+Between whole numbers of sequences and tokens, which are exact where few, values are interpolated.
+Not here: what a kernel takes (timing/).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from vperf.model.model import Model
+from vperf.model.ops import Role, Row, Step
+from vperf.serving.memory import pool
+from vperf.serving.scheduler import Cache, Chunk
+from vperf.timing.compiled import Compiled
+from vperf.timing.kinds import KINDS
+from vperf.timing.passes import Pass
+
+_EXACT = 24
+"""Sequences, and tokens, up to which every number has a time of its own."""
+_SEQUENCES_RATIO, _TOKENS_RATIO = 1.09, 1.12
+"""Beyond that, from one number that has a time to the next."""
+_CHUNK_STEP, _PAST_STEP = 64, 256
+"""Prompt attention is of lengths rounded to these, where chunks are longer than four of them."""
+_BLOCK_TOKENS = 16
+"""Of a page of the cache, in most engines."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """One of the forward passes of a step: the model's, then those that draft."""
+
+    role: Role
+    count: int
+    decode_tokens: int
+    """That a sequence adds to it."""
+    reads_prompts: bool
+
+
+def _passes(model: Model) -> tuple[_Pass, ...]:
+    drafts = model.draft_tokens
+    if not drafts or model.draft is None:
+        return (_Pass("", 1, 1, reads_prompts=True),)
+    reading = min(drafts, model.mtp_layers)
+    passes = (
+        _Pass("", 1, 1 + drafts, reads_prompts=True),
+        _Pass("draft", reading, 1, reads_prompts=True),
+        _Pass("draft", drafts - reading, 1, reads_prompts=False),
+    )
+    return passes if drafts > reading else passes[:2]
+
+
+class DeploymentTimes:
+    """`StepTimes` of a model on a card, for contexts from `shortest` to `longest`."""
+
+    def __init__(self, compiled: Compiled, shortest: int, longest: int) -> None:
+        self.compiled = compiled
+        model = compiled.model
+        self._heads = compiled.only(_is_head)
+        self._linears = compiled.only(_is_linear)
+        self._attentions = compiled.only(_is_attention)
+        self.low, self.high = shortest, max(longest, shortest + 1)
+        self.groups, self.stages = model.parallel.data, model.parallel.pipeline
+        self._all = _passes(model)
+        self._decode_at: dict[int, tuple[float, float]] = {}
+        self._attention_at: dict[int, tuple[float, float]] = {}
+        self._linear_at: dict[tuple[int, int], float] = {}
+        self._head_at: dict[tuple[int, int], float] = {}
+        self._prompt_at: dict[Chunk, float] = {}
+
+    def decode(self, sequences: int) -> tuple[float, float]:
+        """As StepTimes has it."""
+        found = self._decode_at.get(sequences)
+        if found is None:
+            found = self._line(sequences, self._decode_s)
+            self._decode_at[sequences] = found
+        return found
+
+    def mixed(self, sequences: int, context_tokens: float, chunks: Sequence[Chunk]) -> float:
+        """As StepTimes has it."""
+        prompt_tokens = 0
+        for new, _ in chunks:
+            prompt_tokens += new
+        # A group's share, and that of one pass of the pipeline; each reads prompts of its own.
+        decoding = sequences / (self.groups * self.stages)
+        prompts = len(chunks) / self.groups
+        seconds = 0.0
+        for index, each in enumerate(self._all):
+            rows = prompt_tokens / self.groups if each.reads_prompts else prompts
+            seconds += each.count * (
+                self._linear(index, decoding * each.decode_tokens + rows)
+                + self._head(index, decoding * each.decode_tokens + prompts)
+            )
+        for chunk in chunks:
+            seconds += self._prompt(chunk) / self.groups
+        if sequences:
+            found = self._attention_at.get(sequences)
+            if found is None:
+                found = self._line(sequences, self._attention_s)
+                self._attention_at[sequences] = found
+            seconds += found[0] + found[1] * context_tokens
+        engine = self.compiled.card.engine
+        host = engine.overhead_s(self._launches, seconds, decoding + prompts)
+        return seconds + host + engine.scheduler.prompt_step_s
+
+    @cached_property
+    def _launches(self) -> float:
+        """Kernels of a step with a prompt."""
+        if self.compiled.card.engine.cuda_graphs:
+            return 0.0  # they cost the host nothing
+        step = Step(self.groups, 64, 0)
+        return sum(
+            each.count * op.count * op.launches
+            for each in self._all
+            for op in self.compiled.ops(Pass(step, 1, each.role))
+        )
+
+    def _line(self, sequences: int, seconds: Callable[[int, int], float]) -> tuple[float, float]:
+        """(at no context, slope over all contexts together) of what takes `seconds`."""
+        low, high = _neighbours(sequences, _SEQUENCES_RATIO)
+        lines = []
+        for n in {low, high}:
+            first, last = seconds(n, self.low), seconds(n, self.high)
+            slope = (last - first) / (self.high - self.low)
+            lines.append((n, first - slope * self.low, slope))
+        if len(lines) == 1:
+            _, base, slope = lines[0]
+        else:
+            (n0, base0, slope0), (n1, base1, slope1) = lines
+            share = (sequences - n0) / (n1 - n0)
+            base, slope = base0 + share * (base1 - base0), slope0 + share * (slope1 - slope0)
+        return base, slope / sequences
+
+    def _decode_s(self, sequences: int, context: int) -> float:
+        return self.compiled.decode(sequences, context)[1]
+
+    def _attention_s(self, sequences: int, context: int) -> float:
+        return self._attentions.kernels_s(
+            Pass(Step(sequences, each.decode_tokens, context), each.count, each.role)
+            for each in self._all
+        )
+
+    def _linear(self, index: int, tokens: float) -> float:
+        whole = max(1, round(tokens))
+        found = self._linear_at.get((index, whole))
+        if found is None:
+            role = self._all[index].role
+
+            def seconds(rows: int) -> float:
+                return self._linears.kernels_s((Pass(Step(self.groups, rows, 0), 1, role),))
+
+            found = self._linear_at[index, whole] = _interpolated(whole, _TOKENS_RATIO, seconds)
+        return found
+
+    def _head(self, index: int, rows: float) -> float:
+        whole = max(1, math.ceil(rows))
+        found = self._head_at.get((index, whole))
+        if found is None:
+            role = self._all[index].role
+
+            def seconds(rows: int) -> float:
+                step = Step(self.groups * self.stages * rows, 1, 1)
+                return self._heads.kernels_s((Pass(step, 1, role),))
+
+            found = self._head_at[index, whole] = _interpolated(whole, _TOKENS_RATIO, seconds)
+        return found
+
+    def _prompt(self, chunk: Chunk) -> float:
+        new, past = chunk
+        if new > 4 * _CHUNK_STEP:
+            new = (new + _CHUNK_STEP // 2) // _CHUNK_STEP * _CHUNK_STEP
+        if past:
+            past = (past + _PAST_STEP // 2) // _PAST_STEP * _PAST_STEP
+        found = self._prompt_at.get((new, past))
+        if found is None:
+            step = Step(self.groups, new, past)
+            found = self._prompt_at[new, past] = self._attentions.kernels_s(
+                Pass(step, each.count, each.role) for each in self._all if each.reads_prompts
+            )
+        return found
+
+
+def _is_attention(row: Row) -> bool:
+    return not KINDS[row.kind].merges
+
+
+def _is_head(row: Row) -> bool:
+    return row.name == "lm_head"
+
+
+def _is_linear(row: Row) -> bool:
+    return KINDS[row.kind].merges and not _is_head(row)
+
+
+def _neighbours(number: int, ratio: float) -> tuple[int, int]:
+    """The two numbers with a time of their own that are nearest; itself where few."""
+    if number <= _EXACT:
+        return number, number
+    step = int(math.log(number / _EXACT) / math.log(ratio))
+    low, high = int(_EXACT * ratio**step), math.ceil(_EXACT * ratio ** (step + 1))
+    return (low, high) if low <= number <= high else (number, number)
+
+
+def _interpolated(number: int, ratio: float, seconds: Callable[[int], float]) -> float:
+    low, high = _neighbours(number, ratio)
+    if low == high:
+        return seconds(number)
+    first = seconds(low)
+    return first + (number - low) / (high - low) * (seconds(high) - first)
+
+
+def cache_room(compiled: Compiled, shortest: int, longest: int, sequences: int) -> Cache:
+    """Bytes of a GPU that the engine has for cache, and what sequences take of it.
+
+    Between `shortest` and `longest` a sequence's cache is taken as linear: with windows it grows by
+    steps. Of the last of its blocks half is empty. `sequences`: those that want to be held.
+    """
+    model, engine, gpu = compiled.model, compiled.card.engine, compiled.card.gpu
+    at_low, at_high = model.rank_cache_bytes(shortest), model.rank_cache_bytes(longest)
+    per_token = max(0.0, (at_high - at_low) / max(1, longest - shortest))
+    groups = model.parallel.data
+    free = pool(model, gpu, engine, -(-sequences // groups) * at_high).free_bytes
+    return Cache(
+        size=max(free, 0.0) * model.parallel.data,
+        per_sequence=max(0.0, at_low - per_token * shortest) + per_token * _BLOCK_TOKENS / 2,
+        per_token=per_token,
+    )

@@ -1,0 +1,162 @@
+"""Twenty sentences as people write them, with what is meant; and what is no result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vperf.checks.prose import read_sentence
+from vperf.errors import InputError, VperfError
+
+SENTENCES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+    (
+        "Qwen3-32B AWQ on 2x3090, vLLM, 38 tok/s at 8k",
+        {"decode_tokens_per_s": 38.0},
+        {"model": "Qwen/Qwen3-32B", "quantization": "awq", "gpu": "rtx-3090", "tp": 2,
+         "engine": "vllm", "input_len": 8192},
+    ),
+    (
+        "gpt-oss-20b on an RTX 4090 with llama.cpp: 160 t/s, prompt 4,800 t/s",
+        {"decode_tokens_per_s": 160.0, "prefill_tokens_per_s": 4800.0},
+        {"model": "openai/gpt-oss-20b", "gpu": "rtx-4090", "engine": "llama.cpp"},
+    ),
+    (
+        "Llama-3.1-8B-Instruct FP8 on H100, vLLM 0.11.0, 32 users, 1024 in / 128 out, 3,100 tok/s"
+        " total",
+        {"output_tokens_per_s": 3100.0},
+        {"model": "meta-llama/Llama-3.1-8B-Instruct", "quantization": "fp8", "max_concurrency": 32,
+         "input_len": 1024, "output_len": 128, "gpu": "h100-sxm-80gb"},
+    ),
+    (
+        "TTFT 62ms and 10.3 ms per token with Qwen3-4B-Instruct-2507 on a 4090, vllm",
+        {"ttft_s": 0.062, "tpot_s": 0.0103},
+        {"model": "Qwen/Qwen3-4B-Instruct-2507", "gpu": "rtx-4090", "engine": "vllm"},
+    ),
+    (
+        "I get 25 tokens per second with Qwen2.5-72B-Instruct Q4_K_M in Ollama on two RTX 5090s",
+        {"decode_tokens_per_s": 25.0},
+        {"model": "Qwen/Qwen2.5-72B-Instruct", "quantization": "q4_k_m", "gpu": "rtx-5090",
+         "engine": "llama.cpp", "pp": 2, "tp": None},
+    ),
+    (
+        "mlx-lm, Qwen3-30B-A3B 8bit on M3 Max, 68 tok/s",
+        {"decode_tokens_per_s": 68.0},
+        {"model": "Qwen/Qwen3-30B-A3B", "quantization": "mlx_q8", "gpu": "apple-m3-max"},
+    ),
+    (
+        "DeepSeek-V3 on 8x H200 with sglang tp 8: TPOT 21 ms at concurrency 16",
+        {"tpot_s": 0.021},
+        {"model": "deepseek-ai/DeepSeek-V3", "gpu": "h200-sxm-141gb", "tp": 8,
+         "max_concurrency": 16, "engine": "sglang"},
+    ),
+    (
+        "Is 8.7 tok/s normal? Llama-3.3-70B-Instruct Q4_K_M, M4 Pro, LM Studio",
+        {"decode_tokens_per_s": 8.7},
+        {"model": "meta-llama/Llama-3.3-70B-Instruct", "gpu": "apple-m4-pro",
+         "engine": "llama.cpp"},
+    ),
+    (
+        "gemma-3-27b-it on A100 80GB: first token after 1.2 s for a 16k prompt, sglang",
+        {"ttft_s": 1.2},
+        {"model": "google/gemma-3-27b-it", "gpu": "a100-sxm-80gb", "input_len": 16384},
+    ),
+    (
+        "glm-4.5-air AWQ-4bit, 4 x RTX PRO 6000, tp=4, batch 8, 410 tok/s throughput",
+        {"output_tokens_per_s": 410.0},
+        {"model": "zai-org/GLM-4.5-Air", "quantization": "awq", "tp": 4, "batch_size": 8},
+    ),
+    (
+        "Qwen3-8B bf16, L40S, vllm, 10 req/s, ISL 1024 OSL 256, TPOT 28ms, TTFT 210 ms",
+        {"ttft_s": 0.21, "tpot_s": 0.028},
+        {"model": "Qwen/Qwen3-8B", "request_rate": 10.0, "input_len": 1024, "output_len": 256},
+    ),
+    (
+        "llama3.1:8b on RX 7900 XTX, ollama, 80 tok/s",
+        {"decode_tokens_per_s": 80.0},
+        {"model": "meta-llama/Llama-3.1-8B", "gpu": "rx-7900-xtx", "engine": "llama.cpp"},
+    ),
+    (
+        "Qwen3.6-27B Q4_K_M: 41 tok/s on a 3090, 993 t/s prefill at 8k context",
+        {"decode_tokens_per_s": 41.0, "prefill_tokens_per_s": 993.0},
+        {"model": "Qwen/Qwen3.6-27B", "gpu": "rtx-3090", "input_len": 8192},
+    ),
+    (
+        "openai/gpt-oss-120b on DGX Spark: 38.6 t/s generation",
+        {"decode_tokens_per_s": 38.6},
+        {"model": "openai/gpt-oss-120b", "gpu": "dgx-spark"},
+    ),
+    (
+        "RTX 5080, Qwen3-14B-AWQ, vLLM, 64 concurrent requests, 2048/512, 1800 tokens/s output",
+        {"output_tokens_per_s": 1800.0},
+        {"model": "Qwen/Qwen3-14B-AWQ", "gpu": "rtx-5080", "max_concurrency": 64,
+         "input_len": 2048, "output_len": 512},
+    ),
+    (
+        "M2 Ultra running Qwen3-Next-80B-A3B-Instruct 8-bit in MLX only gives 0.4 tok/s",
+        {"decode_tokens_per_s": 0.4},
+        {"model": "Qwen/Qwen3-Next-80B-A3B-Instruct", "quantization": "mlx_q8",
+         "gpu": "apple-m2-ultra"},
+    ),
+    (
+        "Mistral-7B-Instruct-v0.3 on T4, fp16, transformers, 18 tokens/s",
+        {"decode_tokens_per_s": 18.0},
+        {"model": "mistralai/Mistral-7B-Instruct-v0.3", "gpu": "t4", "quantization": "fp16"},
+    ),
+    (
+        "8 H100 SXM, Llama-3.1-405B-Instruct-FP8, trt-llm, batch size 32, 335 tok/s",
+        {"output_tokens_per_s": 335.0},
+        {"model": "nvidia/Llama-3.1-405B-Instruct-FP8", "gpu": "h100-sxm-80gb", "tp": 8,
+         "batch_size": 32, "engine": "trtllm"},
+    ),
+    (
+        "Strix Halo, gpt-oss-20b, vulkan llama.cpp: pp512 564 t/s, tg128 45 t/s",
+        {"decode_tokens_per_s": 45.0, "prefill_tokens_per_s": 564.0},
+        {"model": "openai/gpt-oss-20b", "gpu": "strix-halo"},
+    ),
+    (
+        "Kimi-K2-Instruct on 16 H20, SGLang, 32 users at 65.2 ms/token",
+        {"tpot_s": 0.0652},
+        {"model": "moonshotai/Kimi-K2-Instruct", "gpu": "h20-96gb", "tp": 16,
+         "max_concurrency": 32},
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "figures", "setup"), SENTENCES)
+def test_each_sentence_is_understood(
+    text: str, figures: dict[str, Any], setup: dict[str, Any]
+) -> None:
+    run = read_sentence(text)
+    found = {name: getattr(run, name) for name in figures}
+    assert found == pytest.approx(figures)
+    others = ("ttft_s", "tpot_s", "decode_tokens_per_s", "output_tokens_per_s",
+              "prefill_tokens_per_s", "latency_s")  # fmt: skip
+    assert [name for name in others if getattr(run, name) and name not in figures] == []
+    assert {name: getattr(run.setup, name) for name in setup} == setup
+    assert run.warnings == ()
+
+
+def test_what_was_understood_is_said_and_so_is_what_was_not() -> None:
+    run = read_sentence("Qwen3-8B on H100 at 75 C: 150 tok/s")
+    assert run.notes == ("understood: decode 150 tok/s; model Qwen/Qwen3-8B; card h100-sxm-80gb",)
+    assert "75 C" in run.warnings[0]
+
+
+@pytest.mark.parametrize("text", ["", "Qwen3-8B on an H100", "it is slow", "4090"])
+def test_a_sentence_without_a_figure_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(InputError, match="tells no measured figure") as error:
+        read_sentence(text)
+    assert "38 tok/s" in error.value.hint
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=60))
+def test_any_text_gives_a_result_or_a_vperf_error(text: str) -> None:
+    try:
+        run = read_sentence(f"{text} 12 tok/s {text}")
+    except VperfError:
+        return
+    assert run.decode_tokens_per_s or run.output_tokens_per_s or run.prefill_tokens_per_s

@@ -1,0 +1,94 @@
+"""What an engine takes beside weights and cache, against what engines log and users report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from vperf.api import deploy
+from vperf.scenario import Scenario
+from vperf.serving.overhead import Overhead, overhead, visible_bytes
+from vperf.sources.gpus import load_gpu
+
+GIB = 2.0**30
+
+
+def pool(scenario: Scenario) -> tuple[float, float]:
+    """Bytes left for the cache of one GPU, and tokens."""
+    at = deploy(scenario)
+    gpu, model = at.card.gpu, at.model
+    taken = overhead(model, gpu, at.card.engine).total_bytes
+    free = gpu.memory_bytes - model.rank_weight_bytes - taken
+    return free, free / (model.rank_cache_bytes(65536) / 65536)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "seen_gib"), [("rtx-3090", 23.58), ("rtx-5090", 31.36), ("h100-sxm", 79.22)]
+)
+def test_a_program_sees_a_little_less_than_the_driver_shows(gpu: str, seen_gib: float) -> None:
+    assert visible_bytes(load_gpu(gpu)) == pytest.approx(seen_gib * GIB, rel=0.005)
+
+
+def test_metal_gives_three_quarters_of_unified_memory_and_less_of_a_small_mac() -> None:
+    large, small = load_gpu("apple-m4-max"), load_gpu("apple-m4")
+    assert visible_bytes(large) == 0.75 * large.memory_bytes
+    assert visible_bytes(replace(small, memory_bytes=24 * GIB)) == 16 * GIB
+
+
+@pytest.mark.parametrize(
+    ("scenario", "tokens"),
+    [
+        # vLLM on 24 GB at 0.9: 47,700 tokens.
+        (Scenario("meta-llama/Llama-3.1-8B-Instruct", "rtx-3090",
+                  gpu_memory_utilization=0.9), 47_700),
+        # vllm-project/vllm#10511: 53.29 GiB beside 1.63 GiB wrongly counted, 128 KiB a token.
+        (Scenario("meta-llama/Llama-3.1-8B-Instruct", "h100-sxm",
+                  gpu_memory_utilization=0.9), 449_900),
+        # A user's RTX 5090: 122,880 tokens work, 131,072 do not.
+        (Scenario("Qwen/Qwen3-Coder-30B-A3B-Instruct", "rtx-5090", quantization="awq"), 127_000),
+    ],
+)  # fmt: skip
+def test_the_pool_holds_as_many_tokens_as_vllm_logs(scenario: Scenario, tokens: int) -> None:
+    assert pool(scenario)[1] == pytest.approx(tokens, rel=0.08)
+
+
+def test_sglangs_pool_holds_what_it_logs() -> None:
+    # vllm-project/vllm#21348: 16.46 GB of K and V on each of four H100.
+    at = Scenario("Qwen/Qwen3-235B-A22B-FP8", "h100-sxm", tp=4, engine="sglang",
+                  gpu_memory_utilization=0.93)  # fmt: skip
+    assert pool(at)[0] == pytest.approx(16.46 * GIB, rel=0.15)
+
+
+def test_a_share_of_all_holds_what_the_engine_needs_beside_weights_and_cache() -> None:
+    at = deploy(Scenario("meta-llama/Llama-3.1-8B-Instruct", "h100-sxm"))
+    gpu, visible = at.card.gpu, visible_bytes(at.card.gpu)
+
+    def taken(share_of: str, share: float) -> Overhead:
+        engine = replace(at.card.engine, share_of=share_of, memory_utilization=share)  # type: ignore[arg-type]
+        return overhead(at.model, gpu, engine)
+
+    everything, static, free = (taken(kind, 0.9) for kind in ("all", "weights and cache", "free"))
+    needs = everything.activation_bytes + everything.graph_bytes
+    assert everything.left_bytes == pytest.approx(0.1 * visible)
+    assert static.left_bytes + needs == pytest.approx(0.1 * visible)
+    weights = at.model.rank_weight_bytes
+    assert free.left_bytes == pytest.approx(0.1 * (visible - weights - needs))
+    assert taken("weights and cache", 1.0).left_bytes == 0
+
+
+def test_a_step_of_fewer_tokens_needs_less_and_more_gpus_need_buffers_between_them() -> None:
+    one = deploy(Scenario("meta-llama/Llama-3.3-70B-Instruct", "h200-sxm", quantization="fp8"))
+    two = deploy(
+        Scenario("meta-llama/Llama-3.3-70B-Instruct", "h200-sxm", quantization="fp8", tp=2)
+    )
+    small = one.card.engine.with_scheduler(max_batched_tokens=512)
+    whole = overhead(one.model, one.card.gpu, one.card.engine)
+    assert overhead(one.model, one.card.gpu, small).activation_bytes < whole.activation_bytes / 4
+    assert (
+        whole.exchange_bytes
+        == 0
+        < overhead(two.model, two.card.gpu, two.card.engine).exchange_bytes
+    )
+    eager = one.card.engine.without_graphs()
+    assert overhead(one.model, one.card.gpu, eager).graph_bytes == 0 < whole.graph_bytes

@@ -1,0 +1,69 @@
+"""Step times for the simulated scheduler, held to the times of whole steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vperf.api import deploy
+from vperf.scenario import Scenario
+from vperf.serving.memory import pool
+from vperf.serving.step_times import DeploymentTimes, cache_room
+from vperf.timing.compiled import Compiled
+from vperf.timing.passes import decode_passes, prefill_passes
+
+MODELS: list[tuple[str, dict[str, Any]]] = [
+    ("qwen3-8b", {}),
+    ("gpt-oss-120b", {}),
+    ("deepseek-v3", {"tp": 8}),
+    ("deepseek-v3", {"dp": 8, "ep": 8}),
+    ("deepseek-v3", {"tp": 8, "speculative": "mtp", "acceptance": 0.8}),
+]
+
+
+def _compiled(model: str, options: dict[str, Any]) -> Compiled:
+    return deploy(Scenario(model, "h200-sxm", **options)).compiled
+
+
+@pytest.mark.parametrize(("model", "options"), MODELS)
+def test_a_mixed_step_is_the_sum_of_its_parts_within_1_percent(
+    model: str, options: dict[str, Any]
+) -> None:
+    compiled = _compiled(model, options)
+    times = DeploymentTimes(compiled, 1024, 1536)
+    groups = compiled.model.parallel.data
+    for sequences in (1, 40, 200):
+        for new, past in ((300, 0), (1024, 0), (4096, 2048)):
+            decode = decode_passes(compiled.model, sequences * groups, 1300)
+            prompt = prefill_passes(compiled.model, groups, new, past)
+            whole = compiled.mixed(decode, prompt, sequences + 1)[1]
+            whole += compiled.card.engine.scheduler.prompt_step_s
+            count = sequences * groups
+            assert times.mixed(count, count * 1300, [(new, past)] * groups) == pytest.approx(
+                whole, rel=0.01
+            )
+
+
+@pytest.mark.parametrize(("model", "options"), MODELS)
+def test_a_decode_step_is_exact_at_both_ends_and_near_between(
+    model: str, options: dict[str, Any]
+) -> None:
+    compiled = _compiled(model, options)
+    times = DeploymentTimes(compiled, 1024, 2048)
+    for sequences in (1, 24, 100):
+        base, slope = times.decode(sequences)
+        for context in (1024, 1500, 2048):
+            near = 1e-9 if sequences <= 24 and context != 1500 else 0.01
+            assert base + slope * sequences * context == pytest.approx(
+                compiled.decode(sequences, context)[1], rel=near
+            )
+
+
+def test_the_cache_has_room_for_as_many_sequences_as_fit() -> None:
+    compiled = _compiled("qwen3-8b", {})
+    model, card = compiled.model, compiled.card
+    room = cache_room(compiled, 1000, 2000, 256)
+    each = model.rank_cache_bytes(2000)
+    most = pool(model, card.gpu, card.engine, 256 * each).free_bytes / each
+    assert room.size / (room.per_sequence + 2000 * room.per_token) == pytest.approx(most, rel=0.02)
