@@ -163,7 +163,7 @@ def engine_of(scenario: Scenario) -> Engine:
         if not number or not 0 < share <= 1:
             raise InputError(f"must be above 0, to 1, not {share!r}",
                              field="gpu-memory-utilization")  # fmt: skip
-        engine = replace(engine, memory_utilization=float(share))
+        engine = replace(engine, memory_utilization=float(share), share_given=True)
     return engine
 
 

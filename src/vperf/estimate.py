@@ -28,7 +28,7 @@ from vperf.model.config import ModelSource
 from vperf.model.model import Model
 from vperf.notes import Note
 from vperf.serving.lengths import Lengths
-from vperf.serving.memory import Memory, other_bytes, plan_memory
+from vperf.serving.memory import Memory, plan_memory, pool
 from vperf.serving.speculative import break_even, tokens_per_step
 from vperf.speeds import (
     batch_speeds,
@@ -218,7 +218,13 @@ def _estimate(
         prefill=Later(lambda: compiled.itemise(prefill)),
         decode=Later(lambda: compiled.itemise(decode)),
         depth=Later(lambda: _depths(compiled, workload.batch_size, prompt, gain)),
-        assumptions=Later(lambda: (*notes.assumptions(model, card, speculative), *said)),
+        assumptions=Later(
+            lambda: (
+                *notes.assumptions(model, card, speculative),
+                *notes.memory(card, memory),
+                *said,
+            )
+        ),
         not_modelled=Later(
             lambda: notes.not_modelled(model, workload.image_tokens, served=serving is not None)
         ),
@@ -319,12 +325,11 @@ def _depths(
     model, card = compiled.model, compiled.card
     longest = model.max_context_tokens or max(_DEPTHS)
     contexts = sorted({d for d in _DEPTHS if d < longest} | {longest})
-    other = other_bytes(model, card.gpu, card.engine, batch, input_tokens)
-    free = card.gpu.memory_bytes - model.rank_weight_bytes - other
     sequences = -(-batch // model.parallel.data)
     points = []
     for context in contexts:
         limit, expected, _ = compiled.decode(batch, context)
-        fits = sequences * model.rank_cache_bytes(context) <= free
+        cache = sequences * model.rank_cache_bytes(context)
+        fits = cache <= pool(model, card.gpu, card.engine, cache).free_bytes
         points.append(DepthPoint(context, gain * batch / limit, gain * batch / expected, fits))
     return tuple(points)

@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from vperf.serving.load import Load, Served
 
 
+def memory(card: Card, held: Memory) -> tuple[Note, ...]:
+    """Where the engine takes more of the memory than by default."""
+    default = card.engine.memory_utilization
+    if held.utilization <= default:
+        return ()
+    return (Note("utilization_raised", share=held.utilization, default=default),)
+
+
 def assumptions(model: Model, card: Card, speculative: Speculative | None) -> tuple[Note, ...]:
     """What was taken for granted: ambiguous names, defaults, fallbacks, constants, the engine."""
     gpu, constants, engine = card.gpu, card.constants, card.engine
@@ -30,7 +38,9 @@ def assumptions(model: Model, card: Card, speculative: Speculative | None) -> tu
     if gpu.boost > 1.001:
         notes.append(Note("boost", clock_mhz=gpu.max_clock_hz / 1e6, boost=gpu.boost))
     if model.has_experts:
-        notes.append(Note("uniform_routing"))
+        favours = gpu.vendor == "NVIDIA" and model.favours_experts
+        taken = "routers with favourites" if favours else "even routing too"
+        notes.append(Note("routing", expected=taken))
     if model.windows:
         notes.append(Note("windows"))
     if constants.origin == "measured":

@@ -194,8 +194,10 @@ KINDS: Mapping[str, NoteKind] = {
     "parallel": NoteKind("assumption", _parallel),
     # the model
     "model": NoteKind("assumption", "{text}"),
+    "keys_passed": NoteKind("assumption", "set in the config and passed over: {listed}"),
+    "parts_not_counted": NoteKind("assumption", "{listed}: not counted, parameters are the text model's"),
     "config_defaults": NoteKind("assumption", "not in the config, taken from the model class's defaults: {listed}", guess=True),
-    "uniform_routing": NoteKind("assumption", "experts: uniform routing, in limit and expected; a real router may touch fewer"),
+    "routing": NoteKind("assumption", "experts: the limit counts those of one token, which any routing must read; ceiling, bytes and MBU even routing, expected {expected}"),
     "windows": NoteKind("assumption", "windowed layers cache no more than their window"),
     "engine_cache": NoteKind("assumption", "{engine} keeps an fp8 KV cache beside fp8 weights (--kv-cache-dtype says otherwise)"),
     "active_experts": NoteKind("assumption", "mixture of experts: only the experts of one token are read"),
@@ -228,7 +230,8 @@ KINDS: Mapping[str, NoteKind] = {
     "beyond_made_for": NoteKind("warning", _beyond_made_for),
     "context_default": NoteKind("assumption", "{context:,} tokens a user, less where the model is made for less (--context)", guess=True),
     "utilization": NoteKind("assumption", "the engine takes {shares} of a GPU's memory (--gpu-memory-utilization)"),
-    "driver_memory": NoteKind("assumption", "memory is what the driver shows, after ECC; other programs must leave it free"),
+    "driver_memory": NoteKind("assumption", "memory is what the driver shows, after ECC, part of which it keeps; other programs must leave it free"),
+    "utilization_raised": NoteKind("assumption", "the engine is given {share:.0%} of a GPU's memory: its own {default:.0%} leave no room for the load (--gpu-memory-utilization)", guess=True),
     # plan
     "weights_quality": NoteKind("not_modelled", "{weights} weights are a what-if, the checkpoint holds {stored}: what that does to the quality of answers is not modelled"),
     "pools": NoteKind("assumption", "pools of equal GPUs: a prompt is prefilled alone, its cache is sent when complete, and decode replicas never prefill; requests/s are shared out equally in each pool"),

@@ -120,12 +120,12 @@ def _prefill(compiled: Compiled, lengths: Lengths, batch: int, images: int) -> S
     )
 
 
-def _weighted(parts: Iterable[tuple[float, Seconds]]) -> Seconds:
-    """The sum of times, each of them so many times."""
+def _weighted(parts: Iterable[tuple[float, Seconds]], bubble: float = 1.0) -> Seconds:
+    """The sum of times, each of them so many times; expected ones longer by the `bubble`."""
     limit = expected = ceiling = 0.0
     for weight, times in parts:
         limit += weight * times.limit
-        expected += weight * times.expected
+        expected += bubble * weight * times.expected
         ceiling += weight * times.ceiling
     return Seconds(limit, expected, ceiling)
 
@@ -160,8 +160,9 @@ def _mean_step(compiled: Compiled, batch: int, input_tokens: int, output_tokens:
     first = input_tokens
     last = max(first, input_tokens + output_tokens - 2)
     windows = compiled.model.windows
+    bubble = compiled.bubble(batch)
     if not windows:
-        return compiled.decode(batch, (first + last) // 2)
+        return _weighted(((1.0, compiled.decode(batch, (first + last) // 2)),), bubble)
     edges = {first, last + 1}
     for window in windows:
         multiple = max(1, first // window)
@@ -171,8 +172,11 @@ def _mean_step(compiled: Compiled, batch: int, input_tokens: int, output_tokens:
     cuts = sorted(edges)
     steps = last + 1 - first
     return _weighted(
-        ((end - start) / steps, compiled.decode(batch, (start + end - 1) // 2))
-        for start, end in pairwise(cuts)
+        (
+            ((end - start) / steps, compiled.decode(batch, (start + end - 1) // 2))
+            for start, end in pairwise(cuts)
+        ),
+        bubble,
     )
 
 
@@ -359,5 +363,5 @@ def held_batch(model: Model, card: Card, load: Load, running: int) -> int:
     Pages are shared out while sequences are shorter.
     """
     each = model.rank_cache_bytes(load.input_tokens + load.output_tokens)
-    most = largest_batch(model, card.gpu, card.engine, load.input_tokens, each, up_to=running)
+    most = largest_batch(model, card.gpu, card.engine, each, up_to=running)
     return max(1, min(running, most))

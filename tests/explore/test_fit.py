@@ -9,6 +9,7 @@ import pytest
 import vperf
 from vperf.errors import InputError
 from vperf.sources.engines import load_engine
+from vperf.serving.overhead import visible_bytes
 from vperf.sources.gpus import load_gpu
 from vperf.sources.models import model_ids
 
@@ -22,7 +23,9 @@ def test_the_parts_are_all_of_the_memory_that_is_taken() -> None:
     pieces = parts.weight_bytes + parts.kv_cache_bytes + parts.activation_bytes
     assert parts.total_bytes == pytest.approx(pieces + parts.reserve_bytes)
     assert parts.kv_cache_bytes == 8 * 4096 * 262_144
-    assert parts.reserve_bytes == pytest.approx((1 - VLLM.memory_utilization) * gpu.memory_bytes)
+    visible = visible_bytes(gpu)
+    left = (1 - VLLM.memory_utilization) * visible
+    assert parts.reserve_bytes == pytest.approx(gpu.memory_bytes - visible + left)
     assert parts.capacity_bytes == gpu.memory_bytes
 
 
@@ -33,7 +36,8 @@ def test_the_engine_takes_its_share_unless_told_otherwise() -> None:
     assert own.parts is not None
     assert more.parts is not None
     freed = own.parts.total_bytes - more.parts.total_bytes
-    assert freed == pytest.approx((0.97 - VLLM.memory_utilization) * own.parts.capacity_bytes)
+    visible = visible_bytes(load_gpu("h100"))
+    assert freed == pytest.approx((0.97 - VLLM.memory_utilization) * visible)
     assert more.max_users > own.max_users
 
 
@@ -62,9 +66,10 @@ def test_what_would_make_it_fit_does(options: dict[str, Any], first: str) -> Non
 
 
 def test_a_little_too_much_fits_where_the_engine_leaves_less_free() -> None:
-    (room,) = vperf.fit("qwen3-32b", "rtx-4090", quantization="int4").rooms
+    given = {"quantization": "int4", "gpu_memory_utilization": 0.92}
+    (room,) = vperf.fit("qwen3-32b", "rtx-4090", **given).rooms
     context = room.max_context_tokens + 300
-    answer = vperf.fit("qwen3-32b", "rtx-4090", quantization="int4", context=context)
+    answer = vperf.fit("qwen3-32b", "rtx-4090", context=context, **given)
     assert answer.fitting == 0
     assert answer.ways[0].text.startswith("95% of the memory")
     assert answer.ways[0].room.fits
@@ -84,7 +89,7 @@ def test_as_many_users_fit_as_it_says() -> None:
 
 
 def test_what_does_not_fit_alone_may_fit_divided_and_narrower() -> None:
-    answer = vperf.fit("deepseek-v3", "rtx-4090")
+    answer = vperf.fit("deepseek-v3", "rtx-5090")
     assert any("int4 weights on 16 GPUs" in way.text for way in answer.ways)
 
 

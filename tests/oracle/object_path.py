@@ -386,6 +386,7 @@ def passes_seconds(model: Model, passes: Sequence[Pass], card: Card) -> tuple[fl
         launches += each.count * times[2]
     sequences = passes[0].step.batch / model.parallel.data
     host = card.engine.overhead_s(launches, kernels, sequences)
+    host += _stages_s(model, card, local_of(model, passes[0].step).tokens)
     return limit, max(limit, host + kernels), ceiling
 
 
@@ -402,4 +403,15 @@ def mixed_seconds(
         limit += times[0]
         kernels += times[1]
         launches += times[2]
-    return max(limit, card.engine.overhead_s(launches, kernels, sequences) + kernels)
+    tokens = sum(local_of(model, each[0].step).tokens for each in (decode, chunk))
+    host = card.engine.overhead_s(launches, kernels, sequences) + _stages_s(model, card, tokens)
+    return max(limit, host + kernels)
+
+
+def _stages_s(model: Model, card: Card, tokens: float) -> float:
+    """What the stages of a pipeline add to a step: their hosts, and its way through them."""
+    stages = model.parallel.pipeline
+    if stages == 1:
+        return 0.0
+    hop = 20e-6 + 2 * tokens * model.hidden / (0.8 * collectives.link_bytes_per_s(card.gpu))
+    return (stages - 1) * card.engine.host_s_per_step + stages * hop

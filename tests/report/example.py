@@ -54,6 +54,7 @@ EXAMPLE = Estimate(
         batch_size=1, input_tokens=1024, output_tokens=128, concurrency=1, engine="vllm"
     ),
     limit=Speed(0.0167, 61_300.0, 4.52e-3, 221.2, 221.2),
+    ceiling=Speed(0.0167, 61_300.0, 4.52e-3, 221.2, 221.2),
     expected=Expected(
         0.0241,
         42_490.0,
@@ -76,6 +77,7 @@ EXAMPLE = Estimate(
     prefill=PhaseTimes(
         context_tokens=0,
         limit_s=0.0167,
+        ceiling_s=0.0167,
         expected_s=0.0241,
         overhead_s=0.0021,
         flops=8.2e12,
@@ -99,6 +101,7 @@ EXAMPLE = Estimate(
     decode=PhaseTimes(
         context_tokens=1088,
         limit_s=4.52e-3,
+        ceiling_s=4.52e-3,
         expected_s=5.26e-3,
         overhead_s=0.8e-3,
         flops=8.1e9,

@@ -182,3 +182,18 @@ def test_where_drafting_pays_under_a_load_its_tpot_is_that_without() -> None:
     assert drafted.tpot_s == pytest.approx(without.tpot_s, rel=2e-3)
     assert pays_from(model, load, replace(without, tpot_s=without.tpot_s / 100)) is None
     assert pays_from(model, load, replace(without, tpot_s=without.tpot_s * 100)) == 0
+
+
+def test_stages_of_a_pipeline_read_prompts_side_by_side_and_wait_for_each_other() -> None:
+    """PERFMODEL's form: more stages hold more sequences at nearly the token time of one."""
+    name = "meta-llama/Llama-3.3-70B-Instruct"
+    load = {"quantization": "fp8", "input_len": 1000, "output_len": 1000, "max_concurrency": 128}
+    one, two, four = (vperf.estimate(name, "h200", pp=pp, **load) for pp in (1, 2, 4))
+    assert one.limit.tpot_s <= one.expected.tpot_s
+    # Half the sequences of a step, the same weights in all.
+    assert two.expected.tpot_s < one.expected.tpot_s < 2 * two.expected.tpot_s
+    assert four.expected.tpot_s > two.limit.tpot_s
+    alone = [vperf.estimate(name, "h200", pp=pp, quantization="fp8") for pp in (1, 4)]
+    hops = 4 * 20e-6 + 3 * 0.5e-3
+    late = alone[1].expected.tpot_s - alone[0].expected.tpot_s
+    assert late == pytest.approx(hops, rel=0.2)

@@ -8,7 +8,7 @@ import pytest
 
 from vperf.api import deploy
 from vperf.scenario import Scenario
-from vperf.serving.memory import largest_batch
+from vperf.serving.memory import pool
 from vperf.serving.step_times import DeploymentTimes, cache_room
 from vperf.timing.compiled import Compiled
 from vperf.timing.passes import decode_passes, prefill_passes
@@ -65,5 +65,5 @@ def test_the_cache_has_room_for_as_many_sequences_as_fit() -> None:
     model, card = compiled.model, compiled.card
     room = cache_room(compiled, 1000, 2000, 256)
     each = model.rank_cache_bytes(2000)
-    most = largest_batch(model, card.gpu, card.engine, 1000, each)
+    most = pool(model, card.gpu, card.engine, 256 * each).free_bytes / each
     assert room.size / (room.per_sequence + 2000 * room.per_token) == pytest.approx(most, rel=0.02)

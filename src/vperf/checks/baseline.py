@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from vperf.checks.grade import TIMES
 from vperf.errors import InputError
+from vperf.files import read_text
 
 if TYPE_CHECKING:
     from vperf.checks.check import Check
@@ -82,12 +83,12 @@ def read_baseline(path: str | Path) -> Baseline:
     """The JSON of an earlier check. Raises InputError, which says what it is instead."""
     source = str(path)
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError("no such file", source=source, field="--baseline", hint=_HOW) from None
-    except (OSError, ValueError, RecursionError) as error:
-        what = getattr(error, "strerror", None) or "is not JSON"
-        raise InputError(what, source=source, field="--baseline", hint=_HOW) from None
+        data = json.loads(read_text(path))
+    except InputError as error:
+        reason = error.message.removeprefix(f"{source}: ")
+        raise InputError(reason, source=source, field="--baseline", hint=_HOW) from None
+    except (ValueError, RecursionError):
+        raise InputError("is not JSON", source=source, field="--baseline", hint=_HOW) from None
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema not in _SCHEMAS:
         what = f"is {schema}" if isinstance(schema, str) else "is no JSON of vperf check"

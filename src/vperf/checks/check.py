@@ -39,6 +39,7 @@ from vperf.checks.suspects import Suspect, suspects
 from vperf.checks.thresholds import Bar, Bars, judged, refuse_unjudged
 from vperf.checks.waterfall import Waterfall
 from vperf.errors import InputError, VperfError
+from vperf.frames import Shown
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.notes import Note
@@ -56,8 +57,8 @@ SCHEMA = "vperf/check/1"
 SCHEMA_MANY = "vperf/checks/1"
 
 
-@dataclass(frozen=True)
-class Check:
+@dataclass(frozen=True, repr=False)
+class Check(Shown):
     """One graded result. Every figure that the command line prints is read from here.
 
     Explanations ask vperf a dozen further scenarios: they are asked when somebody looks, which

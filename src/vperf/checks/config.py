@@ -7,7 +7,6 @@ each match. Not here: what the bars mean (thresholds.py), and grading (check.py)
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -18,6 +17,7 @@ from vperf.checks.baseline import read_baseline
 from vperf.checks.check import Check, beside, check_all
 from vperf.checks.thresholds import Bars, judged, refuse_unjudged, seconds, share
 from vperf.errors import InputError, VperfError
+from vperf.files import read_toml
 from vperf.scenario import Options
 
 _SECONDS = ("max_ttft", "max_tpot")
@@ -121,12 +121,7 @@ def _gated(
 
 def read_config(path: Path) -> tuple[Planned, ...]:
     """Every check of a vperf.toml. Raises InputError, which names the file and the key."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", source=str(path)) from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"not valid TOML: {error}", source=str(path)) from None
+    data = read_toml(path)
     unknown = sorted(set(data) - {"check", "defaults"})
     if unknown:
         hint = "known: [[check]], [defaults]"

@@ -2,8 +2,7 @@
 
 A *suspect* is a fault whose own prediction comes near to what was measured: no CUDA graphs, 16-bit
 weights, all-reduces over PCIe. A *try* is a change that vperf predicts to be faster. Each has the
-option of the engine that does it; options are those of vLLM 0.14 and later, SGLang 0.5,
-TensorRT-LLM 1.x and llama.cpp b9437 and later (their documentation, looked up 2026-11-23).
+option of the engine that does it, from the engine's file.
 Not here: the parts of the time (waterfall.py) and impossible results (above_limit.py).
 """
 
@@ -18,6 +17,7 @@ from vperf import api
 from vperf.answer import Estimate
 from vperf.checks.waterfall import Waterfall
 from vperf.errors import VperfError
+from vperf.hardware.commands import switch
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.scenario import Scenario
@@ -57,39 +57,6 @@ class Suspect:
     """Predicted speed over the measured (suspects, once mended) or expected one (tries)."""
 
 
-_COMMANDS: Mapping[str, Mapping[str, str]] = {
-    "graphs": {
-        "vllm": """--compilation-config \
-'{"cudagraph_mode":"FULL_AND_PIECEWISE","compile_sizes":[1]}'""",
-        "sglang": "start without --disable-cuda-graph",
-        "trtllm": "cuda_graph_config: {enable_padding: true}",
-    },
-    "async": {
-        "vllm": "--async-scheduling",
-        "sglang": "start without --disable-overlap-schedule",
-        "trtllm": "disable_overlap_scheduler: false",
-    },
-    "kv-fp8": {
-        "vllm": "--kv-cache-dtype fp8",
-        "sglang": "--kv-cache-dtype fp8_e4m3",
-        "trtllm": "kv_cache_config: {dtype: fp8}",
-        "llama.cpp": "-fa on -ctk q8_0 -ctv q8_0",
-    },
-    "fp8": {"vllm": "--quantization fp8", "sglang": "--quantization fp8"},
-    "tp": {
-        "vllm": "--tensor-parallel-size {count}",
-        "sglang": "--tp-size {count}",
-        "trtllm": "--tp_size {count}",
-    },
-    "budget": {
-        "vllm": "--max-num-batched-tokens {count}",
-        "sglang": "--chunked-prefill-size {count}",
-        "trtllm": "--max_num_tokens {count}",
-    },
-    "offload": {"llama.cpp": "-ngl 99"},
-    "flash": {"llama.cpp": "-fa on"},
-}
-
 _LOOK: Mapping[str, Mapping[str, str]] = {
     "nvidia": {
         "clocks": "nvidia-smi -q -d CLOCK,POWER,PERFORMANCE",
@@ -113,12 +80,6 @@ def _look(name: str, scenario: Scenario) -> str:
     card = scenario.gpu
     vendor = card.vendor.lower() if isinstance(card, Gpu) else ""
     return _LOOK.get(vendor, {}).get(name, "")
-
-
-def _command(name: str, engine: str, count: int = 0) -> str:
-    """The option of an engine, with its number; empty where none is known."""
-    family = "vllm" if engine.startswith("vllm") else engine
-    return _COMMANDS.get(name, {}).get(family, "").replace("{count}", str(count))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +114,7 @@ def _faults(
     for change in _fault_questions(scenario, answer):
         yield from _fitting(change, falls)
     yield from _clocks(scenario, falls)
-    if answer.workload.engine == "llama.cpp":
-        yield from _llama(answer, main)
+    yield from _offload(_engine(scenario), answer, main)
 
 
 def _fitting(change: _Change, falls: tuple[Waterfall, ...]) -> Iterator[Suspect]:
@@ -193,11 +153,10 @@ def _distance(ratios: Iterable[float]) -> float:
 
 def _fault_questions(scenario: Scenario, answer: Estimate) -> Iterator[_Change]:
     engine = _engine(scenario)
-    name = answer.workload.engine
     if scenario.cuda_graphs and engine.cuda_graphs and engine.eager_launch_s > engine.launch_s:
         yield _Change(
             "no-cuda-graphs", "no CUDA graphs: the host launches every kernel",
-            replace(scenario, cuda_graphs=False), _command("graphs", name),
+            replace(scenario, cuda_graphs=False), switch(engine, "graphs"),
         )  # fmt: skip
     if engine.eager_host_s_per_step > engine.host_s_per_step:
         yield _Change(
@@ -206,7 +165,7 @@ def _fault_questions(scenario: Scenario, answer: Estimate) -> Iterator[_Change]:
                 scenario,
                 engine=replace(engine, host_s_per_step=engine.eager_host_s_per_step),
             ),
-            _command("async", name),
+            switch(engine, "async"),
         )  # fmt: skip
     if answer.model.quantization not in ("bf16", "fp16", "fp32"):
         yield _Change(
@@ -216,7 +175,7 @@ def _fault_questions(scenario: Scenario, answer: Estimate) -> Iterator[_Change]:
     if answer.model.kv_cache_dtype not in ("bf16", "fp16", "fp32"):
         yield _Change(
             "cache-16-bit", f"the KV cache is in 16 bit, not in {answer.model.kv_cache_dtype}",
-            replace(scenario, kv_cache_dtype="bf16"), _command("kv-fp8", name),
+            replace(scenario, kv_cache_dtype="bf16"), switch(engine, "kv-fp8", kv_cache="fp8"),
         )  # fmt: skip
     yield from _link_faults(scenario, answer)
     if scenario.tp > 1:
@@ -266,23 +225,24 @@ def _clocks(scenario: Scenario, falls: tuple[Waterfall, ...]) -> Iterator[Suspec
         )  # fmt: skip
 
 
-def _llama(answer: Estimate, main: Waterfall) -> Iterator[Suspect]:
+def _offload(engine: Engine, answer: Estimate, main: Waterfall) -> Iterator[Suspect]:
     """Layers in the host's memory, and attention without its fused kernel."""
     if main.metric != "tpot_s":
         return
     slow = answer.model.weight_bytes / _HOST_MEMORY
     share = (main.measured_s - main.expected_s) / max(slow - main.expected_s, 1e-12)
     gain = main.measured_s / main.expected_s
-    if 0.05 < share <= 1.05 and gain > 1.3:
+    if (option := switch(engine, "offload")) and 0.05 < share <= 1.05 and gain > 1.3:
         yield Suspect(
             "offload", "suspect",
             f"layers in the host's memory: {min(share, 1):.0%} of them would do", "", None, None,
-            _command("offload", "llama.cpp"), gain,
+            option, gain,
         )  # fmt: skip
-    yield Suspect(
-        "flash-attention", "suspect", "attention without its fused kernel", "", None, None,
-        _command("flash", "llama.cpp"), None,
-    )  # fmt: skip
+    if option := switch(engine, "flash"):
+        yield Suspect(
+            "flash-attention", "suspect", "attention without its fused kernel", "", None, None,
+            option, None,
+        )  # fmt: skip
 
 
 def _tries(scenario: Scenario, answer: Estimate, main: Waterfall) -> Iterator[Suspect]:
@@ -298,29 +258,31 @@ def _tries(scenario: Scenario, answer: Estimate, main: Waterfall) -> Iterator[Su
 
 
 def _try_questions(scenario: Scenario, answer: Estimate) -> Iterator[_Change]:
-    name, engine = answer.workload.engine, _engine(scenario)
+    engine = _engine(scenario)
     if not scenario.cuda_graphs:
         yield _Change("graphs", "CUDA graphs", replace(scenario, cuda_graphs=True),
-                      _command("graphs", name))  # fmt: skip
+                      switch(engine, "graphs"))  # fmt: skip
     if answer.model.kv_cache_dtype in ("bf16", "fp16"):
-        cache = "int8" if name == "llama.cpp" else "fp8"
-        if command := _command("kv-fp8", name):
+        cache = engine.formats.get("cache", "fp8")
+        if command := switch(engine, "kv-fp8", kv_cache="fp8"):
             yield _Change("kv-fp8", f"the KV cache in {cache}",
                           replace(scenario, kv_cache_dtype=cache), command)  # fmt: skip
     if answer.model.quantization in ("bf16", "fp16"):
-        if "fp8" in answer.gpu.peak_flop_per_s and (command := _command("fp8", name)):
+        if "fp8" in answer.gpu.peak_flop_per_s and (
+            command := switch(engine, "fp8", quantization="fp8")
+        ):
             yield _Change("fp8", "weights in fp8", replace(scenario, quantization="fp8"), command)
-        four = "q4_k_m" if name == "llama.cpp" else "mlx_q4" if name == "mlx" else "awq"
+        four = engine.formats.get("four_bit", "awq")
         yield _Change("four-bit", f"a checkpoint in {four}", replace(scenario, quantization=four))
     count = 2 * scenario.tp
     gpus = 2 * answer.gpu.count
-    if gpus <= _NODE and (command := _command("tp", name, count=count)):
+    if gpus <= _NODE and (command := switch(engine, "tp", tp=str(count), stage=str(count))):
         yield _Change("tp", f"{gpus} GPUs",
                       replace(scenario, tp=count), command)  # fmt: skip
     if scenario.served:
         for factor in (4, 0.25):
             tokens = round(engine.max_batched_tokens * factor)
-            if command := _command("budget", name, count=tokens):
+            if command := switch(engine, "budget", max_batched_tokens=str(tokens)):
                 yield _Change(
                     "budget", f"steps of {tokens:,} tokens, so that prefill disturbs "
                     f"{'fewer steps' if factor > 1 else 'each step less'}",

@@ -44,7 +44,9 @@ _OF_A_BATCH = ("batch_size",)
 
 
 def _target(flag: str, what: str) -> Any:
-    return typer.Option(flag, metavar="TIME", help=f'Longest {what} allowed, as "500ms".')
+    return typer.Option(
+        flag, metavar="TIME", help=f'Longest {what} allowed, as "500ms"; p99:500ms.'
+    )
 
 
 @scenario_options(many=_MANY, without=_OF_A_BATCH)

@@ -13,9 +13,9 @@ from typing import Any, Literal, get_args
 
 from vperf.errors import InputError
 from vperf.explore.prices import Prices, prices_of
-from vperf.explore.rows import SPEEDS, Row, Tally, answer, shown_speeds
+from vperf.explore.rows import Row, Tally, answer, shown_speeds
 from vperf.explore.settings import CONTEXT, Resolver, Settings, settings
-from vperf.frames import frame, html_table
+from vperf.frames import Shown, frame
 from vperf.notes import Note
 from vperf.version import __version__
 
@@ -26,8 +26,8 @@ By = Literal["decode", "ttft", "throughput", "cost", "energy", "fits"]
 tokens per joule, memory left."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison(Shown):
     """The rows, best first: those that fit, those that do not, those that cannot be."""
 
     rows: tuple[Row, ...]
@@ -63,14 +63,6 @@ class Comparison:
     def to_frame(self) -> Any:
         """The rows as a pandas.DataFrame. Raises VperfError without pandas."""
         return frame(row.flat() for row in self.rows)
-
-    def _repr_html_(self) -> str:
-        head = (*self.axes, "fits", *SPEEDS)
-        return html_table(
-            f"{self.asked:,} settings by {self.by}", head,
-            ([*(str(row.chosen[axis]) for axis in self.axes), *_cells(row)] for row in self.rows),
-            self.notes,
-        )  # fmt: skip
 
 
 def _cells(row: Row) -> list[str]:

@@ -130,7 +130,7 @@ class Splitting:
         def grows(batch: float) -> bool:
             return wanted * side.steps.decode(batch)[1] > batch
 
-        low, high = 1.0, float(side.steps.slots)
+        low, high = 1.0, float(side.steps.slots())
         if grows(high):
             return None
         if grows(low):
@@ -193,7 +193,7 @@ class Splitting:
             output_s=decode_gpus / gpus / self._rate / steps.output_tokens,
             requests_per_s=self._rate,
             output_tokens_per_s=self._rate * steps.output_tokens,
-            serving=Serving(running, after.steps.slots * decode.replicas, self._rate, ttft,
+            serving=Serving(running, after.steps.slots() * decode.replicas, self._rate, ttft,
                             self._rate, saturated=False),
         )  # fmt: skip
         scenario = after.layout.of(setting.scenario, request_rate=self._rate / decode.replicas)
@@ -211,7 +211,7 @@ class Splitting:
         times = times_of(expected.high if self._conservative else expected, steps.output_tokens)
         pools = Pools(
             prefill=Pool(replicas, before.layout, busy),
-            decode=Pool(decode.replicas, after.layout, decode.batch / after.steps.slots),
+            decode=Pool(decode.replicas, after.layout, decode.batch / after.steps.slots()),
             queue_s=queue,
             prefill_s=before.prefill_s,
             transfer_s=sent / rate,

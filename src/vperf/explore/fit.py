@@ -12,11 +12,12 @@ from typing import Any
 
 from vperf.errors import HubError, InputError, UnknownNameError, VperfError
 from vperf.explore.settings import Resolver, settings
-from vperf.frames import frame, html_table
+from vperf.frames import Shown, frame
 from vperf.model.config import ModelConfig
 from vperf.notes import Note
 from vperf.scenario import Scenario
 from vperf.serving.memory import plan_memory
+from vperf.serving.overhead import overhead
 from vperf.sources.models import model_ids
 from vperf.version import __version__
 
@@ -24,8 +25,6 @@ SCHEMA = "vperf/fit/1"
 CONTEXT = 8192
 """Tokens a user holds where nobody says; less where the model is made for less."""
 _FULLER = 0.95
-_WAYS_8 = {"llama.cpp": "q8_0", "mlx": "mlx_q8"}
-_WAYS_4 = {"llama.cpp": "q4_k_m", "mlx": "mlx_q4"}
 _MORE_GPUS = (2, 4, 8, 16)
 
 
@@ -36,8 +35,9 @@ class Parts:
     weight_bytes: float
     kv_cache_bytes: float
     activation_bytes: float
+    """With CUDA graphs and the buffers between GPUs."""
     reserve_bytes: float
-    """What the engine leaves free: 1 - its memory utilization."""
+    """What the driver keeps and the engine leaves free."""
     total_bytes: float
     capacity_bytes: float
 
@@ -62,6 +62,11 @@ class MemoryFit:
     users: int = 0
     """At a time, as asked."""
     memory_utilization: float = 0.0
+    """Share of memory that the engine takes here."""
+    default_utilization: float = 0.0
+    """Its own, or as given."""
+    pool_tokens: int = 0
+    """Tokens of cache, all GPUs together, at the context asked for: what engines log at start."""
     parts: Parts | None = None
     """None: `problem` says why it cannot be."""
     max_context_tokens: int = 0
@@ -94,8 +99,8 @@ class Remedy:
     room: MemoryFit
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+@dataclass(frozen=True, slots=True, repr=False)
+class Fit(Shown):
     """The answer: one room, or a table of them."""
 
     rooms: tuple[MemoryFit, ...]
@@ -138,17 +143,6 @@ class Fit:
             parts = row.pop("parts") or {}
             names = Parts.__slots__
             yield {**row.pop("chosen"), **row, **{name: parts.get(name) for name in names}}
-
-    def _repr_html_(self) -> str:
-        rows = (
-            (room.model, room.gpu, "yes" if room.fits else "no",
-             f"{room.parts.total_bytes / 1e9:,.1f}" if room.parts else room.problem,
-             f"{room.parts.capacity_bytes / 1e9:,.1f}" if room.parts else "")
-            for room in self.rooms
-        )  # fmt: skip
-        head = ("model", "GPU", "fits", "GB needed", "GB there")
-        texts = [way.text for way in self.ways]
-        return html_table(f"{self.fitting:,} of {len(self.rooms):,} fit", head, rows, texts)
 
 
 def fit(
@@ -221,7 +215,8 @@ def _room(
     model, engine = at.model, at.card.engine
     tokens = min(CONTEXT, model.max_context_tokens or CONTEXT) if context is None else context
     memory = plan_memory(model, gpu, engine, users, tokens, 0)
-    reserve = (1.0 - engine.memory_utilization) * gpu.memory_bytes
+    taken = overhead(model, gpu, engine, memory.utilization)
+    reserve = taken.left_bytes + taken.driver_bytes
     return MemoryFit(
         chosen,
         found.id,
@@ -231,7 +226,9 @@ def _room(
         kv_cache_dtype=model.cache_name,
         context_tokens=tokens,
         users=users,
-        memory_utilization=engine.memory_utilization,
+        memory_utilization=memory.utilization,
+        default_utilization=engine.memory_utilization,
+        pool_tokens=memory.pool_tokens,
         parts=Parts(
             memory.weight_bytes,
             memory.kv_cache_bytes,
@@ -284,11 +281,11 @@ _Change = tuple[str, dict[str, Any]]
 
 def _narrower(resolver: Resolver, scenario: Scenario) -> list[_Change]:
     """Narrower formats of cache, weights or both, the least narrow first."""
-    stored = resolver.deployment(scenario).model
+    at = resolver.deployment(scenario)
+    stored, formats = at.model, at.card.engine.formats
     cache = {"kv_cache_dtype": "fp8"} if stored.cache.bits > 8 else {}
     steps: list[dict[str, Any]] = [cache] if cache else []
-    engine = scenario.engine if isinstance(scenario.engine, str) else scenario.engine.id
-    for weights in (_WAYS_8.get(engine, "fp8"), _WAYS_4.get(engine, "int4")):
+    for weights in (formats.get("eight_bit", "fp8"), formats.get("four_bit", "int4")):
         change: dict[str, Any] = {"quantization": weights}
         try:
             narrower = resolver.deployment(replace(scenario, quantization=weights)).model
@@ -334,5 +331,9 @@ def _notes(rooms: list[MemoryFit], context: int | None) -> tuple[Note, ...]:
     shares = sorted({f"{room.memory_utilization:.0%}" for room in rooms if room.parts})
     if shares != ["100%"]:
         found.append(Note("utilization", shares=" or ".join(shares)))
+    raised = [r for r in rooms if r.parts and r.memory_utilization > r.default_utilization]
+    if raised:
+        share, default = raised[0].memory_utilization, raised[0].default_utilization
+        found.append(Note("utilization_raised", share=share, default=default))
     found.append(Note("driver_memory"))
     return tuple(found)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from vperf import api
-from vperf.answer import Estimate
+from vperf.answer import Estimate, Expected
 from vperf.errors import InputError, VperfError
 from vperf.explore.candidates import (
     NETWORK_BYTES_PER_S,
@@ -24,6 +24,7 @@ from vperf.explore.candidates import (
     Layout,
     Reason,
     Targets,
+    Times,
     engine_name,
     layouts,
     node_of,
@@ -33,11 +34,11 @@ from vperf.explore.candidates import (
 from vperf.explore.prices import Prices, prices_of
 from vperf.explore.rows import answer
 from vperf.explore.settings import AS_STORED, Resolver, Setting, Settings, settings
-from vperf.frames import frame, html_table
+from vperf.frames import Shown, frame
 from vperf.hardware.gpu import Gpu
 from vperf.notes import Note
 from vperf.scenario import Scenario
-from vperf.units import format_seconds, parse_bandwidth
+from vperf.units import parse_bandwidth
 from vperf.version import __version__
 
 SCHEMA = "vperf/plan/1"
@@ -46,6 +47,8 @@ By = Literal["gpus", "cost", "latency", "throughput"]
 """What the winner has least or most of: GPUs, $ per request, TPOT, output tok/s of a GPU."""
 
 MAX_GPUS = 8
+_HOPELESS = 1.5
+"""Means so far above a target that no percentile of a run is simulated."""
 _USERS = tuple(1 << n for n in range(11))
 """Users of one replica that are tried where no load is given."""
 
@@ -60,8 +63,8 @@ class GpuBest:
     lost: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+@dataclass(frozen=True, slots=True, repr=False)
+class Plan(Shown):
     """The winner, the Pareto front it is on, and why the others lose."""
 
     winner: Candidate | None
@@ -113,6 +116,7 @@ class Plan:
                 "tpot_s": self.targets.tpot_s,
                 "e2e_s": self.targets.e2e_s,
                 "conservative": self.conservative,
+                "percentiles": dict(self.targets.percents),
             },
             "max_gpus": self.max_gpus,
             "request_rate": self.request_rate,
@@ -149,19 +153,6 @@ class Plan:
         """The front as a pandas.DataFrame. Raises VperfError without pandas."""
         return frame(self.rows())
 
-    def _repr_html_(self) -> str:
-        head = ("", "GPUs", "weights", "replicas", "tp", "pp", "ep", "dp", "TTFT", "TPOT",
-                "tok/s of a GPU")  # fmt: skip
-        rows = (
-            ("best" if each is self.winner else "", f"{each.gpus} x {each.row.gpu}", each.weights,
-             str(each.replicas), *(str(getattr(each.layout, way)) for way in WAYS),
-             format_seconds(each.times.ttft_s), format_seconds(each.times.tpot_s),
-             f"{each.per_gpu:,.0f}")
-            for each in self.front
-        )  # fmt: skip
-        title = f"{self.met:,} of {self.asked:,} candidates meet the targets"
-        return html_table(title, head, rows, self.notes)
-
 
 def plan(
     model: Any,
@@ -185,8 +176,9 @@ def plan(
     """The best deployment of a model that meets the targets.
 
     `ttft`, `tpot` and `e2e` are seconds or text ("500ms"), met by the expected mean, or with
-    `conservative` by the slow end of its range. The load is `request_rate` requests/s or
-    `max_concurrency` users, split over replicas; without one, the users of one replica are chosen.
+    `conservative` by the slow end of its range; "p99:500ms" by that percentile of a simulated run.
+    The load is `request_rate` requests/s or `max_concurrency` users, split over replicas; without
+    one, the users of one replica are chosen.
     `gpu`, `quantization`, `kv_cache_dtype`, `engine`, `tp`, `pp`, `ep` and `dp` may be lists;
     ways that are not given are powers of two. `disaggregate` also tries separate pools for prefill
     and decode, whose caches cross `kv_link` bytes/s of each GPU. `by` None: "cost" with prices,
@@ -361,6 +353,9 @@ class _Search:
                 api.lengths_of(scenario).output_tokens,
             )
             ratios = self.targets.ratios(times)
+            if self.targets.percents and max(ratios.values()) <= _HOPELESS:
+                times = self._percentiles(scenario, times, speed)
+                ratios = self.targets.ratios(times)
             serving = row.figures.serving
             if serving and serving.saturated and serving.requests_asked_per_s:
                 ratios["saturated"] = serving.requests_asked_per_s / serving.requests_per_s
@@ -371,6 +366,23 @@ class _Search:
             )  # fmt: skip
             if not self._take(candidate, left):
                 return
+
+    def _percentiles(self, scenario: Scenario, times: Times, speed: Expected) -> Times:
+        """The times of a candidate with percentiles where the targets are of these."""
+        wanted = ",".join(f"{percent:g}" for percent in set(self.targets.percents.values()))
+        asked = replace(scenario, metric_percentiles=wanted)
+        run = api.ask(asked, self.resolver.deployment(scenario)).simulated
+        if run is None:
+            return times
+        found = self.targets.simulated(times, run)
+        if not self.conservative:
+            return found
+        slow, given = speed.high, self.targets.percents
+        return Times(
+            found.ttft_s * (slow.ttft_s / speed.ttft_s if "ttft" in given else 1),
+            found.tpot_s * (slow.tpot_s / speed.tpot_s if "tpot" in given else 1),
+            found.e2e_s * (slow.tpot_s / speed.tpot_s if "e2e" in given else 1),
+        )
 
     def _loads(self, layout: Layout) -> Iterator[tuple[int, dict[str, Any]]]:
         """(replicas, load of each), the smallest load first."""

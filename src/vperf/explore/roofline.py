@@ -16,10 +16,10 @@ from typing import Any, Literal
 
 from vperf import api
 from vperf.answer import Estimate
+from vperf.frames import Shown
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.scenario import Scenario
-from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing.constants import constants_of
 from vperf.timing.limit import plain
@@ -84,8 +84,8 @@ class PhasePoint:
     """Of the step's expected time, that the GPU waits for the host."""
 
 
-@dataclass(frozen=True, slots=True)
-class Roofline:
+@dataclass(frozen=True, slots=True, repr=False)
+class Roofline(Shown):
     """The whole answer, of one GPU of the deployment."""
 
     estimate: Estimate
@@ -115,7 +115,7 @@ class Roofline:
 def ask(scenario: Scenario) -> Roofline:
     """The roofline of the estimate that a scenario asks for."""
     gpu = load_gpu(scenario.gpu) if isinstance(scenario.gpu, str) else scenario.gpu
-    return roofline(api.ask(scenario), gpu, load_engine(scenario.engine))
+    return roofline(api.ask(scenario), gpu, api.engine_of(scenario))
 
 
 def roofline(answer: Estimate, gpu: Gpu, engine: Engine) -> Roofline:

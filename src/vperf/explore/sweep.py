@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any
 
+from vperf import api
+from vperf.answer import SimulatedRun
 from vperf.errors import InputError, VperfError
 from vperf.explore.crossovers import Crossover, crossovers
 from vperf.explore.prices import Prices, prices_of
-from vperf.explore.rows import SPEEDS, Row, Tally, answer, shown_speeds
+from vperf.explore.rows import Row, Tally, answer
 from vperf.explore.settings import AS_STORED, Resolver, Settings, settings
-from vperf.frames import frame, html_table
+from vperf.frames import Shown, frame
 from vperf.notes import Note
 from vperf.version import __version__
 
@@ -24,8 +26,8 @@ MOST_TURNED = 12
 """Combinations of the other axes whose crossovers are looked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+@dataclass(frozen=True, slots=True, repr=False)
+class Sweep(Shown):
     """All rows of a sweep, in the order of its axes."""
 
     rows: tuple[Row, ...]
@@ -47,15 +49,6 @@ class Sweep:
     def to_frame(self) -> Any:
         """The rows as a pandas.DataFrame. Raises VperfError without pandas."""
         return frame(row.flat() for row in self.rows)
-
-    def _repr_html_(self) -> str:
-        axes = tuple(self.axes)
-        shown = self.rows[:100]
-        rows = ([*(str(row.chosen[axis]) for axis in axes), *shown_speeds(row)] for row in shown)
-        more = [f"the first 100 of {len(self.rows):,}"] if len(self.rows) > 100 else []
-        head = (*axes, *SPEEDS)
-        turns = [turn.text for turn in self.crossovers]
-        return html_table(f"{len(self.rows):,} settings", head, rows, [*more, *turns, *self.notes])
 
 
 def opening(axes: Mapping[str, tuple[Any, ...]], fixed: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,6 +105,14 @@ class Sweeping:
                 waiting.append(row)
         if waiting:
             raise InputError(waiting[0].problem)
+
+    def run(self, row: Row) -> SimulatedRun | None:
+        """The simulated run of a row; None: of a batch, or of a load that cannot be served."""
+        serving = row.figures.serving if row.figures else None
+        if serving is None or serving.saturated or not row.fits:
+            return None
+        setting = next(each for each in self.settings if each.chosen == row.chosen)
+        return api.ask(setting.scenario, self._asker.deployment(setting.scenario)).simulated
 
     def crossovers(self) -> tuple[Crossover, ...]:
         """Where each axis turns, for the first combinations of the others."""

@@ -16,7 +16,7 @@ from vperf.model.blocks.base import Block
 from vperf.model.cache import CacheSize, Span, cache_size
 from vperf.model.divide import SINGLE, Parallel
 from vperf.model.ops import Linear, Op, Step
-from vperf.model.rows import RowTable, row_at, together
+from vperf.model.rows import RowTable, row_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,11 @@ class Model:
         """Whether tokens are routed to some of several experts."""
         return any(block.expert_split[0] for _, kind in self.kinds for block in kind.blocks)
 
+    @property
+    def favours_experts(self) -> bool:
+        """Whether a router has favourites (blocks/moe.py)."""
+        return any(block.favours_experts for _, kind in self.kinds for block in kind.blocks)
+
     @cached_property
     def weight_bytes(self) -> float:
         """Bytes resident in memory."""
@@ -176,12 +181,12 @@ class Model:
                 held, ways = (block, 1) if block.whole else (block.copied(p.tensor), p.tensor)
                 for n, w in held.linears:
                     layers += count * n * w.stored_bytes / (p.stage if n > 1 else ways)
-        outer = sum(t.stored_bytes for t in (*self.lookups, self.embedding))
-        outer += self.head.stored_bytes if self.head and not self.tied else 0.0
+        first = sum(t.stored_bytes for t in (*self.lookups, self.embedding))
+        first += 2.0 * self.tower_parameters
+        last = self.head.stored_bytes if self.head and not self.tied else 0.0
+        outer = first + last if p.pipeline == 1 else max(first, last)
         small = self._vectors + self._encoder_vectors + self.other_parameters
-        return (layers + self.vector_bytes * small) / p.pipeline + (
-            outer + 2.0 * self.tower_parameters
-        ) / p.tensor
+        return (layers + self.vector_bytes * small) / p.pipeline + outer / p.tensor
 
     @cached_property
     def rank_cache(self) -> CacheSize:
@@ -217,7 +222,7 @@ class Model:
     @cached_property
     def streamed_parameters(self) -> int:
         """Parameters that one token reads: active ones, without looked-up embeddings and towers."""
-        untied = self.embedding.parameters if self.head and not self.tied else 0
+        untied = 0 if self.head and self.tied else self.embedding.parameters
         tables = sum(table.parameters for table in self.lookups)
         unread = sum(
             count * block.unread_parameters for count, kind in self.kinds for block in kind.blocks
@@ -310,7 +315,7 @@ class Model:
     def ops(self, step: Step) -> tuple[Op, ...]:
         """The work of `step` on one GPU: equal ops of all layers are one op with a count."""
         local = self.parallel.local(step)
-        return tuple(row_at(row, local) for row in together(self.rows.of(local)))
+        return tuple([row_at(row, local) for row in self.rows.together(local)])
 
     @cached_property
     def decoder_small_kernels(self) -> tuple[float, int, int]:

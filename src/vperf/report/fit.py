@@ -136,6 +136,10 @@ def _room_for(room: MemoryFit) -> Iterator[tuple[str, Text]]:
     longest = whole(room.max_context_tokens)
     if room.max_context_tokens == room.model_context_tokens:
         longest += " (all the model is made for)"
+    if room.pool_tokens:
+        times = room.pool_tokens / max(1, room.context_tokens)
+        held = f"{whole(room.pool_tokens)} tokens, {times:,.2f}x at {room.context_tokens:,}"
+        yield "KV cache", f"{held} (as engines log it)"
     yield "Longest context", f"{longest} tokens for {whose}"
     at = f"at {room.context_tokens:,} tokens each"
     yield "Most users", f"{whole(room.max_users)} {at}" if room.max_users else f"none {at}"

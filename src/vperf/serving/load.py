@@ -25,7 +25,7 @@ from functools import cached_property
 
 from vperf.errors import InputError
 from vperf.model.model import Model
-from vperf.serving.memory import other_bytes
+from vperf.serving.memory import pool
 from vperf.serving.speculative import tokens_per_step
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.passes import decode_passes, prefill_passes
@@ -36,15 +36,14 @@ BURST_SHARE = 0.12
 that a tenth of the measured requests are the first burst; 0.12 fits best, for the second wave of
 requests still comes bunched."""
 
-_PROFILED_SEQUENCES = 256
-"""Sequences for which an engine sets activations aside at start (vLLM: --max-num-seqs)."""
-
 _ROUNDS, _SECANTS = 80, 6
 """Trials of the fixed point, of which every so many-th halves the bracket."""
 _TOLERANCE = 1e-6
 _EVEN_ROUNDS = 12
 _EVEN = 1e-3
 """Share of TPOT by which drafting may differ from not drafting where it is said to break even."""
+_FULL = 1 - 1e-3
+"""Share of the sequences that fit from which on a batch is all of them."""
 _STEP_ROUNDS = 4
 _BUSIEST = 0.95
 """Queues are not extrapolated beyond this share of time spent on prefill."""
@@ -126,21 +125,23 @@ class Steps:
         self.input_tokens, self.output_tokens = load.input_tokens, load.output_tokens
         self.cached_tokens = load.cached_tokens
         self.context = load.input_tokens + load.output_tokens // 2
-        self.slots = self._slots()
         self._decode: dict[int, Seconds] = {}
         self._prefill: dict[tuple[int, int], tuple[float, ...]] = {}
 
-    def _slots(self) -> int:
-        """Sequences whose cache fits at their mean length; pages are taken as sequences grow."""
+    def slots(self, users: int | None = None) -> int:
+        """Sequences whose cache fits at their mean length; pages are taken as sequences grow.
+
+        `users`: those for whom the engine is given more of the memory if its default is too little.
+        """
         model, card = self.compiled.model, self.compiled.card
-        other = other_bytes(model, card.gpu, card.engine, _PROFILED_SEQUENCES, self.input_tokens)
-        free = card.gpu.memory_bytes - model.rank_weight_bytes - other
+        groups = model.parallel.data
         whole = self.input_tokens + self.output_tokens
         reserved = card.engine.scheduler.reserves_output
         each = model.rank_cache_bytes(whole if reserved else self.context)
         if each <= 0:
             return 10**6
-        return max(1, min(10**6, int(free / each) * model.parallel.data))
+        free = pool(model, card.gpu, card.engine, -(-(users or 1) // groups) * each).free_bytes
+        return max(1, min(10**6, int(free / each) * groups))
 
     @cached_property
     def alone(self) -> Seconds:
@@ -227,7 +228,7 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
     """The fixed point of a load on a deployment; `steps` are those of loads of equal lengths."""
     model, facts = compiled.model, compiled.card.engine.scheduler
     steps = steps or Steps(compiled, load)
-    slots = steps.slots
+    slots = steps.slots(load.users)
     further = max(1, load.output_tokens - 1)
     held = min(slots, facts.max_sequences * model.parallel.data)
     most = float(max(1, held if load.users is None else min(load.users, held)))
@@ -256,7 +257,8 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
         rate = most_per_s
     else:
         assert load.requests_per_s is not None
-        most_per_s = min(most_per_s, point.most_per_s)
+        # Steps jump where a prompt takes a chunk more: the batch may not lead to itself to the bit.
+        most_per_s = min(most_per_s if batch >= most * _FULL else math.inf, point.most_per_s)
         saturated = load.requests_per_s > most_per_s * (1 + 1e-3)
         rate = min(load.requests_per_s, most_per_s)
     return Served(
@@ -359,32 +361,37 @@ def _trial(steps: Steps, load: Load, batch: float) -> _Point:
         step = window.step_s + behind_s / shared_steps
         return window, min(step, window.most_s)
 
-    if load.requests_per_s is not None:
-        window, step = shares(load.requests_per_s / groups)
-    else:  # as many as the others send while one decodes
-        wanted = others / groups / shared_steps
-        low, high = 0.0, wanted / decode
-        short = -wanted
-        window, step = shares(high)
-        over = high * step - wanted
-        for _ in range(_EVEN_ROUNDS):  # regula falsi, Illinois: both rise with each other
-            if over <= _EVEN * wanted:
-                break
-            middle = low - short * (high - low) / (over - short)
-            window, step = shares(middle)
-            gap = middle * step - wanted
-            if abs(gap) <= _EVEN * wanted:
-                break
-            if gap > 0:
-                high, over, short = middle, gap, short / 2
-            else:
-                low, short, over = middle, gap, over / 2
+    # As many prompts come as the others send while one decodes.
+    wanted = others / groups / shared_steps
+    low, high = 0.0, wanted / decode
+    short = -wanted
+    window, step = shares(high)
+    over = high * step - wanted
+    for _ in range(_EVEN_ROUNDS):  # regula falsi, Illinois: both rise with each other
+        if over <= _EVEN * wanted:
+            break
+        middle = low - short * (high - low) / (over - short)
+        window, step = shares(middle)
+        gap = middle * step - wanted
+        if abs(gap) <= _EVEN * wanted:
+            break
+        if gap > 0:
+            high, over, short = middle, gap, short / 2
+        else:
+            low, short, over = middle, gap, over / 2
     ttft = window.ttft_s + server_s(card, load.input_tokens)
     most_per_s = groups / window.full_s
     if load.users is not None:  # Little's law, where every step reads prompts
         ttft = max(ttft, load.users / most_per_s - shared_steps * step)
     return _Point(
-        limit / gain, ceiling / gain, decode, prefill, extra, step / gain, ttft, most_per_s
+        limit / gain,
+        ceiling / gain,
+        decode,
+        prefill,
+        extra,
+        step / gain * steps.compiled.bubble(1 + others),
+        ttft,
+        most_per_s,
     )
 
 
@@ -449,9 +456,11 @@ def _window(  # noqa: PLR0917  (a trial's numbers)
 def _extra(steps: Steps, sequences: float, prompts: int = 1) -> float:
     """What prompts add to the steps that they share with `sequences`."""
     chunks = steps.prefill(sequences, prompts)
+    stages = steps.compiled.model.parallel.pipeline  # each reads the prompt while others decode
     if steps.compiled.card.engine.scheduler.policy != "mixed":
-        return sum(chunks)
-    return max(0.0, sum(chunks) - len(chunks) * steps.decode(round(sequences))[1])
+        return sum(chunks) / stages
+    decoding = len(chunks) * steps.decode(round(sequences)).expected
+    return max(0.0, sum(chunks) - decoding) / stages
 
 
 def _busy(others: float, load: Load) -> float:

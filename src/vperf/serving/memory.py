@@ -5,11 +5,13 @@ Not here: what would make it fit (explore/fit.py).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
+from vperf.serving.overhead import Overhead, overhead
 
 _LONGEST_SEARCHED = 1 << 27
 """Contexts are searched up to 134 M tokens when a config states no maximum."""
@@ -23,29 +25,50 @@ class Memory:
     kv_cache_bytes: float
     """This GPU's part of the whole batch at input + output tokens; recurrent state included."""
     other_bytes: float
-    """Activations, and what the engine leaves free (its --gpu-memory-utilization)."""
+    """What the driver, activations, graphs and buffers take, and what the engine leaves free."""
     total_bytes: float
     capacity_bytes: float
     fits: bool
     max_context_tokens: int
-    """Longest context at this batch size, up to the model's own maximum; 0 if nothing fits."""
+    """Longest context at this batch size, up to the model's own maximum; 0 if nothing fits. Unless a
+    share was given, at MOST_UTILIZATION."""
     max_batch_size: int
-    """Most sequences of input + output tokens; 0 if not even one fits."""
+    """Most sequences of input + output tokens, likewise; 0 if not even one fits."""
+    utilization: float
+    """Share of memory that the engine takes: as given, its default, or more for want of room."""
+    pool_bytes: float
+    """For cache, on this GPU."""
+    pool_tokens: int
+    """Of all sequences at input + output tokens each: what engines log as the size of the cache."""
 
 
-def other_bytes(model: Model, gpu: Gpu, engine: Engine, batch: int, input_tokens: int) -> float:
-    """What is neither weights nor cache: the engine's reserve and the largest activations.
+MOST_UTILIZATION = 0.95
+"""Share of memory that engines are given where their default leaves no room for a load."""
 
-    Activations of one step of T tokens: the residual stream twice and the widest pair of layer
-    outputs, 16 bit each, and fp32 logits of every sequence, drafts included.
-    """
-    ways = model.parallel.tensor
-    sequences = -(-batch // model.parallel.data)
-    tokens = min(engine.max_batched_tokens, sequences * input_tokens)
-    rows = sequences * (1 + model.draft_tokens)
-    logits = 4.0 * rows * (model.head.out_features if model.head else 0) / ways
-    activations = tokens * 2.0 * (2 * model.hidden + model.widest_output / ways) + logits
-    return (1.0 - engine.memory_utilization) * gpu.memory_bytes + activations
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What one GPU has for cache."""
+
+    free_bytes: float
+    """Below 0: not even the weights fit."""
+    utilization: float
+    """Share of memory that the engine takes for that."""
+    overhead: Overhead
+
+
+def pool(model: Model, gpu: Gpu, engine: Engine, wanted_bytes: float) -> Pool:
+    """The pool at the engine's share, or, where nobody gave that and it holds less cache than
+    wanted, at MOST_UTILIZATION."""
+    default = engine.memory_utilization
+    shares = (default,) if engine.share_given else (default, max(default, MOST_UTILIZATION))
+    for share in shares:
+        taken = overhead(model, gpu, engine, share)
+        free = gpu.memory_bytes - model.rank_weight_bytes - taken.total_bytes
+        found = Pool(free, share, taken)
+        if free >= wanted_bytes:
+            break
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,31 +90,40 @@ def memory_use(  # noqa: PLR0917  (a deployment, and what it is asked)
 ) -> Use:
     """What `batch` sequences of input + output tokens each take."""
     sequences = -(-batch // model.parallel.data)
-    return Use(
-        model.rank_weight_bytes,
-        sequences * model.rank_cache_bytes(input_tokens + output_tokens),
-        other_bytes(model, gpu, engine, batch, input_tokens),
-    )
+    cache = sequences * model.rank_cache_bytes(input_tokens + output_tokens)
+    taken = pool(model, gpu, engine, cache).overhead
+    return Use(model.rank_weight_bytes, cache, taken.total_bytes)
 
 
 def plan_memory(  # noqa: PLR0917  (a deployment, and what it is asked)
     model: Model, gpu: Gpu, engine: Engine, batch: int, input_tokens: int, output_tokens: int
 ) -> Memory:
     """Memory of `batch` sequences of input + output tokens each."""
-    use = memory_use(model, gpu, engine, batch, input_tokens, output_tokens)
-    sequences = -(-batch // model.parallel.data)
-    per_sequence = use.kv_cache_bytes / sequences
-    free = gpu.memory_bytes - use.weight_bytes - use.other_bytes
+    groups = model.parallel.data
+    sequences = -(-batch // groups)
+    each = model.rank_cache_bytes(input_tokens + output_tokens)
+    found = pool(model, gpu, engine, sequences * each)
+    taken = found.overhead
+    held = max(0.0, found.free_bytes) / each * groups if each else math.inf
+    most = pool(model, gpu, engine, math.inf).free_bytes
     return Memory(
-        weight_bytes=use.weight_bytes,
-        kv_cache_bytes=use.kv_cache_bytes,
-        other_bytes=use.other_bytes,
-        total_bytes=use.total_bytes,
+        weight_bytes=model.rank_weight_bytes,
+        kv_cache_bytes=sequences * each,
+        other_bytes=taken.total_bytes,
+        total_bytes=model.rank_weight_bytes + sequences * each + taken.total_bytes,
         capacity_bytes=gpu.memory_bytes,
-        fits=use.total_bytes <= gpu.memory_bytes,
-        max_context_tokens=_longest_context(model, free / sequences),
-        max_batch_size=largest_batch(model, gpu, engine, input_tokens, per_sequence),
+        fits=sequences * each <= found.free_bytes,
+        max_context_tokens=_longest_context(model, most / sequences),
+        max_batch_size=largest_batch(model, gpu, engine, each, up_to=_LONGEST_SEARCHED),
+        utilization=found.utilization,
+        pool_bytes=max(0.0, found.free_bytes),
+        pool_tokens=int(min(held * (input_tokens + output_tokens), _LONGEST_SEARCHED)),
     )
+
+
+def _whole(held: float, groups: int) -> int:
+    """Sequences, as many of each attention group."""
+    return groups * int(min(held, _LONGEST_SEARCHED) / groups + 1e-9)
 
 
 def _longest_context(model: Model, bytes_per_sequence: float) -> int:
@@ -113,35 +145,11 @@ def _longest_context(model: Model, bytes_per_sequence: float) -> int:
 
 
 def largest_batch(
-    model: Model,
-    gpu: Gpu,
-    engine: Engine,
-    input_tokens: int,
-    per_sequence: float,
-    *,
-    up_to: int = _LONGEST_SEARCHED,
+    model: Model, gpu: Gpu, engine: Engine, per_sequence: float, *, up_to: int
 ) -> int:
-    """Most sequences of `per_sequence` bytes of cache that fit, `up_to` at most.
-
-    Bytes are a line of the sequences of an attention group up to the tokens that the engine takes
-    in a step, and a less steep one from there on.
-    """
+    """Most sequences of `per_sequence` bytes of cache that fit, `up_to` at most."""
     groups = model.parallel.data
-
-    def free(sequences: int) -> float:
-        other = other_bytes(model, gpu, engine, sequences * groups, input_tokens)
-        return gpu.memory_bytes - model.rank_weight_bytes - other - sequences * per_sequence
-
-    if free(1) < 0:
-        return 0
-    full = -(-engine.max_batched_tokens // input_tokens)
-    first = 1 if full <= 1 or free(full) >= 0 else 0
-    start = full if first and full > 1 else 1
-    slope = free(start) - free(start + 1)
-    most = start + int(free(start) / slope) if slope > 0 else up_to
-    most = max(1, min(most, up_to))
-    while most > 1 and free(most) < 0:  # rounding
-        most -= 1
-    while most < up_to and free(most + 1) >= 0:
-        most += 1
-    return min(up_to, most * groups)
+    free = pool(model, gpu, engine, -(-up_to // groups) * per_sequence).free_bytes
+    if free < 0 or per_sequence <= 0:
+        return 0 if free < 0 else up_to
+    return min(up_to, _whole(free / per_sequence * groups, groups))

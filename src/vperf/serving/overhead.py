@@ -64,8 +64,8 @@ def visible_bytes(gpu: Gpu) -> float:
     return gpu.memory_bytes * (1 - _DRIVER_SHARE) - _DRIVER_BYTES
 
 
-def overhead(model: Model, gpu: Gpu, engine: Engine) -> Overhead:
-    """Of a GPU that runs its part of `model` under `engine`."""
+def overhead(model: Model, gpu: Gpu, engine: Engine, share: float | None = None) -> Overhead:
+    """Of a GPU that runs its part of `model` under `engine`, which takes this share of it."""
     visible = visible_bytes(gpu)
     parallel = model.parallel
     ways = parallel.tensor
@@ -78,7 +78,7 @@ def overhead(model: Model, gpu: Gpu, engine: Engine) -> Overhead:
     graphs = engine.graph_bytes_per_layer * layers if engine.cuda_graphs else 0.0
     exchange = _NCCL_BYTES if parallel.gpus > 1 else 0.0
     needs = activations + graphs + exchange
-    left = 1.0 - engine.memory_utilization
+    left = 1.0 - (engine.memory_utilization if share is None else share)
     if engine.share_of == "all":
         left_bytes = left * visible
     elif engine.share_of == "weights and cache":

@@ -19,7 +19,7 @@ from functools import cached_property
 
 from vperf.model.model import Model
 from vperf.model.ops import Role, Row, Step
-from vperf.serving.memory import other_bytes
+from vperf.serving.memory import pool
 from vperf.serving.scheduler import Cache, Chunk
 from vperf.timing.compiled import Compiled
 from vperf.timing.kinds import KINDS
@@ -222,13 +222,13 @@ def cache_room(compiled: Compiled, shortest: int, longest: int, sequences: int) 
     """Bytes of a GPU that the engine has for cache, and what sequences take of it.
 
     Between `shortest` and `longest` a sequence's cache is taken as linear: with windows it grows by
-    steps. Of the last of its blocks half is empty. `sequences`: those that it profiles with.
+    steps. Of the last of its blocks half is empty. `sequences`: those that want to be held.
     """
     model, engine, gpu = compiled.model, compiled.card.engine, compiled.card.gpu
     at_low, at_high = model.rank_cache_bytes(shortest), model.rank_cache_bytes(longest)
     per_token = max(0.0, (at_high - at_low) / max(1, longest - shortest))
-    other = other_bytes(model, gpu, engine, sequences, shortest)
-    free = gpu.memory_bytes - model.rank_weight_bytes - other
+    groups = model.parallel.data
+    free = pool(model, gpu, engine, -(-sequences // groups) * at_high).free_bytes
     return Cache(
         size=max(free, 0.0) * model.parallel.data,
         per_sequence=max(0.0, at_low - per_token * shortest) + per_token * _BLOCK_TOKENS / 2,

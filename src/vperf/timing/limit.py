@@ -65,9 +65,10 @@ class Limits:
         found = self._peaks.get(work.format) or self._peak(work.format)
         return work.flops / found[0]
 
-    def pipe(self, op: Op) -> str:
+    def pipe(self, work: Work[Q]) -> str:
         """The pipe of that peak; "" for an op without FLOPs."""
-        return self._peak(op.format)[1] if op.flops else ""
+        works = isinstance(work.flops, Affine) or bool(work.flops)
+        return self._peak(work.format)[1] if works else ""
 
     def _peak(self, fmt: Format) -> tuple[float, str]:
         if fmt not in self._peaks:

@@ -10,7 +10,6 @@ import csv
 import io
 import json
 import re
-import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,8 +17,10 @@ from typing import Any
 
 from vperf.checks.importers.record import Record
 from vperf.errors import InputError
+from vperf.files import STDIN, read_bytes, read_stdin
 
-_STDIN = "standard input"
+MAX_RESULT_BYTES = 512 << 20
+"""vLLM's --save-detailed writes a latency for every token: 200 MB for 10,000 requests."""
 _PARTIAL_WORD = re.compile(r"[\w.+-]{0,20}\Z")
 _DECODER = json.JSONDecoder()
 _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
@@ -60,8 +61,9 @@ def _plain(text: str) -> str:
 
 def load(source: str | Path) -> Document:
     """Reads a path, or standard input for "-". Raises InputError for what is not readable text."""
-    name = _STDIN if str(source) == "-" else str(source)
-    return parse(_decode(_bytes(source, name), name), name)
+    if str(source) == "-":
+        return parse(_decode(read_stdin(limit=MAX_RESULT_BYTES), STDIN), STDIN)
+    return parse(_decode(read_bytes(source, limit=MAX_RESULT_BYTES), str(source)), str(source))
 
 
 def parse(text: str, name: str) -> Document:
@@ -89,20 +91,6 @@ def parse(text: str, name: str) -> Document:
             broken = error
     inside, rest = _among_lines(text, name)
     return Document(name, rest, inside, broken)
-
-
-def _bytes(source: str | Path, name: str) -> bytes:
-    if str(source) == "-":
-        return sys.stdin.buffer.read()
-    try:
-        return Path(source).read_bytes()
-    except FileNotFoundError:
-        raise InputError("no such file", source=name) from None
-    except IsADirectoryError:
-        raise InputError("is a directory; name one result file", source=name) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"cannot be read: {reason}", source=name) from None
 
 
 def _decode(data: bytes, name: str) -> str:

@@ -54,6 +54,11 @@ class Block(Protocol):
         return ()
 
     @property
+    def favours_experts(self) -> bool:
+        """Whether its router favours some experts over others."""
+        return False
+
+    @property
     def expert_split(self) -> tuple[int, int]:
         """(experts, width of one), which expert and tensor parallelism divide; (0, 0): none."""
         return 0, 0

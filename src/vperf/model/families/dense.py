@@ -14,6 +14,7 @@ from vperf.model.blocks import dense, gqa
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import MAX_LAYERS, Config
 from vperf.model.families.family import Family
+from vperf.model.families.keys import understood
 from vperf.model.ops import Linear
 from vperf.model.windows import Rule, all_but_every, every_layer, from_max_window_layers
 
@@ -101,6 +102,21 @@ def not_every_first_of(period: int) -> Rule:
     return rule
 
 
+# --- InternLM3: its own keys for biases, or those of Llama, which transformers reads it as ------
+
+
+def _either(config: Config, *names: str) -> bool:
+    found = [config.flag(name, default=False) for name in names]  # all of them are read
+    return any(found)
+
+
+def _internlm3_attention(config: Config, layer: int, scope: Scope) -> Block:
+    return gqa.read(
+        config, layer, scope, qkv_bias=_either(config, "qkv_bias", "attention_bias"),
+        out_bias=_either(config, "bias", "attention_bias"),
+    )  # fmt: skip
+
+
 # --- RMSNorm, gated MLP, rotary --------------------------------------------------------------
 
 LLAMA_LIKE = (
@@ -115,24 +131,21 @@ LLAMA_LIKE = (
     Family(("seed_oss",), lambda config, layer, scope: gqa.read(
         config, layer, scope, bias_default=True,
         out_bias=config.flag("attention_out_bias", default=False))),
-    Family(("internlm3",), lambda config, layer, scope: gqa.read(
-        config, layer, scope, bias_key="qkv_bias", out_bias=config.flag("bias", default=False)),
-        partial(_keyed_mlp, key="bias")),
+    Family(("internlm3",), _internlm3_attention, lambda config, layer, scope: dense.read(
+        config, layer, scope, bias=_either(config, "bias", "mlp_bias"))),
     Family(("internlm2",), partial(gqa.read, bias_key="bias")),
     Family(("internlm",), partial(gqa.read, bias_key="bias", bias_default=True)),
     Family(("baichuan",), partial(gqa.read, qkv_bias=False, out_bias=False)),
     Family(("minicpm",), tied=True),
-    Family(("mimo",), partial(gqa.read, rule=from_max_window_layers, qkv_bias=True,
+    Family(("mimo",), partial(gqa.read, rule=from_max_window_layers, bias_default=True,
                               out_bias=False)),
     Family(("chatglm",), _chatglm_attention, _chatglm_mlp, final_norm=_chatglm_final_norm,
            attention_scope="self_attention"),
     Family(("qwen",), _qwen_attention, _qwen_mlp, attention_scope="attn"),
     Family(("helium",), partial(gqa.read, out_bias=False)),
-    Family(("iquestcoder",), defaults={"head_dim": 128}),
-    Family(("cwm",), partial(gqa.read, rule=not_every_first_of(4), qkv_bias=False, out_bias=False),
-           defaults={"head_dim": 128, "sliding_window": 8192}),
-    Family(("granite_swa",), partial(gqa.read, rule=not_every_first_of(4), sinks=True), tied=True,
-           defaults={"sliding_window": 128}),
+    Family(("iquestcoder",)),
+    Family(("cwm",), partial(gqa.read, rule=not_every_first_of(4), qkv_bias=False, out_bias=False)),
+    Family(("granite_swa",), partial(gqa.read, rule=not_every_first_of(4), sinks=True), tied=True),
     Family(("hyperclovax",),
            norms=lambda config: 4 if config.flag("use_post_norm", default=True) else 2),
     Family(("nanochat",), mlp=partial(dense.read, gated=False), norms=0, final_norm=0),
@@ -145,9 +158,8 @@ LLAMA_LIKE = (
     Family(("hunyuan_v1_dense",), partial(gqa.read, qk_norm="head"), tied=False),
     Family(("ernie4_5",), partial(gqa.read, bias_key="use_bias"),
            partial(_keyed_mlp, key="use_bias"), tied=True),
-    Family(("glm",), partial(gqa.read, bias_default=False, out_bias=False),
-           defaults={"head_dim": 128}),
-    Family(("glm4",), partial(gqa.read, out_bias=False), norms=4, defaults={"head_dim": 128}),
+    Family(("glm",), partial(gqa.read, bias_default=False, out_bias=False)),
+    Family(("glm4",), partial(gqa.read, out_bias=False), norms=4),
     Family(("nemotron",), mlp=partial(dense.read, gated=False), norm_bias=True),
     Family(("arcee",), mlp=partial(dense.read, gated=False)),
 )  # fmt: skip
@@ -173,6 +185,7 @@ def _falcon_attention(config: Config, layer: int, scope: Scope) -> Block:
     if config.flag("new_decoder_architecture", default=False):
         kv_heads = config.optional_integer("num_kv_heads", "n_head_kv") or heads
     else:
+        understood(config, "num_kv_heads")
         kv_heads = 1 if config.flag("multi_query", default=True) else heads
     bias = config.flag("bias", default=False)
     return gqa.read(config, layer, scope, kv_heads=kv_heads, qkv_bias=bias, out_bias=bias)
@@ -185,7 +198,9 @@ def _falcon_norms(config: Config) -> int:
 
 
 def _bigcode_attention(config: Config, layer: int, scope: Scope) -> Block:
-    kv_heads = 1 if config.flag("multi_query", default=True) else None
+    kv_heads = 1 if config.flag("multi_query", default=True) else gqa.attention_heads(config)
+    if config.raw("num_key_value_heads") not in (None, kv_heads):
+        raise config.unsupported("contradicts multi_query", "num_key_value_heads")
     return gqa.read(config, layer, scope, kv_heads=kv_heads, qkv_bias=True, out_bias=True)
 
 
@@ -213,6 +228,10 @@ def _opt_extra(config: Config) -> int:
             "OPT without a final norm is not supported", source=config.source,
             field="_remove_final_layer_norm",
         )  # fmt: skip
+    if not config.flag("layer_norm_elementwise_affine", default=True):
+        raise config.unsupported(
+            "norms without weights are not supported", "layer_norm_elementwise_affine"
+        )
     projected = config.optional_integer("word_embed_proj_dim") or hidden
     # opt-350m embeds into 512 and projects to 1024 and back; it has no final norm (post-norm).
     project = 2 * projected * hidden if projected != hidden else 0
@@ -253,6 +272,7 @@ def _mpt_mlp(config: Config, layer: int, scope: Scope) -> Block:
 def _gpt_neo_window(config: Config, layer: int) -> bool:
     """attention_types: [[["global", "local"], 12]] repeats a pattern; every second by default."""
     kind = config.string_at(layer, "attention_layers")
+    understood(config, "attention_types")
     if kind is None:
         kind = _repeated(config, layer)
     if kind not in {"global", "local"}:
@@ -339,8 +359,7 @@ LAYER_NORM = (
            lookups=_positions),
     Family(("gpt_neox",), partial(gqa.read, bias_default=True), _BIASED_PLAIN_MLP, norm_bias=True),
     Family(("gpt_neo",), partial(gqa.read, rule=_gpt_neo_window, qkv_bias=False, out_bias=True),
-           _BIASED_PLAIN_MLP, norm_bias=True, tied=True, lookups=_positions,
-           defaults={"window_size": 256}),
+           _BIASED_PLAIN_MLP, norm_bias=True, tied=True, lookups=_positions),
     Family(("mpt",), _mpt_attention, _mpt_mlp, tied=True, attention_scope="attn", mlp_scope="ffn"),
     Family(("persimmon",), _persimmon_attention, partial(_plain_mlp, bias=True), norm_bias=True),
     Family(("jais2",), partial(gqa.read, bias_default=True),

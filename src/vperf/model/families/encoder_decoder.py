@@ -86,9 +86,8 @@ def _t5_layers(config: Config) -> int:
 
 def _t5(*names: str, every: bool = False) -> Family:
     return Family(
-        names, norms=3, tied=True, always_tied=True, layer=partial(_t5_layer, every=every),
+        names, norms=3, tied=True, ties=True, layer=partial(_t5_layer, every=every),
         layers=_t5_layers, encoder=partial(_t5_encoder, every=every),
-        defaults={"relative_attention_num_buckets": 32},
         assumptions=("the prompt goes through the encoder, every token after it the decoder",),
     )  # fmt: skip
 
@@ -165,6 +164,5 @@ FAMILIES = (
     Family(("whisper",), norms=3, norm_bias=True, tied=True, layer=_whisper_layer,
            layers=lambda config: config.layers("decoder_layers"), encoder=_whisper_encoder,
            lookups=_whisper_positions,
-           defaults={"max_source_positions": 1500, "max_target_positions": 448},
            assumptions=("input tokens are the encoder's positions: 1500 for 30 s of sound",)),
 )  # fmt: skip

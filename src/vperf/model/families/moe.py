@@ -15,6 +15,7 @@ from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
 from vperf.model.families.dense import not_every_first_of
 from vperf.model.families.family import Family
+from vperf.model.families.keys import understood
 from vperf.model.ops import FULL, Visibility
 from vperf.model.windows import all_but_every, even_layers, every_layer, from_max_window_layers
 
@@ -63,15 +64,19 @@ def sparse_or_dense(
     *,
     shared_key: str = "",
     correction: bool = False,
+    biased: bool = False,
     names: tuple[str, str, str] = ("gate", "experts", "shared_experts"),
 ) -> Block:
     """Experts with shared ones beside them, or a dense MLP, as DeepSeek, GLM and others have it.
 
     Shared experts are one MLP of their number times the expert width, or of width `shared_key`.
-    `correction`: the score-correction bias is a parameter of the class, not a buffer.
+    `correction`: the score-correction bias is a parameter of the class, not a buffer. `biased`:
+    dense MLPs and shared experts follow `mlp_bias`, which other classes do not have.
     """
+    understood(config, *moe.EXPERT_KEYS, *moe.ACTIVE_KEYS, *_SHARED_KEYS, shared_key)
+    bias = biased and config.flag("mlp_bias", default=False)
     if not is_sparse(config, layer):
-        return dense.read(config, layer, scope)
+        return dense.read(config, layer, scope, bias=bias)
     width = config.integer("moe_intermediate_size")
     if shared_key:
         shared = config.optional_integer(shared_key, minimum=0) or 0
@@ -79,8 +84,9 @@ def sparse_or_dense(
         shared = width * (config.optional_integer(*_SHARED_KEYS, minimum=0) or 0)
     vectors = config.integer(*moe.EXPERT_KEYS) if correction else 0
     return moe.read(
-        config, layer, scope, width=width, shared_width=shared, vectors=vectors, names=names
-    )
+        config, layer, scope, width=width, shared_width=shared, shared_bias=bias,
+        vectors=vectors, names=names,
+    )  # fmt: skip
 
 
 def _glm_attention(config: Config, layer: int, scope: Scope) -> Block:
@@ -118,6 +124,7 @@ def _granite_shared(config: Config, layer: int, scope: Scope) -> Block:
 def _laguna_attention(config: Config, layer: int, scope: Scope) -> Block:
     """Heads of every layer, and a gate: one number a head, or one an element."""
     heads = _of_layer(config, layer, "num_attention_heads_per_layer")
+    understood(config, "num_attention_heads")
     block = gqa.read(config, layer, scope, heads=heads, qk_norm="head")
     per_head = config.raw("gating") in (None, True, "per-head")
     width = block.heads if per_head else block.heads * block.qk_dim
@@ -141,10 +148,11 @@ def _of_layer(config: Config, layer: int, *names: str, minimum: int = 1) -> int 
     return config.optional_integer(*names, minimum=minimum)
 
 
-def _hunyuan_mlp(config: Config, layer: int, scope: Scope) -> Block:
+def _hunyuan_mlp(config: Config, layer: int, scope: Scope, *, one_is_dense: bool = False) -> Block:
+    """`one_is_dense`: Tencent's own code builds no router for a single expert."""
     dense_first = config.optional_integer("moe_layer_num_skipped", minimum=0) or 0
-    if layer < dense_first or config.integer("num_experts") == 1:
-        return dense.read(config, layer, scope)
+    if layer < dense_first or (one_is_dense and config.integer("num_experts") == 1):
+        return dense.read(config, layer, scope, bias=False)
     width = _of_layer(config, layer, "moe_intermediate_size") or config.integer("intermediate_size")
     shared = 1
     if config.has("num_shared_expert"):
@@ -187,6 +195,7 @@ def _afmoe_window(config: Config, layer: int) -> bool:
 
 
 def _afmoe_attention(config: Config, layer: int, scope: Scope) -> Block:
+    understood(config, "global_attn_every_n_layers")
     block = gqa.read(config, layer, scope, rule=_afmoe_window, qk_norm="head")
     gate = scope.linear("gate_proj", gqa.hidden_size(config), block.heads * block.v_dim)
     return replace(block, inputs=(*block.inputs, gate))
@@ -229,9 +238,9 @@ def _mimo_v2_attention(config: Config, layer: int, scope: Scope) -> Block:
 
 def _step_attention(config: Config, layer: int, scope: Scope) -> Block:
     other = config.child("attention_other_setting")
-    config.raw("per_layer_config")  # transformers' own way to write down the same
     windowed = config.string_at(layer, "layer_types") == "sliding_attention"
     heads = kv_heads = None
+    understood(config, "num_sliding_attention_heads", "num_attention_groups")
     if windowed:
         heads = config.optional_integer("num_sliding_attention_heads")
         if other is not None:
@@ -260,10 +269,12 @@ def _step_mlp(config: Config, layer: int, scope: Scope) -> Block:
     if not sparse:
         return dense.read(config, layer, scope)
     return moe.read(
-        config, layer, scope, experts=config.integer("moe_num_experts", *moe.EXPERT_KEYS),
+        config, layer, scope,
+        experts=config.integer("moe_num_experts", "n_routed_experts", *moe.EXPERT_KEYS),
         active=config.integer("moe_top_k", *moe.ACTIVE_KEYS),
         width=config.integer("moe_intermediate_size"),
         shared_width=config.integer("share_expert_dim", "share_expert_dims", minimum=0),
+        shared_bias=config.flag("mlp_bias", default=False),
         names=("gate", "experts", "share_expert"),
     )  # fmt: skip
 
@@ -280,6 +291,7 @@ def _cohere_moe_window(config: Config, layer: int) -> bool:
 
 def _cohere_moe_mlp(config: Config, layer: int, scope: Scope) -> Block:
     width = config.integer("intermediate_size")
+    understood(config, "prefix_dense_intermediate_size", *moe.EXPERT_KEYS, *moe.ACTIVE_KEYS)
     if not is_sparse(config, layer):
         first_width = config.optional_integer("prefix_dense_intermediate_size")
         return dense.read(config, layer, scope, bias=False, intermediate=first_width or width)
@@ -299,6 +311,8 @@ def _nested(config: Config, name: str) -> Config:
 
 def _dbrx_attention(config: Config, layer: int, scope: Scope) -> Block:
     kv_heads = _nested(config, "attn_config").integer("kv_n_heads")
+    if config.raw("num_key_value_heads") not in (None, kv_heads):
+        raise config.unsupported("differs from attn_config.kv_n_heads", "num_key_value_heads")
     return gqa.read(config, layer, scope, kv_heads=kv_heads, qkv_bias=False, out_bias=False)
 
 
@@ -315,6 +329,11 @@ def _dbrx_mlp(config: Config, layer: int, scope: Scope) -> Block:
 
 
 def _minimax_m3_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    understood(
+        config, "dense_intermediate_size", "shared_intermediate_size", "index_head_dim",
+        "index_n_heads", "index_topk_blocks", "index_local_blocks", "index_block_size",
+        *moe.EXPERT_KEYS, *moe.ACTIVE_KEYS,
+    )  # fmt: skip
     kind = config.string_at(layer, "layer_types")
     nested = config.child("sparse_attention_config")
     if kind is None and nested is not None:
@@ -347,14 +366,14 @@ def _minimax_m3_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, 
 FAMILIES = (
     Family(("mixtral",), partial(gqa.read, rule=every_layer, qkv_bias=False, out_bias=False),
            moe.read, mlp_scope="block_sparse_moe"),
-    Family(("qwen2_moe",), partial(gqa.read, rule=from_max_window_layers, qkv_bias=True,
-                                   out_bias=False), partial(qwen_mlp, shared=True)),
+    Family(("qwen2_moe",), partial(gqa.read, rule=from_max_window_layers, bias_key="qkv_bias",
+                                   bias_default=True, out_bias=False),
+           partial(qwen_mlp, shared=True)),
     Family(("qwen3_moe",), partial(gqa.read, rule=from_max_window_layers, qk_norm="head"),
            partial(qwen_mlp, shared=False)),
     Family(("gpt_oss",), partial(gqa.read, rule=even_layers, bias_default=True, sinks=True),
            partial(moe.read, expert_bias=True, router_bias=True,
-                   width_keys=("intermediate_size",), names=("router", "experts", "shared")),
-           defaults={"head_dim": 64, "sliding_window": 128}),
+                   width_keys=("intermediate_size",), names=("router", "experts", "shared"))),
     Family(("olmoe",), partial(gqa.read, qk_norm="whole"), moe.read),
     Family(("phimoe",), partial(gqa.read, rule=every_layer), moe.read, norm_bias=True,
            mlp_scope="block_sparse_moe",
@@ -363,36 +382,34 @@ FAMILIES = (
     Family(("minimax_m2",), partial(gqa.read, qk_norm="whole"),
            partial(moe.read, width_keys=("intermediate_size",)),
            mlp_scope="block_sparse_moe"),
-    Family(("glm4_moe",), _glm_attention, sparse_or_dense, mtp="last layer",
-           defaults={"first_k_dense_replace": 1}),
+    Family(("glm4_moe",), _glm_attention, sparse_or_dense, mtp="last layer"),
     Family(("granitemoeshared",), mlp=_granite_shared, mlp_scope="block_sparse_moe"),
     Family(("granitemoe_swa",), partial(gqa.read, rule=not_every_first_of(4), sinks=True),
-           _granite_shared, mlp_scope="block_sparse_moe", defaults={"sliding_window": 128}),
+           _granite_shared, mlp_scope="block_sparse_moe"),
     Family(("laguna",), _laguna_attention, partial(
         sparse_or_dense, shared_key="shared_expert_intermediate_size", correction=True),
-           defaults={"first_k_dense_replace": 1, "head_dim": 128, "sliding_window": 512}),
-    Family(("mellum",), partial(gqa.read, qk_norm="head"), sparse_or_dense,
-           defaults={"head_dim": 128, "sliding_window": 1024}),
+           defaults={"first_k_dense_replace": 1}),
+    Family(("mellum",), partial(gqa.read, qk_norm="head"), sparse_or_dense),
     Family(("flex_olmo",), partial(gqa.read, qk_norm="whole"), moe.read),
     Family(("dots1",), partial(gqa.read, rule=_dots_window, qk_norm="head"), sparse_or_dense),
     Family(("deepseek",), mlp=sparse_or_dense),
     Family(("exaone_moe",), partial(gqa.read, rule=all_but_every(4), qk_norm="head"),
-           sparse_or_dense, defaults={"first_k_dense_replace": 1}),
-    Family(("hy_v3",), partial(gqa.read, qk_norm="head"), sparse_or_dense,
+           sparse_or_dense),
+    Family(("hy_v3",), partial(gqa.read, qk_norm="head"), partial(sparse_or_dense, biased=True),
            defaults={"first_k_dense_replace": 1}),
-    Family(("solar_open",), mlp=sparse_or_dense, defaults={"head_dim": 128}),
+    Family(("solar_open",), partial(gqa.read, out_bias=False), sparse_or_dense),
     Family(("ernie4_5_moe",), partial(gqa.read, bias_key="use_bias"), _ernie_mlp, tied=True,
-           head_bias=lambda config: config.flag("use_bias", default=False),
-           defaults={"moe_layer_start_index": 1}),
-    Family(("hunyuan_v1_moe", "hunyuan"), _hunyuan_attention, _hunyuan_mlp),
+           head_bias=lambda config: config.flag("use_bias", default=False)),
+    Family(("hunyuan_v1_moe",), _hunyuan_attention, _hunyuan_mlp),
+    Family(("hunyuan",), _hunyuan_attention, partial(_hunyuan_mlp, one_is_dense=True)),
     Family(("bailing_moe", "bailing_moe_v2"), _bailing_attention, sparse_or_dense,
            attention_scope="attention"),
-    Family(("afmoe",), _afmoe_attention, _afmoe_mlp, norms=4,
-           defaults={"head_dim": 128, "sliding_window": 1024}),
-    Family(("mimo_v2_flash",), _mimo_v2_attention, sparse_or_dense),
-    Family(("step3p5",), _step_attention, _step_mlp, defaults={"head_dim": 128}),
+    Family(("afmoe",), _afmoe_attention, _afmoe_mlp, norms=4),
+    Family(("mimo_v2_flash",), _mimo_v2_attention, sparse_or_dense,
+           defaults={"first_k_dense_replace": 1}),
+    Family(("step3p5",), _step_attention, _step_mlp),
     Family(("cohere2_moe",), partial(gqa.read, rule=_cohere_moe_window), _cohere_moe_mlp, norms=1,
-           tied=True, defaults={"head_dim": 128, "sliding_window": 4096}),
+           tied=True),
     Family(("dbrx",), _dbrx_attention, _dbrx_mlp, attention_scope="norm_attn_norm.attn",
            mlp_scope="ffn"),
     Family(("minimax_m3_vl_text",), layer=_minimax_m3_layer, assumptions=(
