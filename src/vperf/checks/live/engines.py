@@ -9,7 +9,8 @@ engine is one row. Not here: the looks (server.py).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from vperf.values import dataclass
 
 Names = tuple[str, ...]
 
