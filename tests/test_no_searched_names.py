@@ -16,14 +16,16 @@ import vperf
 ROOT = Path(vperf.__file__).parent
 
 READERS = (
-    "sources", "cli", "checks/importers", "model/quantization", "model/gguf", "model/checkpoint.py",
+    "sources", "cli", "checks/importers", "checks/live", "checks/prose.py",
+    "checks/card_named.py", "checks/model_named.py", "model/quantization", "model/gguf", "model/checkpoint.py",
     "model/families", "units.py", "files.py", "measure/torch_backend.py",
 )  # fmt: skip
 """Read what others wrote: files, checkpoints, options, the words of PyTorch."""
 
 STAYS = {
     "checks/config.py": 2,  # a path or a name, as typed into vperf.toml
-    "checks/scenario_of_result.py": 2,  # names of models in foreign results
+    "checks/scenario_of_result.py": 1,  # names of models in foreign results
+    "formats.py": 1,  # bits a weight, as typed
     "explore/axis.py": 4,  # ranges as typed
     "hardware/gpu.py": 2,  # the one place where the end of a constant's name gives its unit
     "hardware/commands.py": 1,  # values in the templates of an engine's file

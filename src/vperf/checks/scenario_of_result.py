@@ -452,7 +452,7 @@ def _of_size(model: ModelLike, loaded: float, taken: str, own: str, asked: dict[
     if off(taken) <= _SAME_SIZE:
         return taken
     candidates = [taken, own]
-    if own.startswith("mxfp4"):
+    if own == "mxfp4":  # llama.cpp's own mix, where the name does not say it
         candidates.append("mxfp4_moe")
     return min(candidates, key=off)
 

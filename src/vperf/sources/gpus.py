@@ -268,7 +268,7 @@ def _unknown(name: str, files: Files) -> UnknownNameError:
         for text in (gpu_id.encode(), *_QUOTED.findall(named)):
             spelled.setdefault(loose_key(text).decode(), gpu_id)
     inside = [spelled[key] for key in spelled if len(loose) > 1 and loose in key]
-    alike = [spelled[key] for key in difflib.get_close_matches(loose, spelled, n=12, cutoff=0.4)]
+    alike = [spelled[key] for key in difflib.get_close_matches(loose, spelled, n=12, cutoff=0.5)]
     nearest = list(dict.fromkeys([*inside, *alike]))[:5]
     shown = name if len(name) <= 80 else f"{name[:77]}..."
     return UnknownNameError(
