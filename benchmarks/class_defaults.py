@@ -44,8 +44,9 @@ def raw_defaults(config_class: type) -> dict[str, Any]:
     return found
 
 
-def nested(config_class: type) -> tuple[str, str] | None:
-    """Where a wrapper keeps its text model, and which one it builds when it is not told."""
+def nested(config_class: type) -> tuple[str, str, dict[str, Any]] | None:
+    """Where a wrapper keeps its text model, which one it builds when it is not told, and what it
+    makes different from that one's own defaults."""
     try:
         built = config_class()
     except Exception:
@@ -53,8 +54,15 @@ def nested(config_class: type) -> tuple[str, str] | None:
     for name in NESTS:
         child = getattr(built, name, None)
         child = getattr(child, "text_config", None) or child
-        if getattr(child, "model_type", ""):
-            return name, child.model_type
+        kind = getattr(child, "model_type", "")
+        if kind in CONFIG_MAPPING_NAMES:
+            own, plain = child.to_dict(), CONFIG_MAPPING[kind]().to_dict()
+            kept = {
+                k: v for k, v in own.items()
+                if k in raw_defaults(CONFIG_MAPPING[kind]) and plain.get(k) != v
+                and not is_harmless(k)
+            }  # fmt: skip
+            return name, kind, kept
     return None
 
 

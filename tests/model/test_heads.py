@@ -8,8 +8,8 @@ import pytest
 
 from vperf.errors import UnsupportedModelError
 from vperf.model.model import Model
-from vperf.model.read import build_model
 from vperf.model.ops import Step
+from vperf.model.read import build_model
 
 HIDDEN, VOCAB = 256, 1000
 QWEN3 = {

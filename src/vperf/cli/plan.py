@@ -106,7 +106,7 @@ def plan(
 
     with Progress() as progress:
         answer = plan_all(
-            given.pop("model"), given.pop("gpu"), ttft=ttft, tpot=tpot, e2e=e2e,
+            given.pop("model"), given.pop("gpu", None), ttft=ttft, tpot=tpot, e2e=e2e,
             conservative=conservative, max_gpus=max_gpus, gpus_per_node=gpus_per_node,
             by=by,  # type: ignore[arg-type]
             disaggregate=disaggregate, kv_link=kv_link, prices=many.prices_of(price, prices),

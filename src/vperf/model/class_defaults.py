@@ -49,3 +49,10 @@ def nested_text_model(model_type: str) -> tuple[str, str] | None:
     """Of a wrapper: the key of its text model's config, and the text model it builds by default."""
     found = _row(model_type).get("nests")
     return (found[0], found[1]) if found else None
+
+
+def nested_defaults(model_type: str) -> Mapping[str, Any]:
+    """Of a wrapper without any config of its text model: what it makes different from the text
+    model's own defaults."""
+    found = _row(model_type).get("nests")
+    return found[2] if found else {}

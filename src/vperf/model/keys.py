@@ -57,7 +57,7 @@ _HARMLESS = """
     original_max_position_embeddings output_attentions output_hidden_states output_logit_soft_cap
     output_multiplier output_router_logits output_scores pad_head_dim_to_multiple_of
     partial_rotary_factor position_embedding_type post_norm_eps prefill_chunk_size prefix prefix_lm
-    pretraining_tp problem_type pruned_heads qk_head_dim qk_norm_type qk_scale_factor quantization
+    pretraining_tp problem_type pruned_heads qk_head_dim qk_scale_factor quantization
     quantization_config query_pre_attn_scalar relative_attention_max_distance remove_invalid_values
     reorder_and_upcast_attn repetition_penalty rescale_every rescale_layers
     rescale_prenorm_residual residual_in_fp32 residual_multiplier return_dict

@@ -7,12 +7,18 @@ keys of the text model say (families/, read of the layers).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from vperf.errors import UnsupportedModelError
 from vperf.model.checkpoint import Config
-from vperf.model.class_defaults import class_defaults, nested_text_model, never_ties
+from vperf.model.class_defaults import (
+    class_defaults,
+    nested_defaults,
+    nested_text_model,
+    never_ties,
+)
 from vperf.model.families import all_families, find_family
 from vperf.model.families.family import Family
 
@@ -23,7 +29,7 @@ _SIZES = ("hidden_size", "d_model", "n_embd", "dim")
 
 CHANGED = frozenset({
     "blip-2", "instructblip", "instructblipvideo", "kosmos-2", "kosmos-2.5", "csm", "moshi",
-    "pi0", "evolla", "vibevoice", "higgs_audio_v2",
+    "pi0", "evolla", "vibevoice", "higgs_audio_v2", "qwen2_5_omni",
 })  # fmt: skip
 """Wrappers whose text model is not the plain one that its config names, or not all of it."""
 
@@ -47,13 +53,15 @@ def find_text_model(top: Config) -> tuple[Family, Config]:
     if not family.wraps:
         return family, _with_defaults(top, kind, family)
     text, text_type = top, family.wraps[0]
+    own: Mapping[str, Any] = {}
     if nest is not None:
         nested = top.child(nest)
         assert nested is not None
         text = nested.child("text_config") or nested  # thinker_config.text_config
         text_type = text.text("model_type", default=text_type)
     elif not top.has(*_SIZES):
-        text = Config({}, top.source, "text_config")  # all of it is the class's
+        text = Config({}, top.source, "text_config")  # all of it is the wrapper's
+        own = nested_defaults(kind)
     else:  # older files (Qwen2-VL-2B, liuhaotian's LLaVA) hold the text model's keys at the top
         text.asked.update(key for key in sorted(text.keys()) if key.endswith("_config"))
     text_family = find_family(text_type)
@@ -72,7 +80,7 @@ def find_text_model(top: Config) -> tuple[Family, Config]:
         ties=family.ties,
         assumptions=(*text_family.assumptions, *family.assumptions),
     )
-    own = family.text_defaults.get(text_type, {})
+    own = {**own, **family.text_defaults.get(text_type, {})}
     return chosen, _with_defaults(text, text_type, text_family, own)
 
 

@@ -78,7 +78,7 @@ class BoundRows:
                     exchanges.append((count, tuple(map(lines.line, own))))
                     continue
             elif not all(
-                any(_below(floor, form.base + part) for part in parts)
+                any(_below(floor, part) or _below(floor, form.base + part) for part in parts)
                 for floor in (own_compute, row.least_streamed_bytes / gpu.memory_bandwidth)
             ):  # its limit may be the longer one: it is looked at every time
                 looked_at = (form.base, *parts, own_compute, row.least_streamed_bytes)

@@ -131,8 +131,9 @@ class StepLimit:
 
     @property
     def ceiling_s(self) -> float:
-        """No step with even routing is faster."""
-        return max(self.compute_s, self.even_memory_s, self.link_s)
+        """No step with even routing is faster; nor than the limit, where one group of experts has to
+        read more than an even share."""
+        return max(self.seconds, self.even_memory_s)
 
 
 def bound_of(

@@ -5,6 +5,7 @@ DeepSeek-V2/V3/V3.2/V4, Kimi-K2, GLM-4.7-Flash and GLM-5, Mistral-Small-4, LongC
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from vperf.errors import UnsupportedModelError
@@ -157,6 +158,16 @@ def _longcat_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
     return (*halves, experts)
 
 
+# --- A.X K1: a norm behind the experts ---------------------------------------------------------
+
+
+def _axk1_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    block = sparse_or_dense(config, layer, scope)
+    if not isinstance(block, moe.MixtureOfExperts):
+        return block
+    return replace(block, vectors=block.vectors + gqa.hidden_size(config))
+
+
 # --- MiniCPM3: a v_head_dim left out is hidden / heads -----------------------------------------
 
 
@@ -171,6 +182,8 @@ _INDEXED = (sparse.INDEX_KEYS_ASSUMED,)
 
 FAMILIES = (
     Family(("deepseek_v2",), mla.read, partial(sparse_or_dense, biased=True)),
+    Family(("axk1",), mla.read, _axk1_mlp, defaults={"first_k_dense_replace": 1}),
+    Family(("sarvam_mla",), mla.read, sparse_or_dense),
     Family(("deepseek_v3", "kimi_k2", "mistral4"), mla.read, sparse_or_dense, mtp="last layer"),
     Family(("glm4_moe_lite",), mla.read, sparse_or_dense, mtp="last layer",
            defaults={"first_k_dense_replace": 1}),

@@ -102,6 +102,25 @@ def not_every_first_of(period: int) -> Rule:
     return rule
 
 
+# --- Molmo 2: rows of its own for image tokens, QK norms of two kinds -----------------------------
+
+
+def _molmo_attention(config: Config, layer: int, scope: Scope) -> Block:
+    understood(config, "norm_after")
+    kind = config.text("qk_norm_type", default="qwen3")
+    return gqa.read(
+        config, layer, scope, qk_norm="head" if kind == "qwen3" else "whole", out_bias=False
+    )
+
+
+def _molmo_rows(config: Config, scope: Scope) -> tuple[Linear, ...]:
+    rows = config.optional_integer("additional_vocab_size", minimum=0)
+    if not rows:
+        return ()
+    hidden = gqa.hidden_size(config)
+    return (scope.linear("embed_tokens.additional", hidden, rows, kind="embedding"),)
+
+
 # --- InternLM3: its own keys for biases, or those of Llama, which transformers reads it as ------
 
 
@@ -126,7 +145,8 @@ LLAMA_LIKE = (
                                out_bias=False)),
     Family(("qwen3",), partial(gqa.read, rule=from_max_window_layers, qk_norm="head")),
     Family(("phi3",), partial(gqa.read, rule=every_layer, qkv_bias=False, out_bias=False)),
-    Family(("granite",), tied=False),
+    Family(("granite", "granite4_vision_text", "granite_docling_text"), tied=False),
+    Family(("emu3_text_model",)),
     Family(("smollm3",), tied=True),
     Family(("seed_oss",), lambda config, layer, scope: gqa.read(
         config, layer, scope, bias_default=True,
@@ -149,17 +169,20 @@ LLAMA_LIKE = (
     Family(("hyperclovax",),
            norms=lambda config: 4 if config.flag("use_post_norm", default=True) else 2),
     Family(("nanochat",), mlp=partial(dense.read, gated=False), norms=0, final_norm=0),
-    Family(("apertus",), partial(gqa.read, qk_norm="head"), _apertus_mlp),
+    Family(("apertus", "apertus1p5_text"), partial(gqa.read, qk_norm="head"), _apertus_mlp),
     Family(("olmo",), norms=0, final_norm=0),
     Family(("olmo2",), partial(gqa.read, qk_norm="whole")),
     Family(("olmo3",), partial(gqa.read, qk_norm="whole", rule=all_but_every(4))),
     Family(("exaone4",), partial(gqa.read, qk_norm="head", rule=all_but_every(4))),
     Family(("exaone",), tied=False),
-    Family(("hunyuan_v1_dense",), partial(gqa.read, qk_norm="head"), tied=False),
-    Family(("ernie4_5",), partial(gqa.read, bias_key="use_bias"),
+    Family(("hunyuan_v1_dense", "hunyuan_vl_text"), partial(gqa.read, qk_norm="head"), tied=False),
+    Family(("ernie4_5", "paddleocr_vl_text"), partial(gqa.read, bias_key="use_bias"),
            partial(_keyed_mlp, key="use_bias"), tied=True),
     Family(("glm",), partial(gqa.read, bias_default=False, out_bias=False)),
     Family(("glm4",), partial(gqa.read, out_bias=False), norms=4),
+    Family(("glm4v_text",), partial(gqa.read, qkv_bias=True, out_bias=False), norms=4),
+    Family(("glm_ocr_text",), partial(gqa.read, qkv_bias=False, out_bias=False), norms=4),
+    Family(("molmo2_text",), _molmo_attention, lookups=_molmo_rows),
     Family(("nemotron",), mlp=partial(dense.read, gated=False), norm_bias=True),
     Family(("arcee",), mlp=partial(dense.read, gated=False)),
 )  # fmt: skip
@@ -236,6 +259,35 @@ def _opt_extra(config: Config) -> int:
     # opt-350m embeds into 512 and projects to 1024 and back; it has no final norm (post-norm).
     project = 2 * projected * hidden if projected != hidden else 0
     return project - (0 if config.flag("do_layer_norm_before", default=True) else 2 * hidden)
+
+
+# --- CTRL, XGLM, BioGPT, GPT-NeoX Japanese ------------------------------------------------
+
+
+def _xglm_attention(config: Config, layer: int, scope: Scope) -> Block:
+    heads = config.integer("attention_heads", "num_attention_heads")
+    return gqa.read(
+        config, layer, scope, heads=heads, kv_heads=heads, qkv_bias=True, out_bias=True
+    )  # fmt: skip
+
+
+def _ctrl_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    return dense.read(
+        config, layer, scope, gated=False, bias=True, intermediate=config.integer("dff")
+    )
+
+
+def _japanese_attention(config: Config, layer: int, scope: Scope) -> Block:
+    """The last layer alone has a bias on its output."""
+    last = layer == config.layers() - 1
+    return gqa.read(config, layer, scope, qkv_bias=False, out_bias=last)
+
+
+def _japanese_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    times = config.integer("intermediate_multiple_size", maximum=1024)
+    return dense.read(
+        config, layer, scope, gated=False, bias=False, intermediate=times * gqa.hidden_size(config)
+    )
 
 
 # --- MPT, GPT-Neo, Persimmon, OpenELM ----------------------------------------------------------
@@ -355,6 +407,11 @@ _BIASED_PLAIN_MLP = partial(_plain_mlp, bias=True)
 LAYER_NORM = (
     Family(("gpt2",), _BIASED, _BIASED_PLAIN_MLP, norm_bias=True, tied=True,
            lookups=_positions),
+    Family(("ctrl",), _BIASED, _ctrl_mlp, norm_bias=True, tied=True, head_bias=True),
+    Family(("xglm",), _xglm_attention, _BIASED_PLAIN_MLP, norm_bias=True, tied=True),
+    Family(("biogpt",), _BIASED, _BIASED_PLAIN_MLP, norm_bias=True, tied=True,
+           lookups=partial(_positions, extra=2)),
+    Family(("gpt_neox_japanese",), _japanese_attention, _japanese_mlp, norm_bias=True, tied=True),
     Family(("gpt_bigcode",), _bigcode_attention, _BIASED_PLAIN_MLP, norm_bias=True, tied=True,
            lookups=_positions),
     Family(("gpt_neox",), partial(gqa.read, bias_default=True), _BIASED_PLAIN_MLP, norm_bias=True),

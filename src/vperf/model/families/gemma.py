@@ -218,10 +218,11 @@ def _gemma4_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]
 FAMILIES = (
     Family(("gemma",), tied=True),
     Family(("gemma2",), partial(gqa.read, rule=even_layers), norms=4, tied=True),
+    Family(("vaultgemma",), partial(gqa.read, rule=even_layers), tied=True),
     Family(("gemma3_text",), partial(gqa.read, rule=all_but_every(6), qk_norm="head"),
            norms=4, tied=True),
     Family(("gemma3n_text",), layer=_gemma3n_layer, norms=4, tied=True,
            lookups=_input_tables, outside=_gemma3n_outside),
-    Family(("gemma4_text",), layer=_gemma4_layer, norms=4, tied=True,
+    Family(("gemma4_text", "gemma4_unified_text"), layer=_gemma4_layer, norms=4, tied=True,
            defaults={"global_head_dim": 512}, lookups=_input_tables, outside=_input_projection),
 )  # fmt: skip

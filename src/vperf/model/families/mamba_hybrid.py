@@ -178,11 +178,33 @@ def _lfm2_moe_mlp(config: Config, layer: int, scope: Scope) -> Block:
     return moe.read(config, layer, scope, width_keys=("moe_intermediate_size",))
 
 
+def _lfm3_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    """Attention, windowed or not, has QK norms and a gate a head."""
+    understood(config, "conv_L_cache", "conv_bias", "attention_bias", "use_attention_gate")
+    understood(config, "num_attention_heads")
+    kind = config.string_at(layer, "layer_types")
+    if kind is None:
+        raise config.error("missing; which layers have attention is unknown", "layer_types")
+    mixer: Block
+    if kind == "conv":
+        mixer = short_conv.read(config, scope.child("conv"))
+    else:
+        inner = scope.child("self_attn")
+        attention = gqa.read(config, layer, inner, qk_norm="head")
+        if config.flag("use_attention_gate", default=True):
+            gate = inner.linear("g_proj", gqa.hidden_size(config), attention.heads)
+            attention = replace(attention, inputs=(*attention.inputs, gate))
+        mixer = attention
+    return mixer, dense.read(config, layer, scope.child("feed_forward"), bias=False)
+
+
 FAMILIES = (
     Family(("jamba",), layer=_jamba_layer),
     Family(("bamba",), layer=_bamba_layer),
     Family(("falcon_h1",), layer=_falcon_h1_layer),
     Family(("granitemoehybrid",), layer=_granite_layer),
     Family(("lfm2",), layer=partial(_lfm2_layer, mlp=_lfm2_mlp), tied=True),
+    Family(("lfm3",), layer=_lfm3_layer, tied=True,
+           norms=lambda config: 4 if config.flag("use_sandwich_norm", default=True) else 2),
     Family(("lfm2_moe",), layer=partial(_lfm2_layer, mlp=_lfm2_moe_mlp), tied=True),
 )  # fmt: skip

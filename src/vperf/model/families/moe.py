@@ -138,6 +138,38 @@ def _dots_window(config: Config, layer: int) -> bool:
     return first is not None and layer >= first
 
 
+# --- Flint, Kolibri, Beam ----------------------------------------------------------------------
+
+
+def _flint_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    """Qwen's rule for which layers are dense, the first two where nothing is said; no gate."""
+    step = config.optional_integer("decoder_sparse_step") or 1
+    listed = config.integers("mlp_only_layers")
+    if layer in ((0, 1) if listed is None else listed) or (layer + 1) % step:
+        return dense.read(config, layer, scope, bias=False)
+    return moe.read(
+        config, layer, scope,
+        shared_width=config.integer("shared_expert_intermediate_size", minimum=0),
+        names=("gate", "experts", "shared_expert"),
+    )  # fmt: skip
+
+
+def _all_sparse(config: Config, layer: int, scope: Scope, *, shared_key: str) -> Block:
+    return moe.read(
+        config, layer, scope, width_keys=("moe_intermediate_size",),
+        shared_width=config.integer(shared_key, minimum=0),
+    )  # fmt: skip
+
+
+def _beam_attention(config: Config, layer: int, scope: Scope) -> Block:
+    """A gate an element, with a bias a head."""
+    block = gqa.read(config, layer, scope, qk_norm="head")
+    gate = scope.linear("gate_proj", gqa.hidden_size(config), block.heads * block.v_dim)
+    return replace(
+        block, inputs=(*block.inputs, gate), vectors=block.vectors + block.heads
+    )  # fmt: skip
+
+
 # --- Hunyuan: lists of one number per layer, an own width or intermediate_size -----------------
 
 
@@ -299,6 +331,20 @@ def _cohere_moe_mlp(config: Config, layer: int, scope: Scope) -> Block:
     return moe.read(config, layer, scope, width=width, shared_width=shared * width)
 
 
+# --- Aria: every layer has experts of intermediate_size ----------------------------------------
+
+
+def _aria_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    width = config.integer("intermediate_size")
+    shared = config.optional_integer("moe_num_shared_experts", minimum=0) or 0
+    bias = config.flag("mlp_bias", default=False)
+    return moe.read(
+        config, layer, scope, width=width, shared_width=shared * width, shared_bias=bias,
+        vectors=gqa.hidden_size(config) if bias and not shared else 0,  # of an MLP without width
+        names=("router", "experts", "shared_experts"),
+    )  # fmt: skip
+
+
 # --- DBRX: nested attn_config and ffn_config ---------------------------------------------------
 
 
@@ -382,7 +428,8 @@ FAMILIES = (
     Family(("minimax_m2",), partial(gqa.read, qk_norm="whole"),
            partial(moe.read, width_keys=("intermediate_size",)),
            mlp_scope="block_sparse_moe"),
-    Family(("glm4_moe",), _glm_attention, sparse_or_dense, mtp="last layer"),
+    Family(("glm4_moe", "glm4v_moe_text", "sarvam_moe"), _glm_attention, sparse_or_dense,
+           mtp="last layer"),
     Family(("granitemoeshared",), mlp=_granite_shared, mlp_scope="block_sparse_moe"),
     Family(("granitemoe_swa",), partial(gqa.read, rule=not_every_first_of(4), sinks=True),
            _granite_shared, mlp_scope="block_sparse_moe"),
@@ -392,11 +439,18 @@ FAMILIES = (
     Family(("mellum",), partial(gqa.read, qk_norm="head"), sparse_or_dense),
     Family(("flex_olmo",), partial(gqa.read, qk_norm="whole"), moe.read),
     Family(("dots1",), partial(gqa.read, rule=_dots_window, qk_norm="head"), sparse_or_dense),
-    Family(("deepseek",), mlp=sparse_or_dense),
+    Family(("deepseek", "deepseek_ocr2_text", "unlimited_ocr_text"),
+           mlp=partial(sparse_or_dense, biased=True), defaults={"first_k_dense_replace": 1}),
+    Family(("aria_text",), mlp=_aria_mlp),
     Family(("exaone_moe",), partial(gqa.read, rule=all_but_every(4), qk_norm="head"),
            sparse_or_dense),
     Family(("hy_v3",), partial(gqa.read, qk_norm="head"), partial(sparse_or_dense, biased=True),
            defaults={"first_k_dense_replace": 1}),
+    Family(("flint",), partial(gqa.read, qk_norm="head", sinks=True), _flint_mlp),
+    Family(("kolibri1",), partial(gqa.read, qk_norm="head", qkv_bias=False, out_bias=False),
+           partial(_all_sparse, shared_key="shared_expert_intermediate_size"), norms=4),
+    Family(("beam",), _beam_attention, sparse_or_dense, norms=4,
+           defaults={"first_k_dense_replace": 3}),
     Family(("solar_open",), partial(gqa.read, out_bias=False), sparse_or_dense),
     Family(("ernie4_5_moe",), partial(gqa.read, bias_key="use_bias"), _ernie_mlp, tied=True,
            head_bias=lambda config: config.flag("use_bias", default=False)),

@@ -59,10 +59,10 @@ def _mllama_image_rows(config: Config, scope: Scope) -> tuple[Linear, ...]:
 
 
 TEXT = (
-    Family(("qwen2_vl_text", "qwen2_5_vl_text"), partial(
+    Family(("qwen2_vl_text", "qwen2_5_vl_text", "qwen2_5_omni_text"), partial(
         gqa.read, rule=from_max_window_layers, qkv_bias=True, out_bias=False)),
     Family(("qwen3_vl_text",), partial(gqa.read, qk_norm="head")),
-    _like(moe.FAMILIES, "qwen3_moe", "qwen3_vl_moe_text"),
+    _like(moe.FAMILIES, "qwen3_moe", "qwen3_vl_moe_text", "qwen3_omni_moe_text"),
     _like(dense_rows.FAMILIES, "exaone4", "exaone4_5_text"),
     Family(("mllama_text_model",), layer=_mllama_layer, ties=False,
            defaults={"cross_attention_layers": [3, 8, 13, 18, 23, 28, 33, 38]},
