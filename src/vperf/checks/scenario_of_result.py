@@ -106,6 +106,10 @@ def scenario_of(
         warnings += [Note("doubt", text=text) for text in doubts]
     if not asked.keys() & {"max_concurrency", "request_rate"} and "prefix_cache_hit" not in options:
         asked.pop("prefix_cache_hit", None)
+    if asked.keys() & {"max_concurrency", "request_rate"}:
+        # The server's own caps; what is given wins.
+        caps = {"max_num_seqs": setup.max_batch, "max_num_batched_tokens": setup.max_batched_tokens}
+        asked = {**{name: cap for name, cap in caps.items() if cap}, **asked}
     scenario = Scenario(found, card, **asked)
     return ResultScenario(scenario, tuple(warnings), tuple(notes), tuple(doubts))
 

@@ -177,7 +177,12 @@ def _load_named(name: str, files: Files) -> Gpu:
     return _resolve(name, files)
 
 
+_GIGABYTES = re.compile(r"([ _-]\d{2,3})[gG]$")
+"""As people write the memory of a card: "A100 80G"."""
+
+
 def _resolve(name: str, files: Files) -> Gpu:
+    name = _GIGABYTES.sub("\\1GB", name)
     exact, loose = exact_key(name), loose_key(name)
     if b"\n" in exact or not loose:
         raise _unknown(name, files)
