@@ -83,6 +83,10 @@ def _engine(*, name: str, cuda_graphs: bool, step_s: float, sequence_s: float) -
     return f"{name}: {graphs}, {step_s * 1e3:g} ms of host time a step{each}"
 
 
+_NODE = 8
+"""GPUs of one node; links between nodes are not modelled."""
+
+
 def _parallel(
     *, gpus: int, ways: Mapping[str, int], link: str, bytes_per_s: float | None, measured: bool
 ) -> str:
@@ -92,7 +96,8 @@ def _parallel(
     else:
         speed = f" at {bytes_per_s / 1e9:,.0f} GB/s one way"
     source = "measured on this card" if measured else "from generic constants"
-    return f"{gpus} GPUs in one node, parallel: {listed}; joined by {link}{speed}, all-reduces {source}"
+    node = f"{gpus} GPUs in one node" if gpus <= _NODE else f"{gpus} GPUs taken as one node"
+    return f"{node}, parallel: {listed}; joined by {link}{speed}, all-reduces {source}"
 
 
 def _load(*, users: int | None, prefix_hit: float) -> str:
