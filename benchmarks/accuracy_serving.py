@@ -342,7 +342,7 @@ def _report(scored: Scored) -> int:
     if scored.bad:
         scoring.print_table("TPOT of rows that cannot be what they say", scored.bad, ())
     beaten = scoring.violations(tpot.points)
-    held_out = ("gpu", "model", "engine")
+    held_out = ("gpu", "model", "engine", "precision")
     for name, tally in (("TPOT", tpot), ("TTFT", ttft)):
         scoring.print_spread(f"{name} measured / expected", tally.points, (), held_out)
     scoring.print_spread("TTFT by engine", ttft.points, ("engine",), held_out)

@@ -167,9 +167,24 @@ def engine_of(scenario: Scenario) -> Engine:
     return engine
 
 
+def _joined(gpu: Gpu, scenario: Scenario) -> Gpu:
+    """The card as the scenario says that it reaches others."""
+    if scenario.peer_access is not None:
+        gpu = replace(gpu, peer_access=scenario.peer_access)
+    if scenario.gpus_per_node is not None:
+        check_count("gpus-per-node", scenario.gpus_per_node, 1)
+        gpu = replace(gpu, gpus_per_node=scenario.gpus_per_node)
+    if (link := scenario.node_link) is not None:
+        rate = parse_bandwidth(link) if isinstance(link, str) else float(link)
+        gpu = replace(gpu, node_bytes_per_s=rate)
+    return gpu
+
+
 def card_of(scenario: Scenario, engine: Engine) -> Card:
     """The card with all that timing a step on it needs."""
-    gpu = load_gpu(scenario.gpu) if isinstance(scenario.gpu, str) else scenario.gpu
+    gpu = _joined(
+        load_gpu(scenario.gpu) if isinstance(scenario.gpu, str) else scenario.gpu, scenario
+    )
     engine = engine.on(gpu.id, gpu.memory_bytes)
     asked = {
         "max_sequences": ("max-num-seqs", scenario.max_num_seqs),

@@ -55,6 +55,9 @@ class Options(TypedDict, total=False):
     acceptance: float | None
     image_tokens: int
     workload: str | Path | Lengths | None
+    peer_access: bool | None
+    gpus_per_node: int | None
+    node_link: str | float | None
     gpu_memory_utilization: float | None
     revision: str | None
 
@@ -108,6 +111,12 @@ class Scenario:
     """Tokens that the images of a request add to its prompt."""
     workload: str | Path | Lengths | None = None
     """The lengths by name or as a file, in place of input_len and output_len."""
+    peer_access: bool | None = None
+    """Whether cards read each other's memory, over PCIe or a bridge; None: as the card's file says."""
+    gpus_per_node: int | None = None
+    """None: 8, or as many as the card's link joins."""
+    node_link: str | float | None = None
+    """One way from a GPU to other nodes, as "50 GB/s" or in bytes/s; None: 50 GB/s."""
     gpu_memory_utilization: float | None = None
     """Share of GPU memory that the engine takes; None: its own default."""
     revision: str | None = None

@@ -96,6 +96,21 @@ _TABLE: dict[str, tuple[type, Any]] = {
         Option("--data-parallel-size", "--dp", min=1, metavar="N",
                 help="Attention groups, each with sequences of its own; tp x pp x dp GPUs."),
     ),
+    "peer_access": (
+        bool,
+        Option("--peer-access/--no-peer-access", show_default=False,
+                help="Cards read each other's memory. [no GeForce does]"),
+    ),
+    "gpus_per_node": (
+        int,
+        Option("--gpus-per-node", min=1, metavar="N",
+                help="GPUs of a node. [8, or those of the link]"),
+    ),
+    "node_link": (
+        str,
+        Option("--node-link", metavar="RATE",
+                help="From a GPU to other nodes, one way. [50 GB/s]"),
+    ),
     "max_concurrency": (
         int,
         Option("--max-concurrency", min=1, metavar="USERS",
