@@ -1,16 +1,20 @@
 """How exact is the model reader: derived counts and shapes against truth.json.
 
     python benchmarks/exactness.py DIR
+    python benchmarks/exactness.py CASES.jsonl.gz
 
 DIR holds truth.json and, for each model, a directory with config.json (and hf_quant_config.json).
 For every config: total parameters, active parameters, KV bytes per token at 16 bit, and the matmul
 shapes of each kind of layer, compared as columns per input width so that fused and split
-projections count as the same. Prints a line per mismatch or refusal, then one summary line; exits
-with 1 if anything was silently wrong.
+projections count as the same. CASES: one case a line, {"type", "kind", "id", "config", "truth"},
+where truth has `params`, `buffers` (persistent ones beside them), `text` (without towers), `active`
+and the cache's elements a token (`kv`, `kv_modules`). Prints a line per mismatch or refusal, then
+one summary line; exits with 1 if anything was silently wrong.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import sys
@@ -93,8 +97,61 @@ def check(model: Model, truth: Mapping[str, Any]) -> list[str]:
     return wrong
 
 
+def check_case(model: Model, truth: Mapping[str, Any], kind: str) -> list[str]:
+    """What is wrong with a case of a file of cases, in words.
+
+    A model that says that its towers are not counted is compared by its text model.
+    """
+    buffers = truth.get("buffers", 0)
+    right = {truth["params"], truth["params"] + buffers}
+    if any("not counted" in line for line in model.assumptions):
+        right.add(truth.get("text"))
+    wrong = []
+    if model.parameters not in right:
+        wrong.append(f"parameters {model.parameters} instead of {truth['params']}")
+    if kind not in ("causal", "multimodal"):
+        return wrong
+    active = truth.get("active")
+    counted = not wrong and active is not None and truth.get("text")
+    if counted and model.active_parameters not in (active, active + buffers):
+        wrong.append(f"active parameters {model.active_parameters} instead of {active}")
+    caches = {truth.get("kv"), truth.get("kv_modules")} - {None}
+    if caches and model.cache_elements_per_token not in caches:
+        wrong.append(f"cache elements {model.cache_elements_per_token} instead of {caches}")
+    return wrong
+
+
+def score_cases(file: Path) -> int:
+    """Compare every case that has a truth; 1 if any is silently wrong."""
+    counts: Counter[tuple[str, str]] = Counter()
+    with gzip.open(file, "rt") as lines:
+        for line in lines:
+            case = json.loads(line)
+            truth = case.get("truth")
+            if truth is None or truth.get("invalid"):
+                continue
+            try:
+                model = build_model(case["config"], source=case["id"])
+            except VperfError:
+                counts[case["kind"], "refused"] += 1
+                continue
+            faults = check_case(model, truth, case["kind"])
+            counts[case["kind"], "wrong" if faults else "exact"] += 1
+            for fault in faults:
+                print(f"mismatch  {case['id']}: {fault}")
+    for (kind, verdict), count in sorted(counts.items()):
+        print(f"{kind:12s} {verdict:8s} {count:6d}")
+    total = {
+        v: sum(n for (_, w), n in counts.items() if w == v) for v in ("exact", "wrong", "refused")
+    }
+    print(", ".join(f"{n} {v}" for v, n in total.items()))
+    return 1 if total["wrong"] else 0
+
+
 def main(directory: Path) -> int:
     """Compare every config of `directory`; 1 if any is silently wrong."""
+    if directory.is_file():
+        return score_cases(directory)
     exact = wrong = refused = missing = 0
     for name, truth in json.loads((directory / "truth.json").read_text()).items():
         file = directory / truth["config_path"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Generic, Literal, TypeVar, cast
 
-from vperf.frames import frame, html_table
+from vperf.frames import Shown, frame
 from vperf.model.config import ModelSource
 from vperf.notes import Note
 from vperf.serving.memory import Memory
@@ -248,8 +248,8 @@ class _Made(Generic[T]):
         answer.__dict__[self._name] = value
 
 
-@dataclass(frozen=True)
-class Estimate:
+@dataclass(frozen=True, repr=False)
+class Estimate(Shown):
     """The whole answer. Every figure the command line prints is read from here.
 
     Ops, depths and notes are made when they are read; speeds and memory are there.
@@ -290,19 +290,19 @@ class Estimate:
         return {
             "schema": SCHEMA,
             "vperf_version": __version__,
-            "model": asdict(self.model),
-            "gpu": {**_plain(self.gpu), "peak_flop_per_s": dict(self.gpu.peak_flop_per_s)},
-            "workload": asdict(self.workload),
-            "limit": asdict(self.limit),
-            "ceiling": asdict(self.ceiling),
+            "model": _flat(self.model),
+            "gpu": {**_flat(self.gpu), "peak_flop_per_s": dict(self.gpu.peak_flop_per_s)},
+            "workload": _flat(self.workload),
+            "limit": _flat(self.limit),
+            "ceiling": _flat(self.ceiling),
             "expected": expected,
-            "memory": asdict(self.memory),
+            "memory": _flat(self.memory),
             "prefill": _phase(self.prefill),
             "decode": _phase(self.decode),
-            "serving": asdict(self.serving) if self.serving else None,
+            "serving": _flat(self.serving) if self.serving else None,
             "simulated": self.simulated.to_dict() if self.simulated else None,
-            "speculative": asdict(self.speculative) if self.speculative else None,
-            "depth": [asdict(point) for point in self.depth],
+            "speculative": _flat(self.speculative) if self.speculative else None,
+            "depth": [_flat(point) for point in self.depth],
             "assumptions": list(map(str, self.assumptions)),
             "not_modelled": list(map(str, self.not_modelled)),
             "warnings": list(map(str, self.warnings)),
@@ -313,27 +313,11 @@ class Estimate:
         phases = (("prefill", self.prefill), ("decode", self.decode))
         return frame({"phase": name, **asdict(op)} for name, each in phases for op in each.ops)
 
-    def _repr_html_(self) -> str:
-        limit, expected = self.limit, self.expected
-        rows = [
-            (
-                name,
-                f"{getattr(limit, key):.4g}",
-                f"{getattr(expected, key):.4g}",
-                f"{getattr(expected.low, key):.4g} to {getattr(expected.high, key):.4g}",
-            )
-            for name, key in (
-                ("TTFT, s", "ttft_s"), ("prefill, tok/s", "prefill_tokens_per_s"),
-                ("TPOT, s", "tpot_s"), ("decode, tok/s", "decode_tokens_per_s"),
-            )
-        ]  # fmt: skip
-        title = f"{self.model.id} on {self.gpu.count} x {self.gpu.name}"
-        return html_table(title, ("", "limit", "expected", "range"), rows, self.warnings)
-
 
 def _phase(times: PhaseTimes) -> dict[str, Any]:
-    return {**asdict(times), "ops": [asdict(op) for op in times.ops]}
+    return {**_flat(times), "ops": [_flat(op) for op in times.ops]}
 
 
-def _plain(value: GpuFacts) -> dict[str, Any]:
+def _flat(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass whose values are plain: `asdict` would copy each of them."""
     return {name: getattr(value, name) for name in value.__slots__}

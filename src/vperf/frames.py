@@ -1,14 +1,13 @@
-"""Answers in notebooks: a pandas DataFrame where pandas is installed, a small HTML table.
+"""Answers in Python: a pandas DataFrame where pandas is installed, a line, a screen, HTML.
 
-Not here: what the columns are (answer.py, explore/), and every other output (report/).
+Not here: what the columns are (answer.py, explore/), and what is said (report/).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Iterable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from vperf.errors import VperfError
 
@@ -25,18 +24,33 @@ def frame(rows: Iterable[Mapping[str, Any]]) -> Any:
     return pandas.DataFrame(list(rows))
 
 
-def html_table(
-    caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]], notes: Iterable[str] = ()
-) -> str:
-    """A table as HTML; every text is escaped."""
+class Shown:
+    """An answer that shows itself: one line as its repr, its screen as text, HTML in a notebook.
 
-    def line(cells: Sequence[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+    How is said in report/, above all answers, and so is looked up when somebody looks.
+    """
 
-    head = line(headings, "th")
-    body = "".join(line(row, "td") for row in rows)
-    below = "".join(f"<p><small>{escape(note)}</small></p>" for note in notes)
-    return (
-        f"<table><caption><b>{escape(caption)}</b></caption>"
-        f"<thead>{head}</thead><tbody>{body}</tbody></table>{below}"
-    )
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        headline = next(iter(self._blocks()))
+        said = import_module("vperf.report.document").plain(headline.text)
+        return f"<{type(self).__name__}: {' '.join(said.split())}>"
+
+    def __str__(self) -> str:
+        screen = import_module("vperf.report.screen")
+        return str(screen.render(self._blocks(), screen.Look(full=False))).rstrip()
+
+    def _repr_html_(self) -> str:
+        return str(import_module("vperf.report.html").render(self._blocks()))
+
+    def _blocks(self) -> Iterable[Any]:
+        report = import_module(f"vperf.report.{_REPORTS[type(self).__name__]}")
+        return cast("Iterable[Any]", report.document(self))
+
+
+_REPORTS = {
+    "Estimate": "estimate", "Napkin": "napkin", "Check": "check", "Comparison": "compare",
+    "Sweep": "sweep", "Fit": "fit", "Plan": "plan", "Roofline": "roofline",
+}  # fmt: skip
+"""The file of report/ that says what an answer of this class says."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vperf.errors import InputError
+from vperf.frames import Shown
 from vperf.notes import Note
 
 SCHEMA = "vperf/napkin/1"
@@ -33,8 +34,8 @@ FAILS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Napkin:
+@dataclass(frozen=True, slots=True, repr=False)
+class Napkin(Shown):
     """One napkin: `parameters * bits / 8 = weight_bytes`, `bandwidth / weight_bytes = speed`."""
 
     parameters: float

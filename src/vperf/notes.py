@@ -199,6 +199,8 @@ KINDS: Mapping[str, NoteKind] = {
     "parallel": NoteKind("assumption", _parallel),
     # the model
     "model": NoteKind("assumption", "{text}"),
+    "keys_passed": NoteKind("assumption", "set in the config and passed over: {listed}"),
+    "parts_not_counted": NoteKind("assumption", "{listed}: not counted, parameters are the text model's"),
     "config_defaults": NoteKind("assumption", "not in the config, taken from the model class's defaults: {listed}", guess=True),
     "routing": NoteKind("assumption", "experts: the limit counts those of one token, which any routing must read; ceiling, bytes and MBU even routing, expected {expected}"),
     "windows": NoteKind("assumption", "windowed layers cache no more than their window"),
@@ -208,6 +210,7 @@ KINDS: Mapping[str, NoteKind] = {
     "model_warning": NoteKind("warning", "{text}"),
     # the engine and the load
     "engine": NoteKind("assumption", _engine),
+    "engine_default": NoteKind("assumption", _engine, guess=True),
     "drafts": NoteKind("assumption", "speculative decoding: {draft_tokens} drafted a step by the model's own MTP layer, each token accepted with probability {acceptance:g} as given, independently: {tokens_per_step:.3g} tokens a step"),
     "drafts_prompt": NoteKind("assumption", "the MTP layer reads the prompt too before the first token is given out (expected; the limit does not wait for it)"),
     "load": NoteKind("assumption", _load),

@@ -29,7 +29,7 @@ def test_line_one_of_a_comparison_is_the_answer(vperf: Run) -> None:
     ran = vperf(*COMPARE, *SOME)
     assert ran.code == 0
     first = ran.out.splitlines()[0]
-    assert first.startswith("h100-sxm-80gb fp8 x2 is the fastest that fits: 101 tok/s (")
+    assert re.match(r"h100-sxm-80gb fp8 x2 is the fastest that fits: [\d.]+ tok/s \(", first)
     assert len(first) <= 80
     assert "12 settings, 8 fit" in ran.out
     assert narrow(ran.out)
@@ -292,7 +292,6 @@ def test_names_fold_where_many_columns_leave_no_room(vperf: Run) -> None:
         out = vperf(command, *given).out
         assert narrow(out)
         assert len(re.findall(r"^(?:Qwen3-8B|Llama-3)", out, re.MULTILINE)) > 30
-        assert "rtx-pro-6000-workstation" in "".join(out.split())
     assert "rtx-pro-6000-workstation" in vperf("compare", *given, "--csv").out
 
 

@@ -14,13 +14,14 @@ import pytest
 from vperf.errors import InputError
 from vperf.hardware.gpu import PIPES
 from vperf.sources.catalog import data_dir, is_plain_id
-from vperf.sources.gpu_schema import check_gpu_file
+from vperf.sources.gpu_keys import GPU_FILE
 from vperf.sources.gpus import exact_key, load_gpu, loose_key
+from vperf.sources.schema import check_file
 
 TOLERANCE = 0.03
 PATHS = sorted((data_dir() / "gpus").glob("*.toml"))
 FILES = {
-    path.stem: check_gpu_file(tomllib.loads(path.read_text(encoding="utf-8")), path.name)
+    path.stem: check_file(tomllib.loads(path.read_text(encoding="utf-8")), GPU_FILE, path.name)
     for path in PATHS
 }
 
@@ -140,10 +141,10 @@ def test_an_nvidia_card_without_a_fact_its_time_hangs_on_is_refused(gpu_id: str,
             continue
         if file.vendor == "NVIDIA":
             with pytest.raises(InputError, match="required of NVIDIA cards") as caught:
-                check_gpu_file(data, "mine.toml")
+                check_file(data, GPU_FILE, "mine.toml")
             assert caught.value.field == f"{table}.{key}".removeprefix(".")
         else:
-            check_gpu_file(data, "mine.toml")
+            check_file(data, GPU_FILE, "mine.toml")
 
 
 def test_a_switch_adds_where_nvlink_4_or_5_goes_through_one() -> None:

@@ -220,3 +220,22 @@ def test_what_cannot_be_asked_is_said(wrong: dict[str, Any], says: str) -> None:
 
 def test_targets_take_text_and_seconds() -> None:
     assert targets_of(ttft="500ms", tpot=0.02, e2e=None) == targets_of(ttft=0.5, tpot="20 ms")
+
+
+def test_a_percentile_asks_for_no_fewer_gpus_than_the_mean_and_is_of_the_simulated_run() -> None:
+    task: dict[str, Any] = {"request_rate": 4.0, "input_len": 2000, "output_len": 50, "max_gpus": 4}
+    mean = plan("qwen3-8b", "l40s", ttft="600ms", **task)
+    tail = plan("qwen3-8b", "l40s", ttft="p99:600ms", **task)
+    assert mean.winner
+    assert tail.winner
+    assert tail.winner.gpus >= mean.winner.gpus
+    assert tail.estimate
+    assert tail.estimate.simulated
+    assert tail.winner.times.ttft_s == pytest.approx(tail.estimate.simulated.ttft.at(99.0))
+    assert tail.to_dict()["targets"]["percentiles"] == {"ttft": 99.0}
+
+
+@pytest.mark.parametrize("target", ["p0:1s", "p100:1s", "median:1s", "p50,p90:1s", ":1s"])
+def test_what_is_no_percentile_is_refused(target: str) -> None:
+    with pytest.raises(InputError, match="percentile"):
+        targets_of(ttft=target)

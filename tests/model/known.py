@@ -30,7 +30,7 @@ KNOWN = (
         "n_routed_experts": 64, "n_shared_experts": 2, "num_attention_heads": 16,
         "num_experts_per_tok": 6, "num_hidden_layers": 27, "qk_nope_head_dim": 128,
         "qk_rope_head_dim": 64, "tie_word_embeddings": False, "v_head_dim": 128,
-        "vocab_size": 102400,
+        "vocab_size": 102400, "q_lora_rank": None,
     }),
     Known("deepseek-ai/DeepSeek-V3", 671_026_404_352, 37_552_282_624, 70_272, {
         "attention_bias": False, "first_k_dense_replace": 3, "hidden_size": 7168,

@@ -149,7 +149,7 @@ def test_what_is_not_understood_is_refused(name: str, changes: dict[str, Any]) -
         ("deepseek-ai/DeepSeek-V4-Flash", {"compress_ratios": [0] * 9}, "compress_ratios"),
         ("deepseek-ai/DeepSeek-V4-Flash", {"o_groups": 7}, "o_groups"),
         ("deepseek-ai/DeepSeek-V3", {"num_experts_per_tok": 257}, "num_experts_per_tok"),
-        ("deepseek-ai/DeepSeek-V3", {"kv_lora_rank": None}, "kv_lora_rank"),
+        ("OpenELM-270M", {"model_dim": None}, "hidden_size"),
         ("deepseek-ai/DeepSeek-V3", {"first_k_dense_replace": "three"}, "first_k_dense_replace"),
         ("zai-org/GLM-5.2", {"indexer_types": ["full"]}, "indexer_types"),
         ("zai-org/GLM-5.2", {"indexer_types": None, "index_topk_pattern": "F"},

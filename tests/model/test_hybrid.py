@@ -160,7 +160,6 @@ KIMI = "moonshotai/Kimi-Linear-48B-A3B-Instruct"
         (QWEN, {"layer_types": ["warp_drive"] * 32}, "layer_types[0]"),
         (QWEN, {"num_experts": 8}, "num_experts"),
         (SUPER, {"hybrid_override_pattern": "X" * 88}, "layers_block_type[0]"),
-        (SUPER, {"tie_word_embeddings": True}, "tie_word_embeddings"),
         (SUPER, {"mamba_proj_bias": True}, "mamba_proj_bias"),
         (MINIMAX, {"shared_intermediate_size": 512}, "shared_intermediate_size"),
         (MINIMAX, {"sliding_window": 4096}, "sliding_window"),

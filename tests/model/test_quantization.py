@@ -756,3 +756,55 @@ def test_any_config_is_read_or_refused(config: Any, hf: Any) -> None:
     except InputError:
         return
     assert scheme.weight("model.layers.0.mlp.up_proj").bits > 0
+
+
+# --- MLX -----------------------------------------------------------------------------------------
+
+
+def mlx(**more: Any) -> Scheme:
+    """What mlx_lm.convert writes: the same object under two names."""
+    stated = {"group_size": 64, "bits": 4, **more}
+    return read_scheme({"quantization": stated, "torch_dtype": "bfloat16"}, source="config.json")
+
+
+def test_mlx_quantizes_linear_layers_experts_embedding_and_head() -> None:
+    scheme = mlx(mode="affine")
+    assert scheme.name == "mlx q4"
+    for module, kind in (
+        ("model.layers.0.mlp.down_proj", "linear"), ("model.embed_tokens", "embedding"),
+        ("lm_head", "head"), ("model.layers.0.mlp.experts.0.up_proj", "expert"),
+    ):  # fmt: skip
+        assert scheme.weight(module, kind).stored_bytes(4096, 4096) / 4096**2 == 0.5 + 4 / 64
+    assert scheme.weight("vision_tower.blocks.0.attn.qkv").bits == 16
+    assert scheme.weight("model.layers.0.mlp.gate", "router").bits == 16
+
+
+def test_mlx_names_the_modules_that_differ() -> None:
+    scheme = mlx(
+        **{
+            "model.layers.0.mlp.switch_mlp.down_proj": {"group_size": 32, "bits": 6},
+            "language_model.model.layers.1.self_attn.v_proj": {"bits": 8},
+            "model.layers.0.mlp.gate": {"group_size": 64, "bits": 8}, "lm_head": False,
+        }
+    )  # fmt: skip
+    assert scheme.weight("model.layers.0.mlp.experts.0.down_proj", "expert").name == "mlx_q6_g32"
+    assert scheme.weight("model.layers.1.mlp.experts.0.down_proj", "expert").name == "mlx_q4"
+    assert scheme.weight("model.layers.1.self_attn.v_proj").name == "mlx_q8"
+    assert scheme.weight("model.layers.0.mlp.gate", "router").name == "mlx_q8"
+    assert scheme.weight("lm_head", "head").bits == 16
+
+
+@pytest.mark.parametrize(
+    ("mode", "bytes_each"),
+    [("mxfp4", 0.5 + 1 / 32), ("mxfp8", 1 + 1 / 32), ("nvfp4", 0.5 + 1 / 16)],
+)
+def test_mlx_has_the_micro_formats_without_their_arithmetic(mode: str, bytes_each: float) -> None:
+    fmt = mlx(mode=mode).weight("model.layers.0.mlp.down_proj")
+    assert fmt.stored_bytes(4096, 4096) / 4096**2 == pytest.approx(bytes_each, rel=1e-4)
+    assert [path.pipe for path in fmt.paths] == [path.pipe for path in BF16.paths]
+
+
+@pytest.mark.parametrize("more", [{"bits": 7}, {"group_size": 48}, {"mode": "turbo"}])
+def test_mlx_formats_that_are_not_known_are_refused(more: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedModelError, match="MLX"):
+        mlx(**more)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from vperf.errors import UnsupportedModelError
 from vperf.model.ops import Step
+from vperf.model.quantization import read_scheme
 from vperf.model.read import build_model
 from vperf.sources.models import load_model_config, model_ids, shipped_model
 
@@ -35,3 +38,27 @@ def test_a_known_type_with_a_mechanism_it_should_not_have_is_refused() -> None:
     config = {**found.config, "kv_lora_rank": 512}
     with pytest.raises(UnsupportedModelError, match="kv_lora_rank"):
         build_model(config, source="config.json")
+
+
+_SAYS_QUANTIZED = re.compile(
+    r"fp8|nvfp4|mxfp4|awq|gptq|int4|int8|w4a16|w8a8|w8a16|[48]bit|bnb|quantized", re.IGNORECASE
+)
+
+
+@pytest.mark.parametrize("model_id", [name for name in model_ids() if _SAYS_QUANTIZED.search(name)])
+def test_what_a_name_says_of_its_format_is_read_or_said_to_be_missing(model_id: str) -> None:
+    found = load_model_config(model_id)
+    scheme = read_scheme(found.config, found.hf_quant_config, source=model_id)
+    assert scheme.rules or any("publishes" in line for line in found.warnings)
+
+
+def test_a_repository_with_a_sibling_in_bf16_is_not_in_bf16() -> None:
+    """Ministral-3-3B-Instruct-2512 holds 4.67 GB, its -BF16 sibling 7.7."""
+    siblings = [name.removesuffix("-BF16") for name in model_ids() if name.endswith("-BF16")]
+    held = [name for name in siblings if name in model_ids()]
+    assert "mistralai/Ministral-3-3B-Instruct-2512" in held
+    for name in held:
+        found = load_model_config(name)
+        model = build_model(found.config, source=name, hf_quant_config=found.hf_quant_config)
+        assert model.weight_bytes < 1.3 * model.parameters
+    assert 4.6e9 < model.weight_bytes < 4.75e9

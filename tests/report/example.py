@@ -54,6 +54,7 @@ EXAMPLE = Estimate(
         batch_size=1, input_tokens=1024, output_tokens=128, concurrency=1, engine="vllm"
     ),
     limit=Speed(0.0167, 61_300.0, 4.52e-3, 221.2, 221.2),
+    ceiling=Speed(0.0167, 61_300.0, 4.52e-3, 221.2, 221.2),
     expected=Expected(
         0.0241,
         42_490.0,
@@ -72,10 +73,14 @@ EXAMPLE = Estimate(
         fits=True,
         max_context_tokens=262_144,
         max_batch_size=502,
+        utilization=0.92,
+        pool_bytes=84e9,
+        pool_tokens=578_304,
     ),
     prefill=PhaseTimes(
         context_tokens=0,
         limit_s=0.0167,
+        ceiling_s=0.0167,
         expected_s=0.0241,
         overhead_s=0.0021,
         flops=8.2e12,
@@ -99,6 +104,7 @@ EXAMPLE = Estimate(
     decode=PhaseTimes(
         context_tokens=1088,
         limit_s=4.52e-3,
+        ceiling_s=4.52e-3,
         expected_s=5.26e-3,
         overhead_s=0.8e-3,
         flops=8.1e9,
@@ -118,6 +124,7 @@ EXAMPLE = Estimate(
     ),
     not_modelled=notes_of("model", ("speculative decoding", "requests that share a prefix")),
     warnings=(),
+    simulated=None,
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import tomllib
 from typing import get_args
@@ -11,34 +10,25 @@ import pytest
 
 from vperf import load_model
 from vperf.errors import InputError, UnknownNameError
-from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import PIPES
-from vperf.hardware.scheduler import Policy, Scheduler
+from vperf.hardware.scheduler import Policy
 from vperf.sources.catalog import data_dir
-from vperf.sources.engines import _SECONDS, engine_names, load_engine
+from vperf.sources.engine_keys import ENGINE_FILE
+from vperf.sources.engines import engine_id, engine_names, load_engine
 from vperf.sources.gpus import gpu_names, load_gpu
+from vperf.sources.schema import check_file
 from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card
-
-REQUIRED = {
-    "id", "name", "host_time_per_step", "launch_time", "eager_host_time_per_step",
-    "eager_launch_time", "memory_utilization", "scheduler", "source", "checked",
-}  # fmt: skip
-FIELDS = {field.name for field in dataclasses.fields(Engine)} | {"versions"}
-SCHEDULER = {field.name for field in dataclasses.fields(Scheduler)}
 
 
 @pytest.mark.parametrize("name", engine_names())
 def test_every_engine_file_has_only_known_keys_a_source_and_a_date(name: str) -> None:
-    file = tomllib.loads((data_dir() / "engines" / f"{name}.toml").read_text("utf-8"))
-    assert set(file) >= REQUIRED
-    assert {_SECONDS.get(key, key) for key in file} <= FIELDS
-    small = file["scheduler"].pop("small_cards", {})
-    assert small.keys() - SCHEDULER <= {"memory_below", "cards"}
-    assert set(small.get("cards", ())) <= set(gpu_names())
-    assert {_SECONDS.get(key, key) for key in file["scheduler"]} <= SCHEDULER
-    for version in file.get("versions", ()):
-        assert {_SECONDS.get(key, key) for key in version} <= SCHEDULER | {"before"}
+    path = data_dir() / "engines" / f"{name}.toml"
+    file = check_file(tomllib.loads(path.read_text("utf-8")), ENGINE_FILE, path.name)
+    assert file.eager_host_time_per_step
+    assert file.eager_launch_time
+    if small := file.scheduler.small_cards:
+        assert set(small.cards) <= set(gpu_names())
     engine = load_engine(name)
     assert engine.id == name
     assert engine.source
@@ -52,7 +42,7 @@ def test_every_engine_is_physically_possible(name: str) -> None:
     assert 0 < engine.host_s_per_step <= engine.eager_host_s_per_step < 0.1
     assert 0 < engine.launch_s <= engine.eager_launch_s < 1e-3 or not engine.eager_launch_s
     assert 0.5 < engine.memory_utilization <= 1
-    assert engine.max_batched_tokens >= 128
+    assert engine.scheduler.max_batched_tokens >= 128
     shares = [engine.wide_stream, engine.narrow_stream, engine.nested_stream]
     shares += [engine.all_reduce_latency, engine.recurrent_share, *engine.compute_share.values()]
     assert all(0 < share <= 1 for share in shares)
@@ -108,6 +98,34 @@ def test_an_unknown_engine_lists_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match="unknown engine 'fast'") as caught:
         load_engine("fast")
     assert "vllm" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("spelled", "engine"),
+    [
+        ("vLLM", "vllm"), ("TensorRT-LLM", "trtllm"), ("llama-server", "llama.cpp"),
+        ("LLAMA_CPP", "llama.cpp"), ("Hugging Face transformers", "transformers"),
+    ],
+)  # fmt: skip
+def test_an_engine_is_found_by_any_spelling_of_its_names(spelled: str, engine: str) -> None:
+    assert load_engine(spelled) == load_engine(engine)
+    assert engine_id(spelled) == engine
+
+
+@pytest.mark.parametrize("program", ["ollama", "LM Studio"])
+def test_a_program_that_runs_another_engine_is_taken_as_it_and_that_is_said(program: str) -> None:
+    engine = load_engine(program)
+    assert engine.id == "llama.cpp"
+    assert engine.name == f"llama.cpp (run by {program})"
+
+
+def test_no_spelling_belongs_to_two_engines() -> None:
+    owners: dict[str, set[str]] = {}
+    for name in engine_names():
+        file = tomllib.loads((data_dir() / "engines" / f"{name}.toml").read_text("utf-8"))
+        for text in (name, file["name"], *file.get("aliases", ()), *file.get("run_by", ())):
+            owners.setdefault("".join(filter(str.isalnum, text.lower())), set()).add(name)
+    assert {key: ids for key, ids in owners.items() if len(ids) > 1} == {}
 
 
 def test_vllm_takes_smaller_steps_on_smaller_cards_and_on_an_a100() -> None:

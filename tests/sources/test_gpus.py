@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from vperf.errors import InputError, UnknownNameError, VperfError
 from vperf.sources import catalog, gpus
-from vperf.sources.gpus import gpu_names, list_gpus, load_gpu, load_gpu_file, override
+from vperf.sources.catalog import Files, data_dir
+from vperf.sources.gpus import (
+    _spellings,
+    gpu_names,
+    index_of,
+    list_gpus,
+    load_gpu,
+    load_gpu_file,
+    override,
+)
 
 EXACT = {
     "rtx-4090": "rtx-4090",
@@ -171,7 +180,7 @@ def test_a_name_of_several_cards_lists_them(
             f'name = "Card {stem}"\naliases = ["Card"]\nvendor = "X"\n'
             '[memory]\nsize = "1 GB"\nbandwidth = "1 GB/s"\n[peak]\nbf16 = "1 TFLOPS"\n'
         )
-    monkeypatch.setattr(gpus, "data_dir", lambda: tmp_path)
+    monkeypatch.setenv("VPERF_CONFIG_DIR", str(tmp_path))
     with pytest.raises(InputError, match="several GPUs: one, two"):
         load_gpu("card")
 
@@ -302,9 +311,9 @@ def test_a_file_that_is_not_toml_says_so(tmp_path: Path, text: str) -> None:
 
 
 def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="no such file"):
         load_gpu_file(tmp_path / "absent.toml")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="is a directory"):
         load_gpu_file(tmp_path)
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="UTF-8"):
@@ -417,3 +426,16 @@ def test_the_files_inside_a_wheel_win_over_a_checkout(
         (folder / "gpus").mkdir(parents=True)
     monkeypatch.setattr(catalog, "_CANDIDATES", (wheel, checkout))
     assert catalog.data_dir() == wheel
+
+
+def test_the_index_of_a_wheel_finds_what_the_files_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = data_dir() / "gpus"
+    shipped = tmp_path / "gpus"
+    shipped.symlink_to(folder, target_is_directory=True)
+    read = _spellings(Files(folder, tmp_path / "none"))
+    (tmp_path / "gpus.index").write_bytes(index_of(folder))
+    monkeypatch.setattr(gpus, "index_of", None)  # only the index may be read
+    assert _spellings(Files(shipped, tmp_path / "none")) == read
+    assert len(read) == len(gpu_names())

@@ -1,4 +1,4 @@
-"""`vperf gpus [NAME]`: list the GPUs that ship, or show one.
+"""`vperf gpus [NAME]`: list the GPUs that ship and the user's own, or show one.
 
 Not here: what a card's screen says (report/gpus.py).
 """
@@ -54,9 +54,11 @@ def gpus(
 
 def _find(name: str | None) -> Gpu | tuple[Gpu, ...]:
     """The GPU of that name; else all whose id or name contains it; all without a name."""
-    from vperf.sources.gpus import list_gpus, load_gpu
+    from vperf.sources.gpus import broken_gpu_files, list_gpus, load_gpu
 
     if name is None:
+        for error in broken_gpu_files():
+            output.complain(f"warning: {error}\n")
         return list_gpus()
     try:
         return load_gpu(name)

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TextIO, a
 import typer
 
 from vperf.errors import InputError
+from vperf.files import open_atomically
 
 if TYPE_CHECKING:
     from vperf.report.document import Report
@@ -264,8 +265,12 @@ def append(text: str, output: Path, *, option: str) -> None:
 
 def _to_file(parts: Iterable[str], output: Path, mode: Literal["w", "a"], option: str) -> None:
     try:
-        with output.open(mode, encoding="utf-8", errors="replace", newline="\n") as file:
-            file.writelines(parts)
+        if mode == "a":
+            with output.open("a", encoding="utf-8", errors="replace", newline="\n") as file:
+                file.writelines(parts)
+        else:
+            with open_atomically(output) as file:
+                file.writelines(parts)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"cannot write {output}: {reason}", source=option) from None

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from vperf.answer import Figures, Speed
+from vperf.answer import Figures, SimulatedRun, Speed
 from vperf.errors import InputError
 from vperf.explore.rows import Row, flattened
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
 from vperf.scenario import Scenario
+from vperf.serving.percentiles import read_percents
 from vperf.units import parse_seconds
 
 Reason = Literal["layout", "memory", "saturated", "ttft", "tpot", "e2e"]
@@ -40,6 +41,23 @@ class Targets:
     tpot_s: float | None = None
     e2e_s: float | None = None
     """From the request to its last token."""
+    percents: Mapping[Reason, float] = field(default_factory=dict)
+    """Percentiles of targets that are not of the mean; they are simulated."""
+
+    def label(self, reason: Reason, name: str) -> str:
+        """ "p99 TTFT"."""
+        percent = self.percents.get(reason)
+        return name if percent is None else f"p{percent:g} {name}"
+
+    def simulated(self, times: Times, run: SimulatedRun) -> Times:
+        """The times of a candidate, percentiles in place of means where they are asked for."""
+        found = {"ttft": times.ttft_s, "tpot": times.tpot_s, "e2e": times.e2e_s}
+        of_run = {"ttft": run.ttft, "tpot": run.tpot, "e2e": run.e2e}
+        for reason, percent in self.percents.items():
+            metric = of_run[reason]
+            if metric is not None:
+                found[reason] = metric.at(percent)
+        return Times(found["ttft"], found["tpot"], found["e2e"])
 
     def ratios(self, times: Times) -> dict[Reason, float]:
         """By target, time over what is allowed: above 1 it is missed."""
@@ -52,18 +70,35 @@ class Targets:
 
 
 def targets_of(**given: str | float | None) -> Targets:
-    """Targets from seconds or text ("500ms"). Raises InputError; where there is none too."""
+    """Targets from seconds or text ("500ms", "p99:500ms"). Raises InputError; where there is none
+    too."""
     found: dict[str, float] = {}
+    percents: dict[Reason, float] = {}
     for name, value in given.items():
         if value is None:
             continue
-        seconds = _seconds(name, value)
+        longest: str | float = value
+        if isinstance(value, str) and ":" in value:
+            percent, _, longest = value.partition(":")
+            percents[name] = _percent(name, percent)  # type: ignore[index]
+        seconds = _seconds(name, longest)
         if not 0 < seconds < math.inf:
             raise InputError(f"must be above 0, not {value!r}", field=name)
         found[f"{name}_s"] = seconds
     if not found:
         raise InputError("no target is given", hint="for example --ttft 500ms --tpot 20ms")
-    return Targets(**found)
+    return Targets(**found, percents=percents)
+
+
+def _percent(name: str, text: str) -> float:
+    digits = text.strip().lower().removeprefix("p")
+    try:
+        (found,) = read_percents(digits)
+    except (InputError, ValueError):
+        raise InputError(
+            f"{text!r} is no percentile such as p99", field=name, hint="for example p99:500ms"
+        ) from None
+    return found
 
 
 def _seconds(name: str, value: str | float) -> float:
@@ -275,12 +310,6 @@ class Candidate:
 def _round(value: float) -> float:
     """To nine digits: what differs by less is a tie."""
     return float(f"{value:.9g}")
-
-
-def engine_name(scenario: Scenario) -> str:
-    """The engine as it is named."""
-    engine = scenario.engine
-    return engine if isinstance(engine, str) else engine.id
 
 
 def node_of(gpu: Gpu, given: int | None) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vperf.answer import Figures
 from vperf.errors import InputError
-from vperf.sources.files import parse_toml, read_text
+from vperf.files import read_toml
 from vperf.sources.gpus import load_gpu
 
 Prices = Mapping[str, float]
@@ -80,7 +80,7 @@ def parse_prices(texts: Iterable[str]) -> dict[str, float]:
 
 def load_prices(path: str | Path) -> dict[str, float]:
     """The prices of a TOML file whose keys are GPUs: `h100-sxm = 2.50`. Raises InputError."""
-    data = parse_toml(read_text(path), str(path))
+    data = read_toml(path)
     for name, usd in data.items():
         if isinstance(usd, bool) or not isinstance(usd, int | float):
             raise InputError("must be $ per GPU-hour, as 2.50", source=str(path), field=name)

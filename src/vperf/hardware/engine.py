@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from vperf.hardware.scheduler import Scheduler, SmallCards
 
@@ -31,6 +31,16 @@ class Kernels:
 
 
 SAME_KERNELS = Kernels()
+
+
+class Launch(NamedTuple):
+    """How a server is started: templates that hardware/commands.py fills."""
+
+    words: tuple[str | Mapping[str, str], ...]
+    names: Mapping[str, Mapping[str, str]] = {}
+    """What the engine calls the formats of a value."""
+    file: Mapping[str, Any] | None = None
+    """name, flag and options of a YAML file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +107,13 @@ class Engine:
     """Where the engine's kernels are not what others run on a card, by its architecture."""
     recurrent_share: float = 0.07
     """Share of the 16-bit rate of a chunked delta rule or state space in prefill."""
+    launch: Launch | None = None
+    bench: tuple[str | Mapping[str, str], ...] = ()
+    """The words of the command that measures a server."""
+    switches: Mapping[str, str] = field(default_factory=dict)
+    """Options that mend a fault or make it faster, by the name of the change."""
+    formats: Mapping[str, str] = field(default_factory=dict)
+    """What a what-if tries: eight_bit and four_bit weights, a narrower cache."""
     source: str = ""
     checked: str = ""
 

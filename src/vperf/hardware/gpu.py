@@ -135,6 +135,8 @@ MEASURED = tuple(each.name for each in fields(Achieved) if each.default is None)
 
 MEASURED_BANDWIDTHS = tuple(name for name in MEASURED if name.endswith("_bandwidth"))
 """Those of them that are streams from the card's memory."""
+MEASURED_SECONDS = frozenset(name for name in MEASURED if name.endswith("_s"))
+"""Those that are times."""
 
 
 def achieved_key(constant: str) -> str:
@@ -173,6 +175,8 @@ class Gpu:
     tensor_cores: TensorCores = "none"
     assumptions: tuple[Note, ...] = ()
     """Said with every answer: an ambiguous name's default, an override, ..."""
+    origin: str = ""
+    """The user's own file; empty for what ships."""
     source: str = ""
     checked: str = ""
     confidence: Confidence = "medium"

@@ -14,7 +14,7 @@ from typing import Literal
 
 from vperf.formats import BF16, FP8, INT8
 from vperf.hardware.engine import Engine
-from vperf.hardware.gpu import Achieved, Gpu
+from vperf.hardware.gpu import MEASURED_SECONDS, Achieved, Gpu
 from vperf.measure.backend import Backend, CannotRunError, OutOfMemoryError
 from vperf.model.ops import Linear, Op, Step, Work, attention, distinct_experts, matmul
 from vperf.sources.engines import load_engine
@@ -196,7 +196,7 @@ def solve(gpu: Gpu, readings: Iterable[Reading], say: Callable[[str], None]) -> 
         if before and all(abs(values[k] / before[k] - 1) < _SETTLED for k in values):
             break
     for constant in [name for name, is_outside in outside.items() if is_outside]:
-        if constant.endswith("_s"):
+        if constant in MEASURED_SECONDS:
             values[constant] = 0.0
             say(f"{constant}: the time measured leaves none for it: 0")
         else:

@@ -16,8 +16,9 @@ from typing import Any
 
 from vperf.hardware.gpu import MEASURED, TensorCores, achieved_key
 from vperf.measure.card import CardMeasurement
-from vperf.sources.gpu_keys import ACHIEVED, BANDWIDTH, BYTES, CLOCK, POWER, RATE, written
+from vperf.sources.gpu_keys import ACHIEVED
 from vperf.sources.gpus import gpu_table
+from vperf.sources.keys import BANDWIDTH, BYTES, CLOCK, POWER, RATE, written
 from vperf.units import format_rate, parse_frequency
 from vperf.version import __version__
 

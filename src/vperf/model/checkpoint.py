@@ -22,7 +22,7 @@ MAX_LAYERS = 512
 class Config:
     """One JSON object of a config, e.g. the top level or its `text_config`."""
 
-    __slots__ = ("_data", "_defaults", "asked", "defaults_used", "path", "source")
+    __slots__ = ("_data", "_defaults", "asked", "defaults_used", "has_class", "path", "source")
 
     def __init__(
         self,
@@ -30,19 +30,44 @@ class Config:
         source: str,
         path: str = "",
         defaults: Mapping[str, Any] | None = None,
+        has_class: bool = False,
     ) -> None:
         self._data = data
         self._defaults: Mapping[str, Any] = defaults or {}
         self.source = source
         """What errors call the file: "./config.json", "Qwen/Qwen3-4B"."""
         self.path = path
+        self.has_class = has_class
+        """Whether transformers has a class for it, whose keys are all among the defaults."""
         self.defaults_used: dict[str, Any] = {}
         self.asked: set[str] = set()
         """Every field that was asked for: a field that shapes the model must have been."""
 
-    def with_defaults(self, defaults: Mapping[str, Any]) -> Config:
-        """The same object, with a family's class defaults behind it."""
-        return Config(self._data, self.source, self.path, defaults)
+    def with_defaults(self, defaults: Mapping[str, Any], *, has_class: bool = False) -> Config:
+        """The same object, with a class's defaults behind it."""
+        return Config(self._data, self.source, self.path, defaults, has_class)
+
+    def of_layer(self, layer: int) -> Config:
+        """As one layer sees it: with what `per_layer_config` changes for that layer.
+
+        {"05": {"head_dim": 512}}: transformers writes down so what a class computes by layer.
+        """
+        changes = self._data.get("per_layer_config")
+        if not changes:
+            return self
+        if not isinstance(changes, Mapping):
+            raise self.error(f"must be an object, not {_shown(changes)}", "per_layer_config")
+        self.asked.add("per_layer_config")
+        entry = next((changes[k] for k in changes if str(k).isdecimal() and int(k) == layer), None)
+        if entry is None:
+            return self
+        if not isinstance(entry, Mapping):
+            raise self.error("must be an object", f"per_layer_config.{layer}")
+        seen = Config(
+            {**self._data, **entry}, self.source, self.path, self._defaults, self.has_class
+        )
+        seen.asked, seen.defaults_used = self.asked, self.defaults_used
+        return seen
 
     def error(self, message: str, field: str) -> InputError:
         """An error that names this file and `field`."""
@@ -56,7 +81,10 @@ class Config:
         return f"{self.path}.{field}" if self.path else field
 
     def raw(self, *names: str) -> Any:
-        """The first of `names` that is present and not null; a declared default, or None."""
+        """The first of `names` that is present and not null; a declared default, or None.
+
+        A null that the file itself holds is none, whatever the class's default.
+        """
         self.asked.update(names)
         for name in names:
             value = self._data.get(name)
@@ -64,7 +92,7 @@ class Config:
                 return value
         for name in names:
             value = self._defaults.get(name)
-            if value is not None:
+            if value is not None and name not in self._data:
                 self.defaults_used[name] = value
                 return value
         return None
@@ -76,6 +104,25 @@ class Config:
     def keys(self) -> frozenset[str]:
         """The keys of the file itself."""
         return frozenset(self._data)
+
+    def declares(self, name: str) -> bool:
+        """Whether the family's class has a key of this name, whatever the file says."""
+        return name in self._defaults
+
+    def unread(self) -> dict[str, Any]:
+        """What the file sets, not null, and nobody asked for, where it is not the default."""
+        changes = self._data.get("per_layer_config")
+        by_layer = changes.values() if isinstance(changes, Mapping) else ()
+        unasked = {k for entry in by_layer if isinstance(entry, Mapping) for k in entry}
+        if unasked - self.asked:
+            return {"per_layer_config": changes}
+        return {
+            key: value
+            for key, value in self._data.items()
+            if key not in self.asked
+            and value is not None
+            and not (key in self._defaults and self._defaults[key] == value)
+        }
 
     def optional_integer(
         self, *names: str, minimum: int = 1, maximum: int = MAX_DIMENSION

@@ -210,7 +210,8 @@ def _part_blocks(block: Block, parallel: Parallel) -> Iterator[str]:
     if not width:
         return
     if over := experts % parallel.expert:
-        yield f"{experts} experts and {parallel.expert - over} of them again on {parallel.expert} GPUs"
+        again = parallel.expert - over
+        yield f"{experts} experts and {again} of them again on {parallel.expert} GPUs"
     share = width // parallel.expert_ways
     scaled = {w.format for n, w in block.linears if n > 1 and w.format.block_out > 1}
     way_out = _whole_experts(experts, parallel)

@@ -16,7 +16,7 @@ from vperf.model.blocks.base import Block
 from vperf.model.cache import CacheSize, Span, cache_size
 from vperf.model.divide import SINGLE, Parallel
 from vperf.model.ops import Linear, Op, Step
-from vperf.model.rows import RowTable, row_at, together
+from vperf.model.rows import RowTable, row_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,7 @@ class Model:
     @cached_property
     def streamed_parameters(self) -> int:
         """Parameters that one token reads: active ones, without looked-up embeddings and towers."""
-        untied = self.embedding.parameters if self.head and not self.tied else 0
+        untied = 0 if self.head and self.tied else self.embedding.parameters
         tables = sum(table.parameters for table in self.lookups)
         unread = sum(
             count * block.unread_parameters for count, kind in self.kinds for block in kind.blocks
@@ -316,7 +316,7 @@ class Model:
     def ops(self, step: Step) -> tuple[Op, ...]:
         """The work of `step` on one GPU: equal ops of all layers are one op with a count."""
         local = self.parallel.local(step)
-        return tuple(row_at(row, local) for row in together(self.rows.of(local)))
+        return tuple([row_at(row, local) for row in self.rows.together(local)])
 
     @cached_property
     def decoder_small_kernels(self) -> tuple[float, int, int]:

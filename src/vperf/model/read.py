@@ -9,39 +9,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from vperf.errors import InputError, UnsupportedModelError
+from vperf.errors import InputError
 from vperf.formats import BF16, Format, Mix
+from vperf.model import heads
 from vperf.model.blocks.base import Scope
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.checkpoint import Config
-from vperf.model.families import all_families, find_family
+from vperf.model.class_defaults import class_defaults
 from vperf.model.families.family import Family
+from vperf.model.heads import read_head
+from vperf.model.keys import unread_lines
 from vperf.model.model import LayerKind, Model
+from vperf.model.ops import Linear
 from vperf.model.quantization import Scheme, read_scheme, what_if
+from vperf.model.text_model import find_text_model
 from vperf.model.towers import Tower
 from vperf.notes import Note
-
-_NESTS = ("text_config", "llm_config", "language_config", "thinker_config")
-
-# Fields that shape a model. A family that never asks for one that is set does not understand the
-# model, however well its other fields read.
-_SHAPING = (
-    "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "kv_lora_rank",
-    "q_lora_rank", "linear_num_value_heads", "mamba_d_state", "ssm_state_size", "mamba_num_heads",
-    "attn_layer_period", "hybrid_override_pattern", "layers_block_type", "block_configs",
-    "num_kv_shared_layers", "index_topk", "attention_chunk_size", "linear_attn_config",
-    "full_attention_interval", "conv_L_cache", "cross_attention_layers", "altup_num_inputs",
-    "hidden_size_per_layer_input", "hc_mult", "attention_k_eq_v", "zero_expert_num",
-    "global_head_dim", "swa_num_attention_heads", "num_memory_blocks", "attn_output_gate",
-    "mlp_layer_types", "moe_layer_freq", "mlp_only_layers",
-    "moe_layers_enum", "interleave_moe_layer_step", "n_shared_experts", "num_shared_experts",
-    "num_shared_expert", "shared_expert_intermediate_size", "shared_intermediate_size",
-    "moe_latent_size", "use_cla", "compress_ratios", "sparse_attention_config",
-    "indexer_types", "kv_source_layers", "attention_other_setting", "hybrid_layer_pattern",
-    "swa_num_key_value_heads", "num_attention_heads_per_layer", "layer_types",
-    "per_layer_config",
-)  # fmt: skip
-
 
 MTP_KEYS = (
     "num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules", "num_mtp_layers",
@@ -68,7 +51,7 @@ def build_model(
     if not isinstance(config, Mapping):
         raise InputError("must hold a JSON object", source=source)
     top = Config(config, source)
-    family, text = _find_text_model(top)
+    family, text = find_text_model(top)
     if scheme is None:
         scheme = read_scheme(config, hf_quant_config, source=source)
     if isinstance(quantization, Mix):
@@ -80,64 +63,11 @@ def build_model(
     elif quantization is not None:
         scheme = what_if(quantization, scheme)
     model = _read_layers(top, text, family, scheme, cache)
-    unread = [k for k in _SHAPING if k in text.keys() - text.asked and text.raw(k)]
-    if unread:
-        raise UnsupportedModelError(
-            f"model_type {model.model_type!r} with {unread[0]!r} set is not understood",
-            source=source, field=unread[0],
-        )  # fmt: skip
-    return replace(model, config_keys=tuple(sorted(text.keys() & text.asked)))
-
-
-def _find_text_model(top: Config) -> tuple[Family, Config]:
-    """The decoder's family and its config object, wherever it nests."""
-    kind = top.text("model_type", default="")
-    nest = next((name for name in _NESTS if top.has(name)), None)
-    if not kind and nest is None:
-        raise top.error("missing; without it the architecture is unknown", "model_type")
-    family = find_family(kind)
-    if family is None:
-        raise _unsupported(top, kind)
-    if not family.wraps:
-        return family, top.with_defaults(family.defaults)
-    text, text_type = top, family.wraps[0]
-    if nest is not None:
-        nested = top.child(nest)
-        assert nested is not None
-        text = nested.child("text_config") or nested  # thinker_config.text_config
-        text_type = text.text("model_type", default=text_type)
-    # else: older files (Qwen2-VL-2B, liuhaotian's LLaVA) hold the text model's keys at the top
-    text_family = find_family(text_type)
-    if text_family is not None and text_family.wraps:  # a text_config that names its wrapper
-        text_family = find_family(text_family.wraps[0])
-    if text_family is None:
-        raise _unsupported(text, text_type)
-    defaults = {**text_family.defaults, **family.text_defaults.get(text_type, {})}
+    passed = unread_lines(text, model.model_type)
     return replace(
-        text_family,
-        tower=family.tower,
-        images=family.images,
-        tied=family.tied or text_family.tied,
-        assumptions=(*text_family.assumptions, *family.assumptions),
-    ), text.with_defaults(defaults)
-
-
-def _unsupported(config: Config, kind: str) -> UnsupportedModelError:
-    import difflib  # noqa: PLC0415  (only on the way to an error)
-
-    from vperf.model.families.encoder_decoder import ENCODER_ONLY  # noqa: PLC0415
-
-    if kind in ENCODER_ONLY:
-        return UnsupportedModelError(
-            f"model_type {kind!r} is an encoder: it generates no tokens, so there is no decode "
-            "to estimate",
-            source=config.source,
-        )
-    near = difflib.get_close_matches(kind, all_families(), 3, 0.6)
-    return UnsupportedModelError(
-        f"model_type {kind!r} is not supported: vperf does not know what its layers compute",
-        source=config.source,
-        hint=f"supported and near: {', '.join(near)}" if near else "",
+        model,
+        config_keys=tuple(sorted(text.keys() & text.asked)),
+        assumptions=(*model.assumptions, *passed),
     )
 
 
@@ -151,16 +81,16 @@ def _read_layers(
     kinds: dict[LayerKind, int] = {}
     for i in range(layers):
         scope = Scope(f"model.layers.{i}", scheme.weight)
-        kind = LayerKind(family.blocks(text, i, scope), norms)
+        kind = LayerKind(family.blocks(text.of_layer(i), i, scope), norms)
         kinds[kind] = kinds.get(kind, 0) + 1
-    tied = top.raw("tie_word_embeddings")
-    if not isinstance(tied, bool):
-        tied = text.flag("tie_word_embeddings", "tie_embedding", default=family.tied)
-    tied = tied or family.always_tied
-    head_bias = family.head_bias if isinstance(family.head_bias, bool) else family.head_bias(text)
-    embed_width = text.optional_integer("word_embed_proj_dim") or hidden
     outer = Scope("", scheme.weight)
-    head = outer.linear("lm_head", embed_width, vocab, bias=head_bias, kind="head")
+    embed_width = text.optional_integer("word_embed_proj_dim") or hidden
+    tied = _tied(top, text, family)
+    head_bias = family.head_bias if isinstance(family.head_bias, bool) else family.head_bias(text)
+    top_head = read_head(top, has_class=text.has_class) if not family.encoder else heads.LM
+    if top_head.kind != "lm":
+        tied = head_bias = False
+    head = _head(outer, top_head, embed_width, vocab, bias=head_bias)
     finals = family.final_norm if isinstance(family.final_norm, int) else family.final_norm(text)
     final = finals * hidden * (1 + family.norm_bias)
     extra = family.extra_parameters(text) if family.extra_parameters else 0
@@ -177,7 +107,8 @@ def _read_layers(
         embedding=outer.linear("model.embed_tokens", embed_width, vocab, kind="embedding"),
         head=head,
         tied=tied,
-        other_parameters=final + extra + (vocab if head_bias and tied else 0),
+        other_parameters=final + extra + (vocab if head_bias and tied else 0)
+        + top_head.middle * hidden * (hidden + 1),
         tower_parameters=tower.parameters,
         quantization=scheme.name,
         cache=chosen,
@@ -188,6 +119,7 @@ def _read_layers(
         ),
         assumptions=(
             *scheme.assumptions, *family.assumptions, *tower.assumptions, *_defaults_line(text),
+            *top_head.assumptions,
         ),
         lookups=family.lookups(text, inner) if family.lookups else (),
         outside=family.outside(text, inner) if family.outside else (),
@@ -199,8 +131,31 @@ def _read_layers(
     )  # fmt: skip
 
 
+def _tied(top: Config, text: Config, family: Family) -> bool:
+    """Whether the LM head is the embedding: the wrapper's word before the text model's."""
+    own = text.flag("tie_word_embeddings", "tie_embedding", default=family.tied)
+    if isinstance(family.ties, bool):
+        return family.ties
+    outer = top.raw("tie_word_embeddings")
+    if isinstance(outer, bool):
+        return outer
+    if not text.has("tie_word_embeddings", "tie_embedding"):
+        # Published files of Mistral 3 and Qwen3-VL say nothing: tied where both classes agree.
+        wrapper = class_defaults(top.text("model_type", default=""))
+        return own and wrapper.get("tie_word_embeddings") is not False
+    return own
+
+
+def _head(outer: Scope, head: heads.Head, width: int, vocab: int, *, bias: bool) -> Linear | None:
+    if head.kind == "none":
+        return None
+    if head.kind == "lm":
+        return outer.linear("lm_head", width, vocab, bias=bias, kind="head")
+    return outer.linear("score", width, head.labels, bias=head.bias, kind="head")
+
+
 def _defaults_line(text: Config) -> tuple[str, ...]:
-    used = text.defaults_used
+    used = {name: value for name, value in text.defaults_used.items() if value}
     if not used:
         return ()
     listed = ", ".join(f"{name} {value}" for name, value in sorted(used.items()))

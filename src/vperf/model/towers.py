@@ -446,6 +446,17 @@ def _whisper_encoder(audio: Config, hidden: int, intermediate: int, layers: int)
     )  # fmt: skip
 
 
+def audio_flamingo(top: Config, text: Config) -> Tower:
+    """Whisper's encoder, a projector of two layers."""
+    audio = _part(top, "audio_config", _WHISPER_ENCODER)
+    hidden, width = hidden_size(audio), hidden_size(text)
+    encoder = _whisper_encoder(
+        audio, hidden, audio.integer("intermediate_size"), _layer_count(audio, "num_hidden_layers")
+    )
+    bias = top.flag("projector_bias", default=True)
+    return _tower(encoder + _linear(hidden, width, bias) + _linear(width, width, bias), audio)
+
+
 def qwen2_audio(top: Config, text: Config) -> Tower:
     """Whisper's encoder under Whisper's own key names, one matrix into the text model."""
     defaults = {

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vperf.errors import InputError, VperfError
+from vperf.files import write_bytes_atomically
 from vperf.report.chart import Chart, Point, Series, share_of, spread, tick_text, ticks
 from vperf.report.format import clean
 
@@ -100,7 +101,7 @@ def write_chart(chart: Chart, path: Path, theme: str = "auto") -> None:
     if suffix == ".html":
         drawn = _page(chart, drawn.decode(), theme).encode()
     try:
-        path.write_bytes(drawn)
+        write_bytes_atomically(path, drawn)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from None
 

@@ -1,8 +1,10 @@
 """Shell commands that launch an engine as it was estimated, and that measure it.
 
-Flags are those that vLLM (`vllm serve`, `vllm bench serve`), SGLang (`sglang.launch_server`,
-`sglang.bench_serving`) and TensorRT-LLM (`trtllm-serve`, the options of its `--config`) document,
-looked up 2026-11-23. Not here: the sentences around them (words.py, plan.py).
+Their words are in the engine's file (sources/engine_keys.py); here are the values that they name:
+model, tp, pp, ep, dp, stage, kv_cache, quantization, draft_tokens, tokens_per_step, eager,
+max_model_len, memory_utilization, max_batched_tokens, max_sequences, role of a server; model,
+input_tokens, output_tokens, prefix_tokens, users, request_rate, prompts of a measurement.
+Not here: the sentences around them (words.py, plan.py).
 """
 
 from __future__ import annotations
@@ -11,8 +13,13 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vperf.errors import UnknownNameError
+from vperf.hardware.commands import file_lines, filled, names_of, takes
+from vperf.hardware.engine import Engine, Launch
+from vperf.hardware.scheduler import Scheduler
+from vperf.sources.engines import load_engine
+
 SIXTEEN_BIT = {"bf16", "fp16", "bfloat16", "float16", "auto", "none"}
-_CONFIG = "trtllm.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,51 +58,59 @@ class Bench:
     """Of the input, found in cache."""
 
     @property
-    def load(self) -> list[str]:
+    def load(self) -> dict[str, str]:
         """Ten requests a user, or two minutes of them."""
         if self.requests_per_s is not None:
             prompts = max(100, round(120 * self.requests_per_s))
-            return [f"--request-rate {self.requests_per_s:.6g}", f"--num-prompts {prompts}"]
+            return {"request_rate": f"{self.requests_per_s:.6g}", "prompts": str(prompts)}
         users = self.users or 1
-        return [f"--max-concurrency {users}", f"--num-prompts {10 * users}"]
+        return {"users": str(users), "prompts": str(10 * users)}
 
 
 def launch(server: Server) -> list[list[str]]:
     """The commands that start a server, each as words; empty for other engines."""
-    model = shlex.quote(server.model)
-    match server.engine:
-        case "vllm":
-            return [["vllm serve", model, *_vllm(server)]]
-        case "sglang":
-            serve = ["python -m sglang.launch_server", f"--model-path {model}"]
-            return [[*serve, *_sglang(server)]]
-        case "trtllm" if not server.role:
-            config = _trtllm_config(server)
-            lines = "\\n".join(config)
-            prepare = [[f"printf '{lines}\\n' > {_CONFIG}"]] if config else []
-            flags = [f"--config {_CONFIG}"] if config else []
-            return [*prepare, ["trtllm-serve", model, *_trtllm(server), *flags]]
-    return []
+    how = _engine(server.engine).launch
+    if how is None or (server.role and not takes(_engine(server.engine), "role")):
+        return []
+    values = _server_values(server, how)
+    words = filled(how.words, values)
+    if how.file is None:
+        return [words]
+    lines = file_lines(how.file["options"], values)
+    if not lines:
+        return [words]
+    name = how.file["name"]
+    text = "\\n".join(lines)
+    return [[f"printf '{text}\\n' > {name}"], [*words, how.file["flag"].replace("{file}", name)]]
 
 
 def bench(engine: str, model: str, asked: Bench) -> list[str]:
     """The command that measures a server, as words; empty for other engines."""
-    model = shlex.quote(model)
-    new = asked.input_tokens - asked.prefix_tokens
-    lengths = [f"--random-input-len {new}", f"--random-output-len {asked.output_tokens}"]
-    prefix = [f"--random-prefix-len {asked.prefix_tokens}"] if asked.prefix_tokens else []
-    match engine:
-        case "vllm":
-            start = ["vllm bench serve", f"--model {model}"]
-            return [*start, *lengths, *prefix, "--ignore-eos", *asked.load]
-        case "sglang" if not prefix:  # its random prompts share none
-            start = ["python -m sglang.bench_serving", "--backend sglang", "--dataset-name random"]
-            return [*start, *lengths, "--random-range-ratio 1", *asked.load]
-        case "trtllm":
-            start = ["python -m tensorrt_llm.serve.scripts.benchmark_serving", f"--model {model}"]
-            start += ["--backend openai", "--dataset-name random", "--random-ids"]
-            return [*start, *lengths, *prefix, "--ignore-eos", *asked.load]
-    return []
+    words = _engine(engine).bench
+    if asked.prefix_tokens and not any("prefix_tokens" in names_of(word) for word in words):
+        return []  # a prompt of which nothing is shared would be another load
+    return filled(words, {
+        "model": shlex.quote(model),
+        "input_tokens": str(asked.input_tokens - asked.prefix_tokens),
+        "output_tokens": str(asked.output_tokens),
+        **({"prefix_tokens": str(asked.prefix_tokens)} if asked.prefix_tokens else {}),
+        **asked.load,
+    })  # fmt: skip
+
+
+def quantizes(engine: str) -> bool:
+    """Whether the engine itself narrows 16-bit weights when it loads them."""
+    return takes(_engine(engine), "quantization")
+
+
+def _engine(name: str) -> Engine:
+    try:
+        return load_engine(name)
+    except UnknownNameError:  # one made in Python, which has no file
+        return _WITHOUT_COMMANDS
+
+
+_WITHOUT_COMMANDS = Engine("", "", 0.0, 0.0, 1.0, Scheduler())
 
 
 def folded(words: Sequence[str], width: int) -> list[str]:
@@ -110,73 +125,27 @@ def folded(words: Sequence[str], width: int) -> list[str]:
     return [*lines, line]
 
 
-def _counts(pairs: Sequence[tuple[str, int]], least: int) -> list[str]:
-    return [f"{flag} {count}" for flag, count in pairs if count >= least]
-
-
-def _vllm(s: Server) -> list[str]:
-    found = [f"--quantization {s.quantization}"] if s.quantization else []
-    found += [f"--kv-cache-dtype {shlex.quote(s.kv_cache)}"] if s.kv_cache else []
-    found += _counts(
-        (("--tensor-parallel-size", s.tp), ("--pipeline-parallel-size", s.pp),
-         ("--data-parallel-size", s.dp)), 2,
-    )  # fmt: skip
-    found += ["--enable-expert-parallel"] if s.ep > 1 else []
-    found += _counts(
-        (("--max-model-len", s.max_model_len), ("--max-num-batched-tokens", s.max_batched_tokens),
-         ("--max-num-seqs", s.max_sequences)), 1,
-    )  # fmt: skip
-    if s.memory_utilization is not None:
-        found.append(f"--gpu-memory-utilization {s.memory_utilization:g}")
-    found += [] if s.cuda_graphs else ["--enforce-eager"]
+def _server_values(s: Server, how: Launch) -> dict[str, str]:
+    """By their names in a template, the values that are set; what is left to the engine is not."""
+    cache = how.names.get("kv_cache", {}).get(s.kv_cache, s.kv_cache)
+    texts = {
+        "model": shlex.quote(s.model),
+        "quantization": s.quantization,
+        "kv_cache": cache and shlex.quote(cache),
+        "memory_utilization": "" if s.memory_utilization is None else f"{s.memory_utilization:g}",
+        "eager": "" if s.cuda_graphs else "eager",
+        "role": s.role,
+        # stage: the GPUs of a pipeline stage, where a tensor-parallel size counts groups in
+        **_counts(2, tp=s.tp, pp=s.pp, ep=s.ep, dp=s.dp, stage=s.tp * s.dp),
+        **_counts(
+            1, max_model_len=s.max_model_len, max_batched_tokens=s.max_batched_tokens,
+            max_sequences=s.max_sequences, draft_tokens=s.draft_tokens,
+        ),
+    }  # fmt: skip
     if s.draft_tokens:
-        drafts = f'{{"method": "mtp", "num_speculative_tokens": {s.draft_tokens}}}'
-        found.append(f"--speculative-config '{drafts}'")
-    if s.role:
-        carry = '{"kv_connector":"NixlConnector","kv_role":"kv_both"}'
-        found.append(f"--kv-transfer-config '{carry}'")
-    return found
+        texts["tokens_per_step"] = str(s.draft_tokens + 1)
+    return {name: text for name, text in texts.items() if text}
 
 
-def _sglang(s: Server) -> list[str]:
-    stage = s.tp * s.dp  # its tp-size counts attention groups in
-    found = [f"--quantization {s.quantization}"] if s.quantization else []
-    cache = "fp8_e4m3" if s.kv_cache == "fp8" else s.kv_cache
-    found += [f"--kv-cache-dtype {shlex.quote(cache)}"] if cache else []
-    found += _counts((("--tp-size", stage), ("--pp-size", s.pp), ("--ep-size", s.ep)), 2)
-    found += [f"--dp-size {s.dp} --enable-dp-attention"] if s.dp > 1 else []
-    found += _counts(
-        (("--context-length", s.max_model_len), ("--chunked-prefill-size", s.max_batched_tokens),
-         ("--max-running-requests", s.max_sequences)), 1,
-    )  # fmt: skip
-    if s.memory_utilization is not None:
-        found.append(f"--mem-fraction-static {s.memory_utilization:g}")
-    found += [] if s.cuda_graphs else ["--disable-cuda-graph"]
-    if s.draft_tokens:
-        drafts = s.draft_tokens
-        found.append(f"--speculative-algorithm NEXTN --speculative-num-steps {drafts}")
-        found.append(f"--speculative-eagle-topk 1 --speculative-num-draft-tokens {drafts + 1}")
-    return [*found, *([f"--disaggregation-mode {s.role}"] if s.role else [])]
-
-
-def _trtllm(s: Server) -> list[str]:
-    stage = s.tp * s.dp  # as above
-    return _counts((("--tp_size", stage), ("--pp_size", s.pp), ("--ep_size", s.ep)), 2) + _counts(
-        (("--max_seq_len", s.max_model_len), ("--max_num_tokens", s.max_batched_tokens),
-         ("--max_batch_size", s.max_sequences)), 1,
-    )  # fmt: skip
-
-
-def _trtllm_config(s: Server) -> list[str]:
-    """What trtllm-serve takes from a file only."""
-    cache = [f"dtype: {s.kv_cache}"] if s.kv_cache else []
-    if s.memory_utilization is not None:
-        cache.append(f"free_gpu_memory_fraction: {s.memory_utilization:g}")
-    found = [f"kv_cache_config: {{{', '.join(cache)}}}"] if cache else []
-    found += ["enable_attention_dp: true"] if s.dp > 1 else []
-    found += ["enable_chunked_prefill: true"] if s.max_batched_tokens else []
-    found += [] if s.cuda_graphs else ["cuda_graph_config: null"]
-    if s.draft_tokens:
-        drafts = f"decoding_type: MTP, num_nextn_predict_layers: {s.draft_tokens}"
-        found.append(f"speculative_config: {{{drafts}}}")
-    return found
+def _counts(least: int, **counts: int) -> dict[str, str]:
+    return {name: str(count) for name, count in counts.items() if count >= least}

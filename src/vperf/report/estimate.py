@@ -184,15 +184,18 @@ def remedies(answer: Estimate, ways: Sequence[Remedy]) -> tuple[Text, ...]:
 
 # The table of speeds -------------------------------------------------------------------------
 
-SPEED_COLUMNS = (
+SPEED_COLUMNS: tuple[Column, ...] = (
     Column(""),
     Column("expected", "time", strong=True),
     Column("range", "time", rank=1),
     Column("limit", "time"),
     Column("of limit", "share"),
     Column("bound", "bound"),
+    Column("even routing", "time", rank=3),
     Column("0 to limit", "bar", rank=5, width=24),
 )
+_EVEN = 6
+"""The limit where tokens go to all experts alike: shown where that is another."""
 
 
 def speed_table(answer: Estimate) -> Table:
@@ -211,10 +214,15 @@ def speed_table(answer: Estimate) -> Table:
     served = answer.serving
     if served and served.saturated:
         limit = rows[0].cells[3]
-        rows[0] = Row(("TTFT", Span("grows", "bad"), "-", limit, "-", prefill, ""))
+        even = rows[0].cells[_EVEN]
+        rows[0] = Row(("TTFT", Span("grows", "bad"), "-", limit, "-", prefill, even, ""))
     if not answer.memory.fits:
         rows = [row._replace(tone="aside") for row in rows]
-    return Table(SPEED_COLUMNS, rows, when="always" if answer.memory.fits else "full")
+    columns = SPEED_COLUMNS
+    if answer.ceiling == answer.limit:
+        columns = (*columns[:_EVEN], *columns[_EVEN + 1 :])
+        rows = [r._replace(cells=(*r.cells[:_EVEN], *r.cells[_EVEN + 1 :])) for r in rows]
+    return Table(columns, rows, when="always" if answer.memory.fits else "full")
 
 
 def _speed(answer: Estimate, name: str, key: str, bound: str, *, time: bool = False) -> Row:
@@ -230,6 +238,7 @@ def _speed(answer: Estimate, name: str, key: str, bound: str, *, time: bool = Fa
         (
             name, text(expected), span(text(low), text(high)), text(limit),
             share_of_limit(of_limit(expected)), bound,
+            text(getattr(answer.ceiling, key)),
             Range(of_limit(low), of_limit(expected), of_limit(high)),
         )
     )  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from vperf.hardware.gpu import MEASURED, Achieved, Gpu
+from vperf.hardware.gpu import MEASURED, MEASURED_BANDWIDTHS, MEASURED_SECONDS, Achieved, Gpu
 from vperf.report.document import (
     Block,
     Bullets,
@@ -64,7 +64,8 @@ def _flat(gpu: Gpu) -> dict[str, Any]:
         **{f"{pipe}_flop_per_s": gpu.peak_flop_per_s.get(pipe) for pipe in _PIPES},
         "tdp_w": gpu.tdp_w, "link": gpu.link.name if gpu.link else None,
         "link_bytes_per_s": gpu.link.bytes_per_s if gpu.link else None,
-        "measured": gpu.achieved is not None, "source": gpu.source, "checked": gpu.checked,
+        "measured": gpu.achieved is not None, "origin": gpu.origin, "source": gpu.source,
+        "checked": gpu.checked,
     }  # fmt: skip
 
 
@@ -97,6 +98,7 @@ def listed(gpus: Sequence[Gpu]) -> Iterator[Block]:
     )  # fmt: skip
     yield Table(columns, rows, short=_SHOWN, tight=True)
     yield Prose("peaks are dense, with fp32 accumulation", "aside", tight=True)
+    yield Bullets(tuple(f"{clean(g.id)}: {clean(g.origin)}" for g in gpus if g.origin), "Your own")
 
 
 def card(gpu: Gpu) -> Iterator[Block]:
@@ -111,6 +113,7 @@ def card(gpu: Gpu) -> Iterator[Block]:
         title = "Measured: constants behind expected; those not listed are generic"
         yield Facts(tuple(_achieved(gpu.achieved)), title)
     source = (
+        *((("your file", clean(gpu.origin)),) if gpu.origin else ()),
         ("source", clean(gpu.source)), ("checked", clean(gpu.checked)),
         ("confidence", clean(gpu.confidence)),
     )  # fmt: skip
@@ -147,10 +150,10 @@ def _achieved(achieved: Achieved) -> Iterator[tuple[str, Text]]:
         value = getattr(achieved, constant)
         if value is not None and constant != "memory_bandwidth":
             name = constant.removesuffix("_s").replace("_", " ")
-            if constant.endswith("_s"):
+            if constant in MEASURED_SECONDS:
                 yield name, seconds(value)
             else:
-                is_rate = constant.endswith("_bandwidth")
+                is_rate = constant in MEASURED_BANDWIDTHS
                 yield name, format_bandwidth(value) if is_rate else f"{value:g}"
     for ranks, line in achieved.all_reduce.items():
         small = _line(line.latency_s, line.bytes_per_s)

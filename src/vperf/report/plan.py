@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from vperf import api
 from vperf.explore.candidates import WAYS, Candidate, Layout, Reason
 from vperf.explore.plan import By, GpuBest, Plan
 from vperf.report.chart import Axis, Chart, Mark, Series
-from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, launch
+from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, launch, quantizes
 from vperf.report.document import (
     FAILS,
     Block,
@@ -33,6 +32,7 @@ from vperf.report.estimate import facts as estimate_facts
 from vperf.report.format import clean, dollars, per_second, percent, plural, seconds, size, span
 from vperf.report.names import nameable, own_cache, short_model
 from vperf.report.notes import note_blocks
+from vperf.resolve import resolve_lengths
 from vperf.units import format_bandwidth, format_requests
 
 _ROWS = 8
@@ -121,9 +121,12 @@ def headline(answer: Plan) -> Text:
 def _reached(answer: Plan, best: Candidate) -> Iterator[str]:
     """Each time, with its target where it has one and both are of one unit."""
     targets, times = answer.targets, best.times
-    shown = [("TTFT", times.ttft_s, targets.ttft_s), ("TPOT", times.tpot_s, targets.tpot_s)]
+    shown = [
+        (targets.label("ttft", "TTFT"), times.ttft_s, targets.ttft_s),
+        (targets.label("tpot", "TPOT"), times.tpot_s, targets.tpot_s),
+    ]
     if targets.e2e_s is not None:
-        shown.append(("end to end", times.e2e_s, targets.e2e_s))
+        shown.append((targets.label("e2e", "end to end"), times.e2e_s, targets.e2e_s))
     for label, time, target in shown:
         if target is None:
             yield f"{label} {seconds(time)}"
@@ -227,11 +230,14 @@ def second_line(answer: Plan) -> str:
     wanted = ", ".join(
         f"{label} {seconds(value)}"
         for label, value in (
-            ("TTFT", targets.ttft_s), ("TPOT", targets.tpot_s), ("end to end", targets.e2e_s),
+            (targets.label("ttft", "TTFT"), targets.ttft_s),
+            (targets.label("tpot", "TPOT"), targets.tpot_s),
+            (targets.label("e2e", "end to end"), targets.e2e_s),
         )
         if value is not None
     )  # fmt: skip
-    end = "slow end of the range" if answer.conservative else "means, not p99"
+    means = "percentiles simulated" if targets.percents else "means, not p99"
+    end = "slow end of the range" if answer.conservative else means
     parts = (
         short_model(str(answer.fixed.get("model", ""))), ", ".join(load),
         f"at most {wanted} ({end}), {plural(answer.max_gpus, 'GPU')}",
@@ -426,7 +432,7 @@ def commands(answer: Plan) -> list[Shell]:
     scenario, model = best.scenario, estimate.model
     asked = estimate.workload
     engine, layout = asked.engine, best.layout
-    online = scenario.quantization == "fp8" and answer.stored in SIXTEEN_BIT and engine != "trtllm"
+    online = scenario.quantization == "fp8" and answer.stored in SIXTEEN_BIT and quantizes(engine)
     figures = best.row.figures
     running = figures.serving.running_batch if figures and figures.serving else 1.0
     if best.pools:
@@ -449,7 +455,7 @@ def commands(answer: Plan) -> list[Shell]:
     def words(found: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
         return tuple(tuple(each) for each in found if each)
 
-    hit = scenario.prefix_cache_hit or api.lengths_of(scenario).prefix_hit
+    hit = scenario.prefix_cache_hit or resolve_lengths(scenario).prefix_hit
     prefix = int(asked.prompt_tokens * hit)
     share = Bench(
         asked.prompt_tokens, asked.output_tokens, scenario.max_concurrency, scenario.request_rate,

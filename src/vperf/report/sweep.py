@@ -7,12 +7,13 @@ Not here: the rows and where they turn (explore/sweep.py), their columns (rows.p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from vperf.errors import InputError
 from vperf.explore.crossovers import Crossover
 from vperf.explore.rows import Row
-from vperf.explore.sweep import Sweeping, closing, opening
+from vperf.explore.sweep import Sweep, Sweeping, closing, opening
 from vperf.report.chart import Axis, Chart, Mark, Point, Series
 from vperf.report.document import Block, Bullets, Headline, Plot, Prose, Report, Span, Table, Text
 from vperf.report.format import clean, per_second, plural
@@ -66,17 +67,23 @@ def report(
 
 
 def document(
-    sweep: Sweeping, rows: Iterable[Row], figure: str = "decode", *, plot: bool = False
+    sweep: Sweeping | Sweep, rows: Iterable[Row] = (), figure: str = "decode", *, plot: bool = False
 ) -> Iterator[Block]:
-    """The screen of `vperf sweep`; with `plot` a chart in place of the rows."""
-    held = list(rows) if not plot and sweep.settings.count <= _HELD else None
+    """The screen of `vperf sweep`; with `plot` a chart in place of the rows.
+
+    A sweep under way comes with its rows, one that is over has them.
+    """
+    if isinstance(sweep, Sweep):
+        done = sweep
+        sweep, rows = _under_way(done), done.rows
+    held = list(rows) if not plot and sweep.grid.count <= _HELD else None
     drawn = None
     if plot:
         held = []
         drawn = chart(sweep, _kept(rows, held), figure)  # what cannot be drawn is said before all
     best = _Best()
     if held is None:
-        yield Headline(f"{title(sweep)}; {plural(sweep.settings.count, 'setting')}.")
+        yield Headline(f"{title(sweep)}; {plural(sweep.grid.count, 'setting')}.")
     else:
         best = _Best(held)
         yield Headline(best.line(sweep))
@@ -93,10 +100,24 @@ def document(
         yield Prose(marks, "aside", tight=True)
     yield Bullets(turn_lines(sweep.crossovers()), "Where it turns")
     yield Bullets(problem_lines(sweep.tally.problems), "Cannot be", mark="!", tone="warn")
-    if "context" in {*sweep.settings.axes, *sweep.settings.fixed}:
+    if "context" in {*sweep.grid.axes, *sweep.grid.fixed}:
         text = "context: one decode step with so many tokens cached; TTFT is their prefill"
         yield Prose(text, "aside", tight=True)
     yield from note_blocks(sweep.tally.notes())
+
+
+def _under_way(done: Sweep) -> Sweeping:
+    """What `document` reads of a sweep, of one that is over."""
+    made = SimpleNamespace(
+        axes=done.axes,
+        settings=SimpleNamespace(
+            count=len(done.rows), fixed=done.fixed, axes=done.axes, shared=lambda: dict(done.fixed)
+        ),
+        prices={row.gpu: 0.0 for row in done.rows if row.cost},
+        tally=SimpleNamespace(problems=done.problems, notes=lambda: done.notes),
+        crossovers=lambda: done.crossovers,
+    )
+    return cast("Sweeping", made)
 
 
 def _kept(rows: Iterable[Row], held: list[Row]) -> Iterator[Row]:
@@ -107,7 +128,7 @@ def _kept(rows: Iterable[Row], held: list[Row]) -> Iterator[Row]:
 
 def _data(sweep: Sweeping, rows: Iterable[Row]) -> Iterator[tuple[str, Any]]:
     """The pairs of the JSON object, the rows as they come."""
-    yield from opening(sweep.axes, sweep.settings.shared()).items()
+    yield from opening(sweep.axes, sweep.grid.shared()).items()
     yield "rows", (row.to_dict() for row in rows)
     problems = dict(sweep.tally.problems)
     yield from closing(sweep.crossovers(), problems, sweep.tally.notes()).items()
@@ -155,7 +176,7 @@ def title(sweep: Sweeping) -> str:
 
 
 def _subject(sweep: Sweeping) -> str:
-    fixed = sweep.settings.shared()
+    fixed = sweep.grid.shared()
     names = [short_model(str(fixed["model"]))] if "model" in fixed else []
     names += [f"on {clean(fixed['gpu'])}"] if "gpu" in fixed else []
     return " ".join(names)
@@ -179,16 +200,16 @@ def _text(value: Any) -> str:
 
 def second_line(sweep: Sweeping) -> str:
     """Line 2: what all rows share, and what varies."""
-    fixed = {n: v for n, v in sweep.settings.shared().items() if n not in ("model", "gpu")}
+    fixed = {n: v for n, v in sweep.grid.shared().items() if n not in ("model", "gpu")}
     spans = [f"{heading(axis)} {_span(values)}" for axis, values in sweep.axes.items()]
-    varied = f"{', '.join(spans)}; {plural(sweep.settings.count, 'setting')}"
+    varied = f"{', '.join(spans)}; {plural(sweep.grid.count, 'setting')}"
     parts = (_subject(sweep), ", ".join(shared_words(fixed, sweep.axes)), varied)
     return " \N{MIDDLE DOT} ".join(part for part in parts if part)
 
 
 def _columns(sweep: Sweeping, held: Sequence[Row] | None) -> list[RowColumn]:
     """Of rows that are held, with what only those show; else all that is known beforehand."""
-    options = {**sweep.settings.fixed, **sweep.settings.axes}
+    options = {**sweep.grid.fixed, **sweep.grid.axes}
     served = "max_concurrency" in options or "request_rate" in options
     rows = [row for row in held or () if row.figures]
     capacities = {row.figures.capacity_bytes for row in rows if row.figures}
@@ -245,6 +266,8 @@ def chart(sweep: Sweeping, rows: Iterable[Row], figure: str = "decode") -> Chart
     series: list[Series] = []
     for label, kept in found.items():
         series += _both(label, kept, along, field)
+        if along in _LOADS and figure in _OF_RUNS:
+            series += _percentiles(sweep, label, kept, along, figure)
     values = axes[along]
     spread = max(values) / min(values) if min(values) > 0 else 1.0
     ys = [y for each in series for _, y in each.points]
@@ -254,6 +277,9 @@ def chart(sweep: Sweeping, rows: Iterable[Row], figure: str = "decode") -> Chart
         if turn.axis == along and turn.at is not None and not turn.chosen
         and min(values) <= turn.at <= max(values)
     )  # fmt: skip
+    if along in _LOADS and figure in _OF_RUNS:
+        knee = _knee(next(iter(found.values())), along, field)
+        marks += () if knee is None else (Mark("x", knee, "knee"),)
     return Chart(
         title=title(sweep),
         x=Axis(heading(along), _UNITS.get(along, ""), log=spread >= 16),
@@ -263,13 +289,53 @@ def chart(sweep: Sweeping, rows: Iterable[Row], figure: str = "decode") -> Chart
     )
 
 
+_LOADS = ("request_rate", "max_concurrency")
+_OF_RUNS = ("ttft", "tpot")
+_SHOWN_PERCENTILES = (50.0, 99.0)
+_KNEE_POINTS = 4
+"""Points of a curve that has a knee, at least."""
+
+
+def _percentiles(
+    sweep: Sweeping, name: str, rows: Sequence[Row], along: str, figure: str
+) -> Iterator[Series]:
+    """Those of a metric over a load, from the simulated run of each row that can be served."""
+    runs = [(float(row.chosen[along]), run) for row in rows if (run := sweep.run(row))]
+    for percent in _SHOWN_PERCENTILES:
+        points = tuple(
+            (at, dict(metric.percentiles_s)[percent])
+            for at, run in runs
+            if (metric := getattr(run, figure)) and percent in dict(metric.percentiles_s)
+        )
+        if points:
+            yield Series(f"{name} p{percent:g}", points)
+
+
+def _knee(rows: Sequence[Row], along: str, field: str) -> float | None:
+    """The load from which a time grows faster than the load: where its curve is farthest below the
+    chord of its ends (Satopaa et al. 2011, Kneedle); None: it has too few points or no bend."""
+    points = sorted(
+        (float(row.chosen[along]), getattr(row.figures.expected, field))
+        for row in rows
+        if row.figures and row.figures.serving and not row.figures.serving.saturated
+    )
+    if len(points) < _KNEE_POINTS:
+        return None
+    (first, low), (last, high) = points[0], points[-1]
+    if high <= low:
+        return None
+    below = [(x - first) / (last - first) - (y - low) / (high - low) for x, y in points]
+    deepest = max(below)
+    return points[below.index(deepest)][0] if deepest > 0 else None
+
+
 _UNITS = {"input_len": "tokens", "output_len": "tokens", "context": "tokens",
           "batch_size": "sequences", "request_rate": "1/s"}  # fmt: skip
 
 
 def _only(sweep: Sweeping) -> str:
     """What the only line of a plot is called; its title says on what."""
-    return short_model(str(sweep.settings.shared().get("model", "")))
+    return short_model(str(sweep.grid.shared().get("model", "")))
 
 
 def _series_name(row: Row, others: Sequence[str]) -> str:

@@ -42,6 +42,8 @@ _TOLERANCE = 1e-6
 _EVEN_ROUNDS = 12
 _EVEN = 1e-3
 """Share of TPOT by which drafting may differ from not drafting where it is said to break even."""
+_FULL = 1 - 1e-3
+"""Share of the sequences that fit from which on a batch is all of them."""
 _STEP_ROUNDS = 4
 _BUSIEST = 0.95
 """Queues are not extrapolated beyond this share of time spent on prefill."""
@@ -255,7 +257,8 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
         rate = most_per_s
     else:
         assert load.requests_per_s is not None
-        most_per_s = min(most_per_s, point.most_per_s)
+        # Steps jump where a prompt takes a chunk more: the batch may not lead to itself to the bit.
+        most_per_s = min(most_per_s if batch >= most * _FULL else math.inf, point.most_per_s)
         saturated = load.requests_per_s > most_per_s * (1 + 1e-3)
         rate = min(load.requests_per_s, most_per_s)
     return Served(
@@ -358,26 +361,24 @@ def _trial(steps: Steps, load: Load, batch: float) -> _Point:
         step = window.step_s + behind_s / shared_steps
         return window, min(step, window.most_s)
 
-    if load.requests_per_s is not None:
-        window, step = shares(load.requests_per_s / groups)
-    else:  # as many as the others send while one decodes
-        wanted = others / groups / shared_steps
-        low, high = 0.0, wanted / decode
-        short = -wanted
-        window, step = shares(high)
-        over = high * step - wanted
-        for _ in range(_EVEN_ROUNDS):  # regula falsi, Illinois: both rise with each other
-            if over <= _EVEN * wanted:
-                break
-            middle = low - short * (high - low) / (over - short)
-            window, step = shares(middle)
-            gap = middle * step - wanted
-            if abs(gap) <= _EVEN * wanted:
-                break
-            if gap > 0:
-                high, over, short = middle, gap, short / 2
-            else:
-                low, short, over = middle, gap, over / 2
+    # As many prompts come as the others send while one decodes.
+    wanted = others / groups / shared_steps
+    low, high = 0.0, wanted / decode
+    short = -wanted
+    window, step = shares(high)
+    over = high * step - wanted
+    for _ in range(_EVEN_ROUNDS):  # regula falsi, Illinois: both rise with each other
+        if over <= _EVEN * wanted:
+            break
+        middle = low - short * (high - low) / (over - short)
+        window, step = shares(middle)
+        gap = middle * step - wanted
+        if abs(gap) <= _EVEN * wanted:
+            break
+        if gap > 0:
+            high, over, short = middle, gap, short / 2
+        else:
+            low, short, over = middle, gap, over / 2
     ttft = window.ttft_s + server_s(card, load.input_tokens)
     most_per_s = groups / window.full_s
     if load.users is not None:  # Little's law, where every step reads prompts

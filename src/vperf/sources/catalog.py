@@ -1,18 +1,33 @@
-"""Where the bundled facts live: `configs/` in a checkout, `vperf/configs` in a wheel.
+"""Where files of facts live: those that ship, and above them the user's own.
 
-Not here: what the files say (sources/gpus.py, sources/models.py, ...).
+What ships is in `configs/` of a checkout, `vperf/configs` of a wheel. The user's own files are in
+the same folders of the config directory: $VPERF_CONFIG_DIR, else $XDG_CONFIG_HOME/vperf,
+%APPDATA%/vperf on Windows, ~/.config/vperf. A file there stands before one that ships.
+Not here: what the files say (gpus.py, engines.py, workloads.py, models.py).
 """
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any, Literal
 
-from vperf.errors import VperfError
+from vperf.errors import InputError, VperfError
+from vperf.files import read_toml
+from vperf.sources.keys import Keys
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CANDIDATES = (_PACKAGE / "configs", _PACKAGE.parents[1] / "configs")
 _PLAIN_ID = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
+MAX_OWN_BYTES = 1 << 20
+"""Of one of the user's files; the largest that ships has 4 kB."""
+
+Kind = Literal["gpus", "engines", "workloads"]
 
 
 def data_dir() -> Path:
@@ -29,6 +44,88 @@ def data_dir() -> Path:
     )
 
 
+def config_dir() -> Path:
+    """The directory of the user's own files, whether it is there or not."""
+    return Path(_config_dir())
+
+
+def _config_dir() -> str:
+    environment = os.environ
+    if given := environment.get("VPERF_CONFIG_DIR"):
+        return os.path.expanduser(given)
+    home = environment.get("XDG_CONFIG_HOME") or (
+        environment.get("APPDATA") if sys.platform == "win32" else None
+    )
+    return os.path.join(home or os.path.expanduser("~/.config"), "vperf")
+
+
 def is_plain_id(name: str) -> bool:
     """True where `name` is safe as a file's stem: lowercase letters, digits, single -_. inside."""
     return len(name) <= 64 and _PLAIN_ID.fullmatch(name) is not None
+
+
+def files_of(kind: Kind) -> Files:
+    """The files of one kind; the user's are listed once for each directory they are in."""
+    return _files(kind, _config_dir())
+
+
+@lru_cache(maxsize=64)
+def _files(kind: Kind, own: str) -> Files:
+    return Files(data_dir() / kind, Path(own, kind))
+
+
+class Files:
+    """TOML files by id, which is their name: those that ship and the user's own."""
+
+    def __init__(self, shipped: Path, own_folder: Path) -> None:
+        self.shipped = shipped
+        self.own_folder = own_folder
+        self._checked: dict[str, Mapping[str, Any]] = {}
+
+    @cached_property
+    def own(self) -> Mapping[str, Path]:
+        """The user's own."""
+        try:
+            names = sorted(os.listdir(self.own_folder))
+        except OSError:
+            return {}
+        stems = ((name.lower().removesuffix(".toml"), name) for name in names)
+        return {stem: self.own_folder / name for stem, name in stems if stem != name.lower()}
+
+    def path(self, file_id: str) -> Path | None:
+        """Of the file with this id, in lower case; None if there is none."""
+        if file_id in self.own:
+            return self.own[file_id]
+        path = self.shipped / f"{file_id}.toml"
+        return path if is_plain_id(file_id) and path.is_file() else None
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """All of them, sorted; no file is read."""
+        shipped = (name[:-5] for name in os.listdir(self.shipped) if name.endswith(".toml"))
+        return tuple(sorted({*shipped, *self.own}))
+
+    def table(self, file_id: str, keys: Keys) -> Mapping[str, Any]:
+        """What a file says; the user's is checked. Raises InputError naming file and field."""
+        if file_id not in self.own:
+            return tomllib.loads((self.shipped / f"{file_id}.toml").read_text(encoding="utf-8"))
+        if file_id not in self._checked:
+            self._checked[file_id] = checked_file(self.own[file_id], keys)
+        return self._checked[file_id]
+
+    def broken(self, keys: Keys) -> Iterator[InputError]:
+        """What is wrong with each of the user's files that cannot be used."""
+        for file_id in self.own:
+            try:
+                self.table(file_id, keys)
+            except InputError as error:
+                yield error
+
+
+def checked_file(path: str | Path, keys: Keys) -> Mapping[str, Any]:
+    """What a user's file says. Raises InputError naming file and field."""
+    from vperf.sources.schema import check_file  # noqa: PLC0415  (imports pydantic)
+
+    data = read_toml(path, limit=MAX_OWN_BYTES)
+    check_file(data, keys, str(path))
+    return data

@@ -1,92 +1,111 @@
-"""Engine profiles by name: configs/engines/<id>.toml -> `Engine`. Checked in the tests.
+"""Engines by name: configs/engines/<id>.toml, or a user's own -> `Engine`.
 
 `name@version` is an engine as it was in that version, where its file says what has changed since.
-Not here: what a profile means (hardware/engine.py).
+A user's file is checked when it is used, the bundled ones in the tests. Not here: its keys
+(engine_keys.py) and what a profile means (hardware/engine.py).
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
-from vperf.hardware.engine import Engine, Kernels
+from vperf.hardware.engine import Engine, Kernels, Launch
 from vperf.hardware.scheduler import Scheduler, SmallCards
-from vperf.sources.catalog import data_dir
-from vperf.units import parse_bytes, parse_seconds
-
-_SECONDS = {
-    "host_time_per_step": "host_s_per_step",
-    "host_time_per_sequence": "host_s_per_sequence",
-    "launch_time": "launch_s",
-    "eager_host_time_per_step": "eager_host_s_per_step",
-    "eager_launch_time": "eager_launch_s",
-    "quantize_time_per_element": "quantize_s_per_element",
-    "frontend_time": "frontend_s",
-    "frontend_time_per_token": "frontend_s_per_token",
-    "transit_time": "transit_s",
-    "prompt_step_time": "prompt_step_s",
-}
-"""Keys that hold a time as text; all others are fields of `Engine` and of its `Scheduler` by their
-own names, but for the tables `small_cards` and `versions`."""
+from vperf.sources.catalog import Files, files_of
+from vperf.sources.engine_keys import ENGINE_FILE
+from vperf.sources.keys import read
 
 
 def engine_names() -> tuple[str, ...]:
-    """Ids of every engine."""
-    return tuple(sorted(file.stem for file in (data_dir() / "engines").glob("*.toml")))
+    """Ids of every engine, sorted; reads no file."""
+    return files_of("engines").ids
 
 
-@lru_cache(maxsize=32)
 def load_engine(name: str) -> Engine:
-    """An engine by id, in any case, perhaps as it was: "vllm@0.12".
+    """An engine by id, name or alias, in any case, perhaps as it was: "vllm@0.12".
 
-    Raises UnknownNameError; InputError for a version that is none.
+    A program that runs another engine is taken as that, and its name says so. Raises
+    UnknownNameError; InputError for a version that is none, or a user's file that cannot be used.
     """
-    key, at, version = name.strip().lower().partition("@")
-    if key not in engine_names():
-        raise UnknownNameError("engine", name, hint=f"known: {', '.join(engine_names())}")
-    file = tomllib.loads((data_dir() / "engines" / f"{key}.toml").read_text("utf-8"))
-    facts = file.pop("scheduler")
-    versions = file.pop("versions", [])
+    return _load(name, files_of("engines"))
+
+
+def engine_id(name: str) -> str | None:
+    """The id of an engine by any of its names; None if there is none."""
+    try:
+        return load_engine(name).id
+    except UnknownNameError:
+        return None
+
+
+@lru_cache(maxsize=64)
+def _load(typed: str, files: Files) -> Engine:
+    name, at, version = typed.strip().partition("@")
+    plain = name.lower()
+    as_of = _version(version, typed) if at else ()
+    if files.path(plain):
+        return _engine(plain, files.table(plain, ENGINE_FILE), version, as_of)
+    wanted = _key(name)
+    for engine_id in files.ids if wanted else ():
+        try:
+            file = files.table(engine_id, ENGINE_FILE)
+        except InputError:  # that of a broken file is told when its id is used
+            continue
+        if wanted in _keys([engine_id, file["name"], *file.get("aliases", ())]):
+            return _engine(engine_id, file, version, as_of)
+        if wanted in _keys(file.get("run_by", ())):
+            engine = _engine(engine_id, file, version, as_of)
+            return replace(engine, name=f"{engine.name} (run by {name})")
+    raise UnknownNameError("engine", typed[:80], hint=f"known: {', '.join(files.ids)}")
+
+
+def _engine(engine_id: str, file: Mapping[str, Any], version: str, as_of: _Version) -> Engine:
+    found = read(ENGINE_FILE, file)
+    launch, bench = found.pop("launch", None), found.pop("bench", {})
+    facts = found.pop("scheduler")
     small = facts.pop("small_cards", None)
-    if at:
-        wanted = _version(version, name)
-        for each in versions:
-            if wanted < _version(each["before"], name):
-                facts |= {key: value for key, value in each.items() if key != "before"}
-                break
-        file["name"] = f"{file['name']} {version}"
-    kernels = {name: Kernels(**table) for name, table in file.pop("kernels_on", {}).items()}
-    engine = Engine(**_fields(file), scheduler=Scheduler(**_fields(facts)), kernels_on=kernels)
-    return engine if small is None else replace(engine, small_cards=_small_cards(small))
+    versions = found.pop("versions", ())
+    if as_of:
+        found["name"] += f" {version}"
+        then = (each for each in versions if as_of < _version(each["before"], engine_id))
+        facts |= {key: value for key, value in next(then, {}).items() if key != "before"}
+    kernels = found.pop("kernels_on", {})
+    return Engine(
+        id=engine_id,
+        scheduler=Scheduler(**facts),
+        small_cards=_small_cards(small) if small else None,
+        kernels_on={name: Kernels(**table) for name, table in kernels.items()},
+        launch=Launch(**launch) if launch else None,
+        bench=bench.get("words", ()),
+        **found,
+    )
 
 
-def _version(text: str, name: str) -> tuple[int, ...]:
+def _small_cards(facts: dict[str, Any]) -> SmallCards:
+    return SmallCards(facts.pop("memory_below_bytes"), frozenset(facts.pop("cards", ())), facts)
+
+
+_Version = tuple[int, ...]
+_LONGEST = 9
+"""Digits of a part of a version."""
+
+
+def _version(text: str, name: str) -> _Version:
     parts = text.split(".")
     if not all(part.isdecimal() and len(part) < _LONGEST for part in parts):
         raise InputError(f"{name!r} has no version such as 0.12 after the @", field="engine")
     return tuple(map(int, parts))
 
 
-_LONGEST = 9
-"""Digits of a part of a version."""
+def _key(name: str) -> str:
+    """Case, separators and signs do not count: "TensorRT-LLM" is "tensorrt_llm"."""
+    return re.sub(r"[\W_]", "", name.lower())
 
 
-def _fields(table: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        _SECONDS.get(key, key): parse_seconds(value) if key in _SECONDS else _frozen(value)
-        for key, value in table.items()
-    }
-
-
-def _small_cards(table: Mapping[str, Any]) -> SmallCards:
-    facts = {key: value for key, value in table.items() if key not in ("memory_below", "cards")}
-    cards = frozenset(table.get("cards", ()))
-    return SmallCards(parse_bytes(table["memory_below"]), cards, _fields(facts))
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _keys(names: Iterable[str]) -> set[str]:
+    return set(map(_key, names))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vperf.errors import InputError
+from vperf.files import open_regular
 from vperf.formats import GGML_TYPES
 from vperf.model.gguf.header import GgufHeader, GgufTensor
 
@@ -88,17 +89,13 @@ def split_parts(name: str) -> list[str]:
 
 def read_part(path: Path) -> GgufHeader:
     """The header of one file."""
-    try:
-        with path.open("rb") as file:
-            size = path.stat().st_size
+    with open_regular(path) as (file, size):
 
-            def more(start: int, end: int) -> bytes:
-                file.seek(start)
-                return file.read(end - start)
+        def more(start: int, end: int) -> bytes:
+            file.seek(start)
+            return file.read(end - start)
 
-            return read_growing(more, size, str(path))
-    except OSError as error:
-        raise InputError(error.strerror or str(error), source=str(path)) from error
+        return read_growing(more, size, str(path))
 
 
 def read_growing(

@@ -1,4 +1,4 @@
-"""The keys of a GPU file, written once: for its schema, its reader and its writer.
+"""The keys of a GPU file.
 
 A file (configs/gpus/<id>.toml, or a user's own) says what the vendor publishes (dense rates), what
 the driver allows, and apart from both, in [achieved], what was measured, as text with units.
@@ -28,76 +28,26 @@ the driver allows, and apart from both, in [achieved], what was measured, as tex
     [achieved]                    the fields of hardware.gpu.Achieved
 
 Only name, memory.size, memory.bandwidth and one peak are required; of an NVIDIA card tensor_cores,
-memory.class and both facts of a link too. Not here: the checks (gpu_schema.py), names, and what is
+memory.class and both facts of a link too. Not here: the checks (schema.py), names, and what is
 assumed where a file says nothing (gpus.py).
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from vperf.hardware.gpu import (
     MEASURED,
+    MEASURED_BANDWIDTHS,
+    MEASURED_SECONDS,
     PIPES,
     Confidence,
     MemoryClass,
     TensorCores,
     achieved_key,
 )
-from vperf.units import (
-    parse_bandwidth,
-    parse_bytes,
-    parse_frequency,
-    parse_power,
-    parse_rate,
-    parse_seconds,
-)
-
-
-class Unit(NamedTuple):
-    """A quantity written with its unit."""
-
-    parse: Callable[[str], float]
-    name: str
-    scale: float
-
-    def write(self, value: float, digits: int = 6) -> str:
-        """The text that `parse` reads."""
-        return f"{value / self.scale:.{digits}g} {self.name}"
-
-
-BYTES = Unit(parse_bytes, "MiB", 2.0**20)
-BANDWIDTH = Unit(parse_bandwidth, "GB/s", 1e9)
-RATE = Unit(parse_rate, "TFLOPS", 1e12)
-CLOCK = Unit(parse_frequency, "MHz", 1e6)
-SECONDS = Unit(parse_seconds, "us", 1e-6)
-POWER = Unit(parse_power, "W", 1.0)
-
-
-class Each(NamedTuple):
-    """A table whose keys are names: those listed, counts, or any."""
-
-    kind: Any
-    names: tuple[str, ...] | type[int] | None = None
-
-
-class Key(NamedTuple):
-    """One key: the field it becomes, its kind, and whether it must be there.
-
-    A kind is a `Unit`, an `Each`, a table of keys, or a plain type. Of field "" nothing becomes;
-    "*" gives the fields of the table it holds.
-    """
-
-    field: str
-    kind: Any
-    required: bool = False
-    needed_by: str = ""
-    """The vendor whose cards must have it."""
-
-
-Keys = Mapping[str, Key]
+from vperf.sources.keys import BANDWIDTH, BYTES, CLOCK, POWER, RATE, SECONDS, Each, Key, Keys
 
 MEMORY: Keys = {
     "size": Key("memory_bytes", BYTES, required=True),
@@ -142,9 +92,9 @@ ALL_REDUCE: Keys = {
 
 
 def _constant(name: str) -> Any:
-    if name.endswith("_s"):
+    if name in MEASURED_SECONDS:
         return SECONDS
-    return BANDWIDTH if name.endswith("_bandwidth") else float
+    return BANDWIDTH if name in MEASURED_BANDWIDTHS else float
 
 
 ACHIEVED: Keys = {
@@ -178,41 +128,3 @@ GPU_FILE: Keys = {
     "pcie": Key("*", PCIE),
     "achieved": Key("achieved", ACHIEVED),
 }
-
-
-def read(kind: Any, value: Any) -> Any:
-    """What a value of a checked file means, in SI units."""
-    if isinstance(kind, Unit):
-        return kind.parse(value)
-    if isinstance(kind, Each):
-        return {name: read(kind.kind, each) for name, each in value.items()}
-    if isinstance(kind, Mapping):
-        found: dict[str, Any] = {}
-        for name, key in kind.items():
-            if key.field and name in value:
-                there = read(key.kind, value[name])
-                found.update(there if key.field == "*" else {key.field: there})
-        return found
-    if kind is datetime.date:
-        return str(value)
-    return tuple(value) if isinstance(value, list) else value
-
-
-def written(keys: Keys, fields: Mapping[str, Any], digits: int = 4) -> dict[str, Any]:
-    """The table that `read` makes these fields of, without what is None, no quantity or empty."""
-    table: dict[str, Any] = {}
-    for name, key in keys.items():
-        value = fields.get(key.field)
-        if value or (value is not None and isinstance(key.kind, type)):
-            table[name] = _written(key.kind, value, digits)
-    return table
-
-
-def _written(kind: Any, value: Any, digits: int) -> Any:
-    if isinstance(kind, Unit):
-        return kind.write(value, digits)
-    if isinstance(kind, Each):
-        return {str(name): _written(kind.kind, each, digits) for name, each in value.items()}
-    if isinstance(kind, Mapping):
-        return written(kind, value, digits)
-    return float(f"{value:.{digits}g}") if kind is float else value

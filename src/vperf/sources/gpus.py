@@ -1,14 +1,13 @@
-"""GPUs by name, from a user's file, or the one in this machine: configs/gpus/<id>.toml -> `Gpu`.
+"""GPUs by name, from a file, or the one in this machine: configs/gpus/<id>.toml -> `Gpu`.
 
 What a file leaves out is assumed, and the assumption said. Not here: its keys (gpu_keys.py), their
-checks (gpu_schema.py), time, and any efficiency factor.
+checks (schema.py), time, and any efficiency factor.
 """
 
 from __future__ import annotations
 
 import os.path
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -16,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
+from vperf.files import parse_toml, read_bytes
 from vperf.hardware.gpu import PIPES, Achieved, AllReduce, Gpu, Link
 from vperf.notes import Note, notes_of
-from vperf.sources.catalog import data_dir, is_plain_id
-from vperf.sources.files import parse_toml, read_text
-from vperf.sources.gpu_keys import GPU_FILE, read
+from vperf.sources.catalog import MAX_OWN_BYTES, Files, checked_file, files_of
+from vperf.sources.gpu_keys import GPU_FILE
+from vperf.sources.keys import read
 from vperf.units import (
     format_bandwidth,
     format_bytes,
@@ -31,7 +31,7 @@ from vperf.units import (
 )
 
 Table = Mapping[str, Any]
-"""A parsed TOML table whose keys and types gpu_schema.py has checked."""
+"""A parsed TOML table whose keys and types schema.py has checked."""
 
 
 def _gpu(file: Table, gpu_id: str) -> Gpu:
@@ -99,29 +99,43 @@ def loose_key(text: str | bytes) -> bytes:
     return _VENDOR_WORDS.sub(b"", exact_key(text))
 
 
-def _folder() -> Path:
-    return data_dir() / "gpus"
-
-
 def gpu_names() -> tuple[str, ...]:
-    """Every bundled id, sorted; reads no file (shell completion)."""
-    return tuple(sorted(path.stem for path in _folder().glob("*.toml")))
+    """Every id, sorted; reads no file (shell completion)."""
+    return files_of("gpus").ids
 
 
 def list_gpus() -> tuple[Gpu, ...]:
-    """Every bundled GPU, by id."""
-    return tuple(_gpu(_bundled(gpu_id), gpu_id) for gpu_id in gpu_names())
+    """Every GPU, by id; the user's broken files are left out (`broken_gpu_files`)."""
+    files = files_of("gpus")
+    found = []
+    for gpu_id in files.ids:
+        try:
+            found.append(_of_file(gpu_id, files))
+        except InputError:
+            if gpu_id not in files.own:
+                raise
+    return tuple(found)
+
+
+def broken_gpu_files() -> tuple[InputError, ...]:
+    """What is wrong with the user's own files that cannot be used."""
+    return tuple(files_of("gpus").broken(GPU_FILE))
 
 
 def gpu_table(gpu_id: str) -> Table:
-    """The bundled file itself, with what a `Gpu` does not hold; empty if there is none."""
-    known = is_plain_id(gpu_id) and (_folder() / f"{gpu_id}.toml").is_file()
-    return _bundled(gpu_id) if known else {}
+    """The file itself, with what a `Gpu` does not hold; empty if there is none."""
+    files = files_of("gpus")
+    return files.table(gpu_id, GPU_FILE) if files.path(gpu_id) else {}
 
 
-def _bundled(gpu_id: str) -> Table:
-    path = _folder() / f"{gpu_id}.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+def _of_file(gpu_id: str, files: Files) -> Gpu:
+    gpu = _gpu(files.table(gpu_id, GPU_FILE), gpu_id)
+    own = files.own.get(gpu_id)
+    if own is None:
+        return gpu
+    return replace(gpu, origin=str(own), assumptions=(
+        *gpu.assumptions, Note("card", text=f"{gpu_id} as your own {own} describes it"),
+    ))  # fmt: skip
 
 
 LOCAL = "local"
@@ -129,7 +143,7 @@ LOCAL = "local"
 
 
 def load_gpu(name: str) -> Gpu:
-    """The bundled GPU of that name, the one in this machine ("local"), or that of a .toml file.
+    """The GPU of that name, the one in this machine ("local"), or that of a .toml file.
 
     A vague name gives its stated default, and an assumption. Raises UnknownNameError with the
     nearest ids, InputError if several cards have the name, or for a file that cannot be used.
@@ -140,7 +154,7 @@ def load_gpu(name: str) -> Gpu:
     if name.lower().endswith(".toml"):
         return load_gpu_file(name)
     try:
-        return _load_bundled(name)
+        return _load_named(name, files_of("gpus"))
     except UnknownNameError:
         if not os.path.isfile(name):
             raise
@@ -156,49 +170,80 @@ def load_local_gpu() -> Gpu:
 
 
 @lru_cache(maxsize=256)
-def _load_bundled(name: str) -> Gpu:
+def _load_named(name: str, files: Files) -> Gpu:
     plain = name.lower()
-    if is_plain_id(plain) and (_folder() / f"{plain}.toml").is_file():
-        return _gpu(_bundled(plain), plain)
-    return _resolve(name)
+    if files.path(plain):
+        return _of_file(plain, files)
+    return _resolve(name, files)
 
 
-def _resolve(name: str) -> Gpu:
+def _resolve(name: str, files: Files) -> Gpu:
     exact, loose = exact_key(name), loose_key(name)
     if b"\n" in exact or not loose:
-        raise _unknown(name)
-    files = {gpu_id: _bundled(gpu_id) for gpu_id in _candidates(loose)}
-    spellings = {
-        gpu_id: (gpu_id, file["name"], *file.get("aliases", ())) for gpu_id, file in files.items()
-    }
-    by_exact = [i for i in files if exact in map(exact_key, spellings[i])]
-    by_default = [i for i in files if loose in map(loose_key, files[i].get("default_for", ()))]
-    by_loose = [i for i in files if loose in map(loose_key, spellings[i])]
-    for found in (by_exact, by_default, by_loose):
-        if len(found) > 1:
-            raise InputError(f"{name!r} is the name of several GPUs: {', '.join(found)}")
-        if found:
-            gpu_id = found[0]
-            gpu = _gpu(files[gpu_id], gpu_id)
-            return _as_default(gpu, files[gpu_id], name) if found is by_default else gpu
-    raise _unknown(name)
+        raise _unknown(name, files)
+    ids = _candidates(loose, files)
+    for some in ([i for i in ids if i in files.own], [i for i in ids if i not in files.own]):
+        tables = {gpu_id: files.table(gpu_id, GPU_FILE) for gpu_id in some}
+        spellings = {
+            gpu_id: (gpu_id, table["name"], *table.get("aliases", ()))
+            for gpu_id, table in tables.items()
+        }
+        by_exact = [i for i in some if exact in map(exact_key, spellings[i])]
+        by_default = [i for i in some if loose in map(loose_key, tables[i].get("default_for", ()))]
+        by_loose = [i for i in some if loose in map(loose_key, spellings[i])]
+        for found in (by_exact, by_default, by_loose):
+            if len(found) > 1:
+                raise InputError(f"{name!r} is the name of several GPUs: {', '.join(found)}")
+            if found:
+                gpu = _of_file(found[0], files)
+                return _as_default(gpu, tables[found[0]], name) if found is by_default else gpu
+    raise _unknown(name, files)
 
 
-def _candidates(loose: bytes) -> list[str]:
+def _candidates(loose: bytes, files: Files) -> list[str]:
     """Ids whose file quotes the name before its first table; no TOML is parsed for this."""
     line = b"\n" + loose + b"\n"
-    return [gpu_id for gpu_id, spellings in _spellings(_folder()) if line in spellings]
+    return [gpu_id for gpu_id, spellings in _spellings(files) if line in spellings]
 
 
-@lru_cache(maxsize=1)
-def _spellings(folder: Path) -> tuple[tuple[str, bytes], ...]:
+@lru_cache(maxsize=8)
+def _spellings(files: Files) -> tuple[tuple[str, bytes], ...]:
     """Every id with the loose keys of what its file quotes before its first table, a line each."""
-    found = []
-    for path in sorted(folder.glob("*.toml")):
-        head = path.read_bytes().partition(b"\n[")[0]
-        lines = b"\n".join([b"", path.stem.encode(), *_QUOTED.findall(head), b""])
-        found.append((path.stem, loose_key(lines)))
-    return tuple(found)
+    try:
+        index = (files.shipped.parent / "gpus.index").read_bytes()
+    except OSError:  # a checkout has none
+        index = index_of(files.shipped)
+    found = {}
+    for line in index.splitlines():
+        stem, _, keys = line.partition(b"\t")
+        found[stem.decode()] = keys.replace(b"\t", b"\n")
+    for gpu_id, path in files.own.items():
+        found[gpu_id] = b"\n".join(_keys_in(gpu_id, path))
+    return tuple(found.items())
+
+
+def index_of(folder: Path) -> bytes:
+    """A line for each GPU file of a folder: its id and all its keys, between tabs."""
+    lines = (
+        b"\t".join([path.stem.encode(), *_keys_in(path.stem, path)])
+        for path in sorted(folder.glob("*.toml"))
+    )
+    return b"\n".join(lines)
+
+
+def _keys_in(gpu_id: str, path: Path) -> list[bytes]:
+    """Loose keys between empty ones, so that each has a mark on both sides."""
+    lines = b"\n".join([b"", gpu_id.encode(), *_QUOTED.findall(_head(path)), b""])
+    return loose_key(lines).split(b"\n")
+
+
+def _head(path: Path) -> bytes:
+    """A file before its first table; nothing of one that cannot be read."""
+    try:
+        data = read_bytes(path, limit=MAX_OWN_BYTES)
+    except InputError:
+        return b""
+    return data.partition(b"\n[")[0]
 
 
 def _as_default(gpu: Gpu, file: Table, name: str) -> Gpu:
@@ -211,15 +256,16 @@ def _as_default(gpu: Gpu, file: Table, name: str) -> Gpu:
     return replace(gpu, assumptions=(note, *gpu.assumptions))
 
 
-def _unknown(name: str) -> UnknownNameError:
+def _unknown(name: str, files: Files) -> UnknownNameError:
     """The ids that contain the name first, then those that are spelled alike."""
     import difflib  # noqa: PLC0415  (only on the way to an error)
 
     loose = loose_key(name)[:64].decode()
     spelled: dict[str, str] = {}
-    for gpu_id in gpu_names():
-        file = (_folder() / f"{gpu_id}.toml").read_bytes()
-        for text in (gpu_id.encode(), *_QUOTED.findall(file.partition(b"\nvendor")[0])):
+    for gpu_id in files.ids:
+        path = files.path(gpu_id)
+        named = _head(path).partition(b"\nvendor")[0] if path else b""
+        for text in (gpu_id.encode(), *_QUOTED.findall(named)):
             spelled.setdefault(loose_key(text).decode(), gpu_id)
     inside = [spelled[key] for key in spelled if len(loose) > 1 and loose in key]
     alike = [spelled[key] for key in difflib.get_close_matches(loose, spelled, n=12, cutoff=0.4)]
@@ -238,15 +284,15 @@ def load_gpu_file(path: str | Path) -> Gpu:
 
     Raises InputError naming file and field.
     """
-    return parse_gpu(read_text(path), str(path), Path(path).stem)
+    return _gpu(checked_file(path, GPU_FILE), Path(path).stem)
 
 
 def parse_gpu(text: str, source: str, gpu_id: str) -> Gpu:
     """A GPU from the text of a file, validated; `source` is what errors call it."""
-    from vperf.sources.gpu_schema import check_gpu_file  # noqa: PLC0415  (imports pydantic)
+    from vperf.sources.schema import check_file  # noqa: PLC0415  (imports pydantic)
 
     data = parse_toml(text, source)
-    check_gpu_file(data, source)
+    check_file(data, GPU_FILE, source)
     return _gpu(data, gpu_id)
 
 

@@ -12,7 +12,6 @@ import json
 import math
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vperf.errors import InputError, UnknownNameError
+from vperf.files import STDIN, read_bytes, read_stdin
 from vperf.model.config import ModelConfig
 from vperf.sources.catalog import data_dir
 from vperf.units import format_bytes
@@ -53,7 +53,9 @@ def load_model_config(
     if not text.strip():
         raise InputError("the model's name is empty", hint="'vperf models' lists those that ship")
     if text == "-":
-        return ModelConfig("stdin", "stdin", "standard input", _parse(_stdin(), "standard input"))
+        return ModelConfig(
+            "stdin", "stdin", STDIN, _parse(read_stdin(limit=MAX_CONFIG_BYTES), STDIN)
+        )
     path = Path(text).expanduser()
     looks_local = text.startswith((".", "/", "~")) or text.endswith((".json", "\\", "/"))
     if isinstance(name, Path) or looks_local or _exists(path):
@@ -73,10 +75,6 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _stdin() -> bytes:
-    return sys.stdin.buffer.read(MAX_CONFIG_BYTES + 1)
-
-
 def _local(path: Path, shown: str) -> ModelConfig:
     try:
         if path.suffix == ".safetensors" and (path.parent / "config.json").is_file():
@@ -85,7 +83,7 @@ def _local(path: Path, shown: str) -> ModelConfig:
         file = path / "config.json" if directory else path
         if _is_gguf(file):
             return _gguf(file)
-        if not file.is_file():
+        if not file.exists():
             if directory and any(path.glob("*.gguf")):
                 return _gguf_directory(path, shown)
             if directory:
@@ -171,16 +169,11 @@ def _of_header(model_id: str, header: GgufHeader, warnings: tuple[str, ...] = ()
 
 
 def _read(file: Path) -> bytes:
-    with file.open("rb") as stream:
-        return stream.read(MAX_CONFIG_BYTES + 1)
+    return read_bytes(file, limit=MAX_CONFIG_BYTES)
 
 
 def _parse(data: bytes, label: str) -> dict[str, Any]:
     """A JSON object, or one line that says why not."""
-    if len(data) > MAX_CONFIG_BYTES:
-        raise InputError(
-            f"is larger than {MAX_CONFIG_BYTES >> 20} MiB: not a config.json", source=label
-        )
     if not data.strip():
         raise InputError("is empty, not a config.json", source=label)
 
@@ -248,7 +241,10 @@ def _shipped_file(model_id: str) -> dict[str, Any]:
 @lru_cache(maxsize=256)
 def _bundled(model_id: str) -> ModelConfig:
     data = _shipped_file(model_id)
-    return ModelConfig(model_id, "bundled", model_id, data["config"], data.get("hf_quant_config"))
+    return ModelConfig(
+        model_id, "bundled", model_id, data["config"], data.get("hf_quant_config"),
+        warnings=tuple(data.get("warnings", ())),
+    )  # fmt: skip
 
 
 def shipped_model(model_id: str) -> ShippedModel:

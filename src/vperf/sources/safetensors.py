@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vperf.errors import InputError
+from vperf.files import open_regular, read_bytes
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
@@ -68,14 +69,11 @@ def _mapping(value: object) -> Mapping[str, object]:
 def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...], int]]:
     """Name -> (dtype, shape, bytes) of one safetensors file; reads the header, not the weights."""
     try:
-        with path.open("rb") as file:
-            file_size = path.stat().st_size
+        with open_regular(path) as (file, file_size):
             length = int.from_bytes(file.read(8), "little")
             if file_size < 8 or length > min(MAX_HEADER_BYTES, file_size - 8):
                 raise InputError("not a safetensors file, or cut short", source=str(path))
             header = json.loads(file.read(length))
-    except OSError as error:
-        raise InputError(error.strerror or str(error), source=str(path)) from error
     except (ValueError, RecursionError) as error:
         raise InputError("the safetensors header is not JSON", source=str(path)) from error
     if not isinstance(header, dict):
@@ -140,11 +138,7 @@ def read_directory(directory: Path) -> StoredTensors | None:
 
 def _read_index(path: Path) -> Mapping[str, object]:
     try:
-        if path.stat().st_size > MAX_HEADER_BYTES:
-            raise InputError("the index is too large to be one", source=str(path))
-        return _mapping(json.loads(path.read_bytes()))
-    except OSError as error:
-        raise InputError(error.strerror or str(error), source=str(path)) from error
+        return _mapping(json.loads(read_bytes(path, limit=MAX_HEADER_BYTES)))
     except (ValueError, RecursionError) as error:
         raise InputError("the index is not JSON", source=str(path)) from error
 

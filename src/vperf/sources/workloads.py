@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
+from vperf.files import parse_toml, read_text
 from vperf.serving.lengths import Lengths, Request, distribution
-from vperf.sources.catalog import data_dir, is_plain_id
-from vperf.sources.files import parse_toml, read_text
+from vperf.sources.catalog import Files, files_of
 
 _INPUT = ("input_len", "input_length", "prompt_len", "prompt_tokens", "input_tokens")
 _OUTPUT = ("output_len", "output_length", "completion_tokens", "output_tokens")
@@ -30,19 +30,21 @@ _MOST_TOKENS = 10**9
 
 
 def workload_names() -> tuple[str, ...]:
-    """Of the bundled workloads."""
-    return tuple(sorted(file.stem for file in (data_dir() / "workloads").glob("*.toml")))
+    """Of the workloads that ship and the user's own."""
+    return files_of("workloads").ids
+
+
+def load_workload(name: str | Path) -> Lengths:
+    """A workload by name, or a file. Raises UnknownNameError, InputError."""
+    return _load(name, files_of("workloads"))
 
 
 @lru_cache(maxsize=32)
-def load_workload(name: str | Path) -> Lengths:
-    """A bundled workload by name, or a file. Raises UnknownNameError, InputError."""
+def _load(name: str | Path, files: Files) -> Lengths:
     text = str(name)
     plain = text.strip().lower()
-    if isinstance(name, str) and is_plain_id(plain):
-        file = data_dir() / "workloads" / f"{plain}.toml"
-        if file.is_file():
-            return _from_toml(file.read_text("utf-8"), str(file), plain)
+    if isinstance(name, str) and (file := files.path(plain)):
+        return _from_toml(read_text(file), str(file), plain)
     path = Path(text).expanduser()
     if path.suffix.lower() not in (".toml", ".jsonl", ".json"):
         raise UnknownNameError(

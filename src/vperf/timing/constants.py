@@ -11,7 +11,7 @@ from typing import Literal
 
 from vperf.formats import Format, Path
 from vperf.hardware.engine import SAME_KERNELS, Engine
-from vperf.hardware.gpu import Achieved, Gpu, MemoryClass, TensorCores
+from vperf.hardware.gpu import MEASURED_SECONDS, Achieved, Gpu, MemoryClass, TensorCores
 
 _US = 1e-6
 
@@ -192,8 +192,8 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
             guessed.append(name)
             value = family.others.get(name)
             if value is None:
-                value = kinds[kind] * (family.latency if name.endswith("_s") else 1.0)
-        values[name] = value * own.latency if name.endswith("_s") else value
+                value = kinds[kind] * (family.latency if name in MEASURED_SECONDS else 1.0)
+        values[name] = value * own.latency if name in MEASURED_SECONDS else value
     rate_16 = measured.flop_per_s.get("bf16") or measured.flop_per_s.get("fp16")
     peak_16 = gpu.peak_flop_per_s.get("bf16") or gpu.peak_flop_per_s.get("fp16")
     known = rate_16 is not None and measured.memory_bandwidth is not None

@@ -184,7 +184,7 @@ def test_bytes_that_are_no_text_are_told_so(tmp_path: Path, data: bytes, message
 
 
 def test_paths_that_are_no_files_are_told_so(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is a directory; name one result file"):
+    with pytest.raises(InputError, match="is a directory, not a file"):
         read_results(tmp_path)
     with pytest.raises(InputError, match="no such file"):
         read_results(tmp_path / "absent.json")

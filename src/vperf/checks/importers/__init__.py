@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,9 @@ from vperf.checks.importers import (
     vllm_serve,
 )
 from vperf.checks.importers.document import Document, load, parse
-from vperf.checks.importers.recognise import Format, read_document
+from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, read_document
 from vperf.checks.result import Result
-from vperf.errors import InputError
+from vperf.errors import InputError, VperfError
 
 FORMATS: tuple[Format, ...] = (
     *aiperf.FORMATS,
@@ -65,7 +66,38 @@ FORMATS: tuple[Format, ...] = (
     *vllm_offline.FORMATS,
     *vllm_serve.FORMATS,
 )
-"""In no order: exactly one may recognise a file."""
+"""Those that ship, in no order: exactly one may recognise a file."""
+
+GROUP = "vperf.importers"
+"""Entry points of other packages: modules with FORMATS, as the files here."""
+
+
+@cache
+def formats() -> tuple[Format, ...]:
+    """Those that ship and those of other packages.
+
+    Raises VperfError naming a package whose importer cannot be loaded.
+    """
+    from importlib.metadata import entry_points  # noqa: PLC0415  (10 ms, which check alone needs)
+
+    found = list(FORMATS)
+    for point in entry_points(group=GROUP):
+        package = point.dist.name if point.dist else point.value
+        try:
+            theirs = tuple(point.load().FORMATS)
+        except Exception as error:
+            raise VperfError(
+                f"the importer {point.name!r} of {package} cannot be loaded: {error}",
+                hint=f"update {package}, or uninstall it",
+            ) from error
+        if not all(isinstance(each, JsonFormat | TextFormat) for each in theirs):
+            raise VperfError(
+                f"the importer {point.name!r} of {package} has FORMATS that are no formats",
+                hint=f"update {package}, or uninstall it",
+            )
+        found += theirs
+    return tuple(found)
+
 
 METRICS = tuple(
     field.name for field in fields(Result) if field.name.endswith(("_s", "_per_s"))
@@ -93,7 +125,7 @@ def results_in(values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> tuple
 
 def results_of(document: Document) -> tuple[Result, ...]:
     """As read_results, of what was read before."""
-    reading = read_document(document, FORMATS)
+    reading = read_document(document, formats())
     results, left_out = [], [*reading.left_out]
     for result in reading.results:
         try:

@@ -10,15 +10,17 @@ import csv
 import io
 import json
 import re
-import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from vperf.checks.importers.record import Record
 from vperf.errors import InputError
+from vperf.files import STDIN, read_bytes, read_stdin
 
-_STDIN = "standard input"
+MAX_RESULT_BYTES = 512 << 20
+"""vLLM's --save-detailed writes a latency for every token: 200 MB for 10,000 requests."""
 _PARTIAL_WORD = re.compile(r"[\w.+-]{0,20}\Z")
 _DECODER = json.JSONDecoder()
 _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
@@ -49,13 +51,19 @@ class Document:
     @property
     def plain(self) -> str:
         """The text as it was printed: without Markdown's quotes, headings, bullets and emphasis."""
-        return _QUOTED.sub("", self.text).replace("**", "").replace("`", "")
+        return _plain(self.text)
+
+
+@lru_cache(maxsize=1)
+def _plain(text: str) -> str:
+    return _QUOTED.sub("", text).replace("**", "").replace("`", "")
 
 
 def load(source: str | Path) -> Document:
     """Reads a path, or standard input for "-". Raises InputError for what is not readable text."""
-    name = _STDIN if str(source) == "-" else str(source)
-    return parse(_decode(_bytes(source, name), name), name)
+    if str(source) == "-":
+        return parse(_decode(read_stdin(limit=MAX_RESULT_BYTES), STDIN), STDIN)
+    return parse(_decode(read_bytes(source, limit=MAX_RESULT_BYTES), str(source)), str(source))
 
 
 def parse(text: str, name: str) -> Document:
@@ -70,7 +78,7 @@ def parse(text: str, name: str) -> Document:
     if _JSON_LINE.match(text.lstrip()):
         try:
             records, left_out = _json_records(text, name)
-            return Document(name, text, records, left_out=left_out)
+            return Document(name, "", records, left_out=left_out)
         except _BelowJsonError:
             pass  # lines of a log below it
         except InputError as error:
@@ -78,25 +86,11 @@ def parse(text: str, name: str) -> Document:
     else:
         try:
             if rows := _csv_records(text, name):
-                return Document(name, text, tuple(rows))
+                return Document(name, "", tuple(rows))
         except InputError as error:
             broken = error
     inside, rest = _among_lines(text, name)
     return Document(name, rest, inside, broken)
-
-
-def _bytes(source: str | Path, name: str) -> bytes:
-    if str(source) == "-":
-        return sys.stdin.buffer.read()
-    try:
-        return Path(source).read_bytes()
-    except FileNotFoundError:
-        raise InputError("no such file", source=name) from None
-    except IsADirectoryError:
-        raise InputError("is a directory; name one result file", source=name) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"cannot be read: {reason}", source=name) from None
 
 
 def _decode(data: bytes, name: str) -> str:

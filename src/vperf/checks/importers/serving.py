@@ -17,12 +17,10 @@ from vperf.checks.importers.record import Record
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
 from vperf.errors import InputError
+from vperf.sources.engines import engine_id
 
 _MS = 1e-3
 _PERCENTILE = re.compile(r"(median|p\d+(?:\.\d+)?|max)_(ttft|tpot|itl|e2el|e2e_latency)_ms")
-
-_ENGINES = {"vllm": "vllm", "sglang": "sglang", "tensorrt": "trtllm", "trt": "trtllm",
-            "llama.cpp": "llama.cpp"}  # fmt: skip
 
 _RULE = r"[=#*\- ]*"
 SUMMARY = rf"{_RULE}Serving Benchmark Result{_RULE}$"
@@ -51,7 +49,8 @@ _SUMMARY_LINE = re.compile(r"\|?[ \t]*([^|]*?\S)[ \t]*(?::|\||[ \t]{3,})[ \t]*([
 
 def engine_of(backend: str) -> str | None:
     """vperf's engine for a --backend of either tool; None where it names a protocol alone."""
-    return next((e for prefix, e in _ENGINES.items() if backend.startswith(prefix)), None)
+    program = backend.partition("-")[0]  # "sglang-oai-chat", "tensorrt-llm", "vllm-chat"
+    return engine_id(backend) or engine_id(program)
 
 
 def served(record: Record, tool: str, setup: Setup, *, latency: str) -> Result:

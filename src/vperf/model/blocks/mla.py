@@ -168,9 +168,10 @@ def read(
     heads = attention_heads(config)
     latent = config.integer("kv_lora_rank")
     rope = config.integer("qk_rope_head_dim")
+    config.asked.update(("head_dim", "num_key_value_heads"))  # of no meaning here
     nope = config.integer("qk_nope_head_dim")
     v_dim = v_dim or config.integer("v_head_dim")
-    q_rank = config.optional_integer("q_lora_rank")
+    q_rank = config.optional_integer("q_lora_rank", minimum=0)
     bias = config.flag("attention_bias", default=False)
     kv_a = scope.linear("kv_a_proj_with_mqa", hidden, latent + rope, bias=bias, parts=1)
     q_out = heads * (nope + rope)

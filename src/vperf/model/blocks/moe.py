@@ -164,12 +164,16 @@ def read(
     active = active or config.integer(*ACTIVE_KEYS)
     if active > experts:
         raise config.error(f"routes to {active} of {experts} experts", ACTIVE_KEYS[0])
+    if width is None:
+        if config.declares(width_keys[0]):
+            width_keys = width_keys[:1]  # its own default, never another key's value
+        width = config.integer(*width_keys)
     router, expert, shared = names
     one = scope.child(f"{expert}.0")
     return MixtureOfExperts(
         experts,
         active,
-        _expert(one, hidden, width or config.integer(*width_keys), gated, expert_bias),
+        _expert(one, hidden, width, gated, expert_bias),
         scope.linear(router, hidden, experts + identities, bias=router_bias, kind="router"),
         build(scope.child(shared), hidden, shared_width, gated=gated, bias=shared_bias)
         if shared_width

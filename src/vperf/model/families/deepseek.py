@@ -5,11 +5,15 @@ DeepSeek-V2/V3/V3.2/V4, Kimi-K2, GLM-4.7-Flash and GLM-5, Mistral-Small-4, LongC
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 from vperf.errors import UnsupportedModelError
 from vperf.model.blocks import dense, gqa, hyper, mla, moe, mtp, sparse
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
 from vperf.model.families.family import Family
+from vperf.model.families.keys import understood
 from vperf.model.families.moe import is_sparse, sparse_or_dense
 from vperf.model.ops import Visibility
 
@@ -44,6 +48,7 @@ def _indexed_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
         config, layer, inner, visibility=Visibility(top=config.integer("index_topk"))
     )
     mlp = sparse_or_dense(config, layer, scope.child("mlp"))
+    understood(config, "mlp_bias")  # the classes have the key and no such bias
     if not _indexes(config, layer):
         return (attention, mlp)
     return (sparse.read_indexer(config, layer, inner.child("indexer")), attention, mlp)
@@ -71,6 +76,9 @@ def _compression(config: Config, layer: int) -> int:
     """0: the window alone; 4: an indexer picks entries; 128: all entries are read."""
     # One ratio more than there are layers is the MTP layer's.
     ratio = config.integer_at(layer, "compress_ratios")
+    rates = config.raw("compress_rates")
+    if isinstance(rates, dict) and any(_RATIOS.get(k) != v for k, v in rates.items()):
+        raise config.unsupported("only compression by 4 and 128 is supported", "compress_rates")
     kind = config.string_at(layer, "layer_types")
     if kind is not None:
         ratio = _RATIOS.get(kind, -1)
@@ -105,8 +113,13 @@ def _v4_blocks(config: Config, layer: int, scope: Scope, ratio: int) -> tuple[Bl
             field=f"mlp_layer_types[{layer}]",
         )  # fmt: skip
     width = config.integer("moe_intermediate_size")
-    shared = config.optional_integer("n_shared_experts", minimum=0) or 0
-    experts = moe.read(config, layer, scope.child("mlp"), width=width, shared_width=shared * width)
+    if config.optional_integer("n_shared_experts", minimum=0) != 1:
+        raise config.unsupported("only 1 shared expert is understood", "n_shared_experts")
+    understood(config, "attention_bias")  # the class has the key and no such bias
+    experts = moe.read(
+        config, layer, scope.child("mlp"), width=width, shared_width=width,
+        shared_bias=config.flag("mlp_bias", default=False),
+    )  # fmt: skip
     return (hyper.read(config, layer, scope), *attention, experts)
 
 
@@ -145,6 +158,16 @@ def _longcat_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
     return (*halves, experts)
 
 
+# --- A.X K1: a norm behind the experts ---------------------------------------------------------
+
+
+def _axk1_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    block = sparse_or_dense(config, layer, scope)
+    if not isinstance(block, moe.MixtureOfExperts):
+        return block
+    return replace(block, vectors=block.vectors + gqa.hidden_size(config))
+
+
 # --- MiniCPM3: a v_head_dim left out is hidden / heads -----------------------------------------
 
 
@@ -158,8 +181,10 @@ def _minicpm3_attention(config: Config, layer: int, scope: Scope) -> Block:
 _INDEXED = (sparse.INDEX_KEYS_ASSUMED,)
 
 FAMILIES = (
-    Family(("deepseek_v2", "deepseek_v3", "kimi_k2", "mistral4"), mla.read, sparse_or_dense,
-           mtp="last layer"),
+    Family(("deepseek_v2",), mla.read, partial(sparse_or_dense, biased=True)),
+    Family(("axk1",), mla.read, _axk1_mlp, defaults={"first_k_dense_replace": 1}),
+    Family(("sarvam_mla",), mla.read, sparse_or_dense),
+    Family(("deepseek_v3", "kimi_k2", "mistral4"), mla.read, sparse_or_dense, mtp="last layer"),
     Family(("glm4_moe_lite",), mla.read, sparse_or_dense, mtp="last layer",
            defaults={"first_k_dense_replace": 1}),
     Family(("deepseek_v32", "glm_moe_dsa"), layer=_indexed_layer, mtp=_indexed_mtp,

@@ -14,6 +14,7 @@ from vperf.model.blocks import dense, gqa
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import MAX_LAYERS, Config
 from vperf.model.families.family import Family
+from vperf.model.families.keys import understood
 from vperf.model.ops import Linear
 from vperf.model.windows import Rule, all_but_every, every_layer, from_max_window_layers
 
@@ -101,6 +102,40 @@ def not_every_first_of(period: int) -> Rule:
     return rule
 
 
+# --- Molmo 2: rows of its own for image tokens, QK norms of two kinds -----------------------------
+
+
+def _molmo_attention(config: Config, layer: int, scope: Scope) -> Block:
+    understood(config, "norm_after")
+    kind = config.text("qk_norm_type", default="qwen3")
+    return gqa.read(
+        config, layer, scope, qk_norm="head" if kind == "qwen3" else "whole", out_bias=False
+    )
+
+
+def _molmo_rows(config: Config, scope: Scope) -> tuple[Linear, ...]:
+    rows = config.optional_integer("additional_vocab_size", minimum=0)
+    if not rows:
+        return ()
+    hidden = gqa.hidden_size(config)
+    return (scope.linear("embed_tokens.additional", hidden, rows, kind="embedding"),)
+
+
+# --- InternLM3: its own keys for biases, or those of Llama, which transformers reads it as ------
+
+
+def _either(config: Config, *names: str) -> bool:
+    found = [config.flag(name, default=False) for name in names]  # all of them are read
+    return any(found)
+
+
+def _internlm3_attention(config: Config, layer: int, scope: Scope) -> Block:
+    return gqa.read(
+        config, layer, scope, qkv_bias=_either(config, "qkv_bias", "attention_bias"),
+        out_bias=_either(config, "bias", "attention_bias"),
+    )  # fmt: skip
+
+
 # --- RMSNorm, gated MLP, rotary --------------------------------------------------------------
 
 LLAMA_LIKE = (
@@ -110,44 +145,44 @@ LLAMA_LIKE = (
                                out_bias=False)),
     Family(("qwen3",), partial(gqa.read, rule=from_max_window_layers, qk_norm="head")),
     Family(("phi3",), partial(gqa.read, rule=every_layer, qkv_bias=False, out_bias=False)),
-    Family(("granite",), tied=False),
+    Family(("granite", "granite4_vision_text", "granite_docling_text"), tied=False),
+    Family(("emu3_text_model",)),
     Family(("smollm3",), tied=True),
     Family(("seed_oss",), lambda config, layer, scope: gqa.read(
         config, layer, scope, bias_default=True,
         out_bias=config.flag("attention_out_bias", default=False))),
-    Family(("internlm3",), lambda config, layer, scope: gqa.read(
-        config, layer, scope, bias_key="qkv_bias", out_bias=config.flag("bias", default=False)),
-        partial(_keyed_mlp, key="bias")),
+    Family(("internlm3",), _internlm3_attention, lambda config, layer, scope: dense.read(
+        config, layer, scope, bias=_either(config, "bias", "mlp_bias"))),
     Family(("internlm2",), partial(gqa.read, bias_key="bias")),
     Family(("internlm",), partial(gqa.read, bias_key="bias", bias_default=True)),
     Family(("baichuan",), partial(gqa.read, qkv_bias=False, out_bias=False)),
     Family(("minicpm",), tied=True),
-    Family(("mimo",), partial(gqa.read, rule=from_max_window_layers, qkv_bias=True,
+    Family(("mimo",), partial(gqa.read, rule=from_max_window_layers, bias_default=True,
                               out_bias=False)),
     Family(("chatglm",), _chatglm_attention, _chatglm_mlp, final_norm=_chatglm_final_norm,
            attention_scope="self_attention"),
     Family(("qwen",), _qwen_attention, _qwen_mlp, attention_scope="attn"),
     Family(("helium",), partial(gqa.read, out_bias=False)),
-    Family(("iquestcoder",), defaults={"head_dim": 128}),
-    Family(("cwm",), partial(gqa.read, rule=not_every_first_of(4), qkv_bias=False, out_bias=False),
-           defaults={"head_dim": 128, "sliding_window": 8192}),
-    Family(("granite_swa",), partial(gqa.read, rule=not_every_first_of(4), sinks=True), tied=True,
-           defaults={"sliding_window": 128}),
+    Family(("iquestcoder",)),
+    Family(("cwm",), partial(gqa.read, rule=not_every_first_of(4), qkv_bias=False, out_bias=False)),
+    Family(("granite_swa",), partial(gqa.read, rule=not_every_first_of(4), sinks=True), tied=True),
     Family(("hyperclovax",),
            norms=lambda config: 4 if config.flag("use_post_norm", default=True) else 2),
     Family(("nanochat",), mlp=partial(dense.read, gated=False), norms=0, final_norm=0),
-    Family(("apertus",), partial(gqa.read, qk_norm="head"), _apertus_mlp),
+    Family(("apertus", "apertus1p5_text"), partial(gqa.read, qk_norm="head"), _apertus_mlp),
     Family(("olmo",), norms=0, final_norm=0),
     Family(("olmo2",), partial(gqa.read, qk_norm="whole")),
     Family(("olmo3",), partial(gqa.read, qk_norm="whole", rule=all_but_every(4))),
     Family(("exaone4",), partial(gqa.read, qk_norm="head", rule=all_but_every(4))),
     Family(("exaone",), tied=False),
-    Family(("hunyuan_v1_dense",), partial(gqa.read, qk_norm="head"), tied=False),
-    Family(("ernie4_5",), partial(gqa.read, bias_key="use_bias"),
+    Family(("hunyuan_v1_dense", "hunyuan_vl_text"), partial(gqa.read, qk_norm="head"), tied=False),
+    Family(("ernie4_5", "paddleocr_vl_text"), partial(gqa.read, bias_key="use_bias"),
            partial(_keyed_mlp, key="use_bias"), tied=True),
-    Family(("glm",), partial(gqa.read, bias_default=False, out_bias=False),
-           defaults={"head_dim": 128}),
-    Family(("glm4",), partial(gqa.read, out_bias=False), norms=4, defaults={"head_dim": 128}),
+    Family(("glm",), partial(gqa.read, bias_default=False, out_bias=False)),
+    Family(("glm4",), partial(gqa.read, out_bias=False), norms=4),
+    Family(("glm4v_text",), partial(gqa.read, qkv_bias=True, out_bias=False), norms=4),
+    Family(("glm_ocr_text",), partial(gqa.read, qkv_bias=False, out_bias=False), norms=4),
+    Family(("molmo2_text",), _molmo_attention, lookups=_molmo_rows),
     Family(("nemotron",), mlp=partial(dense.read, gated=False), norm_bias=True),
     Family(("arcee",), mlp=partial(dense.read, gated=False)),
 )  # fmt: skip
@@ -173,6 +208,7 @@ def _falcon_attention(config: Config, layer: int, scope: Scope) -> Block:
     if config.flag("new_decoder_architecture", default=False):
         kv_heads = config.optional_integer("num_kv_heads", "n_head_kv") or heads
     else:
+        understood(config, "num_kv_heads")
         kv_heads = 1 if config.flag("multi_query", default=True) else heads
     bias = config.flag("bias", default=False)
     return gqa.read(config, layer, scope, kv_heads=kv_heads, qkv_bias=bias, out_bias=bias)
@@ -185,7 +221,9 @@ def _falcon_norms(config: Config) -> int:
 
 
 def _bigcode_attention(config: Config, layer: int, scope: Scope) -> Block:
-    kv_heads = 1 if config.flag("multi_query", default=True) else None
+    kv_heads = 1 if config.flag("multi_query", default=True) else gqa.attention_heads(config)
+    if config.raw("num_key_value_heads") not in (None, kv_heads):
+        raise config.unsupported("contradicts multi_query", "num_key_value_heads")
     return gqa.read(config, layer, scope, kv_heads=kv_heads, qkv_bias=True, out_bias=True)
 
 
@@ -213,10 +251,43 @@ def _opt_extra(config: Config) -> int:
             "OPT without a final norm is not supported", source=config.source,
             field="_remove_final_layer_norm",
         )  # fmt: skip
+    if not config.flag("layer_norm_elementwise_affine", default=True):
+        raise config.unsupported(
+            "norms without weights are not supported", "layer_norm_elementwise_affine"
+        )
     projected = config.optional_integer("word_embed_proj_dim") or hidden
     # opt-350m embeds into 512 and projects to 1024 and back; it has no final norm (post-norm).
     project = 2 * projected * hidden if projected != hidden else 0
     return project - (0 if config.flag("do_layer_norm_before", default=True) else 2 * hidden)
+
+
+# --- CTRL, XGLM, BioGPT, GPT-NeoX Japanese ------------------------------------------------
+
+
+def _xglm_attention(config: Config, layer: int, scope: Scope) -> Block:
+    heads = config.integer("attention_heads", "num_attention_heads")
+    return gqa.read(
+        config, layer, scope, heads=heads, kv_heads=heads, qkv_bias=True, out_bias=True
+    )  # fmt: skip
+
+
+def _ctrl_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    return dense.read(
+        config, layer, scope, gated=False, bias=True, intermediate=config.integer("dff")
+    )
+
+
+def _japanese_attention(config: Config, layer: int, scope: Scope) -> Block:
+    """The last layer alone has a bias on its output."""
+    last = layer == config.layers() - 1
+    return gqa.read(config, layer, scope, qkv_bias=False, out_bias=last)
+
+
+def _japanese_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    times = config.integer("intermediate_multiple_size", maximum=1024)
+    return dense.read(
+        config, layer, scope, gated=False, bias=False, intermediate=times * gqa.hidden_size(config)
+    )
 
 
 # --- MPT, GPT-Neo, Persimmon, OpenELM ----------------------------------------------------------
@@ -253,6 +324,7 @@ def _mpt_mlp(config: Config, layer: int, scope: Scope) -> Block:
 def _gpt_neo_window(config: Config, layer: int) -> bool:
     """attention_types: [[["global", "local"], 12]] repeats a pattern; every second by default."""
     kind = config.string_at(layer, "attention_layers")
+    understood(config, "attention_types")
     if kind is None:
         kind = _repeated(config, layer)
     if kind not in {"global", "local"}:
@@ -335,12 +407,16 @@ _BIASED_PLAIN_MLP = partial(_plain_mlp, bias=True)
 LAYER_NORM = (
     Family(("gpt2",), _BIASED, _BIASED_PLAIN_MLP, norm_bias=True, tied=True,
            lookups=_positions),
+    Family(("ctrl",), _BIASED, _ctrl_mlp, norm_bias=True, tied=True, head_bias=True),
+    Family(("xglm",), _xglm_attention, _BIASED_PLAIN_MLP, norm_bias=True, tied=True),
+    Family(("biogpt",), _BIASED, _BIASED_PLAIN_MLP, norm_bias=True, tied=True,
+           lookups=partial(_positions, extra=2)),
+    Family(("gpt_neox_japanese",), _japanese_attention, _japanese_mlp, norm_bias=True, tied=True),
     Family(("gpt_bigcode",), _bigcode_attention, _BIASED_PLAIN_MLP, norm_bias=True, tied=True,
            lookups=_positions),
     Family(("gpt_neox",), partial(gqa.read, bias_default=True), _BIASED_PLAIN_MLP, norm_bias=True),
     Family(("gpt_neo",), partial(gqa.read, rule=_gpt_neo_window, qkv_bias=False, out_bias=True),
-           _BIASED_PLAIN_MLP, norm_bias=True, tied=True, lookups=_positions,
-           defaults={"window_size": 256}),
+           _BIASED_PLAIN_MLP, norm_bias=True, tied=True, lookups=_positions),
     Family(("mpt",), _mpt_attention, _mpt_mlp, tied=True, attention_scope="attn", mlp_scope="ffn"),
     Family(("persimmon",), _persimmon_attention, partial(_plain_mlp, bias=True), norm_bias=True),
     Family(("jais2",), partial(gqa.read, bias_default=True),

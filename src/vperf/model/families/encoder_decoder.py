@@ -1,7 +1,7 @@
-"""Encoder-decoders: T5 and Whisper. The prompt is the encoder's, decode the decoder's.
+"""Encoder-decoders: T5, Whisper, BART and its kin.
 
-Checked against exact parameter counts in the tests; blocks/encoder_decoder.py says how steps are
-read.
+The prompt is the encoder's, decode the decoder's. Checked against exact parameter counts in the
+tests; blocks/encoder_decoder.py says how steps are read.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from vperf.model.blocks.gqa import hidden_size
 from vperf.model.blocks.projection import Projections
 from vperf.model.checkpoint import MAX_LAYERS, Config
 from vperf.model.families.family import EncoderLayers, Family
+from vperf.model.families.keys import refuse
 from vperf.model.ops import Linear
 
 ENCODER_ONLY = frozenset({
@@ -86,9 +87,8 @@ def _t5_layers(config: Config) -> int:
 
 def _t5(*names: str, every: bool = False) -> Family:
     return Family(
-        names, norms=3, tied=True, always_tied=True, layer=partial(_t5_layer, every=every),
+        names, norms=3, tied=True, ties=True, layer=partial(_t5_layer, every=every),
         layers=_t5_layers, encoder=partial(_t5_encoder, every=every),
-        defaults={"relative_attention_num_buckets": 32},
         assumptions=("the prompt goes through the encoder, every token after it the decoder",),
     )  # fmt: skip
 
@@ -159,12 +159,85 @@ def _whisper_positions(config: Config, scope: Scope) -> tuple[Linear, ...]:
     )
 
 
+# --- BART and its kin -------------------------------------------------------------------------
+
+
+def _bart_projections(
+    config: Config, scope: Scope, heads_key: str
+) -> tuple[int, int, tuple[Linear, ...], Linear]:
+    hidden, heads = hidden_size(config), config.integer(heads_key)
+    if hidden % heads:
+        raise config.error(f"{heads} heads do not divide d_model {hidden}", heads_key)
+    inputs = tuple(
+        scope.linear(name, hidden, hidden, bias=True) for name in ("q_proj", "k_proj", "v_proj")
+    )
+    return heads, hidden // heads, inputs, scope.linear("out_proj", hidden, hidden, bias=True)
+
+
+def _bart_encoder(config: Config, scope: Scope, *, outer_norms: int) -> EncoderLayers:
+    hidden, layer = hidden_size(config), scope.child("layers.0")
+    heads, dim, inputs, output = _bart_projections(
+        config, layer.child("self_attn"), "encoder_attention_heads"
+    )
+    blocks: tuple[Block, ...] = (
+        EncoderAttention(heads, dim, inputs, output),
+        _whisper_mlp(config, layer, "encoder_ffn_dim"),
+    )
+    layers = config.integer("encoder_layers", maximum=MAX_LAYERS)
+    return ((1, blocks, (4 + 2 * outer_norms) * hidden), (layers - 1, blocks, 4 * hidden))
+
+
+def _bart_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    key = "decoder_attention_heads"
+    heads, dim, inputs, output = _bart_projections(config, scope.child("self_attn"), key)
+    _, _, cross, cross_output = _bart_projections(config, scope.child("encoder_attn"), key)
+    return (
+        CrossAttention(heads, dim, inputs, output, cross[0], cross[1:], cross_output),
+        DecoderOnly(_whisper_mlp(config, scope, "decoder_ffn_dim")),
+    )
+
+
+def _bart_tables(config: Config, scope: Scope, *, extra: int | None) -> tuple[Linear, ...]:
+    """Positions, with `extra` rows before the first; of an untied model every half's embedding."""
+    hidden = hidden_size(config)
+    refuse(config, "decoder_vocab_size", "use_prompt")
+    if not config.flag("share_encoder_decoder_embeddings", default=True):
+        raise config.unsupported("two embeddings are not understood", "decoder_vocab_size")
+    tables = {}
+    if extra is not None:
+        tables["embed_positions"] = config.integer("max_position_embeddings") + extra
+    if not config.flag("tie_word_embeddings", default=True):
+        tables["embed_tokens"] = config.integer("vocab_size")
+    return tuple(
+        scope.linear(f"{part}.{name}", hidden, rows, kind="embedding")
+        for part in ("encoder", "decoder")
+        for name, rows in tables.items()
+    )
+
+
+def _bart(*names: str, positions: int | None, outer_norms: int) -> Family:
+    """`positions`: rows of the position tables beyond the context, None: no tables (sinusoidal);
+    `outer_norms`: LayerNorms of embedding and of the end, of either half."""
+    return Family(
+        names, norms=3, norm_bias=True, final_norm=outer_norms, tied=True, layer=_bart_layer,
+        layers=lambda config: config.layers("decoder_layers"),
+        encoder=partial(_bart_encoder, outer_norms=outer_norms),
+        lookups=partial(_bart_tables, extra=positions),
+        assumptions=("the prompt goes through the encoder, every token after it the decoder",),
+    )  # fmt: skip
+
+
 FAMILIES = (
+    _bart("bart", "mvp", "plbart", positions=2, outer_norms=1),
+    _bart("mbart", positions=2, outer_norms=2),
+    _bart("m2m_100", positions=None, outer_norms=1),
+    _bart("marian", positions=0, outer_norms=0),
+    _bart("blenderbot-small", positions=0, outer_norms=1),
+    _bart("pegasus", "blenderbot", positions=0, outer_norms=1),
     _t5("t5", "mt5"),
     _t5("umt5", every=True),
     Family(("whisper",), norms=3, norm_bias=True, tied=True, layer=_whisper_layer,
            layers=lambda config: config.layers("decoder_layers"), encoder=_whisper_encoder,
            lookups=_whisper_positions,
-           defaults={"max_source_positions": 1500, "max_target_positions": 448},
            assumptions=("input tokens are the encoder's positions: 1500 for 30 s of sound",)),
 )  # fmt: skip

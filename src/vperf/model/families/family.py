@@ -39,8 +39,8 @@ class Family:
     final_norm: int | Callable[[Config], int] = 1
     tied: bool = False
     """Class default of tie_word_embeddings, for configs that do not say."""
-    always_tied: bool = False
-    """T5: transformers ties the head whatever the config says."""
+    ties: bool | None = None
+    """Whether the head is tied whatever the config says: T5's is, Voxtral's is not."""
     head_bias: bool | Callable[[Config], bool] = False
     extra_parameters: Callable[[Config], int] | None = None
     """Outside of layers, embedding, final norm and head: learned positions, embedding norms."""

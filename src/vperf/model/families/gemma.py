@@ -16,6 +16,7 @@ from vperf.model.blocks.gqa import GroupedQueryAttention, attention_heads, hidde
 from vperf.model.blocks.projection import Projections
 from vperf.model.checkpoint import Config
 from vperf.model.families.family import Family
+from vperf.model.families.keys import understood
 from vperf.model.ops import FULL, Linear
 from vperf.model.windows import all_but_every, even_layers
 
@@ -169,14 +170,6 @@ def _gemma3n_outside(config: Config, scope: Scope) -> tuple[Block, ...]:
     return (*_input_projection(config, scope), Projections("altup", chain))
 
 
-GEMMA3N_DEFAULTS = {
-    "vocab_size": 262400, "hidden_size": 2048, "intermediate_size": 16384,
-    "num_hidden_layers": 35, "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 256,
-    "max_position_embeddings": 32768, "sliding_window": 512, "hidden_size_per_layer_input": 256,
-    "vocab_size_per_layer_input": 262144, "altup_num_inputs": 4, "num_kv_shared_layers": 15,
-    "laurel_rank": 64,
-}  # fmt: skip
-
 # --- Gemma 4 ----------------------------------------------------------------------------------
 
 
@@ -192,9 +185,13 @@ def _gemma4_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]
     hidden = hidden_size(config)
     full = _gemma4_full(config, layer)
     equal = config.flag("attention_k_eq_v", default=False)
+    understood(config, "moe_intermediate_size", *moe.EXPERT_KEYS, *moe.ACTIVE_KEYS)
     dims, kv_heads = config.integer("head_dim"), config.integer("num_key_value_heads")
-    global_dim = config.integer("global_head_dim")
-    global_kv = config.optional_integer("num_global_key_value_heads") or kv_heads
+    # Newer files write the full layers' widths down layer by layer (Config.of_layer).
+    by_layer = config.has("per_layer_config")
+    global_dim = dims if by_layer else config.integer("global_head_dim")
+    stated = None if by_layer else config.optional_integer("num_global_key_value_heads")
+    global_kv = stated or kv_heads
     attention = _attention(
         config, layer, scope.child("self_attn"),
         head_dim=global_dim if full else dims,
@@ -216,31 +213,16 @@ def _gemma4_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]
     return (*blocks, *_layer_input(config, scope))
 
 
-GEMMA4_DEFAULTS = {
-    "vocab_size": 262144, "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 30,
-    "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "global_head_dim": 512,
-    "max_position_embeddings": 131072, "sliding_window": 512, "hidden_size_per_layer_input": 256,
-    "vocab_size_per_layer_input": 262144,
-}  # fmt: skip
-
 # --- Rows -------------------------------------------------------------------------------------
 
-_GEMMA_DEFAULTS = {"head_dim": 256}
-# A gemma-3 config leaves out whatever equals Gemma3TextConfig's defaults.
-GEMMA3_DEFAULTS = {
-    "vocab_size": 262208, "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26,
-    "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "sliding_window": 4096,
-    "max_position_embeddings": 131072,
-}  # fmt: skip
-
 FAMILIES = (
-    Family(("gemma",), tied=True, defaults=_GEMMA_DEFAULTS),
-    Family(("gemma2",), partial(gqa.read, rule=even_layers), norms=4, tied=True,
-           defaults=_GEMMA_DEFAULTS | {"sliding_window": 4096}),
+    Family(("gemma",), tied=True),
+    Family(("gemma2",), partial(gqa.read, rule=even_layers), norms=4, tied=True),
+    Family(("vaultgemma",), partial(gqa.read, rule=even_layers), tied=True),
     Family(("gemma3_text",), partial(gqa.read, rule=all_but_every(6), qk_norm="head"),
-           norms=4, tied=True, defaults=GEMMA3_DEFAULTS),
+           norms=4, tied=True),
     Family(("gemma3n_text",), layer=_gemma3n_layer, norms=4, tied=True,
-           defaults=GEMMA3N_DEFAULTS, lookups=_input_tables, outside=_gemma3n_outside),
-    Family(("gemma4_text",), layer=_gemma4_layer, norms=4, tied=True,
-           defaults=GEMMA4_DEFAULTS, lookups=_input_tables, outside=_input_projection),
+           lookups=_input_tables, outside=_gemma3n_outside),
+    Family(("gemma4_text", "gemma4_unified_text"), layer=_gemma4_layer, norms=4, tied=True,
+           defaults={"global_head_dim": 512}, lookups=_input_tables, outside=_input_projection),
 )  # fmt: skip

@@ -20,17 +20,16 @@ from vperf.model.families.moe import qwen_mlp
 
 # --- Qwen3-Next, Qwen3.5: Gated DeltaNet, every fourth layer gated attention ------------------
 
-_QWEN_DEFAULTS = {
-    "head_dim": 256, "linear_conv_kernel_dim": 4, "linear_key_head_dim": 128,
-    "linear_value_head_dim": 128, "linear_num_key_heads": 16, "linear_num_value_heads": 32,
-    "full_attention_interval": 4,
-}  # fmt: skip
+_QWEN_DEFAULTS = {"full_attention_interval": 4}
 
 
 def _qwen_layer(
     config: Config, layer: int, scope: Scope, *, layout: Layout, mlp: BlockReader
 ) -> tuple[Block, ...]:
-    understood(config, "linear_num_value_heads")
+    understood(
+        config, "linear_num_value_heads", "linear_num_key_heads", "linear_key_head_dim",
+        "linear_value_head_dim", "linear_conv_kernel_dim", "num_attention_heads", "attention_bias",
+    )  # fmt: skip
     interval = config.integer("full_attention_interval")
     gated = config.flag("attn_output_gate", default=True)
     mixer: Block
@@ -44,7 +43,7 @@ def _qwen_layer(
 
 
 def _qwen_experts(config: Config, layer: int, scope: Scope) -> Block:
-    understood(config, "num_experts", "shared_expert_intermediate_size")
+    understood(config, *moe.EXPERT_KEYS, *moe.ACTIVE_KEYS, "shared_expert_intermediate_size")
     return qwen_mlp(config, layer, scope, shared=True)
 
 
@@ -98,10 +97,17 @@ def _minimax_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
 # --- Kimi Delta Attention beside MLA: Kimi-Linear, Ling-3.0-Flash -----------------------------
 
 
+_MLA = (
+    "kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim",
+    "num_attention_heads", "attention_bias",
+)  # fmt: skip
+_KDA = ("linear_num_heads", "linear_head_dim", "linear_conv_kernel_dim")
+
+
 def _kimi_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
     """`linear_attn_config` is the checkpoint's spelling (1-based lists), the rest transformers'."""
     own = config.child("linear_attn_config")
-    understood(config, "kv_lora_rank", "q_lora_rank")
+    understood(config, *_MLA, *_KDA)
     attention = scope.child("self_attn")
     listed: bool | None = None
     if own is not None:
@@ -128,7 +134,7 @@ def _kimi_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
 
 def _bailing_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
     """The last layer of every group is MLA with a gate a head, the others KDA with full gates."""
-    understood(config, "kv_lora_rank")
+    understood(config, *_MLA, *_KDA)
     refuse(config, "q_lora_rank")
     attention = scope.child("self_attn")
     heads = gqa.attention_heads(config)
@@ -153,8 +159,8 @@ def _bailing_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
 def _kimi_mlp(config: Config, layer: int, scope: Scope, *, first_dense: int) -> Block:
     understood(
         config, "num_experts", "first_k_dense_replace", "num_shared_experts", "n_shared_experts",
+        *moe.EXPERT_KEYS, *moe.ACTIVE_KEYS,
     )  # fmt: skip
-    refuse(config, "tie_word_embeddings")
     if (config.optional_integer("moe_layer_freq") or 1) != 1:
         refuse(config, "moe_layer_freq")
     kind = config.string_at(layer, "mlp_layer_types")
@@ -177,8 +183,8 @@ FAMILIES = (
            defaults=_QWEN_DEFAULTS),
     Family(("qwen3_5_moe_text",), layer=partial(_qwen_layer, layout="split", mlp=_qwen_experts),
            defaults=_QWEN_DEFAULTS),
-    Family(("olmo_hybrid",), layer=_olmo_layer, defaults={"linear_conv_kernel_dim": 4}),
+    Family(("olmo_hybrid",), layer=_olmo_layer),
     Family(("minimax", "minimax_text_01", "minimax_m1"), layer=_minimax_layer),
     Family(("kimi_linear",), layer=_kimi_layer),
-    Family(("bailing_hybrid",), layer=_bailing_layer, defaults={"layer_group_size": 6}),
+    Family(("bailing_hybrid",), layer=_bailing_layer),
 )  # fmt: skip

@@ -27,8 +27,7 @@ def attends(config: Config, layer: int, *, absent: bool | None = None) -> bool:
 
 def understood(config: Config, *names: str) -> None:
     """Keys that are known, also where no layer of this config happens to need them."""
-    for name in names:
-        config.raw(name)
+    config.asked.update(names)
 
 
 def refuse(config: Config, *names: str) -> None:

@@ -7,6 +7,7 @@ from vperf.model.blocks import dense, gqa, moe
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
 from vperf.model.families.family import Family
+from vperf.model.families.keys import understood
 from vperf.model.ops import FULL, Visibility
 
 
@@ -25,6 +26,7 @@ def _reach(config: Config, layer: int) -> Visibility:
 
 def _attention(config: Config, layer: int, scope: Scope) -> Block:
     # Its QK norm has no weights.
+    understood(config, "use_qk_norm", "attention_chunk_size")
     return gqa.read(config, layer, scope, visibility=_reach(config, layer))
 
 
@@ -41,6 +43,5 @@ def _mlp(config: Config, layer: int, scope: Scope) -> Block:
 
 
 FAMILIES = (
-    Family(("llama4_text",), _attention, _mlp, mlp_scope="feed_forward",
-           defaults={"head_dim": 128}),
+    Family(("llama4_text",), _attention, _mlp, mlp_scope="feed_forward"),
 )  # fmt: skip

@@ -17,12 +17,18 @@ from vperf.model.checkpoint import Config
 from vperf.model.families.family import BlockReader, Family
 from vperf.model.families.keys import attends, refuse, understood
 
+_MAMBA = (
+    "mamba_d_state", "mamba_d_conv", "mamba_dt_rank", "mamba_n_heads", "mamba_n_groups",
+    "mamba_chunk_size", "mamba_conv_bias", "mamba_proj_bias",
+)  # fmt: skip
+_ATTENTION = ("num_attention_heads", "attention_bias")
+
 # --- Jamba: Mamba-1, attention and experts at fixed periods -----------------------------------
 
 
 def _jamba_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
     refuse(config, "sliding_window")
-    understood(config, "mamba_d_state")
+    understood(config, *_MAMBA, *_ATTENTION)
     mixer: Block
     if _every(config, layer, "attn_layer_period", "attn_layer_offset"):
         mixer = gqa.read(config, layer, scope.child("self_attn"))
@@ -57,10 +63,6 @@ def _every(config: Config, layer: int, period_key: str, offset_key: str) -> bool
 
 
 # --- Mamba-2 beside attention: Bamba, Granite 4, Falcon-H1 ------------------------------------
-
-_MAMBA2_DEFAULTS = {
-    "mamba_n_groups": 1, "mamba_d_conv": 4, "mamba_expand": 2, "mamba_chunk_size": 256,
-}  # fmt: skip
 
 
 def _mamba2(
@@ -99,7 +101,7 @@ def _mamba2(
 
 
 def _bamba_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
-    understood(config, "mamba_d_state")
+    understood(config, *_MAMBA, *_ATTENTION)
     attention = config.integers("attn_layer_indices") or ()
     mixer: Block = (
         gqa.read(config, layer, scope.child("self_attn"))
@@ -121,7 +123,7 @@ def _falcon_h1_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, .
 
 
 def _granite_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
-    understood(config, "mamba_d_state")
+    understood(config, *_MAMBA, *_ATTENTION)
     mixer: Block = (
         gqa.read(config, layer, scope.child("self_attn"))
         if attends(config, layer)
@@ -132,6 +134,7 @@ def _granite_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
         scope.child("shared_mlp"), hidden, config.integer("shared_intermediate_size")
     )
     if not config.integer("num_local_experts", minimum=0):
+        understood(config, *moe.ACTIVE_KEYS)
         return mixer, shared  # Granite-4.0-H-Micro: the shared MLP is the only one
     experts = moe.read(
         config, layer, scope.child("block_sparse_moe"), width_keys=("intermediate_size",),
@@ -144,7 +147,7 @@ def _granite_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
 
 
 def _lfm2_layer(config: Config, layer: int, scope: Scope, *, mlp: BlockReader) -> tuple[Block, ...]:
-    understood(config, "conv_L_cache")
+    understood(config, "conv_L_cache", "conv_bias", "num_attention_heads")
     indices = config.integers("full_attn_idxs")
     mixer: Block
     if attends(config, layer, absent=None if indices is None else layer in indices):
@@ -175,16 +178,33 @@ def _lfm2_moe_mlp(config: Config, layer: int, scope: Scope) -> Block:
     return moe.read(config, layer, scope, width_keys=("moe_intermediate_size",))
 
 
+def _lfm3_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    """Attention, windowed or not, has QK norms and a gate a head."""
+    understood(config, "conv_L_cache", "conv_bias", "attention_bias", "use_attention_gate")
+    understood(config, "num_attention_heads")
+    kind = config.string_at(layer, "layer_types")
+    if kind is None:
+        raise config.error("missing; which layers have attention is unknown", "layer_types")
+    mixer: Block
+    if kind == "conv":
+        mixer = short_conv.read(config, scope.child("conv"))
+    else:
+        inner = scope.child("self_attn")
+        attention = gqa.read(config, layer, inner, qk_norm="head")
+        if config.flag("use_attention_gate", default=True):
+            gate = inner.linear("g_proj", gqa.hidden_size(config), attention.heads)
+            attention = replace(attention, inputs=(*attention.inputs, gate))
+        mixer = attention
+    return mixer, dense.read(config, layer, scope.child("feed_forward"), bias=False)
+
+
 FAMILIES = (
-    Family(("jamba",), layer=_jamba_layer, defaults={
-        "attn_layer_period": 8, "attn_layer_offset": 4, "expert_layer_period": 2,
-        "expert_layer_offset": 1, "num_experts": 16, "num_experts_per_tok": 2,
-        "mamba_d_state": 16, "mamba_d_conv": 4, "mamba_expand": 2}),
-    Family(("bamba",), layer=_bamba_layer, defaults=_MAMBA2_DEFAULTS),
-    Family(("falcon_h1",), layer=_falcon_h1_layer, defaults=_MAMBA2_DEFAULTS),
-    Family(("granitemoehybrid",), layer=_granite_layer, defaults=_MAMBA2_DEFAULTS),
-    Family(("lfm2",), layer=partial(_lfm2_layer, mlp=_lfm2_mlp), tied=True,
-           defaults={"conv_L_cache": 3}),
-    Family(("lfm2_moe",), layer=partial(_lfm2_layer, mlp=_lfm2_moe_mlp), tied=True,
-           defaults={"conv_L_cache": 3, "num_dense_layers": 2}),
+    Family(("jamba",), layer=_jamba_layer),
+    Family(("bamba",), layer=_bamba_layer),
+    Family(("falcon_h1",), layer=_falcon_h1_layer),
+    Family(("granitemoehybrid",), layer=_granite_layer),
+    Family(("lfm2",), layer=partial(_lfm2_layer, mlp=_lfm2_mlp), tied=True),
+    Family(("lfm3",), layer=_lfm3_layer, tied=True,
+           norms=lambda config: 4 if config.flag("use_sandwich_norm", default=True) else 2),
+    Family(("lfm2_moe",), layer=partial(_lfm2_layer, mlp=_lfm2_moe_mlp), tied=True),
 )  # fmt: skip

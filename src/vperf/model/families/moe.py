@@ -15,6 +15,7 @@ from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
 from vperf.model.families.dense import not_every_first_of
 from vperf.model.families.family import Family
+from vperf.model.families.keys import understood
 from vperf.model.ops import FULL, Visibility
 from vperf.model.windows import all_but_every, even_layers, every_layer, from_max_window_layers
 
@@ -63,15 +64,19 @@ def sparse_or_dense(
     *,
     shared_key: str = "",
     correction: bool = False,
+    biased: bool = False,
     names: tuple[str, str, str] = ("gate", "experts", "shared_experts"),
 ) -> Block:
     """Experts with shared ones beside them, or a dense MLP, as DeepSeek, GLM and others have it.
 
     Shared experts are one MLP of their number times the expert width, or of width `shared_key`.
-    `correction`: the score-correction bias is a parameter of the class, not a buffer.
+    `correction`: the score-correction bias is a parameter of the class, not a buffer. `biased`:
+    dense MLPs and shared experts follow `mlp_bias`, which other classes do not have.
     """
+    understood(config, *moe.EXPERT_KEYS, *moe.ACTIVE_KEYS, *_SHARED_KEYS, shared_key)
+    bias = biased and config.flag("mlp_bias", default=False)
     if not is_sparse(config, layer):
-        return dense.read(config, layer, scope)
+        return dense.read(config, layer, scope, bias=bias)
     width = config.integer("moe_intermediate_size")
     if shared_key:
         shared = config.optional_integer(shared_key, minimum=0) or 0
@@ -79,8 +84,9 @@ def sparse_or_dense(
         shared = width * (config.optional_integer(*_SHARED_KEYS, minimum=0) or 0)
     vectors = config.integer(*moe.EXPERT_KEYS) if correction else 0
     return moe.read(
-        config, layer, scope, width=width, shared_width=shared, vectors=vectors, names=names
-    )
+        config, layer, scope, width=width, shared_width=shared, shared_bias=bias,
+        vectors=vectors, names=names,
+    )  # fmt: skip
 
 
 def _glm_attention(config: Config, layer: int, scope: Scope) -> Block:
@@ -118,6 +124,7 @@ def _granite_shared(config: Config, layer: int, scope: Scope) -> Block:
 def _laguna_attention(config: Config, layer: int, scope: Scope) -> Block:
     """Heads of every layer, and a gate: one number a head, or one an element."""
     heads = _of_layer(config, layer, "num_attention_heads_per_layer")
+    understood(config, "num_attention_heads")
     block = gqa.read(config, layer, scope, heads=heads, qk_norm="head")
     per_head = config.raw("gating") in (None, True, "per-head")
     width = block.heads if per_head else block.heads * block.qk_dim
@@ -131,6 +138,38 @@ def _dots_window(config: Config, layer: int) -> bool:
     return first is not None and layer >= first
 
 
+# --- Flint, Kolibri, Beam ----------------------------------------------------------------------
+
+
+def _flint_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    """Qwen's rule for which layers are dense, the first two where nothing is said; no gate."""
+    step = config.optional_integer("decoder_sparse_step") or 1
+    listed = config.integers("mlp_only_layers")
+    if layer in ((0, 1) if listed is None else listed) or (layer + 1) % step:
+        return dense.read(config, layer, scope, bias=False)
+    return moe.read(
+        config, layer, scope,
+        shared_width=config.integer("shared_expert_intermediate_size", minimum=0),
+        names=("gate", "experts", "shared_expert"),
+    )  # fmt: skip
+
+
+def _all_sparse(config: Config, layer: int, scope: Scope, *, shared_key: str) -> Block:
+    return moe.read(
+        config, layer, scope, width_keys=("moe_intermediate_size",),
+        shared_width=config.integer(shared_key, minimum=0),
+    )  # fmt: skip
+
+
+def _beam_attention(config: Config, layer: int, scope: Scope) -> Block:
+    """A gate an element, with a bias a head."""
+    block = gqa.read(config, layer, scope, qk_norm="head")
+    gate = scope.linear("gate_proj", gqa.hidden_size(config), block.heads * block.v_dim)
+    return replace(
+        block, inputs=(*block.inputs, gate), vectors=block.vectors + block.heads
+    )  # fmt: skip
+
+
 # --- Hunyuan: lists of one number per layer, an own width or intermediate_size -----------------
 
 
@@ -141,10 +180,11 @@ def _of_layer(config: Config, layer: int, *names: str, minimum: int = 1) -> int 
     return config.optional_integer(*names, minimum=minimum)
 
 
-def _hunyuan_mlp(config: Config, layer: int, scope: Scope) -> Block:
+def _hunyuan_mlp(config: Config, layer: int, scope: Scope, *, one_is_dense: bool = False) -> Block:
+    """`one_is_dense`: Tencent's own code builds no router for a single expert."""
     dense_first = config.optional_integer("moe_layer_num_skipped", minimum=0) or 0
-    if layer < dense_first or config.integer("num_experts") == 1:
-        return dense.read(config, layer, scope)
+    if layer < dense_first or (one_is_dense and config.integer("num_experts") == 1):
+        return dense.read(config, layer, scope, bias=False)
     width = _of_layer(config, layer, "moe_intermediate_size") or config.integer("intermediate_size")
     shared = 1
     if config.has("num_shared_expert"):
@@ -187,6 +227,7 @@ def _afmoe_window(config: Config, layer: int) -> bool:
 
 
 def _afmoe_attention(config: Config, layer: int, scope: Scope) -> Block:
+    understood(config, "global_attn_every_n_layers")
     block = gqa.read(config, layer, scope, rule=_afmoe_window, qk_norm="head")
     gate = scope.linear("gate_proj", gqa.hidden_size(config), block.heads * block.v_dim)
     return replace(block, inputs=(*block.inputs, gate))
@@ -229,9 +270,9 @@ def _mimo_v2_attention(config: Config, layer: int, scope: Scope) -> Block:
 
 def _step_attention(config: Config, layer: int, scope: Scope) -> Block:
     other = config.child("attention_other_setting")
-    config.raw("per_layer_config")  # transformers' own way to write down the same
     windowed = config.string_at(layer, "layer_types") == "sliding_attention"
     heads = kv_heads = None
+    understood(config, "num_sliding_attention_heads", "num_attention_groups")
     if windowed:
         heads = config.optional_integer("num_sliding_attention_heads")
         if other is not None:
@@ -260,10 +301,12 @@ def _step_mlp(config: Config, layer: int, scope: Scope) -> Block:
     if not sparse:
         return dense.read(config, layer, scope)
     return moe.read(
-        config, layer, scope, experts=config.integer("moe_num_experts", *moe.EXPERT_KEYS),
+        config, layer, scope,
+        experts=config.integer("moe_num_experts", "n_routed_experts", *moe.EXPERT_KEYS),
         active=config.integer("moe_top_k", *moe.ACTIVE_KEYS),
         width=config.integer("moe_intermediate_size"),
         shared_width=config.integer("share_expert_dim", "share_expert_dims", minimum=0),
+        shared_bias=config.flag("mlp_bias", default=False),
         names=("gate", "experts", "share_expert"),
     )  # fmt: skip
 
@@ -280,11 +323,26 @@ def _cohere_moe_window(config: Config, layer: int) -> bool:
 
 def _cohere_moe_mlp(config: Config, layer: int, scope: Scope) -> Block:
     width = config.integer("intermediate_size")
+    understood(config, "prefix_dense_intermediate_size", *moe.EXPERT_KEYS, *moe.ACTIVE_KEYS)
     if not is_sparse(config, layer):
         first_width = config.optional_integer("prefix_dense_intermediate_size")
         return dense.read(config, layer, scope, bias=False, intermediate=first_width or width)
     shared = config.optional_integer("num_shared_experts", minimum=0) or 0
     return moe.read(config, layer, scope, width=width, shared_width=shared * width)
+
+
+# --- Aria: every layer has experts of intermediate_size ----------------------------------------
+
+
+def _aria_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    width = config.integer("intermediate_size")
+    shared = config.optional_integer("moe_num_shared_experts", minimum=0) or 0
+    bias = config.flag("mlp_bias", default=False)
+    return moe.read(
+        config, layer, scope, width=width, shared_width=shared * width, shared_bias=bias,
+        vectors=gqa.hidden_size(config) if bias and not shared else 0,  # of an MLP without width
+        names=("router", "experts", "shared_experts"),
+    )  # fmt: skip
 
 
 # --- DBRX: nested attn_config and ffn_config ---------------------------------------------------
@@ -299,6 +357,8 @@ def _nested(config: Config, name: str) -> Config:
 
 def _dbrx_attention(config: Config, layer: int, scope: Scope) -> Block:
     kv_heads = _nested(config, "attn_config").integer("kv_n_heads")
+    if config.raw("num_key_value_heads") not in (None, kv_heads):
+        raise config.unsupported("differs from attn_config.kv_n_heads", "num_key_value_heads")
     return gqa.read(config, layer, scope, kv_heads=kv_heads, qkv_bias=False, out_bias=False)
 
 
@@ -315,6 +375,11 @@ def _dbrx_mlp(config: Config, layer: int, scope: Scope) -> Block:
 
 
 def _minimax_m3_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    understood(
+        config, "dense_intermediate_size", "shared_intermediate_size", "index_head_dim",
+        "index_n_heads", "index_topk_blocks", "index_local_blocks", "index_block_size",
+        *moe.EXPERT_KEYS, *moe.ACTIVE_KEYS,
+    )  # fmt: skip
     kind = config.string_at(layer, "layer_types")
     nested = config.child("sparse_attention_config")
     if kind is None and nested is not None:
@@ -347,14 +412,14 @@ def _minimax_m3_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, 
 FAMILIES = (
     Family(("mixtral",), partial(gqa.read, rule=every_layer, qkv_bias=False, out_bias=False),
            moe.read, mlp_scope="block_sparse_moe"),
-    Family(("qwen2_moe",), partial(gqa.read, rule=from_max_window_layers, qkv_bias=True,
-                                   out_bias=False), partial(qwen_mlp, shared=True)),
+    Family(("qwen2_moe",), partial(gqa.read, rule=from_max_window_layers, bias_key="qkv_bias",
+                                   bias_default=True, out_bias=False),
+           partial(qwen_mlp, shared=True)),
     Family(("qwen3_moe",), partial(gqa.read, rule=from_max_window_layers, qk_norm="head"),
            partial(qwen_mlp, shared=False)),
     Family(("gpt_oss",), partial(gqa.read, rule=even_layers, bias_default=True, sinks=True),
            partial(moe.read, expert_bias=True, router_bias=True,
-                   width_keys=("intermediate_size",), names=("router", "experts", "shared")),
-           defaults={"head_dim": 64, "sliding_window": 128}),
+                   width_keys=("intermediate_size",), names=("router", "experts", "shared"))),
     Family(("olmoe",), partial(gqa.read, qk_norm="whole"), moe.read),
     Family(("phimoe",), partial(gqa.read, rule=every_layer), moe.read, norm_bias=True,
            mlp_scope="block_sparse_moe",
@@ -363,36 +428,42 @@ FAMILIES = (
     Family(("minimax_m2",), partial(gqa.read, qk_norm="whole"),
            partial(moe.read, width_keys=("intermediate_size",)),
            mlp_scope="block_sparse_moe"),
-    Family(("glm4_moe",), _glm_attention, sparse_or_dense, mtp="last layer",
-           defaults={"first_k_dense_replace": 1}),
+    Family(("glm4_moe", "glm4v_moe_text", "sarvam_moe"), _glm_attention, sparse_or_dense,
+           mtp="last layer"),
     Family(("granitemoeshared",), mlp=_granite_shared, mlp_scope="block_sparse_moe"),
     Family(("granitemoe_swa",), partial(gqa.read, rule=not_every_first_of(4), sinks=True),
-           _granite_shared, mlp_scope="block_sparse_moe", defaults={"sliding_window": 128}),
+           _granite_shared, mlp_scope="block_sparse_moe"),
     Family(("laguna",), _laguna_attention, partial(
         sparse_or_dense, shared_key="shared_expert_intermediate_size", correction=True),
-           defaults={"first_k_dense_replace": 1, "head_dim": 128, "sliding_window": 512}),
-    Family(("mellum",), partial(gqa.read, qk_norm="head"), sparse_or_dense,
-           defaults={"head_dim": 128, "sliding_window": 1024}),
+           defaults={"first_k_dense_replace": 1}),
+    Family(("mellum",), partial(gqa.read, qk_norm="head"), sparse_or_dense),
     Family(("flex_olmo",), partial(gqa.read, qk_norm="whole"), moe.read),
     Family(("dots1",), partial(gqa.read, rule=_dots_window, qk_norm="head"), sparse_or_dense),
-    Family(("deepseek",), mlp=sparse_or_dense),
+    Family(("deepseek", "deepseek_ocr2_text", "unlimited_ocr_text"),
+           mlp=partial(sparse_or_dense, biased=True), defaults={"first_k_dense_replace": 1}),
+    Family(("aria_text",), mlp=_aria_mlp),
     Family(("exaone_moe",), partial(gqa.read, rule=all_but_every(4), qk_norm="head"),
-           sparse_or_dense, defaults={"first_k_dense_replace": 1}),
-    Family(("hy_v3",), partial(gqa.read, qk_norm="head"), sparse_or_dense,
+           sparse_or_dense),
+    Family(("hy_v3",), partial(gqa.read, qk_norm="head"), partial(sparse_or_dense, biased=True),
            defaults={"first_k_dense_replace": 1}),
-    Family(("solar_open",), mlp=sparse_or_dense, defaults={"head_dim": 128}),
+    Family(("flint",), partial(gqa.read, qk_norm="head", sinks=True), _flint_mlp),
+    Family(("kolibri1",), partial(gqa.read, qk_norm="head", qkv_bias=False, out_bias=False),
+           partial(_all_sparse, shared_key="shared_expert_intermediate_size"), norms=4),
+    Family(("beam",), _beam_attention, sparse_or_dense, norms=4,
+           defaults={"first_k_dense_replace": 3}),
+    Family(("solar_open",), partial(gqa.read, out_bias=False), sparse_or_dense),
     Family(("ernie4_5_moe",), partial(gqa.read, bias_key="use_bias"), _ernie_mlp, tied=True,
-           head_bias=lambda config: config.flag("use_bias", default=False),
-           defaults={"moe_layer_start_index": 1}),
-    Family(("hunyuan_v1_moe", "hunyuan"), _hunyuan_attention, _hunyuan_mlp),
+           head_bias=lambda config: config.flag("use_bias", default=False)),
+    Family(("hunyuan_v1_moe",), _hunyuan_attention, _hunyuan_mlp),
+    Family(("hunyuan",), _hunyuan_attention, partial(_hunyuan_mlp, one_is_dense=True)),
     Family(("bailing_moe", "bailing_moe_v2"), _bailing_attention, sparse_or_dense,
            attention_scope="attention"),
-    Family(("afmoe",), _afmoe_attention, _afmoe_mlp, norms=4,
-           defaults={"head_dim": 128, "sliding_window": 1024}),
-    Family(("mimo_v2_flash",), _mimo_v2_attention, sparse_or_dense),
-    Family(("step3p5",), _step_attention, _step_mlp, defaults={"head_dim": 128}),
+    Family(("afmoe",), _afmoe_attention, _afmoe_mlp, norms=4),
+    Family(("mimo_v2_flash",), _mimo_v2_attention, sparse_or_dense,
+           defaults={"first_k_dense_replace": 1}),
+    Family(("step3p5",), _step_attention, _step_mlp),
     Family(("cohere2_moe",), partial(gqa.read, rule=_cohere_moe_window), _cohere_moe_mlp, norms=1,
-           tied=True, defaults={"head_dim": 128, "sliding_window": 4096}),
+           tied=True),
     Family(("dbrx",), _dbrx_attention, _dbrx_mlp, attention_scope="norm_attn_norm.attn",
            mlp_scope="ffn"),
     Family(("minimax_m3_vl_text",), layer=_minimax_m3_layer, assumptions=(

@@ -58,46 +58,21 @@ def _mllama_image_rows(config: Config, scope: Scope) -> tuple[Linear, ...]:
     return (rows,)
 
 
-_MLLAMA_DEFAULTS = {
-    "vocab_size": 128256, "hidden_size": 4096, "intermediate_size": 14336,
-    "num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 8,
-    "max_position_embeddings": 131072, "cross_attention_layers": [3, 8, 13, 18, 23, 28, 33, 38],
-}  # fmt: skip
-
 TEXT = (
-    Family(("qwen2_vl_text", "qwen2_5_vl_text"), partial(
+    Family(("qwen2_vl_text", "qwen2_5_vl_text", "qwen2_5_omni_text"), partial(
         gqa.read, rule=from_max_window_layers, qkv_bias=True, out_bias=False)),
-    Family(("qwen3_vl_text",), partial(gqa.read, qk_norm="head"), defaults={"head_dim": 128}),
-    _like(moe.FAMILIES, "qwen3_moe", "qwen3_vl_moe_text"),
+    Family(("qwen3_vl_text",), partial(gqa.read, qk_norm="head")),
+    _like(moe.FAMILIES, "qwen3_moe", "qwen3_vl_moe_text", "qwen3_omni_moe_text"),
     _like(dense_rows.FAMILIES, "exaone4", "exaone4_5_text"),
-    Family(("mllama_text_model",), layer=_mllama_layer, defaults=_MLLAMA_DEFAULTS,
+    Family(("mllama_text_model",), layer=_mllama_layer, ties=False,
+           defaults={"cross_attention_layers": [3, 8, 13, 18, 23, 28, 33, 38]},
            lookups=_mllama_image_rows,
            assumptions=("no image: the layers that attend to one are stored and skipped",)),
 )  # fmt: skip
 
 # --- Wrappers ---------------------------------------------------------------------------------
 
-# What transformers fills in where a nested text_config leaves it out: llava-1.5-7b-hf says only
-# its vocabulary, pixtral-12b leaves out the heads.
-_LLAMA_DEFAULTS = {
-    "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008,
-    "num_hidden_layers": 32, "num_attention_heads": 32, "max_position_embeddings": 2048,
-}  # fmt: skip
-_MISTRAL_DEFAULTS = {
-    "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 14336,
-    "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
-    "max_position_embeddings": 131072,
-}  # fmt: skip
-_MINISTRAL3_DEFAULTS = {
-    "vocab_size": 131072, "hidden_size": 4096, "intermediate_size": 14336,
-    "num_hidden_layers": 34, "num_attention_heads": 32, "num_key_value_heads": 8,
-    "head_dim": 128, "max_position_embeddings": 262144,
-}  # fmt: skip
-_QWEN2_DEFAULTS = {
-    "vocab_size": 151936, "hidden_size": 4096, "intermediate_size": 22016,
-    "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32,
-    "max_position_embeddings": 32768,
-}  # fmt: skip
+# Of a text model that the wrapper makes smaller than its class would.
 _VOXTRAL_DEFAULTS = {
     "vocab_size": 131072, "hidden_size": 3072, "intermediate_size": 8192,
     "num_hidden_layers": 30, "num_attention_heads": 32, "num_key_value_heads": 8,
@@ -134,16 +109,15 @@ WRAPPERS = (
     _wrapper("gemma3", "gemma3_text", towers.gemma3),
     _wrapper("gemma3n", "gemma3n_text", None, assumptions=(_NOT_COUNTED,)),
     _wrapper("gemma4", "gemma4_text", towers.gemma4),
-    _wrapper("llava", "llama", towers.llava,
-             defaults={"llama": _LLAMA_DEFAULTS, "mistral": _MISTRAL_DEFAULTS}),
-    _wrapper("mistral3", "mistral", towers.mistral3,
-             defaults={"mistral": _MISTRAL_DEFAULTS, "ministral3": _MINISTRAL3_DEFAULTS}),
+    _wrapper("llava", "llama", towers.llava),
+    _wrapper("mistral3", "mistral", towers.mistral3),
     _wrapper("voxtral", "llama", towers.voxtral, images=False,
              defaults={"llama": _VOXTRAL_DEFAULTS}),
-    _wrapper("qwen2_audio", "qwen2", towers.qwen2_audio, images=False,
-             defaults={"qwen2": _QWEN2_DEFAULTS}),
+    _wrapper("qwen2_audio", "qwen2", towers.qwen2_audio, images=False),
+    _wrapper("audioflamingo3", "qwen2", towers.audio_flamingo, images=False),
+    _wrapper("musicflamingo", "qwen2", towers.audio_flamingo, images=False),
     _wrapper("paligemma", "gemma", towers.paligemma),
-    _wrapper("internvl", "qwen2", towers.internvl, defaults={"qwen2": _QWEN2_DEFAULTS}),
+    _wrapper("internvl", "qwen2", towers.internvl),
     _wrapper("phi3_v", "phi3", None, assumptions=(_NOT_COUNTED,)),
     _wrapper("mllama", "mllama_text_model", towers.mllama, images=False),
     _wrapper("llama4", "llama4_text", towers.llama4),

@@ -46,16 +46,17 @@ def _nemotron_layers(config: Config) -> int:
 
 
 def _nemotron_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
-    refuse(config, "sliding_window", "mamba_proj_bias", "tie_word_embeddings")
+    refuse(config, "sliding_window", "mamba_proj_bias")
     understood(
         config, "n_routed_experts", "n_shared_experts", "moe_latent_size", "ssm_state_size",
-        "mamba_num_heads",
+        "mamba_num_heads", "moe_shared_expert_intermediate_size", "num_experts_per_tok",
+        "attention_bias", "num_attention_heads", "mlp_bias",
     )  # fmt: skip
     kind = _nemotron_list(config)[layer]
     mixer = _MIXERS.get(kind) if isinstance(kind, str) else None
     inner = scope.child("mixer")
     if mixer == "attention":
-        return (gqa.read(config, layer, inner),)
+        return (gqa.read(config, layer, inner, qkv_bias=False, out_bias=False),)
     if mixer == "mlp":
         return (dense.read(config, layer, inner, gated=False),)
     if mixer == "moe":
@@ -159,7 +160,6 @@ def _nas_part(block: Config, name: str) -> Config | None:
 
 
 FAMILIES = (
-    Family(("nemotron_h",), layer=_nemotron_layer, layers=_nemotron_layers, norms=1, defaults={
-        "head_dim": 128, "conv_kernel": 4, "n_groups": 8, "chunk_size": 128}),
+    Family(("nemotron_h",), layer=_nemotron_layer, layers=_nemotron_layers, norms=1),
     Family(("nemotron-nas",), layer=_nas_layer, norms=0),
 )  # fmt: skip

@@ -12,7 +12,6 @@ from vperf.model.blocks import dense, gqa, linear_attention, mamba, rg_lru, rwkv
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
 from vperf.model.families.family import Family
-from vperf.model.families.keys import refuse
 from vperf.model.windows import every_layer
 
 # --- No attention: Mamba, xLSTM, RWKV -------------------------------------------------------
@@ -61,7 +60,6 @@ def _mamba2_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]
 
 
 def _xlstm_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
-    refuse(config, "tie_word_embeddings")
     if not config.flag("add_out_norm", default=True):
         raise config.unsupported("xLSTM without an output norm is not supported", "add_out_norm")
     hidden = gqa.hidden_size(config)
@@ -90,7 +88,10 @@ def _scaled(config: Config, hidden: int, key: str) -> float:
 
 
 def _xlstm_layers(config: Config) -> int:
-    return config.layers("num_hidden_layers", "num_blocks")
+    count = config.layers("num_hidden_layers", "num_blocks")
+    if config.raw("num_blocks") not in (None, count):
+        raise config.unsupported("contradicts num_hidden_layers", "num_blocks")
+    return count
 
 
 def _rwkv_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
@@ -120,16 +121,11 @@ def _griffin_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
 
 
 FAMILIES = (
-    Family(("mamba", "falcon_mamba"), layer=_mamba_layer, norms=1, tied=True, defaults={
-        "expand": 2, "state_size": 16, "conv_kernel": 4}),
-    Family(("mamba2",), layer=_mamba2_layer, norms=1, defaults={
-        "expand": 2, "n_groups": 8, "state_size": 128, "conv_kernel": 4, "chunk_size": 256}),
-    Family(("xlstm",), layer=_xlstm_layer, layers=_xlstm_layers, defaults={
-        "num_heads": 8, "qk_dim_factor": 0.5, "v_dim_factor": 1.0, "ffn_proj_factor": 2.667,
-        "ffn_round_up_to_multiple_of": 64}),
+    Family(("mamba", "falcon_mamba"), layer=_mamba_layer, norms=1, tied=True),
+    Family(("mamba2",), layer=_mamba2_layer, norms=1),
+    Family(("xlstm",), layer=_xlstm_layer, layers=_xlstm_layers),
     # The first layer has a norm of its own before it.
     Family(("rwkv",), layer=_rwkv_layer, norm_bias=True,
            extra_parameters=lambda config: 2 * gqa.hidden_size(config)),
-    Family(("recurrent_gemma",), layer=_griffin_layer, tied=True, defaults={
-        "attention_window_size": 2048, "conv1d_width": 4}),
+    Family(("recurrent_gemma",), layer=_griffin_layer, tied=True),
 )  # fmt: skip

@@ -31,7 +31,10 @@ class Row:
 
 
 def config_of(header: GgufHeader) -> Keys:
-    """An equivalent config.json. Raises UnsupportedModelError for an unknown architecture."""
+    """An equivalent config.json, null where the model has nothing of the kind.
+
+    Raises UnsupportedModelError for an unknown architecture.
+    """
     row = ARCHITECTURES.get(header.architecture)
     if row is None:
         raise _unknown(header)
@@ -39,7 +42,7 @@ def config_of(header: GgufHeader) -> Keys:
     keys = {"model_type": kind, **_common(header)}
     for part in row.parts:
         keys |= part(header)
-    return {name: value for name, value in keys.items() if value is not None}
+    return keys
 
 
 def _unknown(header: GgufHeader) -> Exception:

@@ -100,7 +100,7 @@ def _objects(parent: Config, names: tuple[str, ...]) -> list[Config]:
 
 
 def _own_part(nest: Config) -> Config | None:
-    for field in ("quantization_config", "compression_config"):
+    for field in ("quantization_config", "compression_config", "quantization"):
         part = nest.child(field)
         if part is not None and part.keys():
             return part

@@ -14,6 +14,7 @@ from vperf.model.quantization import (
     compressed_tensors,
     fields,
     floats,
+    mlx,
     modelopt,
     packed,
     quark,
@@ -41,6 +42,7 @@ DIALECTS: dict[str, Reader] = {
     "intel/auto-round": packed.read_auto_round,
     "bitsandbytes": bitsandbytes.read_bitsandbytes,
     "bitnet": bitsandbytes.read_bitnet,
+    "mlx": mlx.read_mlx,
     "quark": quark.read_quark,
     "torchao": torchao.read_torchao,
 }
@@ -59,6 +61,8 @@ def read(own: Config | None, hf: Config | None, default: Format) -> Reading | No
     if not method:
         if own.has("config_groups"):
             return compressed_tensors.read_compressed_tensors(own, default)
+        if mlx.speaks_mlx(own):
+            return mlx.read_mlx(own, default)
         if own.has("load_in_4bit") or own.has("load_in_8bit"):  # before transformers named methods
             return bitsandbytes.read_bitsandbytes(own, default)
         raise own.error("missing; it is needed", "quant_method")

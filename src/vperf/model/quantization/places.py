@@ -35,11 +35,11 @@ TOWERS = {
 """First segment after the wrappers -> the part of the model that is not the language model."""
 
 SYNONYMS = {
-    # blocks of a layer: MiniMax, Mixtral, DeepSeek-V4, Llama-4, Step-3, GPT-J
+    # blocks of a layer: MiniMax, Mixtral, DeepSeek-V4, Llama-4, Step-3, GPT-J, MLX's experts
     "block_sparse_moe": "mlp", "ffn": "mlp", "feed_forward": "mlp", "moe": "mlp",
     "mlp_moe": "mlp",
     "attn": "self_attn", "attention": "self_attn", "self_attention": "self_attn",
-    "shared_experts": "shared_expert", "shared_mlp": "shared_expert",
+    "switch_mlp": "experts", "shared_experts": "shared_expert", "shared_mlp": "shared_expert",
     "gate": "router",
     # leaves: Mixtral, DeepSeek-V4 (w1 gate, w3 up, w2 down), InternLM2, GPT-NeoX, Phi, Qwen
     "w1": "gate_proj", "w3": "up_proj", "w2": "down_proj", "wqkv": "qkv_proj", "Wqkv": "qkv_proj",

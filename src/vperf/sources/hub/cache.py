@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from vperf.errors import HubError, VperfError
+from vperf.errors import HubError, InputError, VperfError
+from vperf.files import is_inside, read_bytes, write_bytes_atomically
 from vperf.sources import safetensors
-from vperf.sources.hub.refusals import json_object, too_large
+from vperf.sources.hub.refusals import json_object
 from vperf.sources.safetensors import StoredTensors
 
 CONFIG = "config.json"
@@ -54,7 +54,7 @@ class Cache:
     def path(self, name: str) -> Path | None:
         """Where a cached file is, None where it is not cached."""
         path = self.snapshot / name
-        return path if path.is_file() else None
+        return path if is_inside(name) and path.is_file() else None
 
     def is_known_absent(self, name: str) -> bool:
         """Whether the Hub has said that this commit lacks the file."""
@@ -64,12 +64,10 @@ class Cache:
         """A cached JSON file."""
         path = self.snapshot / name
         try:
-            if path.stat().st_size > MAX_BODY_BYTES:
-                raise too_large(name, "the cache", MAX_BODY_BYTES)
-            return json_object(path.read_bytes(), str(path), "the cache")
-        except OSError as error:
+            return json_object(read_bytes(path, limit=MAX_BODY_BYTES), str(path), "the cache")
+        except InputError as error:
             raise HubError(
-                f"cannot read {path}: {error.strerror or error}", hint="check its permissions"
+                f"{path}: {error.message}", hint="check its permissions, or remove it"
             ) from error
 
     def age(self) -> str:
@@ -123,10 +121,4 @@ def cache_root() -> Path:
 def _write(path: Path, content: bytes) -> None:
     """Whole or not at all: others may read the cache at the same time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        scratch.write_bytes(content)
-        scratch.replace(path)
-    except OSError:
-        scratch.unlink(missing_ok=True)
-        raise
+    write_bytes_atomically(path, content)

@@ -15,9 +15,11 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from vperf.errors import HubError, VperfError
+from vperf.files import is_inside
 from vperf.sources.hub.cache import COMMIT, MAX_BODY_BYTES, cache_root
 from vperf.sources.hub.reach import endpoint_url, is_true, probe, within, without_password
 from vperf.sources.hub.refusals import (
+    INSTEAD,
     RefusedError,
     explained,
     json_object,
@@ -86,7 +88,17 @@ class Client:
         if self.revision is not None:
             url += f"/revision/{quote(self.revision, safe='')}"
         body = self._request("GET", f"{url}?blobs=true", "the model's listing").body
-        return json_object(body, "the model's listing", self.endpoint)
+        info = json_object(body, "the model's listing", self.endpoint)
+        siblings = info.get("siblings")
+        for entry in siblings if isinstance(siblings, list) else ():
+            name = entry.get("rfilename") if isinstance(entry, dict) else None
+            if isinstance(name, str) and not is_inside(name):
+                raise HubError(
+                    f"{self.endpoint} lists {name[:120]!r} as a file of {self.model_id}, which is "
+                    "outside of it",
+                    hint=f"do not trust that server, {INSTEAD}",
+                )
+        return info
 
     def _file_url(self, name: str) -> str:
         revision = quote(self.revision or "main", safe="")

@@ -1,8 +1,7 @@
-"""The check of a GPU file: what gpu_keys.py lists, as pydantic models.
+"""The check of a file of facts against its table of keys, by pydantic.
 
 A user's file is validated with this when it is read, the bundled ones in the tests: pydantic takes
-longer to load than the rest of an estimate. Not here: what the keys mean (gpu_keys.py), and the
-frozen `Gpu` (gpus.py).
+longer to load than the rest of an estimate. Not here: the tables (gpu_keys.py, engine_keys.py).
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from vperf.errors import InputError
-from vperf.sources.gpu_keys import GPU_FILE, Each, Key, Keys, Unit
+from vperf.sources.keys import AMOUNT, Each, Key, Keys, Rows, Unit
 
 
 class _Table(BaseModel):
@@ -50,10 +50,10 @@ def _one_of(names: tuple[str, ...]) -> AfterValidator:
 
 
 _GROUP_SIZE = Annotated[str, Field(pattern=r"^[1-9]\d{0,3}$")]
-_PLAIN: Mapping[Any, Any] = {int: PositiveInt, float: PositiveFloat}
+_PLAIN: Mapping[Any, Any] = {int: PositiveInt, float: PositiveFloat, AMOUNT: NonNegativeFloat}
 
 
-def _annotation(name: str, key: Key) -> Any:
+def _annotation(name: str, key: Key) -> Any:  # noqa: PLR0911  (one return a kind)
     kind = key.kind
     if isinstance(kind, Unit):
         return Annotated[float, _unit(kind.parse)]
@@ -63,11 +63,15 @@ def _annotation(name: str, key: Key) -> Any:
             names = Annotated[str, _one_of(kind.names)]
         table: Any = dict.__class_getitem__((names, _annotation(name, Key("", kind.kind))))
         return Annotated[table, Field(min_length=1)] if key.required else table
+    if isinstance(kind, Rows):
+        return list.__class_getitem__(_model(name, kind.keys))
     if isinstance(kind, Mapping):
         return _model(name, kind)
     if kind is str and key.required:
         return Annotated[str, Field(min_length=1)]
-    return _PLAIN.get(kind, kind)
+    if kind == tuple[float, float]:  # a list in TOML, which strict tuples do not take
+        return Annotated[list[float], Field(min_length=2, max_length=2)]
+    return _PLAIN.get(kind, kind) if isinstance(kind, type | str) else kind
 
 
 def _field(name: str, key: Key) -> Any:
@@ -86,31 +90,33 @@ def _model(name: str, keys: Keys) -> Any:
     return create_model(name, __base__=_Table, **fields)
 
 
-GpuFile: Any = _model("GpuFile", GPU_FILE)
-"""One TOML file."""
-
-
-def check_gpu_file(data: Mapping[str, Any], source: str) -> Any:
-    """A parsed GPU file as a checked `GpuFile`, in SI units; `source` is what errors call it.
+def check_file(data: Mapping[str, Any], keys: Keys, source: str) -> Any:
+    """A parsed file, checked, with quantities in SI units; `source` is what errors call it.
 
     Raises InputError naming the file and the field.
     """
+    model = _MODELS.get(id(keys)) or _MODELS.setdefault(id(keys), _model("File", keys))
     try:
-        file = GpuFile.model_validate(data)
+        file = model.model_validate(data)
     except ValidationError as error:
         # A misspelt key is also a missing one: say the key that is there.
         errors = error.errors(include_url=False)
         first = min(errors, key=lambda item: item["type"] != "extra_forbidden")
-        keys = [str(key) for key in first["loc"] if key != "[key]"]
+        path = [str(key) for key in first["loc"] if key != "[key]"]
         raise InputError(
             _explained(first["type"], first["msg"]),
             source=source,
-            field=".".join(keys),
-            hint=_nearest_key(keys) if first["type"] == "extra_forbidden" else "",
+            field=".".join(path),
+            hint=_nearest_key(path, keys) if first["type"] == "extra_forbidden" else "",
         ) from None
-    for path in _lacking(data, GPU_FILE, file.vendor):
-        raise InputError(f"required of {file.vendor} cards, but missing", source=source, field=path)
+    vendor = data.get("vendor", "")
+    for field in _lacking(data, keys, vendor):
+        raise InputError(f"required of {vendor} cards, but missing", source=source, field=field)
     return file
+
+
+_MODELS: dict[int, Any] = {}
+"""By table of keys, which are constants of their modules."""
 
 
 def _lacking(table: Mapping[str, Any], keys: Keys, vendor: str, path: str = "") -> Iterator[str]:
@@ -128,8 +134,7 @@ def _explained(kind: str, message: str) -> str:
     return ours.get(kind, message.removeprefix("Value error, "))
 
 
-def _nearest_key(path: list[str]) -> str:
-    keys: Any = GPU_FILE
+def _nearest_key(path: list[str], keys: Any) -> str:
     for name in path[:-1]:
         kind = keys[name].kind if name in keys else None
         # Of all_reduce.8.latncy, 8 is a name of the user's.

@@ -1,0 +1,122 @@
+"""The keys of an engine's file: configs/engines/<id>.toml, or a user's own.
+
+    name                          as it is shown
+    aliases                       other spellings of the same program
+    run_by                        programs that run it, and are taken as it: that is then said
+    source checked                where the figures come from, and when they were looked at
+    ...                           the fields of hardware.engine.Engine; times are text with units
+    [scheduler]                   the fields of hardware.scheduler.Scheduler; [.small_cards]: those
+                                  that differ on cards with less memory
+    [[versions]]                  before: a version; the same of the versions before it
+    [kernels_on.ARCHITECTURE]     latency, stream, compute: where the engine's kernels are its own
+    [launch]                      words: the command that starts a server, see below
+        [launch.names]            kv_cache: what the engine calls vperf's formats
+        [launch.file]             name, flag, [launch.file.options]: what it takes from a YAML file
+                                  only, by the value that asks for it
+    [bench]                       words: the command that measures a server
+    [switches]                    what mends a fault or makes it faster, by checks/suspects.py:
+                                  graphs, async, kv-fp8, fp8, tp, budget, offload, flash. What
+                                  [launch] has a word for needs none.
+    [formats]                     eight_bit, four_bit: weights that a what-if tries; cache: the same
+
+A command is a list of words. A word holds values in braces ("--tp-size {stage}") and is left out
+where one of them is not set; {when = "eager", word = "--enforce-eager"} holds none but hangs on
+one. Their names are in report/commands.py. Not here: the checks (schema.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vperf.hardware.engine import ShareOf
+from vperf.hardware.gpu import PIPES
+from vperf.hardware.scheduler import Policy
+from vperf.sources.keys import AMOUNT, BYTES, SECONDS, Each, Key, Keys, Rows
+
+_WORDS = list[str | dict[str, str]]
+_TIMES = {
+    "host_time_per_step": "host_s_per_step",
+    "host_time_per_sequence": "host_s_per_sequence",
+    "launch_time": "launch_s",
+    "eager_host_time_per_step": "eager_host_s_per_step",
+    "eager_launch_time": "eager_launch_s",
+    "quantize_time_per_element": "quantize_s_per_element",
+}
+_REQUIRED_TIMES = ("host_time_per_step", "launch_time")
+_PLAIN: dict[str, Any] = {
+    "cuda_graphs": bool,
+    "fused_quantize": bool,
+    "fp8_attention": bool,
+    "fp8_cache": bool,
+    "sums_in_half": bool,
+    "flash_attention": bool,
+    "share_of": ShareOf,
+    "graph_bytes_per_layer": float,
+    "all_reduce_latency": float,
+    "quantize_kernels": float,
+    "prefill_share": float,
+    "recurrent_share": float,
+    "wide_stream": float,
+    "narrow_stream": float,
+    "nested_stream": float,
+    "nested_compute": float,
+    "ttft_spread": tuple[float, float],
+    "compute_share": Each(float, PIPES),
+}
+
+_SCHEDULER: Keys = {
+    "policy": Key("policy", Policy),
+    "max_batched_tokens": Key("max_batched_tokens", int),
+    "max_sequences": Key("max_sequences", int),
+    "splits_prompts": Key("splits_prompts", bool),
+    "admission_steps": Key("admission_steps", AMOUNT),
+    "receive_interval": Key("receive_interval", int),
+    "wait_steps": Key("wait_steps", AMOUNT),
+    "wait_share": Key("wait_share", AMOUNT),
+    "reserves_output": Key("reserves_output", bool),
+    "frontend_time": Key("frontend_s", SECONDS),
+    "frontend_time_per_token": Key("frontend_s_per_token", SECONDS),
+    "prompt_step_time": Key("prompt_step_s", SECONDS),
+    "transit_time": Key("transit_s", SECONDS),
+}
+SMALL_CARDS: Keys = {
+    "memory_below": Key("memory_below_bytes", BYTES, required=True),
+    "cards": Key("cards", list[str]),
+    **_SCHEDULER,
+}
+KERNELS: Keys = {name: Key(name, float) for name in ("latency", "stream", "compute")}
+
+LAUNCH: Keys = {
+    "words": Key("words", _WORDS, required=True),
+    "names": Key("names", Each(Each(str), ("kv_cache",))),
+    "file": Key(
+        "file",
+        {
+            "name": Key("name", str, required=True),
+            "flag": Key("flag", str, required=True),
+            "options": Key("options", Each(dict[str, str | dict[str, str]])),
+        },
+    ),
+}
+ENGINE_FILE: Keys = {
+    "name": Key("name", str, required=True),
+    "aliases": Key("", list[str]),
+    "run_by": Key("", list[str]),
+    "source": Key("source", str),
+    "checked": Key("checked", str),
+    **{
+        name: Key(field, SECONDS, required=name in _REQUIRED_TIMES)
+        for name, field in _TIMES.items()
+    },
+    "memory_utilization": Key("memory_utilization", float, required=True),
+    "scheduler": Key(
+        "scheduler", {**_SCHEDULER, "small_cards": Key("small_cards", SMALL_CARDS)}, required=True
+    ),
+    "versions": Key("versions", Rows({"before": Key("before", str, required=True), **_SCHEDULER})),
+    "kernels_on": Key("kernels_on", Each(KERNELS)),
+    **{name: Key(name, kind) for name, kind in _PLAIN.items()},
+    "launch": Key("launch", LAUNCH),
+    "bench": Key("bench", {"words": Key("words", _WORDS, required=True)}),
+    "switches": Key("switches", Each(str)),
+    "formats": Key("formats", Each(str, ("eight_bit", "four_bit", "cache"))),
+}

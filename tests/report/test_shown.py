@@ -1,0 +1,41 @@
+"""Answers in Python show themselves: a line, a screen, a notebook's HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import vperf
+from tests.checks.results import result
+
+QWEN = "Qwen/Qwen3-4B-Instruct-2507"
+ANSWERS: dict[str, Callable[[], Any]] = {
+    "Estimate": lambda: vperf.estimate(QWEN, "rtx-4090"),
+    "Napkin": vperf.napkin,
+    "Comparison": lambda: vperf.compare(QWEN, ["rtx-4090", "l40s"]),
+    "Sweep": lambda: vperf.sweep(QWEN, "rtx-4090", batch_size=[1, 8]),
+    "Fit": lambda: vperf.fit("qwen3-32b", "rtx-4090"),
+    "Plan": lambda: vperf.plan(QWEN, "h100", tpot="20ms"),
+    "Check": lambda: vperf.check(result(tpot_s=0.0103)),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_is_a_line_a_screen_and_html(name: str) -> None:
+    answer = ANSWERS[name]()
+    line, text, page = repr(answer), str(answer), answer._repr_html_()
+    assert line.startswith(f"<{name}: ")
+    assert len(line) < 200
+    assert "\n" not in line
+    first = " ".join(text.splitlines()[0].split())
+    assert first[:40] in line
+    assert max(map(len, text.splitlines())) <= 80
+    assert page.startswith("<div>")
+    assert "<table>" in page
+
+
+def test_what_does_not_fit_is_red_with_the_words_of_the_screen() -> None:
+    page = vperf.estimate("llama-3.3-70b-instruct", "rtx-4090")._repr_html_()
+    assert 'color:red;font-weight:bold">Does not fit: ' in page

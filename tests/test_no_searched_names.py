@@ -1,0 +1,86 @@
+"""A string may be shown, or looked up whole; it is never searched.
+
+What decides something is a fact of its own: an op's split, a link's `adds`, a note's kind. Readers
+of foreign text search it, because nothing else is given. Held by the syntax tree of every module.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import vperf
+
+ROOT = Path(vperf.__file__).parent
+
+READERS = (
+    "sources", "cli", "checks/importers", "model/quantization", "model/gguf", "model/checkpoint.py",
+    "model/families", "units.py", "files.py", "measure/torch_backend.py",
+)  # fmt: skip
+"""Read what others wrote: files, checkpoints, options, the words of PyTorch."""
+
+STAYS = {
+    "checks/config.py": 2,  # a path or a name, as typed into vperf.toml
+    "checks/scenario_of_result.py": 2,  # names of models in foreign results
+    "explore/axis.py": 4,  # ranges as typed
+    "hardware/gpu.py": 2,  # the one place where the end of a constant's name gives its unit
+    "hardware/commands.py": 1,  # values in the templates of an engine's file
+    "mcp_server.py": 1,  # a part of a card's name, asked for as such
+    "report/chart_file.py": 1,  # matplotlib's SVG
+    "report/format.py": 1,  # layout
+    "report/markdown.py": 2,  # layout
+    "report/screen.py": 2,  # layout
+}
+"""Module -> searches of what was typed, of foreign text, or of text as layout."""
+
+TO_GO = {
+    "checks/thresholds.py": 1,  # road: a threshold says whether it is a least or a most
+    "measure/constants.py": 1,  # a reading says which constant of which pipe it is
+    "report/measure.py": 4,  # the same
+    "model/anatomy.py": 1,  # compile: a block says its words
+    "report/check.py": 1,  # screens: an error says which file it is of
+}
+"""Module -> searches that are left, and whose they are. Only to shrink."""
+
+_SEARCHES = {"startswith", "endswith"}
+_NAMES = {"name", "id", "vendor", "message", "sentence", "architecture", "link"}
+
+
+def searches(tree: ast.AST) -> Iterator[ast.AST]:
+    """Prefixes, suffixes, regular expressions, and parts of what is called a name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            of = node.func.value
+            if node.func.attr in _SEARCHES or (isinstance(of, ast.Name) and of.id == "re"):
+                yield node
+        elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
+            right = node.comparators[0]
+            called = right.attr if isinstance(right, ast.Attribute) else getattr(right, "id", "")
+            if called in _NAMES:
+                yield node
+
+
+def found() -> Counter[str]:
+    """Searches by module, outside the readers of foreign text."""
+    counts: Counter[str] = Counter()
+    for path in ROOT.rglob("*.py"):
+        name = path.relative_to(ROOT).as_posix()
+        if not any(name == reader or name.startswith(f"{reader}/") for reader in READERS):
+            counts[name] += sum(1 for _ in searches(ast.parse(path.read_text("utf-8"))))
+    return +counts
+
+
+def test_no_name_and_no_sentence_is_searched_but_by_readers_of_foreign_text() -> None:
+    assert found() == Counter(STAYS) + Counter(TO_GO)
+
+
+def test_a_search_is_seen() -> None:
+    code = """
+op.name.startswith("o_proj")
+re.search("domain", gpu.link.name)
+"memory" in note.message
+"fp8" in peaks
+"""
+    assert len(list(searches(ast.parse(code)))) == 3

@@ -1,0 +1,107 @@
+"""A served scenario as means and as requests: what its options say, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vperf
+from vperf.errors import InputError
+from vperf.requests import load_of, run_of
+from vperf.scenario import Scenario
+from vperf.serving.lengths import equal
+
+LENGTHS = equal(1024, 128)
+
+
+def scenario(**options: Any) -> Scenario:
+    return Scenario("qwen3-8b", "h100-sxm", **options)
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    rows = [
+        {"timestamp": i * 0.5, "input_len": 100 + 100 * (i % 2), "output_len": 20}
+        for i in range(11)
+    ]
+    file = tmp_path / "trace.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        ({"max_concurrency": 64}, 640),
+        ({"max_concurrency": 2}, 100),
+        ({"request_rate": 3.0}, 1000),
+        ({"sessions": 7}, 70),
+        ({"request_rate": 3.0, "num_prompts": 12}, 12),
+    ],
+)
+def test_a_run_has_as_many_requests_as_benchmarks_send(options: dict[str, Any], count: int) -> None:
+    run = run_of(scenario(**options), LENGTHS)
+    assert run.count == len(run.traffic()) == count
+
+
+def test_a_trace_is_its_own_load(trace: Path) -> None:
+    asked = scenario(trace=trace)
+    assert asked.served
+    load = load_of(asked, LENGTHS)
+    assert (load.input_tokens, load.output_tokens) == (145, 20)
+    assert load.requests_per_s == pytest.approx(11 / 5)
+    assert len(run_of(scenario(trace=trace, num_prompts=4), LENGTHS).traffic()) == 4
+    assert load_of(scenario(trace=trace, max_concurrency=3), LENGTHS).users == 3
+
+
+def test_sessions_are_users_who_think_and_find_their_context_in_cache() -> None:
+    load = load_of(scenario(sessions=5, think_time="2 s"), LENGTHS)
+    assert (load.users, load.think_s) == (5, 2.0)
+    assert load.input_tokens > 2 * 1024
+    assert 0.5 < load.prefix_hit < 0.9
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"max_concurrency": 4, "request_rate": 1.0}, ""),
+        ({"sessions": 4, "request_rate": 1.0}, ""),
+        ({"max_concurrency": 4, "burstiness": 2.0}, "burstiness"),
+        ({"request_rate": 1.0, "burstiness": 0.0}, "burstiness"),
+        ({"max_concurrency": 4, "think_time": "1 s"}, "think-time"),
+        ({"sessions": 4, "think_time": -1.0}, "think-time"),
+        ({"max_concurrency": 4, "num_prompts": 0}, "num-prompts"),
+        ({"max_concurrency": 4, "metric_percentiles": "p99"}, "metric-percentiles"),
+        ({"max_concurrency": 4, "max_num_seqs": 0}, "max-num-seqs"),
+        ({"max_concurrency": 4, "batch_size": 2}, "batch-size"),
+        ({"num_prompts": 10}, "num-prompts"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_by_its_name(options: dict[str, Any], field: str) -> None:
+    with pytest.raises(InputError) as caught:
+        vperf.estimate("qwen3-8b", "h100-sxm", **options).simulated  # noqa: B018
+    assert (caught.value.field or "") == field
+
+
+def test_percentiles_are_in_the_json_of_a_load_and_of_no_batch() -> None:
+    asked: dict[str, Any] = {"max_concurrency": 8, "output_len": 16}
+    asked["metric_percentiles"] = "50,99.9"
+    found = vperf.estimate("qwen3-8b", "h100-sxm", **asked).to_dict()["simulated"]
+    assert found["prompts"] == 100
+    for metric in ("ttft", "tpot", "itl", "e2e"):
+        assert set(found[metric]) == {"mean_s", "p50_s", "p99.9_s"}
+    assert vperf.estimate("qwen3-8b", "h100-sxm").to_dict()["simulated"] is None
+
+
+def test_fewer_slots_make_requests_wait() -> None:
+    asked: dict[str, Any] = {"max_concurrency": 32, "output_len": 64}
+    free = vperf.estimate("qwen3-8b", "h100-sxm", **asked)
+    capped = vperf.estimate("qwen3-8b", "h100-sxm", **asked, max_num_seqs=8)
+    assert free.simulated
+    assert capped.simulated
+    assert capped.simulated.peak_running == 8
+    assert capped.simulated.ttft.mean_s > 2 * free.simulated.ttft.mean_s
+    assert capped.expected.ttft_s > 2 * free.expected.ttft_s
