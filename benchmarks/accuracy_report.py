@@ -70,7 +70,7 @@ Errors of TPOT, share of the {scored:,} points:
 
 **The limit** is beaten by {beaten} served points (two Qwen3-32B fp8 runs on H100, twice as fast as
 their TensorRT-LLM neighbours: their users were probably spread over several replicas), by {single}
-of {single_rows} one-user figures and by {kernels_beaten} of {kernels_rows:,} kernels (every twentieth).
+of {single_rows} one-user figures and by {kernels_beaten} of {kernels_rows:,} kernels (one of 20).
 
 **Constants**: {constants} in all, {cards} of seven measured cards and {links} of their all-reduces,
 {engines} of {engine_count} engines, {generic} for every other card and its generation. Beside them

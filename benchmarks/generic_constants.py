@@ -129,18 +129,13 @@ def _rates(gpu: Gpu) -> int:
     return len(achieved.flop_per_s) + len(single) + lines
 
 
-_WORDS = ("id", "name", "source", "checked", "policy", "before", "memory_below", "cards",
-          "share_of")  # fmt: skip
-
-
-def _leaves(table: Mapping[str, Any]) -> int:
-    """Numbers of a file of an engine, in all its tables."""
-    found = 0
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            found += _leaves(value)
-        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
-            found += sum(map(_leaves, value))
-        elif key not in _WORDS:
-            found += len(value) if isinstance(value, list) else 1
-    return found
+def _leaves(value: Any) -> int:
+    """Quantities in a file of an engine, in all its tables; names, words and switches are none."""
+    if isinstance(value, Mapping):
+        return sum(map(_leaves, value.values()))
+    if isinstance(value, list):
+        return sum(map(_leaves, value))
+    if isinstance(value, str):
+        number, _, unit = value.partition(" ")
+        return int(bool(unit) and number.replace(".", "").isdigit() and len(unit) < 4)
+    return int(isinstance(value, int | float) and not isinstance(value, bool))
