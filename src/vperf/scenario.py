@@ -155,7 +155,7 @@ class Scenario:
     peer_access: str | None = _option(
         _PARALLEL, "--peer-access", _PEERS, "yes|no", shapes="card", repeats=False
     )
-    """Whether cards read each other's memory, over PCIe or a bridge; None: as the card's file says."""
+    """Whether cards read each other's memory, over PCIe or a bridge; None: as the card's file."""
     gpus_per_node: int | None = _option(
         _PARALLEL, "--gpus-per-node", _NODE, "N", kind=int, shapes="card", minimum=1, repeats=False
     )
