@@ -57,9 +57,9 @@ _MOST: dict[tuple[str, str], tuple[float, float]] = {
     ("all-reduce, PCIe", "kernel"): (0.35, -0.23),
 }
 """(stratum, what was measured) -> the largest mean absolute error, and the mean error of today
-(2026-12-01), as shares of the measured time; negative where answers are too fast. Skewed routing and
-launch times refitted on all 1,222 points moved the samples of eight to twelve apart; the all-reduces
-of PCIe hold one L40S box whose cards meet in the host, which is not what the card's file says."""
+(2026-12-01), as shares of the measured time; negative where answers are too fast. Skewed routing
+and launch times refitted on all 1,222 points moved samples of eight to twelve apart; all-reduces of
+PCIe hold one L40S box whose cards meet in the host, which is not what the card's file says."""
 _DRIFT = 0.02
 """Mean errors may be so much further from 0; nearer is better."""
 

@@ -218,8 +218,8 @@ class Compiled:
         return self._draft
 
     def _sequences(self, batch: int) -> float:
-        """Those of an attention group: each has a scheduler of its own, which serves all stages of a
-        pipeline for every token."""
+        """Those of an attention group: each has a scheduler of its own, which serves all stages of
+        a pipeline for every token."""
         return batch / self.model.parallel.data
 
 
