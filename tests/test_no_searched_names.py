@@ -17,7 +17,8 @@ ROOT = Path(vperf.__file__).parent
 
 READERS = (
     "sources", "cli", "checks/importers", "model/quantization", "model/gguf", "model/checkpoint.py",
-    "model/families", "units.py", "files.py", "measure/torch_backend.py",
+    "model/families", "model/keys.py", "model/heads.py", "model/text_model.py",
+    "model/class_defaults.py", "units.py", "files.py", "measure/torch_backend.py",
 )  # fmt: skip
 """Read what others wrote: files, checkpoints, options, the words of PyTorch."""
 
