@@ -27,9 +27,9 @@ from typing import Any
 import scoring
 
 import vperf
-from vperf.api import deploy
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
+from vperf.resolve import deploy
 from vperf.serving.arrivals import Traffic, draw_lengths
 from vperf.serving.lengths import equal
 from vperf.serving.simulation import run

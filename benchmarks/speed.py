@@ -1,4 +1,5 @@
-"""How fast is vperf itself: cold commands, and estimates and settings per second in one process.
+"""How fast is vperf itself: cold commands, and estimates, steps and settings per second in one
+process, each beside its target. No answer is asked for twice.
 
     python benchmarks/speed.py [RUNS]
 
@@ -13,9 +14,15 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 MODEL, GPU = "Qwen/Qwen3-4B-Instruct-2507", "rtx-pro-6000"
+SPARSE = "deepseek-ai/DeepSeek-V3"
+STEP_TARGET, LOAD_TARGET = 80_000, 2000
+ESTIMATE_TARGETS = {MODEL: (5000, 1500), SPARSE: (2500, 0)}
+"""(vperf.estimate a second, with `to_dict()`)."""
 COLD_TARGET, WARM_TARGET = 1.6, 500
 COMPARE_TARGET_S, SWEEP_TARGET = 1.0, 2500
 PLAN_TARGET_S = 5.0
@@ -55,6 +62,79 @@ def warm(runs: int = 1000) -> float:
     rate = runs / (time.process_time() - start)
     print(f"in one process: {rate:.0f} estimates per second (target {WARM_TARGET})")
     return rate
+
+
+def _rate(ask: Callable[[int], object], runs: int) -> float:
+    """Different questions a second of processor time."""
+    ask(0)
+    start = time.process_time()
+    for number in range(1, runs + 1):
+        ask(number)
+    return runs / (time.process_time() - start)
+
+
+def _say(what: str, rate: float, target: float) -> None:
+    ratio = f", {rate / target:.2f} of the target {target:,}" if target else ""
+    print(f"{what}: {rate:,.0f} per second{ratio}")
+
+
+def _read(answer: Any) -> float:
+    """Limit, expected and memory of an answer."""
+    return float(answer.limit.ttft_s + answer.expected.tpot_s + answer.memory.total_bytes)
+
+
+def questions(runs: int = 1000) -> None:
+    """Estimates of different loads of one deployment: by name, and from where it is resolved."""
+    import vperf  # noqa: PLC0415  (after the cold runs, which it must not warm)
+    from vperf import api  # noqa: PLC0415
+    from vperf.scenario import Scenario  # noqa: PLC0415
+
+    for model, tp in ((MODEL, 1), (SPARSE, 8)):
+        target, dict_target = ESTIMATE_TARGETS[model]
+        at = api.deploy(Scenario(model, "h100-sxm", tp=tp))
+
+        def scenario(number: int, model: str = model, tp: int = tp) -> dict[str, Any]:
+            lengths = {"input_len": 500 + number, "output_len": 100 + number % 50}
+            return {"model": model, "gpu": "h100-sxm", "tp": tp, "batch_size": 1 + number % 64,
+                    **lengths}  # fmt: skip
+
+        def by_name(number: int, scenario: Any = scenario) -> float:
+            return _read(vperf.estimate(**scenario(number)))
+
+        def resolved(number: int, scenario: Any = scenario, at: Any = at) -> float:
+            return _read(api.ask(Scenario(**scenario(number)), at))
+
+        def as_dict(number: int, scenario: Any = scenario, at: Any = at) -> object:
+            return api.ask(Scenario(**scenario(number)), at).to_dict()
+
+        _say(f"vperf.estimate, {model} tp {tp}", _rate(by_name, runs), target)
+        _say("  of a deployment", _rate(resolved, runs), target)
+        _say("  with to_dict()", _rate(as_dict, runs), dict_target)
+
+        def decode_step(number: int, at: Any = at) -> object:
+            return at.compiled.decode(1 + number % 256, 500 + number)
+
+        def prefill_step(number: int, at: Any = at) -> object:
+            return at.compiled.prefill(1 + number % 8, 500 + number)
+
+        decode, prefill = _rate(decode_step, 20 * runs), _rate(prefill_step, 20 * runs)
+        _say("  decode steps", decode, STEP_TARGET if tp == 1 else 0)
+        _say("  prefill steps", prefill, STEP_TARGET if tp == 1 else 0)
+
+
+def loads(runs: int = 1000) -> None:
+    """Served loads of different lengths by the closed form."""
+    from vperf import api  # noqa: PLC0415  (after the cold runs)
+    from vperf.scenario import Scenario  # noqa: PLC0415
+
+    options: dict[str, Any] = {"quantization": "fp8", "tp": 2, "max_concurrency": 64}
+    at = api.deploy(Scenario("Qwen/Qwen3-32B", "h100-sxm", **options))
+
+    def served(number: int) -> float:
+        lengths: dict[str, Any] = {"input_len": 1000 + number, "output_len": 200 + number % 100}
+        return _read(api.ask(Scenario("Qwen/Qwen3-32B", "h100-sxm", **options, **lengths), at))
+
+    _say("served load, Qwen3-32B fp8 tp 2, 64 users", _rate(served, runs), LOAD_TARGET)
 
 
 def compare_all(runs: int) -> float:
@@ -114,5 +194,7 @@ if __name__ == "__main__":
     cold(times)
     compare_all(max(1, times // 3))
     warm()
+    questions()
+    loads()
     swept()
     planned()

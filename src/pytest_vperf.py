@@ -79,7 +79,7 @@ class Vperf:
 
 def _graded(result: Measured | None, options: dict[str, Any], **setup: Any) -> Check:
     import vperf
-    from vperf.checks.check import gated
+    from vperf.checks.check import compare_and_apply
     from vperf.checks.importers import METRICS
 
     bars = vperf.Bars(**{f.name: options.pop(f.name, None) for f in fields(vperf.Bars)})
@@ -93,7 +93,9 @@ def _graded(result: Measured | None, options: dict[str, Any], **setup: Any) -> C
         beyond = [name for name in given if name != "baseline"]
         if beyond:
             raise vperf.InputError(f"{', '.join(beyond)}: the result is graded already")
-        return gated([result], bars, setup["baseline"], result.source or "the result")[0]
+        return compare_and_apply([result], bars, setup["baseline"], result.source or "the result")[
+            0
+        ]
     return vperf.check(result, bars=bars, **setup, **_known(options))
 
 

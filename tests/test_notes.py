@@ -57,8 +57,11 @@ def test_guesses_that_changed_the_answer_are_marked() -> None:
     answer = vperf.estimate("Qwen/Qwen3-4B-Instruct-2507", "rtx-pro-6000")
     guesses = {note.kind for note in answer.assumptions if note.guess}
     assert "card_choice" in guesses
-    exact = vperf.estimate("Qwen/Qwen3-4B-Instruct-2507", "RTX PRO 6000 Blackwell Server Edition")
-    assert "card_choice" not in {note.kind for note in exact.assumptions}
+    assert "engine_default" in guesses
+    exact = vperf.estimate(
+        "Qwen/Qwen3-4B-Instruct-2507", "RTX PRO 6000 Blackwell Server Edition", engine="vllm"
+    )
+    assert not {"card_choice", "engine_default"} & {note.kind for note in exact.assumptions}
 
 
 def test_a_served_load_queues_and_says_so_no_more() -> None:

@@ -14,14 +14,14 @@ from vperf.api import ask, estimate, load_model, napkin
 from vperf.errors import HubError, InputError, UnknownNameError, UnsupportedModelError, VperfError
 from vperf.hardware.gpu import Gpu
 from vperf.napkin import Napkin
-from vperf.scenario import Scenario
+from vperf.scenario import Question, Scenario
 from vperf.version import __version__
 
 if TYPE_CHECKING:
     from vperf.checks.check import Check, check, check_all
     from vperf.checks.config import check_config
     from vperf.checks.result import Result, Setup
-    from vperf.checks.thresholds import Bars
+    from vperf.checks.thresholds import Bars, Thresholds
     from vperf.explore.compare import compare
     from vperf.explore.fit import fit
     from vperf.explore.plan import plan
@@ -35,9 +35,11 @@ __all__ = [
     "HubError",
     "InputError",
     "Napkin",
+    "Question",
     "Result",
     "Scenario",
     "Setup",
+    "Thresholds",
     "UnknownNameError",
     "UnsupportedModelError",
     "VperfError",
@@ -60,6 +62,7 @@ _LATER = {
     "Check": "vperf.checks.check",
     "Result": "vperf.checks.result",
     "Setup": "vperf.checks.result",
+    "Thresholds": "vperf.checks.thresholds",
     "check": "vperf.checks.check",
     "check_all": "vperf.checks.check",
     "check_config": "vperf.checks.config",
@@ -77,3 +80,7 @@ def __getattr__(name: str) -> object:
     from importlib import import_module  # noqa: PLC0415
 
     return getattr(import_module(_LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted((*__all__, "__doc__", "__file__"))

@@ -290,19 +290,19 @@ class Estimate(Shown):
         return {
             "schema": SCHEMA,
             "vperf_version": __version__,
-            "model": asdict(self.model),
-            "gpu": {**_plain(self.gpu), "peak_flop_per_s": dict(self.gpu.peak_flop_per_s)},
-            "workload": asdict(self.workload),
-            "limit": asdict(self.limit),
-            "ceiling": asdict(self.ceiling),
+            "model": _flat(self.model),
+            "gpu": {**_flat(self.gpu), "peak_flop_per_s": dict(self.gpu.peak_flop_per_s)},
+            "workload": _flat(self.workload),
+            "limit": _flat(self.limit),
+            "ceiling": _flat(self.ceiling),
             "expected": expected,
-            "memory": asdict(self.memory),
+            "memory": _flat(self.memory),
             "prefill": _phase(self.prefill),
             "decode": _phase(self.decode),
-            "serving": asdict(self.serving) if self.serving else None,
+            "serving": _flat(self.serving) if self.serving else None,
             "simulated": self.simulated.to_dict() if self.simulated else None,
-            "speculative": asdict(self.speculative) if self.speculative else None,
-            "depth": [asdict(point) for point in self.depth],
+            "speculative": _flat(self.speculative) if self.speculative else None,
+            "depth": [_flat(point) for point in self.depth],
             "assumptions": list(map(str, self.assumptions)),
             "not_modelled": list(map(str, self.not_modelled)),
             "warnings": list(map(str, self.warnings)),
@@ -315,8 +315,9 @@ class Estimate(Shown):
 
 
 def _phase(times: PhaseTimes) -> dict[str, Any]:
-    return {**asdict(times), "ops": [asdict(op) for op in times.ops]}
+    return {**_flat(times), "ops": [_flat(op) for op in times.ops]}
 
 
-def _plain(value: GpuFacts) -> dict[str, Any]:
+def _flat(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass whose values are plain: `asdict` would copy each of them."""
     return {name: getattr(value, name) for name in value.__slots__}

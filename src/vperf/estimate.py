@@ -42,13 +42,38 @@ from vperf.speeds import (
 )
 from vperf.timing.compiled import Compiled
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
-from vperf.timing.step import Card
+from vperf.timing.step import Card, PhaseTimes
 
 if TYPE_CHECKING:
+    from vperf.deployment import Deployment
     from vperf.serving.load import Load, Steps
     from vperf.serving.simulation import Run
 
 _DEPTHS = (1024, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576)
+
+
+def estimate(at: Deployment) -> Estimate:
+    """The estimate of a deployment."""
+    found, lengths, given = at.found, at.lengths, at.scenario.engine is not None
+    if at.load is not None and at.run is not None:
+        text_tokens = at.load.input_tokens - at.image_tokens
+        return serve_model(
+            at.compiled, found.id, found.source,
+            load=replace(at.load, input_tokens=text_tokens), lengths=lengths, asked=at.run,
+            image_tokens=at.image_tokens, acceptance=at.acceptance, warned=at.warnings,
+            engine_given=given,
+            steps=at.replica.steps(at.load),
+        )  # fmt: skip
+    return estimate_model(
+        at.compiled, found.id, found.source, lengths=lengths, batch_size=at.batch_size,
+        image_tokens=at.image_tokens, acceptance=at.acceptance, warned=at.warnings,
+        engine_given=given,
+    )  # fmt: skip
+
+
+def decode_step(at: Deployment, batch: int) -> PhaseTimes:
+    """One decode step of so many sequences in the middle of the output, op by op."""
+    return at.compiled.itemise(decode_passes(at.model, batch, at.decode_context))
 
 
 def estimate_model(
@@ -61,6 +86,7 @@ def estimate_model(
     image_tokens: int = 0,
     acceptance: float | None = None,
     warned: tuple[Note, ...] = (),
+    engine_given: bool = True,
 ) -> Estimate:
     """The estimate of one model on its GPUs: `batch_size` equal requests that start together.
 
@@ -99,6 +125,7 @@ def estimate_model(
         gain=pace.gain,
         said=said,
         warned=warned,
+        engine_given=engine_given,
         speculative=speculative,
     )
 
@@ -114,6 +141,7 @@ def serve_model(
     image_tokens: int = 0,
     acceptance: float | None = None,
     warned: tuple[Note, ...] = (),
+    engine_given: bool = True,
     steps: Steps | None = None,
 ) -> Estimate:
     """The estimate of a served load: users in a closed loop, or requests at a rate.
@@ -162,6 +190,7 @@ def serve_model(
         gain=gain,
         said=said,
         warned=(*notes.load_warnings(load, served), *warned),
+        engine_given=engine_given,
         speculative=speculative,
         serving=serving_of(served, load),
         simulated=lambda: _simulated(compiled, load, _with_images(asked, image_tokens)),
@@ -199,6 +228,7 @@ def _estimate(
     gain: float,
     said: tuple[Note, ...],
     warned: tuple[Note, ...],
+    engine_given: bool,
     speculative: Speculative | None,
     serving: Serving | None = None,
     simulated: Callable[[], SimulatedRun | None] = lambda: None,
@@ -220,7 +250,7 @@ def _estimate(
         depth=Later(lambda: _depths(compiled, workload.batch_size, prompt, gain)),
         assumptions=Later(
             lambda: (
-                *notes.assumptions(model, card, speculative),
+                *notes.assumptions(model, card, speculative, engine_given=engine_given),
                 *notes.memory(card, memory),
                 *said,
             )

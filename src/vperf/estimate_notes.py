@@ -30,7 +30,9 @@ def memory(card: Card, held: Memory) -> tuple[Note, ...]:
     return (Note("utilization_raised", share=held.utilization, default=default),)
 
 
-def assumptions(model: Model, card: Card, speculative: Speculative | None) -> tuple[Note, ...]:
+def assumptions(
+    model: Model, card: Card, speculative: Speculative | None, *, engine_given: bool
+) -> tuple[Note, ...]:
     """What was taken for granted: ambiguous names, defaults, fallbacks, constants, the engine."""
     gpu, constants, engine = card.gpu, card.constants, card.engine
     notes = [*notes_of("card", gpu.assumptions), *notes_of("model", model.assumptions)]
@@ -50,7 +52,7 @@ def assumptions(model: Model, card: Card, speculative: Speculative | None) -> tu
         notes.append(Note("generic_constants"))
     notes.append(
         Note(
-            "engine",
+            "engine" if engine_given else "engine_default",
             name=engine.name,
             cuda_graphs=engine.cuda_graphs,
             step_s=engine.host_s_per_step,

@@ -40,7 +40,7 @@ def server() -> Any:
         ) from None
     made = MCPServer("vperf", version=__version__, instructions=INSTRUCTIONS, log_level="ERROR")
     for tool in TOOLS:
-        made.tool()(_answering(tool))
+        made.tool()(_as_mcp_tool(tool))
     return made
 
 
@@ -51,13 +51,13 @@ def estimate(*, model: str, gpu: str, ops: bool = False, **options: Any) -> dict
     batch_size requests. With max_concurrency users or request_rate requests/s it is the estimate
     of a served load. ops: with every matmul and attention of both phases.
     """
-    from vperf.api import ask
+    from vperf import api
 
-    answer = ask(Scenario(model, gpu, **options)).to_dict()
+    found = api.estimate(model, gpu, **options).to_dict()
     if not ops:
         for phase in ("prefill", "decode"):
-            del answer[phase]["ops"]
-    return answer
+            del found[phase]["ops"]
+    return found
 
 
 def compare(
@@ -162,7 +162,7 @@ Tool = Callable[..., dict[str, Any]]
 TOOLS: tuple[Tool, ...] = (estimate, compare, check, plan, gpus)
 
 
-def _answering(tool: Tool) -> Tool:
+def _as_mcp_tool(tool: Tool) -> Tool:
     """The tool with `options` spelled out as the fields of a scenario, and errors as sentences."""
     from mcp.server.mcpserver.exceptions import ToolError
 
@@ -193,7 +193,7 @@ def _answering(tool: Tool) -> Tool:
 def _options(without: set[str]) -> list[inspect.Parameter]:
     """Fields of a scenario as parameters; left out they are None, and Scenario has the default."""
     hints = get_type_hints(Scenario)
-    plain = {"engine": str, "workload": str}
+    plain = {"engine": str, "workload": str, "gpu_file": str}
     return [
         inspect.Parameter(
             field.name,

@@ -205,6 +205,7 @@ KINDS: Mapping[str, NoteKind] = {
     "model_warning": NoteKind("warning", "{text}"),
     # the engine and the load
     "engine": NoteKind("assumption", _engine),
+    "engine_default": NoteKind("assumption", _engine, guess=True),
     "drafts": NoteKind("assumption", "speculative decoding: {draft_tokens} drafted a step by the model's own MTP layer, each token accepted with probability {acceptance:g} as given, independently: {tokens_per_step:.3g} tokens a step"),
     "drafts_prompt": NoteKind("assumption", "the MTP layer reads the prompt too before the first token is given out (expected; the limit does not wait for it)"),
     "load": NoteKind("assumption", _load),

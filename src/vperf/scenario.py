@@ -1,15 +1,18 @@
-"""What an estimate is asked: every option with its default, once, for all commands and functions.
+"""What was typed: every option of an estimate, once, with its default and all that is known of it.
 
-Not here: checking values against a model (api.py, estimate.py), and how the command line spells
-them (cli/scenario_options.py).
+A field of `Scenario` is an option of `vperf.estimate`, of every command, of vperf.toml and of the
+MCP tools; its `Option` says how the command line spells it and what it changes. Values are names
+and numbers as they were given, or the very Gpu, Engine or config that a Python program holds.
+
+Not here: what a name means and whether a value can be (resolve.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
@@ -19,9 +22,266 @@ from vperf.serving.lengths import Lengths
 ModelLike = str | Path | Mapping[str, Any] | ModelConfig
 """A Hub id, a shipped name, a path, "-" for standard input, or a config: as a dict, or as found."""
 
-
 INPUT_LEN, OUTPUT_LEN = 1024, 128
 """Where neither lengths nor a workload are given."""
+
+DEFAULT_ENGINE = "vllm"
+
+Shapes = Literal["both", "model", "card", "load"]
+"""What an option changes: the model as it is loaded, its card with the engine, or the load alone.
+Deployments that differ in their load share all else (resolve.py)."""
+
+
+class Option(NamedTuple):
+    """How the command line has one field of Scenario."""
+
+    heading: str
+    flags: tuple[str, ...]
+    help: str
+    metavar: str | None
+    """None: a switch, which turns its default over."""
+    kind: type = str
+    """Of one value: str, int, float; bool of a switch, list of an option that repeats by itself."""
+    repeats: bool = True
+    """Whether commands of many scenarios take several values, and of numbers ranges."""
+    shapes: Shapes = "both"
+    minimum: int | None = None
+    shown: str = ""
+    """What help says of a default that is not handed over, so that what was given can be told."""
+
+
+def _option(
+    heading: str, flags: str, help: str, metavar: str | None, *, default: Any = None, **more: Any
+) -> Any:
+    option = Option(heading, tuple(flags.split()), help, metavar, **more)
+    return field(default=default, metadata={"option": option})
+
+
+def _of_load(heading: str, flags: str, help: str, metavar: str, **more: Any) -> Any:
+    return _option(heading, flags, help, metavar, shapes="load", **more)
+
+
+def _ways(flags: str, help: str) -> Any:
+    return _option(_PARALLEL, flags, help, "N", default=1, kind=int, shapes="model", minimum=1)
+
+
+_CARD, _LENGTHS, _FORMATS = "Model and GPU", "Workload", "Formats"
+_ENGINE, _PARALLEL = "Engine", "Parallelism"
+_SERVED, _DRAFTS = "Served load", "Speculative decoding"
+
+_MODEL = (
+    "Hub id (owner/name), a unique short name of a bundled model, a directory, a config.json, "
+    "or - for a config.json on standard input."
+)
+_GPU = (
+    "GPU id, any name that a driver or vendor prints, local (the one in this machine), "
+    "or a GPU file (.toml)."
+)
+_QUANTIZATION = (
+    "Weights as bf16, fp16, fp8, int8, int4, awq, gptq, mxfp4 or nvfp4 "
+    "instead of the checkpoint's own."
+)
+_CAP = "Consider no longer context."
+_GROUPS = "Attention groups, each with sequences of its own; tp x pp x dp GPUs."
+_HIT = "Share of a prompt found in cache, under a served load."
+_PROMPTS = "Requests of the simulated run. [ten a user, 1000 at a rate]"
+_BURSTS = "Of a rate: 1 is Poisson, less comes in bursts, inf is constant. [1]"
+_SEQUENCES = "Sequences the engine admits at a time. [the engine's]"
+_BUDGET = "Tokens of one step of the engine. [the engine's]"
+_TRACE = "A served load: requests with times and lengths, as CSV or JSON lines."
+_SESSIONS = "A served load: users whose prompts hold all that was said before."
+_THINK = 'Between an answer and the next prompt of a session, as "5 s".'
+_PERCENTILES = "Percentiles of the simulated run. [50,90,95,99]"
+_WORKLOAD = "The lengths instead: chat, rag, agent, coding-agent, summarize, or a file of them."
+_SHARE = "Share of GPU memory the engine takes. [the engine's]"
+_PEAK = 'Another dense peak, as bf16="250 TFLOPS"; repeatable.'
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One scenario. Lengths are tokens of each request; None leaves it to model or engine."""
+
+    model: ModelLike = _option(
+        _CARD, "--model -m", _MODEL, "MODEL", default=MISSING, shapes="model"
+    )
+    gpu: str | Gpu | None = _option(_CARD, "--gpu -g", _GPU, "GPU", default=MISSING, shapes="card")
+    """None: `gpu_file` describes the card."""
+    input_len: int = _of_load(
+        _LENGTHS,
+        "--input-len",
+        "Tokens of the prompt.",
+        "TOKENS",
+        default=INPUT_LEN,
+        kind=int,
+        minimum=1,
+        shown=str(INPUT_LEN),
+    )
+    output_len: int = _of_load(
+        _LENGTHS,
+        "--output-len",
+        "Tokens generated.",
+        "TOKENS",
+        default=OUTPUT_LEN,
+        kind=int,
+        minimum=1,
+        shown=str(OUTPUT_LEN),
+    )
+    batch_size: int = _of_load(
+        _LENGTHS, "--batch-size", "Sequences at a time.", "N", default=1, kind=int, minimum=1
+    )
+    """Equal requests that start together."""
+    quantization: str | None = _option(
+        _FORMATS, "--quantization -q", _QUANTIZATION, "FORMAT", shapes="model"
+    )
+    """What-if over the weights that the checkpoint holds."""
+    kv_cache_dtype: str | None = _option(
+        _FORMATS, "--kv-cache-dtype", "KV cache as bf16, fp16, fp8, ...", "FORMAT", shapes="model"
+    )
+    max_model_len: int | None = _option(
+        _LENGTHS, "--max-model-len", _CAP, "TOKENS", kind=int, shapes="model", minimum=1
+    )
+    engine: str | Engine | None = _option(
+        _ENGINE, "--engine", "What runs the model.", "NAME", shown=DEFAULT_ENGINE
+    )
+    """None: DEFAULT_ENGINE."""
+    tp: int = _ways("--tensor-parallel-size --tp", "GPUs that share a layer.")
+    pp: int = _ways("--pipeline-parallel-size --pp", "Stages of layers.")
+    ep: int = _ways("--expert-parallel-size --ep", "Groups of whole experts.")
+    dp: int = _ways("--data-parallel-size --dp", _GROUPS)
+    """Attention groups; tp x pp x dp GPUs."""
+    max_concurrency: int | None = _of_load(
+        _SERVED, "--max-concurrency", "A served load: so many users.", "USERS", kind=int, minimum=1
+    )
+    """A served load: users in a closed loop."""
+    request_rate: float | None = _of_load(
+        _SERVED, "--request-rate", "A served load: requests per second.", "RATE", kind=float
+    )
+    """A served load: requests per second, in an open loop."""
+    prefix_cache_hit: float = _of_load(
+        _SERVED, "--prefix-cache-hit", _HIT, "SHARE", default=0.0, kind=float
+    )
+    num_prompts: int | None = _of_load(
+        _SERVED, "--num-prompts", _PROMPTS, "N", kind=int, minimum=1, repeats=False
+    )
+    """Requests of the simulated run; None: ten for each user, a thousand at a rate."""
+    burstiness: float | None = _of_load(
+        _SERVED, "--burstiness", _BURSTS, "SHAPE", kind=float, repeats=False
+    )
+    """Shape of the gamma distribution of gaps at a rate: 1 is Poisson, inf constant."""
+    max_num_seqs: int | None = _option(
+        _ENGINE,
+        "--max-num-seqs",
+        _SEQUENCES,
+        "N",
+        kind=int,
+        shapes="card",
+        minimum=1,
+        repeats=False,
+    )
+    """Sequences that the engine admits at a time; None: its own default."""
+    max_num_batched_tokens: int | None = _option(
+        _ENGINE,
+        "--max-num-batched-tokens",
+        _BUDGET,
+        "TOKENS",
+        kind=int,
+        shapes="card",
+        minimum=1,
+        repeats=False,
+    )
+    """Tokens of one step of the engine; None: its own default."""
+    trace: str | Path | None = _of_load(_SERVED, "--trace", _TRACE, "FILE", repeats=False)
+    """A served load: a file of requests with their times."""
+    sessions: int | None = _of_load(
+        _SERVED, "--sessions", _SESSIONS, "N", kind=int, minimum=1, repeats=False
+    )
+    """A served load: users whose prompts hold all that was said before."""
+    think_time: str | float | None = _of_load(
+        _SERVED, "--think-time", _THINK, "TIME", repeats=False
+    )
+    """Between an answer and a session's next prompt, as "5 s" or in seconds."""
+    metric_percentiles: str | None = _of_load(
+        _SERVED, "--metric-percentiles", _PERCENTILES, "LIST", repeats=False
+    )
+    """Percentiles to report, as "50,99.9"."""
+    cuda_graphs: bool = _option(
+        _ENGINE,
+        "--no-cuda-graphs --enforce-eager",
+        "The host launches every kernel.",
+        None,
+        default=True,
+        kind=bool,
+        repeats=False,
+    )
+    speculative: str | None = _option(
+        _DRAFTS, "--speculative", "mtp: the model's own MTP layers draft.", "METHOD", shapes="model"
+    )
+    draft_tokens: int | None = _option(
+        _DRAFTS,
+        "--draft-tokens",
+        "Tokens drafted a step. [one a MTP layer]",
+        "K",
+        kind=int,
+        shapes="model",
+        minimum=1,
+    )
+    acceptance: float | None = _of_load(
+        _DRAFTS, "--acceptance", "Probability that a draft is accepted, 0 to 1.", "A", kind=float
+    )
+    image_tokens: int = _of_load(
+        _LENGTHS,
+        "--image-tokens",
+        "Tokens of a request's images.",
+        "TOKENS",
+        default=0,
+        kind=int,
+        minimum=0,
+    )
+    """Tokens that the images of a request add to its prompt."""
+    workload: str | Path | Lengths | None = _of_load(
+        _LENGTHS, "--workload", _WORKLOAD, "NAME", repeats=False
+    )
+    """The lengths by name or as a file, in place of input_len and output_len."""
+    gpu_memory_utilization: float | None = _option(
+        _ENGINE, "--gpu-memory-utilization", _SHARE, "SHARE", kind=float
+    )
+    """Share of GPU memory that the engine takes; None: its own default."""
+    revision: str | None = _option(
+        _CARD,
+        "--revision",
+        "Branch, tag or commit of a Hub model.",
+        "REV",
+        repeats=False,
+        shapes="model",
+    )
+    gpu_file: str | Path | None = _option(
+        _CARD,
+        "--gpu-file",
+        "TOML that describes a card, instead of --gpu.",
+        "FILE",
+        repeats=False,
+        shapes="card",
+    )
+    memory_bandwidth: str | None = _option(
+        _CARD,
+        "--memory-bandwidth",
+        'Another bandwidth, as "1.5 TB/s".',
+        "RATE",
+        repeats=False,
+        shapes="card",
+    )
+    memory: str | None = _option(
+        _CARD, "--memory", 'Another memory size, as "48 GB".', "SIZE", repeats=False, shapes="card"
+    )
+    peak: Sequence[str] = _option(
+        _CARD, "--peak", _PEAK, "FORMAT=RATE", default=(), kind=list, repeats=False, shapes="card"
+    )
+
+    @property
+    def served(self) -> bool:
+        """Whether it is of a load of many requests rather than of one batch."""
+        loads = (self.max_concurrency, self.request_rate, self.trace, self.sessions)
+        return any(each is not None for each in loads)
 
 
 class Options(TypedDict, total=False):
@@ -33,7 +293,7 @@ class Options(TypedDict, total=False):
     quantization: str | None
     kv_cache_dtype: str | None
     max_model_len: int | None
-    engine: str | Engine
+    engine: str | Engine | None
     tp: int
     pp: int
     ep: int
@@ -57,63 +317,17 @@ class Options(TypedDict, total=False):
     workload: str | Path | Lengths | None
     gpu_memory_utilization: float | None
     revision: str | None
+    gpu_file: str | Path | None
+    memory_bandwidth: str | None
+    memory: str | None
+    peak: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """One scenario. Lengths are tokens of each request; None leaves it to model or engine."""
+OPTIONS: Mapping[str, Option] = {f.name: f.metadata["option"] for f in fields(Scenario)}
+"""Every option by its field."""
 
-    model: ModelLike
-    gpu: str | Gpu
-    input_len: int = INPUT_LEN
-    output_len: int = OUTPUT_LEN
-    batch_size: int = 1
-    """Equal requests that start together."""
-    quantization: str | None = None
-    """What-if over the weights that the checkpoint holds."""
-    kv_cache_dtype: str | None = None
-    max_model_len: int | None = None
-    engine: str | Engine = "vllm"
-    tp: int = 1
-    pp: int = 1
-    ep: int = 1
-    dp: int = 1
-    """Attention groups; tp x pp x dp GPUs."""
-    max_concurrency: int | None = None
-    """A served load: users in a closed loop."""
-    request_rate: float | None = None
-    """A served load: requests per second, in an open loop."""
-    prefix_cache_hit: float = 0.0
-    num_prompts: int | None = None
-    """Requests of the simulated run; None: ten for each user, a thousand at a rate."""
-    burstiness: float | None = None
-    """Shape of the gamma distribution of gaps at a rate: 1 is Poisson, inf constant."""
-    max_num_seqs: int | None = None
-    """Sequences that the engine admits at a time; None: its own default."""
-    max_num_batched_tokens: int | None = None
-    """Tokens of one step of the engine; None: its own default."""
-    trace: str | Path | None = None
-    """A served load: a file of requests with their times."""
-    sessions: int | None = None
-    """A served load: users whose prompts hold all that was said before."""
-    think_time: str | float | None = None
-    """Between an answer and a session's next prompt, as "5 s" or in seconds."""
-    metric_percentiles: str | None = None
-    """Percentiles to report, as "50,99.9"."""
-    cuda_graphs: bool = True
-    speculative: str | None = None
-    draft_tokens: int | None = None
-    acceptance: float | None = None
-    image_tokens: int = 0
-    """Tokens that the images of a request add to its prompt."""
-    workload: str | Path | Lengths | None = None
-    """The lengths by name or as a file, in place of input_len and output_len."""
-    gpu_memory_utilization: float | None = None
-    """Share of GPU memory that the engine takes; None: its own default."""
-    revision: str | None = None
+CARD = ("gpu_file", "memory_bandwidth", "memory", "peak")
+"""Those that describe the card beside `gpu`."""
 
-    @property
-    def served(self) -> bool:
-        """Whether it asks for a load of many requests rather than for one batch."""
-        loads = (self.max_concurrency, self.request_rate, self.trace, self.sessions)
-        return any(each is not None for each in loads)
+Question = Scenario
+"""An older name."""

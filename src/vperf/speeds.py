@@ -23,6 +23,7 @@ from vperf.timing.ranges import spread, spread_under_load
 from vperf.timing.step import Card
 
 if TYPE_CHECKING:
+    from vperf.deployment import Deployment
     from vperf.serving.load import Load, Served, Steps
     from vperf.serving.simulation import Run
 
@@ -44,6 +45,20 @@ class Pace:
     gain: float
     """Tokens that a step yields."""
     acceptance: float | None
+
+
+def speeds(at: Deployment) -> Figures:
+    """The speeds of a deployment, and whether it fits."""
+    if at.load is not None:
+        return served_figures(at.compiled, at.load, at.replica.steps(at.load))
+    return batch_figures(
+        at.compiled,
+        at.found.id,
+        at.lengths,
+        batch=at.batch_size,
+        image_tokens=at.image_tokens,
+        acceptance=at.acceptance,
+    )
 
 
 def check_count(name: str, value: int, least: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 import vperf
 from tests.checks.results import GPU, MODEL, result, setup, went
 from vperf import InputError, Result, Scenario
-from vperf.checks.grade import Bounds, graded
+from vperf.checks.grade import Bounds, grade
 
 BOUNDS = Bounds(limit=100.0, expected=80.0, slow=60.0, fast=90.0)
 
@@ -22,14 +22,14 @@ BOUNDS = Bounds(limit=100.0, expected=80.0, slow=60.0, fast=90.0)
      (100.0, "better"), (101.0, "impossible")],
 )  # fmt: skip
 def test_a_verdict_is_where_the_figure_lies(measured: float, verdict: str) -> None:
-    assert graded("decode_tokens_per_s", measured, BOUNDS).verdict == verdict
+    assert grade("decode_tokens_per_s", measured, BOUNDS).verdict == verdict
     times = Bounds(1 / 100, 1 / 80, 1 / 60, 1 / 90)
-    assert graded("tpot_s", 1 / measured, times).verdict == verdict
+    assert grade("tpot_s", 1 / measured, times).verdict == verdict
 
 
 def test_shares_are_of_speed_for_times_and_rates_alike() -> None:
-    rate = graded("decode_tokens_per_s", 40.0, BOUNDS)
-    time = graded("tpot_s", 1 / 40, Bounds(1 / 100, 1 / 80, 1 / 60, 1 / 90))
+    rate = grade("decode_tokens_per_s", 40.0, BOUNDS)
+    time = grade("tpot_s", 1 / 40, Bounds(1 / 100, 1 / 80, 1 / 60, 1 / 90))
     assert [rate.of_limit, time.of_limit] == pytest.approx([0.4, 0.4])
     assert [rate.of_expected, time.of_expected] == pytest.approx([0.5, 0.5])
     assert [rate.short_of_range, time.short_of_range] == pytest.approx([1 / 3, 1 / 3])
@@ -49,7 +49,7 @@ def test_shares_are_of_speed_for_times_and_rates_alike() -> None:
 def test_a_run_that_goes_as_expected_is_good_and_leaves_nothing_unexplained(
     scenario: Scenario,
 ) -> None:
-    check = vperf.check(went(scenario, engine=scenario.engine))
+    check = vperf.check(went(scenario, engine=scenario.engine or "vllm"))
     assert check.verdict == "good"
     for metric in check.metrics:
         assert metric.of_expected == pytest.approx(1.0, rel=1e-6)

@@ -11,6 +11,12 @@ from tests.checks.results import GPU, MODEL, result, setup
 from vperf import InputError, Result
 from vperf.checks.scenario_of_result import ResultScenario, scenario_of
 from vperf.hardware.gpu import Gpu
+from vperf.model.config import ModelConfig
+from vperf.resolve import Resolver
+
+
+def resolve(ran: Result, **given: Any) -> ResultScenario:
+    return scenario_of(ran, resolver=Resolver(), **given)
 
 
 def posed(gpu: Any = None, model: Any = None, options: Any = None, **said: Any) -> ResultScenario:
@@ -18,14 +24,19 @@ def posed(gpu: Any = None, model: Any = None, options: Any = None, **said: Any) 
     if "model_said" in said:
         said["model"] = said.pop("model_said")
     return scenario_of(
-        result(ran=setup(**said), **figures), gpu=gpu, model=model, options=options or {}
+        result(ran=setup(**said), **figures),
+        gpu=gpu,
+        model=model,
+        options=options or {},
+        resolver=Resolver(),
     )
 
 
 def test_the_setup_of_the_result_is_taken() -> None:
     scenario = posed(tp=2, kv_cache_dtype="fp8", input_len=511.6, output_len=64.4).scenario
     assert isinstance(scenario.gpu, Gpu)
-    assert (scenario.model, scenario.gpu.id, scenario.tp) == (MODEL, GPU, 2)
+    assert isinstance(scenario.model, ModelConfig)
+    assert (scenario.model.id, scenario.gpu.id, scenario.tp) == (MODEL, GPU, 2)
     assert (scenario.input_len, scenario.output_len) == (512, 64)
     assert scenario.kv_cache_dtype == "fp8"
 
@@ -65,12 +76,22 @@ def test_another_card_or_model_than_the_result_says_is_a_warning() -> None:
 @pytest.mark.parametrize("missing", ["gpu", "model"])
 def test_a_result_that_does_not_name_it_asks_for_it(missing: str) -> None:
     with pytest.raises(InputError, match=f"--{missing} is missing"):
-        scenario_of(result(ran=setup(**{missing: None})), gpu=None, model=None, options={})
+        resolve(
+            result(ran=setup(**{missing: None})),
+            gpu=None,
+            model=None,
+            options={},
+        )
 
 
 def test_a_model_that_cannot_be_found_asks_for_one() -> None:
     with pytest.raises(InputError, match="cannot be found") as error:
-        scenario_of(result(ran=setup(model="./gone.gguf")), gpu=None, model=None, options={})
+        resolve(
+            result(ran=setup(model="./gone.gguf")),
+            gpu=None,
+            model=None,
+            options={},
+        )
     assert "--model" in error.value.hint
 
 
@@ -87,7 +108,8 @@ def test_a_file_of_another_machine_is_the_bundled_model_of_its_name(
     said: str, bundled: str
 ) -> None:
     found = posed(model_said=said)
-    assert found.scenario.model == bundled
+    assert isinstance(found.scenario.model, ModelConfig)
+    assert found.scenario.model.id == bundled
     assert any(said in note and bundled in note for note in found.notes)
 
 
@@ -100,8 +122,11 @@ def test_token_generation_of_llama_bench_starts_from_an_empty_cache() -> None:
 
 def test_prompt_processing_decodes_nothing() -> None:
     ran = setup(input_len=512, output_len=0, past_len=0)
-    scenario = scenario_of(
-        result(ran=ran, prefill_tokens_per_s=9e3), gpu=None, model=None, options={}
+    scenario = resolve(
+        result(ran=ran, prefill_tokens_per_s=9e3),
+        gpu=None,
+        model=None,
+        options={},
     ).scenario
     assert (scenario.input_len, scenario.output_len) == (512, 1)
 
@@ -136,14 +161,14 @@ def test_a_tool_that_is_silent_about_lengths_is_an_error_and_typed_figures_are_n
         posed(input_len=None, output_len=None)
     assert error.value.hint == "give --input-len and --output-len"
     typed = vperf.Result("command line", "", tpot_s=0.01)
-    found = scenario_of(typed, gpu=GPU, model=MODEL, options={})
+    found = resolve(typed, gpu=GPU, model=MODEL, options={})
     assert any("--input-len 1024" in note for note in found.notes)
 
 
 def test_a_latency_without_its_batch_is_an_error() -> None:
     ran = setup(batch_size=None)
     with pytest.raises(InputError, match="at a time"):
-        scenario_of(result(ran=ran, latency_s=1.0), gpu=None, model=None, options={})
+        resolve(result(ran=ran, latency_s=1.0), gpu=None, model=None, options={})
 
 
 def test_gpus_without_a_division_are_tensor_parallel() -> None:
@@ -175,7 +200,7 @@ def test_all_that_a_result_does_not_say_is_asked_for_at_once() -> None:
     with pytest.raises(
         InputError, match=r"does not say how many .*, its lengths, .* model"
     ) as error:
-        scenario_of(unsaid, gpu=None, model=None, options={})
+        resolve(unsaid, gpu=None, model=None, options={})
     assert error.value.hint == (
         "give --batch-size or --max-concurrency, --input-len and --output-len, --gpu, --model"
     )

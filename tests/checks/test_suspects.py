@@ -10,9 +10,11 @@ import pytest
 
 import vperf
 from tests.checks.results import GPU, MODEL, result, setup, went
-from vperf import Scenario, api
+from vperf import Scenario
 from vperf.checks.check import Check
 from vperf.checks.suspects import Suspect
+from vperf.resolve import Resolver
+from vperf.serving import load
 from vperf.sources.gpus import load_gpu
 
 
@@ -97,14 +99,33 @@ def test_a_run_that_is_nearly_as_expected_has_no_suspects() -> None:
     assert suspects(vperf.check(went(Scenario(MODEL, "h100"), slower=1.12))) == []
 
 
-def test_explanations_are_asked_for_when_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        Scenario("Qwen/Qwen3-8B", "h100", max_concurrency=32),
+        Scenario("Qwen/Qwen3-32B", "h100", tp=2, max_concurrency=32),
+        Scenario("deepseek-ai/DeepSeek-V3", "h200", tp=8, max_concurrency=32),
+    ],
+)
+def test_a_verdict_takes_three_served_estimates_and_all_explanations_ten(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = went(scenario, slower=1.6)
+    serve = Mock(wraps=load.serve)
+    monkeypatch.setattr(load, "serve", serve)
+    (bare,) = vperf.check_all([slow], explain=False)
+    assert (bare.verdict, bare.suspects) == ("slow", ())
+    assert 1 <= serve.call_count <= 3
+    serve.reset_mock()
+    assert vperf.check(slow).suspects
+    assert 1 <= serve.call_count <= 10
+
+
+def test_nothing_is_computed_while_a_check_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     found = vperf.check(went(Scenario(MODEL, "h100"), slower=1.6))
-    ask = Mock(wraps=api.ask)
-    monkeypatch.setattr(api, "ask", ask)
-    assert found.verdict == "slow"
-    ask.assert_not_called()
-    assert found.suspects is found.suspects
-    assert ask.call_count > 5
+    monkeypatch.setattr(Resolver, "deployment", Mock(side_effect=AssertionError))
+    assert found.suspects
+    assert found.to_dict()["suspects"]
 
 
 def test_what_cannot_have_fitted_is_the_first_reason() -> None:

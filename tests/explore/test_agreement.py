@@ -11,12 +11,13 @@ import pytest
 
 import vperf
 from vperf.answer import Estimate
-from vperf.api import deploy, figures
 from vperf.errors import InputError
 from vperf.explore.rows import Row
 from vperf.report.document import words_of
 from vperf.report.estimate import speed_table
 from vperf.report.rows import limit_columns, speed_column, tpot_column, ttft_column
+from vperf.resolve import Resolver, deploy
+from vperf.speeds import speeds
 
 MODELS = (
     "Qwen/Qwen3-4B-Instruct-2507", "Qwen/Qwen3-32B", "deepseek-ai/DeepSeek-V3",
@@ -102,7 +103,9 @@ def test_fit_takes_the_memory_of_the_estimate() -> None:
     assert room.max_context_tokens == estimate.memory.max_context_tokens
 
 
-def test_a_lean_answer_is_that_of_a_question_asked_alone() -> None:
+def test_what_a_resolver_shares_changes_no_speed() -> None:
     scenario = vperf.Scenario("qwen3-8b", "l40s", batch_size=7)
     other = replace(scenario, batch_size=3)
-    assert figures(other, deploy(scenario)) == figures(other)
+    resolver = Resolver()
+    speeds(resolver.deployment(scenario))
+    assert speeds(resolver.deployment(other)) == speeds(deploy(other))

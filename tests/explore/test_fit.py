@@ -8,8 +8,8 @@ import pytest
 
 import vperf
 from vperf.errors import InputError
-from vperf.sources.engines import load_engine
 from vperf.serving.overhead import visible_bytes
+from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.sources.models import model_ids
 

@@ -14,6 +14,7 @@ from vperf.errors import InputError
 from vperf.explore.crossovers import first_that_holds
 from vperf.explore.sweep import Sweeping
 from vperf.model.ops import Step
+from vperf.resolve import deploy
 from vperf.scenario import Scenario
 from vperf.sources.gpus import load_gpu, override
 from vperf.timing.limit import Limits
@@ -67,7 +68,7 @@ def test_the_compute_bound_batch_of_the_limit_is_that_of_its_definition() -> Non
     batch = turns(model="qwen3-4b-instruct-2507", gpu="l40s", batch_size=[1, 2], input_len=64,
                   output_len=2)["compute-bound, limit"]  # fmt: skip
     assert batch is not None
-    at = api.deploy(Scenario("qwen3-4b-instruct-2507", "l40s"))
+    at = deploy(Scenario("qwen3-4b-instruct-2507", "l40s"))
 
     def bound(sequences: int) -> bool:
         ops = at.model.ops(Step(sequences, 1, 64))

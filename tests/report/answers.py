@@ -16,7 +16,7 @@ from vperf.checks.check import Check
 from vperf.checks.grade import Metric, Utilization
 from vperf.checks.result import Result
 from vperf.checks.suspects import Suspect
-from vperf.checks.thresholds import Bar
+from vperf.checks.thresholds import Threshold
 from vperf.checks.waterfall import Part, Waterfall
 from vperf.explore.candidates import Candidate, Layout, Targets, Times
 from vperf.explore.compare import Comparison
@@ -125,7 +125,10 @@ def graded(name: str = "", verdict: Any = "slow") -> Check:
          main),
         0.0121, 16.0, (Utilization("decode", 0.0121, 8e9, 1e12, 0.261, 0.011),),
         (fall, replace(fall, metric="ttft_s")),
-        (Bar("min_efficiency", 0.7, 0.523, False, 0.253), Bar("max_ttft_s", 0.2, 0.081, True, 0.0)),
+        (
+            Threshold("min_efficiency", 0.7, 0.523, False, 0.253),
+            Threshold("max_ttft_s", 0.2, 0.081, True, 0.0),
+        ),
         Drift("before.json", "0.1", (Change("tpot_s", 0.0115, 0.0121, -0.05, 0.01, 0.55, 0.52),)),
         (WARNING,), (Note("tool", text=name or "read as a batch"),),
     )  # fmt: skip
@@ -178,9 +181,14 @@ def sweeping(rows: list[Row], name: str = "") -> Sweeping:
 def _room(scale: float, name: str = "", gpu: str = "rtx-4090") -> MemoryFit:
     weights, cache = 60e9 * scale, 2e9
     total = weights + cache + 3e9
+    parts = Parts(
+        weight_bytes=weights, kv_cache_bytes=cache, activation_bytes=1e9, reserve_bytes=2e9,
+        total_bytes=total, capacity_bytes=24 * 2**30,
+    )  # fmt: skip
     return MemoryFit(
-        {"gpu": gpu}, name or "Qwen/Qwen3-32B", gpu, 1, "bf16", "bf16", 8192, 1, 0.92,
-        Parts(weights, cache, 1e9, 2e9, total, 24 * 2**30), 13_298, 4, 40_960,
+        chosen={"gpu": gpu}, model=name or "Qwen/Qwen3-32B", gpu=gpu, gpus=1, quantization="bf16",
+        kv_cache_dtype="bf16", context_tokens=8192, users=1, memory_utilization=0.92, parts=parts,
+        max_context_tokens=13_298, max_users=4, model_context_tokens=40_960,
     )  # fmt: skip
 
 

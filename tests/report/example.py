@@ -73,6 +73,9 @@ EXAMPLE = Estimate(
         fits=True,
         max_context_tokens=262_144,
         max_batch_size=502,
+        utilization=0.92,
+        pool_bytes=84e9,
+        pool_tokens=578_304,
     ),
     prefill=PhaseTimes(
         context_tokens=0,
@@ -121,6 +124,7 @@ EXAMPLE = Estimate(
     ),
     not_modelled=notes_of("model", ("speculative decoding", "requests that share a prefix")),
     warnings=(),
+    simulated=None,
 )
 
 

@@ -15,7 +15,7 @@ import vperf
 from tests.checks.results import result
 from vperf import Bars, Check
 from vperf.checks.baseline import Change, Drift
-from vperf.checks.thresholds import judged
+from vperf.checks.check import apply_thresholds
 from vperf.report import check, github, junit, markdown, to_csv
 
 GOOD = vperf.check(result(tpot_s=0.0103, ttft_s=0.062), bars=Bars(min_efficiency=0.7))
@@ -180,8 +180,7 @@ def test_every_form_has_the_baseline() -> None:
 
 
 def test_a_missed_drift_says_what_the_spread_allows() -> None:
-    drifted = _drifted(GOOD, slack=0.004)
-    (bar,) = judged(Bars(max_drift=0.05), drifted)
+    (bar,) = apply_thresholds(_drifted(GOOD, slack=0.004), Bars(max_drift=0.05)).bars
     assert check.bar_line(bar) == (
         "Fails --max-drift 5%: TPOT is 6.0% slower than the baseline "
         "(0.4% allowed for the spread of repeats)."

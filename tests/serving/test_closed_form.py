@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from vperf.api import deploy
+from vperf.resolve import deploy
 from vperf.scenario import Scenario
 from vperf.serving.arrivals import Traffic, arrival_times, draw_lengths
 from vperf.serving.lengths import equal

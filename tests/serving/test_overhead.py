@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from vperf.api import deploy
+from vperf.resolve import deploy
 from vperf.scenario import Scenario
 from vperf.serving.overhead import Overhead, overhead, visible_bytes
 from vperf.sources.gpus import load_gpu

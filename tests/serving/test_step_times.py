@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vperf.api import deploy
+from vperf.resolve import deploy
 from vperf.scenario import Scenario
 from vperf.serving.memory import pool
 from vperf.serving.step_times import DeploymentTimes, cache_room

@@ -1,4 +1,4 @@
-"""Why a result may be above the limit: what was run was not what was asked about.
+"""Why a result may be above the limit: what was run was not what was said.
 
 Each reason says what factor it makes, and is ranked by how near that comes to the measured one.
 Not here: results that are possible and slow (suspects.py).
@@ -7,17 +7,19 @@ Not here: results that are possible and slow (suspects.py).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
-from vperf import api
-from vperf.answer import Estimate
-from vperf.checks.grade import TIMES, Bounds, Metric, bounds
+from vperf.checks.grade import TIMES, Metric, bounded_rate, expected_figures
+from vperf.checks.suspects import Case
 from vperf.errors import VperfError
-from vperf.scenario import Scenario
+from vperf.hardware.gpu import Gpu
+from vperf.resolve import gpus_named
+from vperf.speeds import speeds
 
-_NEAR = 0.25
+_MATCH_TOLERANCE = 0.25
 """A reason that is further off than this is no explanation."""
-_SHOWN = 4
+_MAX_SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +32,18 @@ class Reason:
     """Its figure over the measured one, less 1; None where it could make any."""
 
 
-def reasons(scenario: Scenario, answer: Estimate, metric: Metric) -> tuple[Reason, ...]:
+def explanations(case: Case, metric: Metric) -> tuple[Reason, ...]:
     """What may be behind a figure above its limit, the likeliest first."""
     prefill = metric.name in ("ttft_s", "prefill_tokens_per_s")
-    found = [*_units(metric), *_replicas(scenario, metric)]
+    found = [*_units(metric), *_replicas(case, metric)]
     if prefill:
         found.append(_prefix(metric))
     else:
-        found += _all_users(scenario, metric)
+        found += _all_users(case, metric)
         found += _speculative(metric)
-    found += _lighter(scenario, answer, metric)
-    found += _other_card(scenario, metric)
-    if not answer.memory.fits:
+    found += _lighter(case, metric)
+    found += _other_card(case, metric)
+    if not case.answer.memory.fits:
         found.append(
             Reason(
                 "memory",
@@ -49,9 +51,13 @@ def reasons(scenario: Scenario, answer: Estimate, metric: Metric) -> tuple[Reaso
                 0.0,
             )
         )
-    near = [reason for reason in found if reason.error is None or abs(reason.error) <= _NEAR]
-    near.sort(key=lambda reason: _NEAR / 2 if reason.error is None else abs(reason.error))
-    return tuple(near[:_SHOWN])
+    near = [
+        reason for reason in found if reason.error is None or abs(reason.error) <= _MATCH_TOLERANCE
+    ]
+    near.sort(
+        key=lambda reason: _MATCH_TOLERANCE / 2 if reason.error is None else abs(reason.error)
+    )
+    return tuple(near[:_MAX_SHOWN])
 
 
 def _off(factor: float, metric: Metric) -> float:
@@ -76,10 +82,10 @@ def _units(metric: Metric) -> list[Reason]:
     ]
 
 
-def _replicas(scenario: Scenario, metric: Metric) -> list[Reason]:
+def _replicas(case: Case, metric: Metric) -> list[Reason]:
     """More GPUs than were said: tensor parallel as vperf predicts it, or replicas summed up."""
     found = []
-    now = scenario.tp * scenario.pp * scenario.dp
+    now = case.at.model.parallel.gpus
     for more in (2, 4, 8, 16):
         if not 0.5 * metric.of_limit <= more <= 2.0 * metric.of_expected:
             continue
@@ -90,7 +96,7 @@ def _replicas(scenario: Scenario, metric: Metric) -> list[Reason]:
                     _off(float(more), metric),
                 )
             )  # fmt: skip
-        other = _ask(replace(scenario, tp=scenario.tp * more), metric.name)
+        other = _expected(case, metric, tp=case.at.model.parallel.tensor * more)
         if other is not None:
             found.append(
                 Reason(
@@ -101,19 +107,20 @@ def _replicas(scenario: Scenario, metric: Metric) -> list[Reason]:
     return _best(found)
 
 
-def _all_users(scenario: Scenario, metric: Metric) -> list[Reason]:
-    """The tokens of all users, where those of one were asked about."""
-    if scenario.served or metric.name in TIMES:
+def _all_users(case: Case, metric: Metric) -> list[Reason]:
+    """The tokens of all users, where those of one were meant."""
+    now = case.at.batch_size
+    if case.at.load is not None or metric.name in TIMES:
         return []
     found = []
-    for batch in (scenario.batch_size * 2**power for power in range(1, 11)):
-        other = _ask(replace(scenario, batch_size=batch), metric.name)
+    for batch in (now * 2**power for power in range(1, 11)):
+        other = _expected(case, metric, batch_size=batch)
         if other is not None:
             text = f"tokens counted over all sequences: {batch} at a time, not "
             found.append(
-                Reason("users", f"{text}{scenario.batch_size}", _match(other, metric))
+                Reason("users", f"{text}{now}", _match(other, metric))
             )  # fmt: skip
-    fewest = next((each for each in found if abs(each.error or 0.0) <= _NEAR / 2), None)
+    fewest = next((each for each in found if abs(each.error or 0.0) <= _MATCH_TOLERANCE / 2), None)
     return [fewest] if fewest else _best(found)
 
 
@@ -133,27 +140,23 @@ def _prefix(metric: Metric) -> Reason:
     )  # fmt: skip
 
 
-def _lighter(scenario: Scenario, answer: Estimate, metric: Metric) -> list[Reason]:
+def _lighter(case: Case, metric: Metric) -> list[Reason]:
     """Weights in fewer bits than were said."""
-    if scenario.quantization is not None or answer.model.quantization not in ("bf16", "fp16"):
+    stored = case.at.model.quantization
+    if case.at.scenario.quantization is not None or stored not in ("bf16", "fp16"):
         return []
     found = []
     for name in ("fp8", "int4"):
-        other = _ask(replace(scenario, quantization=name), metric.name)
+        other = _expected(case, metric, quantization=name)
         if other is not None:
-            text = f"other weights: {name}, not {answer.model.quantization}"
+            text = f"other weights: {name}, not {stored}"
             found.append(Reason("quantization", text, _match(other, metric)))
     return _best(found)
 
 
-def _other_card(scenario: Scenario, metric: Metric) -> list[Reason]:
+def _other_card(case: Case, metric: Metric) -> list[Reason]:
     """Another card of the same maker, by the figure that bounds the metric."""
-    from vperf.hardware.gpu import Gpu  # noqa: PLC0415
-    from vperf.sources.gpus import gpu_names, load_gpu  # noqa: PLC0415
-
-    here = scenario.gpu
-    if not isinstance(here, Gpu):
-        return []
+    here = case.at.card.gpu
     prefill = metric.name in ("ttft_s", "prefill_tokens_per_s")
 
     def figure(card: Gpu) -> float:
@@ -163,7 +166,7 @@ def _other_card(scenario: Scenario, metric: Metric) -> list[Reason]:
 
     ranked = sorted(
         (abs(_off(figure(card) / figure(here), metric)), card.id, card)
-        for card in map(load_gpu, gpu_names())  # loaded once a process
+        for card in gpus_named(["all"])
         if card.id != here.id and card.vendor == here.vendor and figure(card) > figure(here) > 0
     )
     if not ranked:
@@ -172,16 +175,19 @@ def _other_card(scenario: Scenario, metric: Metric) -> list[Reason]:
     return [Reason("card", f"another GPU: {names} would fit", ranked[0][0] + 0.1)]
 
 
-def _ask(scenario: Scenario, name: str) -> Bounds | None:
+def _expected(case: Case, metric: Metric, **change: Any) -> float | None:
+    """What is expected of the metric in another scenario; None where there is none."""
     try:
-        return bounds(scenario, api.ask(scenario)).get(name)
+        other = case.resolver.what_if(case.at, **change)
+        found = speeds(other)
     except VperfError:
         return None
+    return expected_figures(other, found.expected, bounded_rate(other, found)).get(metric.name)
 
 
-def _match(other: Bounds, metric: Metric) -> float:
+def _match(expected: float, metric: Metric) -> float:
     """How far what another scenario expects is from the measured figure, in speed."""
-    ratio = other.expected / metric.measured
+    ratio = expected / metric.measured
     return (1 / ratio if metric.name in TIMES else ratio) - 1
 
 

@@ -1,30 +1,27 @@
-"""A graded result beside an earlier one of the same setup: how much faster each figure is.
+"""Graded figures beside earlier ones of the same setup: how much faster each figure is.
 
 Changes are of speed, for times and rates alike: -5 % is 5 % slower. Repeats of one run differ too:
 one standard deviation of the difference, from the spreads that the tools report, is no drift (of
 five repeats that is about two standard errors of their mean).
-Not here: bars (thresholds.py), and the words (report/).
+Not here: thresholds (thresholds.py), and the words (report/).
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vperf.checks.grade import TIMES
+from vperf.checks.grade import TIMES, Metric
 from vperf.errors import InputError
 from vperf.files import read_text
 
-if TYPE_CHECKING:
-    from vperf.checks.check import Check
-
 _SCHEMAS = ("vperf/check/1", "vperf/checks/1")
 _HOW = "'vperf check RESULT --json' writes one"
-_SAME_LENGTH = 0.05
+_LENGTH_TOLERANCE = 0.05
 """Mean lengths of two runs of one workload differ by less."""
 
 
@@ -111,7 +108,7 @@ def _earlier(data: Mapping[str, Any]) -> Earlier:
         for name, each in data["metrics"].items()
     }
     spread = None if result["spread"] is None else _positive(result["spread"])
-    return Earlier(data["source"], result["label"], _setup(data), metrics, spread)
+    return Earlier(data["source"], result["label"], setup_of(data), metrics, spread)
 
 
 def _positive(value: Any) -> float:
@@ -120,8 +117,8 @@ def _positive(value: Any) -> float:
     return float(value) or math.ulp(0.0)
 
 
-def _setup(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What two runs must have in common: model, card, workload and load."""
+def setup_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What two runs must have in common, from the keys of a check: model, card, workload, load."""
     model, gpu = data["model"], data["gpu"]
     return {
         "model": model["id"],
@@ -135,33 +132,44 @@ def _setup(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def compare_to_baseline(check: Check, baseline: Baseline, *, alone: bool) -> Drift | None:
-    """How `check` differs from its earlier self; None where the baseline has none.
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The run that is held against a baseline."""
+
+    file: str
+    label: str
+    setup: Mapping[str, Any]
+    """As setup_of has it."""
+    metrics: Sequence[Metric]
+    main: Metric
+    spread: float | None
+
+
+def compare_to(baseline: Baseline, run: Run, *, alone: bool) -> Drift | None:
+    """How a run differs from its earlier self; None where the baseline has none.
 
     It is the one of the same label, then of the same file name, then of the same setup; of one
     result `alone`, the only one. Raises InputError where that is of another setup.
     """
-    setup = _setup(check.to_dict())
-    found = [each for each in baseline.results if each.label == check.result.label]
+    found = [each for each in baseline.results if each.label == run.label]
     if alone and len(baseline.results) == 1:
         found = list(baseline.results)
-    found = [each for each in found if _name(each.file) == _name(check.source)] or found
+    found = [each for each in found if _name(each.file) == _name(run.file)] or found
     if len(found) > 1:
-        found = [each for each in found if not _differences(each.setup, setup)]
+        found = [each for each in found if not _differences(each.setup, run.setup)]
     if len(found) != 1:
         return None
     (earlier,) = found
-    differences = _differences(earlier.setup, setup)
+    differences = _differences(earlier.setup, run.setup)
     if differences:
         raise InputError(
             f"is of another setup: {'; '.join(differences[:4])}",
-            source=baseline.source, field="--baseline",
+            source=baseline.source,
+            field="--baseline",
             hint="compare runs of one setup, or make a new baseline",
-        )  # fmt: skip
+        )
     changes = tuple(
-        _change(check, earlier, metric.name)
-        for metric in check.metrics
-        if metric.name in earlier.metrics
+        _change(run, earlier, metric) for metric in run.metrics if metric.name in earlier.metrics
     )
     return Drift(baseline.source, baseline.vperf_version, changes) if changes else None
 
@@ -180,14 +188,13 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
 
 def _same(before: Any, now: Any) -> bool:
     numbers = isinstance(before, int | float) and isinstance(now, int | float)
-    return math.isclose(before, now, rel_tol=_SAME_LENGTH) if numbers else before == now
+    return math.isclose(before, now, rel_tol=_LENGTH_TOLERANCE) if numbers else before == now
 
 
-def _change(check: Check, earlier: Earlier, name: str) -> Change:
-    metric = next(each for each in check.metrics if each.name == name)
-    before, share = earlier.metrics[name]
-    speed = before / metric.measured if name in TIMES else metric.measured / before
+def _change(run: Run, earlier: Earlier, metric: Metric) -> Change:
+    before, share = earlier.metrics[metric.name]
+    speed = before / metric.measured if metric.name in TIMES else metric.measured / before
     # A tool's spread is of its main figure; TPOT and tokens/s of a batch are one figure.
-    main = math.isclose(metric.of_limit, check.main.of_limit, rel_tol=1e-6)
-    slack = math.hypot(check.result.spread or 0.0, earlier.spread or 0.0) if main else 0.0
-    return Change(name, before, metric.measured, speed - 1, slack, share, metric.of_expected)
+    main = math.isclose(metric.of_limit, run.main.of_limit, rel_tol=1e-6)
+    slack = math.hypot(run.spread or 0.0, earlier.spread or 0.0) if main else 0.0
+    return Change(metric.name, before, metric.measured, speed - 1, slack, share, metric.of_expected)

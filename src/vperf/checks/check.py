@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Unpack
 
-from vperf import api
 from vperf.answer import Estimate
-from vperf.checks import waterfall
-from vperf.checks.above_limit import Reason, reasons
-from vperf.checks.baseline import Baseline, Drift, compare_to_baseline, read_baseline
+from vperf.checks import thresholds, waterfall
+from vperf.checks.above_limit import Reason, explanations
+from vperf.checks.baseline import Baseline, Drift, Run, compare_to, read_baseline, setup_of
 from vperf.checks.grade import (
     RATES,
     TIMES,
@@ -24,7 +22,6 @@ from vperf.checks.grade import (
     Metric,
     Utilization,
     Verdict,
-    as_batch,
     doubted,
     in_flight,
     main_metric,
@@ -35,22 +32,23 @@ from vperf.checks.grade import (
 )
 from vperf.checks.result import Result
 from vperf.checks.scenario_of_result import scenario_of
-from vperf.checks.suspects import Suspect, suspects
-from vperf.checks.thresholds import Bar, Bars, judged, refuse_unjudged
+from vperf.checks.suspects import Case, Suspect, find_suspects
+from vperf.checks.thresholds import Threshold, Thresholds, refuse_unapplied
 from vperf.checks.waterfall import Waterfall
+from vperf.deployment import Deployment
 from vperf.errors import InputError, VperfError
+from vperf.estimate import decode_step, estimate
 from vperf.frames import Shown
-from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.notes import Note
+from vperf.resolve import Resolver
 from vperf.scenario import ModelLike, Options, Scenario
-from vperf.sources.engines import load_engine
 from vperf.version import __version__
 
 Source = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """A result file ("-": standard input), or what its JSON holds."""
 
-_MORE, _FEWER = 1.25, 2.0
+_MORE_TOLERANCE, _FEWER_TOLERANCE = 1.25, 2.0
 """How far requests in flight may be off the load: means are rounded, and a run's ends are idle."""
 
 SCHEMA = "vperf/check/1"
@@ -59,11 +57,7 @@ SCHEMA_MANY = "vperf/checks/1"
 
 @dataclass(frozen=True, repr=False)
 class Check(Shown):
-    """One graded result. Every figure that the command line prints is read from here.
-
-    Explanations ask vperf a dozen further scenarios: they are asked when somebody looks, which
-    slots would not allow.
-    """
+    """One graded result. Every figure that the command line prints is read from here."""
 
     result: Result
     source: str
@@ -83,38 +77,25 @@ class Check(Shown):
     utilization: tuple[Utilization, ...]
     waterfalls: tuple[Waterfall, ...]
     """Of TPOT, then of TTFT; of a whole request where neither is known."""
-    bars: tuple[Bar, ...]
+    bars: tuple[Threshold, ...]
     drift: Drift | None
     """Beside the baseline; None without one."""
     warnings: tuple[Note, ...]
     notes: tuple[Note, ...]
-
-    @cached_property
-    def suspects(self) -> tuple[Suspect, ...]:
-        """What may be behind the time it took, then what to try; empty where it is impossible."""
-        if self.verdict == "impossible":
-            return ()
-        return suspects(self.scenario, self.estimate, self.waterfalls)
-
-    @cached_property
-    def reasons(self) -> tuple[Reason, ...]:
-        """Why it may be impossible, the likeliest first; empty where it is not."""
-        worst = next((each for each in self.metrics if each.verdict == "impossible"), None)
-        return reasons(self.scenario, self.estimate, worst) if worst else ()
+    suspects: tuple[Suspect, ...] = ()
+    """What may be behind the time it took, then what to try; empty where it is impossible."""
+    reasons: tuple[Reason, ...] = ()
+    """Why it may be impossible, the likeliest first; empty where it is not."""
 
     @property
     def passed(self) -> bool | None:
         """Whether every bar is cleared; None without bars."""
         return all(bar.passed for bar in self.bars) if self.bars else None
 
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON contract: stable keys, SI base units, floats unrounded."""
+    def setup(self) -> dict[str, Any]:
+        """What was run, as JSON: model, card, workload and load."""
         answer = self.estimate
         return {
-            "schema": SCHEMA,
-            "vperf_version": __version__,
-            "source": self.source,
-            "result": asdict(self.result),
             "model": asdict(answer.model),
             "gpu": {
                 "id": answer.gpu.id,
@@ -128,6 +109,16 @@ class Check(Shown):
                 "max_concurrency": self.scenario.max_concurrency,
                 "request_rate": self.scenario.request_rate,
             },
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON contract: stable keys, SI base units, floats unrounded."""
+        return {
+            "schema": SCHEMA,
+            "vperf_version": __version__,
+            "source": self.source,
+            "result": asdict(self.result),
+            **self.setup(),
             "verdict": self.verdict,
             "main": self.main.name,
             "metrics": {
@@ -150,7 +141,7 @@ class Check(Shown):
             "baseline": asdict(self.drift) if self.drift else None,
             "warnings": list(map(str, self.warnings)),
             "notes": list(map(str, self.notes)),
-            "assumptions": list(map(str, answer.assumptions)),
+            "assumptions": list(map(str, self.estimate.assumptions)),
         }
 
 
@@ -159,7 +150,7 @@ def check(
     gpu: str | Gpu | None = None,
     model: ModelLike | None = None,
     *,
-    bars: Bars | None = None,
+    bars: Thresholds | None = None,
     baseline: str | Path | None = None,
     label: str | None = None,
     **options: Unpack[Options],
@@ -180,8 +171,8 @@ def check(
             f"holds {len(found)} results", source=source,
             hint=f"give one as label ({labels}), or ask check_all",
         )  # fmt: skip
-    graded = _graded(found[0], file, gpu, model, options)
-    (graded,) = gated([graded], bars, baseline, source)
+    graded = _grade(found[0], file, gpu, model, options, Resolver(), explain=True)
+    (graded,) = compare_and_apply([graded], bars, baseline, source)
     return graded
 
 
@@ -190,23 +181,40 @@ def check_all(
     gpu: str | Gpu | None = None,
     model: ModelLike | None = None,
     *,
-    bars: Bars | None = None,
+    bars: Thresholds | None = None,
     baseline: str | Path | None = None,
     label: str | None = None,
+    explain: bool = True,
     **options: Unpack[Options],
 ) -> tuple[Check, ...]:
     """Grade every result of a file; as `check`, which grades one.
 
     A bar is held against each result that has its figure. Results without any figure to grade are
-    left out where others have one; the first check's warnings say which.
+    left out where others have one; the first check's warnings say which. Without `explain`, no
+    suspects and no reasons are looked for.
     """
+    source, _ = _named(results)
+    checks = grade_all(results, gpu, model, label, options, Resolver(), explain=explain)
+    return tuple(compare_and_apply(list(checks), bars, baseline, source))
+
+
+def grade_all(  # noqa: PLR0917  (as check_all)
+    results: Sequence[Result] | Source,
+    gpu: str | Gpu | None,
+    model: ModelLike | None,
+    label: str | None,
+    options: Mapping[str, Any],
+    resolver: Resolver,
+    *,
+    explain: bool,
+) -> tuple[Check, ...]:
+    """Every result of a file graded by itself: beside no baseline, held against nothing."""
     source, file = _named(results)
-    found = _read(results, label)
     checks: list[Check] = []
     refused: list[NothingToGradeError] = []
-    for result in found:
+    for result in _read(results, label):
         try:
-            checks.append(_graded(result, file, gpu, model, options))
+            checks.append(_grade(result, file, gpu, model, options, resolver, explain=explain))
         except NothingToGradeError as error:
             refused.append(error)
     if not checks:
@@ -214,35 +222,53 @@ def check_all(
     if refused:
         left = tuple(Note("not_graded", text=error.message) for error in refused)
         checks[0] = replace(checks[0], warnings=(*checks[0].warnings, *left))
-    return tuple(gated(checks, bars, baseline, source))
+    return tuple(checks)
 
 
-def gated(
-    checks: list[Check], bars: Bars | None, baseline: str | Path | None, source: str
+def compare_and_apply(
+    checks: list[Check], bars: Thresholds | None, baseline: str | Path | None, source: str
 ) -> list[Check]:
-    """The checks beside the baseline, and held against the bars."""
+    """The checks beside the baseline, and held against the thresholds."""
     if baseline is not None:
-        checks = beside(checks, read_baseline(baseline))
+        checks = compare_to_baseline(checks, read_baseline(baseline))
     if bars:
-        checks = [replace(each, bars=judged(bars, each)) for each in checks]
-        refuse_unjudged(bars, {bar.name for each in checks for bar in each.bars}, source)
+        checks = [apply_thresholds(each, bars) for each in checks]
+        refuse_unapplied(bars, {bar.name for each in checks for bar in each.bars}, source)
     return checks
 
 
-def beside(checks: list[Check], baseline: Baseline) -> list[Check]:
+def apply_thresholds(check: Check, bars: Thresholds) -> Check:
+    """The check held against the thresholds that it has figures for."""
+    mbu = next((use.mbu for use in check.utilization if use.phase == "decode"), None)
+    graded = thresholds.Graded(check.main, check.metrics, check.tpot_s, mbu, check.drift)
+    return replace(check, bars=thresholds.apply(bars, graded))
+
+
+def compare_to_baseline(checks: list[Check], baseline: Baseline) -> list[Check]:
     """Each with its drift; InputError where the baseline has none of them."""
-    drifts = [compare_to_baseline(each, baseline, alone=len(checks) == 1) for each in checks]
+    alone = len(checks) == 1
+    drifts = [compare_to(baseline, _run(each), alone=alone) for each in checks]
     if not any(drifts):
         labels = ", ".join(repr(each.label) for each in baseline.results)
         raise InputError(
-            "holds no result to compare with", source=baseline.source, field="--baseline",
+            "holds no result to compare with",
+            source=baseline.source,
+            field="--baseline",
             hint=f"it has {labels}" if any(each.label for each in baseline.results) else "",
-        )  # fmt: skip
+        )
     absent = Note("not_in_baseline", source=baseline.source)
     return [
         replace(each, drift=drift) if drift else replace(each, warnings=(absent, *each.warnings))
         for each, drift in zip(checks, drifts, strict=True)
     ]
+
+
+def _run(check: Check) -> Run:
+    result = check.result
+    return Run(
+        check.source, result.label, setup_of(check.setup()), check.metrics, check.main,
+        result.spread,
+    )  # fmt: skip
 
 
 class NothingToGradeError(InputError):
@@ -273,53 +299,59 @@ def _read(source: Result | Sequence[Result] | Source, label: str | None) -> tupl
     return picked
 
 
-def _graded(
+def _grade(  # noqa: PLR0917  (as check)
     result: Result,
     source: str,
     gpu: str | Gpu | None,
     model: ModelLike | None,
-    options: Options,
+    options: Mapping[str, Any],
+    resolver: Resolver,
+    *,
+    explain: bool,
 ) -> Check:
-    posed = scenario_of(result, gpu=gpu, model=model, options=options)
-    scenario = posed.scenario
-    answer = api.ask(scenario)
-    figures = measured_figures(result, scenario)
-    found = metrics(scenario, answer, figures)
-    if posed.doubts:
+    said = scenario_of(result, gpu=gpu, model=model, options=options, resolver=resolver)
+    at = resolver.deployment(said.scenario)
+    answer = estimate(at)
+    figures = measured_figures(result, at)
+    found = metrics(at, answer, figures)
+    if said.doubts:
         found = tuple(map(doubted, found))
-    main = main_metric(found, served=scenario.served)
+    main = main_metric(found, served=at.load is not None)
     if main is None:
         raise NothingToGradeError(
             f"{result.label or 'the result'} of {result.tool} has no figure to grade: needs a "
             "decode or prefill rate, TPOT, TTFT, latency or output tokens per second",
-            hint=_WHY_NOT if result.setup.past_len or scenario.served else "",
+            hint=_WHY_NOT if result.setup.past_len or at.load is not None else "",
         )
-    impossible = any(metric.verdict == "impossible" for metric in found)
-    falls = _waterfalls(scenario, answer, figures)
-    batch = running(scenario, answer, figures)
+    impossible = next((metric for metric in found if metric.verdict == "impossible"), None)
+    falls = _waterfalls(at, answer, figures)
+    batch = running(at, answer, figures)
     tpot = next((fall.measured_s for fall in falls if fall.metric == "tpot_s"), None)
+    case = Case(resolver, at, answer, falls)
     return Check(
         result=result,
         source=source,
-        scenario=scenario,
+        scenario=said.scenario,
         estimate=answer,
-        engine_name=_engine_name(scenario),
+        engine_name=at.card.engine.name,
         verdict="impossible" if impossible else main.verdict,
         main=main,
         metrics=found,
         tpot_s=tpot,
         running_batch=batch,
-        utilization=_utilization(scenario, answer, falls, batch),
+        utilization=_utilization(at, answer, falls, batch),
         waterfalls=falls,
+        suspects=find_suspects(case) if explain and not impossible else (),
+        reasons=explanations(case, impossible) if explain and impossible else (),
         bars=(),
         drift=None,
         warnings=(
-            *posed.warnings,
+            *said.warnings,
             *_weights_warning(result, answer),
-            *_flight_warning(result, scenario, figures),
+            *_flight_warning(result, at, figures),
             *answer.warnings,
         ),
-        notes=(*posed.notes, *_left_out(result, found)),
+        notes=(*said.notes, *_left_out(result, found)),
     )
 
 
@@ -337,31 +369,27 @@ def _left_out(result: Result, found: tuple[Metric, ...]) -> tuple[Note, ...]:
     return (Note("figures_left", figures=", ".join(left)),)
 
 
-def _engine_name(scenario: Scenario) -> str:
-    engine = scenario.engine
-    return (engine if isinstance(engine, Engine) else load_engine(engine)).name
-
-
 def _waterfalls(
-    scenario: Scenario, answer: Estimate, figures: dict[str, float]
+    at: Deployment, answer: Estimate, figures: dict[str, float]
 ) -> tuple[Waterfall, ...]:
     """Of every time that was measured, or follows from a rate."""
-    batch, steps = scenario.batch_size, scenario.output_len - 1
+    batch, output = at.batch_size, at.lengths.output_tokens
+    users = at.load.users if at.load is not None else None
     tpot, ttft, latency = (figures.get(name) for name in ("tpot_s", "ttft_s", "latency_s"))
-    if not scenario.served:
+    if at.load is None:
         if tpot is None and "decode_tokens_per_s" in figures:
             tpot = batch / figures["decode_tokens_per_s"]
         if ttft is None and "prefill_tokens_per_s" in figures:
-            prompt = batch * answer.workload.prompt_tokens
+            prompt = batch * at.prompt_tokens
             ttft = prompt / figures["prefill_tokens_per_s"]
         if latency is None and "requests_per_s" in figures:
             latency = batch / figures["requests_per_s"]
         elif latency is None and "output_tokens_per_s" in figures:
-            latency = batch * scenario.output_len / figures["output_tokens_per_s"]
-    elif latency is None and scenario.max_concurrency and "output_tokens_per_s" in figures:
-        latency = scenario.max_concurrency * scenario.output_len / figures["output_tokens_per_s"]
-    if tpot is None and ttft is not None and latency is not None and steps > 0 and latency > ttft:
-        tpot = (latency - ttft) / steps
+            latency = batch * output / figures["output_tokens_per_s"]
+    elif latency is None and users and "output_tokens_per_s" in figures:
+        latency = users * output / figures["output_tokens_per_s"]
+    if tpot is None and ttft is not None and latency is not None and output > 1 and latency > ttft:
+        tpot = (latency - ttft) / (output - 1)
     found = []
     if tpot is not None:
         found.append(waterfall.of_tpot(answer, tpot))
@@ -373,36 +401,34 @@ def _waterfalls(
 
 
 def _utilization(
-    scenario: Scenario, answer: Estimate, falls: tuple[Waterfall, ...], batch: float | None
+    at: Deployment, answer: Estimate, falls: tuple[Waterfall, ...], batch: float | None
 ) -> tuple[Utilization, ...]:
     """Of both phases where their times are known; a load's decode as what was running."""
     found = []
     for fall in falls:
-        if fall.metric == "ttft_s" and not scenario.served:
+        expected = answer.workload.batch_size
+        if fall.metric == "ttft_s" and at.load is None:
             # A server's TTFT is mostly waiting: no measure of the card.
-            found.append(utilization("prefill", fall.measured_s, answer))
+            found.append(utilization("prefill", fall.measured_s, answer.prefill, at, expected))
         elif fall.metric == "tpot_s":
-            ran = answer
-            if scenario.served and batch is not None:
-                size = max(1, round(batch))
-                if size != answer.workload.batch_size:
-                    ran = api.ask(as_batch(scenario, size))
-            found.append(utilization("decode", fall.measured_s, ran))
+            ran = expected if batch is None else max(1, round(batch))
+            step = answer.decode if ran == expected else decode_step(at, ran)
+            found.append(utilization("decode", fall.measured_s, step, at, ran))
     return tuple(found)
 
 
-def _flight_warning(
-    result: Result, scenario: Scenario, figures: dict[str, float]
-) -> tuple[Note, ...]:
+def _flight_warning(result: Result, at: Deployment, figures: dict[str, float]) -> tuple[Note, ...]:
     """Say so where figures contradict each other, or the load, by Little's law."""
-    users, seen = scenario.max_concurrency or scenario.batch_size, in_flight(scenario, figures)
-    if seen is None or scenario.request_rate is not None:
+    users, seen = at.batch_size, in_flight(at, figures)
+    if at.load is not None:
+        users = at.load.users or 0
+    if seen is None or not users:
         return ()
-    fewer = _FEWER
-    if scenario.served and result.setup.max_concurrency is None:
+    fewer = _FEWER_TOLERANCE
+    if at.load is not None and result.setup.max_concurrency is None:
         # All sent at once: they wait for each other, and their number falls to none.
-        users, fewer = max(users, result.setup.requests or 1), 2 * _FEWER
-    more = seen > _MORE * users
+        users, fewer = max(users, result.setup.requests or 1), 2 * _FEWER_TOLERANCE
+    more = seen > _MORE_TOLERANCE * users
     if not more and seen >= users / fewer:
         return ()
     return (Note("in_flight", requests=seen, users=users, more=more),)

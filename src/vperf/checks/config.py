@@ -1,7 +1,7 @@
-"""vperf.toml: several checks with their setups and bars, and [defaults] that they share.
+"""vperf.toml: several checks with their setups and thresholds, and [defaults] that they share.
 
 Every path in it is relative to the file. `file` may be a pattern ("results/*.json"): a check for
-each match. Not here: what the bars mean (thresholds.py), and grading (check.py).
+each match. Not here: what the thresholds mean (thresholds.py), and grading (check.py).
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from vperf.checks.baseline import read_baseline
-from vperf.checks.check import Check, beside, check_all
-from vperf.checks.thresholds import Bars, judged, refuse_unjudged, seconds, share
+from vperf.checks.check import Check, apply_thresholds, compare_to_baseline, grade_all
+from vperf.checks.thresholds import Thresholds, refuse_unapplied, seconds, share
 from vperf.errors import InputError, VperfError
 from vperf.files import read_toml
+from vperf.resolve import Resolver
 from vperf.scenario import Options
 
 _SECONDS = ("max_ttft", "max_tpot")
+_PLAIN: Mapping[str, Any] = {"engine": str, "workload": str, "gpu_file": str, "peak": list[str]}
+"""Options as a TOML file has them, where Python takes objects too."""
 _PATTERN = frozenset("*?[")
 
 
@@ -35,7 +38,7 @@ class Planned:
     model: str | None
     gpu: str | None
     options: Mapping[str, Any]
-    bars: Bars
+    bars: Thresholds
     baseline: Path | None
 
 
@@ -63,7 +66,11 @@ def check_config(
 
 
 def grade_config(
-    path: str | Path, *, baseline: str | Path | None = None, max_drift: float | None = None
+    path: str | Path,
+    *,
+    baseline: str | Path | None = None,
+    max_drift: float | None = None,
+    explain: bool = True,
 ) -> Graded:
     """As check_config, but a file that cannot be graded keeps no other from its verdict.
 
@@ -71,9 +78,12 @@ def grade_config(
     """
     found: list[tuple[Planned, Check]] = []
     errors: list[tuple[str, VperfError]] = []
+    resolver = Resolver()
     for plan in read_config(Path(path)):
         try:
-            graded = check_all(plan.file, plan.gpu, plan.model, label=plan.label, **plan.options)
+            graded = grade_all(
+                plan.file, plan.gpu, plan.model, plan.label, plan.options, resolver, explain=explain
+            )
         except VperfError as error:
             errors.append((plan.name, error))
             continue
@@ -82,7 +92,7 @@ def grade_config(
             changes["bars"] = replace(plan.bars, max_drift=max_drift)
         found += ((replace(plan, **changes), each) for each in graded)
     plans = [plan for plan, _ in found]
-    checks = _gated(plans, [each for _, each in found], errors)
+    checks = _apply(plans, [each for _, each in found], errors)
     named = zip(plans, checks, strict=True)
     return Graded(
         tuple((f"{plan.name} {each.result.label}".strip(), each) for plan, each in named),
@@ -90,7 +100,7 @@ def grade_config(
     )
 
 
-def _gated(
+def _apply(
     plans: list[Planned], checks: list[Check], errors: list[tuple[str, VperfError]]
 ) -> list[Check]:
     """Each beside its baseline and held against its bars; those of one baseline together.
@@ -99,13 +109,10 @@ def _gated(
     """
     for path in dict.fromkeys(plan.baseline for plan in plans if plan.baseline):
         here = [number for number, plan in enumerate(plans) if plan.baseline == path]
-        compared = beside([checks[number] for number in here], read_baseline(path))
+        compared = compare_to_baseline([checks[number] for number in here], read_baseline(path))
         for number, each in zip(here, compared, strict=True):
             checks[number] = each
-    checks = [
-        replace(each, bars=judged(plan.bars, each))
-        for plan, each in zip(plans, checks, strict=True)
-    ]
+    checks = [apply_thresholds(each, plan.bars) for plan, each in zip(plans, checks, strict=True)]
     for file in dict.fromkeys(plan.file for plan in plans):
         ours = [number for number, each in enumerate(plans) if each.file == file]
         try:
@@ -113,7 +120,7 @@ def _gated(
                 names = {bar.name for n in ours for bar in checks[n].bars}
                 if checks[number].drift is None and plans[number].baseline:
                     names.add("max_drift")
-                refuse_unjudged(plans[number].bars, names, file)
+                refuse_unapplied(plans[number].bars, names, file)
         except InputError as error:
             errors.append((plans[ours[0]].name, error))
     return checks
@@ -155,13 +162,14 @@ def _planned(
         raise InputError(
             "has no file", source=str(path), field=where, hint='as file = "result.json"'
         )
-    names = [field.name for field in fields(Bars)]
-    bars = Bars(**{name: values.pop(name) for name in names if name in values})
+    names = [field.name for field in fields(Thresholds)]
+    bars = Thresholds(**{name: values.pop(name) for name in names if name in values})
     file, label, model, gpu, baseline = (
         values.pop(name, None) for name in ("file", "label", "model", "gpu", "baseline")
     )
-    if "workload" in values:
-        values["workload"] = _beside(values["workload"], path)
+    for name in ("workload", "gpu_file"):
+        if name in values:
+            values[name] = _beside(values[name], path)
     for name in _files(file, path, where):
         yield Planned(
             name=name,
@@ -200,7 +208,7 @@ def _beside(name: str, path: Path) -> str:
 
 
 def _checked(table: Any, path: Path, where: str) -> dict[str, Any]:
-    """The values of one table by option, of the right types; bars as Bars names them."""
+    """The values of one table by option, of the right types; bars as Thresholds names them."""
     from pydantic import ValidationError  # noqa: PLC0415  (a start costs what it uses)
 
     if not isinstance(table, dict):
@@ -229,7 +237,7 @@ def _checked(table: Any, path: Path, where: str) -> dict[str, Any]:
         if name in values:
             bars[name] = values.pop(name)
     try:
-        Bars(**bars)
+        Thresholds(**bars)
     except InputError as error:
         raise InputError(error.message, source=f"{path}: {where}") from None
     return {**values, **bars}
@@ -249,8 +257,7 @@ def _schema() -> Any:
         "max_drift": (str | float, 0.0),
     }
     options: dict[str, Any] = {
-        name: (str if name in ("engine", "workload") else hint, None)
-        for name, hint in get_type_hints(Options).items()
+        name: (_PLAIN.get(name, hint), None) for name, hint in get_type_hints(Options).items()
     }
     return create_model("CheckTable", __config__=ConfigDict(extra="forbid", strict=True),
                         **own, **options)  # fmt: skip

@@ -14,11 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from vperf import api
-from vperf.answer import Estimate, Speed
+from vperf.answer import Estimate, Figures, Speed
 from vperf.checks.result import Result
+from vperf.deployment import Deployment
 from vperf.model.ops import COLLECTIVES
-from vperf.scenario import Scenario
+from vperf.serving.speculative import tokens_per_step
+from vperf.speeds import speeds
 from vperf.timing.step import PhaseTimes
 
 Verdict = Literal["impossible", "better", "good", "slow"]
@@ -27,7 +28,7 @@ VERDICTS: tuple[Verdict, ...] = ("impossible", "better", "good", "slow")
 TIMES = ("tpot_s", "ttft_s", "latency_s")
 RATES = ("decode_tokens_per_s", "output_tokens_per_s", "prefill_tokens_per_s", "requests_per_s")
 
-_ROUNDING = 1.001
+_ROUNDING_TOLERANCE = 1.001
 """Tools round their figures; that much above the limit is still at it."""
 
 
@@ -76,7 +77,7 @@ class Utilization:
     """FLOPs over time, over the dense peak of the number format each is multiplied in."""
 
 
-def measured_figures(result: Result, scenario: Scenario) -> dict[str, float]:
+def measured_figures(result: Result, at: Deployment) -> dict[str, float]:
     """What was measured by name, with what follows from it for equal requests at once.
 
     A batch decodes `batch_size / tpot` tokens per second; its latency is TTFT and all steps.
@@ -84,7 +85,7 @@ def measured_figures(result: Result, scenario: Scenario) -> dict[str, float]:
     found = {
         name: value for name in (*TIMES, *RATES) if (value := getattr(result, name)) is not None
     }
-    if scenario.served:
+    if at.load is not None:
         # Input tokens over a whole run, or over a TTFT with its queue, are no prefill rate.
         found.pop("prefill_tokens_per_s", None)
     elif result.setup.past_len:
@@ -94,19 +95,46 @@ def measured_figures(result: Result, scenario: Scenario) -> dict[str, float]:
             for name, value in found.items()
             if name in ("tpot_s", "decode_tokens_per_s")
         }
-    if not scenario.served and "tpot_s" in found:
-        found.setdefault("decode_tokens_per_s", scenario.batch_size / found["tpot_s"])
+    if at.load is None and "tpot_s" in found:
+        found.setdefault("decode_tokens_per_s", at.batch_size / found["tpot_s"])
     return found
 
 
-def bounds(scenario: Scenario, answer: Estimate) -> dict[str, Bounds]:
+def expected_figures(at: Deployment, mean: Speed, rate: float | None) -> dict[str, float]:
+    """What is expected of every figure that can be compared with a measured one.
+
+    `rate`: requests per second of a load that its users, or the deployment, bound.
+    """
+    found = {"tpot_s": mean.tpot_s, "ttft_s": mean.ttft_s, "latency_s": _latency(at, mean)}
+    for name in ("decode_tokens_per_s", "prefill_tokens_per_s"):
+        found[name] = getattr(mean, name)
+    if at.load is None:
+        rate = at.batch_size / found["latency_s"]
+    if rate is not None:
+        found["requests_per_s"] = rate
+        found["output_tokens_per_s"] = at.lengths.output_tokens * rate
+    return found
+
+
+def bounded_rate(at: Deployment, answer: Estimate | Figures) -> float | None:
+    """Requests per second that a load settles to, where that is not what was offered."""
+    if at.load is None or answer.serving is None:
+        return None
+    bounded = at.load.users is not None or answer.serving.saturated
+    return answer.serving.requests_per_s if bounded else None
+
+
+def _latency(at: Deployment, speed: Speed) -> float:
+    return speed.ttft_s + max(0, at.lengths.output_tokens - 1) * speed.tpot_s
+
+
+def bounds(at: Deployment, answer: Estimate) -> dict[str, Bounds]:
     """Limit, expected and range of every figure that can be compared with a measured one."""
-    batch, steps = scenario.batch_size, max(0, scenario.output_len - 1)
     limit, mean = answer.limit, answer.expected
     low, high = mean.low, mean.high
 
     def latency(speed: Speed) -> float:
-        return speed.ttft_s + steps * speed.tpot_s
+        return _latency(at, speed)
 
     found = {
         "tpot_s": Bounds(limit.tpot_s, mean.tpot_s, high.tpot_s, low.tpot_s),
@@ -115,14 +143,14 @@ def bounds(scenario: Scenario, answer: Estimate) -> dict[str, Bounds]:
     }
     for name in ("decode_tokens_per_s", "prefill_tokens_per_s"):
         found[name] = Bounds(*(getattr(each, name) for each in (limit, mean, low, high)))
-    if not scenario.served:
-        times = found["latency_s"]
+    times, rate = found["latency_s"], bounded_rate(at, answer)
+    if at.load is None:
+        batch = at.batch_size
         found["requests_per_s"] = Bounds(
             batch / times.limit, batch / times.expected, batch / times.slow, batch / times.fast
         )
-    elif answer.serving and (scenario.max_concurrency or answer.serving.saturated):
-        times, rate = found["latency_s"], answer.serving.requests_per_s
-        fastest = _most_requests_per_s(scenario, answer)
+    elif rate is not None:
+        fastest = _max_requests_per_s(at, answer)
         found["requests_per_s"] = Bounds(
             fastest,
             rate,
@@ -131,63 +159,65 @@ def bounds(scenario: Scenario, answer: Estimate) -> dict[str, Bounds]:
         )
     requests = found.get("requests_per_s")
     if requests is not None:
-        tokens = scenario.output_len
+        tokens = at.lengths.output_tokens
         found["output_tokens_per_s"] = Bounds(
             *(tokens * getattr(requests, end) for end in ("limit", "expected", "slow", "fast"))
         )
     return found
 
 
-def _most_requests_per_s(scenario: Scenario, answer: Estimate) -> float:
+def _max_requests_per_s(at: Deployment, answer: Estimate) -> float:
     """No load of so many users ends more requests: all decode always, prefill takes its FLOPs."""
-    if scenario.max_concurrency is None:
-        users = max(1, answer.workload.batch_size)
-    else:
-        users = scenario.max_concurrency
-    decoding = api.ask(as_batch(scenario, users)).limit.decode_tokens_per_s / scenario.output_len
+    users = answer.workload.batch_size
+    if at.load is not None and at.load.users is not None:
+        users = at.load.users
+    decoding = limit_of_batch(at, users).decode_tokens_per_s / at.lengths.output_tokens
     compute_s = sum(op.compute_s for op in answer.prefill.ops)
-    groups = scenario.dp * scenario.pp
+    groups = at.model.parallel.data * at.model.parallel.pipeline
     return min(decoding, groups / compute_s) if compute_s else decoding
 
 
-def as_batch(scenario: Scenario, batch: int) -> Scenario:
+def as_batch(at: Deployment, batch: int) -> Deployment:
     """The same deployment decoding `batch` equal requests at once."""
-    return replace(
-        scenario, batch_size=batch, max_concurrency=None, request_rate=None, prefix_cache_hit=0.0
-    )
+    return replace(at, load=None, run=None, batch_size=batch)
 
 
-def running(scenario: Scenario, answer: Estimate, figures: dict[str, float]) -> float | None:
+def limit_of_batch(at: Deployment, batch: int) -> Speed:
+    """The limit of so many requests at once."""
+    return speeds(as_batch(at, batch)).limit
+
+
+def running(at: Deployment, answer: Estimate, figures: dict[str, float]) -> float | None:
     """Sequences that were decoding at a time, by Little's law; None where it cannot be known.
 
     Never more than the cache has room for: tools differ in which wait they count into TTFT.
     """
     tpot = figures.get("tpot_s")
-    if not scenario.served:
-        return float(scenario.batch_size)
+    if at.load is None:
+        return float(at.batch_size)
     if tpot is None:
         return None
-    users = float(scenario.max_concurrency or 1e9)
+    users = float(at.load.users or 1e9)
     most = min(users, answer.serving.slots) if answer.serving else users
     if (rate := figures.get("output_tokens_per_s")) is not None:
         return max(1.0, min(most, rate * tpot))
-    if (ttft := figures.get("ttft_s")) is not None and scenario.max_concurrency:
-        decoding = scenario.output_len * tpot
+    if (ttft := figures.get("ttft_s")) is not None and at.load.users:
+        decoding = at.lengths.output_tokens * tpot
         return max(1.0, min(most, users * decoding / (ttft + decoding)))
     return None
 
 
-def in_flight(scenario: Scenario, figures: dict[str, float]) -> float | None:
+def in_flight(at: Deployment, figures: dict[str, float]) -> float | None:
     """Requests between their start and end at a time, by Little's law; None without the figures."""
     latency, rate = figures.get("latency_s"), figures.get("requests_per_s")
     if rate is None and (tokens := figures.get("output_tokens_per_s")) is not None:
-        rate = tokens / scenario.output_len
+        rate = tokens / at.lengths.output_tokens
     if latency is None and figures.keys() >= {"ttft_s", "tpot_s"}:
-        latency = figures["ttft_s"] + (scenario.output_len - 1) * figures["tpot_s"]
+        latency = figures["ttft_s"] + (at.lengths.output_tokens - 1) * figures["tpot_s"]
     return None if rate is None or latency is None else rate * latency
 
 
-def graded(name: str, measured: float, bound: Bounds, *, floor: float | None = None) -> Metric:
+def grade(name: str, measured: float, bound: Bounds, *, floor: float | None = None) -> Metric:
     """One figure with its verdict. `floor`: the limit that counts, where it is not `bound`'s."""
     is_time = name in TIMES
 
@@ -196,12 +226,12 @@ def graded(name: str, measured: float, bound: Bounds, *, floor: float | None = N
         return of / measured if is_time else measured / of
 
     verdict: Verdict
-    if speed(bound.limit if floor is None else floor) > _ROUNDING:
+    if speed(bound.limit if floor is None else floor) > _ROUNDING_TOLERANCE:
         verdict = "impossible"
     elif speed(bound.slow) < 1.0:
         verdict = "slow"
     else:
-        verdict = "better" if speed(bound.fast) > _ROUNDING else "good"
+        verdict = "better" if speed(bound.fast) > _ROUNDING_TOLERANCE else "good"
     low, high = (bound.fast, bound.slow) if is_time else (bound.slow, bound.fast)
     return Metric(
         name, measured, bound.limit, bound.expected, low, high,
@@ -210,23 +240,23 @@ def graded(name: str, measured: float, bound: Bounds, *, floor: float | None = N
     )  # fmt: skip
 
 
-def metrics(scenario: Scenario, answer: Estimate, figures: dict[str, float]) -> tuple[Metric, ...]:
+def metrics(at: Deployment, answer: Estimate, figures: dict[str, float]) -> tuple[Metric, ...]:
     """Every figure that has bounds, graded."""
-    table = bounds(scenario, answer)
+    table = bounds(at, answer)
     found = []
     for name, value in figures.items():
         if name not in table:
             continue
         floor = None
-        if scenario.served and name in ("tpot_s", "latency_s", "decode_tokens_per_s"):
-            at_least = running(scenario, answer, figures)
-            floor = _served_floor(name, value, table[name], scenario, at_least)
-        found.append(graded(name, value, table[name], floor=floor))
+        if at.load is not None and name in ("tpot_s", "latency_s", "decode_tokens_per_s"):
+            at_least = running(at, answer, figures)
+            floor = _served_floor(name, value, table[name], at, at_least)
+        found.append(grade(name, value, table[name], floor=floor))
     return tuple(found)
 
 
 def _served_floor(
-    name: str, value: float, bound: Bounds, scenario: Scenario, at_least: float | None
+    name: str, value: float, bound: Bounds, at: Deployment, at_least: float | None
 ) -> float | None:
     """The limit of what was running, where the measured figure beats that of what was expected to.
 
@@ -236,10 +266,10 @@ def _served_floor(
     if not beaten:
         return None
     if name == "decode_tokens_per_s":  # more sequences decode more
-        most = api.ask(as_batch(scenario, scenario.max_concurrency or 1)).limit
-        return max(bound.limit, most.decode_tokens_per_s)
-    alone = api.ask(as_batch(scenario, max(1, int(at_least or 1)))).limit
-    return alone.tpot_s if name == "tpot_s" else alone.tpot_s * (scenario.output_len - 1)
+        users = at.load.users if at.load is not None else None
+        return max(bound.limit, limit_of_batch(at, users or 1).decode_tokens_per_s)
+    alone = limit_of_batch(at, max(1, int(at_least or 1)))
+    return alone.tpot_s * (1 if name == "tpot_s" else at.lengths.output_tokens - 1)
 
 
 def doubted(metric: Metric) -> Metric:
@@ -259,22 +289,26 @@ def main_metric(found: tuple[Metric, ...], *, served: bool) -> Metric | None:
 
 
 def utilization(
-    phase: Literal["prefill", "decode"], seconds: float, answer: Estimate
+    phase: Literal["prefill", "decode"],
+    seconds: float,
+    times: PhaseTimes,
+    at: Deployment,
+    batch: int,
 ) -> Utilization:
-    """MBU and MFU of a phase in its measured time; of a drafting step, in the time of the step."""
-    times: PhaseTimes = getattr(answer, phase)
-    asked = answer.workload
-    if phase == "decode" and answer.speculative:
-        seconds *= answer.speculative.tokens_per_step
+    """MBU and MFU of a phase of `batch` requests in its measured time; of a drafting step, in the
+    time of the step."""
+    drafts, parallel = at.model.draft_tokens, at.model.parallel
+    if phase == "decode" and at.acceptance is not None:
+        seconds *= tokens_per_step(at.acceptance, drafts)
     # With fewer sequences than stages, a stage waits for the others.
-    groups = -(-asked.batch_size // asked.data_parallel)
-    busy = min(1.0, groups / asked.pipeline_parallel) / seconds
+    groups = -(-batch // parallel.data)
+    busy = min(1.0, groups / parallel.pipeline) / seconds
     compute_s = sum(op.compute_s for op in times.ops if op.kind not in COLLECTIVES)
     return Utilization(
         phase=phase,
         seconds=seconds,
         bytes=times.bytes,
         flops=times.flops,
-        mbu=times.bytes * busy / answer.gpu.memory_bandwidth_bytes_per_s,
+        mbu=times.bytes * busy / at.card.gpu.memory_bandwidth,
         mfu=compute_s * busy,
     )

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vperf import api
 from vperf.checks.card_named import card_named
 from vperf.checks.importers.names import spellings, weight_name
 from vperf.checks.model_named import find_model
@@ -27,11 +26,11 @@ from vperf.checks.result import Result, Setup
 from vperf.errors import HubError, InputError, VperfError
 from vperf.formats import MIXES, MLX, Mix, format_named
 from vperf.hardware.gpu import Gpu
+from vperf.model.config import ModelConfig
 from vperf.notes import Note, notes_of
-from vperf.scenario import ModelLike, Scenario
+from vperf.resolve import Resolver, built, gpu_named
+from vperf.scenario import CARD, ModelLike, Scenario
 from vperf.serving.speculative import MOST_DRAFT_TOKENS, tokens_per_step
-from vperf.sources.gpus import load_gpu
-from vperf.sources.models import load_model_config
 
 Notes = list[Note]
 
@@ -67,8 +66,10 @@ def scenario_of(
     gpu: str | Gpu | None,
     model: ModelLike | None,
     options: Mapping[str, Any],
+    resolver: Resolver,
 ) -> ResultScenario:
-    """The scenario of one result. `options` are fields of Scenario that were given.
+    """The scenario of one result, its model and its card found. `options` are fields of Scenario
+    that were given.
 
     Raises InputError where neither says the model or the GPU.
     """
@@ -76,7 +77,7 @@ def scenario_of(
     warnings: Notes = [*notes_of("said", result.warnings)]
     doubts: list[str] = []
     notes = [*notes_of("tool", result.notes)]
-    asked = dict(options)
+    asked = {name: value for name, value in options.items() if name not in CARD}
     for name in _SETUP:
         said = getattr(setup, name)
         if name in asked:
@@ -90,11 +91,13 @@ def scenario_of(
         _lengths(result, asked, warnings, notes)
     _gpus(setup.gpus, asked, warnings, notes)
     with _noted(unsaid):
-        card = _gpu(result, gpu, warnings)
+        own = {name: options[name] for name in CARD if name in options}
+        card = _gpu(result, gpu, own, warnings, resolver)
     with _noted(unsaid):
-        found = _model(result, model, warnings, notes)
+        _require_model(result, model)
     if unsaid:
         raise _all_unsaid(result, unsaid)
+    found = _model(result, model, options.get("revision"), warnings, notes, resolver)
     if "quantization" not in options:
         _quantization(found, result, asked, warnings, notes, doubts)
     if (setup.acceptance_length or 1.0) > 1.0 and "speculative" not in asked:
@@ -305,9 +308,16 @@ def _gpus(count: int | None, asked: dict[str, Any], warnings: Notes, notes: Note
         notes.append(Note("as_tensor_parallel", gpus=count))
 
 
-def _gpu(result: Result, given: str | Gpu | None, warnings: Notes) -> Gpu:
+def _gpu(
+    result: Result,
+    given: str | Gpu | None,
+    own: Mapping[str, Any],
+    warnings: Notes,
+    resolver: Resolver,
+) -> Gpu:
+    """The card that is given, by name or file, or the one the result names; as `own` changes it."""
     said = result.setup.gpu
-    if given is None:
+    if given is None and own.get("gpu_file") is None:
         if unlike := result.setup.unlike_gpus:
             raise InputError(
                 f"the result was measured on unlike cards ({', '.join(unlike)}), which vperf does"
@@ -321,11 +331,11 @@ def _gpu(result: Result, given: str | Gpu | None, warnings: Notes) -> Gpu:
                 "--gpu",
                 hint="'vperf gpus' lists them; or --gpu-file",
             )
-        return load_gpu(card_named(said))
-    card = load_gpu(given) if isinstance(given, str) else given
+        return resolver.gpu(Scenario("", card_named(said), **own))
+    card = resolver.gpu(Scenario("", given, **own))
     if said is not None:
         try:
-            same = load_gpu(card_named(said)).id == card.id
+            same = gpu_named(card_named(said)).id == card.id
         except VperfError:
             same = _plain(said) in _plain(card.name)
         if not same:
@@ -333,22 +343,33 @@ def _gpu(result: Result, given: str | Gpu | None, warnings: Notes) -> Gpu:
     return card
 
 
-def _model(result: Result, given: ModelLike | None, warnings: Notes, notes: Notes) -> ModelLike:
-    """The model that is given, or the one the result names where that can be found."""
-    said = result.setup.model
-    if given is not None:
-        if said is not None and isinstance(given, str | Path) and not _alike(str(given), said):
-            warnings.append(Note("option_wins", flag="--model", given=given, said=said))
-        return given
-    if said is None:
+def _require_model(result: Result, given: ModelLike | None) -> None:
+    if given is None and result.setup.model is None:
         raise MissingSetupError(
             "--model is missing: the result does not name its model",
             "the model",
             "--model",
             hint="'vperf models' lists those that are bundled",
         )
+
+
+def _model(  # noqa: PLR0917  (what is given, and what is said of it)
+    result: Result,
+    given: ModelLike | None,
+    revision: str | None,
+    warnings: Notes,
+    notes: Notes,
+    resolver: Resolver,
+) -> ModelConfig:
+    """The model that is given, or the one the result names where that can be found."""
+    said = result.setup.model
+    if given is not None:
+        if said is not None and isinstance(given, str | Path) and not _alike(str(given), said):
+            warnings.append(Note("option_wins", flag="--model", given=given, said=said))
+        return resolver.config(given, revision)
+    assert said is not None  # see _require_model
     try:
-        load_model_config(said)
+        return resolver.config(said, revision)
     except VperfError as error:
         bundled = find_model(said, result.setup.params)
         if bundled is None:
@@ -358,12 +379,11 @@ def _model(result: Result, given: ModelLike | None, warnings: Notes, notes: Note
                 hint="give --model: a Hub id, a bundled name or a path",
             ) from None
         notes.append(Note("bundled_model", said=said, model=bundled))
-        return bundled
-    return said
+        return resolver.config(bundled)
 
 
 def _quantization(  # noqa: PLR0917  (what is said, and what is said of it)
-    model: ModelLike,
+    model: ModelConfig,
     result: Result,
     asked: dict[str, Any],
     warnings: Notes,
@@ -376,7 +396,7 @@ def _quantization(  # noqa: PLR0917  (what is said, and what is said of it)
     as many bits is the checkpoint's own. Of files that llama.cpp and MLX made, their own names win.
     """
     setup = result.setup
-    own = api.load_model(model, revision=asked.get("revision")).quantization
+    own = built(model, None, None).quantization
     named = weight_name(_format_spelling(setup.model)) if setup.model else None
     said = asked.pop("quantization", None) or (named.quantization if named else None)
     taken = own
@@ -391,7 +411,7 @@ def _quantization(  # noqa: PLR0917  (what is said, and what is said of it)
     elif named is not None and not named.sure and said is None:
         doubts.append(f"the format of {setup.model} has no name here: {own} is taken")
     if setup.weight_bytes:
-        taken = _of_size(model, setup.weight_bytes, taken, own, asked)
+        taken = _of_size(model, setup.weight_bytes, taken, own)
     if taken != own:
         asked["quantization"] = taken
         if own not in _SIXTEEN_BIT:
@@ -399,7 +419,7 @@ def _quantization(  # noqa: PLR0917  (what is said, and what is said of it)
 
 
 def _drafting(  # noqa: PLR0917  (what is said, and what is said of it)
-    model: ModelLike,
+    model: ModelConfig,
     setup: Setup,
     asked: dict[str, Any],
     warnings: Notes,
@@ -408,7 +428,7 @@ def _drafting(  # noqa: PLR0917  (what is said, and what is said of it)
 ) -> None:
     """Speculation as the file states it, where the model's own modules may be what drafted."""
     length = setup.acceptance_length or 1.0
-    found = api.load_model(model, revision=asked.get("revision"))
+    found = built(model, None, None)
     drafts = setup.draft_tokens or max(1, math.ceil(length - 1))
     if not found.mtp_layers or found.draft is None or drafts > MOST_DRAFT_TOKENS:
         warnings.append(Note("drafting_run", tokens_per_step=length))
@@ -436,15 +456,12 @@ def _bits(name: str) -> float:
     return round(found.base.bits if isinstance(found, Mix) else found.bits)
 
 
-def _of_size(model: ModelLike, loaded: float, taken: str, own: str, asked: dict[str, Any]) -> str:
+def _of_size(model: ModelConfig, loaded: float, taken: str, own: str) -> str:
     """The format of those named whose weights are as large as what was loaded."""
 
     def off(name: str) -> float:
         try:
-            found = api.load_model(
-                model, revision=asked.get("revision"),
-                quantization=None if name == own else name,
-            )  # fmt: skip
+            found = built(model, None if name == own else name, None)
         except VperfError:
             return math.inf
         return abs(found.weight_bytes / loaded - 1)

@@ -11,27 +11,31 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from itertools import islice
+from typing import Any, Literal, NamedTuple
 
-from vperf import api
 from vperf.answer import Estimate
+from vperf.checks.grade import expected_figures
 from vperf.checks.waterfall import Waterfall
+from vperf.deployment import Deployment
 from vperf.errors import VperfError
 from vperf.hardware.commands import switch
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
-from vperf.scenario import Scenario
-from vperf.sources.engines import load_engine
+from vperf.resolve import Resolver
+from vperf.speeds import speeds
 
 Kind = Literal["suspect", "try"]
 
-_FITS = 0.15
+_MATCH_TOLERANCE = 0.15
 """Predictions that are further off than this explain nothing."""
-_WORTH = 1.03
+_MIN_GAIN = 1.03
 """What is predicted to bring less is not worth trying."""
-_SLOWER = 1 + _FITS
+_MIN_SLOWDOWN = 1 + _MATCH_TOLERANCE
 """Measured over expected from which on faults are looked for: less, a healthy run fits too."""
-_SHOWN = 3
+_MAX_SHOWN = 3
+_MAX_WHAT_IFS = 9
+"""Scenarios that are looked at to explain one result."""
 _NODE = 8
 """GPUs of one node: links between nodes are not modelled."""
 _HOST_MEMORY = 60e9
@@ -75,58 +79,66 @@ _LOOK: Mapping[str, Mapping[str, str]] = {
 """Where the maker's own tool shows it."""
 
 
-def _look(name: str, scenario: Scenario) -> str:
+def _look(name: str, card: Gpu) -> str:
     """What shows the state of the card; empty where no tool is known."""
-    card = scenario.gpu
-    vendor = card.vendor.lower() if isinstance(card, Gpu) else ""
-    return _LOOK.get(vendor, {}).get(name, "")
+    return _LOOK.get(card.vendor.lower(), {}).get(name, "")
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """A scenario to ask instead."""
+class _Change(NamedTuple):
+    """A neighbouring scenario."""
 
     id: str
     sentence: str
-    scenario: Scenario
+    options: Mapping[str, Any]
+    """Those in which it differs."""
     command: str = ""
 
 
-def suspects(
-    scenario: Scenario, answer: Estimate, falls: tuple[Waterfall, ...]
-) -> tuple[Suspect, ...]:
+class Case(NamedTuple):
+    """A measured result to be explained."""
+
+    resolver: Resolver
+    at: Deployment
+    answer: Estimate
+    falls: tuple[Waterfall, ...]
+
+
+def find_suspects(case: Case) -> tuple[Suspect, ...]:
     """Faults that fit what was measured, the nearest first; then what to try, the fastest first."""
-    if not falls:
+    if not case.falls:
         return ()
-    found = list(_faults(scenario, answer, falls))
-    found.sort(key=lambda each: abs(each.error) if each.error is not None else _FITS)
-    tries = sorted(_tries(scenario, answer, falls[0]), key=lambda each: -(each.gain or 0.0))
-    return (*found[:_SHOWN], *tries[:_SHOWN])
+    faults = list(_possible_faults(case)) if _is_slow(case) else []
+    found = list(_faults(case, faults))
+    found.sort(key=lambda each: abs(each.error) if each.error is not None else _MATCH_TOLERANCE)
+    gains = islice(_possible_gains(case), _MAX_WHAT_IFS - len(faults))
+    tries = sorted(_tries(case, gains), key=lambda each: -(each.gain or 0.0))
+    return (*found[:_MAX_SHOWN], *tries[:_MAX_SHOWN])
 
 
-def _faults(
-    scenario: Scenario, answer: Estimate, falls: tuple[Waterfall, ...]
-) -> Iterator[Suspect]:
-    main = falls[0]
-    slower = main.measured_s / main.expected_s
-    if slower < _SLOWER:
+def _is_slow(case: Case) -> bool:
+    return case.falls[0].measured_s / case.falls[0].expected_s >= _MIN_SLOWDOWN
+
+
+def _faults(case: Case, changes: Iterable[_Change]) -> Iterator[Suspect]:
+    if not _is_slow(case):
         return
-    for change in _fault_questions(scenario, answer):
-        yield from _fitting(change, falls)
-    yield from _clocks(scenario, falls)
-    yield from _offload(_engine(scenario), answer, main)
+    for change in changes:
+        yield from _fitting(change, case)
+    yield from _clocks(case)
+    yield from _offload(case.at.card.engine, case.answer, case.falls[0])
 
 
-def _fitting(change: _Change, falls: tuple[Waterfall, ...]) -> Iterator[Suspect]:
+def _fitting(change: _Change, case: Case) -> Iterator[Suspect]:
     """The fault where its prediction is near, and nearer than that of a healthy run."""
-    predicted = _predict(change.scenario, falls)
+    falls = case.falls
+    predicted = _predict(case, change.options, falls)
     if predicted is None:
         return
     offs = [there / fall.measured_s - 1 for there, fall in zip(predicted, falls, strict=True)]
     healthy = [fall.expected_s / fall.measured_s for fall in falls]
     main = falls[0]
     nearer = _distance(1 + off for off in offs) < 0.6 * _distance(healthy)
-    if abs(offs[0]) > _FITS or not nearer:
+    if abs(offs[0]) > _MATCH_TOLERANCE or not nearer:
         return
     texts = [
         f"{_NAMES[fall.metric]} {_ms(there)} predicted, {_ms(fall.measured_s)} measured"
@@ -151,68 +163,67 @@ def _distance(ratios: Iterable[float]) -> float:
     return sum(logs) / len(logs)
 
 
-def _fault_questions(scenario: Scenario, answer: Estimate) -> Iterator[_Change]:
-    engine = _engine(scenario)
-    if scenario.cuda_graphs and engine.cuda_graphs and engine.eager_launch_s > engine.launch_s:
+def _possible_faults(case: Case) -> Iterator[_Change]:
+    engine, answer = case.at.card.engine, case.answer
+    if engine.cuda_graphs and engine.eager_launch_s > engine.launch_s:
         yield _Change(
             "no-cuda-graphs", "no CUDA graphs: the host launches every kernel",
-            replace(scenario, cuda_graphs=False), switch(engine, "graphs"),
+            {"cuda_graphs": False}, switch(engine, "graphs"),
         )  # fmt: skip
     if engine.eager_host_s_per_step > engine.host_s_per_step:
         yield _Change(
             "sync-scheduling", "the host schedules between steps, not beside them",
-            replace(
-                scenario,
-                engine=replace(engine, host_s_per_step=engine.eager_host_s_per_step),
-            ),
+            {"engine": replace(engine, host_s_per_step=engine.eager_host_s_per_step)},
             switch(engine, "async"),
         )  # fmt: skip
     if answer.model.quantization not in ("bf16", "fp16", "fp32"):
         yield _Change(
             "sixteen-bit", f"weights run in 16 bit, not in {answer.model.quantization}",
-            replace(scenario, quantization="bf16"),
+            {"quantization": "bf16"},
         )  # fmt: skip
     if answer.model.kv_cache_dtype not in ("bf16", "fp16", "fp32"):
         yield _Change(
             "cache-16-bit", f"the KV cache is in 16 bit, not in {answer.model.kv_cache_dtype}",
-            replace(scenario, kv_cache_dtype="bf16"), switch(engine, "kv-fp8", kv_cache="fp8"),
+            {"kv_cache_dtype": "bf16"}, switch(engine, "kv-fp8", kv_cache="fp8"),
         )  # fmt: skip
-    yield from _link_faults(scenario, answer)
-    if scenario.tp > 1:
+    yield from _link_faults(case.at)
+    tensor = case.at.model.parallel.tensor
+    if tensor > 1:
         yield _Change(
-            "one-gpu", f"one GPU works, not {scenario.tp}",
-            replace(scenario, tp=1, ep=1), _look("busy", scenario),
+            "one-gpu", f"one GPU works, not {tensor}",
+            {"tp": 1, "ep": 1}, _look("busy", case.at.card.gpu),
         )  # fmt: skip
 
 
-def _link_faults(scenario: Scenario, answer: Estimate) -> Iterator[_Change]:
+def _link_faults(at: Deployment) -> Iterator[_Change]:
     """A slower way between the GPUs than the card has."""
-    card = scenario.gpu
-    if answer.gpu.count == 1 or not isinstance(card, Gpu):
+    card = at.card.gpu
+    if at.model.parallel.gpus == 1:
         return
     if card.link is not None:
         measured = replace(card.achieved, all_reduce={}) if card.achieved else None
         yield _Change(
             "pcie", f"GPUs talk over PCIe, not {card.link.name}",
-            replace(scenario, gpu=replace(card, link=None, achieved=measured)),
-            _look("topology", scenario),
+            {"gpu": replace(card, link=None, achieved=measured)},
+            _look("topology", card),
         )  # fmt: skip
     elif card.pcie_bytes_per_s and not (card.achieved and card.achieved.all_reduce):
         yield _Change(
             "pcie-width", "PCIe at a quarter of its width (x4 for x16)",
-            replace(scenario, gpu=replace(card, pcie_bytes_per_s=card.pcie_bytes_per_s / 4)),
-            _look("width", scenario),
+            {"gpu": replace(card, pcie_bytes_per_s=card.pcie_bytes_per_s / 4)},
+            _look("width", card),
         )  # fmt: skip
 
 
-def _clocks(scenario: Scenario, falls: tuple[Waterfall, ...]) -> Iterator[Suspect]:
+def _clocks(case: Case) -> Iterator[Suspect]:
     """Both phases slow alike, or the one that computes alone: the card, not the software."""
+    falls = case.falls
     if len(falls) < 2:
         return
     ratios = [fall.measured_s / fall.expected_s for fall in falls]
     alike = max(ratios) / min(ratios) - 1
     main, mean = falls[0], math.exp(sum(map(math.log, ratios)) / len(ratios))
-    if min(ratios) >= _SLOWER and alike <= 2 * _FITS:
+    if min(ratios) >= _MIN_SLOWDOWN and alike <= 2 * _MATCH_TOLERANCE:
         times = ", ".join(
             f"{_NAMES[fall.metric]} {ratio:.2f} x expected"
             for fall, ratio in zip(falls, ratios, strict=True)
@@ -221,7 +232,7 @@ def _clocks(scenario: Scenario, falls: tuple[Waterfall, ...]) -> Iterator[Suspec
             "clocks", "suspect",
             "power cap, low clocks, or other work on the card: every phase is slow alike",
             times, main.expected_s * mean, main.expected_s * mean / main.measured_s - 1,
-            _look("clocks", scenario), ratios[0],
+            _look("clocks", case.at.card.gpu), ratios[0],
         )  # fmt: skip
 
 
@@ -245,65 +256,59 @@ def _offload(engine: Engine, answer: Estimate, main: Waterfall) -> Iterator[Susp
         )  # fmt: skip
 
 
-def _tries(scenario: Scenario, answer: Estimate, main: Waterfall) -> Iterator[Suspect]:
-    for change in _try_questions(scenario, answer):
-        predicted = _predict(change.scenario, (main,))
+def _tries(case: Case, changes: Iterable[_Change]) -> Iterator[Suspect]:
+    main = case.falls[0]
+    for change in changes:
+        predicted = _predict(case, change.options, (main,))
         if predicted is None:
             continue
         gain = main.expected_s / predicted[0]
-        if gain >= _WORTH:
+        if gain >= _MIN_GAIN:
             yield Suspect(
                 change.id, "try", change.sentence, "", predicted[0], None, change.command, gain
             )
 
 
-def _try_questions(scenario: Scenario, answer: Estimate) -> Iterator[_Change]:
-    engine = _engine(scenario)
-    if not scenario.cuda_graphs:
-        yield _Change("graphs", "CUDA graphs", replace(scenario, cuda_graphs=True),
-                      switch(engine, "graphs"))  # fmt: skip
+def _possible_gains(case: Case) -> Iterator[_Change]:
+    answer, engine = case.answer, case.at.card.engine
+    if not case.at.scenario.cuda_graphs:
+        yield _Change("graphs", "CUDA graphs", {"cuda_graphs": True}, switch(engine, "graphs"))
     if answer.model.kv_cache_dtype in ("bf16", "fp16"):
         cache = engine.formats.get("cache", "fp8")
         if command := switch(engine, "kv-fp8", kv_cache="fp8"):
-            yield _Change("kv-fp8", f"the KV cache in {cache}",
-                          replace(scenario, kv_cache_dtype=cache), command)  # fmt: skip
+            options = {"kv_cache_dtype": cache}
+            yield _Change("kv-fp8", f"the KV cache in {cache}", options, command)
     if answer.model.quantization in ("bf16", "fp16"):
         if "fp8" in answer.gpu.peak_flop_per_s and (
             command := switch(engine, "fp8", quantization="fp8")
         ):
-            yield _Change("fp8", "weights in fp8", replace(scenario, quantization="fp8"), command)
+            yield _Change("fp8", "weights in fp8", {"quantization": "fp8"}, command)
         four = engine.formats.get("four_bit", "awq")
-        yield _Change("four-bit", f"a checkpoint in {four}", replace(scenario, quantization=four))
-    count = 2 * scenario.tp
+        yield _Change("four-bit", f"a checkpoint in {four}", {"quantization": four})
+    count = 2 * case.at.model.parallel.tensor
     gpus = 2 * answer.gpu.count
     if gpus <= _NODE and (command := switch(engine, "tp", tp=str(count), stage=str(count))):
-        yield _Change("tp", f"{gpus} GPUs",
-                      replace(scenario, tp=count), command)  # fmt: skip
-    if scenario.served:
+        yield _Change("tp", f"{gpus} GPUs", {"tp": count}, command)
+    if case.at.load is not None:
         for factor in (4, 0.25):
             tokens = round(engine.max_batched_tokens * factor)
             if command := switch(engine, "budget", max_batched_tokens=str(tokens)):
                 yield _Change(
                     "budget", f"steps of {tokens:,} tokens, so that prefill disturbs "
                     f"{'fewer steps' if factor > 1 else 'each step less'}",
-                    replace(scenario, engine=engine.with_scheduler(max_batched_tokens=tokens)),
+                    {"max_num_batched_tokens": tokens},
                     command,
                 )  # fmt: skip
 
 
-def _engine(scenario: Scenario) -> Engine:
-    return scenario.engine if isinstance(scenario.engine, Engine) else load_engine(scenario.engine)
-
-
-def _predict(scenario: Scenario, falls: tuple[Waterfall, ...]) -> list[float] | None:
-    """The expected times of another scenario; None where it cannot be asked, or does not fit."""
+def _predict(
+    case: Case, options: Mapping[str, Any], falls: tuple[Waterfall, ...]
+) -> list[float] | None:
+    """The expected times of another scenario; None where there is no such one, or not enough
+    memory for it."""
     try:
-        answer = api.ask(scenario)
+        other = case.resolver.what_if(case.at, **options)
+        times = expected_figures(other, speeds(other).expected, None)
     except VperfError:
         return None
-    mean, steps = answer.expected, max(0, scenario.output_len - 1)
-    times = {
-        "tpot_s": mean.tpot_s, "ttft_s": mean.ttft_s,
-        "latency_s": mean.ttft_s + steps * mean.tpot_s,
-    }  # fmt: skip
     return [times[fall.metric] for fall in falls]

@@ -1,25 +1,25 @@
-"""Bars that a result must clear.
+"""Thresholds that graded figures must pass.
 
-A bar that cannot be judged (no TTFT was measured) is an error, not a pass. A result above the limit
-clears no bar: whatever it measured, it was not this. Without bars nothing fails.
+One that cannot be applied (no TTFT was measured) is an error, not a pass. A result above the limit
+passes none: whatever it measured, it was not this. Without thresholds nothing fails. They are
+called bars in the options, the JSON and `vperf.Bars`.
 Not here: the vperf.toml that holds them (config.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
+from vperf.checks.baseline import Drift
+from vperf.checks.grade import Metric
 from vperf.errors import InputError
-
-if TYPE_CHECKING:
-    from vperf.checks.check import Check
 
 
 @dataclass(frozen=True, slots=True)
-class Bars:
-    """What is asked of a result; None asks nothing."""
+class Thresholds:
+    """What a result must reach; None: anything."""
 
     min_efficiency: float | None = None
     """Of the expected speed of the main figure."""
@@ -43,16 +43,16 @@ class Bars:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """One bar, judged."""
+class Threshold:
+    """One threshold, applied."""
 
     name: str
-    """A field of Bars; "possible" for the bar that a result above the limit fails."""
+    """A field of Thresholds; "possible" for the one that a result above the limit misses."""
     asked: float
     got: float
     passed: bool
     short: float
-    """By how much it fails, as a share of the bar; 0 where it passes."""
+    """By how much it is missed, as a share of it; 0 where it is passed."""
     metric: str = ""
     """The figure that it was held against; empty for MBU."""
     slack: float = 0.0
@@ -63,43 +63,55 @@ def _flag(name: str) -> str:
     return name.removesuffix("_s").replace("_", "-")
 
 
-def judged(bars: Bars, check: Check) -> tuple[Bar, ...]:
-    """Every bar that this result can be held against."""
+class Graded(NamedTuple):
+    """The figures that thresholds are applied to."""
+
+    main: Metric
+    metrics: Sequence[Metric]
+    tpot_s: float | None
+    """Measured, or what the measured rate of a batch makes it."""
+    mbu: float | None
+    """Of decode."""
+    drift: Drift | None
+
+
+def apply(thresholds: Thresholds, graded: Graded) -> tuple[Threshold, ...]:
+    """Every threshold that there is a figure for, and whether it is passed."""
     found = []
-    for name, metric, got in _values(check):
-        asked = getattr(bars, name)
+    for name, metric, got in _values(graded):
+        asked = getattr(thresholds, name)
         if asked is None or got is None:
             continue
-        slack = check.drift.worst.slack if name == "max_drift" and check.drift else 0.0
-        miss = 1 - got / asked if name.startswith("min") else (got - slack) / asked - 1
-        found.append(Bar(name, asked, got, miss <= 0, max(0.0, miss), metric, slack))
-    if bars and check.verdict == "impossible":
-        worst = max(check.metrics, key=lambda metric: metric.of_limit)
-        found = [replace(bar, passed=False) for bar in found]
+        slack = graded.drift.worst.slack if name == "max_drift" and graded.drift else 0.0
+        at_least = name in ("min_efficiency", "min_of_limit", "min_mbu")
+        miss = 1 - got / asked if at_least else (got - slack) / asked - 1
+        found.append(Threshold(name, asked, got, miss <= 0, max(0.0, miss), metric, slack))
+    if thresholds and any(metric.verdict == "impossible" for metric in graded.metrics):
+        worst = max(graded.metrics, key=lambda metric: metric.of_limit)
+        found = [replace(each, passed=False) for each in found]
         over = worst.of_limit - 1
-        found.insert(0, Bar("possible", 1.0, worst.of_limit, False, over, worst.name))
+        found.insert(0, Threshold("possible", 1.0, worst.of_limit, False, over, worst.name))
     return tuple(found)
 
 
-def _values(check: Check) -> Iterable[tuple[str, str, float | None]]:
-    """Each bar, the figure it is about, and what the result has."""
-    times = {metric.name: metric.measured for metric in check.metrics}
-    decode = next((use.mbu for use in check.utilization if use.phase == "decode"), None)
-    worst = check.drift.worst if check.drift else None
+def _values(graded: Graded) -> Iterable[tuple[str, str, float | None]]:
+    """Each threshold, the figure it is about, and what the result has."""
+    times = {metric.name: metric.measured for metric in graded.metrics}
+    worst = graded.drift.worst if graded.drift else None
     return (
-        ("min_efficiency", check.main.name, check.main.of_expected),
-        ("min_of_limit", check.main.name, check.main.of_limit),
-        ("min_mbu", "", decode),
+        ("min_efficiency", graded.main.name, graded.main.of_expected),
+        ("min_of_limit", graded.main.name, graded.main.of_limit),
+        ("min_mbu", "", graded.mbu),
         ("max_ttft_s", "ttft_s", times.get("ttft_s")),
-        ("max_tpot_s", "tpot_s", times.get("tpot_s") or check.tpot_s),
+        ("max_tpot_s", "tpot_s", times.get("tpot_s") or graded.tpot_s),
         ("max_drift", worst.metric if worst else "", -worst.faster if worst else None),
     )
 
 
-def refuse_unjudged(bars: Bars, judged_names: set[str], source: str) -> None:
-    """InputError for a bar that no result could be held against."""
-    for name in (field.name for field in fields(bars)):
-        if getattr(bars, name) is not None and name not in judged_names:
+def refuse_unapplied(thresholds: Thresholds, applied: set[str], source: str) -> None:
+    """InputError for a threshold that no result could be held against."""
+    for name in (field.name for field in fields(thresholds)):
+        if getattr(thresholds, name) is not None and name not in applied:
             missing = {
                 "max_ttft_s": f"{source} holds no TTFT",
                 "max_tpot_s": f"{source} holds no TPOT",
@@ -132,3 +144,7 @@ def share(text: str | float, field: str) -> float:
     if not value > 0:
         raise InputError("must be above 0", field=field)
     return value
+
+
+Bars = Thresholds
+"""The public name."""

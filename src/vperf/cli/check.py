@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vperf.cli import output
-from vperf.cli.scenario_options import CARD, ScenarioOptions, resolve_gpu, scenario_options
+from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 from vperf.errors import InputError, VperfError
 
 if TYPE_CHECKING:
     from vperf.checks.check import Check
     from vperf.checks.result import Result
-    from vperf.checks.thresholds import Bars
+    from vperf.checks.thresholds import Thresholds
 
 EPILOG = """\
 Examples:
@@ -126,7 +126,7 @@ def check(
     Reads the result of a benchmark tool, or the figures given as options.
     """
     from vperf.checks.check import check_all
-    from vperf.checks.thresholds import Bars, seconds, share
+    from vperf.checks.thresholds import Thresholds, seconds, share
     from vperf.report.check import report
 
     def time_of(flag: str, text: str | None) -> float | None:
@@ -139,25 +139,29 @@ def check(
         prefill_tokens_per_s=prefill_tok_s, ttft_s=time_of("--ttft", ttft),
         tpot_s=time_of("--tpot", tpot), latency_s=time_of("--latency", latency),
     )  # fmt: skip
-    bars = Bars(
+    bars = Thresholds(
         min_efficiency, min_of_limit, min_mbu,
         time_of("--max-ttft", max_ttft), time_of("--max-tpot", max_tpot),
     )  # fmt: skip
     drift = None if max_drift is None else share(max_drift, "--max-drift")
     annotated = _on_github() if github is None else github
+    explain = out.form != "csv" or junit is not None or annotated  # a sheet holds no suspects
     errors: Sequence[tuple[str, VperfError]] = ()
     if config is not None:
         from vperf.checks.config import grade_config
 
         _refuse_beside_config(file, label, figures, bars, typed)
-        graded = grade_config(config, baseline=baseline, max_drift=drift)
+        graded = grade_config(config, baseline=baseline, max_drift=drift, explain=explain)
         named, errors = list(graded.checks), graded.errors
     else:
         source = _source(file, figures, label)
         gpu, model, rest = _setup(typed)
         bars = replace(bars, max_drift=drift)
         try:
-            found = check_all(source, gpu, model, bars=bars, baseline=baseline, label=label, **rest)
+            found = check_all(
+                source, gpu, model, bars=bars, baseline=baseline, label=label, explain=explain,
+                **rest,
+            )  # fmt: skip
         except VperfError as error:
             # Readers of a report see that nothing was graded, not the report of an earlier run.
             found, errors = (), ((file or "figures", error),)
@@ -254,18 +258,16 @@ def _source(file: str | None, figures: dict[str, Any], label: str | None) -> str
 
 def _setup(typed: ScenarioOptions) -> tuple[Any, Any, dict[str, Any]]:
     """GPU and model where they are given, and the other options that are."""
-    values = dict(typed.values)
-    card = {name: values.pop(name, None) for name in CARD}
-    gpu, model = values.pop("gpu", None), values.pop("model", None)
-    if gpu is not None or any(card.values()):
-        gpu = resolve_gpu(gpu, **card)
-    if "no_cuda_graphs" in values:
-        values["cuda_graphs"] = not values.pop("no_cuda_graphs")
-    return gpu, model, values
+    values = typed.options()
+    return values.pop("gpu", None), values.pop("model", None), values
 
 
 def _refuse_beside_config(
-    file: str | None, label: str | None, figures: dict[str, Any], bars: Bars, typed: ScenarioOptions
+    file: str | None,
+    label: str | None,
+    figures: dict[str, Any],
+    bars: Thresholds,
+    typed: ScenarioOptions,
 ) -> None:
     if file is not None or label is not None or figures or bars or typed.values:
         raise InputError(

@@ -51,9 +51,14 @@ class _Plain:
         return converted
 
 
+HELP = ("--help", "-h")
+"""What asks for help. The first context that a command is looked at with fixes it."""
+
+
 def simplify(command: Any) -> None:
     """Give the options of `command` and its sub-commands the plain checks."""
-    for parameter in command.get_params(typer.Context(command)):  # with --help, unlike .params
+    context = typer.Context(command, help_option_names=list(HELP))
+    for parameter in command.get_params(context):  # with --help, unlike .params
         described = getattr(parameter, "type_descriptor", None)
         kind = _KINDS.get(getattr(described, "annotation", None))
         if described is not None and kind and hasattr(parameter, "_runtime_param"):

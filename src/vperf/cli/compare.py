@@ -66,7 +66,7 @@ def compare(
 
     with Progress() as progress:
         answer = compare_all(
-            given.pop("model"), given.pop("gpu"), by=by,  # type: ignore[arg-type]
+            given.pop("model"), given.pop("gpu", None), by=by,  # type: ignore[arg-type]
             prices=many.prices_of(price, prices), top=top, tick=progress, **given,
         )  # fmt: skip
     out.emit(report.report(answer))

@@ -31,7 +31,7 @@ Exit codes: 0 it fits (of several: answered), 1 it does not, 2 wrong usage or in
 
 _OF_A_LOAD = (
     "input_len", "output_len", "batch_size", "workload", "max_concurrency", "request_rate",
-    "prefix_cache_hit", "no_cuda_graphs", "speculative", "draft_tokens", "acceptance",
+    "prefix_cache_hit", "cuda_graphs", "speculative", "draft_tokens", "acceptance",
     "image_tokens",
 )  # fmt: skip
 

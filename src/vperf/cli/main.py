@@ -22,7 +22,7 @@ from typing import Annotated
 import typer
 
 from vperf.cli import output
-from vperf.cli.coercion import simplify
+from vperf.cli.coercion import HELP, simplify
 from vperf.errors import VperfError
 
 _USAGE = 2
@@ -90,7 +90,7 @@ def build(names: Iterable[str] = COMMANDS) -> typer.Typer:
         epilog=_EPILOG,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 80},
+        context_settings={"help_option_names": list(HELP), "max_content_width": 80},
     )
     app.callback(invoke_without_command=True)(_root)
     for name in names:
@@ -103,9 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; nothing but an answer goes to stdout."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     _open_streams()
-    # Building a command costs milliseconds, so the one that is named is built alone.
+    # Building a command costs milliseconds: the one that is named is built alone, or none.
     named = [name for name in arguments[:1] if name in COMMANDS]
-    command = typer.main.get_command(build(named or COMMANDS))
+    needed = () if arguments == ["--version"] else named or COMMANDS
+    command = typer.main.get_command(build(needed))
     simplify(command)
     code: object
     try:

@@ -16,15 +16,11 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from vperf.cli.progress import Progress
-from vperf.cli.scenario_options import ScenarioOptions, missing_model, resolve_gpu
+from vperf.cli.scenario_options import ScenarioOptions, missing_model
 from vperf.errors import InputError
+from vperf.scenario import OPTIONS
 
-MANY = (
-    "model", "gpu", "input_len", "output_len", "batch_size", "quantization", "kv_cache_dtype",
-    "max_model_len", "engine", "tp", "pp", "ep", "dp", "max_concurrency", "request_rate",
-    "prefix_cache_hit", "speculative", "draft_tokens", "acceptance", "image_tokens",
-    "gpu_memory_utilization",
-)  # fmt: skip
+MANY = tuple(name for name, option in OPTIONS.items() if option.repeats)
 """Options that may have several values, and as numbers ranges."""
 
 Price = Annotated[
@@ -47,24 +43,16 @@ def options_of(typed: ScenarioOptions, *, all_else: bool = False) -> dict[str, A
     `all_else`: of models and GPUs, one may be left out and then is all of them.
     """
     options = typed.options()
-    cards = _cards(options.get("gpu"), typed.card)
-    if cards:
-        options["gpu"] = cards
+    card = "gpu" in options or "gpu_file" in options
     if all_else:
-        if "model" not in options and not cards:
+        if "model" not in options and not card:
             raise InputError("give --model, --gpu or both")
         return options
     if "model" not in options:
         raise missing_model()
-    if not cards:
+    if not card:
         raise InputError("--gpu is missing", hint="'vperf gpus' lists them; or --gpu all")
     return options
-
-
-def _cards(names: list[str] | None, card: dict[str, Any]) -> list[Any]:
-    if not any(card.values()):
-        return names or []
-    return [resolve_gpu(name, **card) for name in names or (None,)]
 
 
 def prices_of(given: list[str] | None, file: Path | None) -> dict[str, float] | None:

@@ -18,7 +18,7 @@ import typer
 
 from vperf.cli import options, output
 from vperf.cli.progress import Progress
-from vperf.cli.scenario_options import option, peaks_of
+from vperf.cli.scenario_options import option
 from vperf.errors import InputError
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def measure(
             if given:
                 raise InputError(f"{name} means nothing without --model")
         _card(
-            device, output_file, quick=quick, only=only, peaks=peaks_of(peak or []),
+            device, output_file, quick=quick, only=only, peaks=_peaks(peak or []),
             memory_bandwidth=memory_bandwidth, out=out,
         )  # fmt: skip
         return
@@ -292,3 +292,9 @@ def _slug(name: str) -> str:
     """A file name: "nvidia-geforce-rtx-5090"."""
     kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower())
     return "-".join(word for word in kept.split("-") if word) or "gpu"
+
+
+def _peaks(given: list[str]) -> dict[str, str]:
+    from vperf.resolve import peaks_of
+
+    return peaks_of(given)

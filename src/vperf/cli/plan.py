@@ -44,7 +44,9 @@ _OF_A_BATCH = ("batch_size",)
 
 
 def _target(flag: str, what: str) -> Any:
-    return typer.Option(flag, metavar="TIME", help=f'Longest {what} allowed, as "500ms"; p99:500ms.')
+    return typer.Option(
+        flag, metavar="TIME", help=f'Longest {what} allowed, as "500ms"; p99:500ms.'
+    )
 
 
 @scenario_options(many=_MANY, without=_OF_A_BATCH)
@@ -104,7 +106,7 @@ def plan(
 
     with Progress() as progress:
         answer = plan_all(
-            given.pop("model"), given.pop("gpu"), ttft=ttft, tpot=tpot, e2e=e2e,
+            given.pop("model"), given.pop("gpu", None), ttft=ttft, tpot=tpot, e2e=e2e,
             conservative=conservative, max_gpus=max_gpus, gpus_per_node=gpus_per_node,
             by=by,  # type: ignore[arg-type]
             disaggregate=disaggregate, kv_link=kv_link, prices=many.prices_of(price, prices),

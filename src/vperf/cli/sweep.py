@@ -82,5 +82,5 @@ def sweep(
     sweep = Sweeping(given, many.prices_of(price, prices))
     seen = out.file is None and out.form == "screen" and not plot
     with Progress(quiet=seen) as progress:
-        rows = many.counted(many.begun(sweep.rows()), sweep.settings.count, progress)
+        rows = many.counted(many.begun(sweep.rows()), sweep.grid.count, progress)
         out.emit(report.report(sweep, rows, y or "decode", plot=plot))

@@ -6,49 +6,74 @@
     1024..8192:+1024 in steps
     1..4096:log9     nine values at equal ratios (rounded where they are counts)
 
-Not here: which options may be axes (cli/scenario_options.py, settings.py).
+Not here: which options may be axes (scenario.py, grid.py).
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, overload
 
 from vperf.errors import InputError
 
-MOST_VALUES = 10_000_000
+MAX_VALUES = 10_000_000
 """Of one axis: more is a typing error."""
 
 _RANGE = re.compile(r"([^.:]+(?:\.\d+)?)\.\.([^.:]+(?:\.\d+)?)(?::(.+))?", re.DOTALL)
 
 
-def spread_out(text: str, kind: type[int] | type[float], source: str) -> Iterator[int | float]:
-    """The values of a range, from its start to its end. Raises InputError calling it `source`."""
+def spread_out(text: str, kind: type[int] | type[float], source: str) -> Sequence[int | float]:
+    """The values of a range, from its start to its end; steps are made as they are read.
+
+    Raises InputError calling it `source`.
+    """
     match = _RANGE.fullmatch(text.strip())
     if match is None:
         raise InputError(
             f"{text!r} is not a range", source=source,
             hint="ranges are 1..256 (doubling), 1..256:x4, 1024..8192:+1024 or 1..4096:log9",
         )  # fmt: skip
-    asked = _Range(text, kind, source)
-    first, last = asked.number(match[1], kind), asked.number(match[2], kind)
+    typed = _Range(text, kind, source)
+    first, last = typed.number(match[1], kind), typed.number(match[2], kind)
     if first > last:
-        raise asked.error("runs backwards", f"{last}..{first}")
+        raise typed.error("runs backwards", f"{last}..{first}")
     how = (match[3] or "x2").strip()
     if how.startswith("+"):
-        return asked.steps(first, last, asked.number(how[1:], kind))
+        return typed.steps(first, last, typed.number(how[1:], kind))
     if how.startswith("x"):
-        return asked.times(first, last, asked.number(how[1:], float))
+        return typed.times(first, last, typed.number(how[1:], float))
     if how.startswith("log"):
-        return asked.ratios(first, last, asked.number(how[3:], int))
-    raise asked.error(f"has {how!r} where +STEP, xFACTOR or logN is due")
+        return typed.ratios(first, last, typed.number(how[3:], int))
+    raise typed.error(f"has {how!r} where +STEP, xFACTOR or logN is due")
 
 
-@dataclass(frozen=True, slots=True)
-class _Range:
-    """How a range was asked for, and its kinds of progress."""
+class _Steps(Sequence[float]):
+    """Fractions at equal distances, made as they are read."""
+
+    def __init__(self, first: float, step: float, count: int) -> None:
+        self._first, self._step, self._count = first, step, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> float: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[float]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        found = range(self._count)[index]
+        if isinstance(found, range):
+            return tuple(map(self._at, found))
+        return self._at(found)
+
+    def _at(self, number: int) -> float:
+        return round(self._first + number * self._step, 12)
+
+
+class _Range(NamedTuple):
+    """How a range was typed, and its kinds of progress."""
 
     text: str
     kind: type[int] | type[float]
@@ -67,14 +92,16 @@ class _Range:
             raise self.error(f"has {part.strip()!r}, which is not finite")
         return value
 
-    def steps(self, first: float, last: float, step: float) -> Iterator[int | float]:
+    def steps(self, first: float, last: float, step: float) -> Sequence[int | float]:
         if step <= 0:
             raise self.error("has a step that is not above 0")
         count = int((last - first) / step * (1 + 1e-12)) + 1
         self._check(count)
-        return (self._value(first + i * step) for i in range(count))
+        if self.kind is int:
+            return range(int(first), int(last) + 1, int(step))
+        return _Steps(first, step, count)
 
-    def times(self, first: float, last: float, factor: float) -> Iterator[int | float]:
+    def times(self, first: float, last: float, factor: float) -> Sequence[int | float]:
         if factor <= 1:
             raise self.error("has a factor that is not above 1")
         if first <= 0:
@@ -84,7 +111,7 @@ class _Range:
         inside = (first * factor**i for i in range(count - 1))
         return self._rising(value for values in (inside, (last,)) for value in values)
 
-    def ratios(self, first: float, last: float, count: float) -> Iterator[int | float]:
+    def ratios(self, first: float, last: float, count: float) -> Sequence[int | float]:
         if count < 2:
             raise self.error("asks for fewer than two values")
         if first <= 0:
@@ -96,13 +123,10 @@ class _Range:
     def _value(self, value: float) -> int | float:
         return round(value) if self.kind is int else round(value, 12)
 
-    def _rising(self, values: Iterable[float]) -> Iterator[int | float]:
-        seen = -math.inf
-        for value in map(self._value, values):
-            if value > seen:
-                seen = value
-                yield value
+    def _rising(self, values: Iterable[float]) -> Sequence[int | float]:
+        """Each value once: they rise, but for rounding."""
+        return tuple(dict.fromkeys(map(self._value, values)))
 
     def _check(self, count: int) -> None:
-        if count > MOST_VALUES:
-            raise self.error(f"has {count:,} values, more than {MOST_VALUES:,}")
+        if count > MAX_VALUES:
+            raise self.error(f"has {count:,} values, more than {MAX_VALUES:,}")

@@ -312,12 +312,6 @@ def _round(value: float) -> float:
     return float(f"{value:.9g}")
 
 
-def engine_name(scenario: Scenario) -> str:
-    """The engine as it is named."""
-    engine = scenario.engine
-    return engine if isinstance(engine, str) else engine.id
-
-
 def node_of(gpu: Gpu, given: int | None) -> int:
     """GPUs that a replica may span: those of a server, or of its link where these are more."""
     if given is not None:

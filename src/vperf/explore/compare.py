@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from vperf.errors import InputError
+from vperf.explore.grid import CONTEXT, Grid, grid
 from vperf.explore.prices import Prices, prices_of
-from vperf.explore.rows import Row, Tally, answer, shown_speeds
-from vperf.explore.settings import CONTEXT, Resolver, Settings, settings
+from vperf.explore.rows import Row, Tally, row_of
 from vperf.frames import Shown, frame
 from vperf.notes import Note
+from vperf.resolve import Resolver
 from vperf.version import __version__
 
 SCHEMA = "vperf/compare/1"
@@ -65,12 +66,6 @@ class Comparison(Shown):
         return frame(row.flat() for row in self.rows)
 
 
-def _cells(row: Row) -> list[str]:
-    if row.figures is None:
-        return [row.problem, "", "", ""]
-    return ["yes" if row.fits else "no", *shown_speeds(row)]
-
-
 def _figure(row: Row, by: By) -> float | None:  # noqa: PLR0911  (one a choice)
     """What rows are ranked by, the least first; None where a row does not have it."""
     figures = row.figures
@@ -113,17 +108,18 @@ def compare(
         raise InputError(f"must be at least 1, not {top!r}", field="top")
     if options.get(CONTEXT) is not None:
         raise InputError("is an option of sweep", field=CONTEXT, hint="give input_len")
-    asked = settings({"model": model, "gpu": gpu, **options})
+    resolver = Resolver()
+    points = grid({"model": model, "gpu": gpu, **options}, resolver)
     known = prices_of(prices) if prices else None
     if by == "cost" and not known:
         raise InputError("'cost' needs prices", field="by", hint="give --price h100-sxm=2.50, ...")
-    cards = asked.labels().get("gpu") or (asked.shared()["gpu"],)
+    cards = points.labels().get("gpu") or (points.shared()["gpu"],)
     if by == "cost" and not any(card in (known or {}) for card in cards):
         raise InputError(
             f"'cost' needs the price of a GPU that is compared, as {cards[0]}", field="by",
             hint=f"give --price {cards[0]}=2.50",
         )  # fmt: skip
-    rows = _rows(asked, known, tick)
+    rows = _rows(resolver, points, known, tick)
     if all(row.figures is None for row in rows):
         raise InputError(rows[0].problem)
     problems = Counter(row.problem for row in rows if row.problem)
@@ -136,19 +132,23 @@ def compare(
         by=by,
         asked=len(rows),
         fitting=sum(row.fits for row in rows),
-        fixed=asked.shared(),
-        axes=tuple(asked.axes),
+        fixed=points.shared(),
+        axes=tuple(points.axes),
         problems=dict(problems.most_common()),
         notes=tally.notes(),
     )  # fmt: skip
 
 
 def _rows(
-    asked: Settings, prices: Prices | None, tick: Callable[[int, int], None] | None
+    resolver: Resolver,
+    points: Grid,
+    prices: Prices | None,
+    tick: Callable[[int, int], None] | None,
 ) -> list[Row]:
-    resolver, rows, count = Resolver(), [], asked.count
-    for setting in asked:
-        rows.append(answer(resolver, setting, prices))
+    rows: list[Row] = []
+    count = points.count
+    for point in points:
+        rows.append(row_of(resolver, point, prices))
         if tick:
             tick(len(rows), count)
     return rows

@@ -1,4 +1,5 @@
-"""Where the answer turns: found by bisection on the estimator itself, not on the points of a sweep.
+"""Crossovers: where what bounds or helps changes. Found by bisection on the estimator itself, not
+on the points of a sweep.
 
     batch       from which decode is bound by compute, in limit and as expected; from which a
                 quantization, or drafting, stops helping
@@ -17,29 +18,31 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from vperf import api
+from vperf.deployment import Deployment
 from vperf.errors import InputError
-from vperf.explore.settings import AS_STORED, CONTEXT, Resolver, scenario_at
+from vperf.estimate import estimate
+from vperf.explore.grid import CONTEXT, scenario_at
 from vperf.hardware.gpu import Gpu
-from vperf.scenario import Scenario
+from vperf.resolve import AS_STORED, Resolver
 from vperf.serving.memory import memory_use
+from vperf.speeds import speeds
 from vperf.timing.compiled import Compiled
 from vperf.timing.passes import decode_passes
 from vperf.timing.step import Card
 from vperf.units import format_requests
 
-MOST_BATCH = 1 << 17
-MOST_CONTEXT = 1 << 27
-_FASTER = 1e9
+MAX_BATCH = 1 << 17
+MAX_CONTEXT = 1 << 27
+_UNBOUNDED = 1e9
 """Of a card that never waits for one of its sides."""
-_HELP = 0.05
+_MIN_GAIN = 0.05
 """A quantization that speeds up decode by less than that does not help."""
 _IMPOSSIBLE_RATE = 1e9
 
 
 @dataclass(frozen=True, slots=True)
 class Crossover:
-    """One turn of one axis."""
+    """A value of one axis from which something else holds."""
 
     axis: str
     name: str
@@ -54,10 +57,10 @@ class Crossover:
         return {**asdict(self), "chosen": dict(self.chosen)}
 
 
-def crossovers(
+def find_crossovers(
     axis: str, options: Mapping[str, Any], chosen: Mapping[str, Any], resolver: Resolver
 ) -> Iterator[Crossover]:
-    """The turns of one axis, all other options being fixed. Raises VperfError as a scenario does.
+    """The crossovers of one axis, all other options being fixed. Raises VperfError.
 
     `options` hold one value each, of the axis any one of its values.
     """
@@ -68,7 +71,7 @@ def crossovers(
         yield Crossover(axis, name, at, text, chosen)
 
 
-_Turn = tuple[str, float | None, str]
+_Found = tuple[str, float | None, str]
 
 
 def first_that_holds(holds: Callable[[int], bool], most: int) -> int | None:
@@ -87,12 +90,12 @@ def first_that_holds(holds: Callable[[int], bool], most: int) -> int | None:
     return high
 
 
-def _of_batch(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]:
-    scenario = scenario_at({**options, "batch_size": 1})
-    if scenario.served:
+def find_batch_crossover(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Found]:
+    """The batch from which decode is bound by compute; from which formats or drafts do not help."""
+    at = resolver.deployment(scenario_at({**options, "batch_size": 1}))
+    if at.load is not None:
         return
-    at = resolver.deployment(scenario)
-    context = api.lengths_of(scenario).decode_context + scenario.image_tokens
+    context = at.decode_context
 
     def limit_computes(batch: int) -> bool:
         compute, memory, link = at.compiled.sides(decode_passes(at.model, batch, context))
@@ -104,27 +107,24 @@ def _of_batch(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]
         return no_memory.decode(batch, context)[1] > no_compute.decode(batch, context)[1]
 
     for name, holds in (("limit", limit_computes), ("expected", expected_computes)):
-        batch = first_that_holds(holds, MOST_BATCH)
-        yield f"compute-bound, {name}", batch, _bound_text(name, batch, scenario, at, context)
-    yield from _no_help(options, resolver)
+        batch = first_that_holds(holds, MAX_BATCH)
+        yield f"compute-bound, {name}", batch, _bound_text(name, batch, at)
+    yield from _find_ends_of_help(options, resolver)
 
 
-def _bound_text(
-    name: str, batch: int | None, scenario: Scenario, at: api.Deployment, context: int
-) -> str:
+def _bound_text(name: str, batch: int | None, at: Deployment) -> str:
     sure = f"decode, {name}"
     if batch is None:
-        return f"{sure}: memory-bound at every batch, the KV cache of {context:,} tokens being read"
+        context = f"the KV cache of {at.decode_context:,} tokens being read"
+        return f"{sure}: memory-bound at every batch, {context}"
     why = "" if name == "limit" else ", where more FLOP/s would help more than more bandwidth"
-    return f"{sure}: compute-bound from batch {batch:,} on{why}{_room(scenario, at, batch)}"
+    return f"{sure}: compute-bound from batch {batch:,} on{why}{_fit_remark(at, batch)}"
 
 
-def _room(scenario: Scenario, at: api.Deployment, batch: int) -> str:
+def _fit_remark(at: Deployment, batch: int) -> str:
     """A remark where so many sequences do not fit."""
-    lengths = api.lengths_of(scenario)
-    card = at.card
-    prompt = lengths.input_tokens + scenario.image_tokens
-    use = memory_use(at.model, card.gpu, card.engine, batch, prompt, lengths.output_tokens)
+    card, output = at.card, at.lengths.output_tokens
+    use = memory_use(at.model, card.gpu, card.engine, batch, at.prompt_tokens, output)
     return "" if use.total_bytes <= card.gpu.memory_bytes else " (more than fits)"
 
 
@@ -132,8 +132,8 @@ def _without(card: Card) -> tuple[Card, Card]:
     """The card if its memory took no time, and if its arithmetic took none."""
     gpu = card.gpu
     return (
-        Card(_scaled(gpu, bandwidth=_FASTER, flops=1.0), card.engine),
-        Card(_scaled(gpu, bandwidth=1.0, flops=_FASTER), card.engine),
+        Card(_scaled(gpu, bandwidth=_UNBOUNDED, flops=1.0), card.engine),
+        Card(_scaled(gpu, bandwidth=1.0, flops=_UNBOUNDED), card.engine),
     )
 
 
@@ -150,65 +150,70 @@ def _scaled(gpu: Gpu, *, bandwidth: float, flops: float) -> Gpu:
     )
 
 
-def _no_help(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]:
+def _find_ends_of_help(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Found]:
     """The batch from which what the options ask for beyond the plain model stops helping."""
     quantization = options.get("quantization", AS_STORED)
     if quantization != AS_STORED:
-        yield _stops(options, {**options, "quantization": AS_STORED}, resolver, quantization)
+        yield _find_end_of_help(
+            options, {**options, "quantization": AS_STORED}, resolver, quantization
+        )
     if options.get("speculative") is not None:
         plain = {n: v for n, v in options.items() if n not in _DRAFTING}
-        yield _stops(options, plain, resolver, "drafting")
+        yield _find_end_of_help(options, plain, resolver, "drafting")
 
 
 _DRAFTING = ("speculative", "draft_tokens", "acceptance")
 
 
-def _stops(
+def _find_end_of_help(
     options: Mapping[str, Any], plain: Mapping[str, Any], resolver: Resolver, what: str
-) -> _Turn:
+) -> _Found:
     """Where `options` decode no faster, as expected, than `plain` ones."""
-    once, base = scenario_at({**options, "batch_size": 1}), scenario_at({**plain, "batch_size": 1})
-    stored = resolver.deployment(base).model.quantization
+    ours, base = (
+        resolver.deployment(scenario_at({**each, "batch_size": 1})) for each in (options, plain)
+    )
+    stored = base.model.quantization
     against = "without" if what == "drafting" else f"{stored} as stored"
 
-    least = 1.0 if what == "drafting" else 1 + _HELP
+    least = 1.0 if what == "drafting" else 1 + _MIN_GAIN
+
+    def tpot_s(at: Deployment, batch: int) -> float:
+        return speeds(replace(at, batch_size=batch)).expected.tpot_s
 
     def slower(batch: int) -> bool:
-        ours = resolver.figures(replace(once, batch_size=batch)).expected.tpot_s
-        return ours * least >= resolver.figures(replace(base, batch_size=batch)).expected.tpot_s
+        return tpot_s(ours, batch) * least >= tpot_s(base, batch)
 
-    if what != "drafting" and resolver.deployment(once).model.quantization == stored:
+    if what != "drafting" and ours.model.quantization == stored:
         return f"{what} stops helping", None, f"{what} is what the checkpoint holds"
-    batch = first_that_holds(slower, MOST_BATCH)
+    batch = first_that_holds(slower, MAX_BATCH)
     name = f"{what} stops helping"
     if batch is None:
         return name, None, f"{what} decodes faster than {against} at every batch, expected"
-    little = "no faster" if what == "drafting" else f"less than {_HELP:.0%} faster"
+    little = "no faster" if what == "drafting" else f"less than {_MIN_GAIN:.0%} faster"
     if batch == 1:
         return name, 1, f"{what} decodes {little} than {against} even at batch 1, expected"
-    room = _room(once, resolver.deployment(once), batch)
-    text = f"{what} decodes {little} than {against} from batch {batch:,} on, expected{room}"
+    remark = _fit_remark(ours, batch)
+    text = f"{what} decodes {little} than {against} from batch {batch:,} on, expected{remark}"
     return name, batch, text
 
 
-def _of_context(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]:
+def _find_context_crossover(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Found]:
     options = {n: v for n, v in options.items() if n not in ("input_len", "output_len", CONTEXT)}
-    scenario = scenario_at(options)
-    at = resolver.deployment(scenario)
-    if scenario.served:
+    at = resolver.deployment(scenario_at(options))
+    if at.load is not None:
         return
-    longest = at.model.max_context_tokens or MOST_CONTEXT
+    longest = at.model.max_context_tokens or MAX_CONTEXT
 
     def cache_outweighs(context: int) -> bool:
         weights = cache = 0.0
-        for each in decode_passes(at.model, scenario.batch_size, context):
+        for each in decode_passes(at.model, at.batch_size, context):
             for op in at.compiled.ops(each):
                 weights += each.count * op.count * op.weight_bytes
                 cache += each.count * op.count * op.cache_bytes
         return cache >= weights
 
     context = first_that_holds(cache_outweighs, longest)
-    of = f"at batch {scenario.batch_size:,}"
+    of = f"at batch {at.batch_size:,}"
     if context is None:
         text = f"a step reads more weights than KV cache at every context to {longest:,}, {of}"
     elif context == 1:
@@ -218,46 +223,47 @@ def _of_context(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Tur
     yield "KV bytes equal weight bytes", context, text
 
 
-def _of_acceptance(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]:
-    del resolver
-    answer = api.ask(scenario_at(options)).speculative
-    if answer is None:
+def _find_acceptance_crossover(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Found]:
+    drafting = estimate(resolver.deployment(scenario_at(options))).speculative
+    if drafting is None:
         return
-    even = answer.break_even_acceptance
-    what = f"drafting {answer.draft_tokens} a step"
+    even = drafting.break_even_acceptance
+    what = f"drafting {drafting.draft_tokens} a step"
     text = (
         f"{what} never pays" if even is None else f"{what} pays from an acceptance of {even:.2f} on"
     )
     yield "drafting pays", even, f"{text}, expected"
 
 
-def _of_users(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]:
-    serving = resolver.figures(scenario_at(options)).serving
+def _find_users_crossover(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Found]:
+    serving = speeds(resolver.deployment(scenario_at(options))).serving
     if serving is not None:
         text = f"the KV cache has room for {serving.slots:,} sequences: users beyond wait"
         yield "users wait for room", serving.slots, text
 
 
-def _of_rate(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]:
-    most = resolver.figures(scenario_at({**options, "request_rate": _IMPOSSIBLE_RATE}))
-    rate = most.requests_per_s
+def _find_rate_crossover(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Found]:
+    at = resolver.deployment(scenario_at({**options, "request_rate": _IMPOSSIBLE_RATE}))
+    rate = speeds(at).requests_per_s
     text = f"queues grow without end beyond {format_requests(rate, 3)}, expected"
     yield "saturated", rate, text
 
 
-def _of_quantization(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]:
+def _find_quantization_crossover(
+    options: Mapping[str, Any], resolver: Resolver
+) -> Iterator[_Found]:
     if not scenario_at(options).served:
-        yield from _no_help(options, resolver)
+        yield from _find_ends_of_help(options, resolver)
 
 
-def _of_tp(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]:
+def _compare_tp(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Found]:
     """What more GPUs give, prefill and decode apart; where the model does not divide, it stops."""
-    scenario = scenario_at({**options, "tp": 1})
-    one = resolver.figures(scenario).expected
+    alone = resolver.deployment(scenario_at({**options, "tp": 1}))
+    one = speeds(alone).expected
     gains = []
     for gpus in (2, 4, 8):
         try:
-            several = resolver.figures(replace(scenario, tp=gpus)).expected
+            several = speeds(resolver.what_if(alone, tp=gpus)).expected
         except InputError:
             break
         gains.append((gpus, one.ttft_s / several.ttft_s, one.tpot_s / several.tpot_s))
@@ -270,13 +276,13 @@ def _of_tp(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Turn]:
         yield "a second GPU", None, f"{text}, expected"
 
 
-_OF_AXIS: dict[str, Callable[[Mapping[str, Any], Resolver], Iterator[_Turn]]] = {
-    "batch_size": _of_batch,
-    CONTEXT: _of_context,
-    "input_len": _of_context,
-    "acceptance": _of_acceptance,
-    "max_concurrency": _of_users,
-    "request_rate": _of_rate,
-    "quantization": _of_quantization,
-    "tp": _of_tp,
+_OF_AXIS: dict[str, Callable[[Mapping[str, Any], Resolver], Iterator[_Found]]] = {
+    "batch_size": find_batch_crossover,
+    CONTEXT: _find_context_crossover,
+    "input_len": _find_context_crossover,
+    "acceptance": _find_acceptance_crossover,
+    "max_concurrency": _find_users_crossover,
+    "request_rate": _find_rate_crossover,
+    "quantization": _find_quantization_crossover,
+    "tp": _compare_tp,
 }

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from vperf import api
 from vperf.answer import Figures, Serving, Speed
+from vperf.deployment import Deployment
 from vperf.errors import VperfError
 from vperf.explore.candidates import (
     NETWORK_BYTES_PER_S,
@@ -25,13 +25,13 @@ from vperf.explore.candidates import (
     Pool,
     Pools,
     Targets,
-    engine_name,
     times_of,
 )
+from vperf.explore.grid import Point
 from vperf.explore.prices import Prices, cost_of
 from vperf.explore.rows import Row
-from vperf.explore.settings import AS_STORED, Resolver, Setting
 from vperf.hardware.gpu import Gpu
+from vperf.resolve import AS_STORED, Resolver
 from vperf.serving.load import Load, Steps, server_s
 from vperf.serving.memory import memory_use
 from vperf.serving.speculative import tokens_per_step
@@ -49,7 +49,7 @@ class _Side:
     """One layout of a replica, with what both its possible roles need."""
 
     layout: Layout
-    deployment: api.Deployment
+    deployment: Deployment
     steps: Steps
     prefill_s: float
     """One prompt alone, all its chunks."""
@@ -73,7 +73,7 @@ class _Decode:
 class Splitting:
     """Candidates with separate pools under a rate of requests."""
 
-    def __init__(  # noqa: PLR0917  (what all settings share)
+    def __init__(  # noqa: PLR0917  (what all points share)
         self,
         resolver: Resolver,
         targets: Targets,
@@ -82,15 +82,15 @@ class Splitting:
         conservative: bool,
         prices: Prices | None,
     ) -> None:
-        self._asker, self._targets, self._rate = resolver, targets, rate
+        self._resolver, self._targets, self._rate = resolver, targets, rate
         self._link, self._conservative, self._prices = link, conservative, prices
 
     def of(
-        self, setting: Setting, layouts: Sequence[Layout], node: int, most: int
+        self, point: Point, layouts: Sequence[Layout], node: int, most: int
     ) -> Iterator[Candidate]:
         """For each pair of layouts and number of decode replicas, the fewest prefill replicas that
         meet the targets, or as many as there is room for."""
-        sides = [side for layout in layouts if (side := self._side(setting, layout)) is not None]
+        sides = [side for layout in layouts if (side := self._side(point, layout)) is not None]
         for after in sides:
             for replicas in range(1, (most - 1) // after.layout.gpus + 1):
                 decode = self._decode(after, replicas)
@@ -98,23 +98,24 @@ class Splitting:
                     continue
                 for before in sides:
                     room = (most - replicas * after.layout.gpus) // before.layout.gpus
-                    found = self._best(setting, before, decode, room, node)
+                    found = self._best(point, before, decode, room, node)
                     if found is not None:
                         yield found
 
-    def _side(self, setting: Setting, layout: Layout) -> _Side | None:
-        scenario = layout.of(setting.scenario, request_rate=self._rate)
+    def _side(self, point: Point, layout: Layout) -> _Side | None:
+        scenario = layout.of(point.scenario, request_rate=self._rate)
         try:
-            deployment = self._asker.deployment(scenario)
+            deployment = self._resolver.deployment(scenario)
         except VperfError:
             return None  # counted where replicas do both
-        load = api.load_of(scenario, deployment)
+        load = deployment.load
+        assert load is not None  # it has a rate
         model, card = deployment.model, deployment.card
         use = memory_use(model, card.gpu, card.engine, model.parallel.data, load.input_tokens,
                          load.output_tokens)  # fmt: skip
         if use.total_bytes > card.gpu.memory_bytes:
             return None
-        steps = deployment.steps(load)
+        steps = deployment.replica.steps(load)
         groups, past, prefill = model.parallel.data, steps.cached_tokens, 0.0
         while past < load.input_tokens:
             new = min(card.engine.max_batched_tokens, load.input_tokens - past)
@@ -143,20 +144,20 @@ class Splitting:
         return _Decode(side, replicas, high, step, limit / side.gain, step / side.gain)
 
     def _best(
-        self, setting: Setting, before: _Side, decode: _Decode, room: int, node: int
+        self, point: Point, before: _Side, decode: _Decode, room: int, node: int
     ) -> Candidate | None:
         found = None
         for replicas in range(1, room + 1):
             busy = self._rate * before.prefill_s / (replicas * before.layout.dp)
             if busy > _BUSIEST:
                 continue
-            found = self._candidate(setting, before, decode, replicas, busy, node)
+            found = self._candidate(point, before, decode, replicas, busy, node)
             if found.binding is None:
                 break
         return found
 
     def _candidate(  # noqa: PLR0917  (two pools and where they are)
-        self, setting: Setting, before: _Side, decode: _Decode, replicas: int, busy: float,
+        self, point: Point, before: _Side, decode: _Decode, replicas: int, busy: float,
         node: int,
     ) -> Candidate:  # fmt: skip
         after, steps = decode.side, before.steps
@@ -196,12 +197,12 @@ class Splitting:
             serving=Serving(running, after.steps.slots() * decode.replicas, self._rate, ttft,
                             self._rate, saturated=False),
         )  # fmt: skip
-        scenario = after.layout.of(setting.scenario, request_rate=self._rate / decode.replicas)
+        scenario = after.layout.of(point.scenario, request_rate=self._rate / decode.replicas)
         ways = {way: getattr(after.layout, way) for way in WAYS}
         price = self._prices.get(gpu.id) if self._prices else None
         watts = gpu.tdp_w * gpus if gpu.tdp_w else None
         row = Row(
-            {"quantization": scenario.quantization or AS_STORED, "engine": engine_name(scenario),
+            {"quantization": scenario.quantization or AS_STORED, "engine": engine.id,
              **ways, "request_rate": self._rate},
             second.found.id, gpu.id, figures,
             cost=cost_of(figures, price) if price is not None else None,

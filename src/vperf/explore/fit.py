@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vperf.errors import HubError, InputError, UnknownNameError, VperfError
-from vperf.explore.settings import Resolver, settings
+from vperf.explore.grid import grid
 from vperf.frames import Shown, frame
-from vperf.model.config import ModelConfig
 from vperf.notes import Note
+from vperf.resolve import Resolver
 from vperf.scenario import Scenario
 from vperf.serving.memory import plan_memory
 from vperf.serving.overhead import overhead
@@ -24,7 +24,7 @@ from vperf.version import __version__
 SCHEMA = "vperf/fit/1"
 CONTEXT = 8192
 """Tokens a user holds where nobody says; less where the model is made for less."""
-_FULLER = 0.95
+_MAX_UTILIZATION = 0.95
 _MORE_GPUS = (2, 4, 8, 16)
 
 
@@ -158,32 +158,30 @@ def fit(
     Without a model all that ship, without a GPU all of them. Other options as `vperf.estimate`;
     lists give a table. Raises VperfError.
     """
-    if model is None and gpu is None:
+    if model is None and gpu is None and options.get("gpu_file") is None:
         raise InputError("give a model, a GPU, or both")
     for name, value in (("context", context), ("users", users)):
         whole = isinstance(value, int) and not isinstance(value, bool)
         if value is not None and not (whole and 1 <= value <= 10**9):
             raise InputError(f"must be a count from 1 on, not {value!r}", field=name)
-    every = model is None
-    asked = settings({
-        **options,
-        "model": list(model_ids()) if every else model,
-        "gpu": "all" if gpu is None else gpu,
-    })  # fmt: skip
+    if gpu is None and options.get("gpu_file") is None:
+        gpu = "all"
+    chosen = {"model": list(model_ids()) if model is None else model, "gpu": gpu}
     resolver = Resolver()
-    rooms = [_room(resolver, s.chosen, s.scenario, context, users) for s in asked]
+    points = grid({**options, **chosen}, resolver)
+    rooms = [_room(resolver, p.chosen, p.scenario, context, users) for p in points]
     if all(room.parts is None for room in rooms):
         raise InputError(rooms[0].problem)
     ways: tuple[Remedy, ...] = ()
     if len(rooms) == 1 and not rooms[0].fits:
-        ways = tuple(_ways(resolver, next(iter(asked)).scenario, rooms[0]))
+        ways = tuple(_ways(resolver, next(iter(points)).scenario, rooms[0]))
     problems: dict[str, int] = {}
     for room in rooms:
         if room.problem:
             problems[room.problem] = problems.get(room.problem, 0) + 1
     return Fit(
-        tuple(sorted(rooms, key=lambda room: _rank(room, by_model="model" in asked.axes))),
-        tuple(asked.axes), ways, problems, _notes(rooms, context),
+        tuple(sorted(rooms, key=lambda room: _rank(room, by_model="model" in points.axes))),
+        tuple(points.axes), ways, problems, _notes(rooms, context),
     )  # fmt: skip
 
 
@@ -203,23 +201,20 @@ def _room(
     context: int | None,
     users: int,
 ) -> MemoryFit:
-    found, gpu = scenario.model, scenario.gpu
-    assert isinstance(found, ModelConfig)
-    assert not isinstance(gpu, str)
     try:
         at = resolver.deployment(scenario)
     except (UnknownNameError, HubError):
         raise
     except VperfError as error:
-        return MemoryFit(chosen, found.id, gpu.id, problem=error.message)
-    model, engine = at.model, at.card.engine
+        return MemoryFit(chosen, *resolver.ids(scenario), problem=error.message)
+    model, gpu, engine = at.model, at.card.gpu, at.card.engine
     tokens = min(CONTEXT, model.max_context_tokens or CONTEXT) if context is None else context
     memory = plan_memory(model, gpu, engine, users, tokens, 0)
     taken = overhead(model, gpu, engine, memory.utilization)
     reserve = taken.left_bytes + taken.driver_bytes
     return MemoryFit(
         chosen,
-        found.id,
+        at.found.id,
         gpu.id,
         gpus=model.parallel.gpus,
         quantization=model.quantization,
@@ -251,9 +246,9 @@ def _ways(resolver: Resolver, scenario: Scenario, room: MemoryFit) -> Iterator[R
                       room.users)  # fmt: skip
         return Remedy(text, change, other) if other.fits else None
 
-    if room.memory_utilization < _FULLER and (
-        way := tried(f"{_FULLER:.0%} of the memory for the engine, less for all else",
-                     gpu_memory_utilization=_FULLER)
+    if room.memory_utilization < _MAX_UTILIZATION and (
+        way := tried(f"{_MAX_UTILIZATION:.0%} of the memory for the engine, less for all else",
+                     gpu_memory_utilization=_MAX_UTILIZATION)
     ):  # fmt: skip
         yield way
     changes = _narrower(resolver, scenario)
@@ -288,7 +283,7 @@ def _narrower(resolver: Resolver, scenario: Scenario) -> list[_Change]:
     for weights in (formats.get("eight_bit", "fp8"), formats.get("four_bit", "int4")):
         change: dict[str, Any] = {"quantization": weights}
         try:
-            narrower = resolver.deployment(replace(scenario, quantization=weights)).model
+            narrower = resolver.what_if(at, quantization=weights).model
         except VperfError:
             continue
         if narrower.weight_bytes < stored.weight_bytes * 0.99:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from vperf import api
 from vperf.answer import Estimate, Expected
 from vperf.errors import InputError, VperfError
+from vperf.estimate import estimate
 from vperf.explore.candidates import (
     NETWORK_BYTES_PER_S,
     WAYS,
@@ -25,18 +25,18 @@ from vperf.explore.candidates import (
     Reason,
     Targets,
     Times,
-    engine_name,
     layouts,
     node_of,
     targets_of,
     times_of,
 )
+from vperf.explore.grid import Grid, Point, grid
 from vperf.explore.prices import Prices, prices_of
-from vperf.explore.rows import answer
-from vperf.explore.settings import AS_STORED, Resolver, Setting, Settings, settings
+from vperf.explore.rows import row_of
 from vperf.frames import Shown, frame
-from vperf.hardware.gpu import Gpu
+from vperf.model.model import Model
 from vperf.notes import Note
+from vperf.resolve import AS_STORED, Resolver, engine_named
 from vperf.scenario import Scenario
 from vperf.units import parse_bandwidth
 from vperf.version import __version__
@@ -102,7 +102,7 @@ class Plan(Shown):
     stored: str
     """The format of the weights that the checkpoint holds."""
     estimate: Estimate | None
-    """Of a replica of the winner, or of what comes nearest, as `vperf.ask` gives it."""
+    """Of a replica of the winner, or of what comes nearest."""
     notes: tuple[Note, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -191,15 +191,16 @@ def plan(
     if objective not in get_args(By):
         raise InputError(f"must be one of {', '.join(get_args(By))}, not {by!r}", field="by")
     ways = {way: _counts(way, options.pop(way, None)) for way in WAYS}
-    base = settings({"model": model, "gpu": gpu, **options})
+    resolver = Resolver()
+    points = grid({"model": model, "gpu": gpu, **options}, resolver)
     search = _Search(
-        targets, {way: counts for way, counts in ways.items() if counts}, max_gpus, gpus_per_node,
-        request_rate, max_concurrency, known, conservative,
+        resolver, targets, {way: counts for way, counts in ways.items() if counts}, max_gpus,
+        gpus_per_node, request_rate, max_concurrency, known, conservative,
     )  # fmt: skip
-    if "model" in base.axes:
+    if "model" in points.axes:
         raise InputError("one model at a time can be planned for", field="model")
     if objective == "cost":
-        _check_priced([setting.scenario.gpu for setting in base], known)
+        _check_priced([resolver.gpu(point.scenario).id for point in points], known)
     pools = None
     if disaggregate:
         from vperf.explore.disaggregation import Splitting  # noqa: PLC0415  (when asked for)
@@ -211,14 +212,14 @@ def plan(
         )
     elif kv_link is not None:
         raise InputError("means nothing without disaggregate", field="kv-link")
-    count = base.count
-    for number, setting in enumerate(base, 1):
-        search.walk(setting)
+    count = points.count
+    for number, point in enumerate(points, 1):
+        search.walk(point)
         if pools is not None:
-            search.take_pools(setting, pools.of(setting, *search.room(setting)))
+            search.take_pools(pools.of(point, *search.room(point)))
         if tick:
             tick(number, count)
-    return _answer(search, objective, base)
+    return _plan(search, objective, points)
 
 
 def _check(max_gpus: int, node: int | None, rate: float | None, users: int | None) -> None:
@@ -245,8 +246,8 @@ def _counts(way: str, given: Any) -> tuple[int, ...]:
     return counts
 
 
-def _check_priced(gpus: Sequence[Any], prices: Prices | None) -> None:
-    missing = [gpu.id for gpu in gpus if not prices or gpu.id not in prices]
+def _check_priced(gpus: Sequence[str], prices: Prices | None) -> None:
+    missing = [gpu for gpu in gpus if not prices or gpu not in prices]
     if missing:
         raise InputError(
             f"no price for {missing[0]}", field="by cost",
@@ -271,6 +272,7 @@ class _Search:
 
     def __init__(  # noqa: PLR0917  (what all candidates share)
         self,
+        resolver: Resolver,
         targets: Targets,
         ways: Mapping[str, Sequence[int]],
         max_gpus: int,
@@ -280,7 +282,7 @@ class _Search:
         prices: Prices | None,
         conservative: bool,
     ) -> None:
-        self.resolver = Resolver()
+        self.resolver = resolver
         self.targets, self.max_gpus, self.conservative = targets, max_gpus, conservative
         self.rate, self.users = rate, users
         self.met: list[Candidate] = []
@@ -295,25 +297,25 @@ class _Search:
         self.notes: dict[str, None] = {}
         self._ways, self._node, self._prices = ways, node, prices
 
-    def room(self, setting: Setting) -> tuple[tuple[Layout, ...], int, int]:
-        """The layouts of a replica of a setting, the GPUs of a node and of all."""
-        gpu = setting.scenario.gpu
-        assert isinstance(gpu, Gpu)
-        node = node_of(gpu, self._node)
-        model = self.resolver.deployment(setting.scenario).model
+    def room(self, point: Point) -> tuple[tuple[Layout, ...], int, int]:
+        """The layouts of a replica of a point, the GPUs of a node and of all."""
+        node = node_of(self.resolver.gpu(point.scenario), self._node)
+        model = self._model(point.scenario)
         found = tuple(layouts(model, min(node, self.max_gpus), self._ways))
         return found, node, self.max_gpus
 
     def stored(self, scenario: Scenario) -> str:
         """The format of the checkpoint's weights."""
-        return self.resolver.deployment(replace(scenario, quantization=None)).model.quantization
+        return self._model(replace(scenario, quantization=None)).quantization
 
-    def walk(self, setting: Setting) -> None:
+    def _model(self, scenario: Scenario) -> Model:
+        return self.resolver.deployment(replace(scenario, max_concurrency=1)).model
+
+    def walk(self, point: Point) -> None:
         """All candidates of one GPU, weights, cache and engine."""
-        self._gpu = setting.scenario.gpu if isinstance(setting.scenario.gpu, str) else (
-            setting.scenario.gpu.id)  # fmt: skip
+        self._gpu = self.resolver.gpu(point.scenario).id
         try:
-            found, node, _ = self.room(setting)
+            found, node, _ = self.room(point)
         except VperfError as error:
             self.asked += 1
             self._out("layout", 1, error.message)
@@ -324,20 +326,20 @@ class _Search:
             self.asked += 1
             self._out("layout", 1, f"{ways} takes more than {most} GPU{'' if most == 1 else 's'}")
         for layout in found:
-            self._family(setting, layout)
+            self._family(point, layout)
 
-    def _family(self, setting: Setting, layout: Layout) -> None:
+    def _family(self, point: Point, layout: Layout) -> None:
         """One layout under each load, the smallest first."""
         loads = list(self._loads(layout))
         self.asked += len(loads)
         for number, (replicas, load) in enumerate(loads):
-            scenario = layout.of(setting.scenario, **load)
+            scenario = layout.of(point.scenario, **load)
             ways = {way: getattr(layout, way) for way in WAYS}
             chosen = {
                 "quantization": scenario.quantization or AS_STORED,
-                "engine": engine_name(scenario), **ways, **load,
+                "engine": engine_named(scenario.engine).id, **ways, **load,
             }  # fmt: skip
-            row = answer(self.resolver, Setting(chosen, scenario), self._prices)
+            row = row_of(self.resolver, Point(chosen, scenario), self._prices)
             self.computed += 1
             left = len(loads) - number
             if row.figures is None:
@@ -350,7 +352,7 @@ class _Search:
             speed = row.figures.expected
             times = times_of(
                 speed.high if self.conservative else speed,
-                api.lengths_of(scenario).output_tokens,
+                deployment.lengths.output_tokens,
             )
             ratios = self.targets.ratios(times)
             if self.targets.percents and max(ratios.values()) <= _HOPELESS:
@@ -371,7 +373,7 @@ class _Search:
         """The times of a candidate with percentiles where the targets are of these."""
         wanted = ",".join(f"{percent:g}" for percent in set(self.targets.percents.values()))
         asked = replace(scenario, metric_percentiles=wanted)
-        run = api.ask(asked, self.resolver.deployment(scenario)).simulated
+        run = estimate(self.resolver.deployment(asked)).simulated
         if run is None:
             return times
         found = self.targets.simulated(times, run)
@@ -418,7 +420,7 @@ class _Search:
         if problem:
             self.problems[problem] += count
 
-    def take_pools(self, setting: Setting, found: Iterator[Candidate]) -> None:
+    def take_pools(self, found: Iterator[Candidate]) -> None:
         """Candidates with separate pools, each its own family."""
         for candidate in found:
             self.asked += 1
@@ -474,7 +476,7 @@ def _front(met: Sequence[Candidate], by: By) -> tuple[Candidate, ...]:
     return tuple(each for _, each in front)
 
 
-def _answer(search: _Search, by: By, base: Settings) -> Plan:
+def _plan(search: _Search, by: By, points: Grid) -> Plan:
     winner = min(search.met, key=lambda c: _rank(c, by), default=None)
     nearest = None if winner else search.nearest
     if winner is None and nearest is None and set(search.lost) == {"layout"}:
@@ -485,10 +487,12 @@ def _answer(search: _Search, by: By, base: Settings) -> Plan:
         same = next(n for n, c in enumerate(front) if _rank(c, by)[:-1] == _rank(winner, by)[:-1])
         front = (*front[:same], winner, *front[same + 1 :])
     shown = winner or nearest
-    first = next(iter(base)).scenario
+    first = next(iter(points)).scenario
     stored = search.stored(first)
     whole = ("request_rate", "max_concurrency")
-    engine = search.resolver.deployment(shown.scenario if shown else first).card.engine
+    some = shown.scenario if shown else replace(first, max_concurrency=1)
+    deployment = search.resolver.deployment(some)
+    engine = deployment.card.engine
     return Plan(
         winner=winner,
         front=front,
@@ -503,10 +507,10 @@ def _answer(search: _Search, by: By, base: Settings) -> Plan:
         met=len(search.met),
         lost=dict(search.lost.most_common()),
         problems=dict(search.problems.most_common()),
-        fixed={name: value for name, value in base.shared().items() if name not in whole},
-        axes=tuple(base.axes),
+        fixed={name: value for name, value in points.shared().items() if name not in whole},
+        axes=tuple(points.axes),
         stored=stored,
-        estimate=api.ask(shown.scenario) if shown else None,
+        estimate=estimate(deployment) if shown else None,
         notes=tuple(_notes(search, shown, stored)),
         request_rate=search.rate,
         max_concurrency=search.users,

@@ -14,14 +14,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from vperf import api
 from vperf.answer import Estimate
+from vperf.deployment import Deployment
+from vperf.estimate import estimate
 from vperf.frames import Shown
-from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
+from vperf.resolve import deploy
 from vperf.scenario import Scenario
-from vperf.sources.gpus import load_gpu
-from vperf.timing.constants import constants_of
 from vperf.timing.limit import plain
 from vperf.timing.step import Bound, OpTime, PhaseTimes
 from vperf.version import __version__
@@ -98,29 +97,29 @@ class Roofline(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON contract: stable keys, SI base units, floats unrounded."""
-        asked = self.estimate.to_dict()
+        whole = self.estimate.to_dict()
         return {
             "schema": SCHEMA,
             "vperf_version": __version__,
-            **{key: asked[key] for key in ("model", "gpu", "workload")},
+            **{key: whole[key] for key in ("model", "gpu", "workload")},
             "limit_bytes_per_s": self.limit_bytes_per_s,
             "expected_bytes_per_s": self.expected_bytes_per_s,
             "roofs": [asdict(roof) for roof in self.roofs],
             "phases": [asdict(phase) for phase in self.phases],
             "ops": [asdict(op) for op in self.ops],
-            **{key: asked[key] for key in ("assumptions", "not_modelled", "warnings")},
+            **{key: whole[key] for key in ("assumptions", "not_modelled", "warnings")},
         }
 
 
-def ask(scenario: Scenario) -> Roofline:
-    """The roofline of the estimate that a scenario asks for."""
-    gpu = load_gpu(scenario.gpu) if isinstance(scenario.gpu, str) else scenario.gpu
-    return roofline(api.ask(scenario), gpu, api.engine_of(scenario))
+def roofline(scenario: Scenario) -> Roofline:
+    """The roofline of a scenario's estimate. Raises VperfError."""
+    deployment = deploy(scenario)
+    return draw_roofline(deployment, estimate(deployment))
 
 
-def roofline(answer: Estimate, gpu: Gpu, engine: Engine) -> Roofline:
-    """The ops of an estimate under the roofs of the card it was made for."""
-    constants = constants_of(gpu, engine)
+def draw_roofline(deployment: Deployment, answer: Estimate) -> Roofline:
+    """The ops of an estimate under the roofs of the card it is of."""
+    gpu, constants = deployment.card.gpu, deployment.card.constants
     peaks: dict[str, float] = {}
     for op in (*answer.prefill.ops, *answer.decode.ops):
         if op.pipe and op.compute_s > 0:

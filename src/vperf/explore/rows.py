@@ -1,7 +1,7 @@
-"""One setting with its answer, as every table of explore/ has it: figures, cost, or why there are
+"""One point with what it gives, as every table of explore/ has it: speeds, cost, or why there are
 none.
 
-Not here: which settings (settings.py), and their order and layout (compare.py, sweep.py, report/).
+Not here: which points (grid.py), and their order and layout (compare.py, sweep.py, report/).
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from vperf import api
 from vperf.answer import Figures, Speed
+from vperf.deployment import Deployment
 from vperf.errors import HubError, UnknownNameError, VperfError
 from vperf.estimate_notes import unpacks
+from vperf.explore.grid import Point
 from vperf.explore.prices import Cost, Prices, cost_of
-from vperf.explore.settings import Resolver, Setting
-from vperf.model.config import ModelConfig
 from vperf.notes import Note
+from vperf.resolve import Resolver
+from vperf.speeds import speeds
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One setting and what it gives."""
+    """One point and what it gives."""
 
     chosen: Mapping[str, Any]
     """By option, of those that vary."""
@@ -79,20 +80,6 @@ class Row:
         return flattened(self.to_dict())
 
 
-def shown_speeds(row: Row) -> list[str]:
-    """Cells of a notebook's table under SPEEDS; of what cannot be, why."""
-    figures = row.figures
-    if figures is None:
-        return [row.problem, "", ""]
-    return [
-        f"{figures.limit.decode_tokens_per_s:,.1f}",
-        f"{figures.expected.decode_tokens_per_s:,.1f}",
-        f"{figures.expected.ttft_s:.3g}",
-    ]
-
-
-SPEEDS = ("limit tok/s", "expected tok/s", "TTFT s")
-
 _EMPTY: dict[str, tuple[str, ...]] = {
     "limit": Speed.__slots__,
     "expected": tuple(f"{name}{end}" for name in Speed.__slots__ for end in ("", "_low", "_high")),
@@ -123,28 +110,31 @@ def _expected(figures: Figures) -> dict[str, float]:
     return found
 
 
-def answer(resolver: Resolver, setting: Setting, prices: Prices | None = None) -> Row:
-    """The row of one setting; what cannot be has its reason. Raises UnknownNameError, HubError."""
-    scenario = setting.scenario
-    model, gpu = scenario.model, scenario.gpu
-    assert isinstance(model, ModelConfig)
-    assert not isinstance(gpu, str)
+def row_of(resolver: Resolver, point: Point, prices: Prices | None = None) -> Row:
+    """The row of one point; what cannot be has its reason. Raises UnknownNameError, HubError."""
     try:
-        deployment = resolver.deployment(scenario)
-        figures = api.figures(scenario, deployment)
+        deployment = resolver.deployment(point.scenario)
+        figures = speeds(deployment)
     except (UnknownNameError, HubError):
         raise  # a slip of the pen, or of the network: not an answer
     except VperfError as error:
-        return Row(setting.chosen, model.id, gpu.id, None, problem=error.message)
+        model, gpu = resolver.ids(point.scenario)
+        return Row(point.chosen, model, gpu, None, problem=error.message)
+    return _row(point.chosen, deployment, figures, prices)
+
+
+def _row(
+    chosen: Mapping[str, Any], deployment: Deployment, figures: Figures, prices: Prices | None
+) -> Row:
+    gpu = deployment.card.gpu
     price = prices.get(gpu.id) if prices else None
     watts = gpu.tdp_w * figures.gpus if gpu.tdp_w else None
     longest = deployment.model.max_context_tokens
-    lengths = api.lengths_of(scenario)
-    held = lengths.output_tokens if lengths.output_tokens > 1 else 0  # one token is not read back
-    tokens = lengths.input_tokens + scenario.image_tokens + held
+    output = deployment.lengths.output_tokens
+    tokens = deployment.prompt_tokens + (output if output > 1 else 0)  # one is not read back
     return Row(
-        setting.chosen,
-        model.id,
+        chosen,
+        deployment.found.id,
         gpu.id,
         figures,
         cost=cost_of(figures, price) if price is not None else None,

@@ -1,28 +1,29 @@
-"""One or several options over their values: rows as they are computed, and where the answer turns.
+"""One or several options over their values: rows as they are computed, and where they cross over.
 
-Not here: the speeds (speeds.py), the turns (crossovers.py) and the layout (report/sweep.py).
+Not here: the speeds (speeds.py), the crossovers (crossovers.py) and the layout (report/sweep.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any
 
-from vperf import api
 from vperf.answer import SimulatedRun
 from vperf.errors import InputError, VperfError
-from vperf.explore.crossovers import Crossover, crossovers
+from vperf.estimate import estimate
+from vperf.explore.crossovers import Crossover, find_crossovers
+from vperf.explore.grid import Grid, grid, plain
 from vperf.explore.prices import Prices, prices_of
-from vperf.explore.rows import Row, Tally, answer
-from vperf.explore.settings import AS_STORED, Resolver, Settings, settings
+from vperf.explore.rows import Row, Tally, row_of
 from vperf.frames import Shown, frame
 from vperf.notes import Note
+from vperf.resolve import AS_STORED, Resolver
 from vperf.version import __version__
 
 SCHEMA = "vperf/sweep/1"
-MOST_TURNED = 12
+MAX_CROSSED = 12
 """Combinations of the other axes whose crossovers are looked for."""
 
 
@@ -31,7 +32,7 @@ class Sweep(Shown):
     """All rows of a sweep, in the order of its axes."""
 
     rows: tuple[Row, ...]
-    axes: Mapping[str, tuple[Any, ...]]
+    axes: Mapping[str, Sequence[Any]]
     """Options that vary, with their values; the last varies fastest."""
     fixed: Mapping[str, Any]
     crossovers: tuple[Crossover, ...]
@@ -51,7 +52,7 @@ class Sweep(Shown):
         return frame(row.flat() for row in self.rows)
 
 
-def opening(axes: Mapping[str, tuple[Any, ...]], fixed: Mapping[str, Any]) -> dict[str, Any]:
+def opening(axes: Mapping[str, Sequence[Any]], fixed: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of the JSON before its rows."""
     return {
         "schema": SCHEMA,
@@ -62,40 +63,40 @@ def opening(axes: Mapping[str, tuple[Any, ...]], fixed: Mapping[str, Any]) -> di
 
 
 def closing(
-    turns: tuple[Crossover, ...], problems: Mapping[str, int], notes: tuple[Note, ...]
+    found: tuple[Crossover, ...], problems: Mapping[str, int], notes: tuple[Note, ...]
 ) -> dict[str, Any]:
     """Those after them."""
     return {
-        "crossovers": [turn.to_dict() for turn in turns],
+        "crossovers": [each.to_dict() for each in found],
         "problems": dict(problems),
         "notes": list(map(str, notes)),
     }
 
 
 class Sweeping:
-    """A sweep under way: walk `rows` once, then read what was counted and where it turned."""
+    """A sweep under way: walk `rows` once, then read what was counted and the crossovers."""
 
     def __init__(self, options: Mapping[str, Any], prices: Prices | None = None) -> None:
         """Look all names up. Raises VperfError; InputError where nothing varies."""
-        self.settings: Settings = settings(options)
-        if not self.settings.axes:
+        self._resolver = Resolver()
+        self.grid: Grid = grid(options, self._resolver)
+        if not self.grid.axes:
             raise InputError(
                 "nothing varies", hint="give an option several values, as --batch-size 1..256"
             )
         self.prices = prices_of(prices) if prices else None
         self.tally = Tally(self.prices)
-        self._asker = Resolver()
 
     @property
-    def axes(self) -> dict[str, tuple[Any, ...]]:
+    def axes(self) -> dict[str, Sequence[Any]]:
         """Options that vary, with their values."""
-        return self.settings.labels()
+        return self.grid.labels()
 
     def rows(self) -> Iterator[Row]:
         """The rows as they are computed. Raises InputError where no setting at all can be."""
         waiting: list[Row] = []
-        for setting in self.settings:
-            row = answer(self._asker, setting, self.prices)
+        for point in self.grid:
+            row = row_of(self._resolver, point, self.prices)
             self.tally.add(row)
             if self.tally.answered:
                 yield from waiting
@@ -111,25 +112,25 @@ class Sweeping:
         serving = row.figures.serving if row.figures else None
         if serving is None or serving.saturated or not row.fits:
             return None
-        setting = next(each for each in self.settings if each.chosen == row.chosen)
-        return api.ask(setting.scenario, self._asker.deployment(setting.scenario)).simulated
+        point = next(each for each in self.grid if each.chosen == row.chosen)
+        return estimate(self._resolver.deployment(point.scenario)).simulated
 
     def crossovers(self) -> tuple[Crossover, ...]:
-        """Where each axis turns, for the first combinations of the others."""
+        """The crossovers of each axis, for the first combinations of the others."""
         found: list[Crossover] = []
-        axes = self.settings.axes
+        axes = self.grid.axes
         for axis, values in axes.items():
             if axis == "quantization" and "batch_size" in axes:
                 continue  # said of the batch
             own = [v for v in values if v != AS_STORED] if axis == "quantization" else values[:1]
             others = {name: choices for name, choices in axes.items() if name != axis}
-            for rest in islice(product(*others.values()), MOST_TURNED):
+            for rest in islice(product(*others.values()), MAX_CROSSED):
                 chosen = dict(zip(others, rest, strict=True))
-                shown = {n: getattr(v, "id", v) for n, v in chosen.items()}
+                labels = {name: plain(value) for name, value in chosen.items()}
                 for value in own:
-                    options = {**self.settings.fixed, **chosen, axis: value}
+                    options = {**self.grid.fixed, **chosen, axis: value}
                     try:
-                        found += crossovers(axis, options, shown, self._asker)
+                        found += find_crossovers(axis, options, labels, self._resolver)
                     except VperfError:
                         continue  # its rows say why
         return tuple(found)
@@ -137,14 +138,14 @@ class Sweeping:
     def all(self) -> Sweep:
         """Everything at once."""
         rows = tuple(self.rows())
-        turns = self.crossovers()
+        found = self.crossovers()
         problems = dict(self.tally.problems)
-        shared = self.settings.shared()
-        return Sweep(rows, self.axes, shared, turns, problems, self.tally.notes())
+        shared = self.grid.shared()
+        return Sweep(rows, self.axes, shared, found, problems, self.tally.notes())
 
 
 def sweep(model: Any, gpu: Any, *, prices: Prices | None = None, **options: Any) -> Sweep:
-    """Every combination of the options that are lists, in their order, and where it turns.
+    """Every combination of the options that are lists, in their order, and the crossovers.
 
     Options as `vperf.estimate`, and `context`: one decode step with so many tokens cached.
     Raises VperfError.

@@ -16,7 +16,7 @@ from vperf.model.blocks.base import Block
 from vperf.model.cache import CacheSize, Span, cache_size
 from vperf.model.divide import SINGLE, Parallel
 from vperf.model.ops import Linear, Op, Step
-from vperf.model.rows import RowTable, row_at, together
+from vperf.model.rows import RowTable, row_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +315,7 @@ class Model:
     def ops(self, step: Step) -> tuple[Op, ...]:
         """The work of `step` on one GPU: equal ops of all layers are one op with a count."""
         local = self.parallel.local(step)
-        return tuple(row_at(row, local) for row in together(self.rows.of(local)))
+        return tuple([row_at(row, local) for row in self.rows.together(local)])
 
     @cached_property
     def decoder_small_kernels(self) -> tuple[float, int, int]:

@@ -145,6 +145,16 @@ FULL = Visibility()
 # that run as one add up, but for the `longest` and what is a function of their tokens together.
 
 
+def sequences(step: Step) -> float:
+    """Step.batch."""
+    return step.batch
+
+
+def tokens(step: Step) -> float:
+    """Step.tokens."""
+    return step.batch * step.new
+
+
 def outputs(step: Step) -> float:
     """Rows of the LM head."""
     return step.batch * step.outputs
@@ -152,12 +162,16 @@ def outputs(step: Step) -> float:
 
 def seen_pairs(step: Step, visibility: Visibility) -> float:
     """(query, key) pairs."""
-    return step.batch * visibility.pairs(step.new, step.past)
+    batch, new, past, _ = step
+    if visibility is FULL:  # so often that it is worth a line
+        return batch * (new * past + new * (new + 1) // 2)
+    return batch * visibility.pairs(new, past)
 
 
 def seen_keys(step: Step, visibility: Visibility) -> float:
     """Cached keys read."""
-    return step.batch * visibility.cached_keys(step.past)
+    batch, _, past, _ = step
+    return batch * past if visibility is FULL else batch * visibility.cached_keys(past)
 
 
 def band_queries(step: Step, visibility: Visibility) -> float:

@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from vperf.formats import BF16
 from vperf.model.affine import Affine, Coordinate, Q
 from vperf.model.divide import collective, share
-from vperf.model.ops import Coordinates, Op, Row, Step, Work, matmul, outputs, starts
+from vperf.model.ops import (
+    Coordinates,
+    Op,
+    Row,
+    Step,
+    Work,
+    matmul,
+    outputs,
+    sequences,
+    starts,
+    tokens,
+)
 
 if TYPE_CHECKING:
     from vperf.model.blocks.base import Block
@@ -38,14 +49,6 @@ class Test(NamedTuple):
         return self.test(step, *self.of)
 
 
-def _sequences(step: Step) -> float:
-    return step.batch
-
-
-def _tokens(step: Step) -> float:
-    return step.batch * step.new
-
-
 class Symbols:
     """Any step that passes the same tests as `sample`; the tests it was asked for are `asked`."""
 
@@ -57,12 +60,12 @@ class Symbols:
     @property
     def batch(self) -> Affine:
         """Sequences."""
-        return self.fact(_sequences)
+        return self.fact(sequences)
 
     @property
     def tokens(self) -> Affine:
         """New tokens of all sequences."""
-        return self.fact(_tokens)
+        return self.fact(tokens)
 
     def fact(self, function: Callable[..., float], *of: Hashable) -> Affine:
         """The coordinate that `function` is."""
@@ -86,16 +89,29 @@ Placed = tuple[Hashable, Row]
 class RowTable:
     """The rows of a model, made when a step first needs them."""
 
-    __slots__ = ("_made", "_model", "_tests")
+    __slots__ = ("_made", "_model", "_plain", "_tests", "_together")
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self._tests: dict[Test, None] = {}
+        self._plain: tuple[tuple[Callable[..., bool], tuple[Hashable, ...]], ...] = ()
+        """The tests, if they are of the step itself."""
         self._made: dict[tuple[bool, ...], tuple[Placed, ...]] = {}
+        self._together: dict[tuple[bool, ...], tuple[Row, ...]] = {}
 
     def key(self, step: Step) -> tuple[bool, ...]:
         """Steps of equal keys have equal rows, once each has been asked for."""
+        if self._plain:
+            return tuple([test(step, *of) for test, of in self._plain])
         return tuple([test.outcome(step) for test in self._tests])
+
+    def together(self, step: Step) -> tuple[Row, ...]:
+        """The rows of a step, equal ones of all layers as one with a count."""
+        found = self._together.get(self.key(step))
+        if found is None:
+            rows = together(self.of(step))
+            found = self._together[self.key(step)] = rows
+        return found
 
     def of(self, step: Step) -> tuple[Placed, ...]:
         """The rows of a step of one attention group (Parallel.local)."""
@@ -105,7 +121,10 @@ class RowTable:
             rows = tuple(work_of(self._model, Symbols(step, asked)))
             if asked.keys() - self._tests.keys():
                 self._tests.update(asked)
+                plain = not any(test.views for test in self._tests)
+                self._plain = tuple((t.test, t.of) for t in self._tests) if plain else ()
                 self._made.clear()  # their keys say too little
+                self._together.clear()
             found = self._made[self.key(step)] = rows
         return found
 

@@ -16,7 +16,7 @@ from vperf.checks.baseline import Change, Drift
 from vperf.checks.check import Check, summary
 from vperf.checks.grade import TIMES, VERDICTS, Metric, Verdict
 from vperf.checks.suspects import Suspect
-from vperf.checks.thresholds import Bar as Threshold
+from vperf.checks.thresholds import Threshold
 from vperf.checks.waterfall import Part, Waterfall
 from vperf.errors import VperfError
 from vperf.report.document import (

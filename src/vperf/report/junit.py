@@ -17,7 +17,7 @@ from vperf.report import check as words
 from vperf.report.format import clean
 
 if TYPE_CHECKING:
-    from vperf.checks.thresholds import Bar
+    from vperf.checks.thresholds import Threshold
 
 
 def render(
@@ -86,7 +86,7 @@ def _case(suite: ElementTree.Element, name: str, of: str, check: Check) -> Eleme
     return case
 
 
-def _judged(case: ElementTree.Element, bar: Bar, check: Check) -> None:
+def _judged(case: ElementTree.Element, bar: Threshold, check: Check) -> None:
     if bar.passed:
         _text(case, "system-out", words.bar_line(bar))
         return

@@ -40,7 +40,7 @@ def note_blocks(
         Bullets(tuple(warnings), mark="!", tone="warn", tight=bool(guesses)),
     ]
     if counted:
-        found.append(Prose("; ".join(counted), "aside", "short"))
+        found.append(Prose("; ".join(counted), "aside", "short", tight=bool(guesses or warnings)))
     return [
         *found,
         Bullets(tuple(rest), title, when="full"),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from vperf import api
 from vperf.explore.candidates import WAYS, Candidate, Layout, Reason
 from vperf.explore.plan import By, GpuBest, Plan
 from vperf.report.chart import Axis, Chart, Mark, Series
@@ -33,6 +32,7 @@ from vperf.report.estimate import facts as estimate_facts
 from vperf.report.format import clean, dollars, per_second, percent, plural, seconds, size, span
 from vperf.report.names import nameable, own_cache, short_model
 from vperf.report.notes import note_blocks
+from vperf.resolve import resolve_lengths
 from vperf.units import format_bandwidth, format_requests
 
 _ROWS = 8
@@ -455,7 +455,7 @@ def commands(answer: Plan) -> list[Shell]:
     def words(found: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
         return tuple(tuple(each) for each in found if each)
 
-    hit = scenario.prefix_cache_hit or api.lengths_of(scenario).prefix_hit
+    hit = scenario.prefix_cache_hit or resolve_lengths(scenario).prefix_hit
     prefix = int(asked.prompt_tokens * hit)
     share = Bench(
         asked.prompt_tokens, asked.output_tokens, scenario.max_concurrency, scenario.request_rate,

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vperf.explore.rows import Row
-from vperf.explore.settings import AS_STORED
 from vperf.report.document import FAILS, Bar, Cell, Column, Kind, Span
 from vperf.report.document import Row as Line
 from vperf.report.format import (
@@ -24,6 +23,7 @@ from vperf.report.format import (
     span,
 )
 from vperf.report.names import short_model
+from vperf.resolve import AS_STORED
 
 AXIS_HEADINGS = {
     "model": "model", "gpu": "GPU", "quantization": "weights", "kv_cache_dtype": "KV cache",

@@ -76,14 +76,14 @@ def document(
     if isinstance(sweep, Sweep):
         done = sweep
         sweep, rows = _under_way(done), done.rows
-    held = list(rows) if not plot and sweep.settings.count <= _HELD else None
+    held = list(rows) if not plot and sweep.grid.count <= _HELD else None
     drawn = None
     if plot:
         held = []
         drawn = chart(sweep, _kept(rows, held), figure)  # what cannot be drawn is said before all
     best = _Best()
     if held is None:
-        yield Headline(f"{title(sweep)}; {plural(sweep.settings.count, 'setting')}.")
+        yield Headline(f"{title(sweep)}; {plural(sweep.grid.count, 'setting')}.")
     else:
         best = _Best(held)
         yield Headline(best.line(sweep))
@@ -100,7 +100,7 @@ def document(
         yield Prose(marks, "aside", tight=True)
     yield Bullets(turn_lines(sweep.crossovers()), "Where it turns")
     yield Bullets(problem_lines(sweep.tally.problems), "Cannot be", mark="!", tone="warn")
-    if "context" in {*sweep.settings.axes, *sweep.settings.fixed}:
+    if "context" in {*sweep.grid.axes, *sweep.grid.fixed}:
         text = "context: one decode step with so many tokens cached; TTFT is their prefill"
         yield Prose(text, "aside", tight=True)
     yield from note_blocks(sweep.tally.notes())
@@ -128,7 +128,7 @@ def _kept(rows: Iterable[Row], held: list[Row]) -> Iterator[Row]:
 
 def _data(sweep: Sweeping, rows: Iterable[Row]) -> Iterator[tuple[str, Any]]:
     """The pairs of the JSON object, the rows as they come."""
-    yield from opening(sweep.axes, sweep.settings.shared()).items()
+    yield from opening(sweep.axes, sweep.grid.shared()).items()
     yield "rows", (row.to_dict() for row in rows)
     problems = dict(sweep.tally.problems)
     yield from closing(sweep.crossovers(), problems, sweep.tally.notes()).items()
@@ -176,7 +176,7 @@ def title(sweep: Sweeping) -> str:
 
 
 def _subject(sweep: Sweeping) -> str:
-    fixed = sweep.settings.shared()
+    fixed = sweep.grid.shared()
     names = [short_model(str(fixed["model"]))] if "model" in fixed else []
     names += [f"on {clean(fixed['gpu'])}"] if "gpu" in fixed else []
     return " ".join(names)
@@ -200,16 +200,16 @@ def _text(value: Any) -> str:
 
 def second_line(sweep: Sweeping) -> str:
     """Line 2: what all rows share, and what varies."""
-    fixed = {n: v for n, v in sweep.settings.shared().items() if n not in ("model", "gpu")}
+    fixed = {n: v for n, v in sweep.grid.shared().items() if n not in ("model", "gpu")}
     spans = [f"{heading(axis)} {_span(values)}" for axis, values in sweep.axes.items()]
-    varied = f"{', '.join(spans)}; {plural(sweep.settings.count, 'setting')}"
+    varied = f"{', '.join(spans)}; {plural(sweep.grid.count, 'setting')}"
     parts = (_subject(sweep), ", ".join(shared_words(fixed, sweep.axes)), varied)
     return " \N{MIDDLE DOT} ".join(part for part in parts if part)
 
 
 def _columns(sweep: Sweeping, held: Sequence[Row] | None) -> list[RowColumn]:
     """Of rows that are held, with what only those show; else all that is known beforehand."""
-    options = {**sweep.settings.fixed, **sweep.settings.axes}
+    options = {**sweep.grid.fixed, **sweep.grid.axes}
     served = "max_concurrency" in options or "request_rate" in options
     rows = [row for row in held or () if row.figures]
     capacities = {row.figures.capacity_bytes for row in rows if row.figures}
@@ -335,7 +335,7 @@ _UNITS = {"input_len": "tokens", "output_len": "tokens", "context": "tokens",
 
 def _only(sweep: Sweeping) -> str:
     """What the only line of a plot is called; its title says on what."""
-    return short_model(str(sweep.settings.shared().get("model", "")))
+    return short_model(str(sweep.grid.shared().get("model", "")))
 
 
 def _series_name(row: Row, others: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ op (model/ops.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from vperf.hardware.engine import Engine
@@ -33,8 +33,8 @@ class Kind(NamedTuple):
     held."""
     decode_spread: Spread
     """The same of kernels that decode."""
-    words: Callable[[Op], str]
-    """Its shape, for a table."""
+    words: Callable[[Sequence[int], float], str]
+    """(shape, elements in and out) as they stand in a table."""
     merges: bool
     """Whether a mixed step runs it once over the rows of all its sequences; if not, once for those
     that decode and once for those that prefill."""
@@ -44,27 +44,27 @@ class Kind(NamedTuple):
     """What bounds it where memory does."""
 
 
-def _matmul(op: Op) -> str:
-    m, k, n = op.shape
+def _matmul(shape: Sequence[int], elements: float) -> str:
+    m, k, n = shape
     return f"[{m},{k}]x[{k},{n}]"
 
 
-def _attention(op: Op) -> str:
-    batch, heads, new, keys, dim = op.shape
+def _attention(shape: Sequence[int], elements: float) -> str:
+    batch, heads, new, keys, dim = shape
     return f"{batch}x{heads} heads, {new}x{keys} keys, d {dim}"
 
 
-def _experts(op: Op) -> str:
-    tokens, active, experts, hidden, width = op.shape
+def _experts(shape: Sequence[int], elements: float) -> str:
+    tokens, active, experts, hidden, width = shape
     return f"{tokens} tokens, {active} of {experts}, {hidden}x{width}"
 
 
-def _exchange(op: Op) -> str:
-    return f"{op.input_elements:.0f} among {op.shape[0]}"
+def _exchange(shape: Sequence[int], elements: float) -> str:
+    return f"{elements:.0f} among {shape[0]}"
 
 
-def _product(op: Op) -> str:
-    return "x".join(map(str, op.shape))
+def _product(shape: Sequence[int], elements: float) -> str:
+    return "x".join(map(str, shape))
 
 
 KINDS: dict[str, Kind] = {

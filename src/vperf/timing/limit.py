@@ -65,9 +65,10 @@ class Limits:
         found = self._peaks.get(work.format) or self._peak(work.format)
         return work.flops / found[0]
 
-    def pipe(self, op: Op) -> str:
+    def pipe(self, work: Work[Q]) -> str:
         """The pipe of that peak; "" for an op without FLOPs."""
-        return self._peak(op.format)[1] if op.flops else ""
+        works = isinstance(work.flops, Affine) or bool(work.flops)
+        return self._peak(work.format)[1] if works else ""
 
     def _peak(self, fmt: Format) -> tuple[float, str]:
         if fmt not in self._peaks:
@@ -130,8 +131,9 @@ class StepLimit:
 
     @property
     def ceiling_s(self) -> float:
-        """No step with even routing is faster."""
-        return max(self.compute_s, self.even_memory_s, self.link_s)
+        """No step with even routing is faster; nor than the limit, where one group of experts has to
+        read more than an even share."""
+        return max(self.seconds, self.even_memory_s)
 
 
 def bound_of(

@@ -243,5 +243,5 @@ def _asked(options: Mapping[str, str]) -> dict[str, Any]:
 
 FORMATS: tuple[Format, ...] = (
     JsonFormat(_TOOL, keys=("request_throughput", "request_latency", "input_config"), read=_read),
-    TextFormat(_TOOL, lines=(_TITLE,), records=_printed, read=_read),
+    TextFormat(_TOOL, "Metric", lines=(_TITLE,), records=_printed, read=_read),
 )

@@ -11,6 +11,7 @@ import io
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,12 @@ class Document:
     @property
     def plain(self) -> str:
         """The text as it was printed: without Markdown's quotes, headings, bullets and emphasis."""
-        return _QUOTED.sub("", self.text).replace("**", "").replace("`", "")
+        return _plain(self.text)
+
+
+@lru_cache(maxsize=1)
+def _plain(text: str) -> str:
+    return _QUOTED.sub("", text).replace("**", "").replace("`", "")
 
 
 def load(source: str | Path) -> Document:
@@ -72,7 +78,7 @@ def parse(text: str, name: str) -> Document:
     if _JSON_LINE.match(text.lstrip()):
         try:
             records, left_out = _json_records(text, name)
-            return Document(name, text, records, left_out=left_out)
+            return Document(name, "", records, left_out=left_out)
         except _BelowJsonError:
             pass  # lines of a log below it
         except InputError as error:
@@ -80,7 +86,7 @@ def parse(text: str, name: str) -> Document:
     else:
         try:
             if rows := _csv_records(text, name):
-                return Document(name, text, tuple(rows))
+                return Document(name, "", tuple(rows))
         except InputError as error:
             broken = error
     inside, rest = _among_lines(text, name)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from statistics import fmean, median
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.recognise import Format, TextFormat
+from vperf.checks.importers.recognise import CONTEXT, Format, TextFormat
 from vperf.checks.importers.record import Record
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
@@ -32,6 +32,8 @@ _TOKENS = re.compile(r"#(?:full )?token: (\d+)")
 _CACHE = re.compile(r"GPU KV cache usage: ([\d.]+)%")
 _PREFIX_HIT = re.compile(r"Prefix cache hit rate: ([\d.]+)%")
 _ACCEPTED = re.compile(r"[Mm]ean acceptance length: ([\d.]+)|accept len: ([\d.]+)")
+_LINES = 1_000
+"""Lines of which the context is averaged."""
 _MOST_PREFILL = 0.5
 """Prompt tokens per generated one up to which an interval is one of decoding."""
 
@@ -85,7 +87,7 @@ def _intervals(document: Document, pattern: re.Pattern[str], engine: str) -> Ite
     middle = median(rates)
     steady = [rate for rate in rates if rate >= 0.7 * middle]
     accepted = [float(a or b) for a, b in _ACCEPTED.findall(text)]
-    tokens = [float(t[0]) for m in lines if (t := _TOKENS.findall(m["rest"]))]
+    tokens = [float(t[1]) for m in lines[:_LINES] if (t := _TOKENS.search(m["rest"]))]
     graphs = [m for m in lines if "cuda graph: False" in m["rest"]]
     yield Record(
         document.source,
@@ -99,7 +101,7 @@ def _intervals(document: Document, pattern: re.Pattern[str], engine: str) -> Ite
             "context": fmean(tokens) / running if tokens else None,
         },
         f"{running} running",
-        text[: found[0].start()],
+        text[: found[0].start()][-CONTEXT:],
     )  # fmt: skip
 
 
@@ -117,11 +119,12 @@ def _sglang(document: Document) -> Iterator[Record]:
 
 FORMATS: tuple[Format, ...] = (
     TextFormat(
-        "vLLM's log", lines=(r"[^\n]*Avg prompt throughput: [\d.]+ tokens/s, Avg generation",),
+        "vLLM's log", "Avg generation throughput",
+        lines=(r"[^\n]*Avg prompt throughput: [\d.]+ tokens/s, Avg generation",),
         records=_vllm, read=_read,
     ),
     TextFormat(
-        "SGLang's log", lines=(r"[^\n]*Decode batch[.,]? #running-req: \d",),
+        "SGLang's log", "#running-req", lines=(r"[^\n]*Decode batch[.,]? #running-req: \d",),
         records=_sglang, read=_read,
     ),
 )  # fmt: skip

@@ -100,5 +100,11 @@ FORMATS: tuple[Format, ...] = (
         keys=("Time taken for tests (s)", "Total requests", "Average input tokens per request"),
         read=_read,
     ),
-    TextFormat(_TOOL, lines=(r"[|│][ \t]*Time taken for tests",), records=_printed, read=_read),
+    TextFormat(
+        _TOOL,
+        "Time taken for tests",
+        lines=(r"[|│][ \t]*Time taken for tests",),
+        records=_printed,
+        read=_read,
+    ),
 )

@@ -205,5 +205,7 @@ FORMATS: tuple[Format, ...] = (
         without=("machine_info", "commit_info", "context"),
         read=_read,
     ),
-    TextFormat(_TOOL, lines=(r"Benchmarks? Stats:?",), records=_printed, read=_printed_row),
+    TextFormat(
+        _TOOL, "Stats", lines=(r"Benchmarks? Stats:?",), records=_printed, read=_printed_row
+    ),
 )

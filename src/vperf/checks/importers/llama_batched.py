@@ -122,7 +122,17 @@ FORMATS: tuple[Format, ...] = (
         _SWEEP, keys=("pp", "tg", "n_kv", "speed_pp", "speed_tg"), without=("pl",), read=_sweep
     ),
     TextFormat(
-        _BATCHED, lines=(rf"{_FIRST}[ \t]*B[ \t]*\|",), records=_batched_rows, read=_batched
+        _BATCHED,
+        "S_PP t/s",
+        lines=(rf"{_FIRST}[ \t]*B[ \t]*\|",),
+        records=_batched_rows,
+        read=_batched,
     ),
-    TextFormat(_SWEEP, lines=(rf"{_FIRST}[ \t]*N_KV[ \t]*\|",), records=_sweep_rows, read=_sweep),
+    TextFormat(
+        _SWEEP,
+        "S_PP t/s",
+        lines=(rf"{_FIRST}[ \t]*N_KV[ \t]*\|",),
+        records=_sweep_rows,
+        read=_sweep,
+    ),
 )

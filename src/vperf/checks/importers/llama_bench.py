@@ -167,7 +167,7 @@ def _rows(document: Document) -> Iterator[Record | InputError]:
         if "test" in cells and "t/s" in cells:
             if not _BENCHY & set(cells):
                 header = cells
-                printed = _printed_around(text[before : match.start()], text, match.end())
+                printed = _printed_around(text[before : match.start()], text, match.end(), printed)
                 before = match.end()
                 bare = not fenced
             continue
@@ -191,6 +191,9 @@ def _rows(document: Document) -> Iterator[Record | InputError]:
         yield Record(document.source, {**printed, **values}, where)
 
 
+_BUILD = re.compile(r"^build: \w+ \((\d+)\)[ \t]*$", re.MULTILINE)
+_BELOW = 200_000
+"""Characters below a table's header in which the line of its build is looked for."""
 _BENCHY = {"ttfr (ms)", "e2e_ttft (ms)", "est_ppt (ms)"}
 """Columns of llama-benchy's table, which has llama-bench's first ones."""
 
@@ -225,13 +228,14 @@ def _row(row: Mapping[str, str], document: Document, where: str) -> dict[str, An
     }
 
 
-def _printed_around(above: str, text: str, after: int) -> dict[str, Any]:
-    """The build line below the table, and the GPUs and options of the lines above it."""
-    found: dict[str, Any] = {}
-    if build := re.compile(r"^build: \w+ \((\d+)\)[ \t]*$", re.MULTILINE).search(text, after):
+def _printed_around(above: str, text: str, after: int, last: Mapping[str, Any]) -> dict[str, Any]:
+    """The build line below the table; the GPUs of the lines above, or of the `last` table's."""
+    found: dict[str, Any] = {name: last[name] for name in ("gpu_info",) if name in last}
+    if build := re.compile(r"^build: \w+ \((\d+)\)[ \t]*$", re.MULTILINE).search(
+        text, after, after + _BELOW
+    ):
         found["build_number"] = float(build[1])
-    cards = cards_in(above) or cards_in(text[:after])
-    if cards:
+    if cards := cards_in(above):
         found["gpu_info"] = ", ".join(cards)
     if model := options_in(above).get("model"):
         found["model_filename"] = model
@@ -256,6 +260,7 @@ FORMATS: tuple[Format, ...] = (
     JsonFormat(_TOOL, keys=("model_type", "n_prompt", "n_gen", "avg_ts"), read=_read),
     TextFormat(
         _TOOL,
+        "t/s",
         lines=(r"[^\n]*\|[ \t]*test[ \t]*\|[ \t]*t/s[ \t]*(?:\||$)(?!.*ttfr)",),
         records=_rows,
         read=_read,

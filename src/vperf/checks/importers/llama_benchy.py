@@ -96,6 +96,10 @@ def _number(text: str) -> float | str | None:
 
 FORMATS: tuple[Format, ...] = (
     TextFormat(
-        _TOOL, lines=(r"[^\n]*\|[ \t]*test[ \t]*\|[^\n]*ttfr \(ms\)",), records=_rows, read=_read
+        _TOOL,
+        "ttfr (ms)",
+        lines=(r"[^\n]*\|[ \t]*test[ \t]*\|[^\n]*ttfr \(ms\)",),
+        records=_rows,
+        read=_read,
     ),
 )

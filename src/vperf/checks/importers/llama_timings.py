@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, blocks
+from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat, blocks
 from vperf.checks.importers.record import Record
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
@@ -103,7 +103,7 @@ def _short(document: Document) -> Iterator[Record]:
     text = document.plain
     found = list(_SHORT.finditer(text))
     for index, match in enumerate(found, 1):
-        before = text[: match.start()]
+        before = text[max(0, match.start() - CONTEXT) : match.start()]
         values: dict[str, object] = {
             "prompt_per_second": _finite(match[1]),
             "predicted_per_second": _finite(match[2]),
@@ -128,6 +128,8 @@ def _finite(text: str) -> float | str | None:
 
 FORMATS: tuple[Format, ...] = (
     JsonFormat(_TOOL, keys=("timings.predicted_n", "timings.predicted_per_second"), read=_read),
-    TextFormat(_TOOL, lines=(_PROMPT,), records=_printed, read=_read),
-    TextFormat(_TOOL, lines=(r"[^\n]*\[ Prompt: \S+ t/s \|",), records=_short, read=_read),
+    TextFormat(_TOOL, "prompt eval time", lines=(_PROMPT,), records=_printed, read=_read),
+    TextFormat(
+        _TOOL, "[ Prompt: ", lines=(r"[^\n]*\[ Prompt: \S+ t/s \|",), records=_short, read=_read
+    ),
 )

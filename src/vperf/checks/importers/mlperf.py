@@ -94,5 +94,11 @@ def _value(text: str) -> float | str:
 
 
 FORMATS: tuple[Format, ...] = (
-    TextFormat(_TOOL, lines=(r"MLPerf Results Summary",), records=_printed, read=_read),
+    TextFormat(
+        _TOOL,
+        "MLPerf Results Summary",
+        lines=(r"MLPerf Results Summary",),
+        records=_printed,
+        read=_read,
+    ),
 )

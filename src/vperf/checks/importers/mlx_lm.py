@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.recognise import Format, TextFormat, blocks
+from vperf.checks.importers.recognise import CONTEXT, Format, TextFormat, blocks
 from vperf.checks.importers.record import Record
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
@@ -82,7 +82,9 @@ def _generations(document: Document) -> Iterator[Record]:
             "prompt_tps": _number(prompt_speed), "generation_tps": _number(speed),
         }  # fmt: skip
         where = f"run {index}" if len(found) > 1 else ""
-        yield Record(document.source, values, where, text[: match.start()])
+        yield Record(
+            document.source, values, where, text[max(0, match.start() - CONTEXT) : match.start()]
+        )
 
 
 def _timings(document: Document) -> Iterator[Record | InputError]:
@@ -125,10 +127,15 @@ def _number(text: str | None) -> float | str | None:
 
 FORMATS: tuple[Format, ...] = (
     TextFormat(
-        "mlx_lm.generate", lines=(_PROMPT, _GENERATION), records=_generations, read=_generate
+        "mlx_lm.generate",
+        "tokens-per-sec",
+        lines=(_PROMPT, _GENERATION),
+        records=_generations,
+        read=_generate,
     ),
     TextFormat(
         "mlx_lm.benchmark",
+        "Timing with",
         lines=("Timing with prompt_tokens=",),
         records=_timings,
         read=_benchmark,

@@ -99,6 +99,7 @@ def _seconds(text: str) -> float:
 FORMATS: tuple[Format, ...] = (
     JsonFormat(_TOOL, keys=("total_duration", "eval_count", "eval_duration"), read=_read),
     TextFormat(
-        _TOOL, lines=(_FIRST, r"eval rate:[ \t]+\S"), records=_printed, read=_read,
+        _TOOL, "total duration:", lines=(_FIRST, r"eval rate:[ \t]+\S"),
+        records=_printed, read=_read,
     ),
 )  # fmt: skip

@@ -32,7 +32,9 @@ class JsonFormat:
 
     def matches(self, record: Record) -> bool:
         """Whether the record is of this format."""
-        return not self.missing(record) and not any(_has(record, key) for key in self.without)
+        return all(_has(record, key) for key in self.keys) and not any(
+            _has(record, key) for key in self.without
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class TextFormat:
     """
 
     tool: str
+    word: str
+    """What is in one of the lines whatever else is: looked for first, for a text may be large."""
     lines: tuple[str, ...]
     records: Callable[[Document], Iterable[Record | InputError]]
     read: Callable[[Record], Iterable[Result]]
@@ -51,7 +55,7 @@ class TextFormat:
 
     def position(self, text: str) -> int | None:
         """Where its first line is; None where the text is not of this format."""
-        if any(_search(line, text) for line in self.without):
+        if self.word not in text or any(_search(line, text) for line in self.without):
             return None
         found = [_search(line, text) for line in self.lines]
         return min(match.start() for match in found if match) if all(found) else None
@@ -182,11 +186,18 @@ def _search(line: str, text: str) -> re.Match[str] | None:
     return re.search(rf"^[ \t]*(?:{line})", text, re.MULTILINE)
 
 
-def blocks(pattern: str, text: str) -> Iterator[tuple[str, str]]:
-    """(all text before it, the block) of each block that begins at a line of `pattern`.
+CONTEXT = 20_000
+"""Characters before a block that are looked at, of the file's head and of what is just above."""
 
-    A block ends where the next begins.
+
+def blocks(pattern: str, text: str) -> Iterator[tuple[str, str]]:
+    """(what is above it, the block) of each block that begins at a line of `pattern`.
+
+    A block ends where the next begins. Above it are the lines before the first, and the end of the
+    block before it, where the next command may stand.
     """
     starts = [match.start() for match in re.finditer(rf"^[ \t]*(?:{pattern})", text, re.MULTILINE)]
+    head, before = text[: starts[0]][-CONTEXT:] if starts else "", ""
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
-        yield text[:start], text[start:end]
+        yield head + before[-CONTEXT:], text[start:end]
+        before = text[start:end]

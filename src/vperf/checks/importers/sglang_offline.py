@@ -81,5 +81,7 @@ FORMATS: tuple[Format, ...] = (
         keys=("successful_requests", "total_latency", "total_output_tokens", "output_throughput"),
         read=_read,
     ),
-    TextFormat(_TOOL, lines=(_TITLE,), records=_printed, read=_read),
+    TextFormat(
+        _TOOL, "Offline Throughput Benchmark Result", lines=(_TITLE,), records=_printed, read=_read
+    ),
 )

@@ -101,5 +101,10 @@ FORMATS: tuple[Format, ...] = (
               "mean_e2e_latency_ms"),
         read=_read,
     ),
-    TextFormat(_TOOL, lines=(SUMMARY, "Backend[: |]"), records=_printed, read=_read),
+    TextFormat(
+        _TOOL, "Serving Benchmark Result",
+        lines=(SUMMARY, "Backend[: |]"),
+        records=_printed,
+        read=_read,
+    ),
 )  # fmt: skip

@@ -40,7 +40,8 @@ _LLAMA = {
 }  # fmt: skip
 """Short options: those of llama.cpp, and -tp of the others."""
 
-_REPRS = re.compile(r"Namespace\(|ServerArgs\(|non-default args|LLM engine \(|EngineArgs\(")
+_REPRS = ("Namespace(", "ServerArgs(", "non-default args", "LLM engine (", "EngineArgs(")
+"""What stands before options that are printed as Python writes them."""
 _PAIR = re.compile(
     r"""(?:\b(\w+)=|['"](\w+)['"]:\s*)"""
     r"""(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|([^\s,(){}\[\]'"]+))"""
@@ -59,10 +60,12 @@ Options = Mapping[str, str]
 def options_in(text: str) -> dict[str, str]:
     """Every option that the text gives a tool or an engine, by its long name with underscores."""
     found: dict[str, str] = {}
-    for line in _joined(text[-_MOST_READ:]):
-        if _REPRS.search(line):
+    text = text[-_MOST_READ:]
+    tools = [name for name in (*_SERVERS, *_CLIENTS) if name in text]
+    for line in _joined(text):
+        if any(name in line for name in _REPRS):
             found.update(_pairs(line))
-        elif match := _COMMAND.search(line):
+        elif any(name in line for name in tools) and (match := _COMMAND.search(line)):
             found.update(_command(line, match))
         elif match := _LINE.match(line):
             key = _PRINTED.get(match[1].lower())

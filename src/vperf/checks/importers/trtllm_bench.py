@@ -142,5 +142,5 @@ def _value(name: str, text: str) -> object:
 
 FORMATS: tuple[Format, ...] = (
     JsonFormat(_TOOL, keys=("engine", "world_info", "request_info", "performance"), read=_read),
-    TextFormat(_TOOL, lines=(_OVERVIEW,), records=_printed, read=_read),
+    TextFormat(_TOOL, "PERFORMANCE OVERVIEW", lines=(_OVERVIEW,), records=_printed, read=_read),
 )

@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, blocks
+from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat, blocks
 from vperf.checks.importers.record import Record
 from vperf.checks.importers.surroundings import (
     cards_in,
@@ -128,7 +128,7 @@ def _throughputs(document: Document) -> Iterator[Record]:
     for index, match in enumerate(found, 1):
         names = ("requests_per_second", "tokens_per_second", "output_tokens_per_second")
         values: dict[str, object] = dict(zip(names, map(_number, match.groups()), strict=True))
-        before = text[: match.start()]
+        before = text[max(0, match.start() - CONTEXT) : match.start()]
         if len(found) == 1 and (total := re.search(_TOTAL, text, re.MULTILINE)):
             rates = Record(document.source, values)
             each = rates.known("output_tokens_per_second"), rates.known("requests_per_second")
@@ -149,12 +149,12 @@ def _number(text: str) -> float | str:
 
 FORMATS: tuple[Format, ...] = (
     JsonFormat(_LATENCY, keys=("avg_latency", "latencies", "percentiles"), read=_latency),
-    TextFormat(_LATENCY, lines=(_AVERAGE,), records=_latencies, read=_latency),
+    TextFormat(_LATENCY, "Avg latency:", lines=(_AVERAGE,), records=_latencies, read=_latency),
     JsonFormat(
         _THROUGHPUT,
         keys=("elapsed_time", "num_requests", "total_num_tokens", "requests_per_second",
               "tokens_per_second"),
         read=_throughput,
     ),
-    TextFormat(_THROUGHPUT, lines=(_RATES,), records=_throughputs, read=_throughput),
+    TextFormat(_THROUGHPUT, "Throughput:", lines=(_RATES,), records=_throughputs, read=_throughput),
 )  # fmt: skip

@@ -85,5 +85,5 @@ FORMATS: tuple[Format, ...] = (
         without=("mean_e2e_latency_ms",),
         read=_read,
     ),
-    TextFormat(_TOOL, lines=(SUMMARY,), records=_printed, read=_read),
+    TextFormat(_TOOL, "Serving Benchmark Result", lines=(SUMMARY,), records=_printed, read=_read),
 )

@@ -1,0 +1,95 @@
+"""A deployment: a model, divided, on its cards with their engine, and the requests it answers.
+
+All names are values here, and all that can be refused has been (resolve.py). Pure and frozen: its
+speeds (speeds.py) and its estimate (estimate.py) are functions of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vperf.model.config import ModelConfig
+from vperf.model.model import Model
+from vperf.notes import Note
+from vperf.scenario import Scenario
+from vperf.serving.lengths import Lengths
+from vperf.timing.compiled import Compiled
+from vperf.timing.step import Card
+
+if TYPE_CHECKING:
+    from vperf.serving.load import Load, Steps
+    from vperf.serving.simulation import Run
+
+
+class Replica:
+    """What deployments that differ in their load share: a model on its cards, and its steps."""
+
+    __slots__ = ("_steps", "compiled", "found")
+
+    def __init__(self, found: ModelConfig, compiled: Compiled) -> None:
+        self.found, self.compiled = found, compiled
+        self._steps: dict[tuple[int, ...], Steps] = {}
+
+    def steps(self, load: Load) -> Steps:
+        """Step times that loads of equal lengths share, each computed once."""
+        from vperf.serving.load import Steps  # noqa: PLC0415  (most scenarios are of a batch)
+
+        key = (load.input_tokens, load.output_tokens, load.cached_tokens)
+        found = self._steps.get(key)
+        if found is None:
+            self._steps.clear()  # a walk over lengths does not come back
+            found = self._steps[key] = Steps(self.compiled, load)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A replica and the requests that come to it."""
+
+    scenario: Scenario
+    """What it came from: what-ifs change it (resolve.py), nothing else reads a name in it."""
+    replica: Replica
+    lengths: Lengths
+    """Text tokens of the requests."""
+    load: Load | None
+    """Of a server, with images and drafts as its model meets them; None: one batch."""
+    batch_size: int
+    """Equal requests that start together; 1 under a load."""
+    image_tokens: int
+    acceptance: float | None
+    """Probability that a draft is accepted; None: nothing drafts."""
+    run: Run | None = None
+    """The requests of that load as a benchmark sends them; None: one batch."""
+    warnings: tuple[Note, ...] = ()
+    """What finding the model warned of."""
+
+    @property
+    def found(self) -> ModelConfig:
+        """The model's config and where it is from."""
+        return self.replica.found
+
+    @property
+    def compiled(self) -> Compiled:
+        """The times of its steps."""
+        return self.replica.compiled
+
+    @property
+    def model(self) -> Model:
+        """As its engine runs it: its cache, its context, its drafts, divided."""
+        return self.replica.compiled.model
+
+    @property
+    def card(self) -> Card:
+        """One of its cards, with its engine."""
+        return self.replica.compiled.card
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All that prefill reads of a request of mean length."""
+        return self.lengths.input_tokens + self.image_tokens
+
+    @property
+    def decode_context(self) -> int:
+        """Mean tokens in the cache of a decode step."""
+        return self.lengths.decode_context + self.image_tokens

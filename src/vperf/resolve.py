@@ -1,0 +1,506 @@
+"""The one place where names become values: Scenario -> Deployment.
+
+A `Resolver` finds cards, engines, workloads, formats and models, refuses what cannot be, and keeps
+what scenarios share. What is cheap to refuse comes first: a misspelt card before a config from the
+network. `what_if` is how a neighbouring scenario is looked at.
+
+Not here: reading files and the Hub (sources/), and any time (speeds.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from vperf.deployment import Deployment, Replica
+from vperf.errors import HubError, InputError, UnknownNameError, VperfError
+from vperf.formats import cache_format_named, format_named
+from vperf.hardware.engine import Engine
+from vperf.hardware.gpu import Gpu
+from vperf.model.config import ModelConfig
+from vperf.model.divide import Parallel, divide
+from vperf.model.model import Model
+from vperf.model.read import build_model
+from vperf.notes import Note, notes_of
+from vperf.scenario import (
+    CARD,
+    DEFAULT_ENGINE,
+    INPUT_LEN,
+    OPTIONS,
+    OUTPUT_LEN,
+    ModelLike,
+    Scenario,
+)
+from vperf.serving.lengths import Lengths, equal
+from vperf.serving.speculative import checked_acceptance, drafting
+from vperf.sources.engines import load_engine
+from vperf.sources.gpus import load_gpu
+from vperf.sources.models import load_model_config
+from vperf.timing.compiled import Compiled
+from vperf.timing.step import Card
+from vperf.units import format_bytes
+
+if TYPE_CHECKING:
+    from vperf.serving.load import Load
+    from vperf.serving.simulation import Run
+
+MAX_TOKENS = 10**9
+"""No length or batch beyond it is a scenario."""
+
+MAX_KEPT = 512
+"""Models, and deployments, that a resolver remembers."""
+
+AS_STORED = "auto"
+"""A quantization: what the checkpoint holds."""
+
+
+_NAMES = ("model", "revision", "gpu", *CARD, "engine")
+"""What is looked up or read; the values that come of it stand for it in the key of a replica."""
+
+_SHARED = tuple(name for name, option in OPTIONS.items() if option.shapes != "load")
+"""What a replica is made from: all that is not declared to be of the load alone, so that an option
+forgotten here cannot give another scenario's answer."""
+
+_shared = attrgetter(*_SHARED)
+_settings = attrgetter(*(name for name in _SHARED if name not in _NAMES))
+_of_model = attrgetter(*(n for n in _SHARED if OPTIONS[n].shapes != "card" and n not in _NAMES))
+_of_card = attrgetter("gpu", *CARD)
+
+_NO_CARD: Mapping[str, Any] = {
+    "gpu_file": None,
+    "memory_bandwidth": None,
+    "memory": None,
+    "peak": (),
+}
+
+_PLAIN = frozenset((str, int, type(None)))
+
+Cache = dict[tuple[Any, ...], Any]
+
+
+class Resolver:
+    """Resolves scenarios; within its life a name is looked up and a file is read once.
+
+    Remembers replicas, not answers: memory stays flat over any number of loads. `replicas` may
+    outlive it: they are kept by the very configs, cards and engines they are of, never by a name.
+    """
+
+    def __init__(self, replicas: Cache | None = None, *, keep: int = MAX_KEPT) -> None:
+        self._replicas: Cache = {} if replicas is None else replicas
+        self._known: Cache = {}
+        self._named: Cache = {}
+        self._keep = keep
+
+    def deployment(self, scenario: Scenario) -> Deployment:
+        """The deployment of a scenario. Raises VperfError."""
+        lengths = resolve_lengths(scenario)
+        _check_drafting(scenario)
+        replica = self._replica(scenario)
+        model, images = replica.compiled.model, scenario.image_tokens
+        _check_lengths(model, replica.found.id, lengths, images)
+        acceptance = checked_acceptance(scenario.acceptance) if model.draft_tokens else None
+        load, run = None, None
+        if scenario.served:
+            load, run = _served(scenario, lengths, acceptance)
+        else:
+            _check_batch(scenario)
+        return Deployment(
+            scenario,
+            replica,
+            lengths,
+            load,
+            scenario.batch_size,
+            images,
+            acceptance,
+            run,
+            model_warnings(replica.found, model, scenario.quantization),
+        )
+
+    def what_if(self, deployment: Deployment, **change: Any) -> Deployment:
+        """The deployment of the same scenario but for these options. Raises VperfError.
+
+        Another `gpu` is taken as it is: figures given instead of a card's are of the first one.
+        """
+        if "gpu" in change:
+            change = {**_NO_CARD, **change}
+        return self.deployment(replace(deployment.scenario, **change))
+
+    def gpu(self, scenario: Scenario) -> Gpu:
+        """The card of a scenario, read once."""
+        key = ("gpu", *_keys(_of_card(scenario)))
+        gpu = self._named.get(key)
+        if gpu is None:
+            gpu = self._named[key] = resolve_gpu(scenario)
+        return gpu
+
+    def config(self, model: ModelLike, revision: str | None = None) -> ModelConfig:
+        """A model's config, read once."""
+        if isinstance(model, ModelConfig):
+            return model
+        key = ("model", *_keys((model, revision)))
+        found = self._named.get(key)
+        if found is None:
+            found = self._named[key] = load_model_config(model, revision=revision)
+        return found
+
+    def ids(self, scenario: Scenario) -> tuple[str, str]:
+        """What the model and the card of a scenario are called."""
+        return self.config(scenario.model, scenario.revision).id, self.gpu(scenario).id
+
+    def _replica(self, scenario: Scenario) -> Replica:
+        values = _shared(scenario)
+        key = _keys(values)
+        # The values are kept too: while they live, their ids are no others'.
+        found, _ = self._known.get(key) or (None, None)
+        if found is None:
+            try:
+                found = self._find(scenario)
+            except (UnknownNameError, HubError):
+                raise  # it ends the walk
+            except VperfError as error:
+                found = error
+            _remember(self._known, key, (found, values), self._keep)
+        if isinstance(found, VperfError):
+            raise found.with_traceback(None)
+        return found
+
+    def _find(self, scenario: Scenario) -> Replica:
+        named = engine_named(scenario.engine)
+        gpu = self.gpu(scenario)
+        check_formats(scenario.quantization, scenario.kv_cache_dtype)
+        engine = _scheduled(_set(named, scenario).on(gpu.id, gpu.memory_bytes), scenario)
+        config = self.config(scenario.model, scenario.revision)
+        key = (id(config), id(gpu), id(named), *_keys(_settings(scenario)))
+        found: Replica | None
+        found, _ = self._replicas.get(key) or (None, None)
+        if found is None:
+            model = self._model(config, named, engine, scenario)
+            found = Replica(config, Compiled(model, Card(gpu, engine)))
+            _remember(self._replicas, key, (found, (config, gpu, named)), self._keep)
+        return found
+
+    def _model(
+        self, config: ModelConfig, named: Engine, engine: Engine, scenario: Scenario
+    ) -> Model:
+        key = (id(config), id(named), *_keys(_of_model(scenario)))
+        found, _ = self._replicas.get(key) or (None, None)
+        if found is None:
+            found = resolve_model(config, engine, scenario)
+            _remember(self._replicas, key, (found, (config, named)), self._keep)
+        return found
+
+
+def _keys(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Equal for equal names and numbers of one type (True is not 1), and for the same objects."""
+    return tuple(
+        [
+            v if type(v) in _PLAIN else (float, v) if type(v) is float else ("object", id(v))
+            for v in values
+        ]
+    )
+
+
+def _remember(cache: Cache, key: tuple[Any, ...], value: Any, most: int) -> None:
+    while len(cache) >= most:
+        cache.pop(next(iter(cache)))
+    cache[key] = value
+
+
+_replicas: Cache = {}
+"""Of the configs and cards that ship, which never change while a process runs: others are read
+anew by each resolver."""
+
+
+def deploy(scenario: Scenario) -> Deployment:
+    """The deployment of one scenario. Raises VperfError."""
+    return Resolver(_replicas).deployment(scenario)
+
+
+# The card and its engine ---------------------------------------------------------------------
+
+
+def _set(engine: Engine, scenario: Scenario) -> Engine:
+    """The engine as the scenario sets it."""
+    if not scenario.cuda_graphs:
+        engine = engine.without_graphs()
+    share = scenario.gpu_memory_utilization
+    if share is not None:
+        number = isinstance(share, int | float) and not isinstance(share, bool)
+        if not number or not 0 < share <= 1:
+            raise InputError(
+                f"must be above 0, to 1, not {share!r}", field="gpu-memory-utilization"
+            )
+        engine = replace(engine, memory_utilization=float(share), share_given=True)
+    return engine
+
+
+def _scheduled(engine: Engine, scenario: Scenario) -> Engine:
+    """The engine with the limits of its scheduler that are given."""
+    given = {
+        "max_sequences": ("max-num-seqs", scenario.max_num_seqs),
+        "max_batched_tokens": ("max-num-batched-tokens", scenario.max_num_batched_tokens),
+    }
+    facts = {fact: value for fact, (_, value) in given.items() if value is not None}
+    for name, value in given.values():
+        if value is not None:
+            check_count(name, value, 1)
+    return engine.with_scheduler(**facts) if facts else engine
+
+
+def engine_named(engine: str | Engine | None) -> Engine:
+    """The engine of a name; None: the default one. Raises UnknownNameError."""
+    return engine if isinstance(engine, Engine) else load_engine(engine or DEFAULT_ENGINE)
+
+
+def resolve_gpu(scenario: Scenario) -> Gpu:
+    """The card by name or from its file, with the datasheet figures that are given instead."""
+    given, file = scenario.gpu, scenario.gpu_file
+    if given is not None and file is not None:
+        raise InputError("--gpu cannot be combined with --gpu-file: give one of them")
+    if given is None and file is None:
+        raise InputError("--gpu is missing", hint="'vperf gpus' lists them; or --gpu-file")
+    if file is not None:
+        from vperf.sources.gpus import load_gpu_file  # noqa: PLC0415  (imports pydantic)
+
+        gpu = load_gpu_file(file)
+    else:
+        gpu = gpu_named(given)
+    peaks = peaks_of(scenario.peak)
+    if scenario.memory_bandwidth is None and scenario.memory is None and not peaks:
+        return gpu
+    from vperf.sources.gpus import override  # noqa: PLC0415  (seldom asked for)
+
+    return override(gpu, scenario.memory_bandwidth, scenario.memory, peaks)
+
+
+def gpu_named(gpu: Any) -> Gpu:
+    """The card of a name. Raises InputError, UnknownNameError."""
+    if isinstance(gpu, Gpu):
+        return gpu
+    if not isinstance(gpu, str):
+        raise InputError(f"must be a name or a Gpu, not {gpu!r}", field="gpu")
+    return load_gpu(gpu)
+
+
+def gpus_named(names: Iterable[str | Gpu]) -> tuple[Gpu, ...]:
+    """The cards of these names, each once; "all" and "all-VENDOR" are those that ship."""
+    found: dict[str, Gpu] = {}
+    for name in names:
+        for gpu in _group(name):
+            found.setdefault(gpu.id, gpu)
+    return tuple(found.values())
+
+
+def _group(name: str | Gpu) -> Sequence[Gpu]:
+    if not isinstance(name, str):
+        return (gpu_named(name),)
+    start, dash, vendor = name.strip().lower().partition("-")
+    if start != "all" or (dash and not vendor):
+        return (gpu_named(name),)
+    from vperf.sources.gpus import list_gpus  # noqa: PLC0415  (of tables alone)
+
+    every = list_gpus()
+    if not dash:
+        return every
+    of_vendor = [gpu for gpu in every if gpu.vendor.lower() == vendor]
+    if not of_vendor:
+        known = sorted({f"all-{gpu.vendor.lower()}" for gpu in every})
+        raise UnknownNameError("group of GPUs", name, hint=f"known: all, {', '.join(known)}")
+    return of_vendor
+
+
+def peaks_of(given: Sequence[str]) -> dict[str, str]:
+    """Rates in words by compute pipe, from "bf16=250 TFLOPS". Raises InputError."""
+    peaks: dict[str, str] = {}
+    for text in given:
+        pipe, equals, rate = text.partition("=")
+        if not (equals and pipe.strip() and rate.strip()):
+            raise InputError(f'{text!r} is not like bf16="250 TFLOPS"', source="--peak")
+        if pipe.strip().lower() in peaks:
+            raise InputError(f"{pipe.strip()} is given twice", source="--peak")
+        peaks[pipe.strip().lower()] = rate.strip()
+    return peaks
+
+
+# The model -----------------------------------------------------------------------------------
+
+
+def check_formats(weights: str | None, cache: str | None) -> None:
+    """UnknownNameError for a number format that there is not."""
+    if weights is not None and weights != AS_STORED:
+        format_named(weights)
+    if cache is not None and cache != AS_STORED:
+        cache_format_named(cache)
+
+
+def build(
+    model: ModelLike,
+    *,
+    quantization: str | None = None,
+    kv_cache_dtype: str | None = None,
+    revision: str | None = None,
+) -> tuple[ModelConfig, Model]:
+    """A model by itself, without an engine. Raises VperfError."""
+    check_formats(quantization, kv_cache_dtype)
+    config = Resolver().config(model, revision)
+    return config, built(config, quantization, kv_cache_dtype)
+
+
+def built(found: ModelConfig, quantization: str | None, kv_cache_dtype: str | None) -> Model:
+    """A model as its config says, with the formats given instead of its own."""
+    weights = None if quantization == AS_STORED else quantization
+    cache = None if kv_cache_dtype == AS_STORED else kv_cache_dtype
+    if found.source == "bundled":
+        return _built_bundled(found.id, weights, cache)
+    return _build(found, weights, cache)
+
+
+@lru_cache(maxsize=64)
+def _built_bundled(model_id: str, weights: str | None, cache: str | None) -> Model:
+    """Shipped configs never change while a process runs."""
+    return _build(load_model_config(model_id), weights, cache)
+
+
+def _build(found: ModelConfig, weights: str | None, cache: str | None) -> Model:
+    chosen = format_named(weights) if weights else None
+    kept = cache_format_named(cache) if cache else None
+    if found.gguf is not None:
+        from vperf.model.gguf import build_gguf  # noqa: PLC0415  (seldom on the way to an answer)
+
+        return build_gguf(found.gguf, quantization=chosen, cache=kept)
+    return build_model(
+        found.config,
+        source=found.label,
+        hf_quant_config=found.hf_quant_config,
+        quantization=chosen,
+        cache=kept,
+    )
+
+
+def resolve_model(found: ModelConfig, engine: Engine, scenario: Scenario) -> Model:
+    """The model as the engine runs it: its cache, its context, its drafts, its share of a GPU."""
+    model = built(found, scenario.quantization, scenario.kv_cache_dtype)
+    model = _engine_cache(model, engine, scenario.kv_cache_dtype)
+    if scenario.max_model_len is not None:
+        model = _capped(model, scenario.max_model_len)
+    if scenario.speculative is not None:
+        model = drafting(model, found.id, scenario.speculative, scenario.draft_tokens)
+    parallel = Parallel(scenario.tp, scenario.pp, scenario.ep, scenario.dp)
+    return divide(model, parallel) if parallel.gpus > 1 else model
+
+
+def _engine_cache(model: Model, engine: Engine, given: str | None) -> Model:
+    """The model with the cache its engine gives it where neither user nor checkpoint says one."""
+    fp8 = any(each.multiplies_fp8 for each in model.formats)
+    if given not in (None, AS_STORED) or not (engine.fp8_cache and fp8) or model.cache.bits < 16:
+        return model
+    cache = cache_format_named("fp8")
+    notes = (*model.assumptions, Note("engine_cache", engine=engine.name))
+    return replace(model, cache=cache, cache_name=cache.name, assumptions=notes)
+
+
+def _capped(model: Model, tokens: int) -> Model:
+    if tokens < 1:
+        raise InputError(f"must be at least 1, not {tokens}", field="max-model-len")
+    longest = model.max_context_tokens
+    return replace(model, max_context_tokens=min(tokens, longest) if longest else tokens)
+
+
+def model_warnings(found: ModelConfig, model: Model, what_if: str | None) -> tuple[Note, ...]:
+    """What reading the model warned of, and where the checkpoint's own index disagrees with it."""
+    if found.stored_bytes is None and not found.warnings:
+        return ()
+    warned = notes_of("model_warning", found.warnings)
+    if found.stored_bytes is None or what_if:
+        return warned
+    off = found.stored_bytes / model.weight_bytes - 1
+    if abs(off) < 0.01:
+        return warned
+    stored, implied = format_bytes(found.stored_bytes), format_bytes(model.weight_bytes)
+    return (*warned, Note("stored_size", stored=stored, implied=implied, off=off))
+
+
+# The requests --------------------------------------------------------------------------------
+
+
+def resolve_lengths(scenario: Scenario) -> Lengths:
+    """The lengths of the scenario's requests. Raises InputError where two options state them."""
+    given = scenario.workload
+    if scenario.trace is not None:
+        from vperf import requests  # noqa: PLC0415  (most give lengths)
+
+        if given is not None:
+            raise InputError("cannot be combined with workload", field="trace")
+        return requests.lengths_of_trace(scenario.trace)
+    if given is None:
+        return equal(scenario.input_len, scenario.output_len)
+    if (scenario.input_len, scenario.output_len) != (INPUT_LEN, OUTPUT_LEN):
+        raise InputError("cannot be combined with input-len or output-len", field="workload")
+    if isinstance(given, Lengths):
+        return given
+    from vperf.sources.workloads import load_workload  # noqa: PLC0415  (most give lengths)
+
+    return load_workload(given)
+
+
+def _check_drafting(scenario: Scenario) -> None:
+    """InputError for options of drafting where nothing drafts."""
+    if scenario.speculative is not None:
+        return
+    for name in ("draft_tokens", "acceptance"):
+        if getattr(scenario, name) is not None:
+            raise InputError(
+                "means nothing without speculative",
+                field=name.replace("_", "-"),
+                hint="add --speculative mtp",
+            )
+
+
+def check_count(name: str, value: int, least: int) -> None:
+    """InputError where `value` is no count from `least` on."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not least <= value <= MAX_TOKENS:
+        raise InputError(
+            f"must be an integer from {least} to {MAX_TOKENS}, not {value!r}", field=name
+        )
+
+
+def _check_lengths(model: Model, model_id: str, lengths: Lengths, image_tokens: int) -> None:
+    """InputError for lengths that cannot be, and for images of a model that reads none."""
+    check_count("input-len", lengths.input_tokens, 1)
+    check_count("output-len", lengths.output_tokens, 1)
+    check_count("image-tokens", image_tokens, 0)
+    if image_tokens and not model.images:
+        raise InputError(
+            f"{model_id} (model_type {model.model_type!r}) has no vision tower that puts tokens "
+            "into the prompt",
+            field="image-tokens",
+        )
+
+
+_OF_LOADS = ("prefix_cache_hit", "num_prompts", "burstiness", "think_time", "metric_percentiles")
+
+
+def _check_batch(scenario: Scenario) -> None:
+    """InputError for a batch that cannot be, and for options of a served load."""
+    check_count("batch-size", scenario.batch_size, 1)
+    for name in _OF_LOADS:
+        if getattr(scenario, name):
+            field = name.replace("_", "-")
+            raise InputError("needs max-concurrency or request-rate", field=field)
+
+
+def _served(scenario: Scenario, lengths: Lengths, acceptance: float | None) -> tuple[Load, Run]:
+    """The load of a served scenario as its model meets it: images in its prompts, drafts."""
+    from vperf import requests  # noqa: PLC0415  (most scenarios are of a batch)
+
+    images = scenario.image_tokens
+    load, run = requests.load_of(scenario, lengths), requests.run_of(scenario, lengths)
+    if acceptance is not None:
+        load = replace(load, acceptance=acceptance)
+    if images:
+        load = replace(load, input_tokens=load.input_tokens + images)
+    return load, run

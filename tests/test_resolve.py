@@ -1,0 +1,143 @@
+"""Names become values in one place; what scenarios share is found by what it is made of."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vperf
+from vperf import Scenario
+from vperf.errors import InputError, UnknownNameError
+from vperf.resolve import Resolver, deploy
+from vperf.scenario import OPTIONS
+from vperf.sources.gpus import load_gpu
+from vperf.speeds import speeds
+
+QWEN = "Qwen/Qwen3-8B"
+BASE = Scenario("deepseek-ai/DeepSeek-V3", "h200", tp=8, speculative="mtp", acceptance=0.8)
+
+OTHER: dict[str, Any] = {
+    "model": "deepseek-ai/DeepSeek-R1",
+    "gpu": "b200",
+    "quantization": "int4",
+    "kv_cache_dtype": "fp8",
+    "max_model_len": 100,
+    "engine": "sglang",
+    "tp": 16,
+    "pp": 2,
+    "ep": 8,
+    "dp": 2,
+    "cuda_graphs": False,
+    "speculative": None,
+    "draft_tokens": 2,
+    "gpu_memory_utilization": 0.5,
+    "max_num_seqs": 7,
+    "max_num_batched_tokens": 777,
+    "memory_bandwidth": "1 TB/s",
+    "memory": "1 TB",
+    "peak": ("fp8=1 PFLOPS",),
+}
+"""Another value of every option that shapes the model, or its card."""
+FROM_ELSEWHERE = {"revision", "gpu_file"}
+
+
+def test_only_options_declared_to_be_of_the_load_share_a_replica() -> None:
+    resolver = Resolver()
+    replica = resolver.deployment(BASE).replica
+    shaping = {name for name, option in OPTIONS.items() if option.shapes != "load"}
+    assert shaping == OTHER.keys() | FROM_ELSEWHERE
+    for name, value in OTHER.items():
+        change = {name: value} if value is not None else {name: value, "acceptance": None}
+        assert resolver.deployment(replace(BASE, **change)).replica is not replica, name
+    for load in ({"batch_size": 9}, {"input_len": 5}, {"max_concurrency": 3}, {"acceptance": 0.1}):
+        assert resolver.deployment(replace(BASE, **load)).replica is replica
+
+
+def test_every_option_of_the_model_changes_it_whatever_was_resolved_before() -> None:
+    resolver = Resolver()
+    resolver.deployment(BASE)
+    for name, value in OTHER.items():
+        if OPTIONS[name].shapes == "card":
+            continue
+        change = {name: value} if value is not None else {name: value, "acceptance": None}
+        scenario = replace(BASE, **change)
+        assert speeds(resolver.deployment(scenario)) == speeds(deploy(scenario)), name
+
+
+def test_every_field_of_a_scenario_says_what_it_shapes() -> None:
+    assert {field.name for field in fields(Scenario)} == OPTIONS.keys()
+    assert {option.shapes for option in OPTIONS.values()} == {"both", "model", "card", "load"}
+
+
+def test_a_misspelt_card_is_refused_before_a_config_is_looked_for() -> None:
+    with pytest.raises(UnknownNameError, match="hh100"):
+        vperf.estimate("foo/bar", "hh100")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"engine": "vlm"}, "vlm"),
+        ({"quantization": "fp9"}, "fp9"),
+        ({"kv_cache_dtype": "fp9"}, "fp9"),
+        ({"workload": "chit-chat"}, "chit-chat"),
+        ({"acceptance": 0.5}, "means nothing without speculative"),
+        ({"memory": "much"}, "much"),
+    ],
+)
+def test_what_is_cheap_to_refuse_comes_before_the_network(
+    options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        vperf.estimate("foo/bar", "h100", **options)
+
+
+def test_a_what_if_changes_one_thing_and_shares_the_rest() -> None:
+    resolver = Resolver()
+    base = resolver.deployment(Scenario(QWEN, "h100", input_len=300))
+    other = resolver.what_if(base, batch_size=8)
+    assert other.replica is base.replica
+    assert (other.lengths, other.batch_size) == (base.lengths, 8)
+
+
+def test_a_what_if_on_another_card_forgets_the_figures_given_for_the_first() -> None:
+    resolver = Resolver()
+    base = resolver.deployment(Scenario(QWEN, "h100", memory="200 GB"))
+    other = resolver.what_if(base, gpu=load_gpu("l40s"))
+    assert base.card.gpu.memory_bytes == 200e9
+    assert other.card.gpu == load_gpu("l40s")
+
+
+def test_a_resolver_forgets_so_that_memory_stays_flat() -> None:
+    resolver = Resolver(keep=4)
+    for tp in (1, 2, 4, 8):
+        for dtype in ("bf16", "fp8"):
+            resolver.deployment(Scenario(QWEN, "h100", tp=tp, kv_cache_dtype=dtype))
+    assert len(resolver._known) == 4
+    assert len(resolver._replicas) == 4
+
+
+def test_a_gpu_file_is_read_anew_by_each_estimate(tmp_path: Path) -> None:
+    file = tmp_path / "card.toml"
+    text = (
+        'name = "C"\n[memory]\nsize = "80 GB"\nbandwidth = "{} TB/s"\n[peak]\nbf16 = "1 PFLOPS"\n'
+    )
+    file.write_text(text.format(1))
+    one = vperf.estimate(QWEN, str(file)).limit.tpot_s
+    file.write_text(text.format(2))
+    assert vperf.estimate(QWEN, gpu_file=file).limit.tpot_s < one
+
+
+def test_the_card_may_be_described_in_python_as_on_the_command_line() -> None:
+    answer = vperf.estimate(QWEN, "h100", memory="200 GB", peak=["bf16=250 TFLOPS"])
+    assert answer.memory.capacity_bytes == 200e9
+    assert any("bf16 peak" in note for note in answer.assumptions)
+
+
+def test_dir_shows_what_there_is_and_old_names_stay() -> None:
+    assert set(vperf.__all__) <= set(dir(vperf))
+    assert vperf.Question is vperf.Scenario
+    assert vperf.Bars is vperf.Thresholds
