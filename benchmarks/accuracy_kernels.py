@@ -217,6 +217,8 @@ def _moe(row: Row) -> Op:
         op,
         flops=op.flops * share,
         weight_bytes=op.weight_bytes * distinct / uniform,
+        least_bytes=(op.least_bytes or 0.0) / active * -(-active // ranks),
+        popular_bytes=None,  # the tables say how tokens were routed
         input_elements=op.input_elements * share,
         output_elements=op.output_elements * share,
     )
@@ -414,7 +416,7 @@ def _reach(kind: str, row: Row) -> str:
 
 
 def _of_default_engine(point: Point) -> bool:
-    """The rows that PERFMODEL-like tables are about: vLLM's own kernels, or SGLang's where vLLM's
+    """The rows that the tables are about: vLLM's own kernels, or SGLang's where vLLM's
     are known to be bad (block-scaled fp8, nvfp4)."""
     sglang = point.groups["kind"] == "gemm" and point.groups["dtype"] in ("fp8_block", "nvfp4")
     engine = "sglang" if sglang or point.groups["kind"].startswith("mla") else "vllm"
