@@ -1,0 +1,262 @@
+"""Writes what README.md and docs/ show of vperf itself: screens, tables, the picture.
+
+    python docs/write_docs.py
+
+A printed block is a ```console block: one line `$ vperf ...`, then its output; a pipe into sed or
+head shows a part, `; echo $?` the exit code. The blocks of a page run in order, in one copy of
+docs/examples. What stands between `<!-- NAME -->` and `<!-- end -->` is a table of GENERATED.
+tests/test_docs.py holds every page to both. Not here: the picture (pictures.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import typer
+
+from vperf.checks.importers import FORMATS as IMPORTED
+from vperf.checks.live.engines import ENGINES
+from vperf.cli.main import COMMANDS, build, main
+from vperf.formats import FORMATS, MIXES, MLX
+from vperf.model.families import LINEAGES, families_of
+from vperf.model.gguf.architectures import ARCHITECTURES
+from vperf.model.quantization.dialects import DIALECTS
+from vperf.sources.engines import engine_names
+
+DOCS = Path(__file__).resolve().parent
+README = DOCS.parent / "README.md"
+PAGES = [*sorted(DOCS.parent.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
+BLOCK = re.compile(r"^```console\n\$ (vperf .*)\n((?:.*\n)*?)```$", re.MULTILINE)
+_SECTION = re.compile(r"(<!-- ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+# Printed blocks.
+
+
+@contextlib.contextmanager
+def surroundings() -> Iterator[None]:
+    """A reader's machine: a copy of docs/examples, a pipe of 80 columns, no network."""
+    clean = {name: text for name, text in os.environ.items() if name not in _UNWANTED}
+    plain = clean | {"COLUMNS": "80", "TERM": "xterm", "HF_HUB_OFFLINE": "1"}
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, plain, clear=True):
+        shutil.copytree(DOCS / "examples", folder, dirs_exist_ok=True)
+        with contextlib.chdir(folder):
+            yield
+
+
+_UNWANTED = {"GITHUB_ACTIONS", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "VPERF_CONFIG_DIR"}
+
+
+def run(command: str) -> tuple[str, int]:
+    """What `vperf ...` prints, standard error among it, and its exit code."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = main(shlex.split(command)[1:])
+    return out.getvalue(), code
+
+
+def output(command: str) -> str:
+    """What the line of a block prints; of the shell only two pipes and `; echo $?`."""
+    line, echo, _ = command.partition("; echo $?")
+    ours, _, pipe = line.partition(" | ")
+    printed, code = run(ours)
+    assert code in (0, 1), printed  # 1: the answer is no
+    lines = printed.splitlines(keepends=True)
+    if head := re.fullmatch(r"head -n (\d+)", pipe):
+        lines = lines[: int(head[1])]
+    elif part := re.fullmatch(r"sed -n '/(.*)/,/(.*)/p'", pipe):
+        first = next(i for i, line in enumerate(lines) if re.search(part[1], line))
+        last = next(i for i, line in enumerate(lines) if i > first and re.search(part[2], line))
+        lines = lines[first : last + 1]
+    else:
+        assert not pipe, f"not known here: | {pipe}"
+    return "".join(lines) + (f"{code}\n" if echo else "")
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """The blocks of a page: command, and what the page says that it prints."""
+    return [(command, shown) for command, shown in BLOCK.findall(page.read_text("utf-8"))]
+
+
+def outputs(page: Path) -> list[tuple[str, str]]:
+    """The same blocks with what they print now."""
+    with surroundings():
+        return [(command, output(command)) for command, _ in blocks(page)]
+
+
+# Tables from the code.
+
+
+def supported() -> str:
+    """What is understood, from the code that understands it."""
+    lines = ["| what | names |", "|---|---|"]
+    for lineage, words in LINEAGES.items():
+        lines.append(f"| {words} | {', '.join(families_of(lineage))} |")
+    own = [name for name in FORMATS if name not in MLX]
+    lines += [
+        f"| Quantized checkpoints, by `quant_method` | {', '.join(DIALECTS)}, modelopt |",
+        f"| `--quantization` | {', '.join(own)} |",
+        f"| ... as llama.cpp makes it | {', '.join(MIXES)} |",
+        f"| ... as MLX makes it | {', '.join(MLX)} |",
+        f"| GGUF files, by `general.architecture` | {', '.join(ARCHITECTURES)} |",
+        f"| Engines, `--engine` | {', '.join(engine_names())} |",
+        f"| Results that `check` reads | {', '.join(_tools())} |",
+        f"| Servers that `check` watches | {', '.join(dict.fromkeys(e.name for e in ENGINES))} |",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _tools() -> list[str]:
+    return sorted({each.tool for each in IMPORTED}, key=str.lower)
+
+
+def options() -> str:
+    """Every command with its arguments and options; what an estimate has too is listed there."""
+    application: Any = typer.main.get_command(build(COMMANDS))
+    shared = {_option_row(each) for each in application.commands["estimate"].params}
+    shared_names = {name for each in application.commands["estimate"].params for name in each.opts}
+    parts = []
+    for name in COMMANDS:
+        command = application.commands[name]
+        parts.append(f"## vperf {name}\n\n{_paragraphs(command.help)}\n")
+        rows = [_option_row(each) for each in command.params]
+        own = rows if name == "estimate" else [row for row in rows if row not in shared]
+        if len(own) < len(rows):
+            taken = {opt for each in command.params for opt in each.opts}
+            less = sorted(opt for opt in shared_names - taken if opt.startswith("--"))
+            which = f", without {_codes(less)}" if less and len(less) < 20 else ""
+            if len(rows) - len(own) > 20:
+                parts.append(f"The options of `vperf estimate`{which}, and\n")
+            else:
+                same = [e.opts[0] for e in command.params if _option_row(e) in shared]
+                parts.append(f"{_codes(same)} as `vperf estimate`, and\n")
+        if own:
+            parts.append("\n".join(["| option | meaning | default |", "|---|---|---|", *own]) + "\n")
+        parts.append(f"```text\n{_plain(command.epilog)}\n```\n")
+    return "\n" + "\n".join(parts) + "\n"
+
+
+def _option_row(option: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+    if not option.opts[0].startswith("-"):
+        names = f"`{option.metavar or option.name.upper()}`"
+    default = option.default
+    flag = getattr(option, "is_flag", False)
+    shown = getattr(option, "show_default", False)
+    if isinstance(shown, str):
+        default = shown
+    said = "" if flag or default in (None, [], "", ()) else f"`{default}`"
+    return f"| {names} | {_cell(option.help or '')} | {said} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _codes(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\n*\x08\n", "\n\n", text).strip()
+
+
+# Errors, as the benchmark found them.
+
+
+def _served() -> dict[str, Any]:
+    page = (DOCS / "accuracy-tables.md").read_text("utf-8")
+    found = [json.loads(text) for text in re.findall(r"```json\n(.*?)\n```", page, re.DOTALL)]
+    (served,) = (block for block in found if block["mode"] == "serving")
+    return served  # type: ignore[no-any-return]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def accuracy() -> str:
+    """The sentence of the README on errors."""
+    served = _served()
+    words = (
+        f"On {served['rows']:,} served points of vLLM, SGLang and TensorRT-LLM (H100, H200, B200, "
+        f"B300; dense and MoE) the error of TPOT is {_percent(served['tpot_mape'])} in the mean "
+        f"and {_percent(served['tpot_median'])} in the median, of TTFT "
+        f"{_percent(served['ttft_mape'])} and {_percent(served['ttft_median'])}; "
+        f"{_percent(served['tpot_in_range'])} of TPOT is within the range."
+    )
+    return textwrap.fill(words, 100) + "\n"
+
+
+_ACCURACY_TABLES = ("TPOT", "TPOT by kind", "TPOT by engine", "TTFT", "TTFT by kind")
+
+
+def accuracy_rows() -> str:
+    """A dozen rows of the tables of served points."""
+    page = (DOCS / "accuracy-tables.md").read_text("utf-8")
+    lines = ["| | points | mean error | median | bias | within 20 % | in the range |"]
+    lines.append("|---|--:|--:|--:|--:|--:|--:|")
+    for name in _ACCURACY_TABLES:
+        table = re.search(rf"^{name}    rows .*\n((?:.+\n)+)", page, re.MULTILINE)
+        assert table, name
+        for row in table[1].splitlines():
+            label = row[: len(row) - len(row.lstrip())] + re.split(r" {2,}", row.strip())[0]
+            cells = row.split()
+            rows, mape, median, bias, _, within, _, in_range, _ = cells[-9:]
+            what = name.partition(" by ")[0]
+            said = f"{what}, {label.strip()}" if len(cells) > 9 else f"**{what}**"
+            lines.append(
+                f"| {said} | {int(rows):,} | {mape} % | {median} % | {bias} % "
+                f"| {within} % | {in_range} % |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+GENERATED: Mapping[str, Callable[[], str]] = {
+    "supported": supported,
+    "options": options,
+    "accuracy": accuracy,
+    "accuracy-rows": accuracy_rows,
+}
+
+
+def sections(page: Path) -> list[tuple[str, str]]:
+    """The generated sections of a page: name, and what stands there."""
+    return [(found[2], found[3]) for found in _SECTION.finditer(page.read_text("utf-8"))]
+
+
+def rewritten(page: Path) -> str:
+    """The page with its blocks and generated sections as they are now."""
+    printed = iter(outputs(page))
+    text = page.read_text("utf-8")
+    text = BLOCK.sub(lambda _: "```console\n$ {}\n{}```".format(*next(printed)), text)
+    return _SECTION.sub(lambda found: found[1] + GENERATED[found[2]]() + found[4], text)
+
+
+def write_all() -> None:
+    """Write every page and picture anew."""
+    from pictures import write_pictures  # noqa: PLC0415
+
+    for page in PAGES:
+        page.write_text(rewritten(page), encoding="utf-8")
+    write_pictures()
+
+
+if __name__ == "__main__":
+    write_all()
