@@ -19,7 +19,7 @@ import shlex
 import shutil
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -123,49 +123,57 @@ def _tools() -> list[str]:
 
 
 def options() -> str:
-    """Every command with its arguments and options; what an estimate has too is listed there."""
+    """Every command with its arguments and options; those that an estimate has stand there."""
     application: Any = typer.main.get_command(build(COMMANDS))
-    shared = {_option_row(each) for each in application.commands["estimate"].params}
-    shared_names = {name for each in application.commands["estimate"].params for name in each.opts}
+    estimate = application.commands["estimate"].params
     parts = []
     for name in COMMANDS:
         command = application.commands[name]
-        parts.append(f"## vperf {name}\n\n{_paragraphs(command.help)}\n")
-        rows = [_option_row(each) for each in command.params]
-        own = rows if name == "estimate" else [row for row in rows if row not in shared]
-        if len(own) < len(rows):
-            taken = {opt for each in command.params for opt in each.opts}
-            less = sorted(opt for opt in shared_names - taken if opt.startswith("--"))
-            which = f", without {_codes(less)}" if less and len(less) < 20 else ""
-            if len(rows) - len(own) > 20:
-                parts.append(f"The options of `vperf estimate`{which}, and\n")
-            else:
-                same = [e.opts[0] for e in command.params if _option_row(e) in shared]
-                parts.append(f"{_codes(same)} as `vperf estimate`, and\n")
-        if own:
-            parts.append("\n".join(["| option | meaning | default |", "|---|---|---|", *own]) + "\n")
-        parts.append(f"```text\n{_plain(command.epilog)}\n```\n")
-    return "\n" + "\n".join(parts) + "\n"
+        shared = [] if name == "estimate" else [p for p in command.params if _is_among(p, estimate)]
+        own = [option for option in command.params if option not in shared]
+        parts += [f"## vperf {name}", _paragraphs(command.help)]
+        if shared:
+            parts.append(f"Options of [vperf estimate](#vperf-estimate): {_names(shared, estimate)}.")
+        groups: dict[str, list[Any]] = {}
+        for option in own:
+            groups.setdefault(getattr(option, "rich_help_panel", None) or "", []).append(option)
+        for group, members in groups.items():
+            head = f"{group or 'option'} | meaning | default"
+            rows = [_option_row(option) for option in members]
+            parts.append("\n".join([f"| {head} |", "|---|---|---|", *rows]))
+        parts.append(f"```text\n{_plain(command.epilog)}\n```")
+    return "\n" + "\n\n".join(parts) + "\n\n"
+
+
+def _is_among(option: Any, others: Sequence[Any]) -> bool:
+    """Whether one of others has the same names and words; its default may be another."""
+    return any((o.opts, o.help) == (option.opts, option.help) for o in others)
+
+
+def _names(shared: Sequence[Any], estimate: Sequence[Any]) -> str:
+    """The options by name, or nearly all of them by what is missing."""
+    taken = {option.opts[0] for option in shared}
+    less = [option for option in estimate if option.opts[0] not in taken]
+    if len(less) > len(taken):
+        return _codes(option.opts[0] for option in shared)
+    return "all" + (f" but {_codes(option.opts[0] for option in less)}" if less else "")
 
 
 def _option_row(option: Any) -> str:
-    names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+    names = _codes((*option.opts, *option.secondary_opts))
     if not option.opts[0].startswith("-"):
-        names = f"`{option.metavar or option.name.upper()}`"
-    default = option.default
-    flag = getattr(option, "is_flag", False)
+        names = _codes([option.metavar or option.name.upper()])
     shown = getattr(option, "show_default", False)
-    if isinstance(shown, str):
-        default = shown
-    said = "" if flag or default in (None, [], "", ()) else f"`{default}`"
-    return f"| {names} | {_cell(option.help or '')} | {said} |"
+    default = shown if isinstance(shown, str) else option.default
+    said = getattr(option, "is_flag", False) or default in (None, [], "", ())
+    return f"| {names} | {_cell(option.help or '')} | {'' if said else f'`{default}`'} |"
 
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _codes(names: list[str]) -> str:
+def _codes(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
