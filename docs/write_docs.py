@@ -122,18 +122,25 @@ def _tools() -> list[str]:
     return sorted({each.tool for each in IMPORTED}, key=str.lower)
 
 
+def application() -> Any:
+    """The command line with all commands."""
+    return typer.main.get_command(build(COMMANDS))
+
+
 def options() -> str:
     """Every command with its arguments and options; those that an estimate has stand there."""
-    application: Any = typer.main.get_command(build(COMMANDS))
-    estimate = application.commands["estimate"].params
+    commands = application().commands
+    estimate = commands["estimate"].params
     parts = []
     for name in COMMANDS:
-        command = application.commands[name]
+        command = commands[name]
         shared = [] if name == "estimate" else [p for p in command.params if _is_among(p, estimate)]
         own = [option for option in command.params if option not in shared]
         parts += [f"## vperf {name}", _paragraphs(command.help)]
         if shared:
-            parts.append(f"Options of [vperf estimate](#vperf-estimate): {_names(shared, estimate)}.")
+            parts.append(
+                f"Options of [vperf estimate](#vperf-estimate): {_names(shared, estimate)}."
+            )
         groups: dict[str, list[Any]] = {}
         for option in own:
             groups.setdefault(getattr(option, "rich_help_panel", None) or "", []).append(option)

@@ -14,7 +14,17 @@ from urllib.parse import unquote
 
 import pictures
 import pytest
-from write_docs import DOCS, GENERATED, PAGES, README, blocks, outputs, rewritten, sections
+from write_docs import (
+    DOCS,
+    GENERATED,
+    PAGES,
+    README,
+    application,
+    blocks,
+    outputs,
+    rewritten,
+    sections,
+)
 
 from vperf.version import __version__
 
@@ -22,9 +32,10 @@ ROOT = README.parent
 TEXT = README.read_text(encoding="utf-8")
 _ANEW = "python docs/write_docs.py writes it anew"
 _PYTHON = re.compile(r"^```python\n((?:.*\n)*?)```$", re.MULTILINE)
+_SHELL = re.compile(r"^```sh\n((?:.*\n)*?)```$", re.MULTILINE)
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)|(?:href|src|srcset)=\"([^\"]+)\"")
-_PYTHON_BLOCKS = [(page, code) for page in PAGES for code in _PYTHON.findall(page.read_text("utf-8"))]
+_PYTHON_BLOCKS = [code for page in PAGES for code in _PYTHON.findall(page.read_text("utf-8"))]
 
 
 def _name(page: Path) -> str:
@@ -34,6 +45,21 @@ def _name(page: Path) -> str:
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=_name)
 def test_the_blocks_of_a_page_print_what_it_shows(page: Path) -> None:
     assert outputs(page) == blocks(page), _ANEW
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_each_console_block_of_a_page_is_one_that_runs(page: Path) -> None:
+    assert len(blocks(page)) == page.read_text("utf-8").count("```console\n")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_what_a_page_types_has_options_that_exist(page: Path) -> None:
+    typed = "\n".join(_SHELL.findall(page.read_text("utf-8"))).replace("\\\n", " ")
+    commands = application().commands
+    for name, words in re.findall(r"^vperf (\w+)(.*)$", typed, re.MULTILINE):
+        known = {option for each in commands[name].params for option in each.opts}
+        used = set(re.findall(r"(?<= )--?[a-z][a-z-]*", words.partition("#")[0]))
+        assert used <= known, name
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if sections(page)], ids=_name)
@@ -64,7 +90,7 @@ def test_a_picture_loads_nothing() -> None:
         assert re.findall(r"https?://[^\"' )]+", drawn) == ["http://www.w3.org/2000/svg"]
 
 
-@pytest.mark.parametrize("code", [code for _, code in _PYTHON_BLOCKS], ids=range(len(_PYTHON_BLOCKS)))
+@pytest.mark.parametrize("code", _PYTHON_BLOCKS, ids=range(len(_PYTHON_BLOCKS)))
 def test_the_python_of_a_page_runs(code: str) -> None:
     exec(compile(code, "a page", "exec"), {})
 
@@ -94,7 +120,8 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
 def test_every_page_of_docs_is_reached_from_its_index() -> None:
     index = (DOCS / "index.md").read_text("utf-8")
     linked = {(DOCS / link.partition("#")[0]).resolve() for link, _ in _LINK.findall(index)}
-    assert [_name(p) for p in PAGES if DOCS in p.parents and p not in linked and p.name != "index.md"] == []
+    pages = {page for page in PAGES if DOCS in page.parents} - {DOCS / "index.md"}
+    assert {_name(page) for page in pages - linked} == set()
 
 
 def test_the_readme_is_read_in_three_minutes() -> None:
@@ -119,7 +146,8 @@ def test_the_config_that_docs_show_is_the_one_that_they_run() -> None:
 
 
 def test_what_agents_are_told_to_configure_is_json() -> None:
-    (config,) = re.findall(r"^```json\n(.*?)```$", (DOCS / "mcp.md").read_text("utf-8"), re.M | re.S)
+    page = (DOCS / "mcp.md").read_text("utf-8")
+    (config,) = re.findall(r"^```json\n(.*?)```$", page, re.MULTILINE | re.DOTALL)
     assert json.loads(config)["mcpServers"]["vperf"]["args"] == ["mcp"]
 
 
