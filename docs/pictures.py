@@ -57,6 +57,7 @@ _FRAME = """\
 </g>
 </svg>
 """
+_EDGE = "rgba(255,255,255,0.35)"
 _BUTTONS = re.compile(r'<g transform="translate\(26,22\)">.*?</g>', re.DOTALL)
 _TITLE = re.compile(r'<text class="[^"]*-title".*?</text>', re.DOTALL)
 
@@ -80,7 +81,7 @@ def draw(theme: str) -> str:
     drawn = console.export_svg(
         title="vperf estimate", theme=THEMES[theme], code_format=_FRAME, unique_id="vperf"
     )
-    return _TITLE.sub("", _BUTTONS.sub("", drawn))
+    return _TITLE.sub("", _BUTTONS.sub("", drawn)).replace(_EDGE, "#8b949e")
 
 
 def text_of(svg: str) -> list[str]:

@@ -5,7 +5,8 @@
 A printed block is a ```console block: one line `$ vperf ...`, then its output; a pipe into sed or
 head shows a part, `; echo $?` the exit code. The blocks of a page run in order, in one copy of
 docs/examples. What stands between `<!-- NAME -->` and `<!-- end -->` is a table of GENERATED.
-tests/test_docs.py holds every page to both. Not here: the picture (pictures.py).
+tests/test_docs.py holds every page to both. Not here: the
+picture (pictures.py), JSON Schema files (schemas.py), the plot of errors (accuracy_plot.py).
 """
 
 from __future__ import annotations
@@ -265,12 +266,16 @@ def rewritten(page: Path) -> str:
 
 
 def write_all() -> None:
-    """Write every page and picture anew."""
+    """Write every page, picture and schema anew."""
+    from accuracy_plot import write_plot  # noqa: PLC0415
     from pictures import write_pictures  # noqa: PLC0415
+    from schemas import write_schemas  # noqa: PLC0415
 
     for page in PAGES:
         page.write_text(rewritten(page), encoding="utf-8")
     write_pictures()
+    write_schemas()
+    write_plot()
 
 
 if __name__ == "__main__":

@@ -12,8 +12,11 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
+import accuracy_plot
+import jsonschema
 import pictures
 import pytest
+import schemas
 from write_docs import (
     DOCS,
     GENERATED,
@@ -88,6 +91,29 @@ def test_a_picture_loads_nothing() -> None:
     for theme in pictures.THEMES:
         drawn = pictures.path(theme).read_text(encoding="utf-8")
         assert re.findall(r"https?://[^\"' )]+", drawn) == ["http://www.w3.org/2000/svg"]
+
+
+def test_the_plot_shows_the_points_as_they_are_answered() -> None:
+    assert accuracy_plot.PATH.read_text("utf-8") == accuracy_plot.draw(accuracy_plot.points()), (
+        _ANEW
+    )
+
+
+def test_the_published_schemas_are_those_of_the_answers() -> None:
+    published = {
+        each.name: json.loads(each.read_text("utf-8")) for each in schemas.FOLDER.iterdir()
+    }
+    assert published == schemas.schemas(), _ANEW
+
+
+_SNAPSHOTS = sorted((ROOT / "tests" / "snapshots" / "outputs").glob("*.json"))
+
+
+@pytest.mark.parametrize("answer", _SNAPSHOTS, ids=lambda path: path.stem)
+def test_other_answers_keep_to_the_published_schemas(answer: Path) -> None:
+    found = json.loads(answer.read_text("utf-8"))
+    schema = schemas.FOLDER / schemas.file_name(found["schema"])
+    jsonschema.validate(found, json.loads(schema.read_text("utf-8")))
 
 
 @pytest.mark.parametrize("code", _PYTHON_BLOCKS, ids=range(len(_PYTHON_BLOCKS)))
