@@ -17,14 +17,17 @@ ROOT = Path(vperf.__file__).parent
 
 READERS = (
     "sources", "cli", "checks/importers", "model/quantization", "model/gguf", "model/checkpoint.py",
-    "model/families", "units.py", "files.py", "measure/torch_backend.py",
+    "model/families", "model/heads.py", "model/keys.py", "model/text_model.py", "units.py",
+    "files.py", "measure/torch_backend.py", "checks/prose.py", "checks/live",
+    "checks/model_named.py", "checks/card_named.py",
 )  # fmt: skip
-"""Read what others wrote: files, checkpoints, options, the words of PyTorch."""
+"""Read what others wrote: files, checkpoints, configs, options, results, servers, prose."""
 
 STAYS = {
     "checks/config.py": 2,  # a path or a name, as typed into vperf.toml
     "checks/scenario_of_result.py": 2,  # names of models in foreign results
     "explore/axis.py": 4,  # ranges as typed
+    "formats.py": 1,  # bits a weight, as typed
     "hardware/gpu.py": 2,  # the one place where the end of a constant's name gives its unit
     "hardware/commands.py": 1,  # values in the templates of an engine's file
     "mcp_server.py": 1,  # a part of a card's name, asked for as such
@@ -36,7 +39,6 @@ STAYS = {
 """Module -> searches of what was typed, of foreign text, or of text as layout."""
 
 TO_GO = {
-    "checks/thresholds.py": 1,  # road: a threshold says whether it is a least or a most
     "measure/constants.py": 1,  # a reading says which constant of which pipe it is
     "report/measure.py": 4,  # the same
     "model/anatomy.py": 1,  # compile: a block says its words

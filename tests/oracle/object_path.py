@@ -370,7 +370,8 @@ def _times(ops: list[Counted], card: Card) -> tuple[float, float, float, float]:
         kernels += count * _op_seconds(op, compute, limit.bandwidth, card)
         launches += count * op.launches
     even = [(count, replace(op, least_bytes=None)) for count, op in ops]
-    return limit.seconds, kernels, launches, Limits(card.gpu).of_step(even).seconds
+    ceiling = max(limit.seconds, Limits(card.gpu).of_step(even).seconds)
+    return limit.seconds, kernels, launches, ceiling
 
 
 def passes_seconds(model: Model, passes: Sequence[Pass], card: Card) -> tuple[float, float, float]:

@@ -170,7 +170,7 @@ def sweeping(rows: list[Row], name: str = "") -> Sweeping:
     shared = {"model": name or MODEL, "gpu": GPU, "input_len": 1024, "output_len": 128}
     made = SimpleNamespace(
         axes={"batch_size": tuple(each.chosen["batch_size"] for each in rows)},
-        settings=SimpleNamespace(count=len(rows), shared=lambda: shared, fixed={}, axes={}),
+        grid=SimpleNamespace(count=len(rows), shared=lambda: shared, fixed={}, axes={}),
         prices=None,
         tally=SimpleNamespace(problems={}, notes=lambda: (Note("energy"),)),
         crossovers=lambda: (turn,),

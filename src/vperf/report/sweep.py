@@ -110,7 +110,7 @@ def _under_way(done: Sweep) -> Sweeping:
     """What `document` reads of a sweep, of one that is over."""
     made = SimpleNamespace(
         axes=done.axes,
-        settings=SimpleNamespace(
+        grid=SimpleNamespace(
             count=len(done.rows), fixed=done.fixed, axes=done.axes, shared=lambda: dict(done.fixed)
         ),
         prices={row.gpu: 0.0 for row in done.rows if row.cost},
