@@ -1,4 +1,4 @@
-"""docs/accuracy.md from the three modes of accuracy.py, with the method and what is in-sample.
+"""docs/accuracy-tables.md from the three modes of accuracy.py, with the method and what is in-sample.
 
     python benchmarks/accuracy.py report DIR FILE
 
@@ -31,7 +31,7 @@ _LEFT_OUT = (
 
 _HEAD = """# Accuracy
 
-Written by `python benchmarks/accuracy.py report DIR docs/accuracy.md`; do not edit. `limit` and
+Written by `python benchmarks/accuracy.py report DIR docs/accuracy-tables.md`; do not edit. `limit` and
 `expected` are those of `vperf.estimate`; errors are predicted over measured, less one.
 
 **Data.** Kernels and served points: NVIDIA aiconfigurator's published tables (Apache-2.0, commit

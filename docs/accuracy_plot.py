@@ -28,9 +28,9 @@ _LEFT, _TOP, _SIDE = 70.0, 40.0, 520.0
 
 _HEAD = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 620 640" role="img"
- aria-label="Measured against expected TPOT: nearly all points lie within a fifth of equality">
+ aria-label="Measured against expected TPOT: most points lie within a fifth of equality">
 <style>
-svg {{ color: #1f2328; font: 14px -apple-system, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif }}
+svg {{ color: #1f2328; font: 14px Helvetica, Arial, 'DejaVu Sans', sans-serif }}
 text {{ fill: currentColor }} path {{ stroke: currentColor; fill: none }}
 .grid {{ opacity: .15 }} .band {{ opacity: .5; stroke-dasharray: 4 4 }}
 circle, rect, polygon {{ fill-opacity: .55; stroke-width: 1 }}

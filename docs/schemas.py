@@ -38,6 +38,7 @@ SAMPLES = (
     "fit -m qwen3-32b -g rtx-4090",
     "fit -m qwen3-8b -g h100 --users 4",
     "fit -m qwen3-8b",
+    "fit -m deepseek-v3 -g h100",
     "plan -m qwen3-8b -g l40s,h100 --tpot 15ms --request-rate 20",
     "plan -m qwen3-8b -g l40s --tpot 1ms --max-concurrency 8",
     "plan -m qwen3-8b -g h100 --tpot 15ms --price h100=2 --disaggregate --request-rate 20",
@@ -47,12 +48,19 @@ SAMPLES = (
     "roofline -m qwen3-30b-a3b -g rtx-4090 --tp 2 --max-concurrency 8 --num-prompts 20",
     "gpus",
     "gpus mi300x",
+    "gpus h100",
+    "gpus b200",
+    "gpus apple-m4-max",
     "gpus rtx-4090",
     "models qwen3-8b",
+    "models deepseek-v3",
     "models qwen3",
 )
 """What is asked, each with --json."""
-_MAPS = {"metrics", "utilization", "waterfalls", "peak_flop_per_s", "verdicts"}
+_MAPS = {
+    "all_reduce", "bytes_by_format", "flop_per_s", "metrics", "parameters_by_part",
+    "peak_flop_per_s", "utilization", "verdicts", "waterfalls",
+}  # fmt: skip
 """Keys whose value is an object by name: of formats, figures, phases."""
 Schema = dict[str, Any]
 
@@ -96,7 +104,8 @@ def describe(values: Sequence[Any], name: str = "") -> Schema:
     objects = [value for value in values if isinstance(value, Mapping)]
     lists = [value for value in values if isinstance(value, list)]
     types = sorted({_type(value) for value in values})
-    kinds["type"] = types[0] if len(types) == 1 else types
+    if types != ["null"]:  # else nothing is known of what else it may be
+        kinds["type"] = types[0] if len(types) == 1 else types
     if objects and name in _MAPS:
         inner = [each for value in objects for each in value.values()]
         kinds["additionalProperties"] = describe(inner) if inner else {}
