@@ -3,7 +3,7 @@
     python benchmarks/accuracy.py kernels DIR           one kernel at a time
     python benchmarks/accuracy.py single-stream FILE    one user, through vperf.estimate
     python benchmarks/accuracy.py serving FILE          many users, through vperf.estimate
-    python benchmarks/accuracy.py report DIR FILE       all three, as docs/accuracy-tables.md
+    python benchmarks/accuracy.py report DIR FILE       all three, as docs/accuracy.md
 
 Each prints tables of errors and, as its last line, one JSON object. A row that vperf refuses counts
 as refused; a row left out is counted with its reason.

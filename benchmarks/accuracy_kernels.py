@@ -217,6 +217,8 @@ def _moe(row: Row) -> Op:
         op,
         flops=op.flops * share,
         weight_bytes=op.weight_bytes * distinct / uniform,
+        least_bytes=(op.least_bytes or 0.0) / active * -(-active // ranks),
+        popular_bytes=None,  # the tables say how tokens were routed
         input_elements=op.input_elements * share,
         output_elements=op.output_elements * share,
     )

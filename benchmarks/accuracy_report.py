@@ -1,9 +1,9 @@
-"""docs/accuracy-tables.md from the three modes of accuracy.py, with the method and what is in-sample.
+"""docs/accuracy.md on one page, and all tables beside it, from the three modes of accuracy.py.
 
     python benchmarks/accuracy.py report DIR FILE
 
-DIR holds serving.csv, single_stream.csv and kernels/. Tables that only help while fitting are left
-out of FILE; the modes print them all.
+DIR holds serving.csv, single_stream.csv and kernels/. Beside FILE, FILE with "-details" in its name
+gets every table but those that only help while fitting.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import accuracy_kernels
 import accuracy_serving
 import accuracy_single_stream
+from generic_constants import count_constants
 
 _LEFT_OUT = (
     "op, gpu",
@@ -28,69 +30,89 @@ _LEFT_OUT = (
     "TPOT by concurrency",
     "TTFT by concurrency",
 )
+_BAR = 40
+_EVERY = "20"
+"""Kernels that are scored: one of so many, for all take a quarter of an hour."""
 
-_HEAD = """# Accuracy
+_PAGE = """# Accuracy
 
-Written by `python benchmarks/accuracy.py report DIR docs/accuracy-tables.md`; do not edit. `limit` and
-`expected` are those of `vperf.estimate`; errors are predicted over measured, less one.
+Written by `python benchmarks/accuracy.py report DIR docs/accuracy.md`; do not edit. Errors are
+|predicted / measured - 1|. All tables: [accuracy-details.md]({details}).
 
-**Data.** Kernels and served points: NVIDIA aiconfigurator's published tables (Apache-2.0, commit
-095f58a51, InferenceMAX runs among them). Single streams: published llama-bench, mlx-lm, gpt-fast,
-vLLM and TensorRT-LLM results.
+**Served points**: {rows:,} runs of InferenceMAX and NVIDIA (aiconfigurator's tables, Apache-2.0,
+commit 095f58a51) on H100, H200, B200 and B300 under vLLM, SGLang and TensorRT-LLM, asked with the
+lengths, cache format and launch facts of their published commands; where the client is published
+its very run is simulated. {apart} rows whose label cannot be true, or that their own repeats
+contradict, are apart. **Out of sample**: host times, admission and a request's way are refitted
+without the group and score what they have not seen; the cards' constants come from kernels.
+
+| served | TPOT | TTFT |
+|---|--:|--:|
+| mean, median | {tpot_mape}, {tpot_median} | {ttft_mape}, {ttft_median} |
+| dense, MoE, one GPU | {tpot_mape_dense}, {tpot_mape_moe}, {tpot_mape_one_gpu} | |
+| client published | | {ttft_mape_client_known} |
+| out of sample: without its model | {tpot_model} | {ttft_model} |
+| ... without its card | {tpot_gpu} | {ttft_gpu} |
+| ... without its cell (card, model, engine, format) | {tpot_cell} | {ttft_cell} |
+| inside the range | {tpot_in_range} | {ttft_in_range} |
+| aiconfigurator on the same rows | {peer_tpot} | {peer_ttft} |
+
+Errors of TPOT, share of the {scored:,} points:
+
+```
+{plot}
+```
+
+| one user, mean over cards | decode | prefill |
+|---|--:|--:|
+| vLLM, SGLang, TensorRT-LLM, gpt-fast | {decode_server} | {prefill_server} |
+| llama.cpp, MLX | {decode_local} | {prefill_local} |
+
+**The limit** is beaten by {beaten} served points (two Qwen3-32B fp8 runs on H100, twice as fast as
+their TensorRT-LLM neighbours: their users were probably spread over several replicas), by {single}
+of {single_rows} one-user figures and by {kernels_beaten} of {kernels_rows:,} kernels (one of 20).
+
+**Constants**: {constants} in all, {cards} of seven measured cards and {links} of their all-reduces,
+{engines} of {engine_count} engines, {generic} for every other card and its generation. Beside them
+{others} published rates of {other_cards} other cards, as measured. None belongs to one model or to
+one source.
+
+```json
+{json}
+```
+"""
+
+_DETAILS = """# Accuracy in detail
+
+Written by `python benchmarks/accuracy.py report DIR docs/accuracy.md`; do not edit. The page:
+[accuracy.md]({page}).
 
 **In-sample.** The constants of the seven cards and of the engines were fitted on these kernels and
-served points, and the ranges are their residuals: the figures below are those of a fit, not of a
-forecast. The forms were chosen on split halves. No constant belongs to one model or one workload.
+served points, and the ranges are their residuals. The forms were chosen on split halves. Constants
+of AMD Instinct, RDNA4, GeForce with several cards and llama.cpp come from other points, which are
+not in these tables.
 
-**How rows are read.** Points with InferenceMAX's three workloads draw lengths from 0.8 to 1 of the
-nominal ones, so 0.9 of them are asked for. An fp8 KV cache is asked for by NVIDIA's nvfp4
-checkpoints, TensorRT-LLM's fp8 ones and InferenceMAX's launch commands for gpt-oss and MiniMax-M2.5
-under vLLM on Blackwell and for fp8 models under SGLang. "fp4" of gpt-oss is its own mxfp4.
-
-**Measured faster than the limit.** Three served points, none of which can be what its label says:
-a Qwen3-32B nvfp4 run on two B200 with 416 users and prompts of 15,000 tokens, whose caches would
-take twice the memory there is (it alone adds 0.6 points to the mean error of TPOT, 1.7 to that of
-dense models, 11 to that of TTFT); and two Qwen3-32B fp8 runs on H100 at half the time of their
-TensorRT-LLM neighbours. Their users were probably spread over several replicas. The tables hold
-them; those "without rows that beat the limit" do not. Of kernels, one delta-rule decode on an L40S,
-inside its 96 MB L2; of experts, rows whose routing touched fewer experts than uniform routing does,
-which the limit declares.
-
-**Known to be weak.** TTFT under load: it holds the server's own time, which differs between
-campaigns. InferenceMAX's SGLang looks for new requests every 10 or 30 steps; its TensorRT-LLM runs
-of Llama-3.1-70B with 1,024 tokens in and out on 1 to 4 GPUs have a TTFT longer by 16 to 20 TPOT
-than those with 8,192 out: their launch commands let prompts wait up to 20 steps for others
-(batch_wait_timeout_iters); NVIDIA's runs of Llama-3.1-8B on H100 grow with the output length, as if
-one user always waited for a slot. TPOT of Qwen3-32B fp8 on H100 under TensorRT-LLM 1.0: its prefill
-runs at half the rate of fp8 matmuls, at that of bf16 ones (40 us a token on one GPU beyond the
-model), unlike Llama-3.1-70B fp8 under later releases; a rate for one model is not fitted. Reading
-it as block-scaled fp8 mends 1.5 points of 12, and its column says plain fp8 where that of
-Qwen3-235B says block-scaled; a 16-bit cache would not hold its 128 users on one GPU. Block-scaled
-fp8 experts (MiniMax-M2.5, Qwen3.5, DeepSeek, GLM-5) are mostly predicted 7 to 16 % too fast, but
-Qwen3-235B, which has them too, 10 % too slow: reading their weights at 0.88 of the stream would
-mend half of the first, but kernels measured alone do not show it. InferenceMAX's launch commands
-for MiniMax-M2.5 on H100 and H200 ask for piecewise CUDA graphs, whose host time vperf does not
-know. gpt-oss on one B200 is predicted 14 % too slow: real routers probably touch fewer experts than
-uniform routing does. mxfp4 experts measured alone on H100 and H200 unpack as slowly as int4 ones
-and are predicted 15 to 47 % too fast at up to 64 tokens; gpt-oss served by vLLM on H200 is
-predicted within 1 % on average. Experts of 65 to 1,024 tokens measured alone are predicted 16 % too
-fast. DeepSeek-R1 nvfp4 with 40 to 112 users on four and eight B200, all of which report 85 to 92 ms
-whatever the users and GPUs, four times the time of neighbours with as many users. Qwen3.5 fp8 on
-four B200 without expert parallelism and some DeepSeek-R1 runs of TensorRT-LLM with few users are up
-to twice as fast as on eight GPUs, or as with expert parallelism: probably with speculative
-decoding, which no column says. GLM-5 nvfp4 under nightly builds of SGLang, measured as slow as
-GLM-5 fp8. Prefill on llama.cpp before flash attention was the default.
+**Known to be weak.** TTFT holds the server's own time, which differs between campaigns; where the
+client is not published no form helps. TPOT of Qwen3-32B fp8 on H100 under TensorRT-LLM 1.0: its
+prefill runs at half the rate of fp8 matmuls; a rate for one model is not fitted. Block-scaled fp8
+experts (MiniMax-M2.5, Qwen3.5, DeepSeek, GLM-5) are mostly predicted 5 to 18 % too fast,
+Qwen3-235B, which has them too, right: reading them at 0.88 of the stream would mend half, but
+kernels measured alone do not show it. InferenceMAX's launch commands for MiniMax-M2.5 on H100 and
+H200 ask for piecewise CUDA graphs, whose host time vperf does not know. GLM-5 nvfp4 under nightly
+builds of SGLang is measured as slow as GLM-5 fp8. SGLang on AMD Instinct depends on the release (a
+published regression, sgl-project/sglang#14043). Runs with default commands (cookbooks) are two to
+five times slower than tuned ones.
 """
 
 
-def _printed(main: Callable[[list[str]], int], argument: Path) -> str:
+def _printed(main: Callable[[list[str]], int], *arguments: str) -> str:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        main([str(argument)])
+        main(list(arguments))
     return out.getvalue()
 
 
-def _tables(text: str) -> tuple[str, dict[str, object]]:
+def _tables(text: str) -> tuple[str, dict[str, Any]]:
     """The printed tables but those left out, and the JSON of the last line."""
     *body, last = text.strip().split("\n")
     parts = "\n".join(body).split("\n\n")
@@ -98,17 +120,84 @@ def _tables(text: str) -> tuple[str, dict[str, object]]:
     return "\n\n".join(part.strip("\n") for part in kept if part.strip()), json.loads(last)
 
 
+def _plot(within: Mapping[str, float]) -> str:
+    """A bar for each band of errors."""
+    found, before = [], 0.0
+    for top, share in within.items():
+        found.append(
+            f"{top:>9} {'█' * round(_BAR * (share - before))} {100 * (share - before):.0f} %"
+        )
+        before = share
+    return "\n".join(found)
+
+
 def main(arguments: list[str]) -> int:
     """DIR FILE."""
     directory, file = map(Path, arguments)
-    pieces = [_HEAD]
-    for title, run, path in (
-        ("Served points", accuracy_serving.main, directory / "serving.csv"),
-        ("Single streams", accuracy_single_stream.main, directory / "single_stream.csv"),
-        ("Kernels", accuracy_kernels.main, directory / "kernels"),
+    beside = file.with_stem(f"{file.stem}-details")
+    pieces, figures = [_DETAILS.format(page=file.name)], {}
+    for title, run, more in (
+        ("Served points", accuracy_serving.main, (str(directory / "serving.csv"), "--simulate")),
+        ("Single streams", accuracy_single_stream.main, (str(directory / "single_stream.csv"),)),
+        ("Kernels", accuracy_kernels.main, (str(directory / "kernels"), "--every", _EVERY)),
     ):
-        tables, summary = _tables(_printed(run, path))
+        tables, summary = _tables(_printed(run, *more))
+        figures[summary["mode"]] = summary
         pieces.append(f"## {title}\n\n```\n{tables}\n```\n\n```json\n{json.dumps(summary)}\n```\n")
-    file.write_text("\n".join(pieces), encoding="utf-8")
-    print(f"wrote {file}")
+    beside.write_text("\n".join(pieces), encoding="utf-8")
+    file.write_text(_page(figures, beside.name), encoding="utf-8")
+    print(f"wrote {file} and {beside}")
     return 0
+
+
+def _page(figures: Mapping[str, dict[str, Any]], details: str) -> str:
+    served, single, kernels = (figures[m] for m in ("serving", "single-stream", "kernels"))
+    counts = count_constants()
+
+    def share(value: float) -> str:
+        return f"{100 * value:.1f} %"
+
+    unseen = served["out_of_sample"]
+    cell = next(key.partition(" without its ")[2] for key in unseen if key.count(",") > 1)
+    names = {"model": "model", "gpu": "gpu", "cell": cell}
+    of_groups = {
+        f"{metric}_{name}": share(unseen[f"{metric} without its {what}"])
+        for metric in ("tpot", "ttft")
+        for name, what in names.items()
+    }
+    by_card = single["by_card"]
+    every = sum(
+        counts[key]
+        for key in counts
+        if key.startswith(("of ", "generic")) and key != "of other cards in all"
+    )
+    return _PAGE.format(
+        **{key: share(value) for key, value in served.items()
+           if key.startswith(("tpot_", "ttft_")) and isinstance(value, float)},
+        **of_groups,
+        details=details,
+        rows=served["rows"],
+        apart=served["apart"],
+        scored=served["scored"],
+        peer_tpot=share(served["aiconfigurator_tpot_mape"]),
+        peer_ttft=share(served["aiconfigurator_ttft_mape"]),
+        plot=_plot(served["within"]),
+        decode_server=share(by_card["decode server"]),
+        decode_local=share(by_card["decode llama.cpp and mlx"]),
+        prefill_server=share(by_card["prefill server"]),
+        prefill_local=share(by_card["prefill llama.cpp and mlx"]),
+        beaten=served["limit_violations"],
+        single=single["limit_violations"],
+        single_rows=single["scored"],
+        kernels_beaten=kernels["limit_violations"],
+        kernels_rows=kernels["scored"],
+        constants=round(every),
+        cards=round(counts["of those cards in all"]),
+        links=round(counts["of their all-reduces in all"]),
+        engines=round(counts["of engines in all"]),
+        engine_count=round(counts["engines"]),
+        generic=round(counts["generic, for every other card"]),
+        others=round(counts["of other cards in all"]),
+        other_cards=round(counts["other cards with measured rates"]),
+        json=json.dumps(served),
+    )  # fmt: skip

@@ -342,7 +342,7 @@ def _report(scored: Scored) -> int:
     if scored.bad:
         scoring.print_table("TPOT of rows that cannot be what they say", scored.bad, ())
     beaten = scoring.violations(tpot.points)
-    held_out = ("gpu", "model", "engine")
+    held_out = ("gpu", "model", "engine", "precision")
     for name, tally in (("TPOT", tpot), ("TTFT", ttft)):
         scoring.print_spread(f"{name} measured / expected", tally.points, (), held_out)
     scoring.print_spread("TTFT by engine", ttft.points, ("engine",), held_out)
@@ -362,6 +362,18 @@ def _report(scored: Scored) -> int:
         print(f"  {100 * point.error:+6.0f} % {point.what}")
     print(_summary(scored, beaten, unseen))
     return 0
+
+
+_BANDS = (0.05, 0.1, 0.15, 0.2, 0.3)
+
+
+def _within(points: Sequence[scoring.Point]) -> dict[str, float]:
+    """Share of points whose error is at most so much."""
+    found = {
+        f"to {100 * top:.0f} %": sum(abs(p.error) <= top for p in points) / len(points)
+        for top in _BANDS
+    }
+    return {**found, "more": 1.0}
 
 
 def _summary(scored: Scored, beaten: Sequence[scoring.Point], unseen: Mapping[str, float]) -> str:
@@ -393,6 +405,7 @@ def _summary(scored: Scored, beaten: Sequence[scoring.Point], unseen: Mapping[st
         tpot_in_range=scoring.stats(tpot.points).in_range,
         ttft_in_range=scoring.stats(ttft.points).in_range,
         out_of_sample=unseen,
+        within=_within(tpot.points),
         aiconfigurator_tpot_mape=_other_tool(scored.rows, "tpot"),
         aiconfigurator_ttft_mape=_other_tool(scored.rows, "ttft"),
         limit_violations=len(beaten),

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import statistics
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from vperf.hardware.gpu import MEASURED as MEASURED_CONSTANTS
 from vperf.hardware.gpu import Achieved, Gpu
 from vperf.sources.catalog import data_dir
 from vperf.sources.engines import engine_names
@@ -93,12 +95,16 @@ def count_constants() -> dict[str, float]:
             sum(4 if line.large_bytes_per_s else 2 for line in achieved.all_reduce.values())
         )
     engines = [
-        sum(key not in ("id", "name", "source", "checked") for key in tomllib.loads(
-            (data_dir() / "engines" / f"{name}.toml").read_text("utf-8")))
+        _leaves(tomllib.loads((data_dir() / "engines" / f"{name}.toml").read_text("utf-8")))
         for name in engine_names()
-    ]  # fmt: skip
+    ]
     generic = len(GENERIC.compute_fraction) + len(GENERIC.bandwidth_fraction) + 1
     generic += len(TENSOR_CORES) * len(GENERIC.others)
+    generic += sum(
+        len(own.others) + len(own.compute_fraction) + (own.latency != 1.0)
+        + (own.bandwidth_fraction is not None)
+        for own in GENERIC.generations.values()
+    )  # fmt: skip
     others = [gpu for gpu in list_gpus() if gpu.achieved and gpu.id not in
               {card.id for card in measured_cards()}]  # fmt: skip
     return {
@@ -107,8 +113,29 @@ def count_constants() -> dict[str, float]:
         "of those cards in all": sum(per_card),
         "of their all-reduces in all": sum(links),
         "other cards with measured rates": len(others),
+        "of other cards in all": sum(map(_rates, others)),
         "engines": len(engines),
         "per engine, mean": statistics.fmean(engines),
         "of engines in all": sum(engines),
         "generic, for every other card": generic,
     }
+
+
+def _rates(gpu: Gpu) -> int:
+    """Constants of a card whose rates alone were measured."""
+    achieved = gpu.achieved or Achieved()
+    single = [name for name in MEASURED_CONSTANTS if getattr(achieved, name) is not None]
+    lines = sum(4 if line.large_bytes_per_s else 2 for line in achieved.all_reduce.values())
+    return len(achieved.flop_per_s) + len(single) + lines
+
+
+def _leaves(value: Any) -> int:
+    """Quantities in a file of an engine, in all its tables; names, words and switches are none."""
+    if isinstance(value, Mapping):
+        return sum(map(_leaves, value.values()))
+    if isinstance(value, list):
+        return sum(map(_leaves, value))
+    if isinstance(value, str):
+        number, _, unit = value.partition(" ")
+        return int(bool(unit) and number.replace(".", "").isdigit() and len(unit) < 4)
+    return int(isinstance(value, int | float) and not isinstance(value, bool))

@@ -116,7 +116,8 @@ def print_table(title: str, points: Sequence[Point], keys: Sequence[str]) -> Non
 def print_spread(
     title: str, points: Sequence[Point], keys: Sequence[str], left_out: Sequence[str]
 ) -> None:
-    """10th and 90th percentile of measured / expected, from which vperf's ranges come.
+    """10th and 90th percentile of measured / expected, from which vperf's ranges come: every cell
+    (the groups of `left_out`) weighs the same, however many rows it has.
 
     "held out": the share of points inside those of the other points of their line, each group of
     `left_out` taken away in turn.
@@ -126,24 +127,34 @@ def print_spread(
     width = max([*map(len, names.values()), len(title)])
     print(f"\n{title:{width}} {'rows':>7} {'p10':>6} {'p90':>6} {'held out':>9}")
     for key, members in lines.items():
-        low, high = _percentiles(members)
+        low, high = _percentiles(members, left_out)
         inside = 0
         for group in grouped(members, left_out).values():
             taken = set(map(id, group))
             rest = [point for point in members if id(point) not in taken]
             if len(rest) > 1:
-                bounds = _percentiles(rest)
+                bounds = _percentiles(rest, left_out)
                 inside += sum(bounds[0] <= p.measured_s / p.expected_s <= bounds[1] for p in group)
         share = 100 * inside / len(members)
         print(f"{names[key]:{width}} {len(members):7} {low:6.2f} {high:6.2f} {share:7.0f} %")
 
 
-def _percentiles(points: Sequence[Point]) -> tuple[float, float]:
-    ratios = [point.measured_s / point.expected_s for point in points]
-    if len(ratios) < 2:
-        return ratios[0], ratios[0]
-    tenths = statistics.quantiles(ratios, n=10, method="inclusive")
-    return tenths[0], tenths[-1]
+def _percentiles(points: Sequence[Point], cell: Sequence[str]) -> tuple[float, float]:
+    """Of measured / expected, with cells weighing the same."""
+    weighed = sorted(
+        (point.measured_s / point.expected_s, 1 / len(members))
+        for members in grouped(points, cell).values()
+        for point in members
+    )
+    total, passed = sum(weight for _, weight in weighed), 0.0
+    low = high = weighed[0][0]
+    for ratio, weight in weighed:
+        if passed < 0.1 * total:
+            low = ratio
+        if passed < 0.9 * total:
+            high = ratio
+        passed += weight
+    return low, high
 
 
 def violations(points: Iterable[Point]) -> list[Point]:

@@ -1,4 +1,4 @@
-"""The plot of docs/accuracy.md: measured against expected TPOT of the points in tests/data.
+"""The plot of docs/how-far-to-trust.md: measured against expected TPOT of the points in tests/data.
 
     python docs/accuracy_plot.py
 

@@ -19,13 +19,13 @@ READERS = (
     "sources", "cli", "checks/importers", "model/quantization", "model/gguf", "model/checkpoint.py",
     "model/families", "model/heads.py", "model/keys.py", "model/text_model.py", "units.py",
     "files.py", "measure/torch_backend.py", "checks/prose.py", "checks/live",
-    "checks/model_named.py", "checks/card_named.py",
+    "checks/model_named.py", "checks/card_named.py", "model/class_defaults.py",
 )  # fmt: skip
 """Read what others wrote: files, checkpoints, configs, options, results, servers, prose."""
 
 STAYS = {
     "checks/config.py": 2,  # a path or a name, as typed into vperf.toml
-    "checks/scenario_of_result.py": 2,  # names of models in foreign results
+    "checks/scenario_of_result.py": 1,  # names of models in foreign results
     "explore/axis.py": 4,  # ranges as typed
     "formats.py": 1,  # bits a weight, as typed
     "hardware/gpu.py": 2,  # the one place where the end of a constant's name gives its unit

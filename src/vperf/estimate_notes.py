@@ -107,10 +107,18 @@ def _parallel(model: Model, card: Card) -> Note:
         "parallel",
         gpus=p.gpus,
         ways={name: count for name, count in ways.items() if count > 1},
-        link=gpu.link.name if gpu.link else "PCIe",
+        link=_link(gpu),
         bytes_per_s=rate if rate < math.inf else None,
-        measured=gpu.achieved is not None and bool(gpu.achieved.all_reduce),
+        measured=gpu.peer_access and gpu.achieved is not None and bool(gpu.achieved.all_reduce),
+        node=gpu.node_size,
+        node_bytes_per_s=gpu.node_bytes_per_s,
     )
+
+
+def _link(gpu: Gpu) -> str:
+    if not gpu.peer_access:
+        return "PCIe through the host's memory"
+    return gpu.link.name if gpu.link else "PCIe"
 
 
 def unpacks(model: Model, gpu: Gpu) -> bool:

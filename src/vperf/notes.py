@@ -84,15 +84,20 @@ def _engine(*, name: str, cuda_graphs: bool, step_s: float, sequence_s: float) -
 
 
 def _parallel(
-    *, gpus: int, ways: Mapping[str, int], link: str, bytes_per_s: float | None, measured: bool
-) -> str:
+    *, gpus: int, ways: Mapping[str, int], link: str, bytes_per_s: float | None, measured: bool,
+    node: int, node_bytes_per_s: float,
+) -> str:  # fmt: skip
     listed = ", ".join(f"{name} {count}" for name, count in ways.items())
     if bytes_per_s is None:
         speed = " at an unknown rate (3.0 x16 taken)"
     else:
         speed = f" at {bytes_per_s / 1e9:,.0f} GB/s one way"
     source = "measured on this card" if measured else "from generic constants"
-    return f"{gpus} GPUs in one node, parallel: {listed}; joined by {link}{speed}, all-reduces {source}"
+    where = "in one node"
+    if gpus > node:
+        rate = f"{node_bytes_per_s / 1e9:g} GB/s a GPU"
+        where = f"in {-(-gpus // node)} nodes of {node} with {rate} between them"
+    return f"{gpus} GPUs {where}, parallel: {listed}; joined by {link}{speed}, all-reduces {source}"
 
 
 def _load(*, users: int | None, prefix_hit: float) -> str:

@@ -41,7 +41,7 @@ from vperf.sources.gpus import load_gpu
 from vperf.sources.models import load_model_config
 from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card
-from vperf.units import format_bytes
+from vperf.units import format_bytes, parse_bandwidth
 
 if TYPE_CHECKING:
     from vperf.serving.load import Load
@@ -169,17 +169,18 @@ class Resolver:
 
     def _find(self, scenario: Scenario) -> Replica:
         named = engine_named(scenario.engine)
-        gpu = self.gpu(scenario)
+        card = self.gpu(scenario)
+        gpu = _joined(card, scenario)
         check_formats(scenario.quantization, scenario.kv_cache_dtype)
         engine = _scheduled(_set(named, scenario).on(gpu.id, gpu.memory_bytes), scenario)
         config = self.config(scenario.model, scenario.revision)
-        key = (id(config), id(gpu), id(named), *_keys(_settings(scenario)))
+        key = (id(config), id(card), id(named), *_keys(_settings(scenario)))
         found: Replica | None
         found, _ = self._replicas.get(key) or (None, None)
         if found is None:
             model = self._model(config, named, engine, scenario)
             found = Replica(config, Compiled(model, Card(gpu, engine)))
-            _remember(self._replicas, key, (found, (config, gpu, named)), self._keep)
+            _remember(self._replicas, key, (found, (config, card, named)), self._keep)
         return found
 
     def _model(
@@ -274,6 +275,20 @@ def resolve_gpu(scenario: Scenario) -> Gpu:
     from vperf.sources.gpus import override  # noqa: PLC0415  (seldom asked for)
 
     return override(gpu, scenario.memory_bandwidth, scenario.memory, peaks)
+
+
+def _joined(gpu: Gpu, scenario: Scenario) -> Gpu:
+    """The card as the scenario says that it reaches others."""
+    if (access := scenario.peer_access) is not None:
+        if access not in ("yes", "no"):
+            raise InputError(f"must be yes or no, not {access!r}", field="peer-access")
+        gpu = replace(gpu, peer_access=access == "yes")
+    if scenario.gpus_per_node is not None:
+        check_count("gpus-per-node", scenario.gpus_per_node, 1)
+        gpu = replace(gpu, gpus_per_node=scenario.gpus_per_node)
+    if scenario.node_link is not None:
+        gpu = replace(gpu, node_bytes_per_s=parse_bandwidth(scenario.node_link))
+    return gpu
 
 
 def gpu_named(gpu: Any) -> Gpu:

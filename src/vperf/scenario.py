@@ -83,6 +83,9 @@ _QUANTIZATION = (
 )
 _CAP = "Consider no longer context."
 _GROUPS = "Attention groups, each with sequences of its own; tp x pp x dp GPUs."
+_PEERS = "Cards read each other's memory. [no GeForce does]"
+_NODE = "GPUs of a node. [8, or those that the link joins]"
+_BETWEEN = "From a GPU to other nodes, one way. [50 GB/s]"
 _HIT = "Share of a prompt found in cache, under a served load."
 _PROMPTS = "Requests of the simulated run. [ten a user, 1000 at a rate]"
 _BURSTS = "Of a rate: 1 is Poisson, less comes in bursts, inf is constant. [1]"
@@ -149,6 +152,16 @@ class Scenario:
     ep: int = _ways("--expert-parallel-size --ep", "Groups of whole experts.")
     dp: int = _ways("--data-parallel-size --dp", _GROUPS)
     """Attention groups; tp x pp x dp GPUs."""
+    peer_access: str | None = _option(
+        _PARALLEL, "--peer-access", _PEERS, "yes|no", shapes="card", repeats=False
+    )
+    """Whether cards read each other's memory, over PCIe or a bridge; None: as the card's file."""
+    gpus_per_node: int | None = _option(
+        _PARALLEL, "--gpus-per-node", _NODE, "N", kind=int, shapes="card", minimum=1, repeats=False
+    )
+    node_link: str | None = _option(
+        _PARALLEL, "--node-link", _BETWEEN, "RATE", shapes="card", repeats=False
+    )
     max_concurrency: int | None = _of_load(
         _SERVED, "--max-concurrency", "A served load: so many users.", "USERS", kind=int, minimum=1
     )
@@ -298,6 +311,9 @@ class Options(TypedDict, total=False):
     pp: int
     ep: int
     dp: int
+    peer_access: str | None
+    gpus_per_node: int | None
+    node_link: str | None
     max_concurrency: int | None
     request_rate: float | None
     prefix_cache_hit: float

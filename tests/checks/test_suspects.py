@@ -182,3 +182,50 @@ def test_the_tokens_of_all_users_are_recognised_by_their_number() -> None:
 def test_a_reason_is_never_one_that_would_still_be_impossible() -> None:
     check = vperf.check(result(ran=setup(gpu="rtx-4090"), decode_tokens_per_s=300.0))
     assert not any("2 replicas" in each.sentence for each in check.reasons)
+
+
+def test_a_slow_mixture_of_experts_names_its_kernel() -> None:
+    asked = Scenario("Qwen/Qwen3.6-35B-A3B", "strix-halo", quantization="awq")
+    slow = went(asked, slower=2.5, model="Qwen/Qwen3.6-35B-A3B", gpu="strix-halo",
+                quantization="awq")  # fmt: skip
+    found = {each.id: each for each in vperf.check(slow).suspects}
+    assert "the experts' (MoE) kernel for awq weights is untuned" in found["kernels"].sentence
+
+
+def test_no_second_card_is_tried_where_the_board_takes_one() -> None:
+    asked = Scenario(MODEL, "strix-halo")
+    found = vperf.check(went(asked, slower=1.1, gpu="strix-halo")).suspects
+    assert "tp" not in [each.id for each in found]
+
+
+def test_a_crawl_is_no_matter_of_a_few_percent() -> None:
+    found = {
+        each.id: each for each in vperf.check(went(Scenario(MODEL, GPU), slower=60.0)).suspects
+    }
+    assert "falls back to the CPU" in found["kernels"].sentence
+
+
+def test_experts_of_a_model_that_does_not_fit_are_in_the_host_s_memory() -> None:
+    ran = setup(model="Qwen/Qwen3.6-35B-A3B", gpu="rtx-5080", engine="llama.cpp",
+                quantization="q4_k_m")  # fmt: skip
+    found = {each.id: each for each in vperf.check(result(ran=ran, tpot_s=0.0274)).suspects}
+    assert "host's memory (CPU)" in found["experts-on-host"].sentence
+    assert "offload" not in found
+
+
+def test_a_late_first_token_beside_normal_decoding_is_a_cold_start() -> None:
+    load = Scenario(MODEL, GPU, max_concurrency=16)
+    expected = vperf.estimate(MODEL, GPU, max_concurrency=16).expected
+    ran = setup(batch_size=None, max_concurrency=16, requests=160)
+    check = vperf.check(result(ran=ran, tpot_s=expected.tpot_s, ttft_s=20 * expected.ttft_s))
+    assert load.served
+    assert "cold-start" in [each.id for each in check.suspects]
+
+
+def test_total_tokens_above_the_limit_are_recognised_by_their_ratio() -> None:
+    # NVIDIA/TensorRT-LLM#2329: 4,268 tok/s that count the prompts' tokens too.
+    ran = setup(model="google/gemma-2-9b", gpu="a100", engine="trtllm", batch_size=32,
+                input_len=500.0, output_len=250.0)  # fmt: skip
+    check = vperf.check(result(ran=ran, output_tokens_per_s=4268.0))
+    assert check.verdict == "impossible"
+    assert "total-tokens" in [each.id for each in check.reasons]

@@ -327,3 +327,26 @@ def test_a_file_that_cannot_be_graded_is_in_the_report_too(vperf: Run, tmp_path:
     assert annotation.startswith("::error title=vperf check%3A ")
     assert line.endswith("none.json: no such file")
     assert ElementTree.parse(report).getroot().get("errors") == "1"
+
+
+def test_a_sentence_is_graded_and_what_was_understood_is_said(vperf: Run) -> None:
+    ran = vperf("check", "--text", "Qwen3-32B AWQ on 2x3090, vLLM, 38 tok/s at 8k")
+    assert ran.code == 0, ran.err
+    assert "understood: decode 38 tok/s" in " ".join(ran.out.split())
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--text", "it is slow"), "tells no measured figure"),
+        (("--text", "Qwen3-8B, 4090, 90 tok/s", "--ttft", "1s"), "cannot be combined"),
+        (("--decode-tok-s", "9", "--duration", "5s"), "without the address of a server"),
+        (("http://127.0.0.1:9", "--duration", "1s"), "cannot be reached"),
+    ],
+)
+def test_sentences_and_servers_that_are_none_are_told_so(
+    vperf: Run, args: tuple[str, ...], words: str
+) -> None:
+    ran = vperf("check", *args)
+    assert ran.code == 2
+    assert words in ran.err

@@ -315,9 +315,11 @@ def _unpack_s(op: Op, c: Constants) -> float:
     mxfp4 has none: powers of two need no multiply, and served gpt-oss shows none on H200.
     """
     clock_rate = c.gpu.sm_count * c.gpu.rated_clock_hz
-    if op.format.bits != 4 or op.format.scale_bits < 16 or c.gpu.vendor != "NVIDIA":
+    scale = op.format.scale_bits
+    if op.format.bits != 4 or scale < 8 or c.gpu.vendor != "NVIDIA":
         return 0.0
-    return op.weight_bytes / op.format.bytes_per_element / (_UNPACKED_PER_CLOCK * clock_rate)
+    per_clock = _UNPACKED_PER_CLOCK if scale >= 16 else 36.0
+    return op.weight_bytes / op.format.bytes_per_element / (per_clock * clock_rate)
 
 
 def _recurrent(op: Op, c: Constants, engine: Engine) -> float:

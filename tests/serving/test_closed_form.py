@@ -46,7 +46,7 @@ def _error(seed: int) -> Error:
     longest = int(2 ** draw.uniform(6, 14)), int(2 ** draw.uniform(5, 11))
     prompt, output = (round(tokens * (1 + LOW) / 2) for tokens in longest)
     if draw.random() < 0.5:
-        slots = Steps(compiled, Load(prompt, output, 1)).slots(1)
+        slots = Steps(compiled, Load(prompt, output, 1)).slots()
         users = max(1, min(int(2 ** draw.uniform(0, 8)), slots // 2))
         load, count, arrivals = Load(prompt, output, users), max(400, 15 * users), None
     else:

@@ -133,5 +133,24 @@ def test_without_peer_access_small_messages_wait_for_the_host_and_large_ones_go_
 def test_a_bridge_joins_no_more_cards_than_it_has_ends() -> None:
     bridged = replace(load_gpu("rtx-3090"), peer_access=True)
     pair, four = (collectives.all_reduce_line(bridged, ranks) for ranks in (2, 4))
-    assert bridged.link is not None and bridged.link.domain == 2
+    assert bridged.link is not None
+    assert bridged.link.domain == 2
     assert pair.bytes_per_s > 3 * four.bytes_per_s
+
+
+def test_among_more_ranks_than_a_node_has_the_network_between_nodes_bounds() -> None:
+    eight, sixteen = all_reduce(2**24, 8), all_reduce(2**24, 16)
+    assert H100.node_size == 8
+    message = 2**25
+    assert collectives.limit_s(sixteen, H100) == pytest.approx(
+        max(message / 450e9, message / 8 / 50e9)
+    )
+    late = collectives.expected_s(sixteen, H100) - collectives.expected_s(eight, H100)
+    assert late == pytest.approx(25e-6 + message / 8 / (0.8 * 50e9))
+    slow = replace(H100, node_bytes_per_s=12.5e9)
+    assert collectives.limit_s(sixteen, slow) == pytest.approx(message / 8 / 12.5e9)
+    rack = load_gpu("gb200")
+    assert rack.node_size == 72
+    assert collectives.limit_s(sixteen, rack) == pytest.approx(message / 900e9)
+    small = replace(H100, gpus_per_node=4)
+    assert collectives.expected_s(eight, small) > collectives.expected_s(eight, H100)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import quantiles
-
 import pytest
 from measured_points import score, strata
 
@@ -26,14 +24,16 @@ def test_every_range_holds_the_expected_value() -> None:
             assert low < 1 < high
 
 
-def test_the_range_of_decode_is_that_of_measured_tpots() -> None:
-    # 10th and 90th percentile of measured / expected: 0.88 and 1.24 of 1,248 served points, of
-    # which the 83 kept with the tests are a sample.
+def test_the_range_of_decode_holds_eight_of_ten_measured_tpots() -> None:
+    # 0.90 and 1.31 of measured / expected: of 1,222 served points, of which those kept with the
+    # tests are a sample, cells of card, model, engine and format weighing the same.
     served = [p for name in strata() for p in score(strata()[name]).get("tpot", [])]
-    tenths = quantiles([p.measured_s / p.expected_s for p in served], n=10, method="inclusive")
+    low, high = spread("decode", "measured")
+    inside = sum(low <= p.measured_s / p.expected_s <= high for p in served)
+    assert 0.7 <= inside / len(served) <= 0.95
     answer = vperf.estimate(LLAMA, "h100").to_dict()["expected"]
-    assert answer["tpot_s_low"] / answer["tpot_s"] == pytest.approx(tenths[0], abs=0.05)
-    assert answer["tpot_s_high"] / answer["tpot_s"] == pytest.approx(tenths[-1], abs=0.08)
+    assert answer["tpot_s_low"] / answer["tpot_s"] == pytest.approx(low)
+    assert answer["tpot_s_high"] / answer["tpot_s"] == pytest.approx(high)
 
 
 def test_generic_constants_never_narrow_the_range_of_an_engine() -> None:

@@ -42,6 +42,7 @@ def explanations(case: Case, metric: Metric) -> tuple[Reason, ...]:
         found += _all_users(case, metric)
         found += _speculative(metric)
     found += _lighter(case, metric)
+    found += _total_tokens(case, metric)
     found += _other_card(case, metric)
     if not case.answer.memory.fits:
         found.append(
@@ -143,8 +144,12 @@ def _prefix(metric: Metric) -> Reason:
 def _lighter(case: Case, metric: Metric) -> list[Reason]:
     """Weights in fewer bits than were said."""
     stored = case.at.model.quantization
-    if case.at.scenario.quantization is not None or stored not in ("bf16", "fp16"):
+    if case.at.scenario.quantization is not None:
         return []
+    if stored not in ("bf16", "fp16"):
+        more = _expected(case, metric, quantization="mxfp4")
+        text = f"other weights: more layers quantized (attention, head) than in {stored}"
+        return [Reason("quantization", text, _match(more, metric))] if more is not None else []
     found = []
     for name in ("fp8", "int4"):
         other = _expected(case, metric, quantization=name)
@@ -152,6 +157,16 @@ def _lighter(case: Case, metric: Metric) -> list[Reason]:
             text = f"other weights: {name}, not {stored}"
             found.append(Reason("quantization", text, _match(other, metric)))
     return _best(found)
+
+
+def _total_tokens(case: Case, metric: Metric) -> list[Reason]:
+    """Prompt tokens counted with those that were generated."""
+    if metric.name != "output_tokens_per_s":
+        return []
+    lengths = case.at.lengths
+    factor = (lengths.input_tokens + lengths.output_tokens) / lengths.output_tokens
+    text = "prompt tokens counted in: total tokens per second, not output tokens"
+    return [Reason("total-tokens", text, metric.of_expected and factor / metric.of_expected - 1)]
 
 
 def _other_card(case: Case, metric: Metric) -> list[Reason]:
@@ -167,7 +182,10 @@ def _other_card(case: Case, metric: Metric) -> list[Reason]:
     ranked = sorted(
         (abs(_off(figure(card) / figure(here), metric)), card.id, card)
         for card in gpus_named(["all"])
-        if card.id != here.id and card.vendor == here.vendor and figure(card) > figure(here) > 0
+        if card.id != here.id
+        and card.vendor == here.vendor
+        and card.memory_class == here.memory_class
+        and figure(card) > figure(here) > 0
     )
     if not ranked:
         return []

@@ -106,6 +106,10 @@ def scenario_of(
         warnings += [Note("doubt", text=text) for text in doubts]
     if not asked.keys() & {"max_concurrency", "request_rate"} and "prefix_cache_hit" not in options:
         asked.pop("prefix_cache_hit", None)
+    if asked.keys() & {"max_concurrency", "request_rate"}:
+        # The server's own caps; what is given wins.
+        caps = {"max_num_seqs": setup.max_batch, "max_num_batched_tokens": setup.max_batched_tokens}
+        asked = {**{name: cap for name, cap in caps.items() if cap}, **asked}
     scenario = Scenario(found, card, **asked)
     return ResultScenario(scenario, tuple(warnings), tuple(notes), tuple(doubts))
 
@@ -469,7 +473,7 @@ def _of_size(model: ModelConfig, loaded: float, taken: str, own: str) -> str:
     if off(taken) <= _SAME_SIZE:
         return taken
     candidates = [taken, own]
-    if own.startswith("mxfp4"):
+    if own == "mxfp4":  # llama.cpp's own mix, where the name does not say it
         candidates.append("mxfp4_moe")
     return min(candidates, key=off)
 

@@ -20,8 +20,8 @@ from vperf.checks.waterfall import Waterfall
 from vperf.deployment import Deployment
 from vperf.errors import VperfError
 from vperf.hardware.commands import switch
-from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
+from vperf.model.ops import COLLECTIVES
 from vperf.resolve import Resolver
 from vperf.speeds import speeds
 
@@ -38,6 +38,12 @@ _MAX_WHAT_IFS = 9
 """Scenarios that are looked at to explain one result."""
 _NODE = 8
 """GPUs of one node: links between nodes are not modelled."""
+_SLOW_LINK_S = (50e-6, 5e-3)
+"""What an all-reduce of one token takes over a link that is none of the card's own."""
+_LATE = 4.0
+"""TTFT over expected from which a load does not explain it."""
+_MIN_KERNEL_SLOWDOWN, _CRAWL = 1.4, 15.0
+"""Slowdowns from which kernels are named: where nothing else fits, and whatever else fits."""
 _HOST_MEMORY = 60e9
 """Bytes/s of two channels of DDR5, from which layers run that are not on the card."""
 
@@ -108,8 +114,13 @@ def find_suspects(case: Case) -> tuple[Suspect, ...]:
     if not case.falls:
         return ()
     faults = list(_possible_faults(case)) if _is_slow(case) else []
-    found = list(_faults(case, faults))
+    found = [*_faults(case, faults), *_cold_start(case)]
+    if _is_slow(case):
+        found += _kernels(case, explained=any(each.error is not None for each in found))
     found.sort(key=lambda each: abs(each.error) if each.error is not None else _MATCH_TOLERANCE)
+    if found[_MAX_SHOWN:]:
+        # What is more than a guess first; the kernels' own place is the last.
+        found[_MAX_SHOWN - 1 :] = [each for each in found if each.id == "kernels"] or found[2:]
     gains = islice(_possible_gains(case), _MAX_WHAT_IFS - len(faults))
     tries = sorted(_tries(case, gains), key=lambda each: -(each.gain or 0.0))
     return (*found[:_MAX_SHOWN], *tries[:_MAX_SHOWN])
@@ -125,7 +136,8 @@ def _faults(case: Case, changes: Iterable[_Change]) -> Iterator[Suspect]:
     for change in changes:
         yield from _fitting(change, case)
     yield from _clocks(case)
-    yield from _offload(case.at.card.engine, case.answer, case.falls[0])
+    yield from _collectives(case)
+    yield from _offload(case)
 
 
 def _fitting(change: _Change, case: Case) -> Iterator[Suspect]:
@@ -236,14 +248,77 @@ def _clocks(case: Case) -> Iterator[Suspect]:
         )  # fmt: skip
 
 
-def _offload(engine: Engine, answer: Estimate, main: Waterfall) -> Iterator[Suspect]:
-    """Layers in the host's memory, and attention without its fused kernel."""
+def _collectives(case: Case) -> Iterator[Suspect]:
+    """What every all-reduce would have to take, where that is a time that links have."""
+    main, model = case.falls[0], case.at.model
+    tensor = model.parallel.tensor
+    if main.metric != "tpot_s" or tensor == 1:
+        return
+    count = sum(op.count for op in case.answer.decode.ops if op.kind in COLLECTIVES)
+    if count == 0:
+        return
+    each = (main.measured_s - main.expected_s) / count
+    if _SLOW_LINK_S[0] < each < _SLOW_LINK_S[1]:
+        yield Suspect(
+            "all-reduce", "suspect",
+            f"all-reduces over a slow link: {each * 1e6:,.0f} us more for each of {count:,} a token"
+            " would do", "", None, None, _look("topology", case.at.card.gpu),
+            main.measured_s / main.expected_s,
+        )  # fmt: skip
+
+
+def _cold_start(case: Case) -> Iterator[Suspect]:
+    """A first token far later than the load makes it, where decoding is as expected."""
+    ratios = {fall.metric: fall.measured_s / fall.expected_s for fall in case.falls}
+    ttft, tpot = ratios.get("ttft_s"), ratios.get("tpot_s")
+    if case.at.load is None or ttft is None or tpot is None:
+        return
+    if ttft > _LATE and tpot < _MIN_SLOWDOWN:
+        yield Suspect(
+            "cold-start", "suspect",
+            "a cold start: the first burst waited while kernels compiled and caches filled; run it"
+            " once before, as a warm-up", f"TTFT {ttft:.1f} x expected, TPOT {tpot:.2f} x", None,
+            None, "", None,
+        )  # fmt: skip
+
+
+def _kernels(case: Case, *, explained: bool) -> Iterator[Suspect]:
+    """A kernel that is not the one meant for this card, where nothing else predicts the time."""
+    main, model = case.falls[0], case.answer.model
+    slower = main.measured_s / main.expected_s
+    experts = case.at.model.has_experts
+    if slower < (_CRAWL if explained and not experts else _MIN_KERNEL_SLOWDOWN):
+        return
+    which = "the experts' (MoE) kernel" if experts else "a kernel"
+    weights = f" for {model.quantization} weights" if _is_packed(model.quantization) else ""
+    sentence = (
+        f"{which}{weights} is untuned for this card, or a fallback of an old version of the engine"
+    )
+    if slower >= _CRAWL:
+        sentence += "; or work falls back to the CPU, or memory swaps"
+    yield Suspect("kernels", "suspect", sentence, "", None, None, "", slower)
+
+
+def _is_packed(quantization: str) -> bool:
+    return quantization not in ("bf16", "fp16", "fp32")
+
+
+def _offload(case: Case) -> Iterator[Suspect]:
+    """Layers or experts in the host's memory, and attention without its fused kernel."""
+    engine, answer, main = case.at.card.engine, case.answer, case.falls[0]
     if main.metric != "tpot_s":
         return
+    gain = main.measured_s / main.expected_s
+    option = switch(engine, "offload")
+    if option and case.at.model.has_experts and not answer.memory.fits:
+        yield Suspect(
+            "experts-on-host", "suspect",
+            "experts of layers are in the host's memory (CPU): the model does not fit the card",
+            "", None, None, "", None,
+        )  # fmt: skip
     slow = answer.model.weight_bytes / _HOST_MEMORY
     share = (main.measured_s - main.expected_s) / max(slow - main.expected_s, 1e-12)
-    gain = main.measured_s / main.expected_s
-    if (option := switch(engine, "offload")) and 0.05 < share <= 1.05 and gain > 1.3:
+    if option and 0.05 < share <= 1.05 and gain > 1.3 and answer.memory.fits:
         yield Suspect(
             "offload", "suspect",
             f"layers in the host's memory: {min(share, 1):.0%} of them would do", "", None, None,
@@ -287,7 +362,12 @@ def _possible_gains(case: Case) -> Iterator[_Change]:
         yield _Change("four-bit", f"a checkpoint in {four}", {"quantization": four})
     count = 2 * case.at.model.parallel.tensor
     gpus = 2 * answer.gpu.count
-    if gpus <= _NODE and (command := switch(engine, "tp", tp=str(count), stage=str(count))):
+    alone = case.at.card.gpu.memory_class in ("unified", "Apple")  # no board takes two
+    if (
+        gpus <= _NODE
+        and not alone
+        and (command := switch(engine, "tp", tp=str(count), stage=str(count)))
+    ):
         yield _Change("tp", f"{gpus} GPUs", {"tp": count}, command)
     if case.at.load is not None:
         for factor in (4, 0.25):

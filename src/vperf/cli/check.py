@@ -35,6 +35,8 @@ Examples:
   vperf check result.json -g h100 --min-efficiency 0.7 --max-ttft 200ms
   llama-bench -m model.gguf -o json | vperf check - -g rtx-3090 -m model.gguf
   vperf check result.json -g h100 --baseline before.json --max-drift 5%
+  vperf check --text "Qwen3-32B AWQ on 2x3090, vLLM, 38 tok/s at 8k"
+  vperf check http://localhost:8000 -g h100 --duration 30s
   vperf check --config vperf.toml --junit report.xml
 
 FILE is what a benchmark tool wrote. Its own setup is taken; options given here
@@ -60,7 +62,10 @@ def _time(flag: str, text: str) -> Any:
 def check(
     file: Annotated[
         str | None,
-        typer.Argument(metavar="FILE", help="A benchmark's result; - for standard input."),
+        typer.Argument(
+            metavar="FILE",
+            help="A benchmark's result, - for standard input, or the http:// of a server.",
+        ),
     ] = None,
     *,
     typed: ScenarioOptions,
@@ -107,6 +112,15 @@ def check(
         Path | None,
         typer.Option("--config", metavar="FILE", help="A vperf.toml with several checks."),
     ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            "--text", metavar="SENTENCE", help='A result in words: "Qwen3-8B, 4090, 98 tok/s".'
+        ),
+    ] = None,
+    duration: Annotated[
+        str | None, _time("--duration", 'How long a running server is watched. ["10 s"]')
+    ] = None,
     junit: Annotated[
         Path | None,
         typer.Option("--junit", metavar="FILE", help="Write JUnit XML to FILE, too."),
@@ -150,14 +164,14 @@ def check(
     if config is not None:
         from vperf.checks.config import grade_config
 
-        _refuse_beside_config(file, label, figures, bars, typed)
+        _refuse_beside_config(file, text, label, figures, bars, typed)
         graded = grade_config(config, baseline=baseline, max_drift=drift, explain=explain)
         named, errors = list(graded.checks), graded.errors
     else:
-        source = _source(file, figures, label)
         gpu, model, rest = _setup(typed)
         bars = replace(bars, max_drift=drift)
         try:
+            source = _source(file, text, figures, label, time_of("--duration", duration))
             found = check_all(
                 source, gpu, model, bars=bars, baseline=baseline, label=label, explain=explain,
                 **rest,
@@ -238,10 +252,29 @@ def _checked(**given: float | None) -> dict[str, Any]:
     return found
 
 
-def _source(file: str | None, figures: dict[str, Any], label: str | None) -> str | Sequence[Result]:
-    """The file, or what the figures make a result."""
+def _source(
+    file: str | None,
+    text: str | None,
+    figures: dict[str, Any],
+    label: str | None,
+    duration_s: float | None,
+) -> str | Sequence[Result]:
+    """The file; or what a server, a sentence or the figures make a result."""
+    from vperf.checks.live import DURATION_S, is_server, read_server
     from vperf.checks.result import Result
 
+    if text is not None:
+        from vperf.checks.prose import read_sentence
+
+        if file is not None or figures or label is not None:
+            raise InputError("cannot be combined with a FILE or figures", field="--text")
+        return (read_sentence(text),)
+    if file is not None and is_server(file):
+        if label is not None or figures:
+            raise InputError("a server cannot be combined with figures or --label")
+        return (read_server(file, DURATION_S if duration_s is None else duration_s),)
+    if duration_s is not None:
+        raise InputError("means nothing without the address of a server", field="--duration")
     if file is not None and figures:
         raise InputError("measured figures cannot be combined with a FILE: give one of them")
     if file is not None:
@@ -262,14 +295,16 @@ def _setup(typed: ScenarioOptions) -> tuple[Any, Any, dict[str, Any]]:
     return values.pop("gpu", None), values.pop("model", None), values
 
 
-def _refuse_beside_config(
+def _refuse_beside_config(  # noqa: PLR0917  (all that cannot be beside it)
     file: str | None,
+    text: str | None,
     label: str | None,
     figures: dict[str, Any],
     bars: Thresholds,
     typed: ScenarioOptions,
 ) -> None:
-    if file is not None or label is not None or figures or bars or typed.values:
+    given = (file, text, label)
+    if any(each is not None for each in given) or figures or bars or typed.values:
         raise InputError(
             "cannot be combined with a FILE, figures, bars or options of the setup: they are in it",
             field="--config",

@@ -39,8 +39,8 @@ input, 3 the Hub could not be reached.
 """
 
 _MANY = ("gpu", "quantization", "kv_cache_dtype", "engine", "tp", "pp", "ep", "dp")
-_OF_A_BATCH = ("batch_size",)
-"""What no served load can be combined with."""
+_OTHERWISE = ("batch_size", "gpus_per_node")
+"""What no served load can be combined with, and what bounds a replica here."""
 
 
 def _target(flag: str, what: str) -> Any:
@@ -49,7 +49,7 @@ def _target(flag: str, what: str) -> Any:
     )
 
 
-@scenario_options(many=_MANY, without=_OF_A_BATCH)
+@scenario_options(many=_MANY, without=_OTHERWISE)
 @output.answers(plots=True)
 def plan(
     *,

@@ -314,9 +314,7 @@ def _round(value: float) -> float:
 
 def node_of(gpu: Gpu, given: int | None) -> int:
     """GPUs that a replica may span: those of a server, or of its link where these are more."""
-    if given is not None:
-        return given
-    return max(NODE, (gpu.link and gpu.link.domain) or 0)
+    return gpu.node_size if given is None else given
 
 
 def layouts(model: Model, most: int, given: Mapping[str, Sequence[int]]) -> Iterator[Layout]:

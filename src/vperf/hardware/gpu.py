@@ -32,6 +32,9 @@ PIPES = (
 so the limit of a block-scaled fp8 matmul needs it.
 """
 
+NODE = 8
+"""GPUs of a node where nothing says otherwise."""
+
 Confidence = Literal["high", "medium", "low"]
 
 TensorCores = Literal["none", "mma", "wgmma", "tcgen05"]
@@ -183,6 +186,18 @@ class Gpu:
     peer_access: bool = True
     """Cards read each other's memory, over a link or PCIe. GeForce drivers do not let them, so that
     engines switch their own all-reduce off and NCCL copies through the host."""
+    gpus_per_node: int | None = None
+    """As the user says; None: 8, or more where a link joins more."""
+    node_bytes_per_s: float = 50e9
+    """One way from a GPU to another node: a 400 Gb/s port of InfiniBand or RoCE for each GPU, as in
+    HGX and DGX machines."""
+
+    @property
+    def node_size(self) -> int:
+        """GPUs that reach each other without the network between nodes."""
+        if self.gpus_per_node is not None:
+            return self.gpus_per_node
+        return max(NODE, (self.link and self.link.domain) or 0)
 
     @property
     def boost(self) -> float:

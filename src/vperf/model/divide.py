@@ -189,7 +189,8 @@ def _check_division(block: Block, parallel: Parallel) -> None:
                 field="tensor-parallel-size",
             )
     experts, width = block.expert_split
-    if experts % parallel.expert:
+    wide = parallel.data > 1 and parallel.expert == parallel.stage  # some experts twice
+    if experts % parallel.expert and not (wide and parallel.expert <= experts):
         raise InputError(
             f"{experts} experts do not divide over {parallel.expert} groups",
             field="expert-parallel-size",
@@ -203,10 +204,14 @@ def _check_division(block: Block, parallel: Parallel) -> None:
 
 
 def _part_blocks(block: Block, parallel: Parallel) -> Iterator[str]:
-    """What engines refuse though it divides: a share that is not whole blocks of its scales."""
+    """Experts that some GPUs hold again, and what engines refuse though it divides: a share that is
+    not whole blocks of its scales."""
     experts, width = block.expert_split
     if not width:
         return
+    if over := experts % parallel.expert:
+        again = parallel.expert - over
+        yield f"{experts} experts and {again} of them again on {parallel.expert} GPUs"
     share = width // parallel.expert_ways
     scaled = {w.format for n, w in block.linears if n > 1 and w.format.block_out > 1}
     way_out = _whole_experts(experts, parallel)

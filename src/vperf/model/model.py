@@ -180,7 +180,8 @@ class Model:
             for block in kind.blocks:
                 held, ways = (block, 1) if block.whole else (block.copied(p.tensor), p.tensor)
                 for n, w in held.linears:
-                    layers += count * n * w.stored_bytes / (p.stage if n > 1 else ways)
+                    held_n = -(-n // p.expert) / p.expert_ways if n > 1 else n / ways
+                    layers += count * held_n * w.stored_bytes
         first = sum(t.stored_bytes for t in (*self.lookups, self.embedding))
         first += 2.0 * self.tower_parameters
         last = self.head.stored_bytes if self.head and not self.tied else 0.0

@@ -296,7 +296,7 @@ class Work(Generic[Q]):
     """Independent (sequence, KV head) pairs of attention."""
     launches: float = 1.0
     least_bytes: Q | float | None = None
-    """Weights that must be read whatever experts tokens are routed to; None: all weight_bytes, which
+    """Weights that any routing of tokens to experts must read; None: all weight_bytes, which
     are those of even routing."""
     popular_bytes: Q | float | None = None
     """Weights that are read where some experts are more popular than others; None: weight_bytes."""

@@ -279,6 +279,8 @@ def run_table(run: SimulatedRun) -> Table:
 def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
     """What drafts, a load and the memory come to, and the room that is left."""
     memory, asked = answer.memory, answer.workload
+    if answer.ceiling.tpot_s > 1.01 * answer.limit.tpot_s:
+        yield "Ceiling", _ceiling(answer)
     if answer.speculative:
         yield "Drafts", _drafts(answer.speculative)
     if answer.serving:
@@ -292,6 +294,16 @@ def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
         "Room",
         f"context {whole(memory.max_context_tokens)} at batch {asked.batch_size:,}, "
         f"or batch {whole(memory.max_batch_size)} at {each}",
+    )
+
+
+def _ceiling(answer: Estimate) -> str:
+    """Where the limit reads the fewest experts there can be: the one at even routing."""
+    ceiling, rate = answer.ceiling, answer.expected.decode_tokens_per_s
+    share = rate / ceiling.decode_tokens_per_s
+    return (
+        f"{seconds(ceiling.tpot_s)} TPOT at even routing, of which {share:.0%} are expected; a "
+        "router with favourites may pass it, none the limit"
     )
 
 

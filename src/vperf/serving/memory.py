@@ -30,8 +30,8 @@ class Memory:
     capacity_bytes: float
     fits: bool
     max_context_tokens: int
-    """Longest context at this batch size, up to the model's own maximum; 0 if nothing fits. Unless a
-    share was given, at MOST_UTILIZATION."""
+    """Longest context at this batch size, up to the model's own maximum; 0 if nothing fits. At
+    MOST_UTILIZATION unless a share was given."""
     max_batch_size: int
     """Most sequences of input + output tokens, likewise; 0 if not even one fits."""
     utilization: float

@@ -177,7 +177,12 @@ def _load_named(name: str, files: Files) -> Gpu:
     return _resolve(name, files)
 
 
+_GIGABYTES = re.compile(r"([ _-]\d{2,3})[gG]$")
+"""As people write the memory of a card: "A100 80G"."""
+
+
 def _resolve(name: str, files: Files) -> Gpu:
+    name = _GIGABYTES.sub("\\1GB", name)
     exact, loose = exact_key(name), loose_key(name)
     if b"\n" in exact or not loose:
         raise _unknown(name, files)
@@ -268,7 +273,7 @@ def _unknown(name: str, files: Files) -> UnknownNameError:
         for text in (gpu_id.encode(), *_QUOTED.findall(named)):
             spelled.setdefault(loose_key(text).decode(), gpu_id)
     inside = [spelled[key] for key in spelled if len(loose) > 1 and loose in key]
-    alike = [spelled[key] for key in difflib.get_close_matches(loose, spelled, n=12, cutoff=0.4)]
+    alike = [spelled[key] for key in difflib.get_close_matches(loose, spelled, n=12, cutoff=0.5)]
     nearest = list(dict.fromkeys([*inside, *alike]))[:5]
     shown = name if len(name) <= 80 else f"{name[:77]}..."
     return UnknownNameError(

@@ -3,6 +3,7 @@
     limit     2 S (N - 1) / N over the link for an all-reduce of S bytes; S where the switch can
               add (`Link.adds`: NVLink SHARP); S (N - 1) / N for an all-to-all: what must leave
               each rank
+              among more ranks than a node has, also what must leave a node, over a port each
     expected  alpha_N + S / algbw_N, both measured per group size, from the nearest one measured;
               an engine whose kernels start sooner over such a switch has a share of alpha
 
@@ -31,6 +32,11 @@ _HOST_LATENCY_S, _HOST_HOP_S = 5.7e-6, 5.05e-6
 _HOST_SHARE = {2: 0.28, 4: 0.10, 8: 0.115}
 _HOST_LARGE = 2.5
 """How much faster large messages go, and how much later they start."""
+
+
+_NODE_LATENCY_S, _NODE_SHARE = 25e-6, 0.8
+"""An exchange between nodes: start and share of the ports' rate (nccl-tests on 400 Gb/s InfiniBand
+reach 0.8 to 0.95 of the line; an order of magnitude for small messages, not measured here)."""
 
 
 def _adds(gpu: Gpu) -> bool:
@@ -67,32 +73,50 @@ def _through_host(gpu: Gpu, ranks: int) -> AllReduce:
     return AllReduce(latency, rate, _HOST_LARGE * latency, _HOST_LARGE * rate)
 
 
+def _inside(gpu: Gpu, ranks: int) -> tuple[int, int]:
+    """Ranks of one node, and how many nodes there are."""
+    local = min(ranks, gpu.node_size)
+    return local, -(-ranks // local)
+
+
 def limit_s(work: Work[Q], gpu: Gpu) -> Q | float:
-    """The least time one exchange takes on the link."""
+    """The least time one exchange takes: what must leave a rank, and what must leave its node."""
     (ranks,) = work.shape
     assert isinstance(ranks, int)
-    leaves = (ranks - 1) / ranks  # of the message, once
+    local, nodes = _inside(gpu, ranks)
     if work.kind == "allreduce":
+        leaves = (local - 1) / local  # of the message, once
         leaves = min(2.0 * leaves, 1.0) if _adds(gpu) else 2.0 * leaves
-    return work.input_elements * (2.0 * leaves / link_bytes_per_s(gpu))
+        beyond = 1.0 / local if nodes > 1 else 0.0  # networks may add too
+    else:
+        leaves, beyond = (local - 1) / ranks, (ranks - local) / ranks
+    slowest = max(leaves / link_bytes_per_s(gpu), beyond / gpu.node_bytes_per_s)
+    return work.input_elements * (2.0 * slowest)
 
 
 def expected_lines(
     work: Work[Q], gpu: Gpu, latency_share: float = 1.0
 ) -> tuple[Q | float, Q | float | None]:
     """What one exchange takes in a CUDA graph, the fewer of one or two lines of its bytes;
-    `latency_share`: the engine's on links whose switch adds."""
+    `latency_share`: the engine's on links whose switch adds. Between nodes every rank sends its
+    part over its own port, before or after the exchange inside."""
     (ranks,) = work.shape
     assert isinstance(ranks, int)
-    line = all_reduce_line(gpu, ranks)
+    local, nodes = _inside(gpu, ranks)
+    line = all_reduce_line(gpu, local)
     latency = line.latency_s * (latency_share if _adds(gpu) else 1.0)
     # In an all-to-all every rank sends (N - 1) / N once, at the rate of an all-reduce's two passes.
-    passes = 1.0 if work.kind == "allreduce" else (ranks - 1) / ranks / 2.0
+    reduces = work.kind == "allreduce"
+    passes = 1.0 if reduces else (local - 1) / ranks / 2.0
+    between = 2.0 * (nodes - 1) / nodes / local if reduces else (ranks - local) / ranks
+    rate = _NODE_SHARE * gpu.node_bytes_per_s
+    late = _NODE_LATENCY_S * (nodes > 1)
     moved = work.input_elements * (2.0 * passes)
-    small = moved / line.bytes_per_s + latency
+    sent = work.input_elements * (2.0 * between / rate)
+    small = moved / line.bytes_per_s + sent + (latency + late)
     if not line.large_bytes_per_s:
         return small, None
-    return small, moved / line.large_bytes_per_s + line.large_latency_s
+    return small, moved / line.large_bytes_per_s + sent + (line.large_latency_s + late)
 
 
 def expected_s(op: Op, gpu: Gpu, latency_share: float = 1.0) -> float:

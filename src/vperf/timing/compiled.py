@@ -138,7 +138,9 @@ class Compiled:
         host = engine.overhead_s(launches, kernels, sequences)
         if stages == 1:
             return host
-        link = _HOP_SHARE * collectives.link_bytes_per_s(self.card.gpu)
+        gpu = self.card.gpu
+        far = self.model.parallel.gpus > gpu.node_size
+        link = _HOP_SHARE * (gpu.node_bytes_per_s if far else collectives.link_bytes_per_s(gpu))
         hop = _HOP_S + 2.0 * tokens * self.model.hidden / link
         return host + (stages - 1) * engine.host_s_per_step + stages * hop
 
@@ -216,8 +218,8 @@ class Compiled:
         return self._draft
 
     def _sequences(self, batch: int) -> float:
-        """Those of an attention group: each has a scheduler of its own, which serves all stages of a
-        pipeline for every token."""
+        """Those of an attention group: each has a scheduler of its own, which serves all stages of
+        a pipeline for every token."""
         return batch / self.model.parallel.data
 
 

@@ -131,8 +131,8 @@ class StepLimit:
 
     @property
     def ceiling_s(self) -> float:
-        """No step with even routing is faster; nor than the limit, where one group of experts has to
-        read more than an even share."""
+        """No step with even routing is faster; nor than the limit, where one group of experts has
+        to read more than an even share."""
         return max(self.seconds, self.even_memory_s)
 
 

@@ -5,6 +5,6 @@ Read-only: GET alone. Not here: grading (checks/check.py).
 
 from __future__ import annotations
 
-from vperf.checks.live.server import is_server, read_server
+from vperf.checks.live.server import DURATION_S, is_server, read_server
 
-__all__ = ["is_server", "read_server"]
+__all__ = ["DURATION_S", "is_server", "read_server"]
