@@ -106,6 +106,16 @@ def test_the_published_schemas_are_those_of_the_answers() -> None:
     assert published == schemas.schemas(), _ANEW
 
 
+def test_the_page_on_json_names_every_key_of_an_estimate_and_of_a_check() -> None:
+    page = (DOCS / "json.md").read_text("utf-8")
+    for name in ("estimate-1.json", "check-1.json"):
+        schema = json.loads((schemas.FOLDER / name).read_text("utf-8"))
+        assert [key for key in schema["properties"] if f"`{key}`" not in page] == []
+        for key in ("limit", "memory", "simulated", "serving"):
+            inner = schema["properties"].get(key, {}).get("properties", {})
+            assert [each for each in inner if each not in page] == []
+
+
 _SNAPSHOTS = sorted((ROOT / "tests" / "snapshots" / "outputs").glob("*.json"))
 
 
