@@ -416,7 +416,7 @@ def _reach(kind: str, row: Row) -> str:
 
 
 def _of_default_engine(point: Point) -> bool:
-    """The rows that PERFMODEL-like tables are about: vLLM's own kernels, or SGLang's where vLLM's
+    """The rows that the tables are about: vLLM's own kernels, or SGLang's where vLLM's
     are known to be bad (block-scaled fp8, nvfp4)."""
     sglang = point.groups["kind"] == "gemm" and point.groups["dtype"] in ("fp8_block", "nvfp4")
     engine = "sglang" if sglang or point.groups["kind"].startswith("mla") else "vllm"

@@ -55,7 +55,7 @@ def nested(config_class: type) -> tuple[str, str, dict[str, Any]] | None:
         child = getattr(built, name, None)
         child = getattr(child, "text_config", None) or child
         kind = getattr(child, "model_type", "")
-        if kind in CONFIG_MAPPING_NAMES:
+        if child is not None and kind in CONFIG_MAPPING_NAMES:
             own, plain = child.to_dict(), CONFIG_MAPPING[kind]().to_dict()
             kept = {
                 k: v for k, v in own.items()

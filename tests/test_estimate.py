@@ -113,7 +113,8 @@ def test_the_limit_of_a_batch_reads_the_experts_of_one_token_and_the_ceiling_tho
 
 def test_a_group_of_experts_reads_a_whole_one_of_every_token_at_least() -> None:
     """Of 8 experts a token, one of 4 groups has 2 or more; each is shared by the group's GPUs."""
-    name, ways = "deepseek-ai/DeepSeek-R1", {"tp": 8, "input_len": 1}
+    ways: dict[str, Any] = {"tp": 8, "input_len": 1}
+    name = "deepseek-ai/DeepSeek-R1"
     alone, four, twelve = (
         vperf.estimate(name, "b200", ep=ep, batch_size=64, **ways) for ep in (1, 4, 8)
     )

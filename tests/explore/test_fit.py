@@ -66,7 +66,7 @@ def test_what_would_make_it_fit_does(options: dict[str, Any], first: str) -> Non
 
 
 def test_a_little_too_much_fits_where_the_engine_leaves_less_free() -> None:
-    given = {"quantization": "int4", "gpu_memory_utilization": 0.92}
+    given: dict[str, Any] = {"quantization": "int4", "gpu_memory_utilization": 0.92}
     (room,) = vperf.fit("qwen3-32b", "rtx-4090", **given).rooms
     context = room.max_context_tokens + 300
     answer = vperf.fit("qwen3-32b", "rtx-4090", context=context, **given)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from vperf.errors import InputError, UnsupportedModelError
 from vperf.formats import BF16, FP8, FP16, MXFP4, NVFP4, Format
+from vperf.model.blocks.base import ModuleKind
 from vperf.model.quantization import Kind, Scheme, read_scheme, what_if
 from vperf.model.quantization.names import Names
 from vperf.model.quantization.places import place_of, split_layer
@@ -770,10 +771,11 @@ def mlx(**more: Any) -> Scheme:
 def test_mlx_quantizes_linear_layers_experts_embedding_and_head() -> None:
     scheme = mlx(mode="affine")
     assert scheme.name == "mlx q4"
-    for module, kind in (
+    modules: tuple[tuple[str, ModuleKind], ...] = (
         ("model.layers.0.mlp.down_proj", "linear"), ("model.embed_tokens", "embedding"),
         ("lm_head", "head"), ("model.layers.0.mlp.experts.0.up_proj", "expert"),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for module, kind in modules:
         assert scheme.weight(module, kind).stored_bytes(4096, 4096) / 4096**2 == 0.5 + 4 / 64
     assert scheme.weight("vision_tower.blocks.0.attn.qkv").bits == 16
     assert scheme.weight("model.layers.0.mlp.gate", "router").bits == 16

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -185,9 +186,14 @@ def test_where_drafting_pays_under_a_load_its_tpot_is_that_without() -> None:
 
 
 def test_stages_of_a_pipeline_read_prompts_side_by_side_and_wait_for_each_other() -> None:
-    """PERFMODEL's form: more stages hold more sequences at nearly the token time of one."""
+    """More stages hold more sequences at nearly the token time of one."""
     name = "meta-llama/Llama-3.3-70B-Instruct"
-    load = {"quantization": "fp8", "input_len": 1000, "output_len": 1000, "max_concurrency": 128}
+    load: dict[str, Any] = {
+        "quantization": "fp8",
+        "input_len": 1000,
+        "output_len": 1000,
+        "max_concurrency": 128,
+    }
     one, two, four = (vperf.estimate(name, "h200", pp=pp, **load) for pp in (1, 2, 4))
     assert one.limit.tpot_s <= one.expected.tpot_s
     # Half the sequences of a step, the same weights in all.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -44,7 +45,7 @@ def test_what_is_beside_weights_and_cache_does_not_depend_on_the_batch() -> None
 
 def test_an_engine_is_given_more_of_the_memory_where_its_default_is_too_little() -> None:
     """DeepSeek-R1 in fp8 serves 32 users of 8,192 + 1,024 tokens on four B200 (InferenceMAX)."""
-    load = {"tp": 4, "max_concurrency": 32, "input_len": 8192, "output_len": 1024}
+    load: dict[str, Any] = {"tp": 4, "max_concurrency": 32, "input_len": 8192, "output_len": 1024}
     load |= {"engine": "sglang", "kv_cache_dtype": "fp8"}
     answer = vperf.estimate("deepseek-ai/DeepSeek-R1", "b200", **load)
     assert answer.memory.fits

@@ -1,9 +1,9 @@
 """Lines that vLLM and SGLang log as they serve: rates over an interval, and what was running.
 
 As LoggingStatLogger of vllm-project/vllm vllm/v1/metrics/loggers.py and the metrics of its V0, and
-the scheduler's metrics of sgl-project/sglang (read November 2026). One result a file: the mean of
-the lines in which decoding ran alone at the number of sequences that most of them have. Not here: a
-running server (live/), and its benchmarks.
+the scheduler's metrics of sgl-project/sglang (layout as known, not held against its source). One
+result a file: the mean of the lines in which decoding ran alone at the number of sequences that
+most of them have. Not here: a running server (live/), and its benchmarks.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """inference-perf (kubernetes-sigs): summary_lifecycle_metrics.json and its stages.
 
-Keys as in kubernetes-sigs/inference-perf inference_perf/reportgen/base.py (read November 2026).
-Times are seconds. "time_per_output_token" leaves the first token out; the "normalized" one counts
-it. The file names neither model nor card, nor the load that was asked for except in a stage's
-"requested_rate". Not here: llm-d's own report, which wraps it.
+Keys as in kubernetes-sigs/inference-perf inference_perf/reportgen/base.py (layout as known, not
+held against its source). Times are seconds. "time_per_output_token" leaves the first token out; the
+"normalized" one counts it. The file names neither model nor card, nor the load that was asked for
+except in a stage's "requested_rate". Not here: llm-d's own report, which wraps it.
 """
 
 from __future__ import annotations

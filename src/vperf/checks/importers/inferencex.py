@@ -1,9 +1,9 @@
 """InferenceX (InferenceMAX): the aggregates of its runs, and the records of its API.
 
 Keys as in SemiAnalysisAI/InferenceX utils/process_result.py (agg_*.json: "hw", "conc") and its
-benchmark records ("hardware", "metrics"; read November 2026). Times are seconds; rates are per
-GPU. Prompts and answers are between 80 and 100 % of the lengths named. Not here: the raw result of
-its client, which is vLLM's (vllm_serve.py).
+benchmark records ("hardware", "metrics"; as known, not held against their source). Times are
+seconds; rates are per GPU. Prompts and answers are between 80 and 100 % of the lengths named. Not
+here: the raw result of its client, which is vLLM's (vllm_serve.py).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """llama-benchy: the table it prints of an OpenAI-compatible server, in llama-bench's manner.
 
-Columns and tests as in eugr/llama-benchy 0.4 (read November 2026): "pp2048 @ d4096 (c8)" with the
-number of users where it is given, and "t/s (total)" over all of them; e2e_ttft has the way through
-the network. Not here: llama-bench (llama_bench.py), whose table has neither.
+Columns and tests as in eugr/llama-benchy 0.4 (layout as known, not held against its source):
+"pp2048 @ d4096 (c8)" with the number of users where it is given, and "t/s (total)" over all of
+them; e2e_ttft has the way through the network. Not here: llama-bench (llama_bench.py), whose table
+has neither.
 """
 
 from __future__ import annotations

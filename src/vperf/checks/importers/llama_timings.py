@@ -1,9 +1,10 @@
 """llama.cpp's own timings: what llama-cli and llama-server print, and `timings` in its answers.
 
-Lines as common_perf_print and the slots of tools/server print them (ggml-org/llama.cpp, read
-November 2026), with the prefixes of two years ("llama_print_timings:", "slot print_timing:");
-llama-cli's shorter line came in 2026. Keys of the JSON as in tools/server/README.md. Not here:
-llama-bench (llama_bench.py) and the batched benches (llama_batched.py).
+Lines as common_perf_print and the slots of tools/server print them (ggml-org/llama.cpp; layout as
+known, not held against its source), with the prefixes of two years ("llama_print_timings:", "slot
+print_timing:"); llama-cli's shorter line came in 2026. Keys of the JSON as in
+tools/server/README.md. Not here: llama-bench (llama_bench.py) and the batched benches
+(llama_batched.py).
 """
 
 from __future__ import annotations

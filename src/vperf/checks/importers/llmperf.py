@@ -1,4 +1,4 @@
-"""llmperf's *_summary.json (ray-project/llmperf token_benchmark_ray.py, read November 2026).
+"""llmperf's *_summary.json (ray-project/llmperf token_benchmark_ray.py; layout from memory).
 
 Times are seconds. Its inter-token latency is the whole latency over all tokens, the first
 included, so that TPOT is what latency and TTFT leave. Not here: individual responses.

@@ -1,4 +1,4 @@
-"""LocalScore: the JSON of `localscore -o json` (cjpais/LocalScore localscore/, read November 2026).
+"""LocalScore: the JSON of `localscore -o json` (cjpais/LocalScore localscore/; layout from memory).
 
 One result a test ("pp1024+tg16"): prompt and generation apart, and TTFT in ms. Not here: the public
 site's own records.

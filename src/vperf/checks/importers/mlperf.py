@@ -1,8 +1,8 @@
 """MLPerf Inference: mlperf_log_summary.txt of a language model.
 
-Lines as mlcommons/inference loadgen/results.cc prints them (read November 2026): nanoseconds, and
-tokens per second over the run. Neither lengths, model nor card are in the file. Not here: its
-detailed log.
+Lines as mlcommons/inference loadgen/results.cc prints them (layout as known, not held against its
+source): nanoseconds, and tokens per second over the run. Neither lengths, model nor card are in the
+file. Not here: its detailed log.
 """
 
 from __future__ import annotations

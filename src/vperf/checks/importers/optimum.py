@@ -1,8 +1,8 @@
 """optimum-benchmark's benchmark.json and benchmark_report.json of an inference scenario.
 
 Keys as in huggingface/optimum-benchmark optimum_benchmark/benchmark/report.py and
-trackers/latency.py (read November 2026): "decode" is the time of all tokens after the first, and
-its throughput that of the batch. Not here: its CSV.
+trackers/latency.py (layout as known, not held against its source): "decode" is the time of all
+tokens after the first, and its throughput that of the batch. Not here: its CSV.
 """
 
 from __future__ import annotations

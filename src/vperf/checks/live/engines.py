@@ -2,8 +2,8 @@
 
 vLLM: vllm/v1/metrics/loggers.py (0.8 to 0.14; names of V0 where they differ); SGLang:
 srt/metrics/collector.py and /get_server_info; TGI: router/src/server.rs and /info; llama-server:
-tools/server README (--metrics) and /props; Dynamo: the frontend's metrics. Read November 2026. An
-engine is one row. Not here: the looks (server.py).
+tools/server README (--metrics) and /props; Dynamo: the frontend's metrics. From memory and
+excerpts: not held against each source. An engine is one row. Not here: the looks (server.py).
 """
 
 from __future__ import annotations
