@@ -7,7 +7,9 @@ figures come about (estimate.py), their notes (notes.py), and printing (report/)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Generic, Literal, TypeVar, cast
 
 from vperf.frames import Shown, frame
@@ -16,6 +18,7 @@ from vperf.notes import Note
 from vperf.serving.memory import Memory
 from vperf.serving.percentiles import Distribution
 from vperf.timing.step import PhaseTimes
+from vperf.values import dataclass
 from vperf.version import __version__
 
 SCHEMA = "vperf/estimate/1"
@@ -320,4 +323,10 @@ def _phase(times: PhaseTimes) -> dict[str, Any]:
 
 def _flat(value: Any) -> dict[str, Any]:
     """The fields of a dataclass whose values are plain: `asdict` would copy each of them."""
-    return {name: getattr(value, name) for name in value.__slots__}
+    names = value.__slots__
+    return dict(zip(names, _read(names)(value), strict=True))
+
+
+@lru_cache(maxsize=64)
+def _read(names: tuple[str, ...]) -> attrgetter[tuple[Any, ...]]:
+    return attrgetter(*names)

@@ -6,7 +6,6 @@ speeds (speeds.py) and its estimate (estimate.py) are functions of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vperf.model.config import ModelConfig
@@ -16,6 +15,7 @@ from vperf.scenario import Scenario
 from vperf.serving.lengths import Lengths
 from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card
+from vperf.values import dataclass
 
 if TYPE_CHECKING:
     from vperf.serving.load import Load, Steps

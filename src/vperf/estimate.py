@@ -28,7 +28,7 @@ from vperf.model.config import ModelSource
 from vperf.model.model import Model
 from vperf.notes import Note
 from vperf.serving.lengths import Lengths
-from vperf.serving.memory import Memory, plan_memory, pool
+from vperf.serving.memory import Memory, plan_memory, pools, that_holds
 from vperf.serving.speculative import break_even, tokens_per_step
 from vperf.speeds import (
     batch_speeds,
@@ -356,10 +356,11 @@ def _depths(
     longest = model.max_context_tokens or max(_DEPTHS)
     contexts = sorted({d for d in _DEPTHS if d < longest} | {longest})
     sequences = -(-batch // model.parallel.data)
+    free = pools(model, card.gpu, card.engine)
     points = []
     for context in contexts:
         limit, expected, _ = compiled.decode(batch, context)
         cache = sequences * model.rank_cache_bytes(context)
-        fits = cache <= pool(model, card.gpu, card.engine, cache).free_bytes
+        fits = cache <= that_holds(free, cache).free_bytes
         points.append(DepthPoint(context, gain * batch / limit, gain * batch / expected, fits))
     return tuple(points)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vperf.errors import InputError, UnknownNameError
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ name (api.py), printing (report/napkin.py), and the real estimate (estimate.py).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from vperf.errors import InputError
 from vperf.frames import Shown
 from vperf.notes import Note
+from vperf.values import dataclass
 
 SCHEMA = "vperf/napkin/1"
 EXAMPLE_MODEL = "Qwen/Qwen3-4B-Instruct-2507"

@@ -10,7 +10,7 @@ Not here: what a name means and whether a value can be (resolve.py).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypedDict
 
@@ -18,6 +18,7 @@ from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
 from vperf.serving.lengths import Lengths
+from vperf.values import dataclass
 
 ModelLike = str | Path | Mapping[str, Any] | ModelConfig
 """A Hub id, a shipped name, a path, "-" for standard input, or a config: as a dict, or as found."""

@@ -7,7 +7,7 @@ the ops one by one, the depth table and the sentences (estimate.py), which cost 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.constants import Constants
 from vperf.timing.ranges import spread, spread_under_load
 from vperf.timing.step import Card
+from vperf.values import dataclass
 
 if TYPE_CHECKING:
     from vperf.deployment import Deployment

@@ -720,12 +720,15 @@ WORDS = [
 _scalars = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS)
     | st.integers(-1, 300) | st.text(string.printable, max_size=8)
+    | st.builds(list) | st.builds(dict)
 )  # fmt: skip
 _json = st.recursive(
     _scalars,
     lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from(FIELDS) | st.sampled_from(WORDS), inner, max_size=6)
+        st.lists(inner, min_size=1, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(FIELDS) | st.sampled_from(WORDS), inner, min_size=1, max_size=6
+        )
     ),
     max_leaves=20,
 )

@@ -125,6 +125,17 @@ def test_runs_of_steps_of_many_more_loads_equal_one_by_one(
     _equals_one_by_one(traffic, scheduler, cache, draft)
 
 
+def test_a_preempted_request_may_join_the_step_after() -> None:
+    """Its room is free at once: a run of steps ends where it would be admitted again."""
+    inputs = [1, 1, 1, 1, 503, *[1] * 16]
+    outputs = [159, 229, 229, 28, 40, *[1] * 16]
+    scheduler = replace(
+        Scheduler(), policy="prefill_first", max_batched_tokens=64, max_sequences=3,
+        admission_steps=3, receive_interval=10,
+    )  # fmt: skip
+    _equals_one_by_one(Traffic(inputs, outputs), scheduler, Cache(1000.0, 0.0, 1.0), (1.75, 3))
+
+
 def _equals_one_by_one(
     traffic: Traffic, scheduler: Scheduler, cache: Cache | None, draft: tuple[float, int]
 ) -> None:

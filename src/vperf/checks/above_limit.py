@@ -7,7 +7,6 @@ Not here: results that are possible and slow (suspects.py).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from vperf.checks.grade import TIMES, Metric, bounded_rate, expected_figures
@@ -16,6 +15,7 @@ from vperf.errors import VperfError
 from vperf.hardware.gpu import Gpu
 from vperf.resolve import gpus_named
 from vperf.speeds import speeds
+from vperf.values import dataclass
 
 _MATCH_TOLERANCE = 0.25
 """A reason that is further off than this is no explanation."""

@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vperf.checks.grade import TIMES, Metric
 from vperf.errors import InputError
 from vperf.files import read_text
+from vperf.values import dataclass
 
 _SCHEMAS = ("vperf/check/1", "vperf/checks/1")
 _HOW = "'vperf check RESULT --json' writes one"

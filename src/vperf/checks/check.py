@@ -7,7 +7,7 @@ shares and verdicts (grade.py), and words (report/).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -43,6 +43,7 @@ from vperf.hardware.gpu import Gpu
 from vperf.notes import Note
 from vperf.resolve import Resolver
 from vperf.scenario import ModelLike, Options, Scenario
+from vperf.values import dataclass
 from vperf.version import __version__
 
 Source = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]]

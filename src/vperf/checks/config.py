@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from vperf.errors import InputError, VperfError
 from vperf.files import read_toml
 from vperf.resolve import Resolver
 from vperf.scenario import Options
+from vperf.values import dataclass
 
 _SECONDS = ("max_ttft", "max_tpot")
 _PLAIN: Mapping[str, Any] = {"engine": str, "workload": str, "gpu_file": str, "peak": list[str]}

@@ -11,7 +11,7 @@ Not here: which scenario a result answers (scenario_of_result.py), and why it is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from vperf.answer import Estimate, Figures, Speed
@@ -21,6 +21,7 @@ from vperf.model.ops import COLLECTIVES
 from vperf.serving.speculative import tokens_per_step
 from vperf.speeds import speeds
 from vperf.timing.step import PhaseTimes
+from vperf.values import dataclass
 
 Verdict = Literal["impossible", "better", "good", "slow"]
 VERDICTS: tuple[Verdict, ...] = ("impossible", "better", "good", "slow")

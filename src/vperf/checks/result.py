@@ -6,7 +6,9 @@ and judging (check.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

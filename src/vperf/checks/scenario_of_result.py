@@ -15,7 +15,6 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from vperf.notes import Note, notes_of
 from vperf.resolve import Resolver, built, gpu_named
 from vperf.scenario import CARD, ModelLike, Scenario
 from vperf.serving.speculative import MOST_DRAFT_TOKENS, tokens_per_step
+from vperf.values import dataclass
 
 Notes = list[Note]
 

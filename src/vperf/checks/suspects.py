@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
@@ -24,6 +24,7 @@ from vperf.hardware.gpu import Gpu
 from vperf.model.ops import COLLECTIVES
 from vperf.resolve import Resolver
 from vperf.speeds import speeds
+from vperf.values import dataclass
 
 Kind = Literal["suspect", "try"]
 

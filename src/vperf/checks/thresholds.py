@@ -9,12 +9,13 @@ Not here: the vperf.toml that holds them (config.py).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import NamedTuple
 
 from vperf.checks.baseline import Drift
 from vperf.checks.grade import Metric
 from vperf.errors import InputError
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ Parts sum to the measured time. Not here: what a part is called (report/) and wh
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 from vperf.answer import Estimate
 from vperf.model.ops import COLLECTIVES
 from vperf.timing.kinds import KINDS
 from vperf.timing.step import OpTime, PhaseTimes
+from vperf.values import dataclass
 
 Stage = Literal["limit", "expected", "measured"]
 

@@ -7,11 +7,12 @@ otherwise, `simplify` finds nothing to replace and Typer's own checks stay in fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
+
+from vperf.values import dataclass
 
 _KINDS: dict[Any, tuple[Any, str]] = {
     str: (str, "text"),

@@ -19,7 +19,6 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TextIO, assert_never
@@ -28,6 +27,7 @@ import typer
 
 from vperf.errors import InputError
 from vperf.files import open_atomically
+from vperf.values import dataclass
 
 if TYPE_CHECKING:
     from vperf.report.document import Report

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +26,7 @@ from typer import Option
 from vperf.cli import options
 from vperf.errors import InputError
 from vperf.scenario import CARD, OPTIONS, Scenario
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal
 
 from vperf.answer import Figures, SimulatedRun, Speed
@@ -19,6 +19,7 @@ from vperf.model.model import Model
 from vperf.scenario import Scenario
 from vperf.serving.percentiles import read_percents
 from vperf.units import parse_seconds
+from vperf.values import dataclass
 
 Reason = Literal["layout", "memory", "saturated", "ttft", "tpot", "e2e"]
 """Why a candidate is out: the model does not divide so, a GPU has not the memory, more requests

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from vperf.errors import InputError
@@ -18,6 +17,7 @@ from vperf.explore.rows import Row, Tally, row_of
 from vperf.frames import Shown, frame
 from vperf.notes import Note
 from vperf.resolve import Resolver
+from vperf.values import dataclass
 from vperf.version import __version__
 
 SCHEMA = "vperf/compare/1"

@@ -15,7 +15,7 @@ Not here: which axis a sweep has (sweep.py) and how a figure comes about (speeds
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from vperf.deployment import Deployment
@@ -30,6 +30,7 @@ from vperf.timing.compiled import Compiled
 from vperf.timing.passes import decode_passes
 from vperf.timing.step import Card
 from vperf.units import format_requests
+from vperf.values import dataclass
 
 MAX_BATCH = 1 << 17
 MAX_CONTEXT = 1 << 27

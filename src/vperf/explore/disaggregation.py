@@ -12,7 +12,6 @@ A prompt is prefilled alone; its cache is sent when it is complete. Not here: th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from vperf.answer import Figures, Serving, Speed
 from vperf.deployment import Deployment
@@ -38,6 +37,7 @@ from vperf.serving.speculative import tokens_per_step
 from vperf.speeds import held_batch, with_range
 from vperf.timing.collectives import link_bytes_per_s
 from vperf.timing.ranges import spread_under_load
+from vperf.values import dataclass
 
 _BUSIEST = 0.95
 """A pool busier than this is taken as full: the queue has no steady state to speak of."""

@@ -7,7 +7,7 @@ memory (serving/memory.py) and the layout (report/fit.py).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from vperf.errors import HubError, InputError, UnknownNameError, VperfError
@@ -19,6 +19,7 @@ from vperf.scenario import Scenario
 from vperf.serving.memory import plan_memory
 from vperf.serving.overhead import overhead
 from vperf.sources.models import model_ids
+from vperf.values import dataclass
 from vperf.version import __version__
 
 SCHEMA = "vperf/fit/1"

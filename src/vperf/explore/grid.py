@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AnySet
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from vperf.resolve import (
 )
 from vperf.scenario import CARD, INPUT_LEN, OPTIONS, OUTPUT_LEN, Scenario
 from vperf.serving.lengths import Lengths
+from vperf.values import dataclass
 
 CONTEXT = "context"
 """An axis of its own: one decode step with so many tokens cached."""

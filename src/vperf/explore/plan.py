@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 from vperf.answer import Estimate, Expected
@@ -39,6 +39,7 @@ from vperf.notes import Note
 from vperf.resolve import AS_STORED, Resolver, engine_named
 from vperf.scenario import Scenario
 from vperf.units import parse_bandwidth
+from vperf.values import dataclass
 from vperf.version import __version__
 
 SCHEMA = "vperf/plan/1"

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from vperf.answer import Figures
 from vperf.errors import InputError
 from vperf.files import read_toml
 from vperf.sources.gpus import load_gpu
+from vperf.values import dataclass
 
 Prices = Mapping[str, float]
 """$ per GPU-hour by GPU id."""

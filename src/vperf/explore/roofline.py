@@ -11,7 +11,7 @@ Williams, Waterman, Patterson: Roofline, CACM 52(4), 2009. Not here: any drawing
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Literal
 
 from vperf.answer import Estimate
@@ -23,6 +23,7 @@ from vperf.resolve import deploy
 from vperf.scenario import Scenario
 from vperf.timing.limit import plain
 from vperf.timing.step import Bound, OpTime, PhaseTimes
+from vperf.values import dataclass
 from vperf.version import __version__
 
 SCHEMA = "vperf/roofline/1"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Literal
 
 from vperf.answer import Figures, Speed
@@ -20,6 +20,7 @@ from vperf.explore.prices import Cost, Prices, cost_of
 from vperf.notes import Note
 from vperf.resolve import Resolver
 from vperf.speeds import speeds
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ Not here: the speeds (speeds.py), the crossovers (crossovers.py) and the layout 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any
 
@@ -20,6 +19,7 @@ from vperf.explore.rows import Row, Tally, row_of
 from vperf.frames import Shown, frame
 from vperf.notes import Note
 from vperf.resolve import AS_STORED, Resolver
+from vperf.values import dataclass
 from vperf.version import __version__
 
 SCHEMA = "vperf/sweep/1"

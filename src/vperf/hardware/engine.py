@@ -7,10 +7,11 @@ Not here: reading TOML (sources/engines.py) and any time of a kernel (timing/).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal, NamedTuple
 
 from vperf.hardware.scheduler import Scheduler, SmallCards
+from vperf.values import dataclass
 
 ShareOf = Literal["all", "weights and cache", "free"]
 """all: everything the engine takes is within the share (vLLM). weights and cache: these alone, so

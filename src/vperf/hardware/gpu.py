@@ -7,10 +7,11 @@ Not here: reading TOML (sources/gpus.py) and any time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Literal
 
 from vperf.notes import Note
+from vperf.values import dataclass
 
 PIPES = (
     "fp32",

@@ -6,8 +6,10 @@ Not here: running it (serving/scheduler.py), and what a step takes (timing/).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
+
+from vperf.values import dataclass
 
 Policy = Literal["mixed", "prefill_first"]
 """mixed: prompts join decode steps. prefill_first: they have steps of their own, before any

@@ -6,11 +6,11 @@ Not here: what is measured (rates.py, constants.py, step.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from vperf.errors import VperfError
 from vperf.model.ops import Op
+from vperf.values import dataclass
 
 Kind = Literal["cuda", "rocm", "mps", "cpu"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from vperf.hardware.gpu import Achieved, AllReduce, Gpu
@@ -42,6 +42,7 @@ from vperf.measure.state import Watch, Watched, warnings_of
 from vperf.sources.gpus import gpu_table
 from vperf.sources.local_gpu import catalogued
 from vperf.units import format_bandwidth, format_rate
+from vperf.values import dataclass
 
 PARTS = ("matmul", "bandwidth", "latency", "attention", "moe", "all-reduce")
 """What can be measured by itself (--only)."""

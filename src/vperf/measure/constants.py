@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from vperf.formats import BF16, FP8, INT8
@@ -20,6 +20,7 @@ from vperf.model.ops import Linear, Op, Step, Work, attention, distinct_experts,
 from vperf.sources.engines import load_engine
 from vperf.timing.constants import constants_of
 from vperf.timing.kinds import op_expected_s
+from vperf.values import dataclass
 
 Group = Literal["latency", "attention", "moe"]
 

@@ -11,7 +11,7 @@ import datetime
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from vperf.hardware.gpu import MEASURED, TensorCores, achieved_key
@@ -20,6 +20,7 @@ from vperf.sources.gpu_keys import ACHIEVED
 from vperf.sources.gpus import gpu_table
 from vperf.sources.keys import BANDWIDTH, BYTES, CLOCK, POWER, RATE, written
 from vperf.units import format_rate, parse_frequency
+from vperf.values import dataclass
 from vperf.version import __version__
 
 _NAMES_ONLY = ("aliases", "default_for", "others")

@@ -7,11 +7,11 @@ it is in constants.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from vperf.formats import BF16, FP8, FP16, FP32, INT8, NVFP4, Format
 from vperf.measure.backend import Backend, CannotRunError, OutOfMemoryError, Timing
 from vperf.model.ops import Linear, Op, matmul
+from vperf.values import dataclass
 
 PIPE_FORMATS: dict[str, Format] = {
     "bf16": BF16, "fp16": FP16, "fp8": FP8, "int8": INT8, "fp4": NVFP4, "fp32": FP32,

@@ -6,10 +6,10 @@ Only reads: no setting is changed. Not here: asking the driver (sources/local_gp
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from vperf.sources.local_gpu import LocalCard, Reading, read_cards
+from vperf.values import dataclass
 
 _BUSY = 0.10
 _USED_BYTES = 1.5e9

@@ -7,7 +7,7 @@ Not here: how an op is run (torch_backend.py), a served model (engines).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vperf.measure.backend import Backend, CannotRunError, OutOfMemoryError
 from vperf.measure.card import Progress
@@ -16,6 +16,7 @@ from vperf.model.ops import Op, Step
 from vperf.timing.compiled import Compiled, ops_seconds
 from vperf.timing.passes import Pass
 from vperf.timing.step import Card, OpTime
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

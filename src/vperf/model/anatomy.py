@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from vperf.model.blocks.base import Block
@@ -26,6 +25,7 @@ from vperf.model.blocks.short_conv import ShortConvolution
 from vperf.model.blocks.sparse import CompressedAttention, CompressedVisibility, Indexer
 from vperf.model.model import LayerKind, Model
 from vperf.model.ops import Linear, Visibility
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

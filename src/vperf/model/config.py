@@ -6,8 +6,9 @@ Not here: finding it (sources/models.py) and understanding it (families/, gguf/)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from vperf.values import dataclass
 
 if TYPE_CHECKING:
     from vperf.model.gguf.header import GgufHeader

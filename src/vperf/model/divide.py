@@ -9,13 +9,14 @@ matmul is split. Works on rows and ops alike. Not here: how fast a link is (timi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vperf.errors import InputError
 from vperf.formats import BF16
 from vperf.model.affine import Q
 from vperf.model.ops import OpKind, Step, Work
+from vperf.values import dataclass
 
 if TYPE_CHECKING:
     from vperf.model.blocks.base import Block

@@ -8,10 +8,10 @@ tied (read of the layers).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 
 from vperf.model.checkpoint import Config
+from vperf.values import dataclass
 
 Kind = Literal["lm", "none", "labels", "reward"]
 

@@ -8,7 +8,7 @@ configs (read.py), how a model is divided (divide.py).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from vperf.formats import Format
@@ -17,6 +17,7 @@ from vperf.model.cache import CacheSize, Span, cache_size
 from vperf.model.divide import SINGLE, Parallel
 from vperf.model.ops import Linear, Op, Step
 from vperf.model.rows import RowTable, row_at
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
-from statistics import NormalDist
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar, overload
 
 from vperf.formats import BF16, Format
 from vperf.model.affine import Affine, Q, Quantity, longest
+from vperf.values import dataclass
 
 OpKind = Literal[
     "matmul", "moe", "attention", "mla", "recurrent", "elementwise", "allreduce", "alltoall"
@@ -474,6 +474,8 @@ def distinct_popular_experts(tokens: float, experts: int, active: int) -> float:
 @lru_cache(maxsize=256)
 def _taken(experts: int, active: int) -> tuple[float, ...]:
     """The probability that a token takes an expert, by quantile of popularity."""
+    from statistics import NormalDist  # noqa: PLC0415  (models without experts need none)
+
     kinds = min(experts, _KINDS_OF_EXPERTS)
     of = NormalDist(sigma=POPULARITY_SIGMA)
     popular = [math.exp(of.inv_cdf((kind + 0.5) / kinds)) for kind in range(kinds)]

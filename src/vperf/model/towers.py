@@ -8,12 +8,12 @@ in the tests. Not here: what encoding an image costs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from vperf.errors import UnsupportedModelError
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.checkpoint import Config
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

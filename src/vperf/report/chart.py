@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from vperf.errors import InputError
+from vperf.values import dataclass
 
 Style = Literal["limit", "expected", "measured"]
 STYLES: tuple[Style, ...] = ("limit", "expected", "measured")

@@ -17,7 +17,6 @@ import html
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -27,6 +26,7 @@ from vperf.errors import InputError, VperfError
 from vperf.files import write_bytes_atomically
 from vperf.report.chart import Chart, Point, Series, share_of, spread, tick_text, ticks
 from vperf.report.format import clean
+from vperf.values import dataclass
 
 Theme = Literal["light", "dark", "auto"]
 SUFFIXES = (".svg", ".png", ".html")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from vperf.report.chart import (
     Axis,
@@ -27,6 +26,7 @@ from vperf.report.chart import (
     ticks,
 )
 from vperf.report.format import clean
+from vperf.values import dataclass
 
 _NARROW, _WIDE = (18, 100), (24, 160)
 _NARROWEST, _WIDEST = 80, 160

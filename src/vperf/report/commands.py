@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from vperf.errors import UnknownNameError
 from vperf.hardware.commands import file_lines, filled, names_of, takes
 from vperf.hardware.engine import Engine, Launch
 from vperf.hardware.scheduler import Scheduler
 from vperf.sources.engines import load_engine
+from vperf.values import dataclass
 
 SIXTEEN_BIT = {"bf16", "fp16", "bfloat16", "float16", "auto", "none"}
 

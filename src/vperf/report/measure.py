@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from vperf.report.names import short_model
 from vperf.report.notes import note_blocks
 from vperf.sources.local_gpu import Reading
 from vperf.units import format_bandwidth, format_rate
+from vperf.values import dataclass
 from vperf.version import __version__
 
 SCHEMA = "vperf/measure/1"

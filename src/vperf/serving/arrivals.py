@@ -16,11 +16,12 @@ import random
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
 
 from vperf.errors import InputError
 from vperf.serving.lengths import Lengths
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

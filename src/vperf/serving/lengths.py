@@ -6,7 +6,8 @@ Not here: reading files (sources/workloads.py) and any time.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from vperf.values import dataclass
 
 _Row = tuple[int, int, float]
 _BY_INPUT, _BY_OUTPUT = 8, 4

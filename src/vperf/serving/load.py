@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
+from typing import NamedTuple
 
 from vperf.errors import InputError
 from vperf.model.model import Model
@@ -30,6 +31,7 @@ from vperf.serving.speculative import tokens_per_step
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.passes import decode_passes, prefill_passes
 from vperf.timing.step import Card
+from vperf.values import dataclass
 
 BURST_SHARE = 0.12
 """Benchmarks send about ten prompts per user (InferenceMAX: num-prompts = 10 x concurrency), so
@@ -346,13 +348,12 @@ def _trial(steps: Steps, load: Load, batch: float) -> _Point:
     limit, decode, ceiling = steps.decode(1 + others)
     gain = tokens_per_step(load.acceptance, model.draft_tokens)
     shared_steps = max(1.0, (load.output_tokens - 1) / gain)
-    prefill = sum(steps.prefill(others))
-    extra = _extra(steps, 1 + others)
-    lag = 1 + card.engine.scheduler.admission_steps
+    at = _at(steps, load, decode, others)
+    lag = 1 + at.admission_steps
 
     def shares(prompts_per_s: float) -> tuple[_Window, float]:
         """The steps of an attention group to which so many prompts come, and one's mean."""
-        window = _window(steps, load, decode, extra, prompts_per_s, others)
+        window = _window(at, prompts_per_s)
         # Prompts that came behind a request's own are read while it decodes, and those that come
         # meanwhile.
         reads_s = prompts_per_s * window.each_s
@@ -387,16 +388,15 @@ def _trial(steps: Steps, load: Load, batch: float) -> _Point:
         limit / gain,
         ceiling / gain,
         decode,
-        prefill,
-        extra,
+        at.prompt_s,
+        at.extra,
         step / gain * steps.compiled.bubble(1 + others),
         ttft,
         most_per_s,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
+class _Window(NamedTuple):
     """Steps that decode and read prompts."""
 
     step_s: float
@@ -413,20 +413,49 @@ class _Window:
     """Of such steps, for each prompt."""
 
 
-def _window(  # noqa: PLR0917  (a trial's numbers)
-    steps: Steps, load: Load, decode: float, extra: float, prompts_per_s: float, others: float
-) -> _Window:
+class _At(NamedTuple):
+    """A running batch: what its steps take, however many prompts come."""
+
+    decode: float
+    extra: float
+    """What one prompt adds to the steps it shares."""
+    each: float
+    """What a prompt adds to a step that reads another one already; the rest is the step's own."""
+    fitting: int
+    """Whole prompts of a step; up to 1, a prompt takes steps of its own."""
+    chunks: int
+    prompt_s: float
+    """The steps that read one prompt."""
+    others: float
+    ahead: float
+    """Users that may be in the queue before one; of a rate, any number."""
+    busy: float
+    """Probability that a request finds others decoding."""
+    admission_steps: float
+
+
+def _at(steps: Steps, load: Load, decode: float, others: float) -> _At:
     chunks = steps.prefill(others)
-    busy = min(_BUSIEST, prompts_per_s * extra)
+    each = extra = _extra(steps, 1 + others)
     fitting = steps.prompts_per_step(1 + others)
     if fitting > 1:
-        # What a prompt adds to a step that reads another one already; the rest is the step's own.
         each = min(max(0.0, _extra(steps, 1 + others, 2) - extra), extra)
+    ahead = math.inf if load.users is None else load.users - 1 - others
+    admission = steps.compiled.card.engine.scheduler.admission_steps
+    return _At(decode, extra, each, fitting, len(chunks), sum(chunks), others, ahead,
+               _busy(others, load), admission)  # fmt: skip
+
+
+def _window(at: _At, prompts_per_s: float) -> _Window:
+    decode, extra, each = at.decode, at.extra, at.each
+    busy = min(_BUSIEST, prompts_per_s * extra)
+    if at.fitting > 1:
         once, step = extra - each, decode
+        alone = 1 - min(_BUSIEST, prompts_per_s * each)
         for _ in range(_STEP_ROUNDS):
             prompts = min(prompts_per_s * step, busy * step / extra if extra else 0.0)
             reading = -math.expm1(-prompts)
-            step = (decode + reading * once) / (1 - min(_BUSIEST, prompts_per_s * each))
+            step = (decode + reading * once) / alone
         square = (
             (1 - reading) * decode**2 + reading * (decode + once) ** 2
             + 2 * (decode + once) * each * prompts + each**2 * prompts * (1 + prompts)
@@ -434,23 +463,20 @@ def _window(  # noqa: PLR0917  (a trial's numbers)
         # Those that come in the same window, which is the longer the likelier to be met.
         queue = prompts_per_s * square / step * each
         found = square / step / 2
-        most = decode + once + fitting * each
-        full = most / fitting
+        most = decode + once + at.fitting * each
+        full = most / at.fitting
     else:
-        each = extra
         step = decode / (1 - busy)
-        reading = min(1.0, busy / extra * step * len(chunks)) if extra else 0.0
-        most = decode + extra / len(chunks)
-        full = len(chunks) * most
-        queue = busy / (1 - busy) * max(0.0, sum(chunks) - extra / 2)
-        if load.users is not None:
-            queue = min(queue, (load.users - 1 - others) * extra)
+        reading = min(1.0, busy / extra * step * at.chunks) if extra else 0.0
+        most = decode + extra / at.chunks
+        full = at.chunks * most
+        queue = busy / (1 - busy) * max(0.0, at.prompt_s - extra / 2)
+        if at.ahead < math.inf:
+            queue = min(queue, at.ahead * extra)
         # Who comes while a prompt is read waits for the rest of it in the queue.
         found = decode / 2
-    waits = _busy(others, load) * (
-        found + steps.compiled.card.engine.scheduler.admission_steps * step
-    )
-    return _Window(step, each, waits + queue + sum(chunks), reading, most, full)
+    waits = at.busy * (found + at.admission_steps * step)
+    return _Window(step, each, waits + queue + at.prompt_s, reading, most, full)
 
 
 def _extra(steps: Steps, sequences: float, prompts: int = 1) -> float:

@@ -6,12 +6,12 @@ Not here: what would make it fit (explore/fit.py).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
 from vperf.serving.overhead import Overhead, overhead
+from vperf.values import dataclass
 
 _LONGEST_SEARCHED = 1 << 27
 """Contexts are searched up to 134 M tokens when a config states no maximum."""
@@ -57,18 +57,27 @@ class Pool:
     overhead: Overhead
 
 
-def pool(model: Model, gpu: Gpu, engine: Engine, wanted_bytes: float) -> Pool:
-    """The pool at the engine's share, or, where nobody gave that and it holds less cache than
-    wanted, at MOST_UTILIZATION."""
+def pools(model: Model, gpu: Gpu, engine: Engine) -> tuple[Pool, ...]:
+    """The pool at the engine's share and, where nobody gave that, at MOST_UTILIZATION."""
     default = engine.memory_utilization
     shares = (default,) if engine.share_given else (default, max(default, MOST_UTILIZATION))
+    found = []
     for share in shares:
         taken = overhead(model, gpu, engine, share)
         free = gpu.memory_bytes - model.rank_weight_bytes - taken.total_bytes
-        found = Pool(free, share, taken)
-        if free >= wanted_bytes:
-            break
-    return found
+        found.append(Pool(free, share, taken))
+    return tuple(found)
+
+
+def that_holds(found: tuple[Pool, ...], wanted_bytes: float) -> Pool:
+    """The first that holds so much cache, or the last."""
+    first = found[0]
+    return first if first.free_bytes >= wanted_bytes else found[-1]
+
+
+def pool(model: Model, gpu: Gpu, engine: Engine, wanted_bytes: float) -> Pool:
+    """The pool that an engine is given for so much cache."""
+    return that_holds(pools(model, gpu, engine), wanted_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +111,19 @@ def plan_memory(  # noqa: PLR0917  (a deployment, and what it is asked)
     groups = model.parallel.data
     sequences = -(-batch // groups)
     each = model.rank_cache_bytes(input_tokens + output_tokens)
-    found = pool(model, gpu, engine, sequences * each)
-    taken = found.overhead
+    both = pools(model, gpu, engine)
+    found, most = that_holds(both, sequences * each), both[-1].free_bytes
+    taken = found.overhead.total_bytes
     held = max(0.0, found.free_bytes) / each * groups if each else math.inf
-    most = pool(model, gpu, engine, math.inf).free_bytes
     return Memory(
         weight_bytes=model.rank_weight_bytes,
         kv_cache_bytes=sequences * each,
-        other_bytes=taken.total_bytes,
-        total_bytes=model.rank_weight_bytes + sequences * each + taken.total_bytes,
+        other_bytes=taken,
+        total_bytes=model.rank_weight_bytes + sequences * each + taken,
         capacity_bytes=gpu.memory_bytes,
         fits=sequences * each <= found.free_bytes,
         max_context_tokens=_longest_context(model, most / sequences),
-        max_batch_size=largest_batch(model, gpu, engine, each, up_to=_LONGEST_SEARCHED),
+        max_batch_size=_largest_batch(both, groups, each, _LONGEST_SEARCHED),
         utilization=found.utilization,
         pool_bytes=max(0.0, found.free_bytes),
         pool_tokens=int(min(held * (input_tokens + output_tokens), _LONGEST_SEARCHED)),
@@ -148,8 +157,11 @@ def largest_batch(
     model: Model, gpu: Gpu, engine: Engine, per_sequence: float, *, up_to: int
 ) -> int:
     """Most sequences of `per_sequence` bytes of cache that fit, `up_to` at most."""
-    groups = model.parallel.data
-    free = pool(model, gpu, engine, -(-up_to // groups) * per_sequence).free_bytes
+    return _largest_batch(pools(model, gpu, engine), model.parallel.data, per_sequence, up_to)
+
+
+def _largest_batch(found: tuple[Pool, ...], groups: int, per_sequence: float, up_to: int) -> int:
+    free = that_holds(found, -(-up_to // groups) * per_sequence).free_bytes
     if free < 0 or per_sequence <= 0:
         return 0 if free < 0 else up_to
     return min(up_to, _whole(free / per_sequence * groups, groups))

@@ -14,11 +14,10 @@ engines log when they start (docs/method.md). Not here: whether it fits (memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
+from vperf.values import dataclass
 
 _DRIVER_BYTES, _DRIVER_SHARE = 0.38e9, 0.0025
 """What CUDA sees less than nvidia-smi shows: 0.4 GB of an RTX 3090, 0.5 of an H100, 0.8 of a B200

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 from vperf.errors import InputError
+from vperf.values import dataclass
 
 DEFAULT = (50.0, 90.0, 95.0, 99.0)
 

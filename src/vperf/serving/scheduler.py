@@ -208,7 +208,7 @@ class _Run:
         self.context: float = 0
         """Of all running sequences together."""
         self.used = self.now = 0.0
-        self.busy = self.holding = False
+        self.busy = self.holding = self.shut = False
         self.starts = deque([-math.inf] * max(1, self.lag), maxlen=max(1, self.lag))
         self.looked = self.held = 0
         """Decode steps since the last look for requests, and since prompts are held back."""
@@ -333,7 +333,7 @@ class _Run:
         ending: list[int] = []
         grows = self.cache is not None and not self.facts.reserves_output
         full = grows and self._make_room()
-        self.holding = False
+        self.holding, self.shut = False, full
         if not self.waiting and not self.partial:
             return chunks, ending
         if self.waiting and self.facts.wait_steps and self._holds_back():
@@ -581,6 +581,8 @@ class _Run:
         if cache is not None and not self.facts.reserves_output and cache.per_token > 0:
             growth = len(self.running) * self.gain * cache.per_token
             many = min(many, int((cache.size - self.used - self.kept_size) / growth))
+        if self.waiting and self.shut:
+            return 1  # the step after a preemption admits again
         if self.waiting and self.holding:
             many = min(many, self.facts.wait_steps - self.held)
         if self.client.seen_at < math.inf and (len(self.admitted) < self.most or self.every > 1):

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from vperf.serving.arrivals import Traffic
 from vperf.serving.percentiles import DEFAULT, Distribution, distribution, weighted_distribution
+from vperf.values import dataclass
 
 _GROWTH = 0.02
 """Share of the requests by which a queue that does not settle grows in half of a run."""

@@ -7,7 +7,6 @@ runs that end. Not here: the scheduler (scheduler.py), what a step takes (step_t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from vperf.errors import InputError
 from vperf.serving.arrivals import (
@@ -24,6 +23,7 @@ from vperf.serving.simulated import Simulated
 from vperf.serving.speculative import tokens_per_step
 from vperf.serving.step_times import DeploymentTimes, cache_room
 from vperf.timing.compiled import Compiled
+from vperf.values import dataclass
 
 PROMPTS_PER_USER = 10
 """As benchmarks send them (InferenceMAX: num-prompts = 10 x concurrency)."""

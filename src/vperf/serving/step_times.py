@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from vperf.model.model import Model
@@ -24,6 +23,7 @@ from vperf.serving.scheduler import Cache, Chunk
 from vperf.timing.compiled import Compiled
 from vperf.timing.kinds import KINDS
 from vperf.timing.passes import Pass
+from vperf.values import dataclass
 
 _EXACT = 24
 """Sequences, and tokens, up to which every number has a time of its own."""

@@ -13,13 +13,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from vperf.errors import InputError
 from vperf.hardware.gpu import Gpu
 from vperf.notes import notes_of
 from vperf.units import format_bandwidth, format_bytes
+from vperf.values import dataclass
 
 Runner = Callable[[Sequence[str]], str | None]
 """Runs a command and gives its output; None where there is no such command, or it failed."""

@@ -13,7 +13,6 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from vperf.files import STDIN, read_bytes, read_stdin
 from vperf.model.config import ModelConfig
 from vperf.sources.catalog import data_dir
 from vperf.units import format_bytes
+from vperf.values import dataclass
 
 if TYPE_CHECKING:
     from vperf.model.gguf.header import GgufHeader

@@ -19,13 +19,13 @@ import csv
 import json
 from array import array
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 from vperf.errors import InputError
 from vperf.serving.arrivals import Traffic, cached_prefixes
+from vperf.values import dataclass
 
 _MAX_REQUESTS = 5_000_000
 _MAX_TOKENS = 10**9

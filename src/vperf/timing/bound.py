@@ -17,7 +17,7 @@ from vperf.timing import collectives
 from vperf.timing.expected import Form, pn
 from vperf.timing.kinds import form_of
 from vperf.timing.limit import StepLimit, bandwidth_over
-from vperf.timing.mixed import Group, value_of
+from vperf.timing.mixed import ALL, Group, merging_of
 from vperf.timing.step import Card
 
 _COMMON = (Coordinate(tokens), Coordinate(sequences), Coordinate(outputs))
@@ -257,13 +257,16 @@ class _Lines:
 class _Values:
     """The values of numbered coordinates, and of composites behind them."""
 
-    __slots__ = ("_composites", "_coordinates", "_others")
+    __slots__ = ("_composites", "_of_groups", "_others")
 
     def __init__(self, lines: _Lines) -> None:
-        self._coordinates = tuple(lines.numbers)[1:]
-        self._others = tuple(
-            (at.value if at.views else at.function, () if at.views else at.of)
-            for at in self._coordinates[len(_COMMON) :]
+        coordinates = tuple(lines.numbers)[1:]
+        called = [
+            (at.value if at.views else at.function, () if at.views else at.of) for at in coordinates
+        ]
+        self._others = tuple(called[len(_COMMON) :])
+        self._of_groups = tuple(
+            (*call, at.group, merging_of(at)) for call, at in zip(called, coordinates, strict=True)
         )
         self._composites = lines.composites()
 
@@ -282,7 +285,14 @@ class _Values:
 
     def of_groups(self, groups: Sequence[Group]) -> list[float]:
         """Of groups of steps."""
-        values = [1.0, *[value_of(at, groups) for at in self._coordinates]]
+        values = [1.0]
+        every = [step for group in groups for step in group]
+        for function, of, group, merge in self._of_groups:
+            steps = every if group == ALL else groups[group]
+            if len(steps) == 1:
+                values.append(function(steps[0], *of))
+            else:
+                values.append(merge(steps, function, of))
         for terms in self._composites:
             values.append(_dot(terms, values))
         return values

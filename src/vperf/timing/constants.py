@@ -6,12 +6,13 @@ A peak (datasheet) and the fraction of it that is achieved meet here and nowhere
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from vperf.formats import Format, Path
 from vperf.hardware.engine import SAME_KERNELS, Engine
 from vperf.hardware.gpu import MEASURED_SECONDS, Achieved, Gpu, MemoryClass, TensorCores
+from vperf.values import dataclass
 
 _US = 1e-6
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 from vperf.formats import Format, Path
@@ -20,6 +19,7 @@ from vperf.hardware.gpu import Gpu
 from vperf.model.affine import Affine, Q
 from vperf.model.ops import COLLECTIVES, Op, Work
 from vperf.timing import collectives
+from vperf.values import dataclass
 
 # A format may be multiplied in more than one accumulate mode. llama.cpp runs fp16 with fp16
 # accumulation, SM120 runs block-scaled fp8 at twice the plain rate: the limit takes the fastest.

@@ -7,7 +7,7 @@ of sequences that they are of. Not here: how long it takes (compiled.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,19 +19,30 @@ from vperf.timing.kinds import KINDS
 Group = Sequence[Step]
 """Steps of sequences that run as one: coordinates add up."""
 
-_ALL = -1
+ALL = -1
 """The group of a coordinate of all sequences of a mixed step."""
 
 
-def value_of(at: Coordinate, groups: Sequence[Group]) -> float:
-    """A coordinate of groups of steps: of the one it is of, or of all sequences."""
-    steps = [step for group in groups for step in group] if at.group == _ALL else groups[at.group]
-    if at.function in OF_ALL_TOKENS and len(steps) > 1:
-        return at.value(Step(1, sum(step.tokens for step in steps), 0))
-    if len(steps) == 1:
-        return at.value(steps[0])
-    each = [at.value(step) for step in steps]
-    return max(each) if at.function in LONGEST else sum(each)
+Merging = Callable[[Group, Callable[..., float], tuple[Hashable, ...]], float]
+
+
+def merging_of(at: Coordinate) -> Merging:
+    """How a coordinate of several steps comes of theirs."""
+    if at.function in OF_ALL_TOKENS:
+        return _of_all_tokens
+    return _greatest if at.function in LONGEST else _sum
+
+
+def _of_all_tokens(steps: Group, function: Callable[..., float], of: tuple[Hashable, ...]) -> float:
+    return function(Step(1, sum([step.tokens for step in steps]), 0), *of)
+
+
+def _greatest(steps: Group, function: Callable[..., float], of: tuple[Hashable, ...]) -> float:
+    return max([function(step, *of) for step in steps])
+
+
+def _sum(steps: Group, function: Callable[..., float], of: tuple[Hashable, ...]) -> float:
+    return sum([function(step, *of) for step in steps])
 
 
 def joined(first: Sequence[Placed], second: Sequence[Placed]) -> tuple[Row, ...]:
@@ -86,7 +97,7 @@ def _sum(one: Affine | float, other: Affine | float) -> Affine:
     """Both, but what all sequences share is there once: weights that are read for all of them."""
     terms = dict(terms_of(one))
     for at, value in terms_of(other).items():
-        shared = at == ONE or at.group == _ALL
+        shared = at == ONE or at.group == ALL
         terms[at] = max(terms.get(at, 0.0), value) if shared else terms.get(at, 0.0) + value
     return Affine(terms)
 
@@ -105,7 +116,7 @@ def _of_group(row: Row, number: int) -> Row:
         terms: dict[Coordinate, float] = {}
         for at, value in quantity.terms.items():
             of_all = merges and at.function in OF_ALL_TOKENS
-            own = at if at == ONE else at._replace(group=_ALL if of_all else number)
+            own = at if at == ONE else at._replace(group=ALL if of_all else number)
             terms[own] = value
         return Affine(terms)
 

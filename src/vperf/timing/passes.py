@@ -7,10 +7,9 @@ then drafts K more, one pass of a module after another. Not here: how long a pas
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from vperf.model.model import Model
 from vperf.model.ops import Role, Step
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ Not here: how long it takes (compiled.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.timing.constants import Constants, constants_of
 from vperf.timing.limit import Limits
+from vperf.values import dataclass
 
 Bound = Literal["compute", "memory", "link", "latency"]
 """link: between GPUs, with more than one of them."""

@@ -10,7 +10,6 @@ import csv
 import io
 import json
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from vperf.checks.importers.record import Record
 from vperf.errors import InputError
 from vperf.files import STDIN, read_bytes, read_stdin
+from vperf.values import dataclass
 
 MAX_RESULT_BYTES = 512 << 20
 """vLLM's --save-detailed writes a latency for every token: 200 MB for 10,000 requests."""

@@ -9,10 +9,10 @@ there are (checks/model_named.py).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from vperf.errors import UnknownNameError
 from vperf.formats import format_named
+from vperf.values import dataclass
 
 _NAMES = {
     # QuantAlgo of TensorRT-LLM's tensorrt_llm/quantization/mode.py.

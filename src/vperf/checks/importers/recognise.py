@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.record import Record
 from vperf.checks.result import Result
 from vperf.errors import InputError
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

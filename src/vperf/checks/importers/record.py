@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from vperf.errors import InputError
+from vperf.values import dataclass
 
 _LEAST, _MOST, _MOST_COUNTED = 1e-12, 1e18, 1e15
 """What no measurement leaves, so that arithmetic with them cannot overflow."""

@@ -9,7 +9,8 @@ excerpts: not held against each source. An engine is one row. Not here: the look
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from vperf.values import dataclass
 
 Names = tuple[str, ...]
 

@@ -9,11 +9,11 @@ import json
 import os
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 from vperf.errors import InputError
+from vperf.values import dataclass
 
 _TIMEOUT_S = 5.0
 _MOST_BYTES = 16 << 20

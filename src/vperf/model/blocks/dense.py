@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from vperf.formats import Format
 from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.checkpoint import Config
 from vperf.model.ops import Coordinates, Linear, Work, matmul
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

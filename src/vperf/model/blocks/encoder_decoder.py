@@ -10,7 +10,7 @@ attention over the whole context costs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vperf.formats import BF16, Format
 from vperf.model.affine import Q
@@ -26,6 +26,7 @@ from vperf.model.ops import (
     matmul,
     starts,
 )
+from vperf.values import dataclass
 
 
 def start(step: Step) -> Step:

@@ -6,7 +6,7 @@ MLA has its own file: its cache has no heads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from vperf.formats import Format
@@ -17,6 +17,7 @@ from vperf.model.cache import Span
 from vperf.model.checkpoint import Config
 from vperf.model.ops import FULL, Coordinates, Linear, Visibility, Work, attention, matmul
 from vperf.model.windows import Rule
+from vperf.values import dataclass
 
 QkNorm = Literal["none", "head", "per_head", "whole"]
 """head: one vector of head_dim for all heads (Qwen3, Gemma 3); per_head: [heads, head_dim]

@@ -10,7 +10,6 @@ Networks" (arXiv 2412.06464); Kimi Linear (arXiv 2510.26692); Lightning Attentio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from vperf.formats import Format
@@ -24,6 +23,7 @@ from vperf.model.blocks.recurrent import (
 )
 from vperf.model.checkpoint import Config
 from vperf.model.ops import Coordinates, Linear, Work, matmul, recurrent
+from vperf.values import dataclass
 
 FUSED_CHUNK = 64
 """Tokens of a chunk where the config names none: what flash-linear-attention and FlashInfer use."""

@@ -12,7 +12,6 @@ scan has no matmul form. The terms without d_state are left out.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from vperf.formats import BF16, Format
 from vperf.model.affine import Q
@@ -26,6 +25,7 @@ from vperf.model.blocks.recurrent import (
 )
 from vperf.model.checkpoint import Config
 from vperf.model.ops import Coordinates, Linear, Work, decodes, matmul, new_tokens, state_traffic
+from vperf.values import dataclass
 
 SCAN_FLOPS = 7
 """Per state element and token of Mamba's selective scan."""

@@ -8,7 +8,7 @@ kv_lora_rank, one "head" of cache); prefill expands K and V and runs ordinary at
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vperf.errors import UnsupportedModelError
 from vperf.formats import Format
@@ -28,6 +28,7 @@ from vperf.model.ops import (
     matmul,
     seen_keys,
 )
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

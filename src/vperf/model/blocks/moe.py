@@ -6,7 +6,7 @@ answer) and does T k expert passes; shared experts are a dense MLP beside them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vperf.formats import Format
 from vperf.model.affine import Q
@@ -15,6 +15,7 @@ from vperf.model.blocks.dense import DenseMlp, build
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.checkpoint import Config
 from vperf.model.ops import Coordinates, Linear, Work, matmul, popular_experts, touched_experts
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,11 @@ the model's embedding and LM head (some files store copies). Not part of a model
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from vperf.formats import Format
 from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.ops import Coordinates, Linear, Work, matmul
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

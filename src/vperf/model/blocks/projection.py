@@ -5,12 +5,11 @@ And `Dormant`: a mechanism that is stored but that no text step runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from vperf.formats import Format
 from vperf.model.affine import Q
 from vperf.model.blocks.base import Block
 from vperf.model.ops import Coordinates, Linear, Work, matmul
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,6 @@ head. The state is h, one fp32 number a channel, and the last inputs of the conv
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from vperf.formats import BF16, Format
 from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
@@ -17,6 +15,7 @@ from vperf.model.blocks.gqa import attention_heads, hidden_size
 from vperf.model.blocks.recurrent import conv_state_bytes, convolution
 from vperf.model.checkpoint import Config
 from vperf.model.ops import Coordinates, Linear, Work, decodes, matmul, new_tokens, state_traffic
+from vperf.values import dataclass
 
 _STATE_BYTES = 4
 _FLOPS = 3

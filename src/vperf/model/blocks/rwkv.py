@@ -9,14 +9,13 @@ a matrix a head; their configs name code outside of transformers and are not rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from vperf.formats import BF16, Format
 from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.checkpoint import Config
 from vperf.model.ops import Coordinates, Linear, Work, decodes, matmul, new_tokens, state_traffic
+from vperf.values import dataclass
 
 _STATE_NUMBERS = 3
 _STATE_BYTES = 4

@@ -6,8 +6,6 @@ Technical Report" (arXiv 2511.23404).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from vperf.formats import Format
 from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
@@ -15,6 +13,7 @@ from vperf.model.blocks.gqa import hidden_size
 from vperf.model.blocks.recurrent import conv_state_bytes, convolution
 from vperf.model.checkpoint import Config
 from vperf.model.ops import Coordinates, Linear, Work, matmul
+from vperf.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

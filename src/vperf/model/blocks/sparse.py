@@ -10,7 +10,7 @@ Queries that can read every key anyway (context <= top-k) need no scores and are
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vperf.formats import BF16, FP8, Format
 from vperf.model.affine import Q, longest
@@ -27,6 +27,7 @@ from vperf.model.ops import (
     attention,
     matmul,
 )
+from vperf.values import dataclass
 
 INDEX_KEYS_ASSUMED = "index keys are cached in fp8 with one scale per 128 (vLLM, SGLang)"
 

@@ -7,7 +7,7 @@ an embedding, a final norm, an LM head. New models are mostly old mechanisms in 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from vperf.model.blocks import dense, gqa, mtp
@@ -15,6 +15,7 @@ from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
 from vperf.model.ops import Linear
 from vperf.model.towers import TowerReader
+from vperf.values import dataclass
 
 BlockReader = Callable[[Config, int, Scope], Block]
 """(text config, layer index, scope of the mechanism) -> the mechanism of that layer."""

@@ -9,10 +9,10 @@ set_swa_pattern). The parameter count of the result is checked against the file 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from vperf.model.gguf.header import GgufHeader
+from vperf.values import dataclass
 
 Keys = dict[str, Any]
 Part = Callable[[GgufHeader], Keys]

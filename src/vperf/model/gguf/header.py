@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from vperf.errors import InputError, UnsupportedModelError
 from vperf.formats import Format
 from vperf.model.checkpoint import MAX_DIMENSION, MAX_LAYERS
+from vperf.values import dataclass
 
 _BLOCK = re.compile(r"blk\.(\d{1,6})\.(.+)")
 

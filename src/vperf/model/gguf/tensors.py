@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from vperf.formats import Format
 from vperf.model.gguf.header import GgufHeader, GgufTensor
 from vperf.model.quantization.scheme import Kind, Scheme
+from vperf.values import dataclass
 
 Names = tuple[str, ...]
 """Tensors that hold a module together, without "blk.N." and ".weight"."""

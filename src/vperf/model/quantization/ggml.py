@@ -10,7 +10,7 @@ one, and published Q files mostly differ from each other by more than it changes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from vperf.formats import (
@@ -34,6 +34,7 @@ from vperf.formats import (
 )  # fmt: skip
 from vperf.model.quantization.places import split_layer
 from vperf.model.quantization.scheme import Kind, Scheme
+from vperf.values import dataclass
 
 if TYPE_CHECKING:
     from vperf.model.model import Model

@@ -10,7 +10,6 @@ import fnmatch
 import functools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from vperf.model.quantization.places import (
     MAX_LAYER_DIGITS,
@@ -24,6 +23,7 @@ from vperf.model.quantization.places import (
     stem_of,
     tower_and_rest,
 )  # fmt: skip
+from vperf.values import dataclass
 
 # Sequences like (a+)+ take exponential time to fail; no list seen in a checkpoint needs one.
 _NESTED_REPEAT = re.compile(r"[*+}][^()\\]*\)\s*[*+{]")

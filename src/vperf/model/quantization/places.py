@@ -11,7 +11,8 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+from vperf.values import dataclass
 
 WRAPPERS = frozenset({
     "model", "language_model", "backbone", "transformer", "text_model", "decoder", "base_model",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from vperf.formats import Format
+from vperf.values import dataclass
 
 if TYPE_CHECKING:
     from vperf.model.quantization.names import Names, Verdict

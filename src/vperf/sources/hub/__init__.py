@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vperf.errors import HubError, InputError, VperfError
@@ -23,6 +22,7 @@ from vperf.sources.hub.client import Client
 from vperf.sources.hub.reach import offline_variable
 from vperf.sources.hub.refusals import RefusedError, json_object, offline
 from vperf.sources.safetensors import StoredTensors
+from vperf.values import dataclass
 
 if TYPE_CHECKING:
     from vperf.model.gguf.header import GgufHeader

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -27,6 +27,7 @@ from vperf.sources.hub.refusals import (
     refusal,
     too_large,
 )
+from vperf.values import dataclass
 
 T = TypeVar("T")
 
