@@ -367,7 +367,7 @@ def _trial(steps: Steps, load: Load, batch: float) -> _Point:
     low, high = 0.0, wanted / decode
     short = -wanted
     window, step = shares(high)
-    over = high * step - wanted
+    over, again = high * step - wanted, 0
     for _ in range(_EVEN_ROUNDS):  # regula falsi, Illinois: both rise with each other
         if over <= _EVEN * wanted:
             break
@@ -377,9 +377,11 @@ def _trial(steps: Steps, load: Load, batch: float) -> _Point:
         if abs(gap) <= _EVEN * wanted:
             break
         if gap > 0:
-            high, over, short = middle, gap, short / 2
+            high, over, again = middle, gap, again + 1 if again > 0 else 1
+            short *= 0.5 if again > 1 else 1.0
         else:
-            low, short, over = middle, gap, over / 2
+            low, short, again = middle, gap, again - 1 if again < 0 else -1
+            over *= 0.5 if again < -1 else 1.0
     ttft = window.ttft_s + server_s(card, load.input_tokens)
     most_per_s = groups / window.full_s
     if load.users is not None:  # Little's law, where every step reads prompts

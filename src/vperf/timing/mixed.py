@@ -30,7 +30,7 @@ def merging_of(at: Coordinate) -> Merging:
     """How a coordinate of several steps comes of theirs."""
     if at.function in OF_ALL_TOKENS:
         return _of_all_tokens
-    return _greatest if at.function in LONGEST else _sum
+    return _greatest if at.function in LONGEST else _total
 
 
 def _of_all_tokens(steps: Group, function: Callable[..., float], of: tuple[Hashable, ...]) -> float:
@@ -41,7 +41,7 @@ def _greatest(steps: Group, function: Callable[..., float], of: tuple[Hashable, 
     return max([function(step, *of) for step in steps])
 
 
-def _sum(steps: Group, function: Callable[..., float], of: tuple[Hashable, ...]) -> float:
+def _total(steps: Group, function: Callable[..., float], of: tuple[Hashable, ...]) -> float:
     return sum([function(step, *of) for step in steps])
 
 
