@@ -26,7 +26,7 @@ from itertools import count
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-_MEANS_NOTHING = ("tests/snapshots/", "tests/test_readme.py")
+_MEANS_NOTHING = ("tests/snapshots/", "tests/test_docs.py")
 
 
 @dataclass(frozen=True, slots=True)

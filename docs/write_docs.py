@@ -31,6 +31,7 @@ from vperf.checks.importers import FORMATS as IMPORTED
 from vperf.checks.live.engines import ENGINES
 from vperf.cli.main import COMMANDS, build, main
 from vperf.formats import FORMATS, MIXES, MLX
+from vperf.mcp_server import TOOLS
 from vperf.model.families import LINEAGES, families_of
 from vperf.model.gguf.architectures import ARCHITECTURES
 from vperf.model.quantization.dialects import DIALECTS
@@ -221,9 +222,18 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def mcp_tools() -> str:
+    """The tools of `vperf mcp`, by the first line of what an agent is told."""
+    rows = [
+        f"| `{tool.__name__}` | {_cell((tool.__doc__ or '').split(chr(10))[0])} |" for tool in TOOLS
+    ]
+    return "\n".join(["| tool | answers |", "|---|---|", *rows]) + "\n"
+
+
 GENERATED: Mapping[str, Callable[[], str]] = {
     "supported": supported,
     "options": options,
+    "mcp-tools": mcp_tools,
     "accuracy": accuracy,
 }
 

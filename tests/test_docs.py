@@ -29,6 +29,7 @@ from write_docs import (
     sections,
 )
 
+import vperf
 from vperf.version import __version__
 
 ROOT = README.parent
@@ -114,6 +115,20 @@ def test_the_page_on_json_names_every_key_of_an_estimate_and_of_a_check() -> Non
         for key in ("limit", "memory", "simulated", "serving"):
             inner = schema["properties"].get(key, {}).get("properties", {})
             assert [each for each in inner if each not in page] == []
+
+
+def test_the_page_on_python_names_everything_that_is_public() -> None:
+    page = (DOCS / "python.md").read_text("utf-8")
+    public = {name for name in dir(vperf) if not name.startswith("_")}
+    assert {name for name in public if not re.search(rf"\b{name}\b", page)} == set()
+
+
+def test_the_map_of_the_house_names_files_that_exist() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Where to add")[0]
+    cells = re.findall(r"^\| (`.*`) \|", table, re.MULTILINE)
+    named = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    assert named
+    assert [name for name in named if not (ROOT / "src" / "vperf" / name).exists()] == []
 
 
 _SNAPSHOTS = sorted((ROOT / "tests" / "snapshots" / "outputs").glob("*.json"))

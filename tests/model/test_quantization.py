@@ -717,7 +717,7 @@ WORDS = [
     "int", "group", "channel", "tensor", "block", "Linear", "lm_head", "re:.*mlp.*", "nf4", "fp4",
     "per_group", "Int4WeightOnlyConfig", "FqnToConfig", "model.layers.0*", "*", "",
 ]  # fmt: skip
-_scalars = (
+_scalars: st.SearchStrategy[Any] = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS)
     | st.integers(-1, 300) | st.text(string.printable, max_size=8)
     | st.builds(list) | st.builds(dict)
