@@ -86,12 +86,14 @@ def _read(answer: Any) -> float:
 def questions(runs: int = 1000) -> None:
     """Estimates of different loads of one deployment: by name, and from where it is resolved."""
     import vperf  # noqa: PLC0415  (after the cold runs, which it must not warm)
-    from vperf import api  # noqa: PLC0415
+    from vperf.estimate import estimate  # noqa: PLC0415
+    from vperf.resolve import Resolver  # noqa: PLC0415
     from vperf.scenario import Scenario  # noqa: PLC0415
 
+    resolver = Resolver()
     for model, tp in ((MODEL, 1), (SPARSE, 8)):
         target, dict_target = ESTIMATE_TARGETS[model]
-        at = api.deploy(Scenario(model, "h100-sxm", tp=tp))
+        at = resolver.deployment(Scenario(model, "h100-sxm", tp=tp))
 
         def scenario(number: int, model: str = model, tp: int = tp) -> dict[str, Any]:
             lengths = {"input_len": 500 + number, "output_len": 100 + number % 50}
@@ -101,14 +103,14 @@ def questions(runs: int = 1000) -> None:
         def by_name(number: int, scenario: Any = scenario) -> float:
             return _read(vperf.estimate(**scenario(number)))
 
-        def resolved(number: int, scenario: Any = scenario, at: Any = at) -> float:
-            return _read(api.ask(Scenario(**scenario(number)), at))
+        def resolved(number: int, scenario: Any = scenario) -> float:
+            return _read(estimate(resolver.deployment(Scenario(**scenario(number)))))
 
-        def as_dict(number: int, scenario: Any = scenario, at: Any = at) -> object:
-            return api.ask(Scenario(**scenario(number)), at).to_dict()
+        def as_dict(number: int, scenario: Any = scenario) -> object:
+            return estimate(resolver.deployment(Scenario(**scenario(number)))).to_dict()
 
         _say(f"vperf.estimate, {model} tp {tp}", _rate(by_name, runs), target)
-        _say("  of a deployment", _rate(resolved, runs), target)
+        _say("  by a resolver", _rate(resolved, runs), target)
         _say("  with to_dict()", _rate(as_dict, runs), dict_target)
 
         def decode_step(number: int, at: Any = at) -> object:
@@ -124,15 +126,17 @@ def questions(runs: int = 1000) -> None:
 
 def loads(runs: int = 1000) -> None:
     """Served loads of different lengths by the closed form."""
-    from vperf import api  # noqa: PLC0415  (after the cold runs)
+    from vperf.estimate import estimate  # noqa: PLC0415  (after the cold runs)
+    from vperf.resolve import Resolver  # noqa: PLC0415
     from vperf.scenario import Scenario  # noqa: PLC0415
 
     options: dict[str, Any] = {"quantization": "fp8", "tp": 2, "max_concurrency": 64}
-    at = api.deploy(Scenario("Qwen/Qwen3-32B", "h100-sxm", **options))
+    resolver = Resolver()
 
     def served(number: int) -> float:
         lengths: dict[str, Any] = {"input_len": 1000 + number, "output_len": 200 + number % 100}
-        return _read(api.ask(Scenario("Qwen/Qwen3-32B", "h100-sxm", **options, **lengths), at))
+        asked = Scenario("Qwen/Qwen3-32B", "h100-sxm", **options, **lengths)
+        return _read(estimate(resolver.deployment(asked)))
 
     _say("served load, Qwen3-32B fp8 tp 2, 64 users", _rate(served, runs), LOAD_TARGET)
 
