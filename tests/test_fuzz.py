@@ -17,9 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vperf.answer import Estimate
+from vperf.deployment import Deployment, Replica
 from vperf.errors import VperfError
-from vperf.estimate import estimate_model
+from vperf.estimate import estimate
+from vperf.model.config import ModelConfig
 from vperf.model.read import build_model
+from vperf.scenario import Scenario
 from vperf.serving.lengths import equal
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
@@ -117,7 +120,9 @@ def _answer(case: tuple[str, Any, Any]) -> Estimate | None:
     try:
         model = build_model(config, source=model_id, hf_quant_config=quant)
         compiled = Compiled(model, Card(GPU, ENGINE))
-        return estimate_model(compiled, model_id, "local", lengths=equal(700, 30), batch_size=2)
+        replica = Replica(ModelConfig(model_id, "local", model_id, config), compiled)
+        scenario = Scenario(model_id, GPU, batch_size=2)
+        return estimate(Deployment(scenario, replica, equal(700, 30), None, 2, 0, None))
     except VperfError as error:
         refusal = error.message
     assert refusal

@@ -13,6 +13,7 @@ from vperf.model.model import Model
 from vperf.notes import Note
 from vperf.scenario import Scenario
 from vperf.serving.lengths import Lengths
+from vperf.serving.memory import Pool, pools
 from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card
 from vperf.values import dataclass
@@ -25,11 +26,20 @@ if TYPE_CHECKING:
 class Replica:
     """What deployments that differ in their load share: a model on its cards, and its steps."""
 
-    __slots__ = ("_steps", "compiled", "found")
+    __slots__ = ("_pools", "_steps", "compiled", "found")
 
     def __init__(self, found: ModelConfig, compiled: Compiled) -> None:
         self.found, self.compiled = found, compiled
         self._steps: dict[tuple[int, ...], Steps] = {}
+        self._pools: tuple[Pool, ...] = ()
+
+    @property
+    def pools(self) -> tuple[Pool, ...]:
+        """What one of its cards has for cache (serving/memory.py)."""
+        if not self._pools:
+            card = self.compiled.card
+            self._pools = pools(self.compiled.model, card.gpu, card.engine)
+        return self._pools
 
     def steps(self, load: Load) -> Steps:
         """Step times that loads of equal lengths share, each computed once."""
@@ -88,6 +98,14 @@ class Deployment:
     def prompt_tokens(self) -> int:
         """All that prefill reads of a request of mean length."""
         return self.lengths.input_tokens + self.image_tokens
+
+    @property
+    def request_tokens(self) -> tuple[int, int]:
+        """Tokens of a request, images included, and of its answer: of a load, as its server has
+        them."""
+        if self.load is not None:
+            return self.load.input_tokens, self.load.output_tokens
+        return self.prompt_tokens, self.lengths.output_tokens
 
     @property
     def decode_context(self) -> int:

@@ -74,12 +74,16 @@ def assumptions(
     return tuple(notes)
 
 
-def of_load(load: Load) -> Note:
-    """What a served load takes for granted."""
-    return Note("load", users=load.users, prefix_hit=load.prefix_hit)
+def of_requests(lengths: Lengths, load: Load | None) -> tuple[Note, ...]:
+    """What a served load takes for granted, and a workload's lengths."""
+    served = load is not None
+    named = (_of_workload(lengths, served=served),) if lengths.name else ()
+    if load is None:
+        return named
+    return Note("load", users=load.users, prefix_hit=load.prefix_hit), *named
 
 
-def of_workload(lengths: Lengths, *, served: bool) -> Note:
+def _of_workload(lengths: Lengths, *, served: bool) -> Note:
     """Whose lengths a workload's are, and what the figures are means of."""
     return Note(
         "workload",

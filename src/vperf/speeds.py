@@ -7,16 +7,14 @@ the ops one by one, the depth table and the sentences (estimate.py), which cost 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vperf.answer import Expected, Figures, Serving, SimulatedRun, Speed
-from vperf.errors import InputError
 from vperf.model.model import Model
-from vperf.serving.lengths import Lengths, equal
+from vperf.serving.lengths import Lengths
 from vperf.serving.memory import largest_batch, memory_use
-from vperf.serving.speculative import checked_acceptance, tokens_per_step
+from vperf.serving.speculative import tokens_per_step
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.constants import Constants
 from vperf.timing.ranges import spread, spread_under_load
@@ -25,95 +23,76 @@ from vperf.values import dataclass
 
 if TYPE_CHECKING:
     from vperf.deployment import Deployment
-    from vperf.serving.load import Load, Served, Steps
+    from vperf.serving.load import Load, Served
     from vperf.serving.simulation import Run
-
-MAX_TOKENS = 10**9
-"""No length or batch beyond it is a scenario."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The speeds of a batch of equal requests that start together."""
+    """The speeds of a workload, and what they rest on."""
 
     limit: Speed
     ceiling: Speed
     """The limit at even routing."""
     expected: Expected
-    prefill: Seconds
-    step: Seconds
-    """Mean decode step of the output; with drafts, verification and drafts together."""
+    running: int
+    """Sequences that decode at a time."""
+    held: int
+    """Those whose cache is held at full length."""
     gain: float
     """Tokens that a step yields."""
-    acceptance: float | None
+    step: Seconds | None = None
+    """Of a batch, the mean decode step of the output; with drafts, verification and drafts."""
+    served: Served | None = None
+    """What a load settles to."""
 
 
 def speeds(at: Deployment) -> Figures:
     """The speeds of a deployment, and whether it fits."""
-    if at.load is not None:
-        return served_figures(at.compiled, at.load, at.replica.steps(at.load))
-    return batch_figures(
-        at.compiled,
-        at.found.id,
-        at.lengths,
-        batch=at.batch_size,
-        image_tokens=at.image_tokens,
-        acceptance=at.acceptance,
-    )
+    pace, load, gpu = pace_of(at), at.load, at.card.gpu
+    expected, groups = pace.expected, at.model.parallel.data
+    prompt, output = at.request_tokens
+    use = memory_use(at.model, at.replica.pools, pace.held, prompt, output)
+    if pace.served is None or load is None:
+        answered_s = expected.ttft_s + (output - 1) * expected.tpot_s
+        rate, serving = pace.running / answered_s, None
+        input_s = expected.ttft_s / (pace.running * prompt)
+        output_s = expected.tpot_s / pace.running
+    else:
+        rate, serving = pace.served.requests_per_s, serving_of(pace.served, load)
+        past = load.cached_tokens
+        prefill_s = at.compiled.prefill(groups, prompt - past, past).expected / groups
+        input_s, output_s = prefill_s / prompt, max(0.0, 1 / rate - prefill_s) / output
+    return Figures(
+        pace.limit, expected, at.model.parallel.gpus, use.total_bytes, gpu.memory_bytes,
+        input_s, output_s, rate, rate * output, serving,
+    )  # fmt: skip
 
 
-def check_count(name: str, value: int, least: int) -> None:
-    """InputError where `value` is no count from `least` on."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or not least <= value <= MAX_TOKENS:
-        raise InputError(
-            f"must be an integer from {least} to {MAX_TOKENS}, not {value!r}", field=name
-        )
+def pace_of(at: Deployment) -> Pace:
+    """The speeds of its workload: of a batch, or of a load that settles."""
+    return _of_batch(at) if at.load is None else _of_load(at, at.load)
 
 
-def prompt_tokens(model: Model, model_id: str, lengths: Lengths, image_tokens: int) -> int:
-    """What prefill reads of a request of mean length. Raises InputError for lengths that cannot be,
-    and for images of a model that puts none into its prompt."""
-    check_count("input-len", lengths.input_tokens, 1)
-    check_count("output-len", lengths.output_tokens, 1)
-    check_count("image-tokens", image_tokens, 0)
-    if image_tokens and not model.images:
-        raise InputError(
-            f"{model_id} (model_type {model.model_type!r}) has no vision tower that puts tokens "
-            "into the prompt",
-            field="image-tokens",
-        )
-    return lengths.input_tokens + image_tokens
-
-
-def batch_speeds(
-    compiled: Compiled,
-    lengths: Lengths,
-    *,
-    batch: int,
-    image_tokens: int = 0,
-    acceptance: float | None = None,
-) -> Pace:
+def _of_batch(at: Deployment) -> Pace:
     """TTFT of the prefill of all prompts in one step, TPOT as the mean over the output.
 
     Of a distribution of lengths: TTFT is the mean over its requests, TPOT the mean over their
     output tokens, each request in a batch of its like (docs/method.md).
     """
-    check_count("batch-size", batch, 1)
-    accepted, gain, drafts = None, 1.0, compiled.model.draft_tokens
-    if drafts:
-        accepted = checked_acceptance(acceptance)
-        gain = tokens_per_step(accepted, drafts)
-    prefill = _prefill(compiled, lengths, batch, image_tokens)
-    step = mean_step(compiled, lengths, batch, image_tokens)
-    prompt = lengths.input_tokens + image_tokens
-    speed = _speed_of_batch(batch, prompt)
+    compiled, lengths, batch, images = at.compiled, at.lengths, at.batch_size, at.image_tokens
+    gain = tokens_per_step(at.acceptance or 0.0, at.model.draft_tokens)
+    prefill = _prefill(compiled, lengths, batch, images)
+    step = mean_step(compiled, lengths, batch, images)
+    speed = _speed_of_batch(batch, at.prompt_tokens)
     limit = speed(prefill.limit, step.limit / gain)
-    ceiling = speed(prefill.ceiling, step.ceiling / gain)
+    ceiling = limit
+    if (prefill.ceiling, step.ceiling) != (prefill.limit, step.limit):
+        ceiling = speed(prefill.ceiling, step.ceiling / gain)
     expected = with_range(
         limit, prefill.expected, step.expected / gain, compiled.card.constants, speed
     )
-    return Pace(limit, ceiling, expected, prefill, step, gain, accepted)
+    return Pace(limit, ceiling, expected, batch, batch, gain, step)
 
 
 def _speed_of_batch(batch: int, prompt: int) -> Callable[[float, float], Speed]:
@@ -233,41 +212,21 @@ def with_range(
     )
 
 
-def deployed_load(
-    model: Model,
-    model_id: str,
-    load: Load,
-    *,
-    image_tokens: int = 0,
-    acceptance: float | None = None,
-) -> Load:
-    """The load as the model meets it: images in its prompts, drafts accepted. Raises InputError."""
-    lengths = equal(load.input_tokens, load.output_tokens)
-    load = replace(load, input_tokens=prompt_tokens(model, model_id, lengths, image_tokens))
-    if model.draft_tokens:
-        load = replace(load, acceptance=checked_acceptance(acceptance))
-    return load
-
-
-def load_speeds(
-    compiled: Compiled, load: Load, steps: Steps | None = None
-) -> tuple[Served, Speed, Speed, Expected]:
-    """What a load settles to, its limit, ceiling and expected speeds: rates are of the whole
-    deployment.
-
-    `steps`: those of another load of equal lengths.
-    """
+def _of_load(at: Deployment, load: Load) -> Pace:
+    """TTFT as a benchmark that starts with all users at once reports it, TPOT with the prefills of
+    others between one's own tokens; rates of the whole deployment. The limit is that of the batch
+    that is running."""
     from vperf.serving.load import serve  # noqa: PLC0415  (most scenarios are of a batch)
 
-    served, card = serve(compiled, load, steps), compiled.card
-    running = served.running_batch
+    model, card = at.model, at.card
+    served = serve(at.compiled, load, at.replica.steps(load))
 
     def speed(ttft_s: float, tpot_s: float) -> Speed:
         return Speed(
             ttft_s=ttft_s,
             prefill_tokens_per_s=load.input_tokens / ttft_s,
             tpot_s=tpot_s,
-            decode_tokens_per_s=running / tpot_s,
+            decode_tokens_per_s=served.running_batch / tpot_s,
             decode_tokens_per_s_per_user=1 / tpot_s,
         )
 
@@ -277,7 +236,10 @@ def load_speeds(
     expected = with_range(
         limit, served.ttft_s, served.tpot_s, card.constants, speed, ttft_spread=of_load
     )
-    return served, limit, ceiling, expected
+    running = max(1, round(served.running_batch))
+    held = held_batch(model, card, load, running)
+    gain = tokens_per_step(load.acceptance, model.draft_tokens)
+    return Pace(limit, ceiling, expected, running, held, gain, served=served)
 
 
 def serving_of(served: Served, load: Load) -> Serving:
@@ -316,60 +278,6 @@ def simulated_run(compiled: Compiled, asked: Run, acceptance: float) -> Simulate
         oversized=found.oversized,
         steady_requests_per_s=steady.requests_per_s if steady else None,
         saturated=found.saturated,
-    )
-
-
-def batch_figures(
-    compiled: Compiled,
-    model_id: str,
-    lengths: Lengths,
-    *,
-    batch: int,
-    image_tokens: int = 0,
-    acceptance: float | None = None,
-) -> Figures:
-    """An estimate of a batch without its ops, depths and sentences. Raises as estimate_model."""
-    model, card = compiled.model, compiled.card
-    prompt = prompt_tokens(model, model_id, lengths, image_tokens)
-    pace = batch_speeds(
-        compiled, lengths, batch=batch, image_tokens=image_tokens, acceptance=acceptance
-    )
-    use = memory_use(model, card.gpu, card.engine, batch, prompt, lengths.output_tokens)
-    answered_s = pace.expected.ttft_s + (lengths.output_tokens - 1) * pace.expected.tpot_s
-    return Figures(
-        limit=pace.limit,
-        expected=pace.expected,
-        gpus=model.parallel.gpus,
-        memory_bytes=use.total_bytes,
-        capacity_bytes=card.gpu.memory_bytes,
-        input_s=pace.expected.ttft_s / (batch * prompt),
-        output_s=pace.expected.tpot_s / batch,
-        requests_per_s=batch / answered_s,
-        output_tokens_per_s=batch * lengths.output_tokens / answered_s,
-    )
-
-
-def served_figures(compiled: Compiled, load: Load, steps: Steps | None = None) -> Figures:
-    """The same of a served load."""
-    model, card = compiled.model, compiled.card
-    served, limit, _, expected = load_speeds(compiled, load, steps)
-    held = held_batch(model, card, load, max(1, round(served.running_batch)))
-    use = memory_use(model, card.gpu, card.engine, held, load.input_tokens, load.output_tokens)
-    groups = model.parallel.data
-    new = load.input_tokens - load.cached_tokens
-    prefill_s = compiled.prefill(groups, new, load.cached_tokens)[1] / groups
-    rate = served.requests_per_s
-    return Figures(
-        limit=limit,
-        expected=expected,
-        gpus=model.parallel.gpus,
-        memory_bytes=use.total_bytes,
-        capacity_bytes=card.gpu.memory_bytes,
-        input_s=prefill_s / load.input_tokens,
-        output_s=max(0.0, 1 / rate - prefill_s) / load.output_tokens,
-        requests_per_s=rate,
-        output_tokens_per_s=rate * load.output_tokens,
-        serving=serving_of(served, load),
     )
 
 

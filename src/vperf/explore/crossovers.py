@@ -125,7 +125,7 @@ def _bound_text(name: str, batch: int | None, at: Deployment) -> str:
 def _fit_remark(at: Deployment, batch: int) -> str:
     """A remark where so many sequences do not fit."""
     card, output = at.card, at.lengths.output_tokens
-    use = memory_use(at.model, card.gpu, card.engine, batch, at.prompt_tokens, output)
+    use = memory_use(at.model, at.replica.pools, batch, at.prompt_tokens, output)
     return "" if use.total_bytes <= card.gpu.memory_bytes else " (more than fits)"
 
 

@@ -33,6 +33,7 @@ from vperf.hardware.gpu import Gpu
 from vperf.resolve import AS_STORED, Resolver
 from vperf.serving.load import Load, Steps, server_s
 from vperf.serving.memory import memory_use
+from vperf.serving.memory import pools as memory_pools
 from vperf.serving.speculative import tokens_per_step
 from vperf.speeds import held_batch, with_range
 from vperf.timing.collectives import link_bytes_per_s
@@ -111,8 +112,8 @@ class Splitting:
         load = deployment.load
         assert load is not None  # it has a rate
         model, card = deployment.model, deployment.card
-        use = memory_use(model, card.gpu, card.engine, model.parallel.data, load.input_tokens,
-                         load.output_tokens)  # fmt: skip
+        of_card = deployment.replica.pools
+        use = memory_use(model, of_card, model.parallel.data, load.input_tokens, load.output_tokens)
         if use.total_bytes > card.gpu.memory_bytes:
             return None
         steps = deployment.replica.steps(load)
@@ -183,7 +184,8 @@ class Splitting:
             limit, ttft, decode.tpot_s, card.constants, speed, ttft_spread=scatter
         )
         held = held_batch(second.model, card, _load(after.steps), max(1, round(decode.batch)))
-        use = memory_use(second.model, gpu, engine, held, steps.input_tokens, steps.output_tokens)
+        of_card = memory_pools(second.model, gpu, engine)
+        use = memory_use(second.model, of_card, held, steps.input_tokens, steps.output_tokens)
         figures = Figures(
             limit=limit,
             expected=expected,

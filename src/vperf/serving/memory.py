@@ -94,13 +94,13 @@ class Use:
         return self.weight_bytes + self.kv_cache_bytes + self.other_bytes
 
 
-def memory_use(  # noqa: PLR0917  (a deployment, and what it is asked)
-    model: Model, gpu: Gpu, engine: Engine, batch: int, input_tokens: int, output_tokens: int
+def memory_use(
+    model: Model, of_card: tuple[Pool, ...], batch: int, input_tokens: int, output_tokens: int
 ) -> Use:
-    """What `batch` sequences of input + output tokens each take."""
+    """What `batch` sequences of input + output tokens each take, of the `pools` of a card."""
     sequences = -(-batch // model.parallel.data)
     cache = sequences * model.rank_cache_bytes(input_tokens + output_tokens)
-    taken = pool(model, gpu, engine, cache).overhead
+    taken = that_holds(of_card, cache).overhead
     return Use(model.rank_weight_bytes, cache, taken.total_bytes)
 
 
