@@ -185,7 +185,7 @@ def test_tensor_parallelism_exchanges_twice_a_layer() -> None:
         assert exchange.count == 2 * 32
         assert exchange.shape == f"{tokens * 4096} among 2"
         assert 0 < exchange.limit_s <= exchange.expected_s
-        assert exchange.bound in ("link", "latency")
+        assert exchange.bound == "link"
     # 16-bit activations of 4096 tokens: (N - 1) / N of them leave twice, at 450 GB/s.
     leaves = 2 * (4096 * 4096 * 2) / 2
     (exchange,) = (op for op in answer.prefill.ops if op.kind == "allreduce")
@@ -289,7 +289,7 @@ CONTRACT: dict[str, tuple[str, ...]] = {
     "decode": ("ops",),
 }  # fmt: skip
 OP = ("name", "kind", "count", "flops", "bytes", "compute_s", "memory_s", "limit_s", "expected_s",
-      "bound", "share")  # fmt: skip
+      "bound", "of_limit", "share")  # fmt: skip
 
 
 @pytest.mark.parametrize("tp", [1, 4])
@@ -303,7 +303,7 @@ def test_to_dict_is_the_documented_contract_and_plain_json(model: str, tp: int) 
     for phase in ("prefill", "decode"):
         for op in data[phase]["ops"]:
             assert set(OP) <= set(op)
-            assert op["bound"] in ("compute", "memory", "link", "latency")
+            assert op["bound"] in ("compute", "memory", "link")
     for point in data["depth"]:
         assert {"context_tokens", "limit_decode_tokens_per_s",
                 "expected_decode_tokens_per_s"} <= set(point)  # fmt: skip

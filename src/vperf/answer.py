@@ -314,11 +314,12 @@ class Estimate(Shown):
     def to_frame(self) -> Any:
         """The ops of both phases as a pandas.DataFrame. Raises VperfError without pandas."""
         phases = (("prefill", self.prefill), ("decode", self.decode))
-        return frame({"phase": name, **asdict(op)} for name, each in phases for op in each.ops)
+        return frame({"phase": name, **op.to_dict()} for name, each in phases for op in each.ops)
 
 
 def _phase(times: PhaseTimes) -> dict[str, Any]:
-    return {**_flat(times), "ops": [_flat(op) for op in times.ops]}
+    ops = [op.to_dict() for op in times.ops]
+    return {**_flat(times), "of_limit": times.of_limit, "ops": ops}
 
 
 def _flat(value: Any) -> dict[str, Any]:

@@ -112,7 +112,7 @@ EXAMPLE = Estimate(
         bound="memory",
         ops=(
             _op("attn.qkv_proj", "1x2560 @ 2560x6144", 36, scale=0.001, bound="memory", share=0.3),
-            _op("lm_head", "1x2560 @ 2560x151936", 1, scale=0.002, bound="latency", share=0.1),
+            _op("lm_head", "1x2560 @ 2560x151936", 1, scale=0.002, bound="memory", share=0.1),
         ),
     ),
     depth=tuple(

@@ -86,13 +86,11 @@ def test_both_times_of_an_op_never_leave_its_line(width: int) -> None:
     assert "5.00 ms  5.10 ms" in line
 
 
-def test_an_op_is_bound_by_the_larger_of_its_times_and_a_collective_by_the_link() -> None:
+def test_a_collective_shows_its_link_time_in_place_of_memory() -> None:
     op = EXAMPLE.prefill.ops[0]
-    assert estimate.op_bound(op) == "memory"
-    assert estimate.op_bound(replace(op, compute_s=1.0)) == "compute"
-    assert estimate.op_bound(replace(op, kind="allreduce")) == "link"
     table = estimate.op_table(
-        "Decode", replace(EXAMPLE.decode, ops=(replace(op, kind="allreduce", limit_s=0.5),))
+        "Decode",
+        replace(EXAMPLE.decode, ops=(replace(op, kind="allreduce", bound="link", limit_s=0.5),)),
     )
     first = next(iter(table.rows))
     assert words_of(first.cells[2]) == "500 ms"

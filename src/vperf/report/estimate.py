@@ -6,11 +6,10 @@ Not here: how it looks (screen.py and the other writers) and how engines are sta
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from vperf.answer import Estimate, Serving, SimulatedRun, Speculative
-from vperf.model.ops import COLLECTIVES
 from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, launch
 from vperf.report.document import (
     FAILS,
@@ -448,13 +447,6 @@ OP_COLUMNS = (
 )
 
 
-def op_bound(op: OpTime) -> Bound:
-    """What bounds an op's limit, as the roofline has it."""
-    if op.kind in COLLECTIVES:
-        return "link"
-    return "compute" if op.compute_s > op.memory_s else "memory"
-
-
 def op_table(name: str, phase: PhaseTimes) -> Table:
     """A row an op with both its times, then the host's, then the step; link time under memory."""
     return Table(OP_COLUMNS, tuple(_op_rows(phase)), op_title(name, phase))
@@ -468,7 +460,7 @@ def op_title(name: str, phase: PhaseTimes) -> str:
 
 def _op_rows(phase: PhaseTimes) -> Iterator[Row]:
     for op in phase.ops:
-        bound = op_bound(op)
+        bound = op.bound
         link = bound == "link"
         second = op.limit_s if link else op.memory_s
         tone = "link" if link else "memory" if bound == "memory" else ""
@@ -486,7 +478,7 @@ def _op_rows(phase: PhaseTimes) -> Iterator[Row]:
                 work(op.flops),
                 size(op.bytes),
                 _intensity(op.flops, op.bytes),
-                Bar(((op.share, "" if bound == "host" else bound),)),
+                Bar(((op.share, bound),)),
             )
         )
     host = phase.overhead_s / phase.expected_s if phase.expected_s > 0 else 0.0
@@ -524,12 +516,12 @@ def op_lines(answer: Estimate) -> Iterator[dict[str, Any]]:
     names = [field.name for field in fields(OpTime)]
     for name, phase in (("prefill", answer.prefill), ("decode", answer.decode)):
         for op in phase.ops:
-            yield {"phase": name, **asdict(op)}
+            yield {"phase": name, **op.to_dict()}
         share = phase.overhead_s / phase.expected_s if phase.expected_s > 0 else 0.0
         rest = {
             **dict.fromkeys(names, 0.0), "name": "overhead", "kind": "overhead", "count": 1,
-            "shape": "", "expected_s": phase.overhead_s, "bound": "latency", "share": share,
-            "pipe": "",
+            "shape": "", "expected_s": phase.overhead_s, "bound": "host", "share": share,
+            "pipe": "", "of_limit": 0.0,
         }  # fmt: skip
         yield {"phase": name, **rest}
 

@@ -74,7 +74,7 @@ def headline(answer: Roofline) -> Text:
 
 def _verdict(phase: PhasePoint) -> tuple[Span | str, ...]:
     bound = phase.bound
-    tone = Span(f"{bound}-bound", "strong" if bound == "latency" else bound)
+    tone = Span(f"{bound}-bound", bound)
     name = phase.phase.capitalize() if phase.phase == "decode" else phase.phase
     figures = f"{number(phase.flop_per_byte)} FLOP/byte, ridge {number(phase.ridge_flop_per_byte)}"
     return (f"{name} is ", tone, f" ({figures})")

@@ -324,7 +324,7 @@ def _row(prefix: str, runs: int, item: ItemTimes, total_s: float, pipe: str) -> 
         memory_s=runs * item.memory_s,
         limit_s=limit_s,
         expected_s=expected_s,
-        bound="latency" if limit_s < expected_s / 2 else bound,
+        bound=bound,
         share=expected_s / total_s,
         pipe=pipe,
     )

@@ -5,7 +5,7 @@ Not here: how long it takes (compiled.py).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
@@ -13,8 +13,8 @@ from vperf.timing.constants import Constants, constants_of
 from vperf.timing.limit import Limits
 from vperf.values import dataclass
 
-Bound = Literal["compute", "memory", "link", "latency"]
-"""link: between GPUs, with more than one of them."""
+Bound = Literal["compute", "memory", "link"]
+"""The side of the roofline; link: between GPUs, with more than one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,19 @@ class OpTime:
     limit_s: float
     expected_s: float
     bound: Bound
-    """latency: more than half of the expected time is neither FLOPs nor bytes."""
     share: float
     """Of the step's expected time, 0 to 1."""
     pipe: str = ""
     """The compute pipe whose peak `compute_s` is at; "" without FLOPs."""
+
+    @property
+    def of_limit(self) -> float:
+        """limit / expected: 1 where nothing but the roofline takes time."""
+        return self.limit_s / self.expected_s if self.expected_s else 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, and `of_limit`."""
+        return {**{name: getattr(self, name) for name in self.__slots__}, "of_limit": self.of_limit}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,11 @@ class PhaseTimes:
     bound: Bound
     """What bounds the limit of the phase."""
     ops: tuple[OpTime, ...]
+
+    @property
+    def of_limit(self) -> float:
+        """limit / expected of the step."""
+        return self.limit_s / self.expected_s if self.expected_s else 1.0
 
 
 class Card:
