@@ -49,8 +49,16 @@ Exit codes: 0 graded and passed, 1 a bar is missed, 2 wrong usage or input,
 """
 
 
-def _number(flag: str, text: str) -> Any:
-    return typer.Option(flag, metavar="NUMBER", help=text)
+_IN_MS = ("--ttft", "--tpot", "--max-ttft", "--max-tpot")
+"""Times that benchmarks print in milliseconds: a bare number is so many."""
+
+
+def _speed(flag: str, text: str) -> Any:
+    return typer.Option(flag, metavar="TOK/S", help=text)
+
+
+def _share(flag: str, text: str) -> Any:
+    return typer.Option(flag, metavar="SHARE", help=text)
 
 
 def _time(flag: str, text: str) -> Any:
@@ -74,28 +82,28 @@ def check(
         typer.Option("--label", metavar="NAME", help="One of the results in the file."),
     ] = None,
     decode_tok_s: Annotated[
-        float | None, _number("--decode-tok-s", "Measured: tokens decoded per second.")
+        float | None, _speed("--decode-tok-s", "Measured: tokens decoded per second.")
     ] = None,
     output_tok_s: Annotated[
-        float | None, _number("--output-tok-s", "Measured: output tokens over the whole run.")
+        float | None, _speed("--output-tok-s", "Measured: output tokens over the whole run.")
     ] = None,
     prefill_tok_s: Annotated[
-        float | None, _number("--prefill-tok-s", "Measured: prompt tokens per second.")
+        float | None, _speed("--prefill-tok-s", "Measured: prompt tokens per second.")
     ] = None,
     ttft: Annotated[str | None, _time("--ttft", 'Measured: first token, as "62ms".')] = None,
     tpot: Annotated[str | None, _time("--tpot", "Measured: each token after it.")] = None,
     latency: Annotated[str | None, _time("--latency", "Measured: a whole request.")] = None,
     min_efficiency: Annotated[
-        float | None, _number("--min-efficiency", "Bar: share of the expected speed.")
+        float | None, _share("--min-efficiency", "Bar: share of the expected speed.")
     ] = None,
     min_of_limit: Annotated[
-        float | None, _number("--min-of-limit", "Bar: share of the limit.")
+        float | None, _share("--min-of-limit", "Bar: share of the limit.")
     ] = None,
     min_mbu: Annotated[
-        float | None, _number("--min-mbu", "Bar: bandwidth utilization of decode.")
+        float | None, _share("--min-mbu", "Bar: bandwidth utilization of decode.")
     ] = None,
-    max_ttft: Annotated[str | None, _time("--max-ttft", "Bar: longest TTFT.")] = None,
-    max_tpot: Annotated[str | None, _time("--max-tpot", "Bar: longest TPOT.")] = None,
+    max_ttft: Annotated[str | None, _time("--max-ttft", "Bar: longest TTFT, ms if bare.")] = None,
+    max_tpot: Annotated[str | None, _time("--max-tpot", "Bar: longest TPOT, ms if bare.")] = None,
     baseline: Annotated[
         Path | None,
         typer.Option("--baseline", metavar="FILE", help="What --json wrote of an earlier run."),
@@ -144,7 +152,10 @@ def check(
     from vperf.report.check import report
 
     def time_of(flag: str, text: str | None) -> float | None:
-        return None if text is None else seconds(text, flag)
+        if text is None:
+            return None
+        bare = flag in _IN_MS and text.strip().replace(".", "", 1).isdecimal()
+        return seconds(f"{text} ms" if bare else text, flag)
 
     if junit == Path("-"):
         raise InputError("needs a file: standard output holds the answer", field="--junit")
