@@ -363,3 +363,26 @@ def test_a_time_of_a_token_without_its_unit_is_in_milliseconds(vperf: Run) -> No
 def test_a_bar_in_percent_without_its_sign_is_asked_about(vperf: Run) -> None:
     line = one_line(vperf("check", *SETUP, "--decode-tok-s", 97, "--min-efficiency", 70))
     assert "did you mean 0.7?" in line
+
+
+def test_several_files_are_summed_up_each_result_by_its_file(
+    vperf: Run, served: Path, benched: Path
+) -> None:
+    ran = vperf("check", served, benched, "-g", "h100", "-m", "qwen3-4b-instruct-2507", "--csv")
+    assert ran.code == 0, ran.err
+    alone = [
+        vperf("check", each, "-g", "h100", "-m", "qwen3-4b-instruct-2507", "--csv").out.splitlines()
+        for each in (served, benched)
+    ]
+    assert len(ran.out.splitlines()) == len(alone[0]) + len(alone[1]) - 1
+
+
+def test_of_several_files_those_that_can_be_graded_are(vperf: Run, served: Path) -> None:
+    ran = vperf("check", served, "nope.json", "-g", "h100")
+    assert ran.code == 2
+    assert served.name in ran.out
+    assert "nope.json: no such file" in ran.err
+
+
+def test_a_speed_in_place_of_a_file_is_told_its_option(vperf: Run) -> None:
+    assert '--decode-tok-s "110 tok/s"' in one_line(vperf("check", "110 tok/s", "-g", "h100"))

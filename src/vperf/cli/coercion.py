@@ -44,7 +44,7 @@ class _Plain:
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
         """The option's value; None and no values pass as Typer has them."""
-        if param.multiple:
+        if param.multiple or param.nargs == -1:
             return [self._one(item, param, ctx) for item in value or ()]
         return None if value is None else self._one(value, param, ctx)
 

@@ -27,6 +27,7 @@ class Command(TyperCommand):
             heading = getattr(parameter, "rich_help_panel", None)
             if parameter.param_type_name == "argument":
                 heading = "Arguments"
+                record = (getattr(parameter, "metavar", None) or record[0], record[1])
             (groups.setdefault(heading, []) if heading else others).append(record)
         groups["Options"] = [*groups.get("Options", []), *others]
         for heading, records in groups.items():
