@@ -218,7 +218,7 @@ def test_the_model_that_starts_with_the_typed_name_is_suggested_first(vperf: Run
     assert "did you mean meta-llama/Llama-3.3-70B-Instruct" in line
 
 
-def test_an_option_of_one_value_given_twice_is_refused(vperf: Run) -> None:
+def test_a_second_gpu_where_one_is_meant_is_refused(vperf: Run) -> None:
     for again in (("-g", "a100"), ("--gpu=a100",), ("-ga100",)):
         line = one_line(vperf("estimate", "-m", "qwen3-8b", "-g", "h100", *again))
         assert line == "--gpu: is given twice; vperf compare takes several"

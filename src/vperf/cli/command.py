@@ -1,4 +1,4 @@
-"""A command as vperf has it: help in groups, and no option silently given twice.
+"""A command as vperf has it: help in groups, and no second model or GPU that silently wins.
 
 Not here: what a command does (one file each), and values of options (coercion.py).
 """
@@ -11,6 +11,9 @@ from typing import Any
 from typer.core import TyperCommand
 
 from vperf.errors import InputError
+
+_NAMED = ("model", "gpu")
+"""Of other options the last one given wins, as scripts that append options expect."""
 
 
 class Command(TyperCommand):
@@ -36,7 +39,7 @@ class Command(TyperCommand):
                     formatter.write_dl(records)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As any command. Raises InputError for an option of one value that has two."""
+        """As any command. Raises InputError for two models or GPUs where one is meant."""
         self._refuse_repeats(args)
         rest: list[str] = super().parse_args(ctx, args)
         return rest
@@ -56,7 +59,7 @@ class Command(TyperCommand):
                 continue
             if not with_value:
                 next(texts, None)
-            if option.name in seen and not option.multiple:
-                several = "vperf compare takes several" if option.name in ("model", "gpu") else ""
-                raise InputError("is given twice", field=max(option.opts, key=len), hint=several)
+            if option.name in _NAMED and option.name in seen and not option.multiple:
+                flag = max(option.opts, key=len)
+                raise InputError("is given twice", field=flag, hint="vperf compare takes several")
             seen.add(option.name)
