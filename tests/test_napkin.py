@@ -56,9 +56,6 @@ def test_the_dict_is_json_with_a_schema() -> None:
     "given_options",
     [
         "",
-        "model",
-        "gpu",
-        "quantization",
         "model gpu quantization",
         "model bandwidth",
         "params bandwidth",

@@ -104,3 +104,44 @@ def test_formatting_is_within_half_a_percent(value: float) -> None:
 )  # fmt: skip
 def test_a_request_rate_is_a_number_with_its_noun(per_s: float, text: str) -> None:
     assert units.format_requests(per_s) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "value"),
+    [
+        ("4k", "tokens", 4096), ("128k", "tokens", 131072), ("1M", "tokens", 1048576),
+        ("10k", "tokens", 10000), ("1.5k", "tokens", 1500), ("4k", "", 4000), ("1_000", "", 1000),
+    ],
+)  # fmt: skip
+def test_thousands_of_tokens_are_binary_where_contexts_are(
+    text: str, unit: str, value: int
+) -> None:
+    assert units.parse_whole(text, unit) == value
+
+
+@pytest.mark.parametrize("text", ["4x", "1.5", "k", "1.0001k", "", "4 tok"])
+def test_what_is_no_whole_number_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a whole number"):
+        units.parse_whole(text, "tokens")
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "value"),
+    [
+        ("110 tok/s", "tok/s", 110), ("1.2k tok/s", "tok/s", 1200), ("110", "tok/s", 110),
+        ("70%", "%", 0.7), ("0.7", "%", 0.7), ("5 req/s", "req/s", 5), ("2k", "", 2000),
+    ],
+)  # fmt: skip
+def test_a_number_may_have_its_own_unit(text: str, unit: str, value: float) -> None:
+    assert units.parse_number(text, unit) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(("text", "unit"), [("5 req/s", "tok/s"), ("70%", "tok/s"), ("fast", "")])
+def test_a_number_with_the_unit_of_another_thing_is_refused(text: str, unit: str) -> None:
+    with pytest.raises(ValueError, match="is not a number"):
+        units.parse_number(text, unit)
+
+
+def test_a_percentage_without_its_sign_is_asked_about() -> None:
+    with pytest.raises(ValueError, match=r"did you mean 0\.7\?"):
+        units.parse_number("70", "%")

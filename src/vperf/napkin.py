@@ -143,7 +143,7 @@ def check_choice(
     """Raise InputError where what was given contradicts itself or leaves a side open.
 
     The size comes from a model (and a quantization) or from params (and bits), the bandwidth from
-    a GPU or a bandwidth. Nothing given at all, or only a model or a GPU: the example fills in.
+    a GPU or a bandwidth. Nothing given at all is the example.
     """
     for first, second, clash in (
         ("--params", "--model", params and model),
@@ -158,5 +158,9 @@ def check_choice(
         raise InputError("--params needs --bandwidth or --gpu", hint='add --bandwidth "1000 GB/s"')
     if bandwidth and not (params or model):
         raise InputError("--bandwidth needs --params or --model", hint="add --params 4B")
+    if (model or quantization) and not (gpu or bandwidth):
+        raise InputError("--gpu is missing", hint="'vperf gpus' lists them")
+    if (gpu or quantization) and not (model or params):
+        raise InputError("--model is missing", hint="'vperf models' lists those that are bundled")
     if bits and not params:
         raise InputError("--bits needs --params", hint="with a model, use --quantization")

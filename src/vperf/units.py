@@ -20,6 +20,13 @@ _SECONDS = {
 _NUMBER = re.compile(
     r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*\Z", re.DOTALL
 )
+_WHOLE = re.compile(r"([+-]?\d[\d_]*(?:\.\d+)?)\s*([kKmM]?)")
+_WAYS = {
+    "%": ("%",),
+    "tok/s": ("tok/s", "tokens/s", "token/s", "toks/s", "t/s", "tps", "tok/sec", "tokens/sec"),
+    "req/s": ("req/s", "requests/s", "request/s", "rps", "qps", "/s", "req/sec", "requests/sec"),
+}
+"""How people write a unit."""
 
 
 def _split(text: str, what: str, *, zero: bool = False) -> tuple[float, str]:
@@ -72,6 +79,51 @@ def parse_frequency(text: str) -> float:
 def parse_power(text: str) -> float:
     """Watts from "600 W"."""
     return _scaled(text, 'a power such as "600 W"', "w", _DECIMAL)
+
+
+def parse_whole(text: str, unit: str = "") -> int:
+    """A whole number from "4096", "1_000", or thousands: "4k", "1M". Raises ValueError.
+
+    Of "tokens", k is 1024 after a power of two, as contexts are: "8k" is 8,192, "10k" is 10,000.
+    """
+    match = _WHOLE.fullmatch(text.strip())
+    if match is None or ("." in match[1] and not match[2]):
+        raise ValueError(f"{text!r} is not a whole number")
+    power = {"": 0, "k": 1, "m": 2}[match[2].lower()]
+    if not power:
+        return int(match[1])
+    count = float(match[1])
+    binary = unit == "tokens" and count.is_integer() and int(count) & (int(count) - 1) == 0
+    value = count * (1024 if binary else 1000) ** power
+    if not value.is_integer():
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(value)
+
+
+def parse_number(text: str, unit: str = "") -> float:
+    """A number, perhaps with k or M and its unit: "110 tok/s", "5 req/s", of "%" also "70%".
+
+    Raises ValueError.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = _with_unit(text, unit)
+    if unit == "%" and value >= 2:
+        raise ValueError(f"{text!r} is not a share of one; did you mean {value / 100:g}?")
+    return value
+
+
+def _with_unit(text: str, unit: str) -> float:
+    match = _NUMBER.match(text)
+    said = match[2].lower() if match else ""
+    ways = _WAYS.get(unit, ())
+    scales = dict.fromkeys(ways, 0.01 if unit == "%" else 1.0)
+    for prefix, scale in (("k", 1e3), ("m", 1e6)) if unit != "%" else ():
+        scales |= {f"{prefix}{between}{way}": scale for way in ("", *ways) for between in ("", " ")}
+    if match is None or said not in scales:
+        raise ValueError(f"{text!r} is not a number")
+    return float(match[1].replace(",", "").replace("_", "")) * scales[said]
 
 
 def parse_share(text: str) -> float:

@@ -208,7 +208,7 @@ def test_options_that_conflict_or_make_no_sense_are_named(
         (("napkin", "--params", "4B", "--bandwidth", "quick"), "quick"),
         (("napkin", "--params", "4B", "--bandwidth", "1 TB/s", "--bits", "0"), "bits"),
         (("napkin", "--params", "4B", "--bandwidth", "1 TB/s", "--bits", "nan"), "bits"),
-        (("napkin", "-m", "nothing-like-this"), "nothing-like-this"),
+        (("napkin", "-m", "nothing-like-this", "-g", "h100"), "nothing-like-this"),
         (("gpus", "no-such-card"), "no-such-card"),
         (("models", "no-such-model-anywhere"), "no-such-model-anywhere"),
     ],

@@ -155,7 +155,7 @@ def test_a_config_holds_several_checks(
         (("-m", "qwen3-8b", "--decode-tok-s", "9"), "--gpu is missing"),
         ((*SETUP, "--decode-tok-s", "-9"), "--decode-tok-s: must be above 0"),
         ((*SETUP, "--decode-tok-s", "nan"), "--decode-tok-s: must be above 0"),
-        ((*SETUP, "--ttft", "5"), "--ttft: '5' is not a time"),
+        ((*SETUP, "--ttft", "5 km"), "--ttft: '5 km' is not a time"),
         ((*SETUP, "--ttft", "0ms"), "--ttft: must be above 0"),
         ((*SETUP, "--ttft", "5ms", "--min-mbu", "0.5"), "--min-mbu: cannot be judged"),
         ((*SETUP, "--ttft", "5ms", "--min-efficiency", "0"), "min-efficiency: must be above 0"),
@@ -350,3 +350,39 @@ def test_sentences_and_servers_that_are_none_are_told_so(
     ran = vperf("check", *args)
     assert ran.code == 2
     assert words in ran.err
+
+
+def test_a_time_of_a_token_without_its_unit_is_in_milliseconds(vperf: Run) -> None:
+    given = (*SETUP, "--decode-tok-s", "97 tok/s", "--json")
+    bare = vperf("check", *given, "--ttft", "62", "--max-ttft", "200", "--min-efficiency", "10%")
+    said = vperf("check", *given, "--ttft", "62ms", "--max-ttft", "0.2 s", "--min-efficiency", 0.1)
+    assert bare.code == said.code == 0
+    assert bare.out == said.out
+
+
+def test_a_bar_in_percent_without_its_sign_is_asked_about(vperf: Run) -> None:
+    line = one_line(vperf("check", *SETUP, "--decode-tok-s", 97, "--min-efficiency", 70))
+    assert "did you mean 0.7?" in line
+
+
+def test_several_files_are_summed_up_each_result_by_its_file(
+    vperf: Run, served: Path, benched: Path
+) -> None:
+    ran = vperf("check", served, benched, "-g", "h100", "-m", "qwen3-4b-instruct-2507", "--csv")
+    assert ran.code == 0, ran.err
+    alone = [
+        vperf("check", each, "-g", "h100", "-m", "qwen3-4b-instruct-2507", "--csv").out.splitlines()
+        for each in (served, benched)
+    ]
+    assert len(ran.out.splitlines()) == len(alone[0]) + len(alone[1]) - 1
+
+
+def test_of_several_files_those_that_can_be_graded_are(vperf: Run, served: Path) -> None:
+    ran = vperf("check", served, "nope.json", "-g", "h100")
+    assert ran.code == 2
+    assert served.name in ran.out
+    assert "nope.json: no such file" in ran.err
+
+
+def test_a_speed_in_place_of_a_file_is_told_its_option(vperf: Run) -> None:
+    assert '--decode-tok-s "110 tok/s"' in one_line(vperf("check", "110 tok/s", "-g", "h100"))

@@ -183,3 +183,55 @@ def test_an_interrupt_exits_130_without_a_word(vperf: Run, monkeypatch: pytest.M
 
 def test_a_usage_error_says_where_help_is(vperf: Run) -> None:
     assert "'vperf estimate --help'" in one_line(vperf("estimate", "--nope"))
+
+
+@pytest.mark.parametrize(
+    ("words", "among", "count"),
+    [("hopper", "h100-sxm-80gb", 12), ("ada", "rtx-4090", 26), ("apple", "apple-m4-max", 26)],
+)
+def test_gpus_are_listed_by_vendor_and_architecture(
+    vperf: Run, words: str, among: str, count: int
+) -> None:
+    listed = json.loads(vperf("gpus", words, "--json").out)["gpus"]
+    assert among in {gpu["id"] for gpu in listed}
+    assert len(listed) >= count
+
+
+def test_gpus_are_listed_that_have_all_words(vperf: Run) -> None:
+    ran = vperf("gpus", "ada laptop")
+    assert "rtx-4090-laptop" in ran.out
+    assert "l40s" not in ran.out
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [(("-m", "qwen3-8b"), "--gpu"), (("-g", "h100"), "--model"), (("-q", "fp8"), "--gpu")],
+)
+def test_a_napkin_chooses_no_model_or_gpu_beside_one_that_was_named(
+    vperf: Run, given: tuple[str, ...], missing: str
+) -> None:
+    assert one_line(vperf("napkin", *given)).startswith(f"{missing} is missing")
+
+
+def test_the_model_that_starts_with_the_typed_name_is_suggested_first(vperf: Run) -> None:
+    line = one_line(vperf("estimate", "-m", "llama-3.3-70b", "-g", "h100"))
+    assert "did you mean meta-llama/Llama-3.3-70B-Instruct" in line
+
+
+def test_a_second_gpu_where_one_is_meant_is_refused(vperf: Run) -> None:
+    for again in (("-g", "a100"), ("--gpu=a100",), ("-ga100",)):
+        line = one_line(vperf("estimate", "-m", "qwen3-8b", "-g", "h100", *again))
+        assert line == "--gpu: is given twice; vperf compare takes several"
+    assert vperf("compare", "-m", "qwen3-8b", "-g", "h100", "-g", "a100").code == 0
+
+
+def test_help_and_v_are_words_for_the_options(vperf: Run) -> None:
+    assert vperf("help").out == vperf("--help").out
+    assert vperf("help", "fit").out == vperf("fit", "--help").out
+    assert vperf("-V").out == vperf("--version").out
+
+
+def test_help_has_options_in_groups(vperf: Run) -> None:
+    headings = re.findall(r"^(\w.*):$", vperf("estimate", "--help").out, re.MULTILINE)
+    assert {"Model and GPU", "Workload", "Parallelism", "Engine", "Options"} <= set(headings)
+    assert headings.index("Model and GPU") < headings.index("Options")

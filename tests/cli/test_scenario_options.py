@@ -32,7 +32,7 @@ def run(*arguments: object, **how: Any) -> ScenarioOptions:
 
 
 def test_every_option_of_a_scenario_is_on_the_command_line() -> None:
-    given = {str: "8", int: "8", float: "8", list: "bf16=8", bool: None}
+    given = {str: "8", int: "8", float: "0.5", list: "bf16=8", bool: None}
     for name, told in OPTIONS.items():
         for flag in told.flags:
             typed = run(flag, *filter(None, [given[told.kind]]), optional=True)
@@ -114,3 +114,29 @@ def test_a_workload_with_lengths_is_refused_even_with_those_of_the_default(
 ) -> None:
     with pytest.raises(InputError, match="--workload states the lengths"):
         run("-m", "qwen3-8b", "-g", "h100", "--workload", "chat", *given).scenario()
+
+
+def test_numbers_are_read_as_people_type_them() -> None:
+    typed = run("--input-len", "4k", "--gpu-memory-utilization", "95%", optional=True)
+    assert typed.values == {"input_len": 4096, "gpu_memory_utilization": pytest.approx(0.95)}
+    ranged = run("--input-len", "1k..4k,10k", many=("input_len",))
+    assert ranged.choices == {"input_len": (1024, 2048, 4096, 10000)}
+
+
+@pytest.mark.parametrize("named", ["2xh100", "2 x h100", "h100:2"])
+def test_a_count_before_or_after_a_gpu_is_tensor_parallelism(named: str) -> None:
+    assert run("-m", "a", "-g", named).scenario() == Scenario("a", "h100", tp=2)
+
+
+def test_a_count_of_gpus_agrees_with_what_else_is_said() -> None:
+    assert run("-m", "a", "-g", "4x3090", "--tp", 2, "--pp", 2).scenario().gpu == "3090"
+    with pytest.raises(InputError, match="2 GPUs are not the 4"):
+        run("-m", "a", "-g", "2xh100", "--tp", 4).scenario()
+
+
+def test_model_and_gpu_need_no_flags() -> None:
+    wanted = Scenario("a", "h100")
+    for given in (("a", "h100"), ("-m", "a", "h100"), ("a", "-g", "h100")):
+        assert run(*given, places=True).scenario() == wanted
+    with pytest.raises(InputError, match="'b' is one too many"):
+        run("-m", "a", "-g", "h100", "b", places=True)

@@ -19,6 +19,7 @@ import typer
 from vperf.cli import output
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 from vperf.errors import InputError, VperfError
+from vperf.units import parse_number
 
 if TYPE_CHECKING:
     from vperf.checks.check import Check
@@ -49,8 +50,16 @@ Exit codes: 0 graded and passed, 1 a bar is missed, 2 wrong usage or input,
 """
 
 
-def _number(flag: str, text: str) -> Any:
-    return typer.Option(flag, metavar="NUMBER", help=text)
+_IN_MS = ("--ttft", "--tpot", "--max-ttft", "--max-tpot")
+"""Times that benchmarks print in milliseconds: a bare number is so many."""
+
+
+def _speed(flag: str, text: str) -> Any:
+    return typer.Option(flag, metavar="TOK/S", help=text)
+
+
+def _share(flag: str, text: str) -> Any:
+    return typer.Option(flag, metavar="SHARE", help=text)
 
 
 def _time(flag: str, text: str) -> Any:
@@ -60,11 +69,12 @@ def _time(flag: str, text: str) -> Any:
 @scenario_options(optional=True)
 @output.answers()
 def check(
-    file: Annotated[
-        str | None,
+    files: Annotated[
+        list[str] | None,
         typer.Argument(
             metavar="FILE",
-            help="A benchmark's result, - for standard input, or the http:// of a server.",
+            help="Results of benchmarks, - for standard input, or the http:// of a server.",
+            show_default=False,
         ),
     ] = None,
     *,
@@ -74,28 +84,28 @@ def check(
         typer.Option("--label", metavar="NAME", help="One of the results in the file."),
     ] = None,
     decode_tok_s: Annotated[
-        float | None, _number("--decode-tok-s", "Measured: tokens decoded per second.")
+        float | None, _speed("--decode-tok-s", "Measured: tokens decoded per second.")
     ] = None,
     output_tok_s: Annotated[
-        float | None, _number("--output-tok-s", "Measured: output tokens over the whole run.")
+        float | None, _speed("--output-tok-s", "Measured: output tokens over the whole run.")
     ] = None,
     prefill_tok_s: Annotated[
-        float | None, _number("--prefill-tok-s", "Measured: prompt tokens per second.")
+        float | None, _speed("--prefill-tok-s", "Measured: prompt tokens per second.")
     ] = None,
     ttft: Annotated[str | None, _time("--ttft", 'Measured: first token, as "62ms".')] = None,
     tpot: Annotated[str | None, _time("--tpot", "Measured: each token after it.")] = None,
     latency: Annotated[str | None, _time("--latency", "Measured: a whole request.")] = None,
     min_efficiency: Annotated[
-        float | None, _number("--min-efficiency", "Bar: share of the expected speed.")
+        float | None, _share("--min-efficiency", "Bar: share of the expected speed.")
     ] = None,
     min_of_limit: Annotated[
-        float | None, _number("--min-of-limit", "Bar: share of the limit.")
+        float | None, _share("--min-of-limit", "Bar: share of the limit.")
     ] = None,
     min_mbu: Annotated[
-        float | None, _number("--min-mbu", "Bar: bandwidth utilization of decode.")
+        float | None, _share("--min-mbu", "Bar: bandwidth utilization of decode.")
     ] = None,
-    max_ttft: Annotated[str | None, _time("--max-ttft", "Bar: longest TTFT.")] = None,
-    max_tpot: Annotated[str | None, _time("--max-tpot", "Bar: longest TPOT.")] = None,
+    max_ttft: Annotated[str | None, _time("--max-ttft", "Bar: longest TTFT, ms if bare.")] = None,
+    max_tpot: Annotated[str | None, _time("--max-tpot", "Bar: longest TPOT, ms if bare.")] = None,
     baseline: Annotated[
         Path | None,
         typer.Option("--baseline", metavar="FILE", help="What --json wrote of an earlier run."),
@@ -144,7 +154,10 @@ def check(
     from vperf.report.check import report
 
     def time_of(flag: str, text: str | None) -> float | None:
-        return None if text is None else seconds(text, flag)
+        if text is None:
+            return None
+        bare = flag in _IN_MS and text.strip().replace(".", "", 1).isdecimal()
+        return seconds(f"{text} ms" if bare else text, flag)
 
     if junit == Path("-"):
         raise InputError("needs a file: standard output holds the answer", field="--junit")
@@ -164,23 +177,32 @@ def check(
     if config is not None:
         from vperf.checks.config import grade_config
 
-        _refuse_beside_config(file, text, label, figures, bars, typed)
+        _refuse_beside_config(files, text, label, figures, bars, typed)
         graded = grade_config(config, baseline=baseline, max_drift=drift, explain=explain)
         named, errors = list(graded.checks), graded.errors
     else:
         gpu, model, rest = _setup(typed)
         bars = replace(bars, max_drift=drift)
-        try:
-            source = _source(file, text, figures, label, time_of("--duration", duration))
-            found = check_all(
-                source, gpu, model, bars=bars, baseline=baseline, label=label, explain=explain,
-                **rest,
-            )  # fmt: skip
-        except VperfError as error:
-            # Readers of a report see that nothing was graded, not the report of an earlier run.
-            found, errors = (), ((file or "figures", error),)
-        named = [(_name(each, number), each) for number, each in enumerate(found, 1)]
-    alone = len(named) == 1 and config is None
+        named, failed = [], []
+        several = files is not None and len(files) > 1
+        sources: Sequence[str | None] = files or (None,)
+        for file in sources:
+            try:
+                source = _source(file, text, figures, label, time_of("--duration", duration))
+                found = check_all(
+                    source, gpu, model, bars=bars, baseline=baseline, label=label, explain=explain,
+                    **rest,
+                )  # fmt: skip
+            except VperfError as error:
+                # Readers of a report see that this was not graded, not an earlier run's report.
+                failed.append((file or "figures", error))
+                continue
+            for number, one in enumerate(found, 1):
+                name = _name(one, number)
+                of_file = several and name != Path(file or "").name
+                named.append((f"{Path(file or '').name}: {name}" if of_file else name, one))
+        errors = failed
+    alone = len(named) == 1 and config is None and (files is None or len(files) < 2)
     _write_beside(named, errors, junit, annotated)
     hint = "" if config else "--label NAME shows one of them in full."
     if named:
@@ -275,6 +297,8 @@ def _source(
         return (read_server(file, DURATION_S if duration_s is None else duration_s),)
     if duration_s is not None:
         raise InputError("means nothing without the address of a server", field="--duration")
+    if file is not None and _is_speed(file) and not Path(file).exists():
+        raise InputError(f"{file!r} is not a file", hint=f'a speed is --decode-tok-s "{file}"')
     if file is not None and figures:
         raise InputError("measured figures cannot be combined with a FILE: give one of them")
     if file is not None:
@@ -289,6 +313,14 @@ def _source(
     return (Result(tool="command line", label="", **figures),)
 
 
+def _is_speed(text: str) -> bool:
+    try:
+        parse_number(text, "tok/s")
+    except ValueError:
+        return False
+    return True
+
+
 def _setup(typed: ScenarioOptions) -> tuple[Any, Any, dict[str, Any]]:
     """GPU and model where they are given, and the other options that are."""
     values = typed.options()
@@ -296,14 +328,14 @@ def _setup(typed: ScenarioOptions) -> tuple[Any, Any, dict[str, Any]]:
 
 
 def _refuse_beside_config(  # noqa: PLR0917  (all that cannot be beside it)
-    file: str | None,
+    files: list[str] | None,
     text: str | None,
     label: str | None,
     figures: dict[str, Any],
     bars: Thresholds,
     typed: ScenarioOptions,
 ) -> None:
-    given = (file, text, label)
+    given = (files or None, text, label)
     if any(each is not None for each in given) or figures or bars or typed.values:
         raise InputError(
             "cannot be combined with a FILE, figures, bars or options of the setup: they are in it",

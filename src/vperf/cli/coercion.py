@@ -7,21 +7,32 @@ otherwise, `simplify` finds nothing to replace and Typer's own checks stay in fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from vperf.units import parse_number, parse_whole
 from vperf.values import dataclass
 
-_KINDS: dict[Any, tuple[Any, str]] = {
-    str: (str, "text"),
-    int: (int, "a whole number"),
-    float: (float, "a number"),
-    Path: (Path, "a path"),
-    list[str]: (str, "text"),
-    bool: (bool, "a flag"),
-}
+_KINDS: dict[Any, Any] = {str: str, int: int, float: float, Path: Path, list[str]: str, bool: bool}
+_UNITS = {"TOKENS": "tokens", "SHARE": "%", "A": "%", "RATE": "req/s", "TOK/S": "tok/s"}
+"""What a number is of, by the metavar of its option."""
+
+
+def reader(kind: Any, metavar: str | None) -> Callable[[Any], Any]:
+    """What makes the value of an option from its text. It raises ValueError with a sentence."""
+    parse: Callable[[str, str], Any]
+    if kind is int:
+        parse = parse_whole
+    elif kind is float:
+        parse = parse_number
+    else:
+        of_text: Callable[[Any], Any] = kind
+        return of_text
+    unit = _UNITS.get(metavar or "", "")
+    return lambda value: parse(value, unit) if isinstance(value, str) else kind(value)
 
 
 @dataclass(frozen=True)
@@ -29,22 +40,19 @@ class _Plain:
     """What one option accepts; takes the place of Typer's RuntimeParam."""
 
     convert: Any
-    what: str
     minimum: float | None
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
         """The option's value; None and no values pass as Typer has them."""
-        if param.multiple:
+        if param.multiple or param.nargs == -1:
             return [self._one(item, param, ctx) for item in value or ()]
         return None if value is None else self._one(value, param, ctx)
 
     def _one(self, value: Any, param: Any, ctx: Any) -> Any:
         try:
             converted = self.convert(value)
-        except (TypeError, ValueError):
-            raise typer.BadParameter(
-                f"{value!r} is not {self.what}", ctx=ctx, param=param
-            ) from None
+        except ValueError as error:
+            raise typer.BadParameter(str(error), ctx=ctx, param=param) from None
         if self.minimum is not None and not converted >= self.minimum:
             raise typer.BadParameter(
                 f"{value!r} is less than {self.minimum:g}", ctx=ctx, param=param
@@ -64,6 +72,6 @@ def simplify(command: Any) -> None:
         kind = _KINDS.get(getattr(described, "annotation", None))
         if described is not None and kind and hasattr(parameter, "_runtime_param"):
             minimum = getattr(described.parameter_info, "min", None)
-            parameter._runtime_param = _Plain(*kind, minimum)
+            parameter._runtime_param = _Plain(reader(kind, parameter.metavar), minimum)
     for child in getattr(command, "commands", {}).values():
         simplify(child)

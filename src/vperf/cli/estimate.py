@@ -25,6 +25,7 @@ EPILOG = """\
 Examples:
 
 \b
+  vperf estimate qwen3-8b h100
   vperf estimate --model Qwen/Qwen3-4B-Instruct-2507 --gpu rtx-pro-6000
   vperf estimate -m llama-3.1-8b-instruct -g h100 --input-len 4096 --ops
   vperf estimate -m qwen3-32b -g "RTX 4090" -q int4 --batch-size 8 --json
@@ -44,7 +45,7 @@ Exit codes: 0 answered, 2 wrong usage or input, 3 the Hub could not be reached.
 """
 
 
-@scenario_options()
+@scenario_options(places=True)
 @output.answers()
 def estimate(
     *,

@@ -25,7 +25,8 @@ Examples:
   vperf gpus
   vperf gpus h100
   vperf gpus "NVIDIA GeForce RTX 4090"
-  vperf gpus laptop
+  vperf gpus blackwell
+  vperf gpus ada laptop
   vperf gpus rtx-pro-6000 --json
 """
 
@@ -36,7 +37,7 @@ def gpus(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="A GPU to show, or a part of the names to list.",
+            help="A GPU to show, or words to list by: vendor, architecture, name.",
             autocompletion=options.complete_gpu,
         ),
     ] = None,
@@ -45,7 +46,8 @@ def gpus(
 ) -> None:
     """List the GPUs that ship, or show one with its sources.
 
-    Any name that --gpu takes shows one; a part of names lists all that have it.
+    Any name that --gpu takes shows one; words of vendor, architecture or name list
+    all that have them.
     """
     from vperf.report import gpus as report
 
@@ -53,7 +55,7 @@ def gpus(
 
 
 def _find(name: str | None) -> Gpu | tuple[Gpu, ...]:
-    """The GPU of that name; else all whose id or name contains it; all without a name."""
+    """The GPU of that name; else all that have its words; all without a name."""
     from vperf.sources.gpus import broken_gpu_files, list_gpus, load_gpu
 
     if name is None:
@@ -63,8 +65,13 @@ def _find(name: str | None) -> Gpu | tuple[Gpu, ...]:
     try:
         return load_gpu(name)
     except UnknownNameError:
-        part = name.strip().lower()
-        found = tuple(g for g in list_gpus() if part and part in f"{g.id} {g.name}".lower())
+        words = name.lower().split()
+        found = tuple(g for g in list_gpus() if words and all(w in _words_of(g) for w in words))
         if not found:
             raise
         return found
+
+
+def _words_of(gpu: Gpu) -> str:
+    """What a card is listed by."""
+    return f"{gpu.id} {gpu.name} {gpu.vendor} {gpu.architecture} {gpu.memory_class}".lower()

@@ -26,6 +26,7 @@ import typer  # noqa: E402
 
 from vperf.cli import output  # noqa: E402
 from vperf.cli.coercion import HELP, simplify  # noqa: E402
+from vperf.cli.command import Command  # noqa: E402
 from vperf.errors import VperfError  # noqa: E402
 
 _USAGE = 2
@@ -78,7 +79,9 @@ def _root(
     context: typer.Context,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", "-V", callback=_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
@@ -98,17 +101,19 @@ def build(names: Iterable[str] = COMMANDS) -> typer.Typer:
     app.callback(invoke_without_command=True)(_root)
     for name in names:
         module = import_module(f"vperf.cli.{name}")
-        app.command(name, epilog=module.EPILOG)(getattr(module, name))
+        app.command(name, cls=Command, epilog=module.EPILOG)(getattr(module, name))
     return app
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; nothing but an answer goes to stdout."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:2], "--help"]
     _open_streams()
     # Building a command costs milliseconds: the one that is named is built alone, or none.
     named = [name for name in arguments[:1] if name in COMMANDS]
-    needed = () if arguments == ["--version"] else named or COMMANDS
+    needed = () if arguments in (["--version"], ["-V"]) else named or COMMANDS
     command = typer.main.get_command(build(needed))
     simplify(command)
     code: object

@@ -26,7 +26,7 @@ compute. Plots in files need matplotlib: pip install 'vperf[plot]'
 """
 
 
-@scenario_options()
+@scenario_options(places=True)
 @output.answers(plots=True)
 def roofline(
     *,

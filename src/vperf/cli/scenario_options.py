@@ -15,18 +15,24 @@ value means (resolve.py).
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, fields
 from functools import wraps
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Option
+from typer import Argument, Option
 
 from vperf.cli import options
+from vperf.cli.coercion import reader
 from vperf.errors import InputError
 from vperf.scenario import CARD, OPTIONS, Scenario
 from vperf.values import dataclass
+
+_COUNTED = re.compile(r"([1-9]\d{0,3})\s*x\s*(\w.*)|(.*\w):([1-9]\d{0,3})", re.IGNORECASE)
+"""So many cards that share each layer: "2xh100", "2 x RTX 4090", "h100:2"."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,16 @@ class ScenarioOptions:
         if "model" not in given:
             raise missing_model()
         gpu = given.setdefault("gpu", None)
+        if gpu is not None and (counted := _COUNTED.fullmatch(gpu)) and not Path(gpu).exists():
+            count = int(counted[1] or counted[4])
+            gpu = given["gpu"] = counted[2] or counted[3]
+            ways = [given.get(way, 1) for way in ("tp", "pp", "dp")]
+            if prod(ways) == 1:
+                given["tp"] = count
+            elif prod(ways) != count:
+                raise InputError(
+                    f"{count} GPUs are not the {prod(ways)} of tp x pp x dp", source="--gpu"
+                )
         if gpu is not None and ("," in gpu or gpu.lower() == "all") and not Path(gpu).exists():
             raise InputError(
                 f"{gpu!r} is not one GPU",
@@ -89,12 +105,17 @@ def option(name: str, *, minimum: int | None = None, shown: str = "") -> Any:
 
 
 def scenario_options(
-    *, many: Collection[str] = (), without: Collection[str] = (), optional: bool = False
+    *,
+    many: Collection[str] = (),
+    without: Collection[str] = (),
+    optional: bool = False,
+    places: bool = False,
 ) -> Callable[..., Any]:
     """A command with the options of an estimate in place of its parameter `typed`.
 
     Options in `many` repeat and take commas, numbers ranges too; it has none `without`. With
     `optional` none has a default, and `ScenarioOptions.values` holds those alone that were given.
+    With `places` model and GPU may be given without their flags, in this order.
     """
     defaults = {field.name: field.default for field in fields(Scenario)}
     names = [name for name in OPTIONS if name not in without]
@@ -125,12 +146,15 @@ def scenario_options(
             for p in inspect.signature(command, eval_str=True).parameters.values()
             if p.name != "typed"
         ]
-        parameters = [*(parameter(name) for name in names), *own]
+        placed = [_placed(name) for name in _PLACES] if places else []
+        parameters = [*placed, *(parameter(name) for name in names), *own]
         parameters.sort(key=lambda p: p.kind)  # arguments stand before options
 
         @wraps(command)
         def run(**given: Any) -> None:
             values = {name: given.pop(name) for name in names}
+            if places:
+                _take_places(values, [given.pop(f"{name}_") for name in _PLACES])
             for name in names:
                 if OPTIONS[name].kind is bool:  # a switch turns its default over
                     values[name] = not defaults[name] if values[name] else None
@@ -153,22 +177,55 @@ def scenario_options(
     return wrap
 
 
+_PLACES = ("model", "gpu")
+
+
+def _placed(name: str) -> inspect.Parameter:
+    """An option as an argument."""
+    told = OPTIONS[name]
+    declared = Argument(
+        metavar=told.metavar,
+        help=f"As {told.flags[0]}.",
+        autocompletion=_COMPLETE.get(name),
+        show_default=False,
+    )
+    return inspect.Parameter(
+        f"{name}_",
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=None,
+        annotation=Annotated[str | None, declared],
+    )
+
+
+def _take_places(values: dict[str, Any], given: Sequence[str | None]) -> None:
+    """Put arguments in the options that are not given, in their order; each has one value."""
+    left = [name for name in _PLACES if values[name] is None]
+    for text in filter(None, given):
+        if not left:
+            raise InputError(f"{text!r} is one too many", hint="--model and --gpu are given")
+        values[left.pop(0)] = text
+
+
 def _split(name: str, texts: list[str]) -> Sequence[Any]:
     told = OPTIONS[name]
-    return choices_of(texts, told.kind, told.minimum, f"--{name.replace('_', '-')}")
+    flag = f"--{name.replace('_', '-')}"
+    return choices_of(texts, told.kind, told.minimum, flag, told.metavar)
 
 
-def choices_of(texts: list[str], kind: Any, least: float | None, flag: str) -> Sequence[Any]:
+def choices_of(
+    texts: list[str], kind: Any, least: float | None, flag: str, metavar: str | None = None
+) -> Sequence[Any]:
     """The choices of one option: repeated, separated by commas, as ranges; each once, in order.
 
     A range alone stays lazy.
     """
+    read = reader(kind, metavar)
     parts = [(text, part.strip()) for text in texts for part in text.split(",")]
     found: dict[Any, None] = {}
     for text, part in parts:
         if not part:
             raise InputError(f"{text!r} has an empty choice", source=flag)
-        values = _values(part, kind, flag)
+        values = _values(part, kind, flag, read)
         if least is not None and values[0] < least:  # ranges rise
             raise InputError(f"{values[0]} is less than {least}", source=flag)
         if len(parts) == 1:
@@ -177,13 +234,12 @@ def choices_of(texts: list[str], kind: Any, least: float | None, flag: str) -> S
     return tuple(found)
 
 
-def _values(part: str, kind: Any, flag: str) -> Sequence[Any]:
+def _values(part: str, kind: Any, flag: str, read: Callable[[str], Any]) -> Sequence[Any]:
     if kind in (int, float) and ".." in part:
         from vperf.explore.axis import spread_out
 
-        return spread_out(part, kind, flag)
+        return spread_out(part, kind, flag, read)
     try:
-        return (kind(part),)
-    except ValueError:
-        what = "whole number" if kind is int else "number"
-        raise InputError(f"{part!r} is not a {what}", source=flag) from None
+        return (read(part),)
+    except ValueError as error:
+        raise InputError(str(error), source=flag) from None

@@ -74,7 +74,7 @@ def sweep(
             raise InputError("--y says what a plot shows", hint="add --plot, or -o FILE.svg")
     given: dict[str, Any] = many.options_of(typed)
     if context:
-        given["context"] = list(choices_of(context, int, 1, "--context"))
+        given["context"] = list(choices_of(context, int, 1, "--context", "TOKENS"))
 
     from vperf.explore.sweep import Sweeping
     from vperf.report import sweep as report

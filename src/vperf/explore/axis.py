@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, overload
 
 from vperf.errors import InputError
@@ -24,10 +24,16 @@ MAX_VALUES = 10_000_000
 _RANGE = re.compile(r"([^.:]+(?:\.\d+)?)\.\.([^.:]+(?:\.\d+)?)(?::(.+))?", re.DOTALL)
 
 
-def spread_out(text: str, kind: type[int] | type[float], source: str) -> Sequence[int | float]:
+Read = Callable[[str], int | float]
+"""A number from text. Raises ValueError."""
+
+
+def spread_out(
+    text: str, kind: type[int] | type[float], source: str, read: Read | None = None
+) -> Sequence[int | float]:
     """The values of a range, from its start to its end; steps are made as they are read.
 
-    Raises InputError calling it `source`.
+    `read` reads its ends and its step. Raises InputError calling it `source`.
     """
     match = _RANGE.fullmatch(text.strip())
     if match is None:
@@ -36,16 +42,17 @@ def spread_out(text: str, kind: type[int] | type[float], source: str) -> Sequenc
             hint="ranges are 1..256 (doubling), 1..256:x4, 1024..8192:+1024 or 1..4096:log9",
         )  # fmt: skip
     typed = _Range(text, kind, source)
-    first, last = typed.number(match[1], kind), typed.number(match[2], kind)
+    read = read or kind
+    first, last = typed.number(match[1], kind, read), typed.number(match[2], kind, read)
     if first > last:
         raise typed.error("runs backwards", f"{last}..{first}")
     how = (match[3] or "x2").strip()
     if how.startswith("+"):
-        return typed.steps(first, last, typed.number(how[1:], kind))
+        return typed.steps(first, last, typed.number(how[1:], kind, read))
     if how.startswith("x"):
-        return typed.times(first, last, typed.number(how[1:], float))
+        return typed.times(first, last, typed.number(how[1:], float, float))
     if how.startswith("log"):
-        return typed.ratios(first, last, typed.number(how[3:], int))
+        return typed.ratios(first, last, typed.number(how[3:], int, int))
     raise typed.error(f"has {how!r} where +STEP, xFACTOR or logN is due")
 
 
@@ -82,9 +89,9 @@ class _Range(NamedTuple):
     def error(self, message: str, hint: str = "") -> InputError:
         return InputError(f"{self.text!r} {message}", source=self.source, hint=hint)
 
-    def number(self, part: str, kind: type[int] | type[float]) -> int | float:
+    def number(self, part: str, kind: type[int] | type[float], read: Read) -> int | float:
         try:
-            value = kind(part.strip())
+            value = read(part.strip())
         except ValueError:
             what = "whole number" if kind is int else "number"
             raise self.error(f"has {part.strip()!r}, which is not a {what}") from None

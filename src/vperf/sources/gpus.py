@@ -272,9 +272,10 @@ def _unknown(name: str, files: Files) -> UnknownNameError:
         named = _head(path).partition(b"\nvendor")[0] if path else b""
         for text in (gpu_id.encode(), *_QUOTED.findall(named)):
             spelled.setdefault(loose_key(text).decode(), gpu_id)
+    starting = [spelled[key] for key in spelled if len(loose) > 1 and key.startswith(loose)]
     inside = [spelled[key] for key in spelled if len(loose) > 1 and loose in key]
     alike = [spelled[key] for key in difflib.get_close_matches(loose, spelled, n=12, cutoff=0.5)]
-    nearest = list(dict.fromkeys([*inside, *alike]))[:5]
+    nearest = list(dict.fromkeys([*starting, *inside, *alike]))[:5]
     shown = name if len(name) <= 80 else f"{name[:77]}..."
     return UnknownNameError(
         "GPU", shown, nearest, hint="'vperf gpus' lists all; --gpu FILE.toml is your own"

@@ -298,11 +298,21 @@ def _from_hub(name: str, revision: str | None) -> ModelConfig:
 
 
 def _unknown(name: str) -> UnknownNameError:
+    """Names that start with it first, then those that have its words, then those spelled alike."""
     import difflib  # noqa: PLC0415  (only on the way to an error)
 
+    typed = name.lower()
     short = {known.split("/", 1)[1].lower(): known for known in model_ids()}
-    near = [short[match] for match in difflib.get_close_matches(name.lower(), short, 4, 0.5)]
+    starting = sorted((key for key in short if key.startswith(typed)), key=len)
+    wanted = _words(typed)
+    having = sorted((key for key in short if wanted and wanted <= _words(key)), key=len)
+    alike = difflib.get_close_matches(typed, short, 4, 0.5)
+    near = list(dict.fromkeys(short[key] for key in (*starting, *having, *alike)))[:4]
     return UnknownNameError(
         "model", name, near,
         hint="give owner/name for a model on the Hub, or a path to a config.json",
     )  # fmt: skip
+
+
+def _words(name: str) -> set[str]:
+    return set(re.findall(r"[a-z]+|[\d.]+[a-z]?", name))

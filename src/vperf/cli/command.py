@@ -1,0 +1,65 @@
+"""A command as vperf has it: help in groups, and no second model or GPU that silently wins.
+
+Not here: what a command does (one file each), and values of options (coercion.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from typer.core import TyperCommand
+
+from vperf.errors import InputError
+
+_NAMED = ("model", "gpu")
+"""Of other options the last one given wins, as scripts that append options expect."""
+
+
+class Command(TyperCommand):
+    """A sub-command of `vperf`."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments, then options by their heading, those without one last."""
+        groups: dict[str, list[tuple[str, str]]] = {"Arguments": []}
+        others: list[tuple[str, str]] = []
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is None:
+                continue
+            heading = getattr(parameter, "rich_help_panel", None)
+            if parameter.param_type_name == "argument":
+                heading = "Arguments"
+                record = (getattr(parameter, "metavar", None) or record[0], record[1])
+            (groups.setdefault(heading, []) if heading else others).append(record)
+        groups["Options"] = [*groups.get("Options", []), *others]
+        for heading, records in groups.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As any command. Raises InputError for two models or GPUs where one is meant."""
+        self._refuse_repeats(args)
+        rest: list[str] = super().parse_args(ctx, args)
+        return rest
+
+    def _refuse_repeats(self, arguments: Sequence[str]) -> None:
+        flags = {flag: option for option in self.params for flag in option.opts}
+        seen = set()
+        texts = iter(arguments)
+        for text in texts:
+            if text == "--":
+                return
+            flag, with_value, _ = text.partition("=")
+            if text[:1] == "-" and text[:2] != "--" and len(text) > 2:  # -gh100
+                flag, with_value = text[:2], text[2:]
+            option: Any = flags.get(flag)
+            if option is None or getattr(option, "is_flag", False):
+                continue
+            if not with_value:
+                next(texts, None)
+            if option.name in _NAMED and option.name in seen and not option.multiple:
+                flag = max(option.opts, key=len)
+                raise InputError("is given twice", field=flag, hint="vperf compare takes several")
+            seen.add(option.name)
