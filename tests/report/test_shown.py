@@ -18,6 +18,7 @@ ANSWERS: dict[str, Callable[[], Any]] = {
     "Sweep": lambda: vperf.sweep(QWEN, "rtx-4090", batch_size=[1, 8]),
     "Fit": lambda: vperf.fit("qwen3-32b", "rtx-4090"),
     "Plan": lambda: vperf.plan(QWEN, "h100", tpot="20ms"),
+    "Roofline": lambda: vperf.roofline(QWEN, "rtx-4090"),
     "Check": lambda: vperf.check(result(tpot_s=0.0103)),
 }
 
