@@ -17,7 +17,7 @@ from typing import Any, Literal, Unpack
 from vperf.answer import Estimate
 from vperf.deployment import Deployment
 from vperf.estimate import estimate
-from vperf.frames import Shown
+from vperf.frames import Plotted
 from vperf.hardware.gpu import Gpu
 from vperf.resolve import deploy
 from vperf.scenario import ModelLike, Options, Scenario
@@ -85,7 +85,7 @@ class PhasePoint:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Roofline(Shown):
+class Roofline(Plotted):
     """The whole answer, of one GPU of the deployment."""
 
     estimate: Estimate
