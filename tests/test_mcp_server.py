@@ -107,6 +107,7 @@ def test_a_plan_is_that_of_python() -> None:
         ("models", {"name": "qwen3-8b"}, 6_000),
         ("napkin", {"model": QWEN, "gpu": "h100"}, 4_000),
         ("fit", {"model": "qwen3-32b", "gpu": "rtx-4090"}, 6_000),
+        ("fit", {"model": "qwen3-32b"}, 25_000),
         ("roofline", {"model": QWEN, "gpu": "h100"}, 8_000),
         ("sweep", {"model": QWEN, "gpu": "h100", "batch_size": [1, 8, 64]}, 6_000),
         ("compare", {"model": QWEN, "gpu": "all"}, 20_000),

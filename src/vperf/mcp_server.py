@@ -215,8 +215,7 @@ def fit(
     from vperf.explore.fit import fit as run
 
     made = run(model, gpu, context=context, users=users, **options).to_dict()
-    rooms = next(key for key, value in made.items() if isinstance(value, list))
-    return made if detail else _cut(made, rooms, made[rooms])
+    return made if detail else _cut(made, "rooms", made["rooms"])
 
 
 def napkin(
