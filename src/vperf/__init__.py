@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vperf.answer import Estimate
-from vperf.api import ask, estimate, load_model, napkin
+from vperf.api import ask, estimate, gpus, load_model, models, napkin
 from vperf.errors import HubError, InputError, UnknownNameError, UnsupportedModelError, VperfError
 from vperf.hardware.gpu import Gpu
 from vperf.napkin import Napkin
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vperf.explore.compare import compare
     from vperf.explore.fit import fit
     from vperf.explore.plan import plan
+    from vperf.explore.roofline import roofline
     from vperf.explore.sweep import sweep
 
 __all__ = [
@@ -51,9 +52,12 @@ __all__ = [
     "compare",
     "estimate",
     "fit",
+    "gpus",
     "load_model",
+    "models",
     "napkin",
     "plan",
+    "roofline",
     "sweep",
 ]
 
@@ -69,6 +73,7 @@ _LATER = {
     "compare": "vperf.explore.compare",
     "fit": "vperf.explore.fit",
     "plan": "vperf.explore.plan",
+    "roofline": "vperf.explore.roofline",
     "sweep": "vperf.explore.sweep",
 }
 """Names whose modules wait until they are asked for: an estimate needs none of them."""

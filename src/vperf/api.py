@@ -23,6 +23,7 @@ from vperf.units import parse_bandwidth, parse_count
 
 if TYPE_CHECKING:
     from vperf.model.anatomy import Anatomy
+    from vperf.sources.models import ShippedModel
 
 
 def estimate(
@@ -109,6 +110,22 @@ def describe(
 
     found, built = build(model, quantization=quantization, revision=revision)
     return model_facts_of(built, found.id, found.source), anatomy(built)
+
+
+def gpus(name: str = "") -> tuple[Gpu, ...]:
+    """The cards that vperf knows, or those whose id or name holds `name`."""
+    from vperf.sources.gpus import list_gpus  # noqa: PLC0415  (an estimate needs no list)
+
+    part = name.strip().lower()
+    return tuple(gpu for gpu in list_gpus() if part in f"{gpu.id} {gpu.name}".lower())
+
+
+def models(name: str = "") -> tuple[ShippedModel, ...]:
+    """The models that ship, or those whose id holds `name`; `load_model` reads any other too."""
+    from vperf.sources.models import shipped  # noqa: PLC0415  (an estimate needs no list)
+
+    part = name.strip().lower()
+    return tuple(model for model in shipped() if part in model.id.lower())
 
 
 def load_model(

@@ -25,6 +25,9 @@ class VperfError(Exception):
         self.hint = hint
         """What the user can do next; printed after the message."""
 
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
 
 class InputError(VperfError):
     """The input cannot be used; names the file (or option) and the field."""

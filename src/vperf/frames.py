@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any, cast
 
 from vperf.errors import VperfError
@@ -47,6 +48,26 @@ class Shown:
     def _blocks(self) -> Iterable[Any]:
         report = import_module(f"vperf.report.{_REPORTS[type(self).__name__]}")
         return cast("Iterable[Any]", report.document(self))
+
+
+class Plotted(Shown):
+    """An answer that draws itself, too."""
+
+    __slots__ = ()
+
+    def plot(self, path: str | Path | None = None, *, theme: str = "auto", **of_chart: Any) -> Any:
+        """Its chart: text as `str`, a picture in a notebook; written to `path` where one is given.
+
+        The suffix of `path` is .svg, .png or .html, drawn by matplotlib (`vperf[plot]`); `theme`
+        is "light", "dark" or "auto". Of a sweep, `figure` says what is drawn: "decode",
+        "per-user", "ttft", "tpot" or "prefill". Raises VperfError.
+        """
+        report = import_module(f"vperf.report.{_REPORTS[type(self).__name__]}")
+        chart_file = import_module("vperf.report.chart_file")
+        drawn = chart_file.Drawn(report.chart(self, **of_chart))
+        if path is not None:
+            chart_file.write_chart(drawn.chart, Path(path), theme)
+        return drawn
 
 
 _REPORTS = {

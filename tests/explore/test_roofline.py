@@ -7,7 +7,7 @@ import json
 import pytest
 
 import vperf
-from vperf.explore.roofline import OpPoint, Roofline, roofline
+from vperf.explore.roofline import OpPoint, Roofline, roofline_of
 from vperf.scenario import Scenario
 from vperf.sources.gpus import load_gpu
 
@@ -17,7 +17,7 @@ H100 = load_gpu("h100-sxm")
 
 @pytest.fixture(scope="module")
 def answer() -> Roofline:
-    return roofline(Scenario(QWEN, "h100-sxm"))
+    return roofline_of(Scenario(QWEN, "h100-sxm"))
 
 
 def op(answer: Roofline, phase: str, name: str) -> OpPoint:
@@ -69,7 +69,7 @@ def test_attained_is_flops_over_the_times_of_the_estimate(answer: Roofline) -> N
 def test_no_op_is_above_the_peak_of_its_pipe_or_above_its_limit(
     gpu: str, quantization: str | None, batch_size: int
 ) -> None:
-    found = roofline(Scenario(QWEN, gpu, quantization=quantization, batch_size=batch_size))
+    found = roofline_of(Scenario(QWEN, gpu, quantization=quantization, batch_size=batch_size))
     peaks = {roof.pipe: roof.limit_flop_per_s for roof in found.roofs}
     for each in found.ops:
         if each.limit_flop_per_s is not None and each.expected_flop_per_s is not None:
@@ -78,14 +78,14 @@ def test_no_op_is_above_the_peak_of_its_pipe_or_above_its_limit(
 
 
 def test_each_pipe_in_use_has_a_roof_slowest_first() -> None:
-    found = roofline(Scenario(QWEN, "h100-sxm", quantization="fp8"))
+    found = roofline_of(Scenario(QWEN, "h100-sxm", quantization="fp8"))
     assert [roof.pipe for roof in found.roofs] == ["bf16", "fp8"]
     bf16, fp8 = (roof.limit_flop_per_s for roof in found.roofs)
     assert fp8 == pytest.approx(2 * bf16)
 
 
 def test_a_faster_mode_that_only_the_limit_allows_is_expected_at_the_plain_rate() -> None:
-    roofs = roofline(Scenario(QWEN, "rtx-4090", quantization="int4")).roofs
+    roofs = roofline_of(Scenario(QWEN, "rtx-4090", quantization="int4")).roofs
     assert [roof.pipe for roof in roofs] == ["bf16", "fp16_acc16"]
     assert roofs[1].limit_flop_per_s > 1.9 * roofs[0].limit_flop_per_s
     assert roofs[1].expected_flop_per_s == pytest.approx(roofs[0].expected_flop_per_s, rel=0.01)
@@ -94,7 +94,7 @@ def test_a_faster_mode_that_only_the_limit_allows_is_expected_at_the_plain_rate(
 def test_decode_is_left_of_the_ridge_and_moves_right_with_the_batch() -> None:
     intensities = []
     for batch_size in (1, 16, 256):
-        _, decode = roofline(Scenario(QWEN, "h100-sxm", batch_size=batch_size)).phases
+        _, decode = roofline_of(Scenario(QWEN, "h100-sxm", batch_size=batch_size)).phases
         intensities.append(decode.flop_per_byte)
     assert intensities == sorted(intensities)
     assert intensities[0] == pytest.approx(1.06, rel=0.01)
@@ -107,7 +107,7 @@ def test_the_shares_of_a_phase_and_its_overhead_add_up(answer: Roofline) -> None
 
 
 def test_an_exchange_between_gpus_is_under_the_link() -> None:
-    found = roofline(Scenario(QWEN, "h100-sxm", tp=4))
+    found = roofline_of(Scenario(QWEN, "h100-sxm", tp=4))
     exchange = next(each for each in found.ops if each.kind == "allreduce")
     assert exchange.under == "link"
     assert exchange.flop_per_byte is None

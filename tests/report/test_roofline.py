@@ -8,7 +8,7 @@ from io import StringIO
 
 import pytest
 
-from vperf.explore.roofline import Roofline, roofline
+from vperf.explore.roofline import Roofline, roofline_of
 from vperf.report import markdown, to_csv
 from vperf.report import roofline as report
 from vperf.report.document import plain
@@ -21,7 +21,7 @@ QWEN = "Qwen/Qwen3-4B-Instruct-2507"
 
 @pytest.fixture(scope="module")
 def answer() -> Roofline:
-    return roofline(Scenario(QWEN, "h100-sxm"))
+    return roofline_of(Scenario(QWEN, "h100-sxm"))
 
 
 def test_line_1_says_what_bounds_decode_and_prefill(answer: Roofline) -> None:
@@ -32,7 +32,7 @@ def test_line_1_says_what_bounds_decode_and_prefill(answer: Roofline) -> None:
 
 
 def test_line_1_says_that_it_does_not_fit() -> None:
-    answer = roofline(Scenario("qwen3-32b", "rtx-4090"))
+    answer = roofline_of(Scenario("qwen3-32b", "rtx-4090"))
     assert plain(report.headline(answer)).startswith("Does not fit. Decode is ")
 
 
@@ -43,7 +43,7 @@ def test_the_screen_fits_its_width(width: int, unicode: bool) -> None:
         Scenario(QWEN, "rtx-pro-6000", quantization="int4"),
         Scenario("deepseek-v3", "h200", tp=8, speculative="mtp", acceptance=0.8),
     ):
-        text = render(report.document(roofline(scenario)), Look(width, ascii=not unicode))
+        text = render(report.document(roofline_of(scenario)), Look(width, ascii=not unicode))
         assert max(map(len, text.splitlines())) <= width
         assert text.isascii() or unicode
 
@@ -90,6 +90,6 @@ def test_markdown_has_both_tables(answer: Roofline) -> None:
 
 
 def test_a_ridge_that_two_pipes_share_is_marked_once() -> None:
-    found = roofline(Scenario("qwen3-8b", "m3-ultra", quantization="q4_k_m", engine="llama.cpp"))
+    found = roofline_of(Scenario("qwen3-8b", "m3-ultra", quantization="q4_k_m", engine="llama.cpp"))
     assert [roof.pipe for roof in found.roofs] == ["bf16", "fp16"]
     assert len(report.chart(found).marks) == 1

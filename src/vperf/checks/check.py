@@ -38,7 +38,7 @@ from vperf.checks.waterfall import Waterfall
 from vperf.deployment import Deployment
 from vperf.errors import InputError, VperfError
 from vperf.estimate import decode_step, estimate
-from vperf.frames import Shown
+from vperf.frames import Plotted
 from vperf.hardware.gpu import Gpu
 from vperf.notes import Note
 from vperf.resolve import Resolver
@@ -57,7 +57,7 @@ SCHEMA_MANY = "vperf/checks/1"
 
 
 @dataclass(frozen=True, repr=False)
-class Check(Shown):
+class Check(Plotted):
     """One graded result. Every figure that the command line prints is read from here."""
 
     result: Result

@@ -18,8 +18,9 @@ To add it to an agent, give its configuration this command:
 \b
   vperf mcp
 
-Needs the MCP SDK: pip install 'vperf[mcp]'. Tools: estimate, compare, check,
-plan, gpus; each returns what the command of its name prints with --json.
+Needs the MCP SDK: pip install 'vperf[mcp]'. Tools: estimate, check, compare,
+sweep, plan, fit, napkin, roofline, gpus, models; each answers as the command of
+its name, short unless detail is asked for.
 """
 
 

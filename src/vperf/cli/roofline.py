@@ -39,7 +39,7 @@ def roofline(
     """
     scenario = typed.scenario()
 
-    from vperf.explore.roofline import roofline as roofline_of
+    from vperf.explore.roofline import roofline_of
     from vperf.report import roofline as report
 
     out.emit(report.report(roofline_of(scenario)))

@@ -14,7 +14,7 @@ from vperf.errors import InputError
 from vperf.explore.grid import CONTEXT, Grid, grid
 from vperf.explore.prices import Prices, prices_of
 from vperf.explore.rows import Row, Tally, row_of
-from vperf.frames import Shown, frame
+from vperf.frames import Plotted, frame
 from vperf.notes import Note
 from vperf.resolve import Resolver
 from vperf.values import dataclass
@@ -28,7 +28,7 @@ tokens per joule, memory left."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Comparison(Shown):
+class Comparison(Plotted):
     """The rows, best first: those that fit, those that do not, those that cannot be."""
 
     rows: tuple[Row, ...]

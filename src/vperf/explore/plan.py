@@ -33,7 +33,7 @@ from vperf.explore.candidates import (
 from vperf.explore.grid import Grid, Point, grid
 from vperf.explore.prices import Prices, prices_of
 from vperf.explore.rows import row_of
-from vperf.frames import Shown, frame
+from vperf.frames import Plotted, frame
 from vperf.model.model import Model
 from vperf.notes import Note
 from vperf.resolve import AS_STORED, Resolver, engine_named
@@ -65,7 +65,7 @@ class GpuBest:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Plan(Shown):
+class Plan(Plotted):
     """The winner, the Pareto front it is on, and why the others lose."""
 
     winner: Candidate | None

@@ -12,15 +12,15 @@ Williams, Waterman, Patterson: Roofline, CACM 52(4), 2009. Not here: any drawing
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 from vperf.answer import Estimate
 from vperf.deployment import Deployment
 from vperf.estimate import estimate
-from vperf.frames import Shown
+from vperf.frames import Plotted
 from vperf.hardware.gpu import Gpu
 from vperf.resolve import deploy
-from vperf.scenario import Scenario
+from vperf.scenario import ModelLike, Options, Scenario
 from vperf.timing.limit import plain
 from vperf.timing.step import Bound, OpTime, PhaseTimes
 from vperf.values import dataclass
@@ -85,7 +85,7 @@ class PhasePoint:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Roofline(Shown):
+class Roofline(Plotted):
     """The whole answer, of one GPU of the deployment."""
 
     estimate: Estimate
@@ -112,8 +112,15 @@ class Roofline(Shown):
         }
 
 
-def roofline(scenario: Scenario) -> Roofline:
-    """The roofline of a scenario's estimate. Raises VperfError."""
+def roofline(
+    model: ModelLike, gpu: str | Gpu | None = None, **options: Unpack[Options]
+) -> Roofline:
+    """The ops of `vperf.estimate`, with its options, on the card's roofline. Raises VperfError."""
+    return roofline_of(Scenario(model, gpu, **options))
+
+
+def roofline_of(scenario: Scenario) -> Roofline:
+    """The same of options as a value."""
     deployment = deploy(scenario)
     return draw_roofline(deployment, estimate(deployment))
 

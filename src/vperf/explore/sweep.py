@@ -16,7 +16,7 @@ from vperf.explore.crossovers import Crossover, find_crossovers
 from vperf.explore.grid import Grid, grid, plain
 from vperf.explore.prices import Prices, prices_of
 from vperf.explore.rows import Row, Tally, row_of
-from vperf.frames import Shown, frame
+from vperf.frames import Plotted, frame
 from vperf.notes import Note
 from vperf.resolve import AS_STORED, Resolver
 from vperf.values import dataclass
@@ -28,7 +28,7 @@ MAX_CROSSED = 12
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Sweep(Shown):
+class Sweep(Plotted):
     """All rows of a sweep, in the order of its axes."""
 
     rows: tuple[Row, ...]

@@ -25,6 +25,7 @@ from typing import Any, Literal, get_args
 from vperf.errors import InputError, VperfError
 from vperf.files import write_bytes_atomically
 from vperf.report.chart import Chart, Point, Series, share_of, spread, tick_text, ticks
+from vperf.report.chart_terminal import render_terminal
 from vperf.report.format import clean
 from vperf.values import dataclass
 
@@ -104,6 +105,24 @@ def write_chart(chart: Chart, path: Path, theme: str = "auto") -> None:
         write_bytes_atomically(path, drawn)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Drawn:
+    """A chart in Python: as text, and in notebooks as a picture where matplotlib is."""
+
+    chart: Chart
+
+    def __repr__(self) -> str:
+        return f"<Plot: {clean(self.chart.title)}>"
+
+    def __str__(self) -> str:
+        return render_terminal(self.chart).rstrip()
+
+    def _repr_html_(self) -> str:
+        if find_spec("matplotlib") is None:
+            return f"<pre>{html.escape(str(self))}</pre>"
+        return _drawn(self.chart, "svg", "light").decode()
 
 
 def _drawn(chart: Chart, kind: Literal["svg", "png"], theme: str) -> bytes:

@@ -19,6 +19,7 @@ from vperf.checks.suspects import Suspect
 from vperf.checks.thresholds import Threshold
 from vperf.checks.waterfall import Part, Waterfall
 from vperf.errors import VperfError
+from vperf.report.chart import Axis, Chart, Mark, Series, letter
 from vperf.report.document import (
     FAILS,
     HOLDS,
@@ -343,6 +344,33 @@ def _waterfall(fall: Waterfall, *, first: bool) -> Iterator[Block]:
     parts = sorted(fall.parts, key=lambda part: order.index(part.name))
     each = [(PARTS[part.name], [part], tones[part.name]) for part in parts]
     yield Table(columns, _steps(fall, each), title, when="full")
+
+
+def chart(check: Check) -> Chart:
+    """The waterfall: each part of the measured time above those before it, a letter each."""
+    falls = check.waterfalls[:1]
+    order = list(PARTS)
+    points, key, marks = [(0.0, 0.0)], [], []
+    for fall in falls:
+        for number, part in enumerate(sorted(fall.parts, key=lambda p: order.index(p.name)), 1):
+            points.append((float(number), points[-1][1] + part.seconds))
+            sign = "-" if part.seconds < 0 else ""
+            said = f"{PARTS[part.name]}, {sign}{seconds(abs(part.seconds))}"
+            key.append(("time", letter(number - 1), said))
+        for name, at in (("limit", fall.limit_s), ("expected", fall.expected_s),
+                         ("measured", fall.measured_s)):  # fmt: skip
+            marks.append(Mark("y", at, f"{name} {seconds(at)}"))
+    title = TITLES[falls[0].metric] if falls else "the measured time"
+    return Chart(
+        title=f"Where {title} goes: {clean(check.estimate.model.id)} on {check.estimate.gpu.name}",
+        x=Axis("parts, one on the other"),
+        y=Axis(title, "s"),
+        series=(
+            Series("time", tuple(points), labels=("", *(mark for _, mark, _ in key))),
+        ) if falls else (),
+        marks=tuple(marks),
+        key=tuple(key),
+    )  # fmt: skip
 
 
 def _titled(group: _Group, found: Sequence[Part]) -> str:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
+from vperf.answer import Speed
 from vperf.explore.compare import By, Comparison
 from vperf.explore.rows import Row
+from vperf.report.chart import Axis, Chart, Series, letter
 from vperf.report.document import (
     Block,
     Bullets,
@@ -45,6 +47,8 @@ from vperf.report.rows import (
 
 _SHOWN = 10
 """Rows of the short form."""
+_DRAWN = 20
+"""Rows of a chart."""
 _UP, _DOWN = "\N{BLACK UP-POINTING TRIANGLE}", "\N{BLACK DOWN-POINTING TRIANGLE}"
 """The least first, the most first."""
 
@@ -130,6 +134,34 @@ def _free(row: Row) -> str:
         return "-"
     left = (row.figures.capacity_bytes - row.figures.memory_bytes) * row.figures.gpus
     return gib(left) if left >= 0 else f"-{gib(-left)}"
+
+
+def chart(answer: Comparison) -> Chart:
+    """TTFT against decode speed, a letter for each of the best rows, apart where none fits."""
+    groups: dict[str, list[tuple[str, Row, Speed]]] = {}
+    for number, row in enumerate(answer.rows[:_DRAWN]):
+        if row.figures is not None:
+            group = "fits" if row.fits else "does not fit"
+            groups.setdefault(group, []).append((letter(number), row, row.figures.expected))
+    return Chart(
+        title=f"{plural(min(answer.asked, _DRAWN), 'setting')}, the best first",
+        x=Axis("TTFT", "s", log=True),
+        y=Axis("decode", "tok/s", log=True),
+        series=tuple(
+            Series(
+                group,
+                tuple((speed.ttft_s, speed.decode_tokens_per_s) for *_, speed in found),
+                joined=False,
+                labels=tuple(mark for mark, *_ in found),
+            )
+            for group, found in groups.items()
+        ),
+        key=tuple(
+            (group, mark, named(row, answer.axes, card=True))
+            for group, found in groups.items()
+            for mark, row, _ in found
+        ),
+    )
 
 
 def headline(answer: Comparison) -> Text:

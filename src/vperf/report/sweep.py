@@ -116,6 +116,7 @@ def _under_way(done: Sweep) -> Sweeping:
         prices={row.gpu: 0.0 for row in done.rows if row.cost},
         tally=SimpleNamespace(problems=done.problems, notes=lambda: done.notes),
         crossovers=lambda: done.crossovers,
+        run=lambda _: None,
     )
     return cast("Sweeping", made)
 
@@ -242,11 +243,15 @@ def check_figure(figure: str) -> None:
         raise InputError(f"must be {', '.join(FIGURES)}, not {figure!r}", source="--y")
 
 
-def chart(sweep: Sweeping, rows: Iterable[Row], figure: str = "decode") -> Chart:
+def chart(sweep: Sweeping | Sweep, rows: Iterable[Row] = (), figure: str = "decode") -> Chart:
     """One of FIGURES over the longest axis of numbers, a line for each choice of the other axes.
 
     Raises InputError where no axis has numbers, or there are too many lines.
     """
+    check_figure(figure)
+    if isinstance(sweep, Sweep):
+        rows = sweep.rows
+        sweep = _under_way(sweep)
     field, name, unit = FIGURES[figure]
     axes = sweep.axes
     numeric = [a for a, v in axes.items() if all(isinstance(x, int | float) for x in v)]
