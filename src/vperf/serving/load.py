@@ -31,6 +31,7 @@ from vperf.serving.speculative import tokens_per_step
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.passes import decode_passes, prefill_passes
 from vperf.timing.step import Card
+from vperf.units import is_moderate
 from vperf.values import dataclass
 
 BURST_SHARE = 0.12
@@ -74,7 +75,7 @@ class Load:
         if self.users is not None and (isinstance(self.users, bool) or self.users < 1):
             raise InputError(f"must be at least 1, not {self.users!r}", field="max-concurrency")
         rate = self.requests_per_s
-        if rate is not None and not (0 < rate < math.inf):
+        if rate is not None and not is_moderate(rate):
             raise InputError(f"must be above 0, not {rate!r}", field="request-rate")
         if not 0 <= self.prefix_hit < 1:
             raise InputError(f"must be from 0 to below 1, not {self.prefix_hit!r}",
