@@ -56,7 +56,7 @@ def _prefill_extra_s(load: Load, running: float) -> float:
     """What one prompt adds to the step that it shares with `running` sequences."""
     steps = Steps(MODEL, load)
     mixed = steps.prefill(running)
-    assert mixed.count == 1
+    assert mixed.steps == 1
     return mixed.seconds - steps.decode(round(running))[1]
 
 
@@ -221,7 +221,7 @@ def test_chunks_of_a_long_prompt_taken_in_stretches_sum_to_those_taken_singly(
     singly = Steps(compiled, load).prefill(3)
     monkeypatch.setattr("vperf.serving.load._MOST_CHUNKS", 100)
     stretched = Steps(compiled, load).prefill(3)
-    assert stretched.count == singly.count > 1300
+    assert stretched.steps == singly.steps > 1300
     assert stretched.seconds == pytest.approx(singly.seconds, rel=1e-3)
 
 
@@ -230,8 +230,13 @@ def test_a_prompt_of_a_billion_tokens_is_read_in_a_thousand_questions(
 ) -> None:
     asked: list[object] = []
     real = Compiled.mixed
-    monkeypatch.setattr(Compiled, "mixed", lambda *a: asked.append(a) or real(*a))
+
+    def counted(*given: Any) -> Any:
+        asked.append(given)
+        return real(*given)
+
+    monkeypatch.setattr(Compiled, "mixed", counted)
     card = _chunking(8)
     found = Steps(Compiled(MODEL.model, card), Load(10**9, 100, 4)).prefill(3)
-    assert found.count >= 10**9 // 8
+    assert found.steps >= 10**9 // 8
     assert len(asked) <= 2001

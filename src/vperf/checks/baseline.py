@@ -109,7 +109,7 @@ def _earlier(data: Mapping[str, Any]) -> Earlier:
     }
     spread = None if result["spread"] is None else _positive(result["spread"])
     source, label = data["source"], result["label"]
-    if not isinstance(source, str) or not isinstance(label, str | None):
+    if not isinstance(source, str) or not isinstance(label, str):
         raise TypeError(source, label)
     return Earlier(source, label, setup_of(data), metrics, spread)
 

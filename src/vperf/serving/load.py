@@ -121,7 +121,7 @@ class Served:
 class Prefill(NamedTuple):
     """The steps that read a prompt."""
 
-    count: int
+    steps: int
     seconds: float
     """Of all of them."""
 
@@ -463,7 +463,7 @@ def _at(steps: Steps, load: Load, decode: float, others: float) -> _At:
         each = min(max(0.0, _extra(steps, 1 + others, 2) - extra), extra)
     ahead = math.inf if load.users is None else load.users - 1 - others
     admission = steps.compiled.card.engine.scheduler.admission_steps
-    return _At(decode, extra, each, fitting, chunks.count, chunks.seconds, others, ahead,
+    return _At(decode, extra, each, fitting, chunks.steps, chunks.seconds, others, ahead,
                _busy(others, load), admission)  # fmt: skip
 
 
@@ -506,7 +506,7 @@ def _extra(steps: Steps, sequences: float, prompts: int = 1) -> float:
     stages = steps.compiled.model.parallel.pipeline  # each reads the prompt while others decode
     if steps.compiled.card.engine.scheduler.policy != "mixed":
         return chunks.seconds / stages
-    decoding = chunks.count * steps.decode(round(sequences)).expected
+    decoding = chunks.steps * steps.decode(round(sequences)).expected
     return max(0.0, chunks.seconds - decoding) / stages
 
 
