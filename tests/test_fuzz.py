@@ -8,10 +8,12 @@ from __future__ import annotations
 import copy
 import json
 import math
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
+import fuzz
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -170,3 +172,27 @@ def test_arbitrary_json_is_refused_or_answered_by_a_class_that_it_names(value: A
     except VperfError:
         return
     assert any("taken from the model class's defaults" in line for line in model.assumptions)
+
+
+@pytest.mark.slow
+def test_twenty_seconds_of_the_fuzzer_find_no_fault() -> None:
+    assert fuzz.fuzz(20, seed=17) == 0
+
+
+def test_the_fuzzer_tells_a_bug_a_hidden_character_and_a_traceback_from_an_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def raises(_: list[str]) -> int:
+        raise RecursionError
+
+    def hides(_: list[str]) -> int:
+        sys.stdout.write("a\u202eb")
+        return 0
+
+    for faulty in (raises, hides, lambda _: 70):
+        monkeypatch.setattr(fuzz, "command", faulty)
+        with pytest.raises((fuzz.Fault, RecursionError)):
+            fuzz.run(["estimate"])
+    monkeypatch.setattr(fuzz, "command", lambda _: 0)
+    assert fuzz.run(["estimate"]) == 0
+    assert capsys.readouterr() == ("", "")

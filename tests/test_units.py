@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import vperf
 from vperf import units
 from vperf.errors import InputError
 
@@ -145,3 +146,35 @@ def test_a_number_with_the_unit_of_another_thing_is_refused(text: str, unit: str
 def test_a_percentage_without_its_sign_is_asked_about() -> None:
     with pytest.raises(ValueError, match=r"did you mean 0\.7\?"):
         units.parse_number("70", "%")
+
+
+@pytest.mark.parametrize("text", ["1 x" + " " * 300_000 + "x", " " * 300_000, "1" + "," * 300_000])
+def test_a_text_of_any_length_is_read_in_one_pass(text: str) -> None:
+    """A pattern that backtracks over 300,000 spaces takes minutes."""
+    with pytest.raises(InputError):
+        units.parse_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (units.parse_bytes, "1e300 GB"),
+        (units.parse_bandwidth, "1e308 GB/s"),
+        (units.parse_rate, "1e290 TFLOPS"),
+        (units.parse_seconds, "1e-300 ms"),
+        (units.parse_power, "1e-31 W"),
+        (units.parse_count, f"{'9' * 5000}B"),
+    ],
+)
+def test_a_figure_that_overflows_behind_its_prefix_is_refused(
+    parse: Callable[[str], float], text: str
+) -> None:
+    with pytest.raises(InputError, match="it must be"):
+        parse(text)
+
+
+@pytest.mark.parametrize("rate", [1e308, 1e-300, 0.0, float("nan"), float("inf")])
+def test_a_rate_that_overflows_what_is_made_of_it_is_refused(rate: float) -> None:
+    assert not units.is_moderate(rate)
+    with pytest.raises(InputError, match="request-rate"):
+        vperf.estimate("qwen3-8b", "h100", request_rate=rate)

@@ -9,12 +9,12 @@ name (api.py), printing (report/napkin.py), and the real estimate (estimate.py).
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from vperf.errors import InputError
 from vperf.frames import Shown
 from vperf.notes import Note
+from vperf.units import is_moderate
 from vperf.values import dataclass
 
 SCHEMA = "vperf/napkin/1"
@@ -116,7 +116,7 @@ def napkin(
         ("bits", bits),
         ("memory_bandwidth", memory_bandwidth),
     ):
-        if not math.isfinite(value) or value <= 0:
+        if not is_moderate(value):
             raise InputError(f"must be a positive, finite number, not {value!r}", field=name)
     weight_bytes = parameters * bits / 8
     return Napkin(

@@ -17,9 +17,9 @@ _SECONDS = {
     "s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9, "ps": 1e-12,
     "min": 60.0,
 }  # fmt: skip
-_NUMBER = re.compile(
-    r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*\Z", re.DOTALL
-)
+_NUMBER = re.compile(r"([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(.*)", re.DOTALL)
+_LEAST, _MOST = 1e-30, 1e30
+"""In SI units. What lies outside is no quantity of a computer, and overflows what is made of it."""
 _WHOLE = re.compile(r"([+-]?\d[\d_]*(?:\.\d+)?)\s*([kKmM]?)")
 _WAYS = {
     "%": ("%",),
@@ -29,14 +29,27 @@ _WAYS = {
 """How people write a unit."""
 
 
-def _split(text: str, what: str, *, zero: bool = False) -> tuple[float, str]:
-    match = _NUMBER.match(text)
+def is_moderate(value: float) -> bool:
+    """Whether a quantity above 0 can be squared, divided by and summed without overflow."""
+    return _LEAST <= value <= _MOST
+
+
+def _split(text: str, what: str) -> tuple[float, str]:
+    match = _NUMBER.fullmatch(text.strip())
     if match is None:
         raise InputError(f"{text!r} is not {what}")
-    value = float(match[1].replace(",", "").replace("_", ""))
-    if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+    return float(match[1].replace(",", "").replace("_", "")), match[2].lstrip()
+
+
+def _checked(value: float, text: str, what: str) -> float:
+    """The value with its prefix, if it is one of this world. Raises InputError."""
+    if not (math.isfinite(value) and value > 0):
         raise InputError(f"{text!r} is not {what}: it must be a positive, finite number")
-    return value, match[2]
+    if not is_moderate(value):
+        raise InputError(
+            f"{text!r} is not {what}: it must be from {_LEAST:g} to {_MOST:g} in base units"
+        )
+    return value
 
 
 def _scaled(text: str, what: str, unit_pattern: str, prefixes: dict[str, float]) -> float:
@@ -44,7 +57,7 @@ def _scaled(text: str, what: str, unit_pattern: str, prefixes: dict[str, float])
     match = re.fullmatch(rf"([a-z]{{0,2}}?)(?:{unit_pattern})", unit.lower())
     if match is None or match[1] not in prefixes:
         raise InputError(f"{text!r} is not {what}")
-    return value * prefixes[match[1]]
+    return _checked(value * prefixes[match[1]], text, what)
 
 
 def parse_bytes(text: str) -> float:
@@ -140,10 +153,11 @@ def parse_share(text: str) -> float:
 
 def parse_seconds(text: str) -> float:
     """Seconds from "62ms", "4 us", "1.5 s"; a fused kernel may take "0 us"."""
-    value, unit = _split(text, 'a time such as "62 ms"', zero=True)
+    what = 'a time such as "62 ms"'
+    value, unit = _split(text, what)
     if unit.lower() not in _SECONDS:
-        raise InputError(f'{text!r} is not a time such as "62 ms"')
-    return value * _SECONDS[unit.lower()]
+        raise InputError(f"{text!r} is not {what}")
+    return value and _checked(value * _SECONDS[unit.lower()], text, what)
 
 
 def _significant(value: float, digits: int) -> str:

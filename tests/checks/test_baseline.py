@@ -145,3 +145,25 @@ def test_a_missing_baseline_and_a_bar_without_one_are_errors(tmp_path: Path) -> 
         vperf.check(result(), baseline=tmp_path / "none.json")
     with pytest.raises(InputError, match=r"max-drift: cannot be judged: .* has no baseline"):
         vperf.check(result(), bars=Bars(max_drift=0.05))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("source",), 7),
+        (("result", "label"), 7),
+        (("metrics", "tpot_s", "measured"), 10**400),
+        (("metrics", "tpot_s", "measured"), True),
+    ],
+)
+def test_a_baseline_of_other_kinds_of_values_is_not_whole(
+    tmp_path: Path, path: tuple[str, ...], value: object
+) -> None:
+    before = saved(tmp_path, result(tpot_s=0.010))
+    data = inner = json.loads(before.read_text(encoding="utf-8"))
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    before.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(InputError, match="not whole"):
+        vperf.check(result(tpot_s=0.010), baseline=before)

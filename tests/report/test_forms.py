@@ -105,7 +105,25 @@ def test_csv_adds_up_to_the_steps() -> None:
 def test_csv_takes_no_data_for_a_line() -> None:
     rows: list[dict[str, Any]] = [{"a": 'x\n"y', "b": None}, {"a": True, "b": 0.1}]
     text = "".join(to_csv.lines(rows))
-    assert list(csv.reader(StringIO(text))) == [["a", "b"], ['x\n"y', ""], ["true", "0.1"]]
+    assert list(csv.reader(StringIO(text))) == [["a", "b"], ['x "y', ""], ["true", "0.1"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("=1+1", "'=1+1"), ("@SUM(1)", "'@SUM(1)"), ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+        ("-2+3", "'-2+3"), ("\t=1", "' =1"), ("-", "-"), ("qwen3-8b", "qwen3-8b"),
+        ("a\x1b[31mb", "a?[31mb"), ("a\u202eb\u200bc\x9b", "a?b?c?"),
+    ],
+)  # fmt: skip
+def test_csv_holds_neither_formulas_nor_characters_that_hide(name: str, cell: str) -> None:
+    text = "".join(to_csv.lines([{"name": name, "change": -0.5}]))
+    assert list(csv.reader(StringIO(text)))[1] == [cell, "-0.5"]
+
+
+def test_html_holds_no_characters_that_hide() -> None:
+    page = html.render([Prose("a\u202eb\u200bc\x9b\x00<script>")])
+    assert "a?b?c??&lt;script&gt;" in page
 
 
 def test_json_refuses_nan() -> None:

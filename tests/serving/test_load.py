@@ -55,8 +55,9 @@ def test_requests_that_come_by_themselves_queue_for_their_prefill() -> None:
 def _prefill_extra_s(load: Load, running: float) -> float:
     """What one prompt adds to the step that it shares with `running` sequences."""
     steps = Steps(MODEL, load)
-    (mixed,) = steps.prefill(running)
-    return mixed - steps.decode(round(running))[1]
+    mixed = steps.prefill(running)
+    assert mixed.steps == 1
+    return mixed.seconds - steps.decode(round(running))[1]
 
 
 @pytest.mark.parametrize("users", [1, 2, 64])
@@ -203,3 +204,39 @@ def test_stages_of_a_pipeline_read_prompts_side_by_side_and_wait_for_each_other(
     hops = 4 * 20e-6 + 3 * 0.5e-3
     late = alone[1].expected.tpot_s - alone[0].expected.tpot_s
     assert late == pytest.approx(hops, rel=0.2)
+
+
+def _chunking(tokens: int) -> Card:
+    engine = MODEL.card.engine
+    scheduler = replace(engine.scheduler, max_batched_tokens=tokens)
+    return Card(MODEL.card.gpu, replace(engine, scheduler=scheduler))
+
+
+def test_chunks_of_a_long_prompt_taken_in_stretches_sum_to_those_taken_singly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    load = Load(400_000, 100, 4)
+    card = _chunking(300)
+    compiled = Compiled(MODEL.model, card)
+    singly = Steps(compiled, load).prefill(3)
+    monkeypatch.setattr("vperf.serving.load._MOST_CHUNKS", 100)
+    stretched = Steps(compiled, load).prefill(3)
+    assert stretched.steps == singly.steps > 1300
+    assert stretched.seconds == pytest.approx(singly.seconds, rel=1e-3)
+
+
+def test_a_prompt_of_a_billion_tokens_is_read_in_a_thousand_questions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []
+    real = Compiled.mixed
+
+    def counted(*given: Any) -> Any:
+        asked.append(given)
+        return real(*given)
+
+    monkeypatch.setattr(Compiled, "mixed", counted)
+    card = _chunking(8)
+    found = Steps(Compiled(MODEL.model, card), Load(10**9, 100, 4)).prefill(3)
+    assert found.steps >= 10**9 // 8
+    assert len(asked) <= 2001

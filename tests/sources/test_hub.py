@@ -663,3 +663,17 @@ def test_importing_the_module_is_cheap() -> None:
         "('huggingface_hub', 'requests', 'httpx', 'httpx2', 'urllib.request')))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "../../outside.json", "a/../../b", "C:\\x", "a\nb"]
+)
+def test_a_listing_that_leaves_its_repository_is_refused(model: LoopbackHub, name: str) -> None:
+    for url in [each for each in model.answers if each.startswith("/api/models/")]:
+        listing = json.loads(model.answers[url].body)
+        listing["siblings"].append({"rfilename": name, "size": 1})
+        model.answers[url].body = json.dumps(listing).encode()
+    with pytest.raises(HubError, match="outside of it"):
+        hub.fetch_gguf(ID)
+    assert hub.fetch(ID).config == CONFIG  # of fixed names alone
+    assert not any("outside" in each.path or "passwd" in each.path for each in model.asked)

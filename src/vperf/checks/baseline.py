@@ -94,7 +94,7 @@ def read_baseline(path: str | Path) -> Baseline:
         checks = data["checks"] if schema == _SCHEMAS[1] else [data]
         results = tuple(_earlier(each) for each in checks)
         version = str(data["vperf_version"])
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         raise InputError(
             f"is {schema}, but not whole", source=source, field="--baseline", hint=_HOW
         ) from None
@@ -108,11 +108,14 @@ def _earlier(data: Mapping[str, Any]) -> Earlier:
         for name, each in data["metrics"].items()
     }
     spread = None if result["spread"] is None else _positive(result["spread"])
-    return Earlier(data["source"], result["label"], setup_of(data), metrics, spread)
+    source, label = data["source"], result["label"]
+    if not isinstance(source, str) or not isinstance(label, str):
+        raise TypeError(source, label)
+    return Earlier(source, label, setup_of(data), metrics, spread)
 
 
 def _positive(value: Any) -> float:
-    if not (isinstance(value, int | float) and 0 <= value < math.inf):
+    if isinstance(value, bool) or not 0 <= value < math.inf:
         raise ValueError(value)
     return float(value) or math.ulp(0.0)
 

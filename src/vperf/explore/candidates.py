@@ -18,7 +18,7 @@ from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
 from vperf.scenario import Scenario
 from vperf.serving.percentiles import read_percents
-from vperf.units import parse_seconds
+from vperf.units import is_moderate, parse_seconds
 from vperf.values import dataclass
 
 Reason = Literal["layout", "memory", "saturated", "ttft", "tpot", "e2e"]
@@ -83,7 +83,7 @@ def targets_of(**given: str | float | None) -> Targets:
             percent, _, longest = value.partition(":")
             percents[name] = _percent(name, percent)  # type: ignore[index]
         seconds = _seconds(name, longest)
-        if not 0 < seconds < math.inf:
+        if not is_moderate(seconds):
             raise InputError(f"must be above 0, not {value!r}", field=name)
         found[f"{name}_s"] = seconds
     if not found:

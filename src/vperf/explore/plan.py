@@ -38,7 +38,7 @@ from vperf.model.model import Model
 from vperf.notes import Note
 from vperf.resolve import AS_STORED, Resolver, engine_named
 from vperf.scenario import Scenario
-from vperf.units import parse_bandwidth
+from vperf.units import is_moderate, parse_bandwidth
 from vperf.values import dataclass
 from vperf.version import __version__
 
@@ -233,7 +233,7 @@ def _check(max_gpus: int, node: int | None, rate: float | None, users: int | Non
         if users is not None:
             raise InputError("give either max-concurrency or request-rate")
         number = isinstance(rate, int | float) and not isinstance(rate, bool)
-        if not number or not 0 < rate < float("inf"):
+        if not number or not is_moderate(rate):
             raise InputError(f"must be above 0, not {rate!r}", field="request-rate")
 
 
@@ -263,7 +263,7 @@ def _link(given: str | float | None) -> float | None:
         rate = parse_bandwidth(given) if isinstance(given, str) else float(given)
     except InputError as error:
         raise InputError(error.message, field="kv-link") from None
-    if not 0 < rate < float("inf"):
+    if not is_moderate(rate):
         raise InputError(f"must be above 0, not {given!r}", field="kv-link")
     return rate
 

@@ -17,6 +17,7 @@ from vperf.answer import Figures
 from vperf.errors import InputError
 from vperf.files import read_toml
 from vperf.sources.gpus import load_gpu
+from vperf.units import is_moderate
 from vperf.values import dataclass
 
 Prices = Mapping[str, float]
@@ -49,7 +50,7 @@ def prices_of(given: Mapping[str, float]) -> Prices:
     """Prices by GPU id, from any names of GPUs. Raises InputError, UnknownNameError."""
     prices: dict[str, float] = {}
     for name, usd in given.items():
-        if isinstance(usd, bool) or not isinstance(usd, int | float) or not 0 < usd < math.inf:
+        if isinstance(usd, bool) or not isinstance(usd, int | float) or not is_moderate(usd):
             raise InputError(
                 f"must be $ per GPU-hour above 0, not {usd!r}", field=f"price of {name}"
             )

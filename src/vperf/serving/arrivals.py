@@ -21,6 +21,7 @@ from itertools import accumulate
 
 from vperf.errors import InputError
 from vperf.serving.lengths import Lengths
+from vperf.units import is_moderate
 from vperf.values import dataclass
 
 
@@ -103,7 +104,7 @@ def arrival_times(
     Gaps are gamma distributed with shape `burstiness`, so that their coefficient of variation is
     1 / sqrt(burstiness). Raises InputError.
     """
-    if not 0 < requests_per_s < math.inf:
+    if not is_moderate(requests_per_s):
         raise InputError(f"must be above 0, not {requests_per_s!r}", field="request-rate")
     if not burstiness > 0:
         raise InputError(f"must be above 0, not {burstiness!r}", field="burstiness")

@@ -19,7 +19,7 @@ hundredth of its time. Not here: kernels (timing/).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
@@ -31,6 +31,7 @@ from vperf.serving.speculative import tokens_per_step
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.passes import decode_passes, prefill_passes
 from vperf.timing.step import Card
+from vperf.units import is_moderate
 from vperf.values import dataclass
 
 BURST_SHARE = 0.12
@@ -49,6 +50,8 @@ _FULL = 1 - 1e-3
 _STEP_ROUNDS = 4
 _BUSIEST = 0.95
 """Queues are not extrapolated beyond this share of time spent on prefill."""
+_MOST_CHUNKS = 1000
+"""Steps of one prompt's prefill that are asked about one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Load:
         if self.users is not None and (isinstance(self.users, bool) or self.users < 1):
             raise InputError(f"must be at least 1, not {self.users!r}", field="max-concurrency")
         rate = self.requests_per_s
-        if rate is not None and not (0 < rate < math.inf):
+        if rate is not None and not is_moderate(rate):
             raise InputError(f"must be above 0, not {rate!r}", field="request-rate")
         if not 0 <= self.prefix_hit < 1:
             raise InputError(f"must be from 0 to below 1, not {self.prefix_hit!r}",
@@ -115,6 +118,14 @@ class Served:
     """Both bounds at even routing."""
 
 
+class Prefill(NamedTuple):
+    """The steps that read a prompt."""
+
+    steps: int
+    seconds: float
+    """Of all of them."""
+
+
 class Steps:
     """Times of the steps of a deployment whose requests are of one length, each computed once.
 
@@ -128,7 +139,7 @@ class Steps:
         self.cached_tokens = load.cached_tokens
         self.context = load.input_tokens + load.output_tokens // 2
         self._decode: dict[int, Seconds] = {}
-        self._prefill: dict[tuple[int, int], tuple[float, ...]] = {}
+        self._prefill: dict[tuple[int, int], Prefill] = {}
 
     def slots(self, users: int | None = None) -> int:
         """Sequences whose cache fits at their mean length; pages are taken as sequences grow.
@@ -169,14 +180,14 @@ class Steps:
             found = self._decode[batch] = self.compiled.decode(batch, self.context)
         return found
 
-    def prefill(self, running: float, prompts: int = 1) -> tuple[float, ...]:
-        """Seconds of the steps that read one prompt, or the one that reads several together,
-        decoding the others meanwhile."""
+    def prefill(self, running: float, prompts: int = 1) -> Prefill:
+        """The steps that read one prompt, or the one that reads several together, decoding the
+        others meanwhile."""
         mixes = self.compiled.card.engine.scheduler.policy == "mixed"
         decoding = round(running) if mixes else 0
         found = self._prefill.get((decoding, prompts))
         if found is None:
-            found = self._prefill[decoding, prompts] = tuple(self._chunks(decoding, prompts))
+            found = self._prefill[decoding, prompts] = self._chunks(decoding, prompts)
         return found
 
     def prompts_per_step(self, running: float) -> int:
@@ -189,22 +200,30 @@ class Steps:
         verified = decoding // model.parallel.data * (1 + model.draft_tokens)
         return max(1, self.compiled.card.engine.max_batched_tokens - verified)
 
-    def _chunks(self, decoding: int, prompts: int) -> Iterator[float]:
+    def _chunks(self, decoding: int, prompts: int) -> Prefill:
         compiled, model = self.compiled, self.compiled.model
         groups, engine = model.parallel.data, compiled.card.engine
         budget = self._budget(decoding)
         decode = decode_passes(model, decoding, self.context) if decoding else ()
-        past = self.cached_tokens
-        while past < self.input_tokens:
+        past, seconds = self.cached_tokens, 0.0
+        count = -(-(self.input_tokens - past) // budget)
+        # A chunk's time is all but linear in what is cached: of many, each stretch takes the time
+        # of its middle. The last one, which is shorter, is asked about by itself.
+        stretch = max(1, count // _MOST_CHUNKS)
+        done = 0
+        while done < count:
+            alike = max(1, min(stretch, count - 1 - done))
+            past = self.cached_tokens + (done + alike // 2) * budget
             new = min(budget, self.input_tokens - past)
             # One prompt is on one attention group; `groups` prompts keep all equally busy.
             chunk = prefill_passes(model, prompts * groups, new, past)
             if decode:
-                seconds = compiled.mixed(decode, chunk, decoding / groups + prompts)[1]
+                each = compiled.mixed(decode, chunk, decoding / groups + prompts)[1]
             else:
-                seconds = compiled.passes(chunk)[1]
-            yield seconds + engine.scheduler.prompt_step_s
-            past += new
+                each = compiled.passes(chunk)[1]
+            seconds += alike * (each + engine.scheduler.prompt_step_s)
+            done += alike
+        return Prefill(count, seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,7 +463,7 @@ def _at(steps: Steps, load: Load, decode: float, others: float) -> _At:
         each = min(max(0.0, _extra(steps, 1 + others, 2) - extra), extra)
     ahead = math.inf if load.users is None else load.users - 1 - others
     admission = steps.compiled.card.engine.scheduler.admission_steps
-    return _At(decode, extra, each, fitting, len(chunks), sum(chunks), others, ahead,
+    return _At(decode, extra, each, fitting, chunks.steps, chunks.seconds, others, ahead,
                _busy(others, load), admission)  # fmt: skip
 
 
@@ -486,9 +505,9 @@ def _extra(steps: Steps, sequences: float, prompts: int = 1) -> float:
     chunks = steps.prefill(sequences, prompts)
     stages = steps.compiled.model.parallel.pipeline  # each reads the prompt while others decode
     if steps.compiled.card.engine.scheduler.policy != "mixed":
-        return sum(chunks) / stages
-    decoding = len(chunks) * steps.decode(round(sequences)).expected
-    return max(0.0, sum(chunks) - decoding) / stages
+        return chunks.seconds / stages
+    decoding = chunks.steps * steps.decode(round(sequences)).expected
+    return max(0.0, chunks.seconds - decoding) / stages
 
 
 def _busy(others: float, load: Load) -> float:

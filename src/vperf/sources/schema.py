@@ -50,7 +50,12 @@ def _one_of(names: tuple[str, ...]) -> AfterValidator:
 
 
 _GROUP_SIZE = Annotated[str, Field(pattern=r"^[1-9]\d{0,3}$")]
-_PLAIN: Mapping[Any, Any] = {int: PositiveInt, float: PositiveFloat, AMOUNT: NonNegativeFloat}
+_PLAIN: Mapping[Any, Any] = {
+    int: Annotated[PositiveInt, Field(le=10**15)],
+    float: Annotated[PositiveFloat, Field(ge=1e-30, le=1e30)],
+    AMOUNT: Annotated[NonNegativeFloat, Field(le=1e30)],
+}
+"""Within what can be computed with, as units.is_moderate."""
 
 
 def _annotation(name: str, key: Key) -> Any:  # noqa: PLR0911  (one return a kind)
