@@ -370,7 +370,9 @@ def test_more_context_or_batch_is_never_faster_per_step(
     assert large.decode.limit_s >= small.decode.limit_s * (1 - 1e-12)
     assert large.decode.expected_s >= small.decode.expected_s * (1 - 1e-12)
     assert large.prefill.limit_s >= small.prefill.limit_s * (1 - 1e-12)
-    assert large.memory.total_bytes >= small.memory.total_bytes
+    # An engine whose default leaves too little room is given more of the memory: less stays free.
+    if large.memory.utilization == small.memory.utilization:
+        assert large.memory.total_bytes >= small.memory.total_bytes
 
 
 @law

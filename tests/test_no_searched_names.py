@@ -35,6 +35,7 @@ STAYS = {
     "report/format.py": 1,  # layout
     "report/markdown.py": 2,  # layout
     "report/screen.py": 2,  # layout
+    "report/to_csv.py": 1,  # what a spreadsheet takes for a formula
 }
 """Module -> searches of what was typed, of foreign text, or of text as layout."""
 

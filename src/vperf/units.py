@@ -128,8 +128,8 @@ def parse_number(text: str, unit: str = "") -> float:
 
 
 def _with_unit(text: str, unit: str) -> float:
-    match = _NUMBER.match(text)
-    said = match[2].lower() if match else ""
+    match = _NUMBER.fullmatch(text.strip())
+    said = match[2].strip().lower() if match else ""
     ways = _WAYS.get(unit, ())
     scales = dict.fromkeys(ways, 0.01 if unit == "%" else 1.0)
     for prefix, scale in (("k", 1e3), ("m", 1e6)) if unit != "%" else ():

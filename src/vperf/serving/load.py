@@ -31,7 +31,6 @@ from vperf.serving.speculative import tokens_per_step
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.passes import decode_passes, prefill_passes
 from vperf.timing.step import Card
-from vperf.units import is_moderate
 from vperf.values import dataclass
 
 BURST_SHARE = 0.12
@@ -52,6 +51,11 @@ _BUSIEST = 0.95
 """Queues are not extrapolated beyond this share of time spent on prefill."""
 _MOST_CHUNKS = 1000
 """Steps of one prompt's prefill that are asked about one by one."""
+
+
+MIN_RATE, MAX_RATE = 1e-6, 1e9
+"""Requests a second. Below one in 11 days the clock of a run cannot tell the start of a step from
+its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +81,12 @@ class Load:
         if self.users is not None and (isinstance(self.users, bool) or self.users < 1):
             raise InputError(f"must be at least 1, not {self.users!r}", field="max-concurrency")
         rate = self.requests_per_s
-        if rate is not None and not is_moderate(rate):
-            raise InputError(f"must be above 0, not {rate!r}", field="request-rate")
+        if rate is not None and not MIN_RATE <= rate <= MAX_RATE:
+            raise InputError(
+                f"must be from {MIN_RATE:g} to {MAX_RATE:g} a second, not {rate!r}",
+                field="request-rate",
+                hint="fewer meet an idle server: that is --batch-size 1",
+            )  # fmt: skip
         if not 0 <= self.prefix_hit < 1:
             raise InputError(f"must be from 0 to below 1, not {self.prefix_hit!r}",
                              field="prefix-cache-hit")  # fmt: skip
