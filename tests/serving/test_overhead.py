@@ -92,3 +92,12 @@ def test_a_step_of_fewer_tokens_needs_less_and_more_gpus_need_buffers_between_th
     )
     eager = one.card.engine.without_graphs()
     assert overhead(one.model, one.card.gpu, eager).graph_bytes == 0 < whole.graph_bytes
+
+
+def test_activations_are_those_of_the_profiled_step() -> None:
+    """Of each token three of the residual stream and one and a half of the widest output, and the
+    logits of 256 sequences, twice in 32 bit: Llama-3.1-8B has 4,096, 28,672 and 128,256 of them."""
+    at = deploy(Scenario("meta-llama/Llama-3.1-8B-Instruct", "h100-sxm"))
+    engine = at.card.engine
+    by_hand = engine.max_batched_tokens * 2 * (3 * 4096 + 1.5 * 28672) + 256 * 128256 * 8.0
+    assert overhead(at.model, at.card.gpu, engine).activation_bytes == pytest.approx(by_hand)
