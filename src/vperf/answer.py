@@ -299,7 +299,10 @@ class Estimate(Shown):
             "limit": _flat(self.limit),
             "ceiling": _flat(self.ceiling),
             "expected": expected,
-            "memory": _flat(self.memory),
+            "memory": {
+                **_flat(self.memory),
+                "places": [_flat(place) for place in self.memory.places],
+            },
             "prefill": _phase(self.prefill),
             "decode": _phase(self.decode),
             "serving": _flat(self.serving) if self.serving else None,
@@ -319,7 +322,8 @@ class Estimate(Shown):
 
 def _phase(times: PhaseTimes) -> dict[str, Any]:
     ops = [op.to_dict() for op in times.ops]
-    return {**_flat(times), "of_limit": times.of_limit, "ops": ops}
+    places = [_flat(place) for place in times.places]
+    return {**_flat(times), "of_limit": times.of_limit, "ops": ops, "places": places}
 
 
 def _flat(value: Any) -> dict[str, Any]:

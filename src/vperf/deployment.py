@@ -26,10 +26,14 @@ if TYPE_CHECKING:
 class Replica:
     """What deployments that differ in their load share: a model on its cards, and its steps."""
 
-    __slots__ = ("_pools", "_steps", "compiled", "found")
+    __slots__ = ("_pools", "_steps", "compiled", "found", "notes")
 
-    def __init__(self, found: ModelConfig, compiled: Compiled) -> None:
+    def __init__(
+        self, found: ModelConfig, compiled: Compiled, notes: tuple[Note, ...] = ()
+    ) -> None:
         self.found, self.compiled = found, compiled
+        self.notes = notes
+        """What its places take for granted."""
         self._steps: dict[tuple[int, ...], Steps] = {}
         self._pools: tuple[Pool, ...] = ()
 
@@ -37,7 +41,7 @@ class Replica:
     def pools(self) -> tuple[Pool, ...]:
         """What one of its cards has for cache (serving/memory.py)."""
         if not self._pools:
-            card = self.compiled.card
+            card = self.compiled.fullest
             self._pools = pools(self.compiled.model, card.gpu, card.engine)
         return self._pools
 
@@ -93,6 +97,14 @@ class Deployment:
     def card(self) -> Card:
         """One of its cards, with its engine."""
         return self.replica.compiled.card
+
+    @property
+    def gpus(self) -> int:
+        """How many cards of its kind it has; unlike ones are a kind of their own."""
+        places = self.compiled.places
+        if places is None or len(places.cards) == 1 or self.card.gpu.beside:
+            return self.model.parallel.gpus
+        return len(places.cards)
 
     @property
     def prompt_tokens(self) -> int:

@@ -16,7 +16,7 @@ from vperf.frames import Shown, frame
 from vperf.notes import Note
 from vperf.resolve import Resolver
 from vperf.scenario import Scenario
-from vperf.serving.memory import plan_memory
+from vperf.serving.memory_by_place import plan_places
 from vperf.serving.overhead import overhead
 from vperf.sources.models import model_ids
 from vperf.values import dataclass
@@ -208,16 +208,16 @@ def _room(
         raise
     except VperfError as error:
         return MemoryFit(chosen, *resolver.ids(scenario), problem=error.message)
-    model, gpu, engine = at.model, at.card.gpu, at.card.engine
+    model, gpu, engine = at.model, at.compiled.fullest.gpu, at.card.engine
     tokens = min(CONTEXT, model.max_context_tokens or CONTEXT) if context is None else context
-    memory = plan_memory(model, gpu, engine, users, tokens, 0)
+    memory = plan_places(at.compiled, users, tokens, 0)
     taken = overhead(model, gpu, engine, memory.utilization)
     reserve = taken.left_bytes + taken.driver_bytes
     return MemoryFit(
         chosen,
         at.found.id,
-        gpu.id,
-        gpus=model.parallel.gpus,
+        at.card.gpu.id,
+        gpus=at.gpus,
         quantization=model.quantization,
         kv_cache_dtype=model.cache_name,
         context_tokens=tokens,

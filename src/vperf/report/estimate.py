@@ -28,6 +28,7 @@ from vperf.report.document import (
     Span,
     Table,
     Text,
+    Tone,
 )
 from vperf.report.format import (
     clean,
@@ -44,6 +45,7 @@ from vperf.report.format import (
 )
 from vperf.report.names import counted, flags, nameable, own_cache, subject
 from vperf.report.notes import note_blocks
+from vperf.serving.memory import Memory, PlaceMemory
 from vperf.timing.step import OpTime, PhaseTimes
 from vperf.units import format_bandwidth, format_rate, format_requests
 
@@ -120,7 +122,11 @@ def headline(answer: Estimate) -> Text:
     memory, served = answer.memory, answer.serving
     if not memory.fits:
         each = " on each GPU" if answer.gpu.count > 1 else ""
-        need, there = gib(memory.total_bytes), gib(memory.capacity_bytes)
+        worst: Memory | PlaceMemory = memory
+        if memory.places:
+            worst = max(memory.places, key=lambda p: p.total_bytes - p.capacity_bytes)
+            each = f" on {clean(worst.place)}"
+        need, there = gib(worst.total_bytes), gib(worst.capacity_bytes)
         return (Span(f"Does not fit: {need} GiB needed, {there} GiB there{each}.", "bad"),)
     if served and served.saturated:
         asked = format_requests(served.requests_asked_per_s or 0.0)
@@ -285,6 +291,10 @@ def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
     if answer.serving:
         yield "Load", _load(answer.serving)
     yield "Memory", memory_line(answer)
+    if memory.places:
+        yield "Places", _places(memory.places)
+        for name, phase in (("Prefill", answer.prefill), ("Decode", answer.decode)):
+            yield name, _place_times(phase)
     if memory.max_context_tokens <= 0 and memory.max_batch_size <= 0:
         yield "Room", "none: beside the weights no KV cache has space"
         return
@@ -324,6 +334,25 @@ def memory_line(answer: Estimate) -> Text:
         Span("weights", "memory"), f" {gib(memory.weight_bytes)}, ",
         Span("KV", "compute"), f" {gib(memory.kv_cache_bytes)}, other {gib(memory.other_bytes)}",
     )  # fmt: skip
+
+
+def _places(places: Sequence[PlaceMemory]) -> Text:
+    """What each place holds of what it has."""
+    parts: list[Span | str] = []
+    for place in places:
+        tone: Tone = "" if place.fits else "bad"
+        took = f"{gib(place.total_bytes)} of {gib(place.capacity_bytes)} GiB"
+        parts += [f"{', ' if parts else ''}{clean(place.place)} ", Span(took, tone)]
+    return tuple(parts)
+
+
+def _place_times(phase: PhaseTimes) -> str:
+    """What each place takes of a step."""
+    parts = ", ".join(
+        f"{clean(place.place)} {seconds(place.expected_s)} ({percent(place.share)})"
+        for place in phase.places
+    )
+    return f"{seconds(phase.expected_s)}: {parts}"
 
 
 def _depth_line(answer: Estimate) -> str:

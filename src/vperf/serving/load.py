@@ -161,7 +161,8 @@ class Steps:
         each = model.rank_cache_bytes(whole if reserved else self.context)
         if each <= 0:
             return 10**6
-        free = pool(model, card.gpu, card.engine, -(-(users or 1) // groups) * each).free_bytes
+        full = self.compiled.fullest
+        free = pool(model, full.gpu, full.engine, -(-(users or 1) // groups) * each).free_bytes
         return max(1, min(10**6, int(free / each) * groups))
 
     @cached_property

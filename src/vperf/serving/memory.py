@@ -18,6 +18,19 @@ _LONGEST_SEARCHED = 1 << 27
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceMemory:
+    """Bytes of one place: a card, or the host."""
+
+    place: str
+    weight_bytes: float
+    kv_cache_bytes: float
+    other_bytes: float
+    total_bytes: float
+    capacity_bytes: float
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """Bytes of one GPU."""
 
@@ -40,6 +53,9 @@ class Memory:
     """For cache, on this GPU."""
     pool_tokens: int
     """Of all sequences at input + output tokens each: what engines log as the size of the cache."""
+    places: tuple[PlaceMemory, ...] = ()
+    """Of several places, each of them; empty where all is on equal cards. The figures above are of
+    the one that is full first."""
 
 
 MOST_UTILIZATION = 0.95
