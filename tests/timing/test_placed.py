@@ -42,7 +42,9 @@ def test_experts_on_the_host_are_read_at_its_bandwidth_all_else_at_the_cards() -
     # The card is visited before, between and after 36 layers of experts; so is the host 36 times.
     near = max(0.0, whole - on_host - 37 * card.l2_bytes - _routers()) / card.memory_bandwidth
     far = max(0.0, on_host - 36 * board.l2_bytes) / board.memory_bandwidth
-    assert compiled.decode(1, 1000).limit == pytest.approx(near + far, rel=2e-3)
+    never = (on_host - board.l2_bytes) / board.memory_bandwidth  # not even at all visits together
+    assert compiled.decode(1, 1000).limit == pytest.approx(max(near + far, never), rel=2e-3)
+    assert never > near + far
 
 
 def _decode() -> Any:
@@ -72,7 +74,7 @@ def test_a_dense_models_layers_take_their_bytes_over_the_bandwidth_of_their_plac
 
 
 def test_a_long_prompt_sends_the_hosts_weights_over_the_link_once_for_every_part() -> None:
-    """llama.cpp reads 512 tokens at a time, and sends all weights of the host's layers each time."""
+    """llama.cpp reads 512 tokens at a time, and sends the weights of all layers each time."""
     one, two = (at(DENSE, n_gpu_layers=0).prefill(1, n).expected for n in (512, 1024))
     compiled = at(DENSE, n_gpu_layers=0)
     model, use = compiled.model, compiled.card.engine.host
@@ -110,8 +112,16 @@ def test_weights_in_host_memory_cross_the_link_at_every_step() -> None:
     assert 0.6 < compiled.decode(1, 500).expected < 0.9
 
 
-@pytest.mark.parametrize("options", [{"n_gpu_layers": 99}, {"n_gpu_layers": -1}, {"n_cpu_moe": 0},
-                                     {"tensor_split": "1"}, {"override_tensor": ["nothing=CPU"]}])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"n_gpu_layers": 99},
+        {"n_gpu_layers": -1},
+        {"n_cpu_moe": 0},
+        {"tensor_split": "1"},
+        {"override_tensor": ["nothing=CPU"]},
+    ],
+)
 def test_everything_on_the_card_is_no_offload(options: dict[str, Any]) -> None:
     plain = RESOLVER.deployment(Scenario(SMALL, "rtx-4090", engine="llama.cpp"))
     moved = RESOLVER.deployment(Scenario(SMALL, "rtx-4090", engine="llama.cpp", **options))

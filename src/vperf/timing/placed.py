@@ -28,7 +28,6 @@ from vperf.model.placement import Placement, Stored, far_rows, near_rows, rows_o
 from vperf.model.rows import Placed, together
 from vperf.timing import collectives
 from vperf.timing.bound import BoundRows, ItemTimes, PassTimes
-from vperf.timing.kinds import KINDS
 from vperf.timing.limit import StepLimit
 from vperf.timing.mixed import Group, joined
 from vperf.timing.step import Card
@@ -88,7 +87,7 @@ class _Sent(NamedTuple):
     rows: tuple[Row, ...]
     least: Affine | float
     likely: Affine | float
-    """Of weights, in bytes."""
+    """Of weights and cache, in bytes."""
 
 
 class _Mode(NamedTuple):
@@ -355,10 +354,9 @@ def _both_ways(one: float, other: float) -> float:
 
 
 def _is_sent(row: Row, sends: tuple[bool, bool]) -> bool:
-    """Whether a row's weights are sent: matmuls and experts, never what reads a cache."""
-    if KINDS[row.kind].part == "moe":
-        return sends[1]
-    return KINDS[row.kind].part == "matmul" and sends[0]
+    """Whether a row runs on the card: where dense weights are sent, what stands between them goes
+    along with them, and the cache that it reads."""
+    return sends[1] if row.kind == "moe" else sends[0]
 
 
 def _sent(rows: Iterable[Row]) -> _Sent:
@@ -366,9 +364,8 @@ def _sent(rows: Iterable[Row]) -> _Sent:
     likely: Affine | float = 0.0
     kept = tuple(rows)
     for row in kept:
-        least = least + row.count * (row.weight_bytes if row.least_bytes is None
-                                     else row.least_bytes)  # fmt: skip
-        likely = likely + row.count * row.weight_bytes
+        least = least + row.count * row.least_streamed_bytes
+        likely = likely + row.count * row.streamed_bytes
     return _Sent(kept, least, likely)
 
 
