@@ -434,7 +434,7 @@ def _drafting(  # noqa: PLR0917  (what is said, and what is said of it)
     length = setup.acceptance_length or 1.0
     found = built(model, None, None)
     drafts = setup.draft_tokens or max(1, math.ceil(length - 1))
-    if not found.mtp_layers or found.draft is None or drafts > MOST_DRAFT_TOKENS:
+    if not found.mtp_layers or found.mtp_module is None or drafts > MOST_DRAFT_TOKENS:
         warnings.append(Note("drafting_run", tokens_per_step=length))
         doubts.append(f"speculation of {length:.2f} tokens a step is not in the limit")
         return
