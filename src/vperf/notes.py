@@ -277,6 +277,7 @@ KINDS: Mapping[str, NoteKind] = {
     "option_wins": NoteKind("warning", "{flag} {given} is taken; the result says {said}"),
     "drafting_run": NoteKind("warning", "the run decoded speculatively, {tokens_per_step:.2f} tokens a step; it is graded against plain decoding (see --speculative)"),
     "drafted": NoteKind("assumption", "speculation as the result says: {drafts} drafts, {tokens_per_step:.2f} tokens a step, drafted by the model's own modules", guess=True),
+    "drafted_somehow": NoteKind("assumption", "speculation as the result says: {drafts} drafts, {tokens_per_step:.2f} tokens a step; what drafted is not said, and takes no time here (--speculative, --draft-model)", guess=True),
     "gpu_count": NoteKind("warning", "tp x pp x dp is {ways}; the result says {gpus} GPUs"),
     "not_graded": NoteKind("warning", "not graded: {text}"),
     "not_in_baseline": NoteKind("warning", "not in {source}: no drift"),
