@@ -82,5 +82,9 @@ def _ways(scenario: Scenario, answer: Estimate) -> Sequence[Remedy]:
         users=1 if scenario.served else asked.batch_size, quantization=scenario.quantization,
         kv_cache_dtype=scenario.kv_cache_dtype, engine=scenario.engine, tp=scenario.tp,
         pp=scenario.pp, ep=scenario.ep, dp=scenario.dp,
-        gpu_memory_utilization=scenario.gpu_memory_utilization,
+        gpu_memory_utilization=scenario.gpu_memory_utilization, host=scenario.host,
+        host_memory=scenario.host_memory, n_gpu_layers=scenario.n_gpu_layers,
+        n_cpu_moe=scenario.n_cpu_moe, cpu_moe=scenario.cpu_moe,
+        override_tensor=scenario.override_tensor, tensor_split=scenario.tensor_split,
+        cpu_offload_gb=scenario.cpu_offload_gb,
     ).ways  # fmt: skip

@@ -180,11 +180,14 @@ def remedies(answer: Estimate, ways: Sequence[Remedy]) -> tuple[Text, ...]:
     if not ways:
         return (more,)
     lines: list[Text] = []
-    for way in ways[:2]:
+    on_host = [way for way in ways[2:] if way.decode_tokens_per_s]
+    for way in (*ways[:2], *on_host[:1]):
         parts = way.room.parts
         if parts is not None:
             each = " per GPU" if way.room.gpus > 1 else ""
             took = f"{gib(parts.total_bytes)} of {gib(parts.capacity_bytes)} GiB{each}"
+            if way.decode_tokens_per_s:
+                took += f", {per_second(way.decode_tokens_per_s)} tok/s"
             lines.append((Span(flags(way.options), "command"), f": {took}"))
     return (*lines, more)
 

@@ -128,7 +128,7 @@ def _named(name: str, files: Files) -> Gpu:
     near = difflib.get_close_matches(loose.decode(), [i.replace("-", "") for i in files.ids], 5)
     by_key = {i.replace("-", ""): i for i in files.ids}
     raise UnknownNameError(
-        "host", name[:80], [by_key[key] for key in near], hint="'vperf hosts' lists them"
+        "host", name[:80], [by_key[key] for key in near], hint="'vperf gpus cpu' lists them"
     )
 
 

@@ -28,7 +28,7 @@ def local_host(proc: Path = Path("/proc")) -> Gpu:
     except OSError:
         cpus = memory = ""
     name, total = _NAME.search(cpus), _TOTAL.search(memory)
-    hint = "name a host instead: --host; 'vperf hosts' lists them"
+    hint = "name a host instead: --host; 'vperf gpus cpu' lists them"
     if name is None:
         raise InputError("this system does not say which CPU it has", source="local", hint=hint)
     sockets = max(1, len(set(_SOCKET.findall(cpus))))
