@@ -78,6 +78,8 @@ class Workload:
     acceptance: float | None = None
     name: str | None = None
     """Of the workload whose mean lengths these are."""
+    placement: str = ""
+    """What lies beyond the cards, as the engine's own options say it: "--n-cpu-moe 36"."""
 
     @property
     def prompt_tokens(self) -> int:

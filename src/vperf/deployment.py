@@ -6,12 +6,13 @@ speeds (speeds.py) and its estimate (estimate.py) are functions of it.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from vperf.model.config import ModelConfig
 from vperf.model.model import Model
 from vperf.notes import Note
-from vperf.scenario import Scenario
+from vperf.scenario import PLACING, Scenario
 from vperf.serving.lengths import Lengths
 from vperf.serving.memory import Pool, pools
 from vperf.timing.compiled import Compiled
@@ -21,6 +22,15 @@ from vperf.values import dataclass
 if TYPE_CHECKING:
     from vperf.serving.load import Load, Steps
     from vperf.serving.simulation import Run
+
+
+def _said(value: object) -> str:
+    """The value of an option as a shell takes it, after a space."""
+    if value is True:
+        return ""
+    if isinstance(value, list | tuple):
+        value = ",".join(map(str, value))
+    return f" {value:g}" if isinstance(value, float) else f" {shlex.quote(str(value))}"
 
 
 class Replica:
@@ -107,6 +117,18 @@ class Deployment:
         if places is None or len(places.cards) == 1 or self.card.gpu.beside:
             return self.model.parallel.gpus
         return len(places.cards)
+
+    @property
+    def placement(self) -> str:
+        """What lies beyond the cards, as options; "" where nothing does."""
+        if self.compiled.places is None:
+            return ""
+        given = {name: getattr(self.scenario, name) for name in PLACING}
+        return " ".join(
+            f"--{name.replace('_', '-')}{_said(value)}"
+            for name, value in given.items()
+            if value is not None and value is not False and value != ()
+        )
 
     @property
     def prompt_tokens(self) -> int:

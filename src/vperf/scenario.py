@@ -447,6 +447,8 @@ CARD = ("gpu_file", "memory_bandwidth", "memory", "peak")
 
 LAYER_OPTIONS = ("n_gpu_layers", "n_cpu_moe", "cpu_moe", "override_tensor", "tensor_split")
 """Those that place layers, experts or tensors one by one: of engines whose host computes."""
+PLACING = (*LAYER_OPTIONS, "cpu_offload_gb")
+"""All that leaves part of a model to the host."""
 
 Question = Scenario
 """An older name."""

@@ -274,13 +274,13 @@ def _ways(resolver: Resolver, scenario: Scenario, room: MemoryFit) -> Iterator[R
     narrow = next((way for each in changes if (way := tried(each[0], **each[1]))), None)
     if narrow:
         yield narrow
-    yield from _offloads(resolver, scenario, room)
     for count in _MORE_GPUS:
         if count > scenario.tp and (way := tried(f"{count} GPUs (tp {count})", tp=count)):
             yield way
             break
     else:
         yield from _both(scenario, [] if narrow else changes, tried)
+    yield from _offloads(resolver, scenario, room)
     if 0 < room.max_context_tokens < room.context_tokens:
         shorter = _room(resolver, room.chosen, scenario, room.max_context_tokens, room.users)
         text = f"a context of {room.max_context_tokens:,} tokens instead of {room.context_tokens:,}"

@@ -171,6 +171,7 @@ def workload(answer: Estimate) -> str:
         f"{plural(asked.input_tokens, 'token')}{images} in, {asked.output_tokens:,} out, "
         f"{load}, {clean(model.quantization)} weights, "
         f"{clean(model.kv_cache_dtype)} KV cache, {clean(asked.engine)}"
+        f"{f' {clean(asked.placement)}' if asked.placement else ''}"
     )
 
 
@@ -611,4 +612,7 @@ def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
         asked.prompt_tokens, asked.output_tokens, asked.concurrency if rate is None else None, rate,
         prompts=run.prompts if run else None,
     )  # fmt: skip
-    return [*launch(server), bench(asked.engine, model, measured)]
+    started = launch(server)
+    if started and asked.placement:
+        started[-1] = [*started[-1], asked.placement]
+    return [*started, bench(asked.engine, model, measured)]

@@ -365,7 +365,8 @@ def _sent(rows: Iterable[Row]) -> _Sent:
     kept = tuple(rows)
     for row in kept:
         least = least + row.count * row.least_streamed_bytes
-        likely = likely + row.count * row.streamed_bytes
+        popular = row.popular_bytes
+        likely = likely + row.count * (row.streamed_bytes if popular is None else popular)
     return _Sent(kept, least, likely)
 
 
