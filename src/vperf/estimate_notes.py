@@ -74,13 +74,14 @@ def assumptions(
     return tuple(notes)
 
 
-def of_requests(lengths: Lengths, load: Load | None) -> tuple[Note, ...]:
+def of_requests(lengths: Lengths, load: Load | None, prompts: int | None) -> tuple[Note, ...]:
     """What a served load takes for granted, and a workload's lengths."""
     served = load is not None
     named = (_of_workload(lengths, served=served),) if lengths.name else ()
     if load is None:
         return named
-    return Note("load", users=load.users, prefix_hit=load.prefix_hit), *named
+    of_load = Note("load", users=load.users, prefix_hit=load.prefix_hit, prompts=prompts)
+    return of_load, *named
 
 
 def _of_workload(lengths: Lengths, *, served: bool) -> Note:
@@ -151,7 +152,7 @@ def not_modelled(model: Model, image_tokens: int, *, served: bool) -> tuple[Note
     """What the figures leave out."""
     kinds = ["throttling"] if served else ["queueing", "throttling"]
     if image_tokens:
-        kinds.append("image_time")
+        kinds += ["image_host", "image_time"]
     elif model.tower_parameters:
         kinds.append("tower_time")
     return tuple(map(Note, kinds))
@@ -169,12 +170,12 @@ def warnings(model: Model, memory: Memory, context: int) -> tuple[Note, ...]:
     return tuple(notes)
 
 
-def load_warnings(load: Load, served: Served) -> tuple[Note, ...]:
-    """Where a load is more than the deployment can serve, or has room for."""
+def load_warnings(load: Load, served: Served, prompts: int | None) -> tuple[Note, ...]:
+    """Where a load is more than the deployment can serve, or has room for; `prompts` of a run."""
     notes = []
-    rate = load.requests_per_s
+    rate, most = load.requests_per_s, served.requests_per_s
     if served.saturated and rate is not None:
-        notes.append(Note("saturated", requests_per_s=rate, most_per_s=served.requests_per_s))
+        notes.append(Note("saturated", requests_per_s=rate, most_per_s=most, prompts=prompts))
     if load.users is not None and load.users > served.slots:
         notes.append(Note("users_wait", slots=served.slots, users=load.users))
     return tuple(notes)

@@ -111,8 +111,16 @@ def document(
 
 def _said_in_line_1(answer: Estimate) -> set[str]:
     """Kinds of notes that line 1 makes needless."""
-    saturated = answer.serving is not None and answer.serving.saturated
-    return {*(("saturated",) if saturated else ()), *(() if answer.memory.fits else ("no_fit",))}
+    return {
+        *(("saturated",) if _grows(answer) else ()),
+        *(() if answer.memory.fits else ("no_fit",)),
+    }
+
+
+def _grows(answer: Estimate) -> bool:
+    """Whether a queue grows without end: of a finite run it does not."""
+    served = answer.serving
+    return served is not None and served.saturated and served.prompts is None
 
 
 def headline(answer: Estimate) -> Text:
@@ -122,7 +130,7 @@ def headline(answer: Estimate) -> Text:
         each = " on each GPU" if answer.gpu.count > 1 else ""
         need, there = gib(memory.total_bytes), gib(memory.capacity_bytes)
         return (Span(f"Does not fit: {need} GiB needed, {there} GiB there{each}.", "bad"),)
-    if served and served.saturated:
+    if served and _grows(answer):
         asked = format_requests(served.requests_asked_per_s or 0.0)
         most = f"{served.requests_per_s:,.3g}"
         return (Span(f"Cannot serve {asked}: at most {most}; the queue grows without end.", "bad"),)
@@ -159,6 +167,11 @@ def workload(answer: Estimate) -> str:
     if answer.serving:
         rate = answer.serving.requests_asked_per_s
         load = plural(asked.concurrency, "user") if rate is None else format_requests(rate)
+        if prompts := answer.serving.prompts:
+            at_once = rate is None and asked.concurrency >= prompts
+            load = f"{plural(prompts, 'prompt')} at once" if at_once else (
+                f"{load}, {plural(prompts, 'prompt')}"
+            )  # fmt: skip
     return (
         f"{plural(asked.input_tokens, 'token')}{images} in, {asked.output_tokens:,} out, "
         f"{load}, {clean(model.quantization)} weights, "
@@ -210,8 +223,7 @@ def speed_table(answer: Estimate) -> Table:
     ]
     if batch > 1:
         rows.append(_speed(answer, "  for each user", "decode_tokens_per_s_per_user", decode))
-    served = answer.serving
-    if served and served.saturated:
+    if _grows(answer):
         limit = rows[0].cells[3]
         even = rows[0].cells[_EVEN]
         rows[0] = Row(("TTFT", Span("grows", "bad"), "-", limit, "-", prefill, even, ""))
@@ -373,7 +385,7 @@ def _load(served: Serving) -> str:
         f"{running} sequence{' decodes' if running == '1' else 's decode'} at a time (the cache "
         f"holds {whole(served.slots)}), {format_requests(served.requests_per_s, 3)} served"
     )
-    if served.requests_asked_per_s is None:
+    if served.requests_asked_per_s is None and served.prompts is None:
         text += f"; first token {seconds(served.ttft_steady_s)} once the first burst is over"
     return text
 
@@ -381,7 +393,7 @@ def _load(served: Serving) -> str:
 def _drafts(answer: Speculative) -> str:
     """What speculative decoding brings, and from which acceptance on."""
     even = answer.break_even_acceptance
-    pays = "never worth it" if even is None else f"worth it above {percent(even)} acceptance"
+    pays = "drafting never pays" if even is None else f"pays from an acceptance of {even:.2f} on"
     return (
         f"{answer.draft_tokens} a step ({clean(answer.method)}), {answer.tokens_per_step:.3g} "
         f"tokens a step of {seconds(answer.expected_step_s)}; {pays}: without, TPOT is "
@@ -546,5 +558,9 @@ def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
         asked.expert_parallel, asked.data_parallel, kv_cache=own_cache(answer),
         draft_tokens=asked.draft_tokens if asked.speculative else 0,
     )  # fmt: skip
-    measured = Bench(asked.prompt_tokens, asked.output_tokens, asked.concurrency)
+    served = answer.serving
+    measured = Bench(
+        asked.prompt_tokens, asked.output_tokens, asked.concurrency,
+        served.requests_asked_per_s if served else None, prompts=served.prompts if served else None,
+    )  # fmt: skip
     return [*launch(server), bench(asked.engine, model, measured)]

@@ -6,7 +6,9 @@ runs that end. Not here: the scheduler (scheduler.py), what a step takes (step_t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from vperf.errors import InputError
 from vperf.serving.arrivals import (
@@ -48,6 +50,7 @@ class Run:
     users: int | None = None
     """At most so many are out (--max-concurrency)."""
     requests_per_s: float | None = None
+    """inf: all are sent at once, up to the `users` that may be out."""
     burstiness: float = 1.0
     prompts: int | None = None
     """--num-prompts; None: ten for each user, a thousand at a rate."""
@@ -76,11 +79,18 @@ class Run:
             )  # fmt: skip
         inputs, outputs = draw_lengths(self.lengths, count, seed=self.seed, around=JITTER)
         arrivals = None
-        if self.requests_per_s is not None:
-            arrivals = arrival_times(
-                count, self.requests_per_s, burstiness=self.burstiness, seed=self.seed
-            )
+        rate = self.requests_per_s
+        if rate is not None and rate != math.inf:
+            arrivals = arrival_times(count, rate, burstiness=self.burstiness, seed=self.seed)
         return with_prefix_hit(Traffic(inputs, outputs, arrivals, self.users), self.prefix_hit)
+
+    @property
+    def finite(self) -> bool:
+        """Whether its end is part of it: so many requests, or a rate that is no steady state."""
+        if self.trace is not None or self.sessions is not None:
+            return False
+        bounded = self.requests_per_s == math.inf or self.users is not None
+        return self.prompts is not None or (self.requests_per_s is not None and bounded)
 
     @property
     def count(self) -> int:
@@ -101,12 +111,13 @@ def run(
     traffic: Traffic,
     *,
     acceptance: float = 0.0,
+    proven: int = 0,
     times: DeploymentTimes | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Simulated:
     """Serve `traffic` with the scheduler of the card's engine.
 
-    `times` are those of other traffic on the same deployment.
+    `times` are those of other traffic on the same deployment; `proven`: as Load has it.
     """
     times = times or deployment_times(compiled, traffic)
     model, facts = compiled.model, compiled.card.engine.scheduler
@@ -115,6 +126,9 @@ def run(
     scheduler = facts if groups == 1 else facts.of_groups(groups)
     sequences = min(scheduler.max_sequences, traffic.concurrency or _PROFILED_SEQUENCES)
     room: Cache = cache_room(compiled, shortest, longest, min(sequences, _PROFILED_SEQUENCES))
+    if proven:
+        held = proven * (room.per_sequence + room.per_token * longest)
+        room = replace(room, size=max(room.size, held))
     return simulate(
         times,
         scheduler,
