@@ -30,11 +30,9 @@ def load_of(scenario: Scenario, lengths: Lengths) -> Load:
     hit = scenario.prefix_cache_hit or lengths.prefix_hit
     run = run_of(scenario, lengths)
     if scenario.trace is None and scenario.sessions is None:
-        users, rate = run.users, run.requests_per_s
-        if rate == math.inf:  # all at once
-            users, rate = users or run.count, None
-        elif users is not None:  # the run is simulated; its steady state has so many at most
-            rate = None
+        users, rate = scenario.max_concurrency, scenario.request_rate
+        if rate == math.inf:  # all at once, or as a closed loop's users come
+            users, rate = run.count if users is None else users, None
         return Load(lengths.input_tokens, lengths.output_tokens, users, rate, hit)
     traffic = run.traffic(scenario.max_model_len)
     count = len(traffic)
@@ -112,7 +110,7 @@ def _check(scenario: Scenario) -> None:
         for name in ("trace", "sessions", "request_rate")
         if getattr(scenario, name) is not None
     ]
-    if scenario.max_concurrency is not None and loads == ["sessions"]:
+    if scenario.max_concurrency is not None and "sessions" in loads:
         loads.append("max_concurrency")
     if len(loads) > 1:
         named = [name.replace("_", "-") for name in loads]

@@ -84,7 +84,7 @@ def _of_batch(at: Deployment) -> Pace:
     output tokens, each request in a batch of its like (docs/method.md).
     """
     compiled, lengths, batch, images = at.compiled, at.lengths, at.batch_size, at.image_tokens
-    gain = tokens_per_step(at.acceptance or 0.0, at.model.draft_tokens)
+    gain = tokens_per_step(at.acceptance or 0.0, at.model.draft_depth)
     prefill = _prefill(compiled, lengths, batch, images)
     step = mean_step(compiled, lengths, batch, images)
     speed = _speed_of_batch(batch, at.prompt_tokens)
@@ -226,7 +226,7 @@ def _of_load(at: Deployment, load: Load) -> Pace:
     served = serve(at.compiled, load, steps)
     finite = simulated_run(at) if at.run is not None and at.run.finite else None
     if finite is not None:
-        served = _as_run(served, finite, load, steps, model.draft_tokens)
+        served = _as_run(served, finite, load, steps, model.draft_depth)
 
     def speed(ttft_s: float, tpot_s: float) -> Speed:
         return Speed(
@@ -245,19 +245,17 @@ def _of_load(at: Deployment, load: Load) -> Pace:
     )
     running = max(1, round(served.running_batch))
     held = held_batch(model, card, load, running)
-    gain = tokens_per_step(load.acceptance, model.draft_tokens)
+    gain = tokens_per_step(load.acceptance, model.draft_depth)
     return Pace(limit, ceiling, expected, running, held, gain, served=served, simulated=finite)
 
 
-def _as_run(
-    served: Served, ran: SimulatedRun, load: Load, steps: Steps, draft_tokens: int
-) -> Served:
+def _as_run(served: Served, ran: SimulatedRun, load: Load, steps: Steps, drafts: int) -> Served:
     """What a load comes to in a run that ends; its bounds are those of its mean batch."""
     tpot = ran.tpot.mean_s if ran.tpot else served.tpot_s
     # Requests meet more than the mean over time, so that the bound of that batch holds for all.
     batch = ran.requests_per_s * max(1, load.output_tokens - 1) * tpot
     batch = max(1.0, min(batch, served.running_batch))
-    step, gain = steps.decode(batch), tokens_per_step(load.acceptance, draft_tokens)
+    step, gain = steps.decode(batch), tokens_per_step(load.acceptance, drafts)
     return replace(
         served,
         running_batch=batch,

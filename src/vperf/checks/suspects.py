@@ -118,7 +118,7 @@ class Case:
         if load is None or run is None or not run.finite:
             return self.at
         endless: dict[str, Any] = {"num_prompts": None, "burstiness": None}
-        if load.users is not None:
+        if self.at.scenario.request_rate == math.inf:
             endless |= {"request_rate": None, "max_concurrency": load.users}
         return self.resolver.what_if(self.at, **endless)
 

@@ -50,7 +50,7 @@ class Run:
     users: int | None = None
     """At most so many are out (--max-concurrency)."""
     requests_per_s: float | None = None
-    """inf: all are sent at once, up to the `users` that may be out."""
+    """inf: all at once, or as soon as fewer than `users` are out."""
     burstiness: float = 1.0
     prompts: int | None = None
     """--num-prompts; None: ten for each user, a thousand at a rate."""
@@ -79,18 +79,19 @@ class Run:
             )  # fmt: skip
         inputs, outputs = draw_lengths(self.lengths, count, seed=self.seed, around=JITTER)
         arrivals = None
-        rate = self.requests_per_s
-        if rate is not None and rate != math.inf:
-            arrivals = arrival_times(count, rate, burstiness=self.burstiness, seed=self.seed)
+        if self.requests_per_s is not None:
+            arrivals = arrival_times(
+                count, self.requests_per_s, burstiness=self.burstiness, seed=self.seed
+            )
         return with_prefix_hit(Traffic(inputs, outputs, arrivals, self.users), self.prefix_hit)
 
     @property
     def finite(self) -> bool:
-        """Whether its end is part of it: so many requests, or a rate that is no steady state."""
+        """Whether its end is part of it: so many requests, or all at once."""
         if self.trace is not None or self.sessions is not None:
             return False
-        bounded = self.requests_per_s == math.inf or self.users is not None
-        return self.prompts is not None or (self.requests_per_s is not None and bounded)
+        at_once = self.requests_per_s == math.inf and self.users is None
+        return at_once or self.prompts is not None
 
     @property
     def count(self) -> int:
@@ -101,9 +102,9 @@ class Run:
             return self.prompts
         if self.sessions is not None:
             return self.sessions * MAX_TURNS
-        if self.requests_per_s is not None:
-            return OPEN_PROMPTS
-        return max(MIN_PROMPTS, PROMPTS_PER_USER * (self.users or 1))
+        if self.users is not None and self.requests_per_s in (None, math.inf):
+            return max(MIN_PROMPTS, PROMPTS_PER_USER * self.users)
+        return OPEN_PROMPTS
 
 
 def run(
@@ -134,7 +135,7 @@ def run(
         scheduler,
         traffic,
         cache=room,
-        tokens_per_step=tokens_per_step(acceptance, model.draft_tokens),
+        tokens_per_step=tokens_per_step(acceptance, model.draft_depth),
         verified_tokens=1 + model.draft_tokens,
         progress=progress,
     )
