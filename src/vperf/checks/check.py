@@ -351,7 +351,7 @@ def _grade(  # noqa: PLR0917  (as check)
         verdict="impossible" if impossible else main.verdict,
         main=main,
         metrics=found,
-        percentiles=percentile_metrics(answer, result) if at.load is not None else (),
+        percentiles=percentile_metrics(at, answer, result) if at.load is not None else (),
         tpot_s=tpot,
         running_batch=batch,
         utilization=_utilization(at, answer, falls, batch),

@@ -227,7 +227,7 @@ def in_flight(at: Deployment, figures: dict[str, float]) -> float | None:
 
 def grade(name: str, measured: float, bound: Bounds, *, floor: float | None = None) -> Metric:
     """One figure with its verdict. `floor`: the limit that counts, where it is not `bound`'s."""
-    is_time = name.endswith((*TIMES, "itl_s"))
+    is_time = name not in RATES
 
     def speed(of: float) -> float:
         """How fast `measured` is beside `of`."""
@@ -265,7 +265,7 @@ def metrics(at: Deployment, answer: Estimate, figures: dict[str, float]) -> tupl
     return tuple(found)
 
 
-def percentile_metrics(answer: Estimate, result: Result) -> tuple[Metric, ...]:
+def percentile_metrics(at: Deployment, answer: Estimate, result: Result) -> tuple[Metric, ...]:
     """Percentiles of a load's times beside those of its simulated run, whose range is the mean's.
 
     None is impossible: of requests of unlike lengths, the shortest are as fast as they can be.
@@ -274,6 +274,7 @@ def percentile_metrics(answer: Estimate, result: Result) -> tuple[Metric, ...]:
     mean, low, high = answer.expected, answer.expected.low, answer.expected.high
     if run is None:
         return ()
+    limits = bounds(at, answer)
     for name, measured in result.percentiles:
         rank, _, of = name.removesuffix("_s").partition("_")
         times = {"ttft": run.ttft, "tpot": run.tpot, "itl": run.itl, "latency": run.e2e}.get(of)
@@ -282,7 +283,7 @@ def percentile_metrics(answer: Estimate, result: Result) -> tuple[Metric, ...]:
             continue
         which = "ttft_s" if of == "ttft" else "tpot_s"
         slow, fast = (getattr(e, which) / getattr(mean, which) * expected for e in (high, low))
-        light = getattr(answer.limit, which) if of != "latency" else 0.0
+        light = limits[f"{of if of != 'itl' else 'tpot'}_s"].limit
         graded = grade(name, measured, Bounds(light, expected, slow, fast))
         found.append(doubted(graded))
     return tuple(found)
