@@ -88,13 +88,14 @@ class _Later:
         self._owner, self._name = owner, name
 
     def __get__(self, value: object, cls: type) -> Any:
-        found = getattr(_twin(self._owner()), self._name)
-        setattr(self._owner(), self._name, found)
+        owner = self._owner()
+        found = getattr(_twin(owner, frozen=self._name == "__dataclass_params__"), self._name)
+        setattr(owner, self._name, found)
         return found
 
 
-def _twin(cls: type) -> type:
-    """What the standard library makes of the same fields."""
+def _twin(cls: type, *, frozen: bool) -> type:
+    """What the standard library makes of the same fields; of a frozen one it compiles methods."""
     annotations: dict[str, Any] = {}
     declared: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
@@ -104,7 +105,7 @@ def _twin(cls: type) -> type:
     own = {name: it for name, it in declared.items() if it is not dataclasses.MISSING}
     own |= {"__annotations__": annotations, "__doc__": "-"}  # without, it looks up the signature
     twin = type(cls.__name__, (), own)
-    return dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)(twin)
+    return dataclasses.dataclass(frozen=frozen, init=False, repr=False, eq=False)(twin)
 
 
 def _fields(cls: type) -> tuple[dataclasses.Field[Any], ...]:
