@@ -6,12 +6,8 @@ the ops one by one, the depth table and the sentences (estimate.py), which cost 
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-=======
 from collections.abc import Iterable
->>>>>>> main
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -205,30 +201,14 @@ def _of_load(at: Deployment, load: Load) -> Pace:
     from vperf.serving.load import serve  # noqa: PLC0415  (most scenarios are of a batch)
 
     model, card = at.model, at.card
-<<<<<<< HEAD
     steps = at.replica.steps(load)
     served = serve(at.compiled, load, steps)
     finite = simulated_run(at) if at.run is not None and at.run.finite else None
     if finite is not None:
         served = _as_run(served, finite, load, steps, model.draft_depth)
-
-    def speed(ttft_s: float, tpot_s: float) -> Speed:
-        return Speed(
-            ttft_s=ttft_s,
-            prefill_tokens_per_s=load.input_tokens / ttft_s,
-            tpot_s=tpot_s,
-            decode_tokens_per_s=served.running_batch / tpot_s,
-            decode_tokens_per_s_per_user=1 / tpot_s,
-        )
-
-    limit = speed(served.limit_ttft_s, served.limit_tpot_s)
-    ceiling = speed(served.ceiling_ttft_s, served.ceiling_tpot_s)
-=======
-    served = serve(at.compiled, load, at.replica.steps(load))
     of = load.input_tokens, served.running_batch
     limit = speed_of(served.limit_ttft_s, served.limit_tpot_s, *of)
     ceiling = speed_of(served.ceiling_ttft_s, served.ceiling_tpot_s, *of)
->>>>>>> main
     of_load = spread_under_load(card.engine, card.constants.origin)
     expected = with_range(
         limit, served.ttft_s, served.tpot_s, card.constants, *of, ttft_spread=of_load
@@ -305,7 +285,6 @@ def simulated_run(at: Deployment) -> SimulatedRun | None:
     )
 
 
-<<<<<<< HEAD
 def _with_images(asked: Run, image_tokens: int) -> Run:
     """Requests whose prompts hold images beside their text."""
     if not image_tokens:
@@ -317,12 +296,8 @@ def _with_images(asked: Run, image_tokens: int) -> Run:
     return replace(asked, lengths=replace(asked.lengths, requests=longer))
 
 
-def held_batch(model: Model, card: Card, load: Load, running: int) -> int:
-    """As many of the `running` sequences as fit at full length, one at least.
-=======
 def held_batch(model: Model, of_card: tuple[Pool, ...], load: Load, running: int) -> int:
     """As many of the `running` sequences as the pools of a card hold at full length, one at least.
->>>>>>> main
 
     Pages are shared out while sequences are shorter.
     """
