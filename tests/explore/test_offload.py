@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import vperf
-from vperf.explore.fit import Remedy
+from vperf.explore.fit import Fit, Remedy
 
-HOST = {"host": "desktop-ddr5", "host_memory": "96 GB DDR5-6000 x2"}
+HOST: dict[str, Any] = {"host": "desktop-ddr5", "host_memory": "96 GB DDR5-6000 x2"}
 
 
-def on_host(found: vperf.Fit) -> list[Remedy]:
+def on_host(found: Fit) -> list[Remedy]:
     return [way for way in found.ways if way.decode_tokens_per_s]
 
 

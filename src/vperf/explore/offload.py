@@ -134,7 +134,11 @@ def _holds(resolver: Resolver, at: Deployment, shares: list[int], card: int) -> 
     found = resolver.what_if(at, tensor_split=split)
     if found.compiled.places is None:  # all of it is on one card
         prompt, output = found.request_tokens
-        return plan_places(found.compiled, found.batch_size, prompt, output).fits
+        return plan_places(
+            found.compiled, found.replica.pools, found.batch_size, prompt, output
+        ).fits
     prompt, output = found.request_tokens
-    places = plan_places(found.compiled, found.batch_size, prompt, output).places
+    places = plan_places(
+        found.compiled, found.replica.pools, found.batch_size, prompt, output
+    ).places
     return places[card].fits

@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from vperf.serving.memory import Memory, PlaceMemory, Pool, memory_use, plan_memory
+from vperf.serving.memory import Memory, PlaceMemory, Pool, memory_use, plan_memory, pools
 from vperf.timing.compiled import Compiled
 
 
-def plan_places(compiled: Compiled, batch: int, input_tokens: int, output_tokens: int) -> Memory:
+def plan_places(
+    compiled: Compiled, of_card: tuple[Pool, ...], batch: int, input_tokens: int, output_tokens: int
+) -> Memory:
     """Memory of `batch` sequences of input + output tokens each: of the card that is full first,
     and with several places of each."""
-    full = compiled.fullest
-    memory = plan_memory(compiled.model, full.gpu, full.engine, batch, input_tokens, output_tokens)
+    gpu = compiled.fullest.gpu
+    memory = plan_memory(compiled.model, gpu, of_card, batch, input_tokens, output_tokens)
     if compiled.places is None:
         return memory
     places = tuple(_each(compiled, memory, batch, input_tokens + output_tokens))
@@ -41,7 +43,7 @@ def _each(compiled: Compiled, memory: Memory, batch: int, tokens: int) -> Iterat
         cache = batch * own.rank_cache_bytes(tokens)
         other = 0.0
         if not place.host:
-            each = plan_memory(own, card.gpu, card.engine, batch, tokens, 0)
+            each = plan_memory(own, card.gpu, pools(own, card.gpu, card.engine), batch, tokens, 0)
             other = each.other_bytes
         yield _place(place.name, share.held.weight_bytes, cache, other, card.gpu.memory_bytes)
 
@@ -58,6 +60,6 @@ def taken_of(
     if compiled.places is None:
         use = memory_use(compiled.model, of_card, batch, input_tokens, output_tokens)
         return use.total_bytes, compiled.fullest.gpu.memory_bytes
-    places = plan_places(compiled, batch, input_tokens, output_tokens).places
+    places = plan_places(compiled, of_card, batch, input_tokens, output_tokens).places
     worst = max(places, key=lambda place: place.total_bytes - place.capacity_bytes)
     return worst.total_bytes, worst.capacity_bytes
