@@ -34,6 +34,14 @@ def is_moderate(value: float) -> bool:
     return _LEAST <= value <= _MOST
 
 
+def refuse_odd(value: float, field: str) -> None:
+    """Raises InputError for a quantity that is not above 0, or not moderate."""
+    if not value > 0:
+        raise InputError(f"must be above 0, not {value!r}", field=field)
+    if not is_moderate(value):
+        raise InputError(f"{value:g} is out of range", field=field)
+
+
 def _split(text: str, what: str) -> tuple[float, str]:
     match = _NUMBER.fullmatch(text.strip())
     if match is None:

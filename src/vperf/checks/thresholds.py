@@ -15,6 +15,7 @@ from typing import NamedTuple
 from vperf.checks.baseline import Drift
 from vperf.checks.grade import Metric
 from vperf.errors import InputError
+from vperf.units import refuse_odd
 from vperf.values import dataclass
 
 
@@ -36,8 +37,8 @@ class Thresholds:
     def __post_init__(self) -> None:
         for name in (field.name for field in fields(self)):
             value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise InputError(f"must be above 0, not {value!r}", field=_flag(name))
+            if value is not None:
+                refuse_odd(value, _flag(name))
 
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) is not None for field in fields(self))
