@@ -1484,7 +1484,10 @@ def _interrupted(target: Path, number: int, codes: tuple[int, ...]) -> None:
     """A signal while a sweep replaces a file: the file stays as it was."""
     target.write_text("an earlier answer\n")
     words = (VPERF, "sweep", "-m", "qwen3-8b", "-g", "h100", "--batch-size", "1..100000:+1")
-    process = subprocess.Popen((*words, "-o", str(target)), stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        (*words, "-o", str(target)), stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (a job in the background ignores it)
+    )  # fmt: skip
     time.sleep(1.5)
     process.send_signal(number)
     try:
