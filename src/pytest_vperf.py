@@ -82,7 +82,8 @@ def _graded(result: Measured | None, options: dict[str, Any], **setup: Any) -> C
     from vperf.checks.check import compare_and_apply
     from vperf.checks.result import METRICS
 
-    bars = vperf.Bars(**{f.name: options.pop(f.name, None) for f in fields(vperf.Bars)})
+    named = [f.name for f in fields(vperf.Bars) if f.name in options]
+    bars = vperf.Bars(**{name: options.pop(name) for name in named})
     figures = {name: options.pop(name) for name in METRICS if name in options}
     given = sorted({*options, *(name for name, value in setup.items() if value is not None)})
     if result is None:

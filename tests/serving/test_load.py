@@ -248,4 +248,4 @@ def test_a_load_on_a_card_without_room_for_any_cache_is_answered() -> None:
     answer = vperf.estimate("qwen3-8b", "h100", engine=huge, max_concurrency=8)
     assert not answer.memory.fits
     assert answer.simulated is not None
-    assert answer.simulated.peak_cache == 0.0
+    assert answer.simulated.output_tokens_per_s > 0
