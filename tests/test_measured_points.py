@@ -58,9 +58,9 @@ _MOST: dict[tuple[str, str], tuple[float, float]] = {
 }
 """(stratum, what was measured) -> the largest mean absolute error, and the mean error of today
 (2026-12-01), as shares of the measured time; negative where answers are too fast. Constants are
-fitted on all 1,222 points, which moves samples of ten apart: one campaign of SGLang with an 8B model
-has a wait before its first token that no other has. All-reduces of PCIe hold one L40S box whose
-cards meet in the host, which is not what the card's file says."""
+fitted on all 1,222 points, which moves samples of ten apart: one campaign of SGLang with an 8B
+model has a wait before its first token that no other has. All-reduces of PCIe hold one L40S box
+whose cards meet in the host, which is not what the card's file says."""
 _DRIFT = 0.02
 """Mean errors may be so much further from 0; nearer is better."""
 

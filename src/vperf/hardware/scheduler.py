@@ -44,8 +44,8 @@ class Scheduler:
     prompt_step_s: float = 0.0
     """What a step that reads prompts takes of the host beyond any other step."""
     warm_up_s: float = 0.0
-    """What the first step that reads several prompts of a mixture of experts takes beyond any other,
-    as if kernels were tuned for shapes that no request of a warm-up has."""
+    """What the first step with several prompts of a mixture of experts takes beyond any other: it
+    has shapes that no request of a warm-up had."""
     transit_s: float = 0.0
     """The rest of the way in and of a token's way out, which requests go side by side."""
 
