@@ -80,6 +80,11 @@ class Workload:
     """Of the workload whose mean lengths these are."""
 
     @property
+    def generates(self) -> bool:
+        """Whether tokens come after the prompt; not of an encoder or an embedding model."""
+        return self.output_tokens > 0
+
+    @property
     def prompt_tokens(self) -> int:
         """All that prefill reads of one request."""
         return self.input_tokens + self.image_tokens

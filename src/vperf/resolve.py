@@ -34,7 +34,7 @@ from vperf.scenario import (
     ModelLike,
     Scenario,
 )
-from vperf.serving.lengths import Lengths, equal
+from vperf.serving.lengths import Lengths, equal, without_output
 from vperf.serving.speculative import checked_acceptance, drafting
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
@@ -101,8 +101,16 @@ class Resolver:
         replica = self._replica(scenario)
         model, images = replica.compiled.model, scenario.image_tokens
         _check_lengths(model, replica.found.id, lengths, images)
+        if not model.generates:
+            lengths = without_output(lengths)
         acceptance = checked_acceptance(scenario.acceptance) if model.draft_tokens else None
         load, run = None, None
+        if scenario.served and not model.generates:
+            raise InputError(
+                f"{replica.found.id} generates no tokens: a load of it is not modelled",
+                field="max-concurrency" if scenario.max_concurrency else "request-rate",
+                hint="--batch-size N: so many texts at once",
+            )
         if scenario.served:
             load, run = _served(scenario, lengths, acceptance)
         else:

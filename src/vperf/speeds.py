@@ -97,12 +97,13 @@ def _of_batch(at: Deployment) -> Pace:
 
 def _speed_of_batch(batch: int, prompt: int) -> Callable[[float, float], Speed]:
     def speed(ttft_s: float, tpot_s: float) -> Speed:
+        decodes = tpot_s > 0  # what generates no tokens decodes none, in no time
         return Speed(
             ttft_s=ttft_s,
             prefill_tokens_per_s=batch * prompt / ttft_s,
             tpot_s=tpot_s,
-            decode_tokens_per_s=batch / tpot_s,
-            decode_tokens_per_s_per_user=1 / tpot_s,
+            decode_tokens_per_s=batch / tpot_s if decodes else 0.0,
+            decode_tokens_per_s_per_user=1 / tpot_s if decodes else 0.0,
         )
 
     return speed
@@ -127,6 +128,8 @@ def _weighted(parts: Iterable[tuple[float, Seconds]], bubble: float = 1.0) -> Se
 
 def mean_step(compiled: Compiled, lengths: Lengths, batch: int, images: int = 0) -> Seconds:
     """Mean seconds of the decode steps of all output tokens."""
+    if not compiled.model.generates:
+        return Seconds(0.0, 0.0, 0.0)
     if len(lengths.requests) == 1:
         (one,) = lengths.requests
         return _mean_step(compiled, batch, one.input_tokens + images, one.output_tokens)
