@@ -21,6 +21,8 @@ from vperf.values import dataclass
 BlockReader = Callable[[Config, int, Scope], Block]
 """(text config, layer index, scope of the mechanism) -> the mechanism of that layer."""
 
+MtpReader = Callable[[Config, int, Scope], tuple[Block, ...] | None]
+
 EncoderLayers = tuple[tuple[int, tuple[Block, ...], int], ...]
 """(how many, blocks, norm elements) of the kinds of an encoder's layers."""
 
@@ -62,9 +64,11 @@ class Family:
     """Of an encoder, which generates no tokens: what stands on its layers."""
     embedding_width: str = "word_embed_proj_dim"
     """The key of the embedding's width, where it may be another than the layers'."""
-    mtp: Callable[[Config, int, Scope], tuple[Block, ...]] | Literal["last layer"] | None = None
+    mtp: MtpReader | Literal["last layer"] | None = None
     """Blocks of one multi-token-prediction module, where its shape is known; their number is the
     config's. The index is that of the last layer."""
+    unsaid_mtp: int = 0
+    """How many its checkpoints hold where their config has no word for it."""
     wraps: tuple[str, ...] = ()
     """Of a multimodal wrapper: the text model_type its class builds where the config is silent."""
     text_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
