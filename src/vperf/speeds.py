@@ -185,9 +185,15 @@ def with_range(  # noqa: PLR0917  (as speed_of, beside what bounds it)
     """Expected speed with its range; the fast end of the range stops at the limit."""
     low, high = ttft_spread or spread("prefill", constants.origin)
     ttft_low, ttft_high = max(ttft_s * low, limit.ttft_s), ttft_s * high
+    ttft, tpot = max(ttft_s, limit.ttft_s), max(tpot_s, limit.tpot_s)
+    if not tpot:
+        return Expected(
+            ttft, tokens / ttft, 0.0, 0.0, 0.0,
+            Speed(ttft_low, tokens / ttft_high, 0.0, 0.0, 0.0),
+            Speed(ttft_high, tokens / ttft_low, 0.0, 0.0, 0.0),
+        )  # fmt: skip
     low, high = spread("decode", constants.origin)
     tpot_low, tpot_high = max(tpot_s * low, limit.tpot_s), tpot_s * high
-    ttft, tpot = max(ttft_s, limit.ttft_s), max(tpot_s, limit.tpot_s)
     return Expected(
         ttft, tokens / ttft, tpot, sequences / tpot, 1 / tpot,
         Speed(ttft_low, tokens / ttft_high, tpot_low, sequences / tpot_high, 1 / tpot_high),
