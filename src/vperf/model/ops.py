@@ -301,6 +301,9 @@ class Work(Generic[Q]):
     are those of even routing."""
     popular_bytes: Q | float | None = None
     """Weights that are read where some experts are more popular than others; None: weight_bytes."""
+    modules: tuple[tuple[str, int], ...] = ()
+    """Of a matmul, the weights that an adapter can be of, with their outputs: no routers, nothing
+    that every rank does."""
 
     @property
     def streamed_bytes(self) -> Q | float:
@@ -347,10 +350,12 @@ def matmul(
             output_elements=rows * n,
             shape=(rows, k, n),
             split=split,
+            modules=() if split == "whole"
+            else tuple((w.name, w.out_features) for w in group if w.parts != 1),
         )
         for fmt, group in groups.items()
         for k, n in [(group[0].in_features, sum(w.out_features for w in group))]
-    )
+    )  # fmt: skip
 
 
 def attention(
