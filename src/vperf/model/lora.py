@@ -6,10 +6,10 @@ Every adapted matmul y = x W is followed by two kernels for the tokens of all ad
     shrink    x [T, K] @ A [K, r]     for each of the weights that share the input x
     expand    y += (x A) @ B [r, N]   reads and writes y once more
 
-A step reads the adapters of its sequences: N (1 - (1 - 1/N)^batch) of N, requests spread evenly. All
-of them may use one, so the limit counts the bytes of one; the others' are counted where activations
-are. Tensor parallelism divides as vLLM does: A of a column-parallel weight is whole on every rank,
-its B divided; of a row-parallel one the other way round. Not here: which adapters there are to read.
+A step reads the adapters of its sequences: N (1 - (1 - 1/N)^batch) of N, which requests use evenly.
+All of them may use one, so the limit counts the bytes of one; the others' are counted where
+activations are. Tensor parallelism divides as vLLM does: A of a column-parallel weight is whole on
+every rank, its B divided; of a row-parallel one the other way round. Not here: reading adapters.
 """
 
 from __future__ import annotations
@@ -86,4 +86,3 @@ def _matmul(  # noqa: PLR0917  (a kernel and its shape)
         output_elements=tokens * outputs * (2.0 if again else 1.0),
         shape=(tokens, max(1, round(inputs)), max(1, round(outputs))),
     )
-

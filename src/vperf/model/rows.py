@@ -176,7 +176,7 @@ def work_of(model: Model, step: Coordinates[Q]) -> Iterator[tuple[Hashable, Work
             yield ("decoder", number), replace(work, count=count)
     if model.head:
         # Only the last position of each prompt goes through it (vLLM, SGLang, TRT-LLM).
-        for work in matmul("lm_head", (model.head,), step.fact(outputs)):
+        for work in matmul("lm_head", (model.head,), step.fact(outputs), adapts=False):
             yield "head", share(work, model.parallel, 1)
     yield "small kernels", _elementwise(model, step, first)
 

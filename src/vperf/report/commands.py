@@ -2,8 +2,8 @@
 
 Their words are in the engine's file (sources/engine_keys.py); here are the values that they name:
 model, tp, pp, ep, dp, stage, kv_cache, quantization, eager, max_model_len, memory_utilization,
-max_batched_tokens, max_sequences, lora_rank, max_loras, role of a server; of drafts the name of the method (mtp,
-draft_model, eagle, eagle3, ngram) with what drafts, drafts in a row, branches, verified; model,
+max_batched_tokens, max_sequences, lora_rank, max_loras, role of a server; of drafts the name of the
+method (mtp, draft_model, eagle, eagle3, ngram) with what drafts; drafts, branches, verified; model,
 input_tokens, output_tokens, prefix_tokens, users, request_rate, prompts of a measurement.
 Not here: the sentences around them (words.py, plan.py).
 """
