@@ -44,7 +44,7 @@ def estimate(at: Deployment) -> Estimate:
     compiled, model, card, load = at.compiled, at.model, at.card, at.load
     pace = pace_of(at)
     prompt, output = at.request_tokens
-    memory = plan_memory(model, card.gpu, card.engine, pace.held, prompt, output)
+    memory = plan_memory(model, card.gpu, at.replica.pools, pace.held, prompt, output)
     speculative = _speculative(at, pace) if model.draft_tokens else None
     workload = _workload(at, pace, speculative)
     given, served = at.scenario.engine is not None, load is not None

@@ -174,7 +174,7 @@ def unpacks(model: Model, gpu: Gpu) -> bool:
 def _falls_back(fmt: Format, gpu: Gpu) -> bool:
     if fmt.any_path and fmt.paths[0].pipe in gpu.peak_flop_per_s:
         return False  # it has that pipe, and another is faster (int8 on a B300)
-    return fmt.path(gpu.peak_flop_per_s) != fmt.paths[0]
+    return fmt.path(gpu.peak_flop_per_s) is not fmt.paths[0]
 
 
 def _no_pipe(fmt: Format, gpu: Gpu) -> Note:

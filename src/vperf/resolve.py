@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Any
 
 from vperf.deployment import Deployment, Replica
@@ -105,6 +105,8 @@ class Resolver:
         self._known: Cache = {}
         self._named: Cache = {}
         self._keep = keep
+        self._last: tuple[Replica | VperfError | None, tuple[Any, ...]] = None, (object(),)
+        """A walk over loads asks for the same one again and again."""
 
     def deployment(self, scenario: Scenario) -> Deployment:
         """The deployment of a scenario. Raises VperfError."""
@@ -169,6 +171,16 @@ class Resolver:
 
     def _replica(self, scenario: Scenario) -> Replica:
         values = _shared(scenario)
+        found, before = self._last
+        if not all(map(is_, values, before)):
+            found = self._known_or_found(scenario, values)
+            self._last = found, values
+        if isinstance(found, VperfError):
+            raise found.with_traceback(None)
+        assert found is not None
+        return found
+
+    def _known_or_found(self, scenario: Scenario, values: tuple[Any, ...]) -> Replica | VperfError:
         key = _keys(values)
         # The values are kept too: while they live, their ids are no others'.
         found, _ = self._known.get(key) or (None, None)
@@ -180,8 +192,6 @@ class Resolver:
             except VperfError as error:
                 found = error
             _remember(self._known, key, (found, values), self._keep)
-        if isinstance(found, VperfError):
-            raise found.with_traceback(None)
         return found
 
     def _find(self, scenario: Scenario) -> Replica:
@@ -562,8 +572,7 @@ def _check_drafting(scenario: Scenario) -> None:
 
 def check_count(name: str, value: int, least: int, most: int = MAX_TOKENS) -> None:
     """InputError where `value` is no count from `least` on."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or not least <= value <= most:
+    if type(value) is not int or not least <= value <= most:
         raise InputError(f"must be an integer from {least} to {most}, not {value!r}", field=name)
 
 
@@ -581,15 +590,15 @@ def _check_lengths(model: Model, model_id: str, lengths: Lengths, image_tokens: 
 
 
 _OF_LOADS = ("prefix_cache_hit", "num_prompts", "burstiness", "think_time", "metric_percentiles")
+_of_loads = attrgetter(*_OF_LOADS)
 
 
 def _check_batch(scenario: Scenario) -> None:
     """InputError for a batch that cannot be, and for options of a served load."""
     check_count("batch-size", scenario.batch_size, 1)
-    for name in _OF_LOADS:
-        if getattr(scenario, name):
-            field = name.replace("_", "-")
-            raise InputError("needs max-concurrency or request-rate", field=field)
+    if any(_of_loads(scenario)):
+        name = next(name for name in _OF_LOADS if getattr(scenario, name))
+        raise InputError("needs max-concurrency or request-rate", field=name.replace("_", "-"))
 
 
 def _served(scenario: Scenario, lengths: Lengths, acceptance: float | None) -> tuple[Load, Run]:

@@ -66,11 +66,11 @@ def estimate(
     scenario = typed.scenario()
 
     from vperf import api
-    from vperf.report import estimate as report
+    from vperf.report.forms import of_estimate
 
     answer = api.ask(scenario)
     ways = _ways(scenario, answer) if out.to_people and not answer.memory.fits else ()
-    out.emit(report.report(answer, ops=ops, ways=ways))
+    out.emit(of_estimate(answer, ops=ops, ways=ways))
 
 
 def _ways(scenario: Scenario, answer: Estimate) -> Sequence[Remedy]:

@@ -216,7 +216,7 @@ def _room(
         return MemoryFit(chosen, *resolver.ids(scenario), problem=error.message)
     model, gpu, engine = at.model, at.card.gpu, at.card.engine
     tokens = min(CONTEXT, model.max_context_tokens or CONTEXT) if context is None else context
-    memory = plan_memory(model, gpu, engine, users, tokens, 0)
+    memory = plan_memory(model, gpu, at.replica.pools, users, tokens, 0)
     taken = overhead(model, gpu, engine, memory.utilization)
     reserve = taken.left_bytes + taken.driver_bytes
     return MemoryFit(

@@ -31,7 +31,6 @@ from vperf.report.document import (
     Facts,
     Headline,
     Prose,
-    Report,
     Row,
     Span,
     Table,
@@ -41,6 +40,7 @@ from vperf.report.document import (
 )
 from vperf.report.estimate import basis, second_line
 from vperf.report.format import clean, per_second, percent, plural, seconds, span
+from vperf.report.forms import Report
 from vperf.report.notes import note_blocks
 
 TITLES = {

@@ -22,7 +22,6 @@ from vperf.report.document import (
     Headline,
     Prose,
     Range,
-    Report,
     Row,
     Shell,
     Span,
@@ -58,15 +57,6 @@ _DEPTHS = (1024, 8192, 32768, 131072, 1048576)
 _POOR = 0.5
 """A share of the limit below which a figure stands out."""
 _FREE_CELLS = 20
-
-
-def report(answer: Estimate, *, ops: bool = False, ways: Sequence[Remedy] = ()) -> Report:
-    """The answer in every form. `ops`: with the op tables; `ways`: what would make it fit."""
-    return Report(
-        document=lambda: document(answer, ops=ops, ways=ways),
-        data=answer.to_dict,
-        rows=lambda: op_lines(answer),
-    )
 
 
 def document(

@@ -29,7 +29,6 @@ from vperf.report.document import (
     Headline,
     Plot,
     Prose,
-    Report,
     Row,
     Shell,
     Span,
@@ -38,6 +37,7 @@ from vperf.report.document import (
 )
 from vperf.report.estimate import facts as estimate_facts
 from vperf.report.format import clean, dollars, per_second, percent, plural, seconds, size, span
+from vperf.report.forms import Report
 from vperf.report.names import nameable, own_cache, short_model
 from vperf.report.notes import note_blocks
 from vperf.resolve import resolve_lengths

@@ -20,7 +20,6 @@ from vperf.report.document import (
     Headline,
     Plot,
     Prose,
-    Report,
     Row,
     Span,
     Table,
@@ -28,6 +27,7 @@ from vperf.report.document import (
 )
 from vperf.report.estimate import basis, share_of_limit, workload
 from vperf.report.format import clean, number, percent, plural
+from vperf.report.forms import Report
 from vperf.report.names import subject
 from vperf.report.notes import note_blocks
 from vperf.units import format_bandwidth, format_flop_per_s
