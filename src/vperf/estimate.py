@@ -113,6 +113,7 @@ def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Wo
         at.model.draft_depth,
         speculative.acceptance if speculative else None,
         lengths.name or None,
+        *((lora.rank, lora.adapters) if (lora := at.model.lora) else ()),
     )
 
 

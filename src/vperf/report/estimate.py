@@ -299,6 +299,8 @@ def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
         yield "Drafts", _drafts(answer.speculative)
     if answer.serving:
         yield "Load", _load(answer.serving)
+    if asked.lora_rank:
+        yield "Adapters", _adapters(answer)
     yield "Memory", memory_line(answer)
     if memory.max_context_tokens <= 0 and memory.max_batch_size <= 0:
         yield "Room", "none: beside the weights no KV cache has space"
@@ -405,6 +407,16 @@ def _drafts(answer: Speculative) -> str:
         f"{count} ({by}){nodes}, {answer.tokens_per_step:.3g} "
         f"tokens a step of {seconds(answer.expected_step_s)}; {pays}: without, TPOT is "
         f"{seconds(answer.expected_plain_tpot_s)}"
+    )
+
+
+def _adapters(answer: Estimate) -> str:
+    """How much of the weights LoRA adapters are."""
+    asked, held = answer.workload, answer.memory.adapter_bytes
+    each = " per GPU" if answer.gpu.count > 1 else ""
+    return (
+        f"{asked.max_loras:,} of rank {asked.lora_rank}, unmerged: {gib(held)} GiB of the "
+        f"weights{each}"
     )
 
 
@@ -585,6 +597,7 @@ def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
         asked.engine, model, asked.tensor_parallel, asked.pipeline_parallel,
         asked.expert_parallel, asked.data_parallel, kv_cache=own_cache(answer),
         drafts=drafts_of(answer.speculative),
+        lora_rank=asked.lora_rank, max_loras=asked.max_loras,
     )  # fmt: skip
     served, run = answer.serving, answer.simulated
     rate = served.requests_asked_per_s if served else None
