@@ -49,7 +49,7 @@ class Replica:
         found = self._steps.get(key)
         if found is None:
             self._steps.clear()  # a walk over lengths does not come back
-            found = self._steps[key] = Steps(self.compiled, load)
+            found = self._steps[key] = Steps(self.compiled, load, self.pools)
         return found
 
 
@@ -69,6 +69,8 @@ class Deployment:
     image_tokens: int
     acceptance: float | None
     """Probability that a draft is accepted; None: nothing drafts."""
+    accepted: tuple[float, ...] = ()
+    """Share of steps in which each draft is."""
     run: Run | None = None
     """The requests of that load as a benchmark sends them; None: one batch."""
     warnings: tuple[Note, ...] = ()

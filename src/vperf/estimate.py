@@ -6,32 +6,32 @@ Not here: what an Estimate is (answer.py), its speeds (speeds.py), its notes
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vperf import estimate_notes as notes
 from vperf.answer import (
     DepthPoint,
+    DraftsAt,
     Estimate,
     GpuFacts,
     Later,
     ModelFacts,
-    SimulatedRun,
     Speculative,
     Workload,
 )
 from vperf.model.config import ModelSource
 from vperf.model.model import Model
 from vperf.serving.memory import plan_memory, that_holds
-from vperf.serving.speculative import break_even, tokens_per_step
+from vperf.serving.speculative import break_even, mean_tokens, shares_of
 from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run
 from vperf.timing.passes import decode_passes, prefill_passes
 from vperf.timing.step import Card, PhaseTimes
 
 if TYPE_CHECKING:
     from vperf.deployment import Deployment
-    from vperf.serving.simulation import Run
 
+_DRAFTED_BATCHES, _MOST_DRAFTS = 9, 8
+"""Batches, and drafts in a row, that are looked at for the best number of drafts."""
 _DEPTHS = (1024, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576)
 
 
@@ -41,7 +41,7 @@ def estimate(at: Deployment) -> Estimate:
     compiled, model, card, load = at.compiled, at.model, at.card, at.load
     pace = pace_of(at)
     prompt, output = at.request_tokens
-    memory = plan_memory(model, card.gpu, card.engine, pace.held, prompt, output)
+    memory = plan_memory(model, card.gpu, at.replica.pools, pace.held, prompt, output)
     speculative = _speculative(at, pace) if model.draft_tokens else None
     workload = _workload(at, pace, speculative)
     given, served = at.scenario.engine is not None, load is not None
@@ -64,44 +64,35 @@ def estimate(at: Deployment) -> Estimate:
             lambda: (
                 *notes.assumptions(model, card, speculative, engine_given=given),
                 *notes.memory(card, memory),
-                *notes.of_requests(at.lengths, load, at.run),
+                *notes.of_requests(at.lengths, load, _prompts(pace)),
             )
         ),
         not_modelled=Later(lambda: notes.not_modelled(model, at.image_tokens, served=served)),
         warnings=Later(
             lambda: (
                 *notes.warnings(model, memory, prompt + output),
-                *(notes.load_warnings(load, pace.served) if load and pace.served else ()),
+                *(
+                    notes.load_warnings(load, pace.served, _prompts(pace))
+                    if load and pace.served
+                    else ()
+                ),
                 *at.warnings,
             )
         ),
-        simulated=Later(lambda: _simulated(at)),
-        serving=serving_of(pace.served, load) if load and pace.served else None,
+        simulated=pace.simulated or Later(lambda: simulated_run(at)),
+        drafts=Later(lambda: _drafts(at, memory.max_batch_size)),
+        serving=serving_of(pace, pace.served, load) if load and pace.served else None,
         speculative=speculative,
     )
+
+
+def _prompts(pace: Pace) -> int | None:
+    return pace.simulated.prompts if pace.simulated else None
 
 
 def decode_step(at: Deployment, batch: int) -> PhaseTimes:
     """One decode step of so many sequences in the middle of the output, op by op."""
     return at.compiled.itemise(decode_passes(at.model, batch, at.decode_context))
-
-
-def _with_images(asked: Run, image_tokens: int) -> Run:
-    """Requests whose prompts hold images beside their text."""
-    longer = tuple(
-        replace(each, input_tokens=each.input_tokens + image_tokens)
-        for each in asked.lengths.requests
-    )
-    return replace(asked, lengths=replace(asked.lengths, requests=longer))
-
-
-def _simulated(at: Deployment) -> SimulatedRun | None:
-    if at.load is None or at.run is None:
-        return None
-    if at.model.rank_weight_bytes >= at.card.gpu.memory_bytes:
-        return None
-    asked = _with_images(at.run, at.image_tokens)
-    return simulated_run(at.compiled, asked, at.load.acceptance)
 
 
 def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Workload:
@@ -119,9 +110,10 @@ def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Wo
         parallel.data,
         at.image_tokens,
         speculative.method if speculative else None,
-        at.model.draft_tokens,
+        at.model.draft_depth,
         speculative.acceptance if speculative else None,
         lengths.name or None,
+        *((lora.rank, lora.adapters) if (lora := at.model.lora) else ()),
     )
 
 
@@ -141,7 +133,8 @@ def _gpu_facts(card: Card, count: int) -> GpuFacts:
 def _speculative(at: Deployment, pace: Pace) -> Speculative:
     """What drafting does, against the same workload without."""
     compiled, load, served = at.compiled, at.load, pace.served
-    drafted, without = at.model.draft_tokens, at.compiled.without_drafts()
+    drafter, without = at.model.drafter, at.compiled.without_drafts()
+    assert drafter is not None
     # (limit, expected) seconds of a step, and of one without drafts
     if load is not None and served is not None:
         from vperf.serving.load import pays_from, serve  # noqa: PLC0415  (most are of a batch)
@@ -155,23 +148,70 @@ def _speculative(at: Deployment, pace: Pace) -> Speculative:
         assert at.acceptance is not None
         mean = mean_step(without, at.lengths, at.batch_size, at.image_tokens)
         acceptance = at.acceptance
-        even = break_even(pace.step.expected / mean.expected, drafted)
+        even = break_even(pace.step.expected / mean.expected, drafter.depth)
         step, plain = pace.step[:2], mean[:2]
     passes = decode_passes(at.model, pace.running, at.decode_context)
     drafts = [each for each in passes if each.role == "draft"]
     return Speculative(
-        method="mtp",
-        draft_tokens=drafted,
+        method=drafter.method,
+        draft_tokens=drafter.depth,
         acceptance=acceptance,
-        tokens_per_step=tokens_per_step(acceptance, drafted),
+        tokens_per_step=mean_tokens(at.accepted),
         break_even_acceptance=even,
         limit_step_s=step[0],
         expected_step_s=step[1],
-        limit_draft_s=max(compiled.sides(drafts)),
+        limit_draft_s=max(compiled.sides(drafts)) if drafts else 0.0,
         expected_draft_s=compiled.kernels_s(drafts),
         limit_plain_tpot_s=plain[0],
         expected_plain_tpot_s=plain[1],
+        draft_model=drafter.id or None,
+        verified_tokens=1 + drafter.tokens,
+        branches=drafter.branches,
+        acceptance_by_position=at.accepted,
+        draft_weight_bytes=drafter.rank_weight_bytes,
+        draft_cache_bytes_per_token=drafter.rank_cache_bytes_per_token,
     )
+
+
+def _drafts(at: Deployment, most: int) -> tuple[DraftsAt, ...]:
+    """Drafting at each batch that fits, in steps of two."""
+    drafter, compiled = at.model.drafter, at.compiled
+    if drafter is None:
+        return ()
+    chain = drafter.branches == 1
+    depths = range(1, 1 + _known_depth(at, drafter.depth)) if chain else ()
+    others = {depth: compiled.drafting(depth) for depth in depths}
+    plain, context, found = compiled.without_drafts(), at.decode_context, []
+    shares = _shares(at)
+    for batch in (1 << exponent for exponent in range(_DRAFTED_BATCHES)):
+        if batch > max(1, most):
+            break
+        alone = plain.decode(batch, context).expected
+        slower = compiled.decode(batch, context).expected / alone
+        best, speedup = (0, 1.0) if chain else (None, mean_tokens(at.accepted) / slower)
+        for depth, other in others.items():
+            brings = mean_tokens(shares[:depth]) * alone / other.decode(batch, context).expected
+            if brings > speedup:
+                best, speedup = depth, brings
+        found.append(
+            DraftsAt(
+                batch, mean_tokens(at.accepted) / slower, break_even(slower, drafter.depth), best,
+                speedup,
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _known_depth(at: Deployment, depth: int) -> int:
+    """Up to how many drafts in a row it is known how many are accepted: shares end."""
+    by_position = isinstance(at.scenario.acceptance, str)
+    return depth if by_position else max(depth, _MOST_DRAFTS)
+
+
+def _shares(at: Deployment) -> tuple[float, ...]:
+    if isinstance(at.scenario.acceptance, str):
+        return at.accepted
+    return shares_of(at.acceptance or 0.0, max(len(at.accepted), _MOST_DRAFTS))
 
 
 def model_facts_of(model: Model, model_id: str, source: ModelSource) -> ModelFacts:
@@ -193,6 +233,8 @@ def model_facts_of(model: Model, model_id: str, source: ModelSource) -> ModelFac
 def _depths(at: Deployment, pace: Pace) -> tuple[DepthPoint, ...]:
     """Decode speed by context."""
     compiled, model, batch, gain = at.compiled, at.model, pace.running, pace.gain
+    if not model.generates:
+        return ()
     longest = model.max_context_tokens or max(_DEPTHS)
     contexts = sorted({d for d in _DEPTHS if d < longest} | {longest})
     sequences = -(-batch // model.parallel.data)

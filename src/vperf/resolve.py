@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Any
 
 from vperf.deployment import Deployment, Replica
@@ -21,21 +21,33 @@ from vperf.formats import cache_format_named, format_named
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
-from vperf.model.divide import Parallel, divide
+from vperf.model.divide import Parallel
+from vperf.model.drafter import Checkpoint
+from vperf.model.lora import MAX_ADAPTERS, MAX_RANK, Lora
 from vperf.model.model import Model
+from vperf.model.ops import Step
 from vperf.model.read import build_model
 from vperf.notes import Note, notes_of
 from vperf.scenario import (
     CARD,
     DEFAULT_ENGINE,
     INPUT_LEN,
+    OF_DRAFTS,
     OPTIONS,
     OUTPUT_LEN,
     ModelLike,
     Scenario,
 )
-from vperf.serving.lengths import Lengths, equal
-from vperf.serving.speculative import checked_acceptance, drafting
+from vperf.serving.lengths import Lengths, equal, without_output
+from vperf.serving.speculative import (
+    acceptance_of,
+    checked_acceptance,
+    divided_with,
+    drafting,
+    mean_tokens,
+    method_named,
+    needs_checkpoint,
+)
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.sources.models import load_model_config
@@ -57,7 +69,7 @@ AS_STORED = "auto"
 """A quantization: what the checkpoint holds."""
 
 
-_NAMES = ("model", "revision", "gpu", *CARD, "engine")
+_NAMES = ("model", "revision", "gpu", *CARD, "engine", "draft_model")
 """What is looked up or read; the values that come of it stand for it in the key of a replica."""
 
 _SHARED = tuple(name for name, option in OPTIONS.items() if option.shapes != "load")
@@ -93,6 +105,8 @@ class Resolver:
         self._known: Cache = {}
         self._named: Cache = {}
         self._keep = keep
+        self._last: tuple[Replica | VperfError | None, tuple[Any, ...]] = None, (object(),)
+        """A walk over loads asks for the same one again and again."""
 
     def deployment(self, scenario: Scenario) -> Deployment:
         """The deployment of a scenario. Raises VperfError."""
@@ -101,8 +115,20 @@ class Resolver:
         replica = self._replica(scenario)
         model, images = replica.compiled.model, scenario.image_tokens
         _check_lengths(model, replica.found.id, lengths, images)
-        acceptance = checked_acceptance(scenario.acceptance) if model.draft_tokens else None
+        if not model.generates:
+            lengths = without_output(lengths)
+        accepted: tuple[float, ...] = ()
+        acceptance = None
+        if depth := model.draft_depth:
+            accepted = checked_acceptance(scenario.acceptance, scenario.acceptance_length, depth)
+            acceptance = _as_one(scenario, accepted)
         load, run = None, None
+        if scenario.served and not model.generates:
+            raise InputError(
+                f"{replica.found.id} generates no tokens: a load of it is not modelled",
+                field="max-concurrency" if scenario.max_concurrency else "request-rate",
+                hint="--batch-size N: so many texts at once",
+            )
         if scenario.served:
             load, run = _served(scenario, lengths, acceptance)
         else:
@@ -115,6 +141,7 @@ class Resolver:
             scenario.batch_size,
             images,
             acceptance,
+            accepted,
             run,
             model_warnings(replica.found, model, scenario.quantization),
         )
@@ -152,6 +179,16 @@ class Resolver:
 
     def _replica(self, scenario: Scenario) -> Replica:
         values = _shared(scenario)
+        found, before = self._last
+        if not all(map(is_, values, before)):
+            found = self._known_or_found(scenario, values)
+            self._last = found, values
+        if isinstance(found, VperfError):
+            raise found.with_traceback(None)
+        assert found is not None
+        return found
+
+    def _known_or_found(self, scenario: Scenario, values: tuple[Any, ...]) -> Replica | VperfError:
         key = _keys(values)
         # The values are kept too: while they live, their ids are no others'.
         found, _ = self._known.get(key) or (None, None)
@@ -163,8 +200,6 @@ class Resolver:
             except VperfError as error:
                 found = error
             _remember(self._known, key, (found, values), self._keep)
-        if isinstance(found, VperfError):
-            raise found.with_traceback(None)
         return found
 
     def _find(self, scenario: Scenario) -> Replica:
@@ -174,23 +209,35 @@ class Resolver:
         check_formats(scenario.quantization, scenario.kv_cache_dtype)
         engine = _scheduled(_set(named, scenario).on(gpu.id, gpu.memory_bytes), scenario)
         config = self.config(scenario.model, scenario.revision)
-        key = (id(config), id(card), id(named), *_keys(_settings(scenario)))
+        draft = self._draft(scenario)
+        key = (id(config), id(draft), id(card), id(named), *_keys(_settings(scenario)))
         found: Replica | None
         found, _ = self._replicas.get(key) or (None, None)
         if found is None:
-            model = self._model(config, named, engine, scenario)
+            model = self._model(config, draft, named, engine, scenario)
             found = Replica(config, Compiled(model, Card(gpu, engine)))
-            _remember(self._replicas, key, (found, (config, card, named)), self._keep)
+            _remember(self._replicas, key, (found, (config, draft, card, named)), self._keep)
         return found
 
+    def _draft(self, scenario: Scenario) -> ModelConfig | None:
+        """The config of a checkpoint that drafts."""
+        if scenario.draft_model is None or scenario.speculative is None:
+            return None
+        return self.config(scenario.draft_model)
+
     def _model(
-        self, config: ModelConfig, named: Engine, engine: Engine, scenario: Scenario
+        self,
+        config: ModelConfig,
+        draft: ModelConfig | None,
+        named: Engine,
+        engine: Engine,
+        scenario: Scenario,
     ) -> Model:
-        key = (id(config), id(named), *_keys(_of_model(scenario)))
+        key = (id(config), id(draft), id(named), *_keys(_of_model(scenario)))
         found, _ = self._replicas.get(key) or (None, None)
         if found is None:
-            found = resolve_model(config, engine, scenario)
-            _remember(self._replicas, key, (found, (config, named)), self._keep)
+            found = resolve_model(config, engine, scenario, draft)
+            _remember(self._replicas, key, (found, (config, draft, named)), self._keep)
         return found
 
 
@@ -395,16 +442,65 @@ def _build(found: ModelConfig, weights: str | None, cache: str | None) -> Model:
     )
 
 
-def resolve_model(found: ModelConfig, engine: Engine, scenario: Scenario) -> Model:
+def resolve_model(
+    found: ModelConfig, engine: Engine, scenario: Scenario, draft: ModelConfig | None = None
+) -> Model:
     """The model as the engine runs it: its cache, its context, its drafts, its share of a GPU."""
     model = built(found, scenario.quantization, scenario.kv_cache_dtype)
     model = _engine_cache(model, engine, scenario.kv_cache_dtype)
     if scenario.max_model_len is not None:
         model = _capped(model, scenario.max_model_len)
     if scenario.speculative is not None:
-        model = drafting(model, found.id, scenario.speculative, scenario.draft_tokens)
-    parallel = Parallel(scenario.tp, scenario.pp, scenario.ep, scenario.dp)
-    return divide(model, parallel) if parallel.gpus > 1 else model
+        model = drafting(
+            model,
+            found.id,
+            scenario.speculative,
+            scenario.draft_tokens,
+            _checkpoint(draft, scenario.speculative, model) if draft else None,
+            scenario.draft_branches,
+            scenario.verify_tokens,
+        )
+    if adapters := _adapters(scenario):
+        model = with_adapters(model, adapters, found.id)
+    return divided_with(model, Parallel(scenario.tp, scenario.pp, scenario.ep, scenario.dp))
+
+
+def _adapters(scenario: Scenario) -> Lora | None:
+    """The adapters of a scenario. Raises InputError."""
+    rank, count, targets = scenario.lora_rank, scenario.max_loras, scenario.lora_targets
+    if rank is None:
+        for name, value in (("max-loras", count), ("lora-targets", targets)):
+            if value is not None:
+                raise InputError("means nothing without lora-rank", field=name)
+        return None
+    check_count("lora-rank", rank, 1, MAX_RANK)
+    count = 1 if count is None else count
+    check_count("max-loras", count, 1, MAX_ADAPTERS)
+    names = tuple(filter(None, (name.strip() for name in (targets or "").split(","))))
+    return Lora(rank, count, names)
+
+
+def with_adapters(model: Model, adapters: Lora, model_id: str) -> Model:
+    """The model with adapters. Raises InputError for modules that it has not."""
+    there = sorted({name for op in model.ops(Step(1, 1, 1)) for name, _ in op.modules})
+    missing = [name for name in adapters.targets if name not in there]
+    if missing or not there:
+        raise InputError(
+            f"{model_id} has no linear layer {', '.join(missing)} that an adapter can be of",
+            field="lora-targets",
+            hint=f"it has {', '.join(there)}; adapters of experts are not understood",
+        )
+    return replace(model, lora=adapters)
+
+
+def _checkpoint(draft: ModelConfig, method: str, model: Model) -> Checkpoint:
+    """What drafts for a model, from a checkpoint of its own."""
+    named = method_named(method)
+    if named == "draft_model" or not needs_checkpoint(named):
+        return Checkpoint(draft.id, built(draft, None, None))
+    from vperf.model.eagle import read_eagle  # noqa: PLC0415  (seldom on the way to an answer)
+
+    return read_eagle(draft.config, draft.id, draft.label, named, model, draft.hf_quant_config)
 
 
 def _engine_cache(model: Model, engine: Engine, given: str | None) -> Model:
@@ -461,11 +557,19 @@ def resolve_lengths(scenario: Scenario) -> Lengths:
     return load_workload(given)
 
 
+def _as_one(scenario: Scenario, accepted: tuple[float, ...]) -> float:
+    """The one probability with which drafts yield as many tokens a step."""
+    given = scenario.acceptance
+    if isinstance(given, int | float):
+        return float(given)
+    return acceptance_of(mean_tokens(accepted), len(accepted))
+
+
 def _check_drafting(scenario: Scenario) -> None:
     """InputError for options of drafting where nothing drafts."""
     if scenario.speculative is not None:
         return
-    for name in ("draft_tokens", "acceptance"):
+    for name in OF_DRAFTS[1:]:
         if getattr(scenario, name) is not None:
             raise InputError(
                 "means nothing without speculative",
@@ -474,13 +578,10 @@ def _check_drafting(scenario: Scenario) -> None:
             )
 
 
-def check_count(name: str, value: int, least: int) -> None:
+def check_count(name: str, value: int, least: int, most: int = MAX_TOKENS) -> None:
     """InputError where `value` is no count from `least` on."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or not least <= value <= MAX_TOKENS:
-        raise InputError(
-            f"must be an integer from {least} to {MAX_TOKENS}, not {value!r}", field=name
-        )
+    if type(value) is not int or not least <= value <= most:
+        raise InputError(f"must be an integer from {least} to {most}, not {value!r}", field=name)
 
 
 def _check_lengths(model: Model, model_id: str, lengths: Lengths, image_tokens: int) -> None:
@@ -497,15 +598,15 @@ def _check_lengths(model: Model, model_id: str, lengths: Lengths, image_tokens: 
 
 
 _OF_LOADS = ("prefix_cache_hit", "num_prompts", "burstiness", "think_time", "metric_percentiles")
+_of_loads = attrgetter(*_OF_LOADS)
 
 
 def _check_batch(scenario: Scenario) -> None:
     """InputError for a batch that cannot be, and for options of a served load."""
     check_count("batch-size", scenario.batch_size, 1)
-    for name in _OF_LOADS:
-        if getattr(scenario, name):
-            field = name.replace("_", "-")
-            raise InputError("needs max-concurrency or request-rate", field=field)
+    if any(_of_loads(scenario)):
+        name = next(name for name in _OF_LOADS if getattr(scenario, name))
+        raise InputError("needs max-concurrency or request-rate", field=name.replace("_", "-"))
 
 
 def _served(scenario: Scenario, lengths: Lengths, acceptance: float | None) -> tuple[Load, Run]:

@@ -15,6 +15,8 @@ from vperf.formats import Format
 from vperf.model.blocks.base import Block
 from vperf.model.cache import CacheSize, Span, cache_size
 from vperf.model.divide import SINGLE, Parallel
+from vperf.model.drafter import Drafter
+from vperf.model.lora import Lora
 from vperf.model.ops import Linear, Op, Step
 from vperf.model.rows import RowTable, row_at
 from vperf.values import dataclass
@@ -69,14 +71,19 @@ class Model:
     """Multi-token-prediction modules the config states; not in `parameters`, not in a step."""
     mtp: LayerKind | None = None
     """One of them, where its shape is known."""
-    draft_tokens: int = 0
-    """Tokens that they draft for every step, which then counts them in memory; 0: not used."""
+    drafter: Drafter | None = None
+    """What drafts tokens for every step, which then counts it in memory; None: nothing does."""
+    lora: Lora | None = None
+    """Adapters beside the weights of its layers, which memory then counts."""
     encoder: tuple[tuple[int, LayerKind], ...] = ()
     """Of an encoder-decoder: the layers that read the prompt, in the one step without a past."""
     vector_bytes: float = 2.0
     """Of an element of a norm: 16 bit, in GGUF files 32."""
     images: bool = False
     """Whether an image becomes tokens of the prompt."""
+    generates: bool = True
+    """Whether tokens come after the prompt; an encoder, an embedding model or a classifier has its
+    answer when the prompt is read, so that there is no decode."""
     config_keys: tuple[str, ...] = ()
     """What was read of the text model's config."""
     parallel: Parallel = SINGLE
@@ -111,15 +118,30 @@ class Model:
             return 0
         return self.mtp_layers * self.mtp.parameters if self.mtp else None
 
-    @cached_property
+    @property
     def draft(self) -> Model | None:
-        """One such module as a model: its layer, and the embedding and LM head that it shares."""
+        """One pass of what drafts."""
+        return self.drafter.model if self.drafter else None
+
+    @property
+    def draft_tokens(self) -> int:
+        """Tokens that a step verifies beside the one it has; 0: nothing drafts."""
+        return self.drafter.tokens if self.drafter else 0
+
+    @property
+    def draft_depth(self) -> int:
+        """Drafts in a row, as many of which as can be accepted; 0: nothing drafts."""
+        return self.drafter.depth if self.drafter else 0
+
+    @cached_property
+    def mtp_module(self) -> Model | None:
+        """One MTP module as a model: its layer, and the embedding and LM head that it shares."""
         if self.mtp is None:
             return None
         return replace(
             self, kinds=((1, self.mtp),), embedding=Linear("embed_tokens", 0, 0), tied=True,
             other_parameters=0, tower_parameters=0, lookups=(), outside=(), encoder=(),
-            mtp_layers=0, mtp=None, draft_tokens=0,
+            mtp_layers=0, mtp=None, drafter=None, lora=None,
         )  # fmt: skip
 
     @cached_property
@@ -163,13 +185,20 @@ class Model:
     def rank_weight_bytes(self) -> float:
         """Bytes resident on one GPU: experts divided over a stage, the rest by tensor parallelism.
 
-        Routers, norms and other small vectors are on every rank; modules that draft are on the
-        last stage.
+        Routers, norms and other small vectors are on every rank; what drafts is on the last stage.
         """
-        drafting = 0.0
-        if self.draft_tokens and self.draft:
-            drafting = self.mtp_layers * self.parallel.pipeline * self.draft.rank_weight_bytes
-        return self._rank_weight_bytes + drafting
+        drafting = self.drafter.rank_weight_bytes if self.drafter else 0.0
+        return self._rank_weight_bytes + drafting + self.rank_adapter_bytes
+
+    @cached_property
+    def rank_adapter_bytes(self) -> float:
+        """Of all adapters on one GPU."""
+        if self.lora is None:
+            return 0.0
+        own = sum(op.count * op.weight_bytes for op in self.ops(Step(1, 1, 1)))
+        plain = replace(self, lora=None)
+        bare = sum(op.count * op.weight_bytes for op in plain.ops(Step(1, 1, 1)))
+        return self.lora.adapters * (own - bare) / self.parallel.pipeline
 
     @property
     def _rank_weight_bytes(self) -> float:
@@ -195,8 +224,12 @@ class Model:
         """Cache and state of one sequence on one GPU of its group."""
         p = self.parallel
         layers = [self._cache_of(kind, p.tensor, count / p.pipeline) for count, kind in self.kinds]
-        if self.draft_tokens and self.mtp:
-            layers.append(self._cache_of(self.mtp, p.tensor, float(self.mtp_layers)))
+        if self.drafter and (draft := self.drafter.model):
+            copies = self.drafter.copies
+            layers += [
+                draft._cache_of(kind, p.tensor, float(copies * count))
+                for count, kind in draft.kinds
+            ]
         return cache_size([held for kind in layers for held in kind])
 
     def rank_cache_bytes(self, context: int) -> float:
@@ -226,8 +259,9 @@ class Model:
         """Parameters that one token reads: active ones, without looked-up embeddings and towers."""
         untied = 0 if self.head and self.tied else self.embedding.parameters
         tables = sum(table.parameters for table in self.lookups)
+        decoder = (*self.kinds, (1, LayerKind(self.outside, 0)))
         unread = sum(
-            count * block.unread_parameters for count, kind in self.kinds for block in kind.blocks
+            count * block.unread_parameters for count, kind in decoder for block in kind.blocks
         ) + sum(count * kind.parameters for count, kind in self.encoder)
         return self.active_parameters - untied - tables - unread
 
@@ -278,7 +312,8 @@ class Model:
     @cached_property
     def windows(self) -> tuple[int, ...]:
         """Contexts at which the cost of a step stops growing for some layers."""
-        return tuple(sorted({w for _, kind in self.kinds for b in kind.blocks for w in b.windows}))
+        own = {w for _, kind in self.kinds for b in kind.blocks for w in b.windows}
+        return tuple(sorted(own.union(self.draft.windows if self.draft else ())))
 
     @cached_property
     def _cache(self) -> CacheSize:
@@ -293,7 +328,9 @@ class Model:
     def decoder_blocks(self) -> tuple[tuple[int, Block], ...]:
         """Every distinct block of the decoder, as the ranks hold it together, and how many layers
         have it."""
-        return self._distinct((*self.kinds, (1, LayerKind(self.outside, 0))))
+        joins = self.drafter and self.drafter.joins
+        outside = (*self.outside, joins) if joins else self.outside
+        return self._distinct((*self.kinds, (1, LayerKind(outside, 0))))
 
     @cached_property
     def encoder_blocks(self) -> tuple[tuple[int, Block], ...]:
@@ -339,6 +376,8 @@ class Model:
             # Nemotron-H's layers hold one mechanism, Falcon-H1's three; an indexer is a helper.
             mechanisms = sum(block.joins_residual for block in kind.blocks)
             elements += count * 4 * self.hidden * mechanisms
-            elements += count * sum(block.elementwise_elements for block in kind.blocks)
+            for block in kind.blocks:  # a rank has its heads and columns; helpers are copied
+                ways = self.parallel.tensor if block.joins_residual else 1
+                elements += count * block.elementwise_elements / ways
             launches += count * sum(block.elementwise_launches for block in kind.blocks)
         return elements, launches

@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from vperf.answer import Estimate, Serving, SimulatedRun, Speculative
-from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, launch
+from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, drafts_of, launch
 from vperf.report.document import (
     FAILS,
     Bar,
@@ -22,7 +22,6 @@ from vperf.report.document import (
     Headline,
     Prose,
     Range,
-    Report,
     Row,
     Shell,
     Span,
@@ -60,15 +59,6 @@ _POOR = 0.5
 _FREE_CELLS = 20
 
 
-def report(answer: Estimate, *, ops: bool = False, ways: Sequence[Remedy] = ()) -> Report:
-    """The answer in every form. `ops`: with the op tables; `ways`: what would make it fit."""
-    return Report(
-        document=lambda: document(answer, ops=ops, ways=ways),
-        data=answer.to_dict,
-        rows=lambda: op_lines(answer),
-    )
-
-
 def document(
     answer: Estimate, *, ops: bool = False, ways: Sequence[Remedy] = ()
 ) -> Iterator[Block]:
@@ -89,7 +79,8 @@ def document(
     yield Facts((*rows, *depth), when="short")
     if ops:
         for title, phase in (("Prefill", answer.prefill), ("Decode", answer.decode)):
-            yield op_table(title, phase)
+            if phase.ops:
+                yield op_table(title, phase)
         yield Prose(
             "A step's limit is the larger of all its compute and all its memory time, with the "
             "cache credited once, so the limits of its ops need not add up to it.",
@@ -98,6 +89,8 @@ def document(
         )
     if answer.depth:
         yield _depth_table(answer)
+    if answer.drafts:
+        yield _drafts_table(answer)
     yield Facts((("Model", _model(answer)), ("GPU", _gpu(answer))), when="full")
     said = _said_in_line_1(answer)
     notes = (*answer.assumptions, *answer.warnings, *answer.not_modelled)
@@ -111,8 +104,16 @@ def document(
 
 def _said_in_line_1(answer: Estimate) -> set[str]:
     """Kinds of notes that line 1 makes needless."""
-    saturated = answer.serving is not None and answer.serving.saturated
-    return {*(("saturated",) if saturated else ()), *(() if answer.memory.fits else ("no_fit",))}
+    return {
+        *(("saturated",) if _grows(answer) else ()),
+        *(() if answer.memory.fits else ("no_fit",)),
+    }
+
+
+def _grows(answer: Estimate) -> bool:
+    """Whether a queue grows without end: of a finite run it does not."""
+    served = answer.serving
+    return served is not None and served.saturated and served.prompts is None
 
 
 def headline(answer: Estimate) -> Text:
@@ -122,28 +123,35 @@ def headline(answer: Estimate) -> Text:
         each = " on each GPU" if answer.gpu.count > 1 else ""
         need, there = gib(memory.total_bytes), gib(memory.capacity_bytes)
         return (Span(f"Does not fit: {need} GiB needed, {there} GiB there{each}.", "bad"),)
-    if served and served.saturated:
+    if served and _grows(answer):
         asked = format_requests(served.requests_asked_per_s or 0.0)
         most = f"{served.requests_per_s:,.3g}"
         return (Span(f"Cannot serve {asked}: at most {most}; the queue grows without end.", "bad"),)
     figure, rest = _rate(answer)
-    first = f"; first token {seconds(answer.expected.ttft_s)}; "
+    first = f"; {_first(answer)} {seconds(answer.expected.ttft_s)}; "
     return (Span(figure, "good"), rest, first, Span("fits", "good"), ".")
 
 
 def _rate(answer: Estimate) -> tuple[str, str]:
-    expected, limit = answer.expected, answer.limit
-    ends = span(
-        per_second(expected.low.decode_tokens_per_s), per_second(expected.high.decode_tokens_per_s)
+    expected = answer.expected
+    key = "decode_tokens_per_s" if answer.workload.generates else "prefill_tokens_per_s"
+    middle, low, high, limit = (
+        per_second(getattr(each, key))
+        for each in (expected, expected.low, expected.high, answer.limit)
     )
-    return (
-        f"{per_second(expected.decode_tokens_per_s)} tok/s",
-        f" expected ({ends}), limit {per_second(limit.decode_tokens_per_s)}",
-    )
+    return f"{middle} tok/s", f" expected ({span(low, high)}), limit {limit}"
 
 
 def _speeds(answer: Estimate) -> str:
-    return f"{''.join(_rate(answer))}; first token {seconds(answer.expected.ttft_s)}"
+    return f"{''.join(_rate(answer))}; {_first(answer)} {seconds(answer.expected.ttft_s)}"
+
+
+def _first(answer: Estimate) -> str:
+    """What is there when the prompts are read."""
+    batch = answer.workload.batch_size
+    if answer.workload.generates:
+        return "first token"
+    return "one text in" if batch == 1 else f"{batch:,} texts in"
 
 
 def second_line(answer: Estimate) -> str:
@@ -156,13 +164,19 @@ def workload(answer: Estimate) -> str:
     asked, model = answer.workload, answer.model
     images = f" and {plural(asked.image_tokens, 'image token')}" if asked.image_tokens else ""
     load = f"batch {asked.batch_size:,}"
+    out = f"{asked.output_tokens:,} out, " if asked.generates else ""
     if answer.serving:
         rate = answer.serving.requests_asked_per_s
         load = plural(asked.concurrency, "user") if rate is None else format_requests(rate)
+        if prompts := answer.serving.prompts:
+            at_once = rate is None and asked.concurrency >= prompts
+            load = f"{plural(prompts, 'prompt')} at once" if at_once else (
+                f"{load}, {plural(prompts, 'prompt')}"
+            )  # fmt: skip
     return (
-        f"{plural(asked.input_tokens, 'token')}{images} in, {asked.output_tokens:,} out, "
-        f"{load}, {clean(model.quantization)} weights, "
-        f"{clean(model.kv_cache_dtype)} KV cache, {clean(asked.engine)}"
+        f"{plural(asked.input_tokens, 'token')}{images} in, {out}{load}, "
+        f"{clean(model.quantization)} weights, {clean(model.kv_cache_dtype)} KV cache, "
+        f"{clean(asked.engine)}"
     )
 
 
@@ -208,10 +222,11 @@ def speed_table(answer: Estimate) -> Table:
         _speed(answer, "TPOT", "tpot_s", decode, time=True),
         _speed(answer, everybody, "decode_tokens_per_s", decode),
     ]
-    if batch > 1:
+    if not answer.workload.generates:
+        rows = [_speed(answer, "Latency", "ttft_s", prefill, time=True), rows[1]]
+    elif batch > 1:
         rows.append(_speed(answer, "  for each user", "decode_tokens_per_s_per_user", decode))
-    served = answer.serving
-    if served and served.saturated:
+    if _grows(answer):
         limit = rows[0].cells[3]
         even = rows[0].cells[_EVEN]
         rows[0] = Row(("TTFT", Span("grows", "bad"), "-", limit, "-", prefill, even, ""))
@@ -284,6 +299,8 @@ def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
         yield "Drafts", _drafts(answer.speculative)
     if answer.serving:
         yield "Load", _load(answer.serving)
+    if asked.lora_rank:
+        yield "Adapters", _adapters(answer)
     yield "Memory", memory_line(answer)
     if memory.max_context_tokens <= 0 and memory.max_batch_size <= 0:
         yield "Room", "none: beside the weights no KV cache has space"
@@ -373,7 +390,7 @@ def _load(served: Serving) -> str:
         f"{running} sequence{' decodes' if running == '1' else 's decode'} at a time (the cache "
         f"holds {whole(served.slots)}), {format_requests(served.requests_per_s, 3)} served"
     )
-    if served.requests_asked_per_s is None:
+    if served.requests_asked_per_s is None and served.prompts is None:
         text += f"; first token {seconds(served.ttft_steady_s)} once the first burst is over"
     return text
 
@@ -381,12 +398,47 @@ def _load(served: Serving) -> str:
 def _drafts(answer: Speculative) -> str:
     """What speculative decoding brings, and from which acceptance on."""
     even = answer.break_even_acceptance
-    pays = "never worth it" if even is None else f"worth it above {percent(even)} acceptance"
+    pays = "drafting never pays" if even is None else f"pays from an acceptance of {even:.2f} on"
+    by = clean(answer.method) + (f", {clean(answer.draft_model)}" if answer.draft_model else "")
+    tree = answer.verified_tokens > answer.draft_tokens + 1
+    count = f"{answer.draft_tokens} deep" if tree else f"{answer.draft_tokens} a step"
+    nodes = f", {answer.verified_tokens} tokens verified" if tree else ""
     return (
-        f"{answer.draft_tokens} a step ({clean(answer.method)}), {answer.tokens_per_step:.3g} "
+        f"{count} ({by}){nodes}, {answer.tokens_per_step:.3g} "
         f"tokens a step of {seconds(answer.expected_step_s)}; {pays}: without, TPOT is "
         f"{seconds(answer.expected_plain_tpot_s)}"
     )
+
+
+def _adapters(answer: Estimate) -> str:
+    """How much of the weights LoRA adapters are."""
+    asked, held = answer.workload, answer.memory.adapter_bytes
+    each = " per GPU" if answer.gpu.count > 1 else ""
+    return (
+        f"{asked.max_loras:,} of rank {asked.lora_rank}, unmerged: {gib(held)} GiB of the "
+        f"weights{each}"
+    )
+
+
+def _drafts_table(answer: Estimate) -> Table:
+    """What drafting brings at each batch, and the best number of drafts."""
+    rows = [
+        Row(
+            (
+                f"batch {each.batch_size:,}",
+                f"{each.speedup:.2f} x",
+                "never" if (even := each.break_even_acceptance) is None else percent(even),
+                "-" if each.best_draft_tokens is None else str(each.best_draft_tokens),
+                f"{each.best_speedup:.2f} x",
+            )
+        )
+        for each in answer.drafts
+    ]
+    columns = (
+        Column("drafts at"), Column("faster", "count"), Column("pays above", "share"),
+        Column("best number", "count"), Column("then", "count"),
+    )  # fmt: skip
+    return Table(columns, rows, when="full")
 
 
 def basis(answer: Estimate) -> str:
@@ -544,7 +596,8 @@ def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
     server = Server(
         asked.engine, model, asked.tensor_parallel, asked.pipeline_parallel,
         asked.expert_parallel, asked.data_parallel, kv_cache=own_cache(answer),
-        draft_tokens=asked.draft_tokens if asked.speculative else 0,
+        drafts=drafts_of(answer.speculative),
+        lora_rank=asked.lora_rank, max_loras=asked.max_loras,
     )  # fmt: skip
     served, run = answer.serving, answer.simulated
     rate = served.requests_asked_per_s if served else None

@@ -17,13 +17,13 @@ from vperf.report.document import (
     Facts,
     Headline,
     Prose,
-    Report,
     Row,
     Span,
     Table,
     Text,
 )
 from vperf.report.format import clean, gib, plural, seconds, size, whole
+from vperf.report.forms import Report
 from vperf.units import format_bandwidth, format_rate
 
 _SHOWN = 20

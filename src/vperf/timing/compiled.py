@@ -50,21 +50,32 @@ class Compiled:
 
     def without_drafts(self) -> Compiled:
         """The same model that decodes plainly."""
-        if not self.model.draft_tokens:
+        drafter = self.model.drafter
+        if drafter is None:
             return self
-        plain = Compiled(replace(self.model, draft_tokens=0), self.card)
-        plain._own = self._own
+        plain = Compiled(replace(self.model, drafter=None), self.card)
+        if drafter.joins is None:
+            plain._own = self._own
         return plain
+
+    def drafting(self, depth: int) -> Compiled:
+        """The same model that drafts a chain of so many tokens, its steps already there."""
+        drafter = self.model.drafter
+        assert drafter is not None
+        other = replace(drafter, depth=depth, tokens=depth, branches=1)
+        changed = Compiled(replace(self.model, drafter=other), self.card)
+        changed._own, changed._draft = self._own, self._draft
+        return changed
 
     def decode(self, batch: int, context: int) -> Seconds:
         """(limit, expected) seconds of a decode step, drafts included."""
-        if self.model.draft_tokens:
+        if self.model.drafter is not None:
             return self.passes(decode_passes(self.model, batch, context))
         return self.step(Step(batch, 1, context))
 
     def prefill(self, batch: int, new: int, past: int = 0) -> Seconds:
         """The same of a step that reads `new` tokens of each prompt."""
-        if self.model.draft_tokens:
+        if self.model.drafter is not None:
             return self.passes(prefill_passes(self.model, batch, new, past))
         return self.step(Step(batch, new, past))
 
@@ -145,7 +156,9 @@ class Compiled:
         return host + (stages - 1) * engine.host_s_per_step + stages * hop
 
     def _tokens(self, step: Step) -> float:
-        return self.model.parallel.local(step).tokens
+        """That one stage of a pipeline hands to the next."""
+        parallel = self.model.parallel
+        return parallel.local(step).tokens if parallel.pipeline > 1 else 0.0
 
     def sides(self, passes: Iterable[Pass]) -> tuple[float, float, float]:
         """(compute, memory, link) seconds of a limit: they overlap, the largest bounds."""
@@ -164,7 +177,7 @@ class Compiled:
         """Those rows alone that are `wanted`: for `kernels_s` of a part of a step."""
         part = Compiled(self.model, self.card)
         part._own = _Table(self.model, self.card, wanted)
-        if self.model.draft_tokens and self.model.draft is not None:
+        if self.model.draft is not None:
             part._draft = _Table(self.model.draft, self.card, wanted)
         return part
 
@@ -192,6 +205,8 @@ class Compiled:
                 flops += runs * item.flops
                 streamed += runs * item.streamed_bytes
                 timed.append((each.prefix, runs, item))
+        if not passes:  # of a model that generates no tokens
+            return PhaseTimes(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, "memory", ())
         first = passes[0].step
         host = self._host_s(launches, kernels, self._sequences(first.batch), self._tokens(first))
         total = max(limit_s, host + kernels)
@@ -270,11 +285,11 @@ class _Table:
         if self._local > 1 and not local:
             own = self.model.parallel.local
             groups = [own(step) for step in decodes], [own(step) for step in chunks]
-        rows = [self._rows.of(group[0]) for group in groups]
-        key = tuple(self._rows.key(group[0]) for group in groups)
-        bound = self._mixed.get(key)
+        (first, *_), (second, *_) = groups
+        bound = self._mixed.get((self._rows.key(first), self._rows.key(second)))
         if bound is None:
-            bound = self._mixed[key] = BoundRows(joined(*rows), self.card)
+            bound = BoundRows(joined(self._rows.of(first), self._rows.of(second)), self.card)
+            self._mixed[self._rows.key(first), self._rows.key(second)] = bound
         return bound.times(bound.of_groups(groups))
 
     def _bound_of(self, step: Step) -> BoundRows:

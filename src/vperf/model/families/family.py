@@ -13,12 +13,15 @@ from typing import Any, Literal
 from vperf.model.blocks import dense, gqa, mtp
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
+from vperf.model.heads import Head
 from vperf.model.ops import Linear
 from vperf.model.towers import TowerReader
 from vperf.values import dataclass
 
 BlockReader = Callable[[Config, int, Scope], Block]
 """(text config, layer index, scope of the mechanism) -> the mechanism of that layer."""
+
+MtpReader = Callable[[Config, int, Scope], tuple[Block, ...] | None]
 
 EncoderLayers = tuple[tuple[int, tuple[Block, ...], int], ...]
 """(how many, blocks, norm elements) of the kinds of an encoder's layers."""
@@ -57,9 +60,15 @@ class Family:
     """Mechanisms that run once a step, outside of the layers (Gemma 3n's stream projections)."""
     encoder: Callable[[Config, Scope], EncoderLayers] | None = None
     """Of an encoder-decoder: its encoder layers."""
-    mtp: Callable[[Config, int, Scope], tuple[Block, ...]] | Literal["last layer"] | None = None
+    encodes: Callable[[Config, Scope, Head], tuple[Block, ...]] | None = None
+    """Of an encoder, which generates no tokens: what stands on its layers."""
+    embedding_width: str = "word_embed_proj_dim"
+    """The key of the embedding's width, where it may be another than the layers'."""
+    mtp: MtpReader | Literal["last layer"] | None = None
     """Blocks of one multi-token-prediction module, where its shape is known; their number is the
     config's. The index is that of the last layer."""
+    unsaid_mtp: int = 0
+    """How many its checkpoints hold where their config has no word for it."""
     wraps: tuple[str, ...] = ()
     """Of a multimodal wrapper: the text model_type its class builds where the config is silent."""
     text_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
