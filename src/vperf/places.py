@@ -68,6 +68,7 @@ def resolve_places(
                 "cannot be combined with layers or experts on other places",
                 field="cpu-offload-gb",
             )
+        _without_adapters(scenario, "cpu-offload-gb")
         return _stored(model, card, scenario.cpu_offload_gb, host)
     if not several and not given(scenario):
         return None
@@ -76,7 +77,13 @@ def resolve_places(
         raise InputError(f"{gpu.name} has no card to place layers on", field="n-gpu-layers")
     if scenario.speculative is not None:
         raise InputError("is not understood with layers on several places", field="speculative")
+    _without_adapters(scenario, "lora-rank")
     return _placed(model, card, scenario, host, use)
+
+
+def _without_adapters(scenario: Scenario, field: str) -> None:
+    if scenario.lora_rank is not None:
+        raise InputError("adapters are not understood with weights on the host", field=field)
 
 
 def _use(engine: Engine, scenario: Scenario, *, several: bool) -> HostUse:
