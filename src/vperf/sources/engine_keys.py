@@ -37,6 +37,8 @@ _WORDS = list[str | dict[str, str]]
 _TIMES = {
     "host_time_per_step": "host_s_per_step",
     "host_time_per_sequence": "host_s_per_sequence",
+    "draft_time_per_step": "draft_s_per_step",
+    "draft_time_per_pass": "draft_s_per_pass",
     "launch_time": "launch_s",
     "eager_host_time_per_step": "eager_host_s_per_step",
     "eager_launch_time": "eager_launch_s",
