@@ -83,6 +83,11 @@ class Workload:
     max_loras: int = 0
 
     @property
+    def generates(self) -> bool:
+        """Whether tokens come after the prompt; not of an encoder or an embedding model."""
+        return self.output_tokens > 0
+
+    @property
     def prompt_tokens(self) -> int:
         """All that prefill reads of one request."""
         return self.input_tokens + self.image_tokens

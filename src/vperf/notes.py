@@ -236,6 +236,7 @@ KINDS: Mapping[str, NoteKind] = {
     "keys_passed": NoteKind("assumption", "set in the config and passed over: {listed}"),
     "parts_not_counted": NoteKind("assumption", "{listed}: not counted, parameters are the text model's"),
     "config_defaults": NoteKind("assumption", "not in the config, taken from the model class's defaults: {listed}", guess=True),
+    "no_tokens": NoteKind("assumption", "generates no tokens: its answer is there when the prompt is read, output-len means nothing"),
     "routing": NoteKind("assumption", "experts: the limit counts those of one token, which any routing must read; ceiling, bytes and MBU even routing, expected {expected}"),
     "windows": NoteKind("assumption", "windowed layers cache no more than their window"),
     "engine_cache": NoteKind("assumption", "{engine} keeps an fp8 KV cache beside fp8 weights (--kv-cache-dtype says otherwise)"),

@@ -38,7 +38,7 @@ from vperf.scenario import (
     ModelLike,
     Scenario,
 )
-from vperf.serving.lengths import Lengths, equal
+from vperf.serving.lengths import Lengths, equal, without_output
 from vperf.serving.speculative import (
     acceptance_of,
     checked_acceptance,
@@ -115,12 +115,20 @@ class Resolver:
         replica = self._replica(scenario)
         model, images = replica.compiled.model, scenario.image_tokens
         _check_lengths(model, replica.found.id, lengths, images)
+        if not model.generates:
+            lengths = without_output(lengths)
         accepted: tuple[float, ...] = ()
         acceptance = None
         if depth := model.draft_depth:
             accepted = checked_acceptance(scenario.acceptance, scenario.acceptance_length, depth)
             acceptance = _as_one(scenario, accepted)
         load, run = None, None
+        if scenario.served and not model.generates:
+            raise InputError(
+                f"{replica.found.id} generates no tokens: a load of it is not modelled",
+                field="max-concurrency" if scenario.max_concurrency else "request-rate",
+                hint="--batch-size N: so many texts at once",
+            )
         if scenario.served:
             load, run = _served(scenario, lengths, acceptance)
         else:

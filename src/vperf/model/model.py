@@ -81,6 +81,9 @@ class Model:
     """Of an element of a norm: 16 bit, in GGUF files 32."""
     images: bool = False
     """Whether an image becomes tokens of the prompt."""
+    generates: bool = True
+    """Whether tokens come after the prompt; an encoder, an embedding model or a classifier has its
+    answer when the prompt is read, so that there is no decode."""
     config_keys: tuple[str, ...] = ()
     """What was read of the text model's config."""
     parallel: Parallel = SINGLE
@@ -256,8 +259,9 @@ class Model:
         """Parameters that one token reads: active ones, without looked-up embeddings and towers."""
         untied = 0 if self.head and self.tied else self.embedding.parameters
         tables = sum(table.parameters for table in self.lookups)
+        decoder = (*self.kinds, (1, LayerKind(self.outside, 0)))
         unread = sum(
-            count * block.unread_parameters for count, kind in self.kinds for block in kind.blocks
+            count * block.unread_parameters for count, kind in decoder for block in kind.blocks
         ) + sum(count * kind.parameters for count, kind in self.encoder)
         return self.active_parameters - untied - tables - unread
 

@@ -184,6 +184,12 @@ def all_pairs(step: Step) -> float:
     return step.batch * step.new * step.new
 
 
+def near_pairs(step: Step, reach: int) -> float:
+    """Pairs of new tokens of which neither is more than `reach` positions from the other."""
+    side = min(reach, step.new - 1)
+    return step.batch * (step.new * (2 * side + 1) - side * (side + 1))
+
+
 def chunk_pairs(step: Step, chunk: int) -> float:
     """(query, key) pairs inside the chunks of a recurrence."""
     return step.batch * _chunked_pairs(step.new, chunk)
