@@ -47,7 +47,7 @@ OTHER: dict[str, Any] = {
     "peak": ("fp8=1 PFLOPS",),
 }
 """Another value of every option that shapes the model, or its card."""
-FROM_ELSEWHERE = {"revision", "gpu_file", "draft_model", "max_loras", "lora_targets"}
+FROM_ELSEWHERE = {"revision", "gpu_file", "draft_model", "max_loras", "lora_targets", "task"}
 
 
 def test_only_options_declared_to_be_of_the_load_share_a_replica() -> None:

@@ -37,6 +37,7 @@ Examples:
       --acceptance 0.8/0.7/0.6/0.5
   vperf estimate -m llama-3.1-8b-instruct -g h100 --lora-rank 16 --max-loras 8
   vperf estimate -m qwen3-32b -g h100 --tp 2 --max-concurrency 64
+  vperf estimate -m qwen3-embedding-0.6b -g l4 --batch-size 32 --input-len 256
   vperf estimate -m ./my-checkpoint -g h200 -o answer.md
   vperf estimate -m - -g b200 < config.json
   vperf estimate -m qwen3-8b -g rtx-4090 --memory-bandwidth "1.5 TB/s" \\

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from vperf.answer import Estimate, Serving, SimulatedRun, Speculative
+from vperf.answer import Estimate, Serving, SimulatedRun, Speculative, Texts
 from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, drafts_of, launch
 from vperf.report.document import (
     FAILS,
@@ -134,7 +134,17 @@ def headline(answer: Estimate) -> Text:
 
 def _rate(answer: Estimate) -> tuple[str, str]:
     expected = answer.expected
-    key = "decode_tokens_per_s" if answer.workload.generates else "prefill_tokens_per_s"
+    if answer.texts:
+        of = answer.texts
+        ends = span(
+            per_second(of.expected_texts_per_s_low), per_second(of.expected_texts_per_s_high)
+        )
+        limit = per_second(of.limit_texts_per_s)
+        return (
+            f"{per_second(of.expected_texts_per_s)} texts/s",
+            f" expected ({ends}), limit {limit}",
+        )
+    key = "decode_tokens_per_s"
     middle, low, high, limit = (
         per_second(getattr(each, key))
         for each in (expected, expected.low, expected.high, answer.limit)
@@ -151,6 +161,9 @@ def _first(answer: Estimate) -> str:
     batch = answer.workload.batch_size
     if answer.workload.generates:
         return "first token"
+    if answer.serving:
+        texts = answer.texts.texts_per_request if answer.texts else 1
+        return "a request in" if texts == 1 else f"a request of {texts:,} in"
     return "one text in" if batch == 1 else f"{batch:,} texts in"
 
 
@@ -224,6 +237,8 @@ def speed_table(answer: Estimate) -> Table:
     ]
     if not answer.workload.generates:
         rows = [_speed(answer, "Latency", "ttft_s", prefill, time=True), rows[1]]
+        if answer.texts:
+            rows.insert(1, _texts(answer, rows[1]))
     elif batch > 1:
         rows.append(_speed(answer, "  for each user", "decode_tokens_per_s_per_user", decode))
     if _grows(answer):
@@ -237,6 +252,16 @@ def speed_table(answer: Estimate) -> Table:
         columns = (*columns[:_EVEN], *columns[_EVEN + 1 :])
         rows = [r._replace(cells=(*r.cells[:_EVEN], *r.cells[_EVEN + 1 :])) for r in rows]
     return Table(columns, rows, when="always" if answer.memory.fits else "full")
+
+
+def _texts(answer: Estimate, tokens: Row) -> Row:
+    """Texts a second, by the row of their tokens."""
+    rates = (answer.expected, answer.expected.low, answer.expected.high, answer.limit)
+    each = answer.workload.prompt_tokens
+    middle, low, high, limit = (per_second(rate.prefill_tokens_per_s / each) for rate in rates)
+    even = per_second(answer.ceiling.prefill_tokens_per_s / each)
+    rest = tokens.cells
+    return Row(("Texts/s", middle, span(low, high), limit, rest[4], rest[5], even, rest[7]))
 
 
 def _speed(answer: Estimate, name: str, key: str, bound: str, *, time: bool = False) -> Row:
@@ -297,7 +322,9 @@ def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
         yield "Ceiling", _ceiling(answer)
     if answer.speculative:
         yield "Drafts", _drafts(answer.speculative)
-    if answer.serving:
+    if answer.texts:
+        yield "Texts", _best_texts(answer.texts)
+    elif answer.serving:
         yield "Load", _load(answer.serving)
     if asked.lora_rank:
         yield "Adapters", _adapters(answer)
@@ -407,6 +434,15 @@ def _drafts(answer: Speculative) -> str:
         f"{count} ({by}){nodes}, {answer.tokens_per_step:.3g} "
         f"tokens a step of {seconds(answer.expected_step_s)}; {pays}: without, TPOT is "
         f"{seconds(answer.expected_plain_tpot_s)}"
+    )
+
+
+def _best_texts(of: Texts) -> str:
+    """What one text takes, and from which batch on more of them bring little."""
+    return (
+        f"{of.task}: one alone takes {seconds(of.expected_one_s)} (limit "
+        f"{seconds(of.limit_one_s)}); {per_second(of.best_texts_per_s)} texts/s from "
+        f"{of.best_batch_size:,} at a time on"
     )
 
 
