@@ -1,8 +1,8 @@
 """How near the speed-ups of speculative decoding are: python benchmarks/speculation.py
 
 Each row of data/speculation.csv is a published pair of runs, with and without drafts, whose tokens
-a step are known; the error is of their ratio. The draft_time of vLLM and SGLang (configs/engines) is
-fitted to the rows of theirs, nothing else.
+a step are known; the error is of their ratio. The draft_time of vLLM and SGLang (configs/engines)
+is fitted to the rows of theirs, nothing else.
 """
 
 from __future__ import annotations
