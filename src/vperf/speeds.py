@@ -277,11 +277,19 @@ def texts_of(at: Deployment, pace: Pace) -> Texts:
         batches.append(min(most, 2 * batches[-1]))
     rates = {batch: batch / at.compiled.prefill(batch, tokens).expected for batch in batches}
     best = next(b for b, rate in rates.items() if rate >= _NEARLY * max(rates.values()))
-    figures = (pace.limit, pace.expected, pace.expected.low, pace.expected.high)
+    expected = pace.expected
     return Texts(
-        at.model.task, *(each.prefill_tokens_per_s / tokens for each in figures), alone.limit,
-        alone.expected, best, rates[best], at.load.texts if at.load else 1,
-    )  # fmt: skip
+        task=at.model.task,
+        limit_texts_per_s=pace.limit.prefill_tokens_per_s / tokens,
+        expected_texts_per_s=expected.prefill_tokens_per_s / tokens,
+        expected_texts_per_s_low=expected.low.prefill_tokens_per_s / tokens,
+        expected_texts_per_s_high=expected.high.prefill_tokens_per_s / tokens,
+        limit_one_s=alone.limit,
+        expected_one_s=alone.expected,
+        best_batch_size=best,
+        best_texts_per_s=rates[best],
+        texts_per_request=at.load.texts if at.load else 1,
+    )
 
 
 def _as_run(served: Served, ran: SimulatedRun, load: Load, steps: Steps, drafts: int) -> Served:

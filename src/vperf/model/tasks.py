@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from vperf.errors import InputError
 from vperf.formats import BF16
@@ -32,7 +32,7 @@ def task_named(name: str) -> Task:
     if found not in TASKS:
         raise InputError(f"must be {', '.join(TASKS[:-1])} or {TASKS[-1]}, not {name!r}",
                          field="task")  # fmt: skip
-    return cast("Task", found)
+    return found
 
 
 def run_for(model: Model, model_id: str, task: Task, config: Mapping[str, Any]) -> Model:
