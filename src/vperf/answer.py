@@ -133,6 +133,8 @@ class Serving:
     """The rate of an open loop; None: users in a closed loop."""
     saturated: bool
     """More requests arrive than can be served: TTFT grows for as long as that lasts."""
+    prompts: int | None = None
+    """Of a finite run, which the expected speeds are then of; None: an endless one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ Not here: what an Estimate is (answer.py), its speeds (speeds.py), its notes
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vperf import estimate_notes as notes
@@ -17,7 +16,6 @@ from vperf.answer import (
     GpuFacts,
     Later,
     ModelFacts,
-    SimulatedRun,
     Speculative,
     Workload,
 )
@@ -31,7 +29,6 @@ from vperf.timing.step import Card, PhaseTimes
 
 if TYPE_CHECKING:
     from vperf.deployment import Deployment
-    from vperf.serving.simulation import Run
 
 _DRAFTED_BATCHES, _MOST_DRAFTS = 9, 8
 """Batches, and drafts in a row, that are looked at for the best number of drafts."""
@@ -67,45 +64,35 @@ def estimate(at: Deployment) -> Estimate:
             lambda: (
                 *notes.assumptions(model, card, speculative, engine_given=given),
                 *notes.memory(card, memory),
-                *notes.of_requests(at.lengths, load, at.run),
+                *notes.of_requests(at.lengths, load, _prompts(pace)),
             )
         ),
         not_modelled=Later(lambda: notes.not_modelled(model, at.image_tokens, served=served)),
         warnings=Later(
             lambda: (
                 *notes.warnings(model, memory, prompt + output),
-                *(notes.load_warnings(load, pace.served) if load and pace.served else ()),
+                *(
+                    notes.load_warnings(load, pace.served, _prompts(pace))
+                    if load and pace.served
+                    else ()
+                ),
                 *at.warnings,
             )
         ),
-        simulated=Later(lambda: _simulated(at)),
+        simulated=pace.simulated or Later(lambda: simulated_run(at)),
         drafts=Later(lambda: _drafts(at, memory.max_batch_size)),
-        serving=serving_of(pace.served, load) if load and pace.served else None,
+        serving=serving_of(pace, pace.served, load) if load and pace.served else None,
         speculative=speculative,
     )
+
+
+def _prompts(pace: Pace) -> int | None:
+    return pace.simulated.prompts if pace.simulated else None
 
 
 def decode_step(at: Deployment, batch: int) -> PhaseTimes:
     """One decode step of so many sequences in the middle of the output, op by op."""
     return at.compiled.itemise(decode_passes(at.model, batch, at.decode_context))
-
-
-def _with_images(asked: Run, image_tokens: int) -> Run:
-    """Requests whose prompts hold images beside their text."""
-    longer = tuple(
-        replace(each, input_tokens=each.input_tokens + image_tokens)
-        for each in asked.lengths.requests
-    )
-    return replace(asked, lengths=replace(asked.lengths, requests=longer))
-
-
-def _simulated(at: Deployment) -> SimulatedRun | None:
-    if at.load is None or at.run is None:
-        return None
-    if at.model.rank_weight_bytes >= at.card.gpu.memory_bytes:
-        return None
-    asked = _with_images(at.run, at.image_tokens)
-    return simulated_run(at.compiled, asked, at.load.acceptance)
 
 
 def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Workload:

@@ -7,6 +7,7 @@ the ops one by one, the depth table and the sentences (estimate.py), which cost 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from vperf.values import dataclass
 
 if TYPE_CHECKING:
     from vperf.deployment import Deployment
-    from vperf.serving.load import Load, Served
+    from vperf.serving.load import Load, Served, Steps
     from vperf.serving.simulation import Run
 
 
@@ -43,7 +44,9 @@ class Pace:
     step: Seconds | None = None
     """Of a batch, the mean decode step of the output; with drafts, verification and drafts."""
     served: Served | None = None
-    """What a load settles to."""
+    """What a load settles to; of a finite run, its rate and its times."""
+    simulated: SimulatedRun | None = None
+    """The finite run that `expected` is of."""
 
 
 def speeds(at: Deployment) -> Figures:
@@ -58,7 +61,7 @@ def speeds(at: Deployment) -> Figures:
         input_s = expected.ttft_s / (pace.running * prompt)
         output_s = expected.tpot_s / pace.running
     else:
-        rate, serving = pace.served.requests_per_s, serving_of(pace.served, load)
+        rate, serving = pace.served.requests_per_s, serving_of(pace, pace.served, load)
         past = load.cached_tokens
         prefill_s = at.compiled.prefill(groups, prompt - past, past).expected / groups
         input_s, output_s = prefill_s / prompt, max(0.0, 1 / rate - prefill_s) / output
@@ -198,7 +201,11 @@ def _of_load(at: Deployment, load: Load) -> Pace:
     from vperf.serving.load import serve  # noqa: PLC0415  (most scenarios are of a batch)
 
     model, card = at.model, at.card
-    served = serve(at.compiled, load, at.replica.steps(load))
+    steps = at.replica.steps(load)
+    served = serve(at.compiled, load, steps)
+    finite = simulated_run(at) if at.run is not None and at.run.finite else None
+    if finite is not None:
+        served = _as_run(served, finite, load, steps, model.draft_depth)
     of = load.input_tokens, served.running_batch
     limit = speed_of(served.limit_ttft_s, served.limit_tpot_s, *of)
     ceiling = speed_of(served.ceiling_ttft_s, served.ceiling_tpot_s, *of)
@@ -209,10 +216,28 @@ def _of_load(at: Deployment, load: Load) -> Pace:
     running = max(1, round(served.running_batch))
     held = held_batch(model, at.replica.pools, load, running)
     gain = tokens_per_step(load.acceptance, model.draft_depth)
-    return Pace(limit, ceiling, expected, running, held, gain, served=served)
+    return Pace(limit, ceiling, expected, running, held, gain, served=served, simulated=finite)
 
 
-def serving_of(served: Served, load: Load) -> Serving:
+def _as_run(served: Served, ran: SimulatedRun, load: Load, steps: Steps, drafts: int) -> Served:
+    """What a load comes to in a run that ends; its bounds are those of its mean batch."""
+    tpot = ran.tpot.mean_s if ran.tpot else served.tpot_s
+    # Requests meet more than the mean over time, so that the bound of that batch holds for all.
+    batch = ran.requests_per_s * max(1, load.output_tokens - 1) * tpot
+    batch = max(1.0, min(batch, served.running_batch))
+    step, gain = steps.decode(batch), tokens_per_step(load.acceptance, drafts)
+    return replace(
+        served,
+        running_batch=batch,
+        ttft_s=ran.ttft.mean_s,
+        tpot_s=tpot,
+        requests_per_s=ran.requests_per_s,
+        limit_tpot_s=step.limit / gain,
+        ceiling_tpot_s=step.ceiling / gain,
+    )
+
+
+def serving_of(pace: Pace, served: Served, load: Load) -> Serving:
     """The part of the answer that only a served load has."""
     return Serving(
         served.running_batch,
@@ -221,14 +246,23 @@ def serving_of(served: Served, load: Load) -> Serving:
         served.ttft_steady_s,
         load.requests_per_s,
         served.saturated,
+        pace.simulated.prompts if pace.simulated else None,
     )
 
 
-def simulated_run(compiled: Compiled, asked: Run, acceptance: float) -> SimulatedRun:
-    """A load as a benchmark runs it. Raises InputError."""
+def simulated_run(at: Deployment) -> SimulatedRun | None:
+    """A load as a benchmark runs it; None of a batch, and where the weights do not fit. Raises
+    InputError."""
     from vperf.serving.simulation import run  # noqa: PLC0415  (most scenarios are of a batch)
 
-    found = run(compiled, asked.traffic(compiled.model.max_context_tokens), acceptance=acceptance)
+    compiled, load, asked = at.compiled, at.load, at.run
+    if load is None or asked is None:
+        return None
+    if at.model.rank_weight_bytes >= at.card.gpu.memory_bytes:
+        return None
+    asked = _with_images(asked, at.image_tokens)
+    traffic = asked.traffic(compiled.model.max_context_tokens)
+    found = run(compiled, traffic, acceptance=load.acceptance, proven=load.proven)
     percents, steady = asked.percents, found.steady
     return SimulatedRun(
         prompts=len(found.traffic),
@@ -249,6 +283,17 @@ def simulated_run(compiled: Compiled, asked: Run, acceptance: float) -> Simulate
         steady_requests_per_s=steady.requests_per_s if steady else None,
         saturated=found.saturated,
     )
+
+
+def _with_images(asked: Run, image_tokens: int) -> Run:
+    """Requests whose prompts hold images beside their text."""
+    if not image_tokens:
+        return asked
+    longer = tuple(
+        replace(each, input_tokens=each.input_tokens + image_tokens)
+        for each in asked.lengths.requests
+    )
+    return replace(asked, lengths=replace(asked.lengths, requests=longer))
 
 
 def held_batch(model: Model, of_card: tuple[Pool, ...], load: Load, running: int) -> int:

@@ -103,8 +103,16 @@ def document(
 
 def _said_in_line_1(answer: Estimate) -> set[str]:
     """Kinds of notes that line 1 makes needless."""
-    saturated = answer.serving is not None and answer.serving.saturated
-    return {*(("saturated",) if saturated else ()), *(() if answer.memory.fits else ("no_fit",))}
+    return {
+        *(("saturated",) if _grows(answer) else ()),
+        *(() if answer.memory.fits else ("no_fit",)),
+    }
+
+
+def _grows(answer: Estimate) -> bool:
+    """Whether a queue grows without end: of a finite run it does not."""
+    served = answer.serving
+    return served is not None and served.saturated and served.prompts is None
 
 
 def headline(answer: Estimate) -> Text:
@@ -114,7 +122,7 @@ def headline(answer: Estimate) -> Text:
         each = " on each GPU" if answer.gpu.count > 1 else ""
         need, there = gib(memory.total_bytes), gib(memory.capacity_bytes)
         return (Span(f"Does not fit: {need} GiB needed, {there} GiB there{each}.", "bad"),)
-    if served and served.saturated:
+    if served and _grows(answer):
         asked = format_requests(served.requests_asked_per_s or 0.0)
         most = f"{served.requests_per_s:,.3g}"
         return (Span(f"Cannot serve {asked}: at most {most}; the queue grows without end.", "bad"),)
@@ -151,6 +159,11 @@ def workload(answer: Estimate) -> str:
     if answer.serving:
         rate = answer.serving.requests_asked_per_s
         load = plural(asked.concurrency, "user") if rate is None else format_requests(rate)
+        if prompts := answer.serving.prompts:
+            at_once = rate is None and asked.concurrency >= prompts
+            load = f"{plural(prompts, 'prompt')} at once" if at_once else (
+                f"{load}, {plural(prompts, 'prompt')}"
+            )  # fmt: skip
     return (
         f"{plural(asked.input_tokens, 'token')}{images} in, {asked.output_tokens:,} out, "
         f"{load}, {clean(model.quantization)} weights, "
@@ -202,8 +215,7 @@ def speed_table(answer: Estimate) -> Table:
     ]
     if batch > 1:
         rows.append(_speed(answer, "  for each user", "decode_tokens_per_s_per_user", decode))
-    served = answer.serving
-    if served and served.saturated:
+    if _grows(answer):
         limit = rows[0].cells[3]
         even = rows[0].cells[_EVEN]
         rows[0] = Row(("TTFT", Span("grows", "bad"), "-", limit, "-", prefill, even, ""))
@@ -365,7 +377,7 @@ def _load(served: Serving) -> str:
         f"{running} sequence{' decodes' if running == '1' else 's decode'} at a time (the cache "
         f"holds {whole(served.slots)}), {format_requests(served.requests_per_s, 3)} served"
     )
-    if served.requests_asked_per_s is None:
+    if served.requests_asked_per_s is None and served.prompts is None:
         text += f"; first token {seconds(served.ttft_steady_s)} once the first burst is over"
     return text
 
@@ -373,7 +385,7 @@ def _load(served: Serving) -> str:
 def _drafts(answer: Speculative) -> str:
     """What speculative decoding brings, and from which acceptance on."""
     even = answer.break_even_acceptance
-    pays = "never worth it" if even is None else f"worth it above {percent(even)} acceptance"
+    pays = "drafting never pays" if even is None else f"pays from an acceptance of {even:.2f} on"
     by = clean(answer.method) + (f", {clean(answer.draft_model)}" if answer.draft_model else "")
     tree = answer.verified_tokens > answer.draft_tokens + 1
     count = f"{answer.draft_tokens} deep" if tree else f"{answer.draft_tokens} a step"

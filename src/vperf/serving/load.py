@@ -77,6 +77,8 @@ class Load:
     """Probability that a token is accepted that the model drafts, if it does."""
     think_s: float = 0.0
     """Between an answer and the user's next request."""
+    proven: int = 0
+    """Sequences that are known to have run at a time, whatever the memory is thought to hold."""
 
     def __post_init__(self) -> None:
         if self.users is None and self.requests_per_s is None:
@@ -265,7 +267,7 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
         return _capped(compiled, load, steps or Steps(compiled, load))
     model, facts = compiled.model, compiled.card.engine.scheduler
     steps = steps or Steps(compiled, load)
-    slots = steps.slots(load.users)
+    slots = max(steps.slots(load.users), load.proven)
     further = max(1, load.output_tokens - 1)
     held = min(slots, facts.max_sequences * model.parallel.data)
     most = float(max(1, held if load.users is None else min(load.users, held)))
