@@ -44,7 +44,7 @@ from vperf.estimate import decode_step
 from vperf.frames import Plotted
 from vperf.hardware.gpu import Gpu
 from vperf.notes import Note
-from vperf.resolve import Resolver
+from vperf.resolve import Resolver, lasting
 from vperf.scenario import ModelLike, Options, Scenario
 from vperf.values import dataclass
 from vperf.version import __version__
@@ -182,7 +182,7 @@ def check(
             f"holds {len(found)} results", source=source,
             hint=f"give one as label ({labels}), or ask check_all",
         )  # fmt: skip
-    graded = _grade(found[0], file, gpu, model, options, Resolver(), explain=True)
+    graded = _grade(found[0], file, gpu, model, options, lasting(), explain=True)
     (graded,) = compare_and_apply([graded], bars, baseline, source)
     return graded
 
@@ -205,7 +205,7 @@ def check_all(
     suspects and no reasons are looked for.
     """
     source, _ = _named(results)
-    checks = grade_all(results, gpu, model, label, options, Resolver(), explain=explain)
+    checks = grade_all(results, gpu, model, label, options, lasting(), explain=explain)
     return tuple(compare_and_apply(list(checks), bars, baseline, source))
 
 
