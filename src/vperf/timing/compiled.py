@@ -41,10 +41,11 @@ first adds to a token's time."""
 class Compiled:
     """A model on a card: the times of its steps."""
 
-    __slots__ = ("_draft", "_own", "card", "model")
+    __slots__ = ("_draft", "_own", "_parts", "card", "model")
 
     def __init__(self, model: Model, card: Card) -> None:
         self.model, self.card = model, card
+        self._parts: dict[Callable[[Row], bool], Compiled] = {}
         self._own = _Table(model, card)
         self._draft: _Table | None = None
 
@@ -175,10 +176,12 @@ class Compiled:
 
     def only(self, wanted: Callable[[Row], bool]) -> Compiled:
         """Those rows alone that are `wanted`: for `kernels_s` of a part of a step."""
-        part = Compiled(self.model, self.card)
-        part._own = _Table(self.model, self.card, wanted)
-        if self.model.draft is not None:
-            part._draft = _Table(self.model.draft, self.card, wanted)
+        part = self._parts.get(wanted)
+        if part is None:
+            part = self._parts[wanted] = Compiled(self.model, self.card)
+            part._own = _Table(self.model, self.card, wanted)
+            if self.model.draft is not None:
+                part._draft = _Table(self.model.draft, self.card, wanted)
         return part
 
     def ops(self, one: Pass) -> tuple[Op, ...]:
