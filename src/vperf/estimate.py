@@ -113,6 +113,7 @@ def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Wo
         at.model.draft_depth,
         speculative.acceptance if speculative else None,
         lengths.name or None,
+        *((lora.rank, lora.adapters) if (lora := at.model.lora) else ()),
     )
 
 
@@ -232,6 +233,8 @@ def model_facts_of(model: Model, model_id: str, source: ModelSource) -> ModelFac
 def _depths(at: Deployment, pace: Pace) -> tuple[DepthPoint, ...]:
     """Decode speed by context."""
     compiled, model, batch, gain = at.compiled, at.model, pace.running, pace.gain
+    if not model.generates:
+        return ()
     longest = model.max_context_tokens or max(_DEPTHS)
     contexts = sorted({d for d in _DEPTHS if d < longest} | {longest})
     sequences = -(-batch // model.parallel.data)

@@ -63,6 +63,15 @@ def assumptions(
     )
     if model.parallel.gpus > 1:
         notes.append(_parallel(model, card))
+    if model.lora is not None:
+        notes.append(
+            Note(
+                "lora",
+                rank=model.lora.rank,
+                adapters=model.lora.adapters,
+                targets=model.lora.targets,
+            )
+        )
     if speculative:
         notes += _drafting(model, speculative)
     return tuple(notes)

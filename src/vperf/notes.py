@@ -100,6 +100,16 @@ def _parallel(
     return f"{gpus} GPUs {where}, parallel: {listed}; joined by {link}{speed}, all-reduces {source}"
 
 
+def _lora(*, rank: int, adapters: int, targets: tuple[str, ...]) -> str:
+    of = ", ".join(targets) if targets else "every linear layer but routers and experts"
+    count = "one adapter" if adapters == 1 else f"{adapters:,} adapters"
+    shared = "" if adapters == 1 else ", which the sequences of a step use evenly"
+    return (
+        f"LoRA: {count} of rank {rank} on {of}, 16 bit, unmerged, two kernels a matmul{shared}; the "
+        "limit reads one"
+    )
+
+
 def _drafts(
     *, by: str, draft_tokens: int, verified: int, acceptance: float, by_position: tuple[float, ...],
     tokens_per_step: float,
@@ -226,6 +236,7 @@ KINDS: Mapping[str, NoteKind] = {
     "keys_passed": NoteKind("assumption", "set in the config and passed over: {listed}"),
     "parts_not_counted": NoteKind("assumption", "{listed}: not counted, parameters are the text model's"),
     "config_defaults": NoteKind("assumption", "not in the config, taken from the model class's defaults: {listed}", guess=True),
+    "no_tokens": NoteKind("assumption", "generates no tokens: its answer is there when the prompt is read, output-len means nothing"),
     "routing": NoteKind("assumption", "experts: the limit counts those of one token, which any routing must read; ceiling, bytes and MBU even routing, expected {expected}"),
     "windows": NoteKind("assumption", "windowed layers cache no more than their window"),
     "engine_cache": NoteKind("assumption", "{engine} keeps an fp8 KV cache beside fp8 weights (--kv-cache-dtype says otherwise)"),
@@ -239,6 +250,7 @@ KINDS: Mapping[str, NoteKind] = {
     "drafts_prompt": NoteKind("assumption", "{by} reads the prompt too before the first token is given out (expected; the limit does not wait for it)"),
     "drafts_shared": NoteKind("assumption", "the head shares the model's embedding, as engines load it, and runs divided as the model is"),
     "draft_model_divided": NoteKind("assumption", "the draft model has its own weights and cache on every GPU's share, divided as the model is, in the model's KV cache format"),
+    "lora": NoteKind("assumption", _lora),
     "lookup_time": NoteKind("not_modelled", "the host's search of the text for drafts"),
     "load": NoteKind("assumption", _load),
     "workload": NoteKind("assumption", _workload),

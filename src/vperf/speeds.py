@@ -98,6 +98,8 @@ def _of_batch(at: Deployment) -> Pace:
 
 def speed_of(ttft_s: float, tpot_s: float, tokens: int, sequences: float) -> Speed:
     """Of times in which so many prompt tokens are read, and so many sequences decode."""
+    if not tpot_s:  # what generates no tokens decodes none, in no time
+        return Speed(ttft_s, tokens / ttft_s, 0.0, 0.0, 0.0)
     return Speed(ttft_s, tokens / ttft_s, tpot_s, sequences / tpot_s, 1 / tpot_s)
 
 
@@ -122,6 +124,8 @@ def _weighted(parts: Iterable[tuple[float, Seconds]], bubble: float = 1.0) -> Se
 
 def mean_step(compiled: Compiled, lengths: Lengths, batch: int, images: int = 0) -> Seconds:
     """Mean seconds of the decode steps of all output tokens."""
+    if not compiled.model.generates:
+        return Seconds(0.0, 0.0, 0.0)
     if len(lengths.requests) == 1:
         (one,) = lengths.requests
         return _mean_step(compiled, batch, one.input_tokens + images, one.output_tokens)
@@ -184,9 +188,15 @@ def with_range(  # noqa: PLR0917  (as speed_of, beside what bounds it)
     """Expected speed with its range; the fast end of the range stops at the limit."""
     low, high = ttft_spread or spread("prefill", constants.origin)
     ttft_low, ttft_high = max(ttft_s * low, limit.ttft_s), ttft_s * high
+    ttft, tpot = max(ttft_s, limit.ttft_s), max(tpot_s, limit.tpot_s)
+    if not tpot:
+        return Expected(
+            ttft, tokens / ttft, 0.0, 0.0, 0.0,
+            Speed(ttft_low, tokens / ttft_high, 0.0, 0.0, 0.0),
+            Speed(ttft_high, tokens / ttft_low, 0.0, 0.0, 0.0),
+        )  # fmt: skip
     low, high = spread("decode", constants.origin)
     tpot_low, tpot_high = max(tpot_s * low, limit.tpot_s), tpot_s * high
-    ttft, tpot = max(ttft_s, limit.ttft_s), max(tpot_s, limit.tpot_s)
     return Expected(
         ttft, tokens / ttft, tpot, sequences / tpot, 1 / tpot,
         Speed(ttft_low, tokens / ttft_high, tpot_low, sequences / tpot_high, 1 / tpot_high),

@@ -78,6 +78,8 @@ class MemoryFit:
     """What the model was made for."""
     draft_weight_bytes: float = 0.0
     """Of the weights on each GPU, those of what drafts."""
+    adapter_bytes: float = 0.0
+    """Of the weights on each GPU, those of LoRA adapters."""
     problem: str = ""
 
     @property
@@ -241,6 +243,7 @@ def _room(
         max_users=memory.max_batch_size,
         model_context_tokens=model.max_context_tokens,
         draft_weight_bytes=model.drafter.rank_weight_bytes if model.drafter else 0.0,
+        adapter_bytes=memory.adapter_bytes,
     )
 
 

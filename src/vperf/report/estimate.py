@@ -79,7 +79,8 @@ def document(
     yield Facts((*rows, *depth), when="short")
     if ops:
         for title, phase in (("Prefill", answer.prefill), ("Decode", answer.decode)):
-            yield op_table(title, phase)
+            if phase.ops:
+                yield op_table(title, phase)
         yield Prose(
             "A step's limit is the larger of all its compute and all its memory time, with the "
             "cache credited once, so the limits of its ops need not add up to it.",
@@ -127,23 +128,30 @@ def headline(answer: Estimate) -> Text:
         most = f"{served.requests_per_s:,.3g}"
         return (Span(f"Cannot serve {asked}: at most {most}; the queue grows without end.", "bad"),)
     figure, rest = _rate(answer)
-    first = f"; first token {seconds(answer.expected.ttft_s)}; "
+    first = f"; {_first(answer)} {seconds(answer.expected.ttft_s)}; "
     return (Span(figure, "good"), rest, first, Span("fits", "good"), ".")
 
 
 def _rate(answer: Estimate) -> tuple[str, str]:
-    expected, limit = answer.expected, answer.limit
-    ends = span(
-        per_second(expected.low.decode_tokens_per_s), per_second(expected.high.decode_tokens_per_s)
+    expected = answer.expected
+    key = "decode_tokens_per_s" if answer.workload.generates else "prefill_tokens_per_s"
+    middle, low, high, limit = (
+        per_second(getattr(each, key))
+        for each in (expected, expected.low, expected.high, answer.limit)
     )
-    return (
-        f"{per_second(expected.decode_tokens_per_s)} tok/s",
-        f" expected ({ends}), limit {per_second(limit.decode_tokens_per_s)}",
-    )
+    return f"{middle} tok/s", f" expected ({span(low, high)}), limit {limit}"
 
 
 def _speeds(answer: Estimate) -> str:
-    return f"{''.join(_rate(answer))}; first token {seconds(answer.expected.ttft_s)}"
+    return f"{''.join(_rate(answer))}; {_first(answer)} {seconds(answer.expected.ttft_s)}"
+
+
+def _first(answer: Estimate) -> str:
+    """What is there when the prompts are read."""
+    batch = answer.workload.batch_size
+    if answer.workload.generates:
+        return "first token"
+    return "one text in" if batch == 1 else f"{batch:,} texts in"
 
 
 def second_line(answer: Estimate) -> str:
@@ -156,6 +164,7 @@ def workload(answer: Estimate) -> str:
     asked, model = answer.workload, answer.model
     images = f" and {plural(asked.image_tokens, 'image token')}" if asked.image_tokens else ""
     load = f"batch {asked.batch_size:,}"
+    out = f"{asked.output_tokens:,} out, " if asked.generates else ""
     if answer.serving:
         rate = answer.serving.requests_asked_per_s
         load = plural(asked.concurrency, "user") if rate is None else format_requests(rate)
@@ -165,9 +174,9 @@ def workload(answer: Estimate) -> str:
                 f"{load}, {plural(prompts, 'prompt')}"
             )  # fmt: skip
     return (
-        f"{plural(asked.input_tokens, 'token')}{images} in, {asked.output_tokens:,} out, "
-        f"{load}, {clean(model.quantization)} weights, "
-        f"{clean(model.kv_cache_dtype)} KV cache, {clean(asked.engine)}"
+        f"{plural(asked.input_tokens, 'token')}{images} in, {out}{load}, "
+        f"{clean(model.quantization)} weights, {clean(model.kv_cache_dtype)} KV cache, "
+        f"{clean(asked.engine)}"
     )
 
 
@@ -213,7 +222,9 @@ def speed_table(answer: Estimate) -> Table:
         _speed(answer, "TPOT", "tpot_s", decode, time=True),
         _speed(answer, everybody, "decode_tokens_per_s", decode),
     ]
-    if batch > 1:
+    if not answer.workload.generates:
+        rows = [_speed(answer, "Latency", "ttft_s", prefill, time=True), rows[1]]
+    elif batch > 1:
         rows.append(_speed(answer, "  for each user", "decode_tokens_per_s_per_user", decode))
     if _grows(answer):
         limit = rows[0].cells[3]
@@ -288,6 +299,8 @@ def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
         yield "Drafts", _drafts(answer.speculative)
     if answer.serving:
         yield "Load", _load(answer.serving)
+    if asked.lora_rank:
+        yield "Adapters", _adapters(answer)
     yield "Memory", memory_line(answer)
     if memory.max_context_tokens <= 0 and memory.max_batch_size <= 0:
         yield "Room", "none: beside the weights no KV cache has space"
@@ -394,6 +407,16 @@ def _drafts(answer: Speculative) -> str:
         f"{count} ({by}){nodes}, {answer.tokens_per_step:.3g} "
         f"tokens a step of {seconds(answer.expected_step_s)}; {pays}: without, TPOT is "
         f"{seconds(answer.expected_plain_tpot_s)}"
+    )
+
+
+def _adapters(answer: Estimate) -> str:
+    """How much of the weights LoRA adapters are."""
+    asked, held = answer.workload, answer.memory.adapter_bytes
+    each = " per GPU" if answer.gpu.count > 1 else ""
+    return (
+        f"{asked.max_loras:,} of rank {asked.lora_rank}, unmerged: {gib(held)} GiB of the "
+        f"weights{each}"
     )
 
 
@@ -574,6 +597,7 @@ def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
         asked.engine, model, asked.tensor_parallel, asked.pipeline_parallel,
         asked.expert_parallel, asked.data_parallel, kv_cache=own_cache(answer),
         drafts=drafts_of(answer.speculative),
+        lora_rank=asked.lora_rank, max_loras=asked.max_loras,
     )  # fmt: skip
     served, run = answer.serving, answer.simulated
     rate = served.requests_asked_per_s if served else None

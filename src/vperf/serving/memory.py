@@ -40,6 +40,8 @@ class Memory:
     """For cache, on this GPU."""
     pool_tokens: int
     """Of all sequences at input + output tokens each: what engines log as the size of the cache."""
+    adapter_bytes: float = 0.0
+    """Of the weights, those of LoRA adapters."""
 
 
 MOST_UTILIZATION = 0.95
@@ -127,6 +129,7 @@ def plan_memory(  # noqa: PLR0917  (a deployment, and what it is asked)
         utilization=found.utilization,
         pool_bytes=max(0.0, found.free_bytes),
         pool_tokens=int(min(held * (input_tokens + output_tokens), _LONGEST_SEARCHED)),
+        adapter_bytes=model.rank_adapter_bytes,
     )
 
 

@@ -208,6 +208,8 @@ class Compiled:
                 flops += runs * item.flops
                 streamed += runs * item.streamed_bytes
                 timed.append((each.prefix, runs, item))
+        if not passes:  # of a model that generates no tokens
+            return PhaseTimes(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, "memory", ())
         first = passes[0].step
         host = self._host_s(launches, kernels, self._sequences(first.batch), self._tokens(first))
         total = max(limit_s, host + kernels)
