@@ -376,6 +376,8 @@ class Model:
             # Nemotron-H's layers hold one mechanism, Falcon-H1's three; an indexer is a helper.
             mechanisms = sum(block.joins_residual for block in kind.blocks)
             elements += count * 4 * self.hidden * mechanisms
-            elements += count * sum(block.elementwise_elements for block in kind.blocks)
+            for block in kind.blocks:  # a rank has its heads and columns; helpers are copied
+                ways = self.parallel.tensor if block.joins_residual else 1
+                elements += count * block.elementwise_elements / ways
             launches += count * sum(block.elementwise_launches for block in kind.blocks)
         return elements, launches

@@ -289,6 +289,8 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
     saturated, waits, burst = False, 0.0, 0.0
     if load.users is not None:
         burst = BURST_SHARE * _burst(point, int(most), model)
+        if load.users > 1 and model.has_experts:
+            burst += BURST_SHARE * facts.warm_up_s
         if load.users > most:
             # Little's law: whoever finds no room waits for those who hold it.
             waits = load.users / most_per_s - decoding_s - point.ttft_s - load.think_s

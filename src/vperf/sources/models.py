@@ -60,7 +60,9 @@ def load_model_config(
     looks_local = text.startswith((".", "/", "~")) or text.endswith((".json", "\\", "/"))
     if isinstance(name, Path) or looks_local or _exists(path):
         return _local(path, text)
-    if text.lower().endswith((".gguf", ".safetensors")) and not _HUB_FILE.fullmatch(text):
+    if text.lower().endswith((".gguf", ".safetensors")) and not re.fullmatch(
+        _HUB_FILE, text, re.ASCII
+    ):
         return _local(path, text)
     bundled = _bundled_id(text)
     if bundled is not None and revision is None:
