@@ -6,6 +6,7 @@ checks (schema.py), time, and any efficiency factor.
 
 from __future__ import annotations
 
+import json
 import os.path
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
-from vperf.files import parse_toml, read_bytes
+from vperf.files import parse_toml, read_bytes, read_toml
 from vperf.hardware.gpu import PIPES, Achieved, AllReduce, Gpu, Link
 from vperf.notes import Note, notes_of
 from vperf.sources.catalog import MAX_OWN_BYTES, Files, checked_file, files_of
@@ -110,7 +111,7 @@ def list_gpus() -> tuple[Gpu, ...]:
     found = []
     for gpu_id in files.ids:
         try:
-            found.append(_of_file(gpu_id, files))
+            found.append(_of_file(gpu_id, files, files.shipped_tables))
         except InputError:
             if gpu_id not in files.own:
                 raise
@@ -128,9 +129,11 @@ def gpu_table(gpu_id: str) -> Table:
     return files.table(gpu_id, GPU_FILE) if files.path(gpu_id) else {}
 
 
-def _of_file(gpu_id: str, files: Files) -> Gpu:
-    gpu = _gpu(files.table(gpu_id, GPU_FILE), gpu_id)
+def _of_file(gpu_id: str, files: Files, known: Mapping[str, Table] | None = None) -> Gpu:
     own = files.own.get(gpu_id)
+    if known and own is None:
+        return _gpu(known[gpu_id], gpu_id)
+    gpu = _gpu(files.table(gpu_id, GPU_FILE), gpu_id)
     if own is None:
         return gpu
     return replace(gpu, origin=str(own), assumptions=(
@@ -273,6 +276,12 @@ def index_of(folder: Path) -> bytes:
         for path in sorted(folder.glob("*.toml"))
     )
     return b"\n".join(lines)
+
+
+def tables_of(folder: Path) -> bytes:
+    """All GPU files of a folder in one; their dates are text."""
+    tables = {path.stem: read_toml(path) for path in sorted(folder.glob("*.toml"))}
+    return json.dumps(tables, default=str).encode()
 
 
 def _keys_in(gpu_id: str, path: Path) -> list[bytes]:
