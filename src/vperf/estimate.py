@@ -6,6 +6,7 @@ Not here: what an Estimate is (answer.py), its speeds (speeds.py), its notes
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from vperf.answer import (
     Later,
     ModelFacts,
     SimulatedRun,
+    Speed,
     Speculative,
     Workload,
 )
@@ -24,9 +26,9 @@ from vperf.model.config import ModelSource
 from vperf.model.model import Model
 from vperf.serving.memory import plan_memory, that_holds
 from vperf.serving.speculative import break_even, tokens_per_step
-from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run
-from vperf.timing.passes import decode_passes, prefill_passes
-from vperf.timing.step import Card, PhaseTimes
+from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run, speeds
+from vperf.timing.passes import Pass, decode_passes, prefill_passes
+from vperf.timing.step import Card, OpTime, PhaseTimes
 
 if TYPE_CHECKING:
     from vperf.deployment import Deployment
@@ -75,7 +77,7 @@ def estimate(at: Deployment) -> Estimate:
                 *at.warnings,
             )
         ),
-        simulated=Later(lambda: _simulated(at)),
+        simulated=Later(lambda: _simulated(at, prefill)),
         serving=serving_of(pace.served, load) if load and pace.served else None,
         speculative=speculative,
     )
@@ -95,13 +97,35 @@ def _with_images(asked: Run, image_tokens: int) -> Run:
     return replace(asked, lengths=replace(asked.lengths, requests=longer))
 
 
-def _simulated(at: Deployment) -> SimulatedRun | None:
+def _simulated(at: Deployment, prefill: Sequence[Pass]) -> SimulatedRun | None:
     if at.load is None or at.run is None:
         return None
     if at.model.rank_weight_bytes >= at.card.gpu.memory_bytes:
         return None
     asked = _with_images(at.run, at.image_tokens)
-    return simulated_run(at.compiled, asked, at.load.acceptance)
+    found = simulated_run(at.compiled, asked, at.load.acceptance)
+    if at.load.users is None:
+        return found
+    most = most_requests_per_s(at, at.load.users, at.compiled.itemise(prefill).ops)
+    return replace(found, limit_output_tokens_per_s=most * at.lengths.output_tokens)
+
+
+def as_batch(at: Deployment, batch: int) -> Deployment:
+    """The same deployment decoding `batch` equal requests at once."""
+    return replace(at, load=None, run=None, batch_size=batch)
+
+
+def limit_of_batch(at: Deployment, batch: int) -> Speed:
+    """The limit of so many requests at once."""
+    return speeds(as_batch(at, batch)).limit
+
+
+def most_requests_per_s(at: Deployment, users: int, prefill: Iterable[OpTime]) -> float:
+    """No load of so many users ends more requests: all decode always, prefill takes its FLOPs."""
+    decoding = limit_of_batch(at, users).decode_tokens_per_s / at.lengths.output_tokens
+    compute_s = sum(op.compute_s for op in prefill)
+    groups = at.model.parallel.data * at.model.parallel.pipeline
+    return min(decoding, groups / compute_s) if compute_s else decoding
 
 
 def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Workload:
