@@ -18,8 +18,8 @@ from vperf.answer import (
     Later,
     ModelFacts,
     SimulatedRun,
-    Speed,
     Speculative,
+    Speed,
     Workload,
 )
 from vperf.model.config import ModelSource

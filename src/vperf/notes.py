@@ -68,9 +68,9 @@ def notes_of(kind: str, lines: Iterable[str]) -> tuple[Note, ...]:
     return tuple(line if isinstance(line, Note) else Note(kind, text=line) for line in lines)
 
 
-def _card_choice(*, typed: str, name: str, facts: tuple[str, ...], others: tuple[str, ...]) -> str:
-    rest = f"; others: {', '.join(others)}" if others else ""
-    return f"{typed} taken as {name} ({', '.join(facts)}){rest}"
+def _card_choice(*, typed: str, taken: str, others: tuple[str, ...]) -> str:
+    rest = f", not {', '.join(others)}" if others else ""
+    return f"{typed} taken as {taken}{rest}"
 
 
 def _measured(*, source: str) -> str:
@@ -79,7 +79,7 @@ def _measured(*, source: str) -> str:
 
 def _engine(*, name: str, cuda_graphs: bool, step_s: float, sequence_s: float) -> str:
     graphs = "CUDA graphs" if cuda_graphs else "no CUDA graphs"
-    each = f" and {sequence_s * 1e6:g} us a sequence" if sequence_s else ""
+    each = f" and {sequence_s * 1e6:g} \N{MICRO SIGN}s a sequence" if sequence_s else ""
     return f"{name}: {graphs}, {step_s * 1e3:g} ms of host time a step{each}"
 
 
@@ -107,8 +107,8 @@ def _load(*, users: int | None, prefix_hit: float) -> str:
     if users == 1:
         return f"closed loop: 1 user, who sends the next request when answered{hit}"
     return (
-        f"closed loop: {users:,} users, all starting at once, each sending its next request when "
-        f"answered; a tenth of the requests measured are the first burst{hit}"
+        f"closed loop: {users:,} users start at once, each sends again when answered; a tenth of "
+        f"the requests measured are the first burst{hit}"
     )
 
 
@@ -192,7 +192,7 @@ KINDS: Mapping[str, NoteKind] = {
     "card_choice": NoteKind("assumption", _card_choice, guess=True),
     "card_default": NoteKind("assumption", "{name}: no {fact} in the file, {taken} assumed{remark}", guess=True),
     "card_memory": NoteKind("assumption", "{text}", guess=True),
-    "boost": NoteKind("assumption", "limit: compute peaks at the card's highest clock, {clock_mhz:.0f} MHz ({boost:.2f} x rated)"),
+    "boost": NoteKind("assumption", "limit: compute peaks at the card's highest clock, {clock_mhz:,.0f} MHz ({boost:.2f} x rated)"),
     "no_pipe": NoteKind("assumption", "{gpu} has no {pipe} pipe: {format} weights stay {bits:g}-bit in memory and are multiplied in {taken}"),
     "measured_constants": NoteKind("assumption", _measured),
     "generic_constants": NoteKind("assumption", "expected: not measured on this card; generic fractions of its peaks", guess=True),

@@ -20,7 +20,6 @@ from vperf.deployment import Deployment
 from vperf.estimate import limit_of_batch, most_requests_per_s
 from vperf.model.ops import COLLECTIVES
 from vperf.serving.speculative import tokens_per_step
-from vperf.speeds import speeds
 from vperf.timing.step import PhaseTimes
 from vperf.values import dataclass
 

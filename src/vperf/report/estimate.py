@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from vperf.answer import Estimate, Serving, SimulatedRun, Speculative
+from vperf.answer import DepthPoint, Estimate, Serving, SimulatedRun, Speculative
 from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, launch
 from vperf.report.document import (
     FAILS,
@@ -46,7 +46,7 @@ from vperf.report.format import (
 from vperf.report.names import counted, flags, nameable, own_cache, subject
 from vperf.report.notes import note_blocks
 from vperf.timing.step import OpTime, PhaseTimes
-from vperf.units import format_bandwidth, format_rate, format_requests
+from vperf.units import format_bandwidth, format_count, format_rate, format_requests
 
 if TYPE_CHECKING:
     from vperf.explore.fit import Remedy
@@ -58,8 +58,8 @@ _DEPTHS = (1024, 8192, 32768, 131072, 1048576)
 """Contexts of the short form."""
 _POOR = 0.5
 """A share of the limit below which a figure stands out."""
-_FREE_CELLS, _MEMORY_CELLS = 20, 12
-"""Of the bar of memory of one GPU, and of each of several, of which more is to be said."""
+_FREE_CELLS, _MEMORY_CELLS = 20, 10
+"""Of the bar of memory; the short one where more is to be said beside it."""
 _SHORT_PERCENTILES = ("TTFT", "TPOT")
 
 
@@ -88,7 +88,9 @@ def document(
     if run:
         yield Prose(_run(run), "aside")
         yield run_table(run)
-    yield Facts((*facts(answer), ("Model", _model(answer)), ("GPU", _gpu(answer))), when="full")
+    depth = (("Depth", _depth_line(answer.depth)),) if run else ()
+    about = (*depth, ("Model", _model(answer)), ("GPU", _gpu(answer)))
+    yield Facts((*facts(answer), *about), when="full")
     yield Facts(tuple(_short_facts(answer)), when="short")
     if ops:
         for title, phase in (("Prefill", answer.prefill), ("Decode", answer.decode)):
@@ -99,7 +101,7 @@ def document(
             "aside",
             "full",
         )
-    if answer.depth:
+    if answer.depth and run is None:
         yield _depth_table(answer)
     said = _said_in_line_1(answer)
     notes = (*answer.assumptions, *answer.warnings, *answer.not_modelled)
@@ -206,10 +208,11 @@ class _Figure(NamedTuple):
 
     def times(self, factor: float) -> _Figure:
         """Another expected, its range as wide; no end beyond the limit."""
-        ends = (factor * each for each in (self.low, self.expected, self.high))
-        if self.low < self.limit:  # a rate
-            return _Figure(self.limit, *(min(each, self.limit) for each in ends), self.ceiling)
-        return _Figure(self.limit, *(max(each, self.limit) for each in ends), self.ceiling)
+        inside = min if self.low < self.limit else max  # of a rate, of a time
+        low, expected, high = (
+            inside(factor * each, self.limit) for each in (self.low, self.expected, self.high)
+        )
+        return self._replace(low=low, expected=expected, high=high)
 
 
 def _figure(answer: Estimate, key: str) -> _Figure:
@@ -265,9 +268,8 @@ def speed_table(answer: Estimate) -> Table:
     rows.append(_row("TPOT", _tpot(answer), decode, time=True))
     if run is None or served is None or served.requests_asked_per_s is None:
         rows.append(_row("Output tok/s" if run else everybody, _rate_of_all(answer), decode))
-    if batch > 1 or run:
-        each = _row("  for each user", _rate_of_user(answer), decode)
-        rows.append(each._replace(detail=served is not None))
+    if batch > 1 and served is None:
+        rows.append(_row("  for each user", _rate_of_user(answer), decode))
     if served and served.saturated:
         limit = rows[0].cells[3]
         even = rows[0].cells[_EVEN]
@@ -349,7 +351,8 @@ def _short_facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
     loaded = run_of(answer) is not None
     yield from (row for row in facts(answer) if not (loaded and row[0] in ("Load", "Room")))
     if answer.depth and not loaded:
-        yield "Depth", _depth_line(answer)
+        short = [p for p in answer.depth if p.context_tokens in _DEPTHS]
+        yield "Depth", _depth_line(short or answer.depth)
 
 
 def _room(answer: Estimate) -> str:
@@ -384,7 +387,7 @@ def memory_line(answer: Estimate) -> Text:
     each = " per GPU" if answer.gpu.count > 1 else ""
     mark = "" if memory.fits else f"{FAILS} "
     return (
-        Bar(shares, cells=_MEMORY_CELLS if each else _FREE_CELLS),  # type: ignore[arg-type]
+        Bar(shares, cells=_MEMORY_CELLS if each or mark else _FREE_CELLS),  # type: ignore[arg-type]
         Span(f" {mark}{gib(memory.total_bytes)}", "" if memory.fits else "bad"),
         f" of {gib(memory.capacity_bytes)} GiB{each}: ",
         Span("weights", "memory"), f" {gib(memory.weight_bytes)}, ",
@@ -392,8 +395,7 @@ def memory_line(answer: Estimate) -> Text:
     )  # fmt: skip
 
 
-def _depth_line(answer: Estimate) -> str:
-    points = [p for p in answer.depth if p.context_tokens in _DEPTHS] or answer.depth
+def _depth_line(points: Iterable[DepthPoint]) -> str:
     cells = [
         f"{_context(p.context_tokens)} {per_second(p.expected_decode_tokens_per_s)}"
         f"{'' if p.fits else FAILS}"
@@ -436,11 +438,11 @@ def _load(answer: Estimate, served: Serving) -> str:
     """What a served load settles to."""
     running = f"{served.running_batch:.3g}"
     text = (
-        f"{running} sequence{' decodes' if running == '1' else 's decode'} at a time (the cache "
-        f"holds {whole(served.slots)}), {format_requests(served.requests_per_s, 3)} served"
+        f"{running} sequence{' decodes' if running == '1' else 's decode'} at a time (room for "
+        f"{whole(served.slots)}), {format_requests(served.requests_per_s, 3)}"
     )
     if served.requests_asked_per_s is None:
-        text += f"; first token {seconds(served.ttft_steady_s)} once the first burst is over"
+        text += f"; first token {seconds(served.ttft_steady_s)} after the first burst"
     if not served.saturated:
         closed = answer.expected
         text += f"; closed form: TTFT {seconds(closed.ttft_s)}, TPOT {seconds(closed.tpot_s)}"
@@ -471,29 +473,25 @@ def basis(answer: Estimate) -> str:
 
 def _model(answer: Estimate) -> str:
     model = answer.model
-    active = (
-        f" ({whole(model.active_parameters)} active)"
-        if model.active_parameters != model.parameters
-        else ""
-    )
+    of_all = f"{format_count(model.parameters)} parameters"
+    if model.active_parameters != model.parameters:
+        of_all += f", {format_count(model.active_parameters)} active,"
     return (
-        f"{clean(model.architecture)}, {whole(model.parameters)} parameters{active} in "
-        f"{gib(model.weight_bytes)} GiB, {whole(model.kv_bytes_per_token)} bytes of KV cache "
-        "per token"
+        f"{clean(model.architecture)}, {of_all} in {gib(model.weight_bytes)} GiB, "
+        f"{size(model.kv_bytes_per_token)} of cache a token"
     )
 
 
 def _gpu(answer: Estimate) -> str:
     gpu = answer.gpu
     peaks = ", ".join(
-        f"{format_rate(gpu.peak_flop_per_s[pipe])} {pipe}"
+        f"{pipe} {format_rate(gpu.peak_flop_per_s[pipe]).removesuffix(' TFLOPS')}"
         for pipe in _SHOWN_PEAKS
         if gpu.peak_flop_per_s.get(pipe)
     )
     return (
-        f"{counted(gpu.id, gpu.count)}, {gib(gpu.memory_bytes)} GiB, "
-        f"{format_bandwidth(gpu.memory_bandwidth_bytes_per_s)}, {peaks or 'no peak known'}; "
-        f"{basis(answer)}"
+        f"{counted(gpu.id, gpu.count)}, {format_bandwidth(gpu.memory_bandwidth_bytes_per_s)}, "
+        f"{f'{peaks} TFLOPS' if peaks else 'no peak known'}"
     )
 
 

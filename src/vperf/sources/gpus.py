@@ -252,12 +252,8 @@ def _head(path: Path) -> bytes:
 
 
 def _as_default(gpu: Gpu, file: Table, name: str) -> Gpu:
-    what = [file["memory"].get("nominal") or format_bytes(gpu.memory_bytes)]
-    what.append(f"{gpu.memory_bandwidth / 1e9:g} GB/s")
-    if gpu.tdp_w is not None:
-        what.append(f"{gpu.tdp_w:g} W")
     others = tuple(file.get("others", ()))
-    note = Note("card_choice", typed=name, name=gpu.name, facts=tuple(what), others=others)
+    note = Note("card_choice", typed=name, taken=gpu.id, others=others)
     return replace(gpu, assumptions=(note, *gpu.assumptions))
 
 
