@@ -46,7 +46,7 @@ from vperf.report.format import (
 from vperf.report.names import counted, flags, nameable, own_cache, subject
 from vperf.report.notes import note_blocks
 from vperf.timing.step import OpTime, PhaseTimes
-from vperf.units import format_bandwidth, format_count, format_rate, format_requests
+from vperf.units import format_bandwidth, format_rate, format_requests
 
 if TYPE_CHECKING:
     from vperf.explore.fit import Remedy
@@ -473,12 +473,12 @@ def basis(answer: Estimate) -> str:
 
 def _model(answer: Estimate) -> str:
     model = answer.model
-    of_all = f"{format_count(model.parameters)} parameters"
+    active = ""
     if model.active_parameters != model.parameters:
-        of_all += f", {format_count(model.active_parameters)} active,"
+        active = f" ({whole(model.active_parameters)} active)"
     return (
-        f"{clean(model.architecture)}, {of_all} in {gib(model.weight_bytes)} GiB, "
-        f"{size(model.kv_bytes_per_token)} of cache a token"
+        f"{clean(model.architecture)}, {whole(model.parameters)} parameters{active}, "
+        f"{gib(model.weight_bytes)} GiB, {whole(model.kv_bytes_per_token)} bytes of KV a token"
     )
 
 
