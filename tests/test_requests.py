@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def test_sessions_are_users_who_think_and_find_their_context_in_cache() -> None:
 @pytest.mark.parametrize(
     ("options", "field"),
     [
-        ({"max_concurrency": 4, "request_rate": 1.0}, ""),
+        ({"sessions": 4, "max_concurrency": 1}, ""),
         ({"sessions": 4, "request_rate": 1.0}, ""),
         ({"max_concurrency": 4, "burstiness": 2.0}, "burstiness"),
         ({"request_rate": 1.0, "burstiness": 0.0}, "burstiness"),
@@ -105,3 +106,32 @@ def test_fewer_slots_make_requests_wait() -> None:
     assert capped.simulated.peak_running == 8
     assert capped.simulated.ttft.mean_s > 2 * free.simulated.ttft.mean_s
     assert capped.expected.ttft_s > 2 * free.expected.ttft_s
+
+
+def test_an_endless_rate_sends_all_at_once_and_a_cap_makes_it_a_closed_loop() -> None:
+    burst = scenario(request_rate=math.inf, num_prompts=40)
+    assert load_of(burst, LENGTHS).users == 40
+    traffic = run_of(burst, LENGTHS).traffic()
+    assert len(traffic) == 40
+    assert set(traffic.arrival_s or ()) == {0.0}
+    closed = scenario(request_rate=math.inf, max_concurrency=4)
+    assert load_of(closed, LENGTHS) == load_of(scenario(max_concurrency=4), LENGTHS)
+    assert run_of(closed, LENGTHS).traffic().concurrency == 4
+
+
+def test_a_rate_with_a_cap_is_the_rate_below_it_and_the_closed_loop_above() -> None:
+    asked: dict[str, Any] = {"output_len": 64}
+    estimate = vperf.estimate
+    slow, slow_free = (
+        estimate("qwen3-8b", "h100-sxm", **asked, request_rate=2.0, max_concurrency=cap)
+        for cap in (64, None)
+    )
+    fast = estimate("qwen3-8b", "h100-sxm", **asked, request_rate=500.0, max_concurrency=8)
+    closed = estimate("qwen3-8b", "h100-sxm", **asked, max_concurrency=8)
+    assert slow.expected.tpot_s == slow_free.expected.tpot_s
+    assert fast.expected.tpot_s == closed.expected.tpot_s
+    assert fast.simulated
+    assert fast.simulated.peak_running == 8
+    assert slow.simulated
+    assert slow.simulated.mean_running < 8
+    assert any("at most 8 requests are out" in note for note in fast.assumptions)

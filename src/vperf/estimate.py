@@ -66,7 +66,7 @@ def estimate(at: Deployment) -> Estimate:
             lambda: (
                 *notes.assumptions(model, card, speculative, engine_given=given),
                 *notes.memory(card, memory),
-                *notes.of_requests(at.lengths, load),
+                *notes.of_requests(at.lengths, load, at.run),
             )
         ),
         not_modelled=Later(lambda: notes.not_modelled(model, at.image_tokens, served=served)),

@@ -20,6 +20,7 @@ from vperf.timing.step import Card
 
 if TYPE_CHECKING:
     from vperf.serving.load import Load, Served
+    from vperf.serving.simulation import Run
 
 
 def memory(card: Card, held: Memory) -> tuple[Note, ...]:
@@ -74,13 +75,21 @@ def assumptions(
     return tuple(notes)
 
 
-def of_requests(lengths: Lengths, load: Load | None) -> tuple[Note, ...]:
+def of_requests(lengths: Lengths, load: Load | None, run: Run | None) -> tuple[Note, ...]:
     """What a served load takes for granted, and a workload's lengths."""
     served = load is not None
     named = (_of_workload(lengths, served=served),) if lengths.name else ()
     if load is None:
         return named
-    return Note("load", users=load.users, prefix_hit=load.prefix_hit), *named
+    at_once = run is not None and run.requests_per_s == math.inf and run.users is None
+    of_load = Note(
+        "load",
+        users=load.users,
+        requests_per_s=load.requests_per_s,
+        at_once=at_once,
+        prefix_hit=load.prefix_hit,
+    )
+    return of_load, *named
 
 
 def _of_workload(lengths: Lengths, *, served: bool) -> Note:

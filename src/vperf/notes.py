@@ -100,10 +100,19 @@ def _parallel(
     return f"{gpus} GPUs {where}, parallel: {listed}; joined by {link}{speed}, all-reduces {source}"
 
 
-def _load(*, users: int | None, prefix_hit: float) -> str:
+def _load(
+    *, users: int | None, requests_per_s: float | None, at_once: bool, prefix_hit: float
+) -> str:
     hit = f"; {prefix_hit:.0%} of each prompt found in cache" if prefix_hit else ""
     if users is None:
         return f"requests arrive evenly, each as long as the others{hit}"
+    if requests_per_s is not None:
+        return f"at most {users:,} requests are out; beyond it one is sent as another ends{hit}"
+    if at_once:
+        return (
+            f"all {users:,} requests come at once: means are those of as many users, who go on; "
+            f"percentiles those of the run{hit}"
+        )
     if users == 1:
         return f"closed loop: 1 user, who sends the next request when answered{hit}"
     return (

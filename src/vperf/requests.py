@@ -28,12 +28,12 @@ def load_of(scenario: Scenario, lengths: Lengths) -> Load:
         raise InputError("cannot be combined with a served load", field="batch-size")
     _check(scenario)
     hit = scenario.prefix_cache_hit or lengths.prefix_hit
-    if scenario.trace is None and scenario.sessions is None:
-        return Load(
-            lengths.input_tokens, lengths.output_tokens,
-            scenario.max_concurrency, scenario.request_rate, hit,
-        )  # fmt: skip
     run = run_of(scenario, lengths)
+    if scenario.trace is None and scenario.sessions is None:
+        users, rate = scenario.max_concurrency, scenario.request_rate
+        if rate == math.inf:  # all at once, or as a closed loop's users come
+            users, rate = run.count if users is None else users, None
+        return Load(lengths.input_tokens, lengths.output_tokens, users, rate, hit)
     traffic = run.traffic(scenario.max_model_len)
     count = len(traffic)
     inputs, outputs = sum(traffic.input_tokens), sum(traffic.output_tokens)
@@ -110,7 +110,7 @@ def _check(scenario: Scenario) -> None:
         for name in ("trace", "sessions", "request_rate")
         if getattr(scenario, name) is not None
     ]
-    if scenario.max_concurrency is not None and "trace" not in loads:
+    if scenario.max_concurrency is not None and "sessions" in loads:
         loads.append("max_concurrency")
     if len(loads) > 1:
         named = [name.replace("_", "-") for name in loads]

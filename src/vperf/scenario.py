@@ -88,6 +88,7 @@ _PEERS = "Cards read each other's memory. [no GeForce does]"
 _NODE = "GPUs of a node. [8, or those that the link joins]"
 _BETWEEN = "From a GPU to other nodes, one way. [50 GB/s]"
 _HIT = "Share of a prompt found in cache, under a served load."
+_RATE = "A served load: requests per second; inf: all at once."
 _PROMPTS = "Requests of the simulated run. [ten a user, 1000 at a rate]"
 _BURSTS = "Of a rate: 1 is Poisson, less comes in bursts, inf is constant. [1]"
 _SEQUENCES = "Sequences the engine admits at a time. [the engine's]"
@@ -166,11 +167,9 @@ class Scenario:
     max_concurrency: int | None = _of_load(
         _SERVED, "--max-concurrency", "A served load: so many users.", "USERS", kind=int, minimum=1
     )
-    """A served load: users in a closed loop."""
-    request_rate: float | None = _of_load(
-        _SERVED, "--request-rate", "A served load: requests per second.", "RATE", kind=float
-    )
-    """A served load: requests per second, in an open loop."""
+    """A served load: users in a closed loop; of a rate, at most so many are out."""
+    request_rate: float | None = _of_load(_SERVED, "--request-rate", _RATE, "RATE", kind=float)
+    """A served load: requests per second, in an open loop; inf: all at once."""
     prefix_cache_hit: float = _of_load(
         _SERVED, "--prefix-cache-hit", _HIT, "SHARE", default=0.0, kind=float
     )

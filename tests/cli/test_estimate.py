@@ -289,7 +289,6 @@ def test_json_of_a_served_load_holds_what_it_settles_to(vperf: Run) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        ("--max-concurrency", 4, "--request-rate", 1),
         ("--max-concurrency", 4, "--batch-size", 2),
         ("--request-rate", 0),
         ("--prefix-cache-hit", 0.5),

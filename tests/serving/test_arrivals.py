@@ -42,7 +42,11 @@ def test_infinite_burstiness_is_a_constant_rate() -> None:
     assert list(arrival_times(4, 2.0, burstiness=math.inf)) == [0.5, 1.0, 1.5, 2.0]
 
 
-@pytest.mark.parametrize("rate", [0.0, -1.0, math.inf, math.nan])
+def test_an_endless_rate_is_all_at_once() -> None:
+    assert list(arrival_times(3, math.inf)) == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, math.nan])
 def test_a_rate_that_cannot_be_is_refused(rate: float) -> None:
     with pytest.raises(InputError, match="request-rate"):
         arrival_times(3, rate)

@@ -56,15 +56,19 @@ class Bench:
     requests_per_s: float | None = None
     prefix_tokens: int = 0
     """Of the input, found in cache."""
+    prompts: int | None = None
+    """None: ten a user, or two minutes of them."""
 
     @property
     def load(self) -> dict[str, str]:
-        """Ten requests a user, or two minutes of them."""
-        if self.requests_per_s is not None:
-            prompts = max(100, round(120 * self.requests_per_s))
-            return {"request_rate": f"{self.requests_per_s:.6g}", "prompts": str(prompts)}
-        users = self.users or 1
-        return {"users": str(users), "prompts": str(10 * users)}
+        """Users, rate and number of requests."""
+        found, rate = {}, self.requests_per_s
+        if rate is not None:
+            found["request_rate"] = f"{rate:.6g}"
+        if rate is None or self.users is not None:
+            found["users"] = str(self.users or 1)
+        most = 10 * (self.users or 1) if rate is None else max(100, round(120 * rate))
+        return {**found, "prompts": str(self.prompts or most)}
 
 
 def launch(server: Server) -> list[list[str]]:

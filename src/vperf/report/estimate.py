@@ -613,5 +613,10 @@ def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
         asked.expert_parallel, asked.data_parallel, kv_cache=own_cache(answer),
         draft_tokens=asked.draft_tokens if asked.speculative else 0,
     )  # fmt: skip
-    measured = Bench(asked.prompt_tokens, asked.output_tokens, asked.concurrency)
+    served, run = answer.serving, answer.simulated
+    rate = served.requests_asked_per_s if served else None
+    measured = Bench(
+        asked.prompt_tokens, asked.output_tokens, asked.concurrency if rate is None else None, rate,
+        prompts=run.prompts if run else None,
+    )  # fmt: skip
     return [*launch(server), bench(asked.engine, model, measured)]

@@ -102,8 +102,10 @@ def arrival_times(
     """Times of `count` requests at a rate; the last is at count / rate, as vLLM's client scales.
 
     Gaps are gamma distributed with shape `burstiness`, so that their coefficient of variation is
-    1 / sqrt(burstiness). Raises InputError.
+    1 / sqrt(burstiness). A rate of inf sends all at once. Raises InputError.
     """
+    if requests_per_s == math.inf:
+        return array("d", bytes(8 * count))
     if not is_moderate(requests_per_s):
         raise InputError(f"must be above 0, not {requests_per_s!r}", field="request-rate")
     if not burstiness > 0:

@@ -60,7 +60,8 @@ its end."""
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is asked of a server. One of `users` and `requests_per_s` is given."""
+    """What is asked of a server: `users`, `requests_per_s`, or a rate of which at most
+    so many users are out."""
 
     input_tokens: int
     output_tokens: int
@@ -76,8 +77,8 @@ class Load:
     """Between an answer and the user's next request."""
 
     def __post_init__(self) -> None:
-        if (self.users is None) == (self.requests_per_s is None):
-            raise InputError("give either max-concurrency or request-rate")
+        if self.users is None and self.requests_per_s is None:
+            raise InputError("give max-concurrency or request-rate")
         if self.users is not None and (isinstance(self.users, bool) or self.users < 1):
             raise InputError(f"must be at least 1, not {self.users!r}", field="max-concurrency")
         rate = self.requests_per_s
@@ -255,6 +256,8 @@ class _Point:
 
 def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
     """The fixed point of a load on a deployment; `steps` are those of loads of equal lengths."""
+    if load.users is not None and load.requests_per_s is not None:
+        return _capped(compiled, load, steps or Steps(compiled, load))
     model, facts = compiled.model, compiled.card.engine.scheduler
     steps = steps or Steps(compiled, load)
     slots = steps.slots(load.users)
@@ -305,6 +308,19 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
         ceiling_tpot_s=point.ceiling_s,
         ceiling_ttft_s=steps.alone.ceiling,
     )
+
+
+def _capped(compiled: Compiled, load: Load, steps: Steps) -> Served:
+    """A rate with a cap: the rate where fewer are out than the cap allows, else its closed loop."""
+    users, rate = load.users, load.requests_per_s
+    assert users is not None
+    assert rate is not None
+    free = serve(compiled, replace(load, users=None), steps)
+    whole_s = free.ttft_steady_s + (load.output_tokens - 1) * free.tpot_s
+    if not free.saturated and rate * whole_s <= users:
+        return free
+    closed = serve(compiled, replace(load, requests_per_s=None), steps)
+    return replace(closed, ttft_s=closed.ttft_steady_s)  # they do not start together
 
 
 def _fixed_point(

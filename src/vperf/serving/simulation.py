@@ -6,6 +6,7 @@ runs that end. Not here: the scheduler (scheduler.py), what a step takes (step_t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from vperf.errors import InputError
@@ -48,6 +49,7 @@ class Run:
     users: int | None = None
     """At most so many are out (--max-concurrency)."""
     requests_per_s: float | None = None
+    """inf: all at once, or as soon as fewer than `users` are out."""
     burstiness: float = 1.0
     prompts: int | None = None
     """--num-prompts; None: ten for each user, a thousand at a rate."""
@@ -91,9 +93,9 @@ class Run:
             return self.prompts
         if self.sessions is not None:
             return self.sessions * MAX_TURNS
-        if self.requests_per_s is not None:
-            return OPEN_PROMPTS
-        return max(MIN_PROMPTS, PROMPTS_PER_USER * (self.users or 1))
+        if self.users is not None and self.requests_per_s in (None, math.inf):
+            return max(MIN_PROMPTS, PROMPTS_PER_USER * self.users)
+        return OPEN_PROMPTS
 
 
 def run(
