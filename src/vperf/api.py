@@ -22,7 +22,9 @@ from vperf.speeds import speeds
 from vperf.units import parse_bandwidth, parse_count
 
 if TYPE_CHECKING:
+    from vperf.hardware.engine import Engine
     from vperf.model.anatomy import Anatomy
+    from vperf.serving.lengths import Lengths
     from vperf.sources.models import ShippedModel
 
 
@@ -118,6 +120,20 @@ def gpus(name: str = "") -> tuple[Gpu, ...]:
 
     part = name.strip().lower()
     return tuple(gpu for gpu in list_gpus() if part in f"{gpu.id} {gpu.name}".lower())
+
+
+def engines() -> tuple[Engine, ...]:
+    """The engines that vperf knows."""
+    from vperf.sources.engines import list_engines  # noqa: PLC0415  (an estimate needs no list)
+
+    return list_engines()
+
+
+def workloads() -> tuple[Lengths, ...]:
+    """The lengths of requests that have a name."""
+    from vperf.sources.workloads import list_workloads  # noqa: PLC0415  (few estimates need any)
+
+    return list_workloads()
 
 
 def models(name: str = "") -> tuple[ShippedModel, ...]:

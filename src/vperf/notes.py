@@ -229,7 +229,7 @@ KINDS: Mapping[str, NoteKind] = {
     "context": NoteKind("warning", "{context} tokens are beyond the model's maximum context of {most}"),
     "saturated": NoteKind("warning", _saturated),
     "users_wait": NoteKind("warning", "the KV cache has room for {slots} of {users} users; the others wait"),
-    "queueing": NoteKind("not_modelled", "queueing and prefix caching: all prompts start at once (see --max-concurrency)"),
+    "queueing": NoteKind("not_modelled", "queueing and prefix caching (all prompts start at once: see --max-concurrency)"),
     "throttling": NoteKind("not_modelled", "throttling and power caps"),
     "image_time": NoteKind("not_modelled", "the vision tower's time to encode the images (its weights are in memory)"),
     "tower_time": NoteKind("not_modelled", "the vision or audio tower's time (its weights are in memory)"),

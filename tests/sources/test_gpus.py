@@ -129,8 +129,7 @@ def test_a_vague_spelling_gives_its_default_and_says_so(spelling: str, gpu_id: s
 
 def test_the_three_rtx_pro_6000_are_told_apart_in_the_assumption() -> None:
     assert load_gpu("rtx-pro-6000").assumptions[0] == (
-        "rtx-pro-6000 taken as rtx-pro-6000-workstation, not rtx-pro-6000-maxq,"
-        " rtx-pro-6000-server"
+        "rtx-pro-6000 taken as rtx-pro-6000-workstation, not rtx-pro-6000-maxq, rtx-pro-6000-server"
     )
 
 

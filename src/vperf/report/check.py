@@ -328,12 +328,8 @@ def _drift_cells(change: Change) -> tuple[Cell, ...]:
 
 def _waterfalls(falls: Sequence[Waterfall]) -> Iterator[Block]:
     """Where the time went; of a figure that is faster than expected, by how much."""
-    for number, fall in enumerate(falls):
-        if fall.measured_s < fall.expected_s:
-            faster = seconds(fall.expected_s - fall.measured_s)
-            text = f"{TITLES[fall.metric]} is faster than expected by {faster}."
-            yield Prose(text, when="full" if number else "always")
-        elif not number:
+    for fall in falls[:1]:
+        if fall.measured_s >= fall.expected_s:
             groups = [(g, [p for p in fall.parts if p.name in g.parts]) for g in _GROUPS]
             steps = [(_titled(g, found), found, g.tone) for g, found in groups if found]
             yield Table(_step_columns(1), _beside({fall: steps}), _gone([fall]), when="short")
@@ -345,6 +341,11 @@ def _waterfalls(falls: Sequence[Waterfall]) -> Iterator[Block]:
             for fall in slow
         }
         yield Table(_step_columns(len(slow)), _beside(each), _gone(slow), when="full")
+    for number, fall in enumerate(falls):
+        if fall not in slow:
+            faster = seconds(fall.expected_s - fall.measured_s)
+            text = f"{TITLES[fall.metric]} is faster than expected by {faster}."
+            yield Prose(text, when="full" if number else "always", tight=bool(number))
 
 
 def _step_columns(falls: int) -> tuple[Column, ...]:

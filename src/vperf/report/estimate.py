@@ -88,8 +88,9 @@ def document(
     if run:
         yield Prose(_run(run), "aside")
         yield run_table(run)
-    depth = (("Depth", _depth_line(answer.depth)),) if run else ()
-    about = (*depth, ("Model", _model(answer)), ("GPU", _gpu(answer)))
+    about: list[tuple[str, Text]] = [("Model", _model(answer)), ("GPU", _gpu(answer))]
+    if run:
+        about[:0] = [("Steady", _closed_form(answer)), ("Depth", _depth_line(answer.depth))]
     yield Facts((*facts(answer), *about), when="full")
     yield Facts(tuple(_short_facts(answer)), when="short")
     if ops:
@@ -341,7 +342,7 @@ def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
     if answer.speculative:
         yield "Drafts", _drafts(answer.speculative)
     if answer.serving:
-        yield "Load", _load(answer, answer.serving)
+        yield "Load", _load(answer.serving)
     yield "Memory", memory_line(answer)
     yield "Room", _room(answer)
 
@@ -434,7 +435,7 @@ def _depth_table(answer: Estimate) -> Table:
     )
 
 
-def _load(answer: Estimate, served: Serving) -> str:
+def _load(served: Serving) -> str:
     """What a served load settles to."""
     running = f"{served.running_batch:.3g}"
     text = (
@@ -443,10 +444,15 @@ def _load(answer: Estimate, served: Serving) -> str:
     )
     if served.requests_asked_per_s is None:
         text += f"; first token {seconds(served.ttft_steady_s)} after the first burst"
-    if not served.saturated:
-        closed = answer.expected
-        text += f"; closed form: TTFT {seconds(closed.ttft_s)}, TPOT {seconds(closed.tpot_s)}"
     return text
+
+
+def _closed_form(answer: Estimate) -> str:
+    expected = answer.expected
+    return (
+        f"TTFT {seconds(expected.ttft_s)}, TPOT {seconds(expected.tpot_s)}: the closed form, "
+        "which tables and checks have"
+    )
 
 
 def _drafts(answer: Speculative) -> str:

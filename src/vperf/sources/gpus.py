@@ -107,14 +107,7 @@ def gpu_names() -> tuple[str, ...]:
 def list_gpus() -> tuple[Gpu, ...]:
     """Every GPU, by id; the user's broken files are left out (`broken_gpu_files`)."""
     files = files_of("gpus")
-    found = []
-    for gpu_id in files.ids:
-        try:
-            found.append(_of_file(gpu_id, files))
-        except InputError:
-            if gpu_id not in files.own:
-                raise
-    return tuple(found)
+    return files.usable(lambda gpu_id: _of_file(gpu_id, files))
 
 
 def broken_gpu_files() -> tuple[InputError, ...]:
