@@ -82,7 +82,9 @@ def napkin(
         card = gpu_named(chosen)
         rate = card.memory_bandwidth
     else:
-        rate = parse_bandwidth(bandwidth) if isinstance(bandwidth, str) else float(bandwidth)
+        rate = (
+            parse_bandwidth(bandwidth, "GB/s") if isinstance(bandwidth, str) else float(bandwidth)
+        )
     gpu_id, gpu_name = (card.id, card.name) if card else (None, None)
     said = card.assumptions if card else ()
     memory = card.memory_bytes if card else None

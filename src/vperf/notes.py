@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple, Self
 
-from vperf.units import format_requests
+from vperf.units import format_requests, format_seconds
 
 Role = Literal["assumption", "warning", "not_modelled"]
 
@@ -159,6 +159,14 @@ def _saturated(*, requests_per_s: float, most_per_s: float) -> str:
     )
 
 
+def _more_are_slower(
+    *, gpu: str, few: int, many: int, figure: str, few_s: float, many_s: float, link: str
+) -> str:
+    times = f"{format_seconds(many_s)} against {format_seconds(few_s)}"
+    slower = f"{figure} is longer on {many} GPUs than on {few} ({times})"
+    return f"{gpu}: {slower}; they exchange over {link}"
+
+
 def _settings(count: int) -> str:
     return f"{count:,} setting{'' if count == 1 else 's'}"
 
@@ -237,6 +245,7 @@ KINDS: Mapping[str, NoteKind] = {
     "mixed_constants": NoteKind("assumption", _mixed_constants),
     "unpacked_settings": NoteKind("assumption", lambda count: f"{_settings(count)} where the card has no pipe for a format of weights or cache and multiplies a wider one"),
     "beyond_settings": NoteKind("warning", lambda count: f"{_settings(count)} with more tokens than the model is made for"),
+    "more_are_slower": NoteKind("warning", _more_are_slower),
     "saturated_settings": NoteKind("warning", lambda count: f"{_settings(count)} that cannot serve what is asked: queues grow"),
     "energy": NoteKind("assumption", "tok/J: decoded tokens per joule if each GPU drew its whole TDP; it draws no more, so at least so many at the expected speed; hosts and cooling come on top"),
     "dollars": NoteKind("assumption", "$: every GPU of the deployment is paid by the hour"),

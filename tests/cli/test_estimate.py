@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import vperf as api
+from vperf.units import format_seconds
 
 from .conftest import QWEN, Run, one_line
 
@@ -312,3 +313,22 @@ def test_one_user_is_one(vperf: Run) -> None:
     assert "128 out, 1 user," in out
     assert re.search(r" sequences? decodes? at a time \(room for ", out)
     assert "closed loop: 1 user, who sends" in out
+
+
+def test_line_1_of_a_load_is_the_mean_of_its_simulated_run(vperf: Run) -> None:
+    asked = ("estimate", "-m", QWEN, "-g", "h100", "--max-concurrency", 16)
+    run = json.loads(vperf(*asked, "--json").out)["simulated"]
+    out = vperf(*asked).out
+    ttft = format_seconds(run["ttft"]["mean_s"])
+    assert f"first token {ttft}; fits." in out.splitlines()[0]
+    assert out.startswith(f"{run['output_tokens_per_s']:,.0f} tok/s expected")
+    (row,) = re.findall(r"^TTFT +(\S+ \w+) ", out.partition("Means of")[2], re.MULTILINE)[:1]
+    assert row == ttft
+    assert run["limit_output_tokens_per_s"] > run["output_tokens_per_s"]
+
+
+def test_a_rate_that_is_offered_has_no_limit_and_line_1_is_of_a_user(vperf: Run) -> None:
+    asked = ("estimate", "-m", QWEN, "-g", "h100", "--request-rate", 5)
+    run = json.loads(vperf(*asked, "--json").out)["simulated"]
+    assert run["limit_output_tokens_per_s"] is None
+    assert vperf(*asked).out.startswith(f"{1 / run['tpot']['mean_s']:.0f} tok/s a user expected")

@@ -108,7 +108,7 @@ def _kept(found: tuple[Gpu, ...], vendor: str | None, least: str | None) -> tupl
     if vendor is not None:
         found = tuple(gpu for gpu in found if gpu.vendor.lower() == vendor.strip().lower())
     if least is not None:
-        size = parse_bytes(f"{least} GB" if least.strip().isdecimal() else least)
+        size = parse_bytes(least, "GB")
         found = tuple(gpu for gpu in found if gpu.memory_bytes >= size)
     if not found:
         raise InputError("no GPU is all that is asked", hint="'vperf gpus' lists all")

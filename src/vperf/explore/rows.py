@@ -14,7 +14,7 @@ from typing import Any, Literal
 from vperf.answer import Figures, Speed
 from vperf.deployment import Deployment
 from vperf.errors import HubError, UnknownNameError, VperfError
-from vperf.estimate_notes import unpacks
+from vperf.estimate_notes import link_of, unpacks
 from vperf.explore.grid import Point
 from vperf.explore.prices import Cost, Prices, cost_of
 from vperf.notes import Note
@@ -43,6 +43,8 @@ class Row:
     beyond_context: bool = False
     """Longer than the context the model was made for."""
     problem: str = ""
+    link: str = ""
+    """What its GPUs exchange over."""
 
     @property
     def fits(self) -> bool:
@@ -143,7 +145,56 @@ def _row(
         constants=deployment.card.constants.origin,
         unpacked=unpacks(deployment.model, gpu),
         beyond_context=longest is not None and tokens > longest,
+        link=link_of(gpu) if figures.gpus > 1 else "",
     )
+
+
+_WAYS = ("tp", "pp", "dp", "ep")
+_FELT = 1.02
+"""Times further apart than this are not alike."""
+_MOST_KEPT = 1000
+
+
+class _Scaling:
+    """Whether more GPUs are slower than fewer, all else alike."""
+
+    def __init__(self) -> None:
+        self._fewest: dict[tuple[Any, ...], Row] = {}
+        self._slower: dict[str, Note] = {}
+
+    def add(self, row: Row) -> None:
+        """Compare one row with that of the fewest GPUs."""
+        chosen = ((name, each) for name, each in row.chosen.items() if name not in _WAYS)
+        alike = (row.model, row.gpu, *chosen)
+        if alike not in self._fewest and len(self._fewest) >= _MOST_KEPT:
+            return
+        fewest = self._fewest.setdefault(alike, row)
+        few, many = sorted((fewest, row), key=_gpus)
+        if row.gpu not in self._slower and (note := _slower(few, many)):
+            self._slower[row.gpu] = note
+        self._fewest[alike] = few
+
+    def notes(self) -> list[Note]:
+        """A warning for each of the first cards of which that is so."""
+        return list(self._slower.values())[:2]
+
+
+def _gpus(row: Row) -> int:
+    return row.figures.gpus if row.figures else 0
+
+
+def _slower(few: Row, many: Row) -> Note | None:
+    if few.figures is None or many.figures is None or _gpus(few) == _gpus(many):
+        return None
+    for name in ("tpot", "ttft"):
+        before = getattr(few.figures.expected, f"{name}_s")
+        after = getattr(many.figures.expected, f"{name}_s")
+        if after > _FELT * before:
+            return Note(
+                "more_are_slower", gpu=many.gpu, few=_gpus(few), many=_gpus(many),
+                figure=name.upper(), few_s=before, many_s=after, link=many.link,
+            )  # fmt: skip
+    return None
 
 
 class Tally:
@@ -153,6 +204,7 @@ class Tally:
         self._prices = prices
         self._counts: Counter[str] = Counter()
         self._unpriced: dict[str, None] = {}
+        self._scaling = _Scaling()
         self.problems: Counter[str] = Counter()
         """Why settings cannot be, and how many."""
 
@@ -169,6 +221,7 @@ class Tally:
         counts["beyond_settings"] += row.beyond_context
         counts["saturated_settings"] += bool(serving and serving.saturated)
         counts["watts"] += row.tokens_per_joule is not None
+        self._scaling.add(row)
         if self._prices and row.gpu not in self._prices:
             self._unpriced.setdefault(row.gpu)
 
@@ -190,6 +243,7 @@ class Tally:
         found = [Note("mixed_constants", measured=counts["measured"], every=counts["all"])]
         kinds = ("unpacked_settings", "beyond_settings", "saturated_settings")
         found += [Note(kind, count=counts[kind]) for kind in kinds if counts[kind]]
+        found += self._scaling.notes()
         if counts["watts"]:
             found.append(Note("energy"))
         if self._prices:

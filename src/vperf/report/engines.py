@@ -5,8 +5,8 @@ Not here: reading the files (sources/engines.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from vperf.hardware.engine import Engine
@@ -49,8 +49,19 @@ def report_of(engine: Engine) -> Report:
 
 def _data(engine: Engine) -> dict[str, Any]:
     """An engine as plain values in SI base units."""
-    found: dict[str, Any] = plain(asdict(engine))
-    return {**found, "other_names": list(other_names(engine.id))}
+    launch = engine.launch.words if engine.launch else ()
+    bare = asdict(replace(engine, launch=None, bench=()))
+    return {
+        **plain(bare),
+        "launch": _command(launch),
+        "bench": _command(engine.bench),
+        "other_names": list(other_names(engine.id)),
+    }
+
+
+def _command(words: Sequence[str | Mapping[str, str]]) -> str:
+    """The words that are always there, or hang on values alone."""
+    return " ".join(word for word in words if isinstance(word, str))
 
 
 def _flat(engine: Engine) -> dict[str, Any]:
@@ -122,6 +133,5 @@ def _facts(engine: Engine) -> Iterator[tuple[str, Text]]:
         facts = (f"{name.replace('_', ' ')} {value:,}" for name, value in small.facts.items())
         yield "on small cards", ", ".join(facts)
     if launch is not None:
-        yield "started by", clean(" ".join(w for w in launch.words[:2] if isinstance(w, str)))
-    if engine.bench:
-        yield "measured by", clean(" ".join(w for w in engine.bench[:3] if isinstance(w, str)))
+        yield "started by", clean(_command(launch.words[:1]))
+    yield "measured by", clean(_command(engine.bench[:1]))

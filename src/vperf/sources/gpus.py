@@ -305,7 +305,7 @@ def override(
     said: list[str] = []
     achieved = gpu.achieved
     if memory_bandwidth is not None:
-        new = _given(parse_bandwidth, memory_bandwidth, "memory bandwidth")
+        new = _given(parse_bandwidth, memory_bandwidth, "GB/s", "memory bandwidth")
         kept = ""
         if achieved is not None and achieved.memory_bandwidth is not None:
             share = achieved.memory_bandwidth / gpu.memory_bandwidth
@@ -317,7 +317,7 @@ def override(
         gpu = gpu.with_bandwidth(new)
         achieved = gpu.achieved
     if memory is not None:
-        new = _given(parse_bytes, memory, "memory")
+        new = _given(parse_bytes, memory, "GB", "memory")
         said.append(f"memory {format_bytes(new)} as given, not {format_bytes(gpu.memory_bytes)}")
         gpu = replace(gpu, memory_bytes=new)
     for pipe, text in (peaks or {}).items():
@@ -326,7 +326,7 @@ def override(
 
             near = difflib.get_close_matches(pipe, PIPES, n=3) or PIPES
             raise UnknownNameError("number format of a peak", pipe, near)
-        new = _given(parse_rate, text, f"peak {pipe}")
+        new = _given(parse_rate, text, "TFLOPS", f"peak {pipe}")
         old = gpu.peak_flop_per_s.get(pipe)
         if achieved is not None:
             achieved = replace(achieved, flop_per_s=_rescaled(achieved.flop_per_s, pipe, new, old))
@@ -337,9 +337,9 @@ def override(
     return replace(gpu, achieved=achieved, assumptions=(*gpu.assumptions, *notes_of("card", said)))
 
 
-def _given(parse: Callable[[str], float], text: str, option: str) -> float:
+def _given(parse: Callable[[str, str], float], text: str, unit: str, option: str) -> float:
     try:
-        return parse(text)
+        return parse(text, unit)
     except InputError as error:
         raise InputError(error.message, field=option) from None
 
