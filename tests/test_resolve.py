@@ -33,6 +33,8 @@ OTHER: dict[str, Any] = {
     "cuda_graphs": False,
     "speculative": None,
     "draft_tokens": 2,
+    "draft_branches": 2,
+    "verify_tokens": 2,
     "gpu_memory_utilization": 0.5,
     "max_num_seqs": 7,
     "max_num_batched_tokens": 777,
@@ -44,7 +46,7 @@ OTHER: dict[str, Any] = {
     "peak": ("fp8=1 PFLOPS",),
 }
 """Another value of every option that shapes the model, or its card."""
-FROM_ELSEWHERE = {"revision", "gpu_file"}
+FROM_ELSEWHERE = {"revision", "gpu_file", "draft_model"}
 
 
 def test_only_options_declared_to_be_of_the_load_share_a_replica() -> None:
@@ -68,6 +70,19 @@ def test_every_option_of_the_model_changes_it_whatever_was_resolved_before() -> 
         change = {name: value} if value is not None else {name: value, "acceptance": None}
         scenario = replace(BASE, **change)
         assert speeds(resolver.deployment(scenario)) == speeds(deploy(scenario)), name
+
+
+def test_models_that_draft_are_told_apart() -> None:
+    resolver = Resolver()
+    one, other = (
+        resolver.deployment(
+            Scenario("Qwen/Qwen3-32B", "h200", speculative="draft_model", draft_model=draft,
+                     draft_tokens=3, acceptance=0.5)
+        )
+        for draft in ("Qwen/Qwen3-0.6B", "Qwen/Qwen3-4B")
+    )  # fmt: skip
+    assert one.replica is not other.replica
+    assert speeds(one).expected.tpot_s < speeds(other).expected.tpot_s
 
 
 def test_every_field_of_a_scenario_says_what_it_shapes() -> None:

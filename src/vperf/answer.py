@@ -207,8 +207,9 @@ class Speculative:
 
     method: str
     draft_tokens: int
+    """In a row."""
     acceptance: float
-    """Probability that a draft token is accepted, given."""
+    """Probability that a draft is accepted: given, or the one that yields as many tokens a step."""
     tokens_per_step: float
     break_even_acceptance: float | None
     """Where expected TPOT is that of plain decoding; None: drafting never pays."""
@@ -221,6 +222,32 @@ class Speculative:
     limit_plain_tpot_s: float
     expected_plain_tpot_s: float
     """Without drafts."""
+    draft_model: str | None = None
+    """The checkpoint that drafts; None: the model's own modules, or the text."""
+    verified_tokens: int = 0
+    """Of a sequence in a step: the drafts, of a tree all its nodes, and the token before them."""
+    branches: int = 1
+    """Of a tree."""
+    acceptance_by_position: tuple[float, ...] = ()
+    """Share of steps in which each draft is accepted."""
+    draft_weight_bytes: float = 0.0
+    """On each GPU, in its weights."""
+    draft_cache_bytes_per_token: float = 0.0
+    """On each GPU, in its cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class DraftsAt:
+    """Drafting at one batch, as expected in the middle of the output."""
+
+    batch_size: int
+    speedup: float
+    """Of the drafts as given, over decoding plainly."""
+    break_even_acceptance: float | None
+    """None: never."""
+    best_draft_tokens: int | None
+    """The fastest chain of as many as the acceptance is known of; 0: none; None: of a tree."""
+    best_speedup: float
 
 
 T = TypeVar("T")
@@ -279,6 +306,8 @@ class Estimate(Shown):
     warnings: _Made[tuple[Note, ...]] = _Made()
     simulated: _Made[SimulatedRun | None] = _Made()
     """The run of a served load; None for a batch, and where the load cannot be served."""
+    drafts: _Made[tuple[DraftsAt, ...]] = _Made()
+    """What drafting does at each batch; empty where nothing drafts."""
     serving: Serving | None = None
     speculative: Speculative | None = None
 
@@ -306,7 +335,7 @@ class Estimate(Shown):
             "decode": _phase(self.decode),
             "serving": _flat(self.serving) if self.serving else None,
             "simulated": self.simulated.to_dict() if self.simulated else None,
-            "speculative": _flat(self.speculative) if self.speculative else None,
+            "speculative": _speculative(self) if self.speculative else None,
             "depth": [_flat(point) for point in self.depth],
             "assumptions": list(map(str, self.assumptions)),
             "not_modelled": list(map(str, self.not_modelled)),
@@ -317,6 +346,12 @@ class Estimate(Shown):
         """The ops of both phases as a pandas.DataFrame. Raises VperfError without pandas."""
         phases = (("prefill", self.prefill), ("decode", self.decode))
         return frame({"phase": name, **op.to_dict()} for name, each in phases for op in each.ops)
+
+
+def _speculative(answer: Estimate) -> dict[str, Any]:
+    found = _flat(answer.speculative)
+    found["acceptance_by_position"] = list(found["acceptance_by_position"])
+    return {**found, "by_batch": [_flat(each) for each in answer.drafts]}
 
 
 def _phase(times: PhaseTimes) -> dict[str, Any]:

@@ -69,6 +69,8 @@ class Deployment:
     image_tokens: int
     acceptance: float | None
     """Probability that a draft is accepted; None: nothing drafts."""
+    accepted: tuple[float, ...] = ()
+    """Share of steps in which each draft is."""
     run: Run | None = None
     """The requests of that load as a benchmark sends them; None: one batch."""
     warnings: tuple[Note, ...] = ()

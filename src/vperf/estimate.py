@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vperf import estimate_notes as notes
 from vperf.answer import (
     DepthPoint,
+    DraftsAt,
     Estimate,
     GpuFacts,
     Later,
@@ -25,7 +26,7 @@ from vperf.answer import (
 from vperf.model.config import ModelSource
 from vperf.model.model import Model
 from vperf.serving.memory import plan_memory, that_holds
-from vperf.serving.speculative import break_even, tokens_per_step
+from vperf.serving.speculative import break_even, mean_tokens, shares_of
 from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run, speeds
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Card, OpTime, PhaseTimes
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from vperf.deployment import Deployment
     from vperf.serving.simulation import Run
 
+_DRAFTED_BATCHES, _MOST_DRAFTS = 9, 8
+"""Batches, and drafts in a row, that are looked at for the best number of drafts."""
 _DEPTHS = (1024, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576)
 
 
@@ -78,6 +81,7 @@ def estimate(at: Deployment) -> Estimate:
             )
         ),
         simulated=Later(lambda: _simulated(at, prefill)),
+        drafts=Later(lambda: _drafts(at, memory.max_batch_size)),
         serving=serving_of(pace.served, load) if load and pace.served else None,
         speculative=speculative,
     )
@@ -143,7 +147,7 @@ def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Wo
         parallel.data,
         at.image_tokens,
         speculative.method if speculative else None,
-        at.model.draft_tokens,
+        at.model.draft_depth,
         speculative.acceptance if speculative else None,
         lengths.name or None,
     )
@@ -165,7 +169,8 @@ def _gpu_facts(card: Card, count: int) -> GpuFacts:
 def _speculative(at: Deployment, pace: Pace) -> Speculative:
     """What drafting does, against the same workload without."""
     compiled, load, served = at.compiled, at.load, pace.served
-    drafted, without = at.model.draft_tokens, at.compiled.without_drafts()
+    drafter, without = at.model.drafter, at.compiled.without_drafts()
+    assert drafter is not None
     # (limit, expected) seconds of a step, and of one without drafts
     if load is not None and served is not None:
         from vperf.serving.load import pays_from, serve  # noqa: PLC0415  (most are of a batch)
@@ -179,23 +184,70 @@ def _speculative(at: Deployment, pace: Pace) -> Speculative:
         assert at.acceptance is not None
         mean = mean_step(without, at.lengths, at.batch_size, at.image_tokens)
         acceptance = at.acceptance
-        even = break_even(pace.step.expected / mean.expected, drafted)
+        even = break_even(pace.step.expected / mean.expected, drafter.depth)
         step, plain = pace.step[:2], mean[:2]
     passes = decode_passes(at.model, pace.running, at.decode_context)
     drafts = [each for each in passes if each.role == "draft"]
     return Speculative(
-        method="mtp",
-        draft_tokens=drafted,
+        method=drafter.method,
+        draft_tokens=drafter.depth,
         acceptance=acceptance,
-        tokens_per_step=tokens_per_step(acceptance, drafted),
+        tokens_per_step=mean_tokens(at.accepted),
         break_even_acceptance=even,
         limit_step_s=step[0],
         expected_step_s=step[1],
-        limit_draft_s=max(compiled.sides(drafts)),
+        limit_draft_s=max(compiled.sides(drafts)) if drafts else 0.0,
         expected_draft_s=compiled.kernels_s(drafts),
         limit_plain_tpot_s=plain[0],
         expected_plain_tpot_s=plain[1],
+        draft_model=drafter.id or None,
+        verified_tokens=1 + drafter.tokens,
+        branches=drafter.branches,
+        acceptance_by_position=at.accepted,
+        draft_weight_bytes=drafter.rank_weight_bytes,
+        draft_cache_bytes_per_token=drafter.rank_cache_bytes_per_token,
     )
+
+
+def _drafts(at: Deployment, most: int) -> tuple[DraftsAt, ...]:
+    """Drafting at each batch that fits, in steps of two."""
+    drafter, compiled = at.model.drafter, at.compiled
+    if drafter is None:
+        return ()
+    chain = drafter.branches == 1
+    depths = range(1, 1 + _known_depth(at, drafter.depth)) if chain else ()
+    others = {depth: compiled.drafting(depth) for depth in depths}
+    plain, context, found = compiled.without_drafts(), at.decode_context, []
+    shares = _shares(at)
+    for batch in (1 << exponent for exponent in range(_DRAFTED_BATCHES)):
+        if batch > max(1, most):
+            break
+        alone = plain.decode(batch, context).expected
+        slower = compiled.decode(batch, context).expected / alone
+        best, speedup = (0, 1.0) if chain else (None, mean_tokens(at.accepted) / slower)
+        for depth, other in others.items():
+            brings = mean_tokens(shares[:depth]) * alone / other.decode(batch, context).expected
+            if brings > speedup:
+                best, speedup = depth, brings
+        found.append(
+            DraftsAt(
+                batch, mean_tokens(at.accepted) / slower, break_even(slower, drafter.depth), best,
+                speedup,
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _known_depth(at: Deployment, depth: int) -> int:
+    """Up to how many drafts in a row it is known how many are accepted: shares end."""
+    by_position = isinstance(at.scenario.acceptance, str)
+    return depth if by_position else max(depth, _MOST_DRAFTS)
+
+
+def _shares(at: Deployment) -> tuple[float, ...]:
+    if isinstance(at.scenario.acceptance, str):
+        return at.accepted
+    return shares_of(at.acceptance or 0.0, max(len(at.accepted), _MOST_DRAFTS))
 
 
 def model_facts_of(model: Model, model_id: str, source: ModelSource) -> ModelFacts:

@@ -6,6 +6,7 @@ Not here: their sentences (notes.py), and the figures (estimate.py).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vperf.answer import Speculative
@@ -15,6 +16,7 @@ from vperf.model.model import Model
 from vperf.notes import Note, notes_of
 from vperf.serving.lengths import Lengths
 from vperf.serving.memory import Memory
+from vperf.serving.speculative import shares_of
 from vperf.timing.collectives import link_bytes_per_s
 from vperf.timing.step import Card
 
@@ -63,16 +65,37 @@ def assumptions(
     if model.parallel.gpus > 1:
         notes.append(_parallel(model, card))
     if speculative:
-        notes.append(
-            Note(
-                "drafts",
-                draft_tokens=speculative.draft_tokens,
-                acceptance=speculative.acceptance,
-                tokens_per_step=speculative.tokens_per_step,
-            )
-        )
-        notes.append(Note("drafts_prompt"))
+        notes += _drafting(model, speculative)
     return tuple(notes)
+
+
+def _drafting(model: Model, speculative: Speculative) -> Iterator[Note]:
+    by = drafted_by(speculative)
+    uneven = speculative.acceptance_by_position
+    equal = shares_of(speculative.acceptance, len(uneven))
+    yield Note(
+        "drafts",
+        by=by,
+        draft_tokens=speculative.draft_tokens,
+        verified=speculative.verified_tokens,
+        acceptance=speculative.acceptance,
+        by_position=() if all(map(math.isclose, uneven, equal)) else uneven,
+        tokens_per_step=speculative.tokens_per_step,
+    )
+    if model.draft is not None:
+        yield Note("drafts_prompt", by=by)
+    if speculative.method in {"eagle", "eagle3"}:
+        yield Note("drafts_shared")
+    elif speculative.method == "draft_model":
+        yield Note("draft_model_divided")
+
+
+_BY = {"mtp": "the model's own MTP layer", "ngram": "looking the text up"}
+
+
+def drafted_by(speculative: Speculative) -> str:
+    """What drafts, in words."""
+    return speculative.draft_model or _BY[speculative.method]
 
 
 def of_requests(lengths: Lengths, load: Load | None, run: Run | None) -> tuple[Note, ...]:
@@ -164,6 +187,8 @@ def not_modelled(model: Model, image_tokens: int, *, served: bool) -> tuple[Note
         kinds.append("image_time")
     elif model.tower_parameters:
         kinds.append("tower_time")
+    if model.drafter and model.drafter.model is None:
+        kinds.append("lookup_time")
     return tuple(map(Note, kinds))
 
 

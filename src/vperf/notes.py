@@ -100,6 +100,22 @@ def _parallel(
     return f"{gpus} GPUs {where}, parallel: {listed}; joined by {link}{speed}, all-reduces {source}"
 
 
+def _drafts(
+    *, by: str, draft_tokens: int, verified: int, acceptance: float, by_position: tuple[float, ...],
+    tokens_per_step: float,
+) -> str:  # fmt: skip
+    tree = f", {verified} verified" if verified != draft_tokens + 1 else ""
+    if by_position:
+        listed = ", ".join(f"{share:g}" for share in by_position)
+        accepted = f"accepted in {listed} of all steps as given"
+    else:
+        accepted = f"each token accepted with probability {acceptance:.3g}, independently"
+    return (
+        f"speculative decoding: {draft_tokens} drafted a step by {by}{tree}, {accepted}: "
+        f"{tokens_per_step:.3g} tokens a step"
+    )
+
+
 def _load(
     *, users: int | None, requests_per_s: float | None, at_once: bool, prefix_hit: float
 ) -> str:
@@ -228,8 +244,11 @@ KINDS: Mapping[str, NoteKind] = {
     # the engine and the load
     "engine": NoteKind("assumption", _engine),
     "engine_default": NoteKind("assumption", _engine, guess=True),
-    "drafts": NoteKind("assumption", "speculative decoding: {draft_tokens} drafted a step by the model's own MTP layer, each token accepted with probability {acceptance:g} as given, independently: {tokens_per_step:.3g} tokens a step"),
-    "drafts_prompt": NoteKind("assumption", "the MTP layer reads the prompt too before the first token is given out (expected; the limit does not wait for it)"),
+    "drafts": NoteKind("assumption", _drafts),
+    "drafts_prompt": NoteKind("assumption", "{by} reads the prompt too before the first token is given out (expected; the limit does not wait for it)"),
+    "drafts_shared": NoteKind("assumption", "the head shares the model's embedding, as engines load it, and runs divided as the model is"),
+    "draft_model_divided": NoteKind("assumption", "the draft model has its own weights and cache on every GPU's share, divided as the model is, in the model's KV cache format"),
+    "lookup_time": NoteKind("not_modelled", "the host's search of the text for drafts"),
     "load": NoteKind("assumption", _load),
     "workload": NoteKind("assumption", _workload),
     # what comes of it
@@ -276,6 +295,7 @@ KINDS: Mapping[str, NoteKind] = {
     "option_wins": NoteKind("warning", "{flag} {given} is taken; the result says {said}"),
     "drafting_run": NoteKind("warning", "the run decoded speculatively, {tokens_per_step:.2f} tokens a step; it is graded against plain decoding (see --speculative)"),
     "drafted": NoteKind("assumption", "speculation as the result says: {drafts} drafts, {tokens_per_step:.2f} tokens a step, drafted by the model's own modules", guess=True),
+    "drafted_somehow": NoteKind("assumption", "speculation as the result says: {drafts} drafts, {tokens_per_step:.2f} tokens a step; what drafted is not said, and takes no time here (--speculative, --draft-model)", guess=True),
     "gpu_count": NoteKind("warning", "tp x pp x dp is {ways}; the result says {gpus} GPUs"),
     "not_graded": NoteKind("warning", "not graded: {text}"),
     "not_in_baseline": NoteKind("warning", "not in {source}: no drift"),

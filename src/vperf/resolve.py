@@ -21,7 +21,8 @@ from vperf.formats import cache_format_named, format_named
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
-from vperf.model.divide import Parallel, divide
+from vperf.model.divide import Parallel
+from vperf.model.drafter import Checkpoint
 from vperf.model.model import Model
 from vperf.model.read import build_model
 from vperf.notes import Note, notes_of
@@ -29,13 +30,22 @@ from vperf.scenario import (
     CARD,
     DEFAULT_ENGINE,
     INPUT_LEN,
+    OF_DRAFTS,
     OPTIONS,
     OUTPUT_LEN,
     ModelLike,
     Scenario,
 )
 from vperf.serving.lengths import Lengths, equal
-from vperf.serving.speculative import checked_acceptance, drafting
+from vperf.serving.speculative import (
+    acceptance_of,
+    checked_acceptance,
+    divided_with,
+    drafting,
+    mean_tokens,
+    method_named,
+    needs_checkpoint,
+)
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.sources.models import load_model_config
@@ -57,7 +67,7 @@ AS_STORED = "auto"
 """A quantization: what the checkpoint holds."""
 
 
-_NAMES = ("model", "revision", "gpu", *CARD, "engine")
+_NAMES = ("model", "revision", "gpu", *CARD, "engine", "draft_model")
 """What is looked up or read; the values that come of it stand for it in the key of a replica."""
 
 _SHARED = tuple(name for name, option in OPTIONS.items() if option.shapes != "load")
@@ -101,7 +111,11 @@ class Resolver:
         replica = self._replica(scenario)
         model, images = replica.compiled.model, scenario.image_tokens
         _check_lengths(model, replica.found.id, lengths, images)
-        acceptance = checked_acceptance(scenario.acceptance) if model.draft_tokens else None
+        accepted: tuple[float, ...] = ()
+        acceptance = None
+        if depth := model.draft_depth:
+            accepted = checked_acceptance(scenario.acceptance, scenario.acceptance_length, depth)
+            acceptance = _as_one(scenario, accepted)
         load, run = None, None
         if scenario.served:
             load, run = _served(scenario, lengths, acceptance)
@@ -115,6 +129,7 @@ class Resolver:
             scenario.batch_size,
             images,
             acceptance,
+            accepted,
             run,
             model_warnings(replica.found, model, scenario.quantization),
         )
@@ -174,23 +189,35 @@ class Resolver:
         check_formats(scenario.quantization, scenario.kv_cache_dtype)
         engine = _scheduled(_set(named, scenario).on(gpu.id, gpu.memory_bytes), scenario)
         config = self.config(scenario.model, scenario.revision)
-        key = (id(config), id(card), id(named), *_keys(_settings(scenario)))
+        draft = self._draft(scenario)
+        key = (id(config), id(draft), id(card), id(named), *_keys(_settings(scenario)))
         found: Replica | None
         found, _ = self._replicas.get(key) or (None, None)
         if found is None:
-            model = self._model(config, named, engine, scenario)
+            model = self._model(config, draft, named, engine, scenario)
             found = Replica(config, Compiled(model, Card(gpu, engine)))
-            _remember(self._replicas, key, (found, (config, card, named)), self._keep)
+            _remember(self._replicas, key, (found, (config, draft, card, named)), self._keep)
         return found
 
+    def _draft(self, scenario: Scenario) -> ModelConfig | None:
+        """The config of a checkpoint that drafts."""
+        if scenario.draft_model is None or scenario.speculative is None:
+            return None
+        return self.config(scenario.draft_model)
+
     def _model(
-        self, config: ModelConfig, named: Engine, engine: Engine, scenario: Scenario
+        self,
+        config: ModelConfig,
+        draft: ModelConfig | None,
+        named: Engine,
+        engine: Engine,
+        scenario: Scenario,
     ) -> Model:
-        key = (id(config), id(named), *_keys(_of_model(scenario)))
+        key = (id(config), id(draft), id(named), *_keys(_of_model(scenario)))
         found, _ = self._replicas.get(key) or (None, None)
         if found is None:
-            found = resolve_model(config, engine, scenario)
-            _remember(self._replicas, key, (found, (config, named)), self._keep)
+            found = resolve_model(config, engine, scenario, draft)
+            _remember(self._replicas, key, (found, (config, draft, named)), self._keep)
         return found
 
 
@@ -395,16 +422,35 @@ def _build(found: ModelConfig, weights: str | None, cache: str | None) -> Model:
     )
 
 
-def resolve_model(found: ModelConfig, engine: Engine, scenario: Scenario) -> Model:
+def resolve_model(
+    found: ModelConfig, engine: Engine, scenario: Scenario, draft: ModelConfig | None = None
+) -> Model:
     """The model as the engine runs it: its cache, its context, its drafts, its share of a GPU."""
     model = built(found, scenario.quantization, scenario.kv_cache_dtype)
     model = _engine_cache(model, engine, scenario.kv_cache_dtype)
     if scenario.max_model_len is not None:
         model = _capped(model, scenario.max_model_len)
     if scenario.speculative is not None:
-        model = drafting(model, found.id, scenario.speculative, scenario.draft_tokens)
-    parallel = Parallel(scenario.tp, scenario.pp, scenario.ep, scenario.dp)
-    return divide(model, parallel) if parallel.gpus > 1 else model
+        model = drafting(
+            model,
+            found.id,
+            scenario.speculative,
+            scenario.draft_tokens,
+            _checkpoint(draft, scenario.speculative, model) if draft else None,
+            scenario.draft_branches,
+            scenario.verify_tokens,
+        )
+    return divided_with(model, Parallel(scenario.tp, scenario.pp, scenario.ep, scenario.dp))
+
+
+def _checkpoint(draft: ModelConfig, method: str, model: Model) -> Checkpoint:
+    """What drafts for a model, from a checkpoint of its own."""
+    named = method_named(method)
+    if named == "draft_model" or not needs_checkpoint(named):
+        return Checkpoint(draft.id, built(draft, None, None))
+    from vperf.model.eagle import read_eagle  # noqa: PLC0415  (seldom on the way to an answer)
+
+    return read_eagle(draft.config, draft.id, draft.label, named, model, draft.hf_quant_config)
 
 
 def _engine_cache(model: Model, engine: Engine, given: str | None) -> Model:
@@ -461,11 +507,19 @@ def resolve_lengths(scenario: Scenario) -> Lengths:
     return load_workload(given)
 
 
+def _as_one(scenario: Scenario, accepted: tuple[float, ...]) -> float:
+    """The one probability with which drafts yield as many tokens a step."""
+    given = scenario.acceptance
+    if isinstance(given, int | float):
+        return float(given)
+    return acceptance_of(mean_tokens(accepted), len(accepted))
+
+
 def _check_drafting(scenario: Scenario) -> None:
     """InputError for options of drafting where nothing drafts."""
     if scenario.speculative is not None:
         return
-    for name in ("draft_tokens", "acceptance"):
+    for name in OF_DRAFTS[1:]:
         if getattr(scenario, name) is not None:
             raise InputError(
                 "means nothing without speculative",

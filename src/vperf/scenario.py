@@ -99,6 +99,8 @@ _THINK = 'Between an answer and the next prompt of a session, as "5 s".'
 _PERCENTILES = "Percentiles of the simulated run. [50,90,95,99]"
 _WORKLOAD = "The lengths instead: chat, rag, agent, coding-agent, summarize, or a file of them."
 _SHARE = "Share of GPU memory the engine takes. [the engine's]"
+_DRAFTED = "What drafts: mtp (the model's own layers), draft_model, eagle, eagle3 or ngram."
+_DRAFTER = "The model or EAGLE head that drafts: as --model."
 _PEAK = 'Another dense peak, as bf16="250 TFLOPS"; repeatable.'
 
 
@@ -226,20 +228,53 @@ class Scenario:
         kind=bool,
         repeats=False,
     )
-    speculative: str | None = _option(
-        _DRAFTS, "--speculative", "mtp: the model's own MTP layers draft.", "METHOD", shapes="model"
+    speculative: str | None = _option(_DRAFTS, "--speculative", _DRAFTED, "METHOD", shapes="model")
+    draft_model: ModelLike | None = _option(
+        _DRAFTS, "--draft-model", _DRAFTER, "MODEL", shapes="model", repeats=False
     )
     draft_tokens: int | None = _option(
         _DRAFTS,
         "--draft-tokens",
-        "Tokens drafted a step. [one a MTP layer]",
+        "Drafts in a row. [MTP: one a module]",
         "K",
         kind=int,
         shapes="model",
         minimum=1,
     )
-    acceptance: float | None = _of_load(
-        _DRAFTS, "--acceptance", "Probability that a draft is accepted, 0 to 1.", "A", kind=float
+    draft_branches: int | None = _option(
+        _DRAFTS,
+        "--draft-branches",
+        "Of a tree: best drafts kept in each pass (SGLang's eagle-topk).",
+        "N",
+        kind=int,
+        shapes="model",
+        minimum=1,
+        repeats=False,
+    )
+    verify_tokens: int | None = _option(
+        _DRAFTS,
+        "--verify-tokens",
+        "Of a tree: tokens of a sequence that a step verifies.",
+        "N",
+        kind=int,
+        shapes="model",
+        minimum=2,
+        repeats=False,
+    )
+    acceptance: float | str | None = _of_load(
+        _DRAFTS,
+        "--acceptance",
+        "Probability that a draft is accepted, 0 to 1; or of each draft, as 0.8/0.6/0.4.",
+        "A",
+        kind=float,
+    )
+    """Or the share of all steps in which each draft is accepted, as "0.8,0.6,0.4"."""
+    acceptance_length: float | None = _of_load(
+        _DRAFTS,
+        "--acceptance-length",
+        "Tokens of a step instead, as engines log them.",
+        "TOKENS",
+        kind=float,
     )
     image_tokens: int = _of_load(
         _LENGTHS,
@@ -327,8 +362,12 @@ class Options(TypedDict, total=False):
     metric_percentiles: str | None
     cuda_graphs: bool
     speculative: str | None
+    draft_model: ModelLike | None
     draft_tokens: int | None
-    acceptance: float | None
+    draft_branches: int | None
+    verify_tokens: int | None
+    acceptance: float | str | None
+    acceptance_length: float | None
     image_tokens: int
     workload: str | Path | Lengths | None
     gpu_memory_utilization: float | None
@@ -341,6 +380,12 @@ class Options(TypedDict, total=False):
 
 OPTIONS: Mapping[str, Option] = {f.name: f.metadata["option"] for f in fields(Scenario)}
 """Every option by its field."""
+
+OF_DRAFTS = tuple(name for name, option in OPTIONS.items() if option.heading == _DRAFTS)
+"""Those of speculative decoding, the first of which says what drafts."""
+
+ACCEPTED = ("acceptance", "acceptance_length")
+"""Those of them that change no memory."""
 
 CARD = ("gpu_file", "memory_bandwidth", "memory", "peak")
 """Those that describe the card beside `gpu`."""

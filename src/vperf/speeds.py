@@ -81,7 +81,7 @@ def _of_batch(at: Deployment) -> Pace:
     output tokens, each request in a batch of its like (docs/method.md).
     """
     compiled, lengths, batch, images = at.compiled, at.lengths, at.batch_size, at.image_tokens
-    gain = tokens_per_step(at.acceptance or 0.0, at.model.draft_tokens)
+    gain = tokens_per_step(at.acceptance or 0.0, at.model.draft_depth)
     prefill = _prefill(compiled, lengths, batch, images)
     step = mean_step(compiled, lengths, batch, images)
     speed = _speed_of_batch(batch, at.prompt_tokens)
@@ -238,7 +238,7 @@ def _of_load(at: Deployment, load: Load) -> Pace:
     )
     running = max(1, round(served.running_batch))
     held = held_batch(model, card, load, running)
-    gain = tokens_per_step(load.acceptance, model.draft_tokens)
+    gain = tokens_per_step(load.acceptance, model.draft_depth)
     return Pace(limit, ceiling, expected, running, held, gain, served=served)
 
 

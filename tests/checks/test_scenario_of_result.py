@@ -192,7 +192,7 @@ def _shipped_fp8() -> list[str]:
 
 
 def test_speculative_decoding_that_the_result_tells_of_is_said() -> None:
-    assert "speculatively, 2.40 tokens a step" in posed(acceptance_length=2.4).warnings[0]
+    assert "speculatively, 20.40 tokens a step" in posed(acceptance_length=20.4).warnings[0]
 
 
 def test_all_that_a_result_does_not_say_is_asked_for_at_once() -> None:
@@ -287,7 +287,24 @@ def test_speculation_that_the_result_states_is_graded_where_the_model_can_draft(
     assert scenario.acceptance == pytest.approx(0.8, abs=1e-3)
 
 
-def test_speculation_that_cannot_be_modelled_proves_nothing() -> None:
+def test_drafts_of_nobody_knows_what_are_free() -> None:
     found = posed(acceptance_length=2.5)
+    scenario = found.scenario
+    assert (scenario.speculative, scenario.draft_tokens) == ("ngram", 2)
+    assert found.doubts == ()
+    assert any("takes no time here" in note for note in found.notes)
+
+
+def test_what_drafts_is_given_and_how_many_are_accepted_is_the_results() -> None:
+    found = posed(
+        acceptance_length=2.5, draft_tokens=3,
+        options={"speculative": "draft_model", "draft_model": "Qwen/Qwen3-0.6B"},
+    )  # fmt: skip
+    scenario = found.scenario
+    assert (scenario.draft_tokens, scenario.acceptance_length) == (3, 2.5)
+
+
+def test_speculation_that_cannot_be_modelled_proves_nothing() -> None:
+    found = posed(acceptance_length=20.5)
     assert found.scenario.speculative is None
-    assert found.doubts == ("speculation of 2.50 tokens a step is not in the limit",)
+    assert found.doubts == ("speculation of 20.50 tokens a step is not in the limit",)

@@ -125,6 +125,7 @@ EXAMPLE = Estimate(
     not_modelled=notes_of("model", ("speculative decoding", "requests that share a prefix")),
     warnings=(),
     simulated=None,
+    drafts=(),
 )
 
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from vperf.report.commands import Bench, Server, bench, folded, launch
+from vperf.report.commands import Bench, Drafts, Server, bench, folded, launch
 
 ENGINES = ("vllm", "sglang", "trtllm")
 
 SERVER = Server("vllm", "a/b", tp=2, pp=2, ep=8, dp=4, kv_cache="fp8", quantization="fp8",
-                draft_tokens=1, cuda_graphs=False, max_model_len=4500, memory_utilization=0.9,
-                max_batched_tokens=8192, max_sequences=256)  # fmt: skip
+                drafts=Drafts("mtp", 1, 2), cuda_graphs=False, max_model_len=4500,
+                memory_utilization=0.9, max_batched_tokens=8192, max_sequences=256)  # fmt: skip
 
 
 def _words(engine: str, server: Server = SERVER) -> list[str]:
@@ -93,3 +93,27 @@ def test_lines_end_in_a_backslash_but_the_last() -> None:
     assert len(lines) > 2
     assert all(line.endswith(" \\") and len(line) <= 80 for line in lines[:-1])
     assert not lines[-1].endswith("\\")
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("draft_model", {"vllm": '"method": "draft_model", "model": "b/c"', "sglang": "STANDALONE",
+                         "trtllm": "decoding_type: DraftTarget"}),
+        ("eagle3", {"vllm": '"method": "eagle3", "model": "b/c"', "trtllm": "decoding_type: Eagle",
+                    "sglang": "EAGLE3 --speculative-draft-model-path b/c"}),
+        ("ngram", {"vllm": '"prompt_lookup_max": 4', "sglang": "NGRAM", "trtllm": "NGram"}),
+    ],
+)  # fmt: skip
+def test_every_engine_spells_what_drafts_in_its_own_way(method: str, words: dict[str, str]) -> None:
+    model = "" if method == "ngram" else "b/c"
+    for engine, word in words.items():
+        commands = launch(Server(engine, "a/b", drafts=Drafts(method, 3, 4, model)))
+        assert word in " ".join(" ".join(each) for each in commands)
+
+
+def test_what_an_engine_cannot_draft_has_no_command() -> None:
+    tree = Drafts("eagle3", 5, 64, "b/c", branches=8)
+    assert "--speculative-eagle-topk 8" in " ".join(launch(Server("sglang", "a/b", drafts=tree))[0])
+    assert launch(Server("vllm", "a/b", drafts=tree)) == []
+    assert launch(Server("trtllm", "a/b", drafts=Drafts("eagle", 3, 4, "b/c"))) == []

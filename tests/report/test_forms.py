@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from io import StringIO
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from vperf.answer import Speculative
 from vperf.report import estimate, html, markdown, to_csv, to_json
 from vperf.report.columns import is_number
 from vperf.report.document import Bullets, Facts, Headline, Prose, Table, plain, shown, words_of
@@ -173,13 +175,14 @@ def test_a_hostile_id_is_never_offered_to_a_shell() -> None:
 
 def test_the_command_that_verifies_asks_for_the_same_gpus_and_drafts() -> None:
     many = {"tensor_parallel": 4, "data_parallel": 2, "expert_parallel": 8, "pipeline_parallel": 2}
-    drafts = {"speculative": "mtp", "draft_tokens": 3}
+    drafts = Speculative("mtp", 3, 0.8, 2.95, 0.2, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, verified_tokens=4)
 
-    def words(**workload: Any) -> str:
-        commands = estimate.verify(example(workload=workload)).commands
+    def words(drafts: Speculative | None = None, **workload: Any) -> str:
+        asked = replace(example(workload=workload), speculative=drafts)
+        commands = estimate.verify(asked).commands
         return " ".join(word for command in commands for word in command)
 
-    serve = words(**many, **drafts)
+    serve = words(drafts, **many)
     for option in (
         "--tensor-parallel-size 4",
         "--data-parallel-size 2",
@@ -188,7 +191,7 @@ def test_the_command_that_verifies_asks_for_the_same_gpus_and_drafts() -> None:
         """--speculative-config '{"method": "mtp", "num_speculative_tokens": 3}'""",
     ):
         assert option in serve
-    serve = words(**many, **drafts, engine="sglang")
+    serve = words(drafts, **many, engine="sglang")
     for option in ("--tp-size 8", "--dp-size 2 --enable-dp-attention", "--ep-size 8",
                    "--speculative-num-draft-tokens 4"):  # fmt: skip
         assert option in serve

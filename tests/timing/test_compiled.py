@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from vperf.model.divide import Parallel, divide
 from vperf.model.model import Model
 from vperf.model.ops import Step
 from vperf.model.rows import Symbols
+from vperf.serving.speculative import drafting as drafted
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.sources.models import model_ids
@@ -81,9 +81,9 @@ def agrees(model: Model, card: Card) -> None:
         both = (Pass(decode),), (Pass(chunk),)
         wanted_s = oracle.mixed_seconds(model, *both, card, 9)
         assert compiled.mixed(*both, 9)[1] == near(wanted_s)
-    if model.draft is not None:
+    if model.mtp_module is not None:
         for drafts in (1, 3):
-            drafting = replace(model, draft_tokens=drafts)
+            drafting = drafted(model, "", "mtp", drafts)
             compiled = Compiled(drafting, card)
             decode_p, prefill_p = decode_passes(drafting, 4, 900), prefill_passes(drafting, 2, 3000)
             for passes in (decode_p, prefill_p):

@@ -23,7 +23,8 @@ from vperf.scenario import Options
 from vperf.values import dataclass
 
 _SECONDS = ("max_ttft", "max_tpot")
-_PLAIN: Mapping[str, Any] = {"engine": str, "workload": str, "gpu_file": str, "peak": list[str]}
+_PLAIN: Mapping[str, Any] = {"engine": str, "workload": str, "gpu_file": str, "peak": list[str],
+                             "draft_model": str}  # fmt: skip
 """Options as a TOML file has them, where Python takes objects too."""
 _PATTERN = frozenset("*?[")
 

@@ -278,7 +278,7 @@ def utilization(
 ) -> Utilization:
     """MBU and MFU of a phase of `batch` requests in its measured time; of a drafting step, in the
     time of the step."""
-    drafts, parallel = at.model.draft_tokens, at.model.parallel
+    drafts, parallel = at.model.draft_depth, at.model.parallel
     if phase == "decode" and at.acceptance is not None:
         seconds *= tokens_per_step(at.acceptance, drafts)
     # With fewer sequences than stages, a stage waits for the others.

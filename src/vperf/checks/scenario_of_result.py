@@ -29,7 +29,7 @@ from vperf.model.config import ModelConfig
 from vperf.notes import Note, notes_of
 from vperf.resolve import Resolver, built, gpu_named
 from vperf.scenario import CARD, ModelLike, Scenario
-from vperf.serving.speculative import MOST_DRAFT_TOKENS, tokens_per_step
+from vperf.serving.speculative import MOST_DRAFT_TOKENS, acceptance_of
 from vperf.values import dataclass
 
 Notes = list[Note]
@@ -100,7 +100,7 @@ def scenario_of(
     found = _model(result, model, options.get("revision"), warnings, notes, resolver)
     if "quantization" not in options:
         _quantization(found, result, asked, warnings, notes, doubts)
-    if (setup.acceptance_length or 1.0) > 1.0 and "speculative" not in asked:
+    if (setup.acceptance_length or 1.0) > 1.0:
         _drafting(found, setup, asked, warnings, notes, doubts)
     if doubts:
         warnings += [Note("doubt", text=text) for text in doubts]
@@ -430,20 +430,27 @@ def _drafting(  # noqa: PLR0917  (what is said, and what is said of it)
     notes: Notes,
     doubts: list[str],
 ) -> None:
-    """Speculation as the file states it, where the model's own modules may be what drafted."""
+    """Speculation as the file states it: by what is given, or the model's own modules; where
+    neither is, what drafts takes no time, which is a bound."""
     length = setup.acceptance_length or 1.0
-    found = built(model, None, None)
-    drafts = setup.draft_tokens or max(1, math.ceil(length - 1))
-    if not found.mtp_layers or found.draft is None or drafts > MOST_DRAFT_TOKENS:
+    drafts = asked.get("draft_tokens") or max(setup.draft_tokens or 1, math.ceil(length - 1))
+    if "speculative" in asked:
+        if not asked.keys() & {"acceptance", "acceptance_length"}:
+            asked |= {"draft_tokens": drafts, "acceptance_length": round(length, 6)}
+        return
+    if drafts > MOST_DRAFT_TOKENS:
         warnings.append(Note("drafting_run", tokens_per_step=length))
         doubts.append(f"speculation of {length:.2f} tokens a step is not in the limit")
         return
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if tokens_per_step(middle, drafts) < length else (low, middle)
-    asked |= {"speculative": "mtp", "draft_tokens": drafts, "acceptance": round(low, 4)}
-    notes.append(Note("drafted", tokens_per_step=length, drafts=drafts))
+    found = built(model, None, None)
+    own = bool(found.mtp_layers) and found.mtp_module is not None
+    asked |= {
+        "speculative": "mtp" if own else "ngram",
+        "draft_tokens": drafts,
+        "acceptance": round(acceptance_of(length, drafts), 4),
+    }
+    kind = "drafted" if own else "drafted_somehow"
+    notes.append(Note(kind, tokens_per_step=length, drafts=drafts))
 
 
 def _format_spelling(said: str) -> str:

@@ -20,6 +20,9 @@ _KINDS: dict[Any, Any] = {str: str, int: int, float: float, Path: Path, list[str
 _UNITS = {"TOKENS": "tokens", "SHARE": "%", "A": "%", "RATE": "req/s", "TOK/S": "tok/s"}
 """What a number is of, by the metavar of its option."""
 
+_LISTS = frozenset({"A"})
+"""Metavars of options that take a number, or one for each of several: read where they are known."""
+
 
 def reader(kind: Any, metavar: str | None) -> Callable[[Any], Any]:
     """What makes the value of an option from its text. It raises ValueError with a sentence."""
@@ -32,7 +35,14 @@ def reader(kind: Any, metavar: str | None) -> Callable[[Any], Any]:
         of_text: Callable[[Any], Any] = kind
         return of_text
     unit = _UNITS.get(metavar or "", "")
-    return lambda value: parse(value, unit) if isinstance(value, str) else kind(value)
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, str):
+            return kind(value)
+        listed = metavar in _LISTS and ("/" in value or "," in value)
+        return value if listed else parse(value, unit)
+
+    return read
 
 
 @dataclass(frozen=True)

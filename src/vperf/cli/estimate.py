@@ -32,6 +32,9 @@ Examples:
   vperf estimate -m llama-3.3-70b-instruct -g h100 --tp 4 -q fp8
   vperf estimate -m deepseek-v3 -g h200 --tp 8 --speculative mtp \\
       --acceptance 0.85
+  vperf estimate -m llama-3.3-70b-instruct -g h200 -q fp8 --draft-tokens 4 \\
+      --speculative draft_model --draft-model llama-3.2-1b-instruct \\
+      --acceptance 0.8/0.7/0.6/0.5
   vperf estimate -m qwen3-32b -g h100 --tp 2 --max-concurrency 64
   vperf estimate -m ./my-checkpoint -g h200 -o answer.md
   vperf estimate -m - -g b200 < config.json

@@ -24,6 +24,7 @@ from vperf.estimate import estimate
 from vperf.explore.grid import CONTEXT, scenario_at
 from vperf.hardware.gpu import Gpu
 from vperf.resolve import AS_STORED, Resolver
+from vperf.scenario import OF_DRAFTS
 from vperf.serving.memory import memory_use
 from vperf.speeds import speeds
 from vperf.timing.compiled import Compiled
@@ -159,11 +160,8 @@ def _find_ends_of_help(options: Mapping[str, Any], resolver: Resolver) -> Iterat
             options, {**options, "quantization": AS_STORED}, resolver, quantization
         )
     if options.get("speculative") is not None:
-        plain = {n: v for n, v in options.items() if n not in _DRAFTING}
+        plain = {n: v for n, v in options.items() if n not in OF_DRAFTS}
         yield _find_end_of_help(options, plain, resolver, "drafting")
-
-
-_DRAFTING = ("speculative", "draft_tokens", "acceptance")
 
 
 def _find_end_of_help(

@@ -122,7 +122,7 @@ class Splitting:
             new = min(card.engine.max_batched_tokens, load.input_tokens - past)
             prefill += deployment.compiled.prefill(groups, new, past)[1]
             past += new
-        gain = tokens_per_step(load.acceptance, model.draft_tokens)
+        gain = tokens_per_step(load.acceptance, model.draft_depth)
         return _Side(layout, deployment, steps, prefill, gain)
 
     def _decode(self, side: _Side, replicas: int) -> _Decode | None:

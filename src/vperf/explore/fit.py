@@ -76,6 +76,8 @@ class MemoryFit:
     """At the context asked for."""
     model_context_tokens: int | None = None
     """What the model was made for."""
+    draft_weight_bytes: float = 0.0
+    """Of the weights on each GPU, those of what drafts."""
     problem: str = ""
 
     @property
@@ -202,6 +204,8 @@ def _room(
     context: int | None,
     users: int,
 ) -> MemoryFit:
+    if scenario.speculative is not None and scenario.acceptance is None:
+        scenario = replace(scenario, acceptance=0.0)  # no matter for the memory
     try:
         at = resolver.deployment(scenario)
     except (UnknownNameError, HubError):
@@ -236,6 +240,7 @@ def _room(
         max_context_tokens=memory.max_context_tokens,
         max_users=memory.max_batch_size,
         model_context_tokens=model.max_context_tokens,
+        draft_weight_bytes=model.drafter.rank_weight_bytes if model.drafter else 0.0,
     )
 
 
@@ -277,6 +282,8 @@ _Change = tuple[str, dict[str, Any]]
 
 def _narrower(resolver: Resolver, scenario: Scenario) -> list[_Change]:
     """Narrower formats of cache, weights or both, the least narrow first."""
+    if scenario.speculative is not None:
+        scenario = replace(scenario, acceptance=0.0)
     at = resolver.deployment(scenario)
     stored, formats = at.model, at.card.engine.formats
     cache = {"kv_cache_dtype": "fp8"} if stored.cache.bits > 8 else {}

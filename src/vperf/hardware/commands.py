@@ -37,8 +37,12 @@ def names_of(word: str | Mapping[str, str]) -> set[str]:
 
 
 def takes(engine: Engine, name: str) -> bool:
-    """Whether the command that launches the engine has a word for this value."""
-    return engine.launch is not None and any(name in names_of(w) for w in engine.launch.words)
+    """Whether the command that launches the engine, or its file, has a word for this value."""
+    launch = engine.launch
+    if launch is None:
+        return False
+    in_file = launch.file is not None and name in launch.file["options"]
+    return in_file or any(name in names_of(word) for word in launch.words)
 
 
 def file_lines(options: Mapping[str, Mapping[str, Any]], values: Values) -> list[str]:

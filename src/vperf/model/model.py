@@ -15,6 +15,7 @@ from vperf.formats import Format
 from vperf.model.blocks.base import Block
 from vperf.model.cache import CacheSize, Span, cache_size
 from vperf.model.divide import SINGLE, Parallel
+from vperf.model.drafter import Drafter
 from vperf.model.ops import Linear, Op, Step
 from vperf.model.rows import RowTable, row_at
 from vperf.values import dataclass
@@ -69,8 +70,8 @@ class Model:
     """Multi-token-prediction modules the config states; not in `parameters`, not in a step."""
     mtp: LayerKind | None = None
     """One of them, where its shape is known."""
-    draft_tokens: int = 0
-    """Tokens that they draft for every step, which then counts them in memory; 0: not used."""
+    drafter: Drafter | None = None
+    """What drafts tokens for every step, which then counts it in memory; None: nothing does."""
     encoder: tuple[tuple[int, LayerKind], ...] = ()
     """Of an encoder-decoder: the layers that read the prompt, in the one step without a past."""
     vector_bytes: float = 2.0
@@ -111,15 +112,30 @@ class Model:
             return 0
         return self.mtp_layers * self.mtp.parameters if self.mtp else None
 
-    @cached_property
+    @property
     def draft(self) -> Model | None:
-        """One such module as a model: its layer, and the embedding and LM head that it shares."""
+        """One pass of what drafts."""
+        return self.drafter.model if self.drafter else None
+
+    @property
+    def draft_tokens(self) -> int:
+        """Tokens that a step verifies beside the one it has; 0: nothing drafts."""
+        return self.drafter.tokens if self.drafter else 0
+
+    @property
+    def draft_depth(self) -> int:
+        """Drafts in a row, as many of which as can be accepted; 0: nothing drafts."""
+        return self.drafter.depth if self.drafter else 0
+
+    @cached_property
+    def mtp_module(self) -> Model | None:
+        """One MTP module as a model: its layer, and the embedding and LM head that it shares."""
         if self.mtp is None:
             return None
         return replace(
             self, kinds=((1, self.mtp),), embedding=Linear("embed_tokens", 0, 0), tied=True,
             other_parameters=0, tower_parameters=0, lookups=(), outside=(), encoder=(),
-            mtp_layers=0, mtp=None, draft_tokens=0,
+            mtp_layers=0, mtp=None, drafter=None,
         )  # fmt: skip
 
     @cached_property
@@ -163,12 +179,9 @@ class Model:
     def rank_weight_bytes(self) -> float:
         """Bytes resident on one GPU: experts divided over a stage, the rest by tensor parallelism.
 
-        Routers, norms and other small vectors are on every rank; modules that draft are on the
-        last stage.
+        Routers, norms and other small vectors are on every rank; what drafts is on the last stage.
         """
-        drafting = 0.0
-        if self.draft_tokens and self.draft:
-            drafting = self.mtp_layers * self.parallel.pipeline * self.draft.rank_weight_bytes
+        drafting = self.drafter.rank_weight_bytes if self.drafter else 0.0
         return self._rank_weight_bytes + drafting
 
     @property
@@ -195,8 +208,12 @@ class Model:
         """Cache and state of one sequence on one GPU of its group."""
         p = self.parallel
         layers = [self._cache_of(kind, p.tensor, count / p.pipeline) for count, kind in self.kinds]
-        if self.draft_tokens and self.mtp:
-            layers.append(self._cache_of(self.mtp, p.tensor, float(self.mtp_layers)))
+        if self.drafter and (draft := self.drafter.model):
+            copies = self.drafter.copies
+            layers += [
+                draft._cache_of(kind, p.tensor, float(copies * count))
+                for count, kind in draft.kinds
+            ]
         return cache_size([held for kind in layers for held in kind])
 
     def rank_cache_bytes(self, context: int) -> float:
@@ -278,7 +295,8 @@ class Model:
     @cached_property
     def windows(self) -> tuple[int, ...]:
         """Contexts at which the cost of a step stops growing for some layers."""
-        return tuple(sorted({w for _, kind in self.kinds for b in kind.blocks for w in b.windows}))
+        own = {w for _, kind in self.kinds for b in kind.blocks for w in b.windows}
+        return tuple(sorted(own.union(self.draft.windows if self.draft else ())))
 
     @cached_property
     def _cache(self) -> CacheSize:
@@ -293,7 +311,9 @@ class Model:
     def decoder_blocks(self) -> tuple[tuple[int, Block], ...]:
         """Every distinct block of the decoder, as the ranks hold it together, and how many layers
         have it."""
-        return self._distinct((*self.kinds, (1, LayerKind(self.outside, 0))))
+        joins = self.drafter and self.drafter.joins
+        outside = (*self.outside, joins) if joins else self.outside
+        return self._distinct((*self.kinds, (1, LayerKind(outside, 0))))
 
     @cached_property
     def encoder_blocks(self) -> tuple[tuple[int, Block], ...]:

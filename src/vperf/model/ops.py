@@ -220,8 +220,9 @@ decode kernel: the query tile of one KV head is not yet full."""
 
 
 def decodes(step: Step) -> bool:
-    """Whether `step` adds so few tokens that kernels take them one after another."""
-    return step.new <= DECODE_KERNEL_MAX_NEW
+    """Whether `step` adds so few tokens that kernels take them one after another, or verifies
+    drafts, of a tree also more of them."""
+    return step.new <= DECODE_KERNEL_MAX_NEW or step.outputs == step.new
 
 
 def starts(step: Step) -> bool:

@@ -97,7 +97,8 @@ def _read_layers(
     tower = family.tower(top, text) if family.tower else Tower(0)
     inner = Scope("model", scheme.weight)
     encoder = family.encoder(text, Scope("encoder", scheme.weight)) if family.encoder else ()
-    mtp_layers = text.optional_integer(*MTP_KEYS, minimum=0, maximum=64) or 0
+    stated = text.optional_integer(*MTP_KEYS, minimum=0, maximum=64)
+    mtp_layers = family.unsaid_mtp if stated is None else stated
     mtp = family.mtp_blocks(text, layers - 1, Scope("mtp.0", scheme.weight)) if mtp_layers else None
     chosen = cache or scheme.cache or (scheme.default if scheme.default.bits == 16 else BF16)
     return Model(

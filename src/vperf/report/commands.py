@@ -1,8 +1,9 @@
 """Shell commands that launch an engine as it was estimated, and that measure it.
 
 Their words are in the engine's file (sources/engine_keys.py); here are the values that they name:
-model, tp, pp, ep, dp, stage, kv_cache, quantization, draft_tokens, tokens_per_step, eager,
-max_model_len, memory_utilization, max_batched_tokens, max_sequences, role of a server; model,
+model, tp, pp, ep, dp, stage, kv_cache, quantization, eager, max_model_len, memory_utilization,
+max_batched_tokens, max_sequences, role of a server; of drafts the name of the method (mtp,
+draft_model, eagle, eagle3, ngram) with what drafts, drafts in a row, branches, verified; model,
 input_tokens, output_tokens, prefix_tokens, users, request_rate, prompts of a measurement.
 Not here: the sentences around them (words.py, plan.py).
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from vperf.answer import Speculative
 from vperf.errors import UnknownNameError
 from vperf.hardware.commands import file_lines, filled, names_of, takes
 from vperf.hardware.engine import Engine, Launch
@@ -20,6 +22,27 @@ from vperf.sources.engines import load_engine
 from vperf.values import dataclass
 
 SIXTEEN_BIT = {"bf16", "fp16", "bfloat16", "float16", "auto", "none"}
+
+
+@dataclass(frozen=True, slots=True)
+class Drafts:
+    """How a server drafts."""
+
+    method: str
+    tokens: int
+    verified: int
+    model: str = ""
+    branches: int = 1
+
+
+def drafts_of(speculative: Speculative | None) -> Drafts | None:
+    """The drafts of an estimate."""
+    if speculative is None:
+        return None
+    return Drafts(
+        speculative.method, speculative.draft_tokens, speculative.verified_tokens,
+        speculative.draft_model or "", speculative.branches,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +58,7 @@ class Server:
     kv_cache: str = ""
     quantization: str = ""
     """What the engine itself quantizes 16-bit weights to when it loads them."""
-    draft_tokens: int = 0
-    """By the model's own MTP layers."""
+    drafts: Drafts | None = None
     cuda_graphs: bool = True
     max_model_len: int = 0
     memory_utilization: float | None = None
@@ -73,8 +95,10 @@ class Bench:
 
 def launch(server: Server) -> list[list[str]]:
     """The commands that start a server, each as words; empty for other engines."""
-    how = _engine(server.engine).launch
-    if how is None or (server.role and not takes(_engine(server.engine), "role")):
+    engine = _engine(server.engine)
+    how = engine.launch
+    needs = [*(["role"] if server.role else []), *_needs(server.drafts)]
+    if how is None or not all(takes(engine, name) for name in needs):
         return []
     values = _server_values(server, how)
     words = filled(how.words, values)
@@ -86,6 +110,13 @@ def launch(server: Server) -> list[list[str]]:
     name = how.file["name"]
     text = "\\n".join(lines)
     return [[f"printf '{text}\\n' > {name}"], [*words, how.file["flag"].replace("{file}", name)]]
+
+
+def _needs(drafts: Drafts | None) -> list[str]:
+    """The values without which a server would not draft so."""
+    if drafts is None:
+        return []
+    return [drafts.method, *(["branches"] if drafts.branches > 1 else [])]
 
 
 def bench(engine: str, model: str, asked: Bench) -> list[str]:
@@ -143,11 +174,14 @@ def _server_values(s: Server, how: Launch) -> dict[str, str]:
         **_counts(2, tp=s.tp, pp=s.pp, ep=s.ep, dp=s.dp, stage=s.tp * s.dp),
         **_counts(
             1, max_model_len=s.max_model_len, max_batched_tokens=s.max_batched_tokens,
-            max_sequences=s.max_sequences, draft_tokens=s.draft_tokens,
+            max_sequences=s.max_sequences,
         ),
     }  # fmt: skip
-    if s.draft_tokens:
-        texts["tokens_per_step"] = str(s.draft_tokens + 1)
+    if drafts := s.drafts:
+        texts |= {
+            drafts.method: drafts.model or drafts.method,
+            **_counts(1, drafts=drafts.tokens, verified=drafts.verified, branches=drafts.branches),
+        }
     return {name: text for name, text in texts.items() if text}
 
 

@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from vperf.answer import DepthPoint, Estimate, Serving, SimulatedRun, Speculative
-from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, launch
+from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, drafts_of, launch
 from vperf.report.document import (
     FAILS,
     Bar,
@@ -104,6 +104,8 @@ def document(
         )
     if answer.depth and run is None:
         yield _depth_table(answer)
+    if answer.drafts:
+        yield _drafts_table(answer)
     said = _said_in_line_1(answer)
     notes = (*answer.assumptions, *answer.warnings, *answer.not_modelled)
     yield from note_blocks(
@@ -459,11 +461,36 @@ def _drafts(answer: Speculative) -> str:
     """What speculative decoding brings, and from which acceptance on."""
     even = answer.break_even_acceptance
     pays = "never worth it" if even is None else f"worth it above {percent(even)} acceptance"
+    by = clean(answer.method) + (f", {clean(answer.draft_model)}" if answer.draft_model else "")
+    tree = answer.verified_tokens > answer.draft_tokens + 1
+    count = f"{answer.draft_tokens} deep" if tree else f"{answer.draft_tokens} a step"
+    nodes = f", {answer.verified_tokens} tokens verified" if tree else ""
     return (
-        f"{answer.draft_tokens} a step ({clean(answer.method)}), {answer.tokens_per_step:.3g} "
+        f"{count} ({by}){nodes}, {answer.tokens_per_step:.3g} "
         f"tokens a step of {seconds(answer.expected_step_s)}; {pays}: without, TPOT is "
         f"{seconds(answer.expected_plain_tpot_s)}"
     )
+
+
+def _drafts_table(answer: Estimate) -> Table:
+    """What drafting brings at each batch, and the best number of drafts."""
+    rows = [
+        Row(
+            (
+                f"batch {each.batch_size:,}",
+                f"{each.speedup:.2f} x",
+                "never" if (even := each.break_even_acceptance) is None else percent(even),
+                "-" if each.best_draft_tokens is None else str(each.best_draft_tokens),
+                f"{each.best_speedup:.2f} x",
+            )
+        )
+        for each in answer.drafts
+    ]
+    columns = (
+        Column("drafts at"), Column("faster", "count"), Column("pays above", "share"),
+        Column("best number", "count"), Column("then", "count"),
+    )  # fmt: skip
+    return Table(columns, rows, when="full")
 
 
 def basis(answer: Estimate) -> str:
@@ -617,7 +644,7 @@ def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
     server = Server(
         asked.engine, model, asked.tensor_parallel, asked.pipeline_parallel,
         asked.expert_parallel, asked.data_parallel, kv_cache=own_cache(answer),
-        draft_tokens=asked.draft_tokens if asked.speculative else 0,
+        drafts=drafts_of(answer.speculative),
     )  # fmt: skip
     served, run = answer.serving, answer.simulated
     rate = served.requests_asked_per_s if served else None

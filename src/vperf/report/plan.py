@@ -10,7 +10,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from vperf.explore.candidates import WAYS, Candidate, Layout, Reason
 from vperf.explore.plan import By, GpuBest, Plan
 from vperf.report.chart import Axis, Chart, Mark, Series
-from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, launch, quantizes
+from vperf.report.commands import (
+    SIXTEEN_BIT,
+    Bench,
+    Server,
+    bench,
+    drafts_of,
+    launch,
+    quantizes,
+)
 from vperf.report.document import (
     FAILS,
     Block,
@@ -443,7 +451,7 @@ def commands(answer: Plan) -> list[Shell]:
             engine, model.id, of.tp, of.pp, of.ep, of.dp,
             kv_cache=own_cache(estimate),
             quantization="fp8" if online else "",
-            draft_tokens=asked.draft_tokens if asked.speculative else 0,
+            drafts=drafts_of(estimate.speculative),
             cuda_graphs=scenario.cuda_graphs,
             max_model_len=asked.prompt_tokens + asked.output_tokens,
             memory_utilization=answer.memory_utilization,

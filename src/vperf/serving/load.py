@@ -389,7 +389,7 @@ def _trial(steps: Steps, load: Load, batch: float) -> _Point:
     groups = model.parallel.data
     others = _others(load, batch)
     limit, decode, ceiling = steps.decode(1 + others)
-    gain = tokens_per_step(load.acceptance, model.draft_tokens)
+    gain = tokens_per_step(load.acceptance, model.draft_depth)
     shared_steps = max(1.0, (load.output_tokens - 1) / gain)
     at = _at(steps, load, decode, others)
     lag = 1 + at.admission_steps

@@ -122,7 +122,7 @@ def run(
         scheduler,
         traffic,
         cache=room,
-        tokens_per_step=tokens_per_step(acceptance, model.draft_tokens),
+        tokens_per_step=tokens_per_step(acceptance, model.draft_depth),
         verified_tokens=1 + model.draft_tokens,
         progress=progress,
     )

@@ -16,14 +16,12 @@ import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
-from vperf.model.model import Model
-from vperf.model.ops import Role, Row, Step
+from vperf.model.ops import Row, Step
 from vperf.serving.memory import pool
 from vperf.serving.scheduler import Cache, Chunk
 from vperf.timing.compiled import Compiled
 from vperf.timing.kinds import KINDS
-from vperf.timing.passes import Pass
-from vperf.values import dataclass
+from vperf.timing.passes import Pass, parts
 
 _EXACT = 24
 """Sequences, and tokens, up to which every number has a time of its own."""
@@ -33,30 +31,6 @@ _CHUNK_STEP, _PAST_STEP = 64, 256
 """Prompt attention is of lengths rounded to these, where chunks are longer than four of them."""
 _BLOCK_TOKENS = 16
 """Of a page of the cache, in most engines."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Pass:
-    """One of the forward passes of a step: the model's, then those that draft."""
-
-    role: Role
-    count: int
-    decode_tokens: int
-    """That a sequence adds to it."""
-    reads_prompts: bool
-
-
-def _passes(model: Model) -> tuple[_Pass, ...]:
-    drafts = model.draft_tokens
-    if not drafts or model.draft is None:
-        return (_Pass("", 1, 1, reads_prompts=True),)
-    reading = min(drafts, model.mtp_layers)
-    passes = (
-        _Pass("", 1, 1 + drafts, reads_prompts=True),
-        _Pass("draft", reading, 1, reads_prompts=True),
-        _Pass("draft", drafts - reading, 1, reads_prompts=False),
-    )
-    return passes if drafts > reading else passes[:2]
 
 
 class DeploymentTimes:
@@ -70,7 +44,7 @@ class DeploymentTimes:
         self._attentions = compiled.only(_is_attention)
         self.low, self.high = shortest, max(longest, shortest + 1)
         self.groups, self.stages = model.parallel.data, model.parallel.pipeline
-        self._all = _passes(model)
+        self._all = parts(model)
         self._decode_at: dict[int, tuple[float, float]] = {}
         self._attention_at: dict[int, tuple[float, float]] = {}
         self._linear_at: dict[tuple[int, int], float] = {}
@@ -97,8 +71,8 @@ class DeploymentTimes:
         for index, each in enumerate(self._all):
             rows = prompt_tokens / self.groups if each.reads_prompts else prompts
             seconds += each.count * (
-                self._linear(index, decoding * each.decode_tokens + rows)
-                + self._head(index, decoding * each.decode_tokens + prompts)
+                self._linear(index, decoding * each.tokens + rows)
+                + self._head(index, decoding * each.tokens + prompts)
             )
         for chunk in chunks:
             seconds += self._prompt(chunk) / self.groups
@@ -145,7 +119,7 @@ class DeploymentTimes:
 
     def _attention_s(self, sequences: int, context: int) -> float:
         return self._attentions.kernels_s(
-            Pass(Step(sequences, each.decode_tokens, context), each.count, each.role)
+            Pass(Step(sequences, each.tokens, context, each.tokens), each.count, each.role)
             for each in self._all
         )
 

@@ -50,21 +50,32 @@ class Compiled:
 
     def without_drafts(self) -> Compiled:
         """The same model that decodes plainly."""
-        if not self.model.draft_tokens:
+        drafter = self.model.drafter
+        if drafter is None:
             return self
-        plain = Compiled(replace(self.model, draft_tokens=0), self.card)
-        plain._own = self._own
+        plain = Compiled(replace(self.model, drafter=None), self.card)
+        if drafter.joins is None:
+            plain._own = self._own
         return plain
+
+    def drafting(self, depth: int) -> Compiled:
+        """The same model that drafts a chain of so many tokens, its steps already there."""
+        drafter = self.model.drafter
+        assert drafter is not None
+        other = replace(drafter, depth=depth, tokens=depth, branches=1)
+        changed = Compiled(replace(self.model, drafter=other), self.card)
+        changed._own, changed._draft = self._own, self._draft
+        return changed
 
     def decode(self, batch: int, context: int) -> Seconds:
         """(limit, expected) seconds of a decode step, drafts included."""
-        if self.model.draft_tokens:
+        if self.model.drafter is not None:
             return self.passes(decode_passes(self.model, batch, context))
         return self.step(Step(batch, 1, context))
 
     def prefill(self, batch: int, new: int, past: int = 0) -> Seconds:
         """The same of a step that reads `new` tokens of each prompt."""
-        if self.model.draft_tokens:
+        if self.model.drafter is not None:
             return self.passes(prefill_passes(self.model, batch, new, past))
         return self.step(Step(batch, new, past))
 
@@ -164,7 +175,7 @@ class Compiled:
         """Those rows alone that are `wanted`: for `kernels_s` of a part of a step."""
         part = Compiled(self.model, self.card)
         part._own = _Table(self.model, self.card, wanted)
-        if self.model.draft_tokens and self.model.draft is not None:
+        if self.model.draft is not None:
             part._draft = _Table(self.model.draft, self.card, wanted)
         return part
 

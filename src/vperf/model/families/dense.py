@@ -158,7 +158,7 @@ LLAMA_LIKE = (
     Family(("baichuan",), partial(gqa.read, qkv_bias=False, out_bias=False)),
     Family(("minicpm",), tied=True),
     Family(("mimo",), partial(gqa.read, rule=from_max_window_layers, bias_default=True,
-                              out_bias=False)),
+                              out_bias=False), mtp="last layer"),
     Family(("chatglm",), _chatglm_attention, _chatglm_mlp, final_norm=_chatglm_final_norm,
            attention_scope="self_attention"),
     Family(("qwen",), _qwen_attention, _qwen_mlp, attention_scope="attn"),

@@ -20,6 +20,8 @@ from vperf.values import dataclass
 BlockReader = Callable[[Config, int, Scope], Block]
 """(text config, layer index, scope of the mechanism) -> the mechanism of that layer."""
 
+MtpReader = Callable[[Config, int, Scope], tuple[Block, ...] | None]
+
 EncoderLayers = tuple[tuple[int, tuple[Block, ...], int], ...]
 """(how many, blocks, norm elements) of the kinds of an encoder's layers."""
 
@@ -57,9 +59,11 @@ class Family:
     """Mechanisms that run once a step, outside of the layers (Gemma 3n's stream projections)."""
     encoder: Callable[[Config, Scope], EncoderLayers] | None = None
     """Of an encoder-decoder: its encoder layers."""
-    mtp: Callable[[Config, int, Scope], tuple[Block, ...]] | Literal["last layer"] | None = None
+    mtp: MtpReader | Literal["last layer"] | None = None
     """Blocks of one multi-token-prediction module, where its shape is known; their number is the
     config's. The index is that of the last layer."""
+    unsaid_mtp: int = 0
+    """How many its checkpoints hold where their config has no word for it."""
     wraps: tuple[str, ...] = ()
     """Of a multimodal wrapper: the text model_type its class builds where the config is silent."""
     text_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

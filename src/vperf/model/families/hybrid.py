@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from vperf.model.blocks import dense, gqa, linear_attention, mla, moe
+from vperf.model.blocks import dense, gqa, linear_attention, mla, moe, mtp
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.linear_attention import Layout
 from vperf.model.checkpoint import Config
@@ -40,6 +40,16 @@ def _qwen_layer(
             config, scope.child("linear_attn"), layout=layout
         )
     return mixer, mlp(config, layer, scope.child("mlp"))
+
+
+def _qwen_mtp(config: Config, last: int, scope: Scope, *, mlp: BlockReader) -> tuple[Block, ...]:
+    """One layer with gated attention (vLLM's qwen3_next_mtp.py and qwen3_5_mtp.py)."""
+    gated = config.flag("attn_output_gate", default=True)
+    return (
+        mtp.build(scope, gqa.hidden_size(config)),
+        gqa.read(config, last, scope.child("self_attn"), qk_norm="head", gated_query=gated),
+        mlp(config, last, scope.child("mlp")),
+    )
 
 
 def _qwen_experts(config: Config, layer: int, scope: Scope) -> Block:
@@ -178,11 +188,11 @@ def _kimi_mlp(config: Config, layer: int, scope: Scope, *, first_dense: int) -> 
 
 FAMILIES = (
     Family(("qwen3_next",), layer=partial(_qwen_layer, layout="fused", mlp=_qwen_experts),
-           defaults=_QWEN_DEFAULTS),
+           mtp=partial(_qwen_mtp, mlp=_qwen_experts), unsaid_mtp=1, defaults=_QWEN_DEFAULTS),
     Family(("qwen3_5_text",), layer=partial(_qwen_layer, layout="split", mlp=dense.read),
-           defaults=_QWEN_DEFAULTS),
+           mtp=partial(_qwen_mtp, mlp=dense.read), defaults=_QWEN_DEFAULTS),
     Family(("qwen3_5_moe_text",), layer=partial(_qwen_layer, layout="split", mlp=_qwen_experts),
-           defaults=_QWEN_DEFAULTS),
+           mtp=partial(_qwen_mtp, mlp=_qwen_experts), defaults=_QWEN_DEFAULTS),
     Family(("olmo_hybrid",), layer=_olmo_layer),
     Family(("minimax", "minimax_text_01", "minimax_m1"), layer=_minimax_layer),
     Family(("kimi_linear",), layer=_kimi_layer),

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from vperf.model.blocks import dense, gqa, mamba, moe
+from vperf.model.blocks import dense, gqa, mamba, moe, mtp
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import MAX_LAYERS, Config
 from vperf.model.families.family import Family
@@ -81,6 +81,24 @@ def _nemotron_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ..
             conv_bias=config.flag("use_conv_bias", "mamba_conv_bias", default=True),
         ),
     )
+
+
+def _nemotron_mtp(config: Config, last: int, scope: Scope) -> tuple[Block, ...] | None:
+    """A module is layers of one mixer each, the first behind the projection (vLLM's
+    nemotron_h_mtp.py); None for other mixers than attention and experts."""
+    pattern = config.text("mtp_hybrid_override_pattern", default="")
+    kinds = config.strings("mtp_layers_block_type") or tuple(pattern)
+    mixers = tuple(_MIXERS.get(kind) for kind in kinds)
+    if not mixers or set(mixers) - {"attention", "moe"}:
+        return None
+    hidden = gqa.hidden_size(config)
+    blocks = tuple(
+        gqa.read(config, last, scope.child(f"layers.{i}.mixer"), qkv_bias=False, out_bias=False)
+        if mixer == "attention"
+        else _nemotron_moe(config, last, scope.child(f"layers.{i}.mixer"))
+        for i, mixer in enumerate(mixers)
+    )
+    return mtp.build(scope, hidden, (len(blocks) - 1) * hidden), *blocks
 
 
 def _nemotron_moe(config: Config, layer: int, scope: Scope) -> Block:
@@ -160,6 +178,7 @@ def _nas_part(block: Config, name: str) -> Config | None:
 
 
 FAMILIES = (
-    Family(("nemotron_h",), layer=_nemotron_layer, layers=_nemotron_layers, norms=1),
+    Family(("nemotron_h",), layer=_nemotron_layer, layers=_nemotron_layers, norms=1,
+           mtp=_nemotron_mtp),
     Family(("nemotron-nas",), layer=_nas_layer, norms=0),
 )  # fmt: skip
