@@ -374,7 +374,7 @@ def test_no_override_changes_nothing() -> None:
     ("options", "field"),
     [
         ({"memory_bandwidth": "fast"}, "memory bandwidth"),
-        ({"memory": "48"}, "memory"),
+        ({"memory": "48 tok"}, "memory"),
         ({"peaks": {"bf16": "0 TFLOPS"}}, "peak bf16"),
     ],
 )

@@ -219,6 +219,7 @@ class Tally:
         counts["measured"] += row.constants == "measured"
         counts["unpacked_settings"] += row.unpacked
         counts["beyond_settings"] += row.beyond_context
+        counts["served"] += serving is not None
         counts["saturated_settings"] += bool(serving and serving.saturated)
         counts["watts"] += row.tokens_per_joule is not None
         self._scaling.add(row)
@@ -244,6 +245,8 @@ class Tally:
         kinds = ("unpacked_settings", "beyond_settings", "saturated_settings")
         found += [Note(kind, count=counts[kind]) for kind in kinds if counts[kind]]
         found += self._scaling.notes()
+        if counts["served"]:
+            found.append(Note("closed_form"))
         if counts["watts"]:
             found.append(Note("energy"))
         if self._prices:

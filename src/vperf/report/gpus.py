@@ -136,17 +136,17 @@ def card(gpu: Gpu) -> Iterator[Block]:
     )
     yield Facts(tuple(_datasheet(gpu)), when="full")
     yield Facts(peaks, "Peaks: dense, at the rated clock", when="full")
-    measured = tuple(_achieved(gpu.achieved)) if gpu.achieved else ()
-    rates = [row for row in measured if row[0].endswith((" matmul", " stream"))]
+    rates = tuple(_rates(gpu.achieved)) if gpu.achieved else ()
+    others = tuple(_achieved(gpu.achieved)) if gpu.achieved else ()
     short = (("dense peaks", _joined(peaks)), ("measured", _joined(rates)))
     yield Facts((*_datasheet(gpu), *short), when="short")
     if gpu.achieved is None:
         yield Prose("Not measured: expected uses generic constants.", "warn")
     else:
         title = "Measured: constants behind expected; those not listed are generic"
-        yield Facts(measured, title, when="full")
-    others = len(measured) - len(rates) - len(_ORIGIN)
-    more = f"{others} more measured constants, " if others > 0 else ""
+        yield Facts((*rates, *others), title, when="full")
+    count = len(others) - len(_ORIGIN)
+    more = f"{count} more measured constants, " if count > 0 else ""
     yield Prose(f"{more}sources: -v", "aside", "short")
     source = (
         *((("your file", clean(gpu.origin)),) if gpu.origin else ()),
@@ -177,11 +177,15 @@ def _datasheet(gpu: Gpu) -> Iterator[tuple[str, Text]]:
         yield "power", f"{gpu.tdp_w:,.0f} W"
 
 
-def _achieved(achieved: Achieved) -> Iterator[tuple[str, Text]]:
+def _rates(achieved: Achieved) -> Iterator[tuple[str, Text]]:
     for pipe, rate in achieved.flop_per_s.items():
         yield f"{clean(pipe)} matmul", format_rate(rate)
     if achieved.memory_bandwidth is not None:
         yield "memory stream", format_bandwidth(achieved.memory_bandwidth)
+
+
+def _achieved(achieved: Achieved) -> Iterator[tuple[str, Text]]:
+    """All but the rates, and where it is from."""
     for constant in MEASURED:
         value = getattr(achieved, constant)
         if value is not None and constant != "memory_bandwidth":

@@ -48,7 +48,12 @@ def parts(document: Document, *, full: bool = True) -> Iterator[str]:
     """The page line by line, each as soon as its row is there."""
     before: Block | None = None
     for block in shown(document, full=full):
-        goes_on = isinstance(before, Bullets) and isinstance(block, Bullets) and not block.title
+        goes_on = (
+            isinstance(block, Bullets)
+            and isinstance(before, Bullets)
+            and not block.title
+            and (block.tight or not before.title)
+        )
         if before is not None and not goes_on and not isinstance(block, Plot):
             yield "\n"
         before = block
