@@ -23,6 +23,7 @@ SAMPLES = (
     "estimate -m qwen3-32b -g rtx-4090 -q q4_k_m --engine llama.cpp",
     "estimate -m qwen3-30b-a3b -g mi300x --tp 2 --max-concurrency 8 --num-prompts 20",
     "estimate -m qwen3-8b -g h100 --request-rate 1000 --num-prompts 20 --workload chat",
+    "estimate -m qwen3-8b -g h100 --max-concurrency 4",
     "estimate -m deepseek-v3 -g h200 --tp 8 --speculative mtp --acceptance 0.8",
     "check serve.json",
     "check serve.json --min-efficiency 0.7 --max-ttft 200ms -o before.json",
@@ -64,7 +65,7 @@ SAMPLES = (
 """What is asked, each with --json."""
 _MAPS = {
     "all_reduce", "bytes_by_format", "compute_share", "facts", "formats", "kernels_on", "switches",
-     "flop_per_s", "metrics", "parameters_by_part",
+    "flop_per_s", "metrics", "parameters_by_part", "percentiles",
     "peak_flop_per_s", "utilization", "verdicts", "waterfalls",
 }  # fmt: skip
 """Keys whose value is an object by name: of formats, figures, phases."""

@@ -87,6 +87,33 @@ def test_what_cannot_be_asked_is_refused_by_its_name(options: dict[str, Any], fi
     assert (caught.value.field or "") == field
 
 
+def test_a_run_that_ends_is_what_is_expected_of_it() -> None:
+    asked: dict[str, Any] = {"max_concurrency": 16, "output_len": 64}
+    endless = vperf.estimate("qwen3-8b", "h100-sxm", **asked)
+    found = vperf.estimate("qwen3-8b", "h100-sxm", num_prompts=32, **asked)
+    run = found.simulated
+    assert run is not None
+    assert run.tpot is not None
+    assert (found.expected.ttft_s, found.expected.tpot_s) == (run.ttft.mean_s, run.tpot.mean_s)
+    assert endless.expected.ttft_s != found.expected.ttft_s
+    assert found.limit.tpot_s <= endless.limit.tpot_s  # ramp and drain decode fewer
+    assert (
+        found.serving and found.serving.prompts,
+        endless.serving and endless.serving.prompts,
+    ) == (32, None)
+
+
+def test_prompts_sent_at_once_wait_for_half_of_the_run() -> None:
+    # n prompts, c at a time, r a second: the mean wait is about (n - c) / 2 r.
+    found = vperf.estimate(
+        "qwen3-8b", "h100-sxm", request_rate=float("inf"), num_prompts=400, max_num_seqs=32
+    )
+    run = found.simulated
+    assert run is not None
+    assert run.ttft.mean_s == pytest.approx((400 - 32) / 2 / run.requests_per_s, rel=0.15)
+    assert run.peak_running == 32
+
+
 def test_percentiles_are_in_the_json_of_a_load_and_of_no_batch() -> None:
     asked: dict[str, Any] = {"max_concurrency": 8, "output_len": 16}
     asked["metric_percentiles"] = "50,99.9"

@@ -35,6 +35,7 @@ OTHER: dict[str, Any] = {
     "draft_tokens": 2,
     "draft_branches": 2,
     "verify_tokens": 2,
+    "lora_rank": 16,
     "gpu_memory_utilization": 0.5,
     "max_num_seqs": 7,
     "max_num_batched_tokens": 777,
@@ -46,7 +47,7 @@ OTHER: dict[str, Any] = {
     "peak": ("fp8=1 PFLOPS",),
 }
 """Another value of every option that shapes the model, or its card."""
-FROM_ELSEWHERE = {"revision", "gpu_file", "draft_model"}
+FROM_ELSEWHERE = {"revision", "gpu_file", "draft_model", "max_loras", "lora_targets"}
 
 
 def test_only_options_declared_to_be_of_the_load_share_a_replica() -> None:

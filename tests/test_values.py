@@ -111,3 +111,21 @@ def test_what_a_class_checks_is_checked_always() -> None:
     for value in (-1, -2):
         with pytest.raises(ValueError, match=str(value)):
             Checked(value)
+
+
+def test_what_the_standard_library_knows_of_a_class_is_as_it_says() -> None:
+    """`fields`, parameters and patterns are made when they are read, those of bases first."""
+
+    @dataclasses.dataclass(frozen=True, slots=True)
+    class Plain:
+        x: int
+        y: int = 2
+        z: int = 3
+
+    assert [(f.name, f.default) for f in dataclasses.fields(Solid) if f.compare] == [
+        (f.name, f.default) for f in dataclasses.fields(Plain)
+    ]
+    assert dataclasses.is_dataclass(Solid)
+    assert Solid.__match_args__ == ("x", "y", "tags", "z")
+    assert vars(Solid)["__slots__"] == ("z",)
+    assert Solid.__dataclass_params__.frozen  # type: ignore[attr-defined]

@@ -78,6 +78,14 @@ class Workload:
     acceptance: float | None = None
     name: str | None = None
     """Of the workload whose mean lengths these are."""
+    lora_rank: int = 0
+    """0: no adapters."""
+    max_loras: int = 0
+
+    @property
+    def generates(self) -> bool:
+        """Whether tokens come after the prompt; not of an encoder or an embedding model."""
+        return self.output_tokens > 0
 
     @property
     def prompt_tokens(self) -> int:
@@ -133,6 +141,8 @@ class Serving:
     """The rate of an open loop; None: users in a closed loop."""
     saturated: bool
     """More requests arrive than can be served: TTFT grows for as long as that lasts."""
+    prompts: int | None = None
+    """Of a finite run, which the expected speeds are then of; None: an endless one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class Replica:
         found = self._steps.get(key)
         if found is None:
             self._steps.clear()  # a walk over lengths does not come back
-            found = self._steps[key] = Steps(self.compiled, load)
+            found = self._steps[key] = Steps(self.compiled, load, self.pools)
         return found
 
 

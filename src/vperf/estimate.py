@@ -33,7 +33,6 @@ from vperf.timing.step import Card, OpTime, PhaseTimes
 
 if TYPE_CHECKING:
     from vperf.deployment import Deployment
-    from vperf.serving.simulation import Run
 
 _DRAFTED_BATCHES, _MOST_DRAFTS = 9, 8
 """Batches, and drafts in a row, that are looked at for the best number of drafts."""
@@ -46,7 +45,7 @@ def estimate(at: Deployment) -> Estimate:
     compiled, model, card, load = at.compiled, at.model, at.card, at.load
     pace = pace_of(at)
     prompt, output = at.request_tokens
-    memory = plan_memory(model, card.gpu, card.engine, pace.held, prompt, output)
+    memory = plan_memory(model, card.gpu, at.replica.pools, pace.held, prompt, output)
     speculative = _speculative(at, pace) if model.draft_tokens else None
     workload = _workload(at, pace, speculative)
     given, served = at.scenario.engine is not None, load is not None
@@ -69,22 +68,30 @@ def estimate(at: Deployment) -> Estimate:
             lambda: (
                 *notes.assumptions(model, card, speculative, engine_given=given),
                 *notes.memory(card, memory),
-                *notes.of_requests(at.lengths, load, at.run),
+                *notes.of_requests(at.lengths, load, _prompts(pace)),
             )
         ),
         not_modelled=Later(lambda: notes.not_modelled(model, at.image_tokens, served=served)),
         warnings=Later(
             lambda: (
                 *notes.warnings(model, memory, prompt + output),
-                *(notes.load_warnings(load, pace.served) if load and pace.served else ()),
+                *(
+                    notes.load_warnings(load, pace.served, _prompts(pace))
+                    if load and pace.served
+                    else ()
+                ),
                 *at.warnings,
             )
         ),
-        simulated=Later(lambda: _simulated(at, prefill)),
+        simulated=Later(lambda: _simulated(at, pace, prefill)),
         drafts=Later(lambda: _drafts(at, memory.max_batch_size)),
-        serving=serving_of(pace.served, load) if load and pace.served else None,
+        serving=serving_of(pace, pace.served, load) if load and pace.served else None,
         speculative=speculative,
     )
+
+
+def _prompts(pace: Pace) -> int | None:
+    return pace.simulated.prompts if pace.simulated else None
 
 
 def decode_step(at: Deployment, batch: int) -> PhaseTimes:
@@ -92,23 +99,10 @@ def decode_step(at: Deployment, batch: int) -> PhaseTimes:
     return at.compiled.itemise(decode_passes(at.model, batch, at.decode_context))
 
 
-def _with_images(asked: Run, image_tokens: int) -> Run:
-    """Requests whose prompts hold images beside their text."""
-    longer = tuple(
-        replace(each, input_tokens=each.input_tokens + image_tokens)
-        for each in asked.lengths.requests
-    )
-    return replace(asked, lengths=replace(asked.lengths, requests=longer))
-
-
-def _simulated(at: Deployment, prefill: Sequence[Pass]) -> SimulatedRun | None:
-    if at.load is None or at.run is None:
-        return None
-    if at.model.rank_weight_bytes >= at.card.gpu.memory_bytes:
-        return None
-    asked = _with_images(at.run, at.image_tokens)
-    found = simulated_run(at.compiled, asked, at.load.acceptance)
-    if at.load.users is None:
+def _simulated(at: Deployment, pace: Pace, prefill: Sequence[Pass]) -> SimulatedRun | None:
+    """The run, with what none of so many users can beat."""
+    found = pace.simulated or simulated_run(at)
+    if found is None or at.load is None or at.load.users is None:
         return found
     most = most_requests_per_s(at, at.load.users, at.compiled.itemise(prefill).ops)
     return replace(found, limit_output_tokens_per_s=most * at.lengths.output_tokens)
@@ -150,6 +144,7 @@ def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Wo
         at.model.draft_depth,
         speculative.acceptance if speculative else None,
         lengths.name or None,
+        *((lora.rank, lora.adapters) if (lora := at.model.lora) else ()),
     )
 
 
@@ -269,6 +264,8 @@ def model_facts_of(model: Model, model_id: str, source: ModelSource) -> ModelFac
 def _depths(at: Deployment, pace: Pace) -> tuple[DepthPoint, ...]:
     """Decode speed by context."""
     compiled, model, batch, gain = at.compiled, at.model, pace.running, pace.gain
+    if not model.generates:
+        return ()
     longest = model.max_context_tokens or max(_DEPTHS)
     contexts = sorted({d for d in _DEPTHS if d < longest} | {longest})
     sequences = -(-batch // model.parallel.data)

@@ -22,7 +22,6 @@ from vperf.timing.step import Card
 
 if TYPE_CHECKING:
     from vperf.serving.load import Load, Served
-    from vperf.serving.simulation import Run
 
 
 def memory(card: Card, held: Memory) -> tuple[Note, ...]:
@@ -64,6 +63,15 @@ def assumptions(
     )
     if model.parallel.gpus > 1:
         notes.append(_parallel(model, card))
+    if model.lora is not None:
+        notes.append(
+            Note(
+                "lora",
+                rank=model.lora.rank,
+                adapters=model.lora.adapters,
+                targets=model.lora.targets,
+            )
+        )
     if speculative:
         notes += _drafting(model, speculative)
     return tuple(notes)
@@ -98,19 +106,18 @@ def drafted_by(speculative: Speculative) -> str:
     return speculative.draft_model or _BY[speculative.method]
 
 
-def of_requests(lengths: Lengths, load: Load | None, run: Run | None) -> tuple[Note, ...]:
+def of_requests(lengths: Lengths, load: Load | None, prompts: int | None) -> tuple[Note, ...]:
     """What a served load takes for granted, and a workload's lengths."""
     served = load is not None
     named = (_of_workload(lengths, served=served),) if lengths.name else ()
     if load is None:
         return named
-    at_once = run is not None and run.requests_per_s == math.inf and run.users is None
     of_load = Note(
         "load",
         users=load.users,
         requests_per_s=load.requests_per_s,
-        at_once=at_once,
         prefix_hit=load.prefix_hit,
+        prompts=prompts,
     )
     return of_load, *named
 
@@ -166,7 +173,7 @@ def unpacks(model: Model, gpu: Gpu) -> bool:
 def _falls_back(fmt: Format, gpu: Gpu) -> bool:
     if fmt.any_path and fmt.paths[0].pipe in gpu.peak_flop_per_s:
         return False  # it has that pipe, and another is faster (int8 on a B300)
-    return fmt.path(gpu.peak_flop_per_s) != fmt.paths[0]
+    return fmt.path(gpu.peak_flop_per_s) is not fmt.paths[0]
 
 
 def _no_pipe(fmt: Format, gpu: Gpu) -> Note:
@@ -184,7 +191,7 @@ def not_modelled(model: Model, image_tokens: int, *, served: bool) -> tuple[Note
     """What the figures leave out."""
     kinds = ["throttling"] if served else ["queueing", "throttling"]
     if image_tokens:
-        kinds.append("image_time")
+        kinds += ["image_host", "image_time"]
     elif model.tower_parameters:
         kinds.append("tower_time")
     if model.drafter and model.drafter.model is None:
@@ -204,12 +211,12 @@ def warnings(model: Model, memory: Memory, context: int) -> tuple[Note, ...]:
     return tuple(notes)
 
 
-def load_warnings(load: Load, served: Served) -> tuple[Note, ...]:
-    """Where a load is more than the deployment can serve, or has room for."""
+def load_warnings(load: Load, served: Served, prompts: int | None) -> tuple[Note, ...]:
+    """Where a load is more than the deployment can serve, or has room for; `prompts` of a run."""
     notes = []
-    rate = load.requests_per_s
+    rate, most = load.requests_per_s, served.requests_per_s
     if served.saturated and rate is not None:
-        notes.append(Note("saturated", requests_per_s=rate, most_per_s=served.requests_per_s))
+        notes.append(Note("saturated", requests_per_s=rate, most_per_s=most, prompts=prompts))
     if load.users is not None and load.users > served.slots:
         notes.append(Note("users_wait", slots=served.slots, users=load.users))
     return tuple(notes)

@@ -100,6 +100,16 @@ def _parallel(
     return f"{gpus} GPUs {where}, parallel: {listed}; joined by {link}{speed}, all-reduces {source}"
 
 
+def _lora(*, rank: int, adapters: int, targets: tuple[str, ...]) -> str:
+    of = ", ".join(targets) if targets else "every linear layer but routers and experts"
+    count = "one adapter" if adapters == 1 else f"{adapters:,} adapters"
+    shared = "" if adapters == 1 else ", which the sequences of a step use evenly"
+    return (
+        f"LoRA: {count} of rank {rank} on {of}, 16 bit, unmerged, two kernels a matmul{shared}; the "
+        "limit reads one"
+    )
+
+
 def _drafts(
     *, by: str, draft_tokens: int, verified: int, acceptance: float, by_position: tuple[float, ...],
     tokens_per_step: float,
@@ -117,18 +127,16 @@ def _drafts(
 
 
 def _load(
-    *, users: int | None, requests_per_s: float | None, at_once: bool, prefix_hit: float
+    *, users: int | None, requests_per_s: float | None, prefix_hit: float, prompts: int | None
 ) -> str:
     hit = f"; {prefix_hit:.0%} of each prompt found in cache" if prefix_hit else ""
+    if prompts is not None:
+        how = "at a rate" if users is None else f"by up to {users:,} users at a time"
+        return f"a run of {prompts:,} prompts sent {how}, ramp and drain included (simulated){hit}"
     if users is None:
         return f"requests arrive evenly, each as long as the others{hit}"
     if requests_per_s is not None:
         return f"at most {users:,} requests are out; beyond it one is sent as another ends{hit}"
-    if at_once:
-        return (
-            f"all {users:,} requests come at once: means are those of as many users, who go on; "
-            f"percentiles those of the run{hit}"
-        )
     if users == 1:
         return f"closed loop: 1 user, who sends the next request when answered{hit}"
     return (
@@ -168,10 +176,11 @@ def _never_steady(*, requests: int | None, flight: float, peak: float | None) ->
     )
 
 
-def _saturated(*, requests_per_s: float, most_per_s: float) -> str:
+def _saturated(*, requests_per_s: float, most_per_s: float, prompts: int | None = None) -> str:
+    end = f"until {prompts:,} prompts have come" if prompts else "without end"
     return (
         f"saturated: {format_requests(requests_per_s)} asked for, at most "
-        f"{format_requests(most_per_s, 3)} can be served; the queue and TTFT grow without end"
+        f"{format_requests(most_per_s, 3)} can be served; the queue and TTFT grow {end}"
     )
 
 
@@ -235,6 +244,7 @@ KINDS: Mapping[str, NoteKind] = {
     "keys_passed": NoteKind("assumption", "set in the config and passed over: {listed}"),
     "parts_not_counted": NoteKind("assumption", "{listed}: not counted, parameters are the text model's"),
     "config_defaults": NoteKind("assumption", "not in the config, taken from the model class's defaults: {listed}", guess=True),
+    "no_tokens": NoteKind("assumption", "generates no tokens: its answer is there when the prompt is read, output-len means nothing"),
     "routing": NoteKind("assumption", "experts: the limit counts those of one token, which any routing must read; ceiling, bytes and MBU even routing, expected {expected}"),
     "windows": NoteKind("assumption", "windowed layers cache no more than their window"),
     "engine_cache": NoteKind("assumption", "{engine} keeps an fp8 KV cache beside fp8 weights (--kv-cache-dtype says otherwise)"),
@@ -248,6 +258,7 @@ KINDS: Mapping[str, NoteKind] = {
     "drafts_prompt": NoteKind("assumption", "{by} reads the prompt too before the first token is given out (expected; the limit does not wait for it)"),
     "drafts_shared": NoteKind("assumption", "the head shares the model's embedding, as engines load it, and runs divided as the model is"),
     "draft_model_divided": NoteKind("assumption", "the draft model has its own weights and cache on every GPU's share, divided as the model is, in the model's KV cache format"),
+    "lora": NoteKind("assumption", _lora),
     "lookup_time": NoteKind("not_modelled", "the host's search of the text for drafts"),
     "load": NoteKind("assumption", _load),
     "workload": NoteKind("assumption", _workload),
@@ -258,6 +269,7 @@ KINDS: Mapping[str, NoteKind] = {
     "users_wait": NoteKind("warning", "the KV cache has room for {slots} of {users} users; the others wait"),
     "queueing": NoteKind("not_modelled", "queueing and prefix caching (all prompts start at once: see --max-concurrency)"),
     "throttling": NoteKind("not_modelled", "throttling and power caps"),
+    "image_host": NoteKind("not_modelled", "preprocessing on the host: decoding and resizing images and video frames"),
     "image_time": NoteKind("not_modelled", "the vision tower's time to encode the images (its weights are in memory)"),
     "tower_time": NoteKind("not_modelled", "the vision or audio tower's time (its weights are in memory)"),
     # tables of many settings
@@ -289,9 +301,11 @@ KINDS: Mapping[str, NoteKind] = {
     "tool": NoteKind("assumption", "{text}"),
     "said": NoteKind("warning", "{text}"),
     "doubt": NoteKind("warning", "{text}; a figure above the limit proves nothing here"),
+    "more_ran": NoteKind("warning", "{decoding:.0f} sequences decoded at a time (rate x TPOT), more than the {slots:,} for which vperf finds room: the result wins"),
+    "no_steady_state": NoteKind("assumption", "more requests come than can be served, which has no steady state: graded as a run of {prompts:,} prompts", guess=True),
     "capped": NoteKind("warning", "the server runs {most:,} at a time at most: the other {waiting:,.0f} users wait for their first token"),
     "never_steady": NoteKind("warning", _never_steady),
-    "decoding": NoteKind("warning", "{decoding:.0f} sequences were decoding at a time, of {requests:,} requests (rate x TPOT): the others waited for --max-num-seqs, or for room in the cache"),
+    "decoding": NoteKind("warning", "{decoding:.0f} of {requests:,} were decoding at a time (rate x TPOT) and are graded so: the others waited, for --max-num-seqs or room in the cache"),
     "said_weights": NoteKind("warning", "graded with {said} weights, as the result says; the checkpoint's are {own}"),
     "option_wins": NoteKind("warning", "{flag} {given} is taken; the result says {said}"),
     "drafting_run": NoteKind("warning", "the run decoded speculatively, {tokens_per_step:.2f} tokens a step; it is graded against plain decoding (see --speculative)"),
@@ -302,7 +316,7 @@ KINDS: Mapping[str, NoteKind] = {
     "not_in_baseline": NoteKind("warning", "not in {source}: no drift"),
     "in_flight": NoteKind("warning", _in_flight),
     "loaded_weights": NoteKind("warning", "the tool loaded {loaded_gb:.3g} GB of weights, {quantization} weights of {model} are {stored_gb:.3g} GB: see --quantization"),
-    "sent_at_once": NoteKind("assumption", "{requests:,} requests sent at once, graded as {users} users in a closed loop", guess=True),
+    "sent_at_once": NoteKind("assumption", "{requests:,} requests, all sent at once: that run is simulated", guess=True),
     "one_user": NoteKind("assumption", "one user is graded as batch 1: expected TTFT leaves out the server's own time"),
     "no_prompt": NoteKind("assumption", "decodes {output:,.0f} tokens from {cached}, with no prompt before them"),
     "default_lengths": NoteKind("assumption", "lengths not given; taken: {lengths}", guess=True),

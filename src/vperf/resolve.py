@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Any
 
 from vperf.deployment import Deployment, Replica
@@ -23,7 +23,9 @@ from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
 from vperf.model.divide import Parallel
 from vperf.model.drafter import Checkpoint
+from vperf.model.lora import MAX_ADAPTERS, MAX_RANK, Lora
 from vperf.model.model import Model
+from vperf.model.ops import Step
 from vperf.model.read import build_model
 from vperf.notes import Note, notes_of
 from vperf.scenario import (
@@ -36,7 +38,7 @@ from vperf.scenario import (
     ModelLike,
     Scenario,
 )
-from vperf.serving.lengths import Lengths, equal
+from vperf.serving.lengths import Lengths, equal, without_output
 from vperf.serving.speculative import (
     acceptance_of,
     checked_acceptance,
@@ -103,6 +105,8 @@ class Resolver:
         self._known: Cache = {}
         self._named: Cache = {}
         self._keep = keep
+        self._last: tuple[Replica | VperfError | None, tuple[Any, ...]] = None, (object(),)
+        """A walk over loads asks for the same one again and again."""
 
     def deployment(self, scenario: Scenario) -> Deployment:
         """The deployment of a scenario. Raises VperfError."""
@@ -111,12 +115,20 @@ class Resolver:
         replica = self._replica(scenario)
         model, images = replica.compiled.model, scenario.image_tokens
         _check_lengths(model, replica.found.id, lengths, images)
+        if not model.generates:
+            lengths = without_output(lengths)
         accepted: tuple[float, ...] = ()
         acceptance = None
         if depth := model.draft_depth:
             accepted = checked_acceptance(scenario.acceptance, scenario.acceptance_length, depth)
             acceptance = _as_one(scenario, accepted)
         load, run = None, None
+        if scenario.served and not model.generates:
+            raise InputError(
+                f"{replica.found.id} generates no tokens: a load of it is not modelled",
+                field="max-concurrency" if scenario.max_concurrency else "request-rate",
+                hint="--batch-size N: so many texts at once",
+            )
         if scenario.served:
             load, run = _served(scenario, lengths, acceptance)
         else:
@@ -167,6 +179,16 @@ class Resolver:
 
     def _replica(self, scenario: Scenario) -> Replica:
         values = _shared(scenario)
+        found, before = self._last
+        if not all(map(is_, values, before)):
+            found = self._known_or_found(scenario, values)
+            self._last = found, values
+        if isinstance(found, VperfError):
+            raise found.with_traceback(None)
+        assert found is not None
+        return found
+
+    def _known_or_found(self, scenario: Scenario, values: tuple[Any, ...]) -> Replica | VperfError:
         key = _keys(values)
         # The values are kept too: while they live, their ids are no others'.
         found, _ = self._known.get(key) or (None, None)
@@ -178,8 +200,6 @@ class Resolver:
             except VperfError as error:
                 found = error
             _remember(self._known, key, (found, values), self._keep)
-        if isinstance(found, VperfError):
-            raise found.with_traceback(None)
         return found
 
     def _find(self, scenario: Scenario) -> Replica:
@@ -440,7 +460,37 @@ def resolve_model(
             scenario.draft_branches,
             scenario.verify_tokens,
         )
+    if adapters := _adapters(scenario):
+        model = with_adapters(model, adapters, found.id)
     return divided_with(model, Parallel(scenario.tp, scenario.pp, scenario.ep, scenario.dp))
+
+
+def _adapters(scenario: Scenario) -> Lora | None:
+    """The adapters of a scenario. Raises InputError."""
+    rank, count, targets = scenario.lora_rank, scenario.max_loras, scenario.lora_targets
+    if rank is None:
+        for name, value in (("max-loras", count), ("lora-targets", targets)):
+            if value is not None:
+                raise InputError("means nothing without lora-rank", field=name)
+        return None
+    check_count("lora-rank", rank, 1, MAX_RANK)
+    count = 1 if count is None else count
+    check_count("max-loras", count, 1, MAX_ADAPTERS)
+    names = tuple(filter(None, (name.strip() for name in (targets or "").split(","))))
+    return Lora(rank, count, names)
+
+
+def with_adapters(model: Model, adapters: Lora, model_id: str) -> Model:
+    """The model with adapters. Raises InputError for modules that it has not."""
+    there = sorted({name for op in model.ops(Step(1, 1, 1)) for name, _ in op.modules})
+    missing = [name for name in adapters.targets if name not in there]
+    if missing or not there:
+        raise InputError(
+            f"{model_id} has no linear layer {', '.join(missing)} that an adapter can be of",
+            field="lora-targets",
+            hint=f"it has {', '.join(there)}; adapters of experts are not understood",
+        )
+    return replace(model, lora=adapters)
 
 
 def _checkpoint(draft: ModelConfig, method: str, model: Model) -> Checkpoint:
@@ -528,13 +578,10 @@ def _check_drafting(scenario: Scenario) -> None:
             )
 
 
-def check_count(name: str, value: int, least: int) -> None:
+def check_count(name: str, value: int, least: int, most: int = MAX_TOKENS) -> None:
     """InputError where `value` is no count from `least` on."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or not least <= value <= MAX_TOKENS:
-        raise InputError(
-            f"must be an integer from {least} to {MAX_TOKENS}, not {value!r}", field=name
-        )
+    if type(value) is not int or not least <= value <= most:
+        raise InputError(f"must be an integer from {least} to {most}, not {value!r}", field=name)
 
 
 def _check_lengths(model: Model, model_id: str, lengths: Lengths, image_tokens: int) -> None:
@@ -551,15 +598,15 @@ def _check_lengths(model: Model, model_id: str, lengths: Lengths, image_tokens: 
 
 
 _OF_LOADS = ("prefix_cache_hit", "num_prompts", "burstiness", "think_time", "metric_percentiles")
+_of_loads = attrgetter(*_OF_LOADS)
 
 
 def _check_batch(scenario: Scenario) -> None:
     """InputError for a batch that cannot be, and for options of a served load."""
     check_count("batch-size", scenario.batch_size, 1)
-    for name in _OF_LOADS:
-        if getattr(scenario, name):
-            field = name.replace("_", "-")
-            raise InputError("needs max-concurrency or request-rate", field=field)
+    if any(_of_loads(scenario)):
+        name = next(name for name in _OF_LOADS if getattr(scenario, name))
+        raise InputError("needs max-concurrency or request-rate", field=name.replace("_", "-"))
 
 
 def _served(scenario: Scenario, lengths: Lengths, acceptance: float | None) -> tuple[Load, Run]:

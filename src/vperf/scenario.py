@@ -69,6 +69,7 @@ def _ways(flags: str, help: str) -> Any:
 _CARD, _LENGTHS, _FORMATS = "Model and GPU", "Workload", "Formats"
 _ENGINE, _PARALLEL = "Engine", "Parallelism"
 _SERVED, _DRAFTS = "Served load", "Speculative decoding"
+_ADAPTERS = "LoRA adapters"
 
 _MODEL = (
     "Hub id (owner/name), a unique short name of a bundled model, a directory, a config.json, "
@@ -276,6 +277,33 @@ class Scenario:
         "TOKENS",
         kind=float,
     )
+    lora_rank: int | None = _option(
+        _ADAPTERS,
+        "--lora-rank",
+        "LoRA adapters of this rank, unmerged.",
+        "R",
+        kind=int,
+        shapes="model",
+        minimum=1,
+    )
+    max_loras: int | None = _option(
+        _ADAPTERS,
+        "--max-loras",
+        "Adapters in memory, which requests use evenly. [1]",
+        "N",
+        kind=int,
+        shapes="model",
+        minimum=1,
+    )
+    lora_targets: str | None = _option(
+        _ADAPTERS,
+        "--lora-targets",
+        "Modules that they adapt, as q_proj,v_proj. [all linear layers but experts]",
+        "NAMES",
+        shapes="model",
+        repeats=False,
+    )
+    """Last names of modules, as in adapter_config.json's target_modules."""
     image_tokens: int = _of_load(
         _LENGTHS,
         "--image-tokens",
@@ -368,6 +396,9 @@ class Options(TypedDict, total=False):
     verify_tokens: int | None
     acceptance: float | str | None
     acceptance_length: float | None
+    lora_rank: int | None
+    max_loras: int | None
+    lora_targets: str | None
     image_tokens: int
     workload: str | Path | Lengths | None
     gpu_memory_utilization: float | None

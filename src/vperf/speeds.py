@@ -6,24 +6,24 @@ the ops one by one, the depth table and the sentences (estimate.py), which cost 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vperf.answer import Expected, Figures, Serving, SimulatedRun, Speed
 from vperf.model.model import Model
 from vperf.serving.lengths import Lengths
-from vperf.serving.memory import largest_batch, memory_use
+from vperf.serving.memory import Pool, largest_batch, memory_use
 from vperf.serving.speculative import tokens_per_step
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.constants import Constants
 from vperf.timing.ranges import spread, spread_under_load
-from vperf.timing.step import Card
 from vperf.values import dataclass
 
 if TYPE_CHECKING:
     from vperf.deployment import Deployment
-    from vperf.serving.load import Load, Served
+    from vperf.serving.load import Load, Served, Steps
     from vperf.serving.simulation import Run
 
 
@@ -44,7 +44,9 @@ class Pace:
     step: Seconds | None = None
     """Of a batch, the mean decode step of the output; with drafts, verification and drafts."""
     served: Served | None = None
-    """What a load settles to."""
+    """What a load settles to; of a finite run, its rate and its times."""
+    simulated: SimulatedRun | None = None
+    """The finite run that `expected` is of."""
 
 
 def speeds(at: Deployment) -> Figures:
@@ -59,7 +61,7 @@ def speeds(at: Deployment) -> Figures:
         input_s = expected.ttft_s / (pace.running * prompt)
         output_s = expected.tpot_s / pace.running
     else:
-        rate, serving = pace.served.requests_per_s, serving_of(pace.served, load)
+        rate, serving = pace.served.requests_per_s, serving_of(pace, pace.served, load)
         past = load.cached_tokens
         prefill_s = at.compiled.prefill(groups, prompt - past, past).expected / groups
         input_s, output_s = prefill_s / prompt, max(0.0, 1 / rate - prefill_s) / output
@@ -84,31 +86,26 @@ def _of_batch(at: Deployment) -> Pace:
     gain = tokens_per_step(at.acceptance or 0.0, at.model.draft_depth)
     prefill = _prefill(compiled, lengths, batch, images)
     step = mean_step(compiled, lengths, batch, images)
-    speed = _speed_of_batch(batch, at.prompt_tokens)
-    limit = speed(prefill.limit, step.limit / gain)
+    tokens = batch * at.prompt_tokens
+    limit = speed_of(prefill.limit, step.limit / gain, tokens, batch)
     ceiling = limit
     if (prefill.ceiling, step.ceiling) != (prefill.limit, step.limit):
-        ceiling = speed(prefill.ceiling, step.ceiling / gain)
-    expected = with_range(
-        limit, prefill.expected, step.expected / gain, compiled.card.constants, speed
-    )
+        ceiling = speed_of(prefill.ceiling, step.ceiling / gain, tokens, batch)
+    ttft_s, tpot_s = prefill.expected, step.expected / gain
+    expected = with_range(limit, ttft_s, tpot_s, compiled.card.constants, tokens, batch)
     return Pace(limit, ceiling, expected, batch, batch, gain, step)
 
 
-def _speed_of_batch(batch: int, prompt: int) -> Callable[[float, float], Speed]:
-    def speed(ttft_s: float, tpot_s: float) -> Speed:
-        return Speed(
-            ttft_s=ttft_s,
-            prefill_tokens_per_s=batch * prompt / ttft_s,
-            tpot_s=tpot_s,
-            decode_tokens_per_s=batch / tpot_s,
-            decode_tokens_per_s_per_user=1 / tpot_s,
-        )
-
-    return speed
+def speed_of(ttft_s: float, tpot_s: float, tokens: int, sequences: float) -> Speed:
+    """Of times in which so many prompt tokens are read, and so many sequences decode."""
+    if not tpot_s:  # what generates no tokens decodes none, in no time
+        return Speed(ttft_s, tokens / ttft_s, 0.0, 0.0, 0.0)
+    return Speed(ttft_s, tokens / ttft_s, tpot_s, sequences / tpot_s, 1 / tpot_s)
 
 
 def _prefill(compiled: Compiled, lengths: Lengths, batch: int, images: int) -> Seconds:
+    if len(lengths.requests) == 1:
+        return compiled.prefill(batch, lengths.input_tokens + images)
     return _weighted(
         (request.share, compiled.prefill(batch, request.input_tokens + images))
         for request in lengths.requests
@@ -127,6 +124,8 @@ def _weighted(parts: Iterable[tuple[float, Seconds]], bubble: float = 1.0) -> Se
 
 def mean_step(compiled: Compiled, lengths: Lengths, batch: int, images: int = 0) -> Seconds:
     """Mean seconds of the decode steps of all output tokens."""
+    if not compiled.model.generates:
+        return Seconds(0.0, 0.0, 0.0)
     if len(lengths.requests) == 1:
         (one,) = lengths.requests
         return _mean_step(compiled, batch, one.input_tokens + images, one.output_tokens)
@@ -157,7 +156,8 @@ def _mean_step(compiled: Compiled, batch: int, input_tokens: int, output_tokens:
     windows = compiled.model.windows
     bubble = compiled.bubble(batch)
     if not windows:
-        return _weighted(((1.0, compiled.decode(batch, (first + last) // 2)),), bubble)
+        step = compiled.decode(batch, (first + last) // 2)
+        return step if bubble == 1.0 else _weighted(((1.0, step),), bubble)
     edges = {first, last + 1}
     for window in windows:
         multiple = max(1, first // window)
@@ -175,41 +175,33 @@ def _mean_step(compiled: Compiled, batch: int, input_tokens: int, output_tokens:
     )
 
 
-def with_range(
+def with_range(  # noqa: PLR0917  (as speed_of, beside what bounds it)
     limit: Speed,
     ttft_s: float,
     tpot_s: float,
     constants: Constants,
-    speed: Callable[[float, float], Speed],
+    tokens: int,
+    sequences: float,
     *,
     ttft_spread: tuple[float, float] | None = None,
 ) -> Expected:
     """Expected speed with its range; the fast end of the range stops at the limit."""
-    factors = ttft_spread or spread("prefill", constants.origin)
-    ttft_fast, ttft_slow = (ttft_s * f for f in factors)
-    tpot_fast, tpot_slow = (tpot_s * f for f in spread("decode", constants.origin))
-    fast = speed(max(ttft_fast, limit.ttft_s), max(tpot_fast, limit.tpot_s))
-    slow = speed(ttft_slow, tpot_slow)
-
-    def bound(times: Speed, rates: Speed) -> Speed:
-        return Speed(
-            times.ttft_s,
-            rates.prefill_tokens_per_s,
-            times.tpot_s,
-            rates.decode_tokens_per_s,
-            rates.decode_tokens_per_s_per_user,
-        )
-
-    middle = speed(max(ttft_s, limit.ttft_s), max(tpot_s, limit.tpot_s))
+    low, high = ttft_spread or spread("prefill", constants.origin)
+    ttft_low, ttft_high = max(ttft_s * low, limit.ttft_s), ttft_s * high
+    ttft, tpot = max(ttft_s, limit.ttft_s), max(tpot_s, limit.tpot_s)
+    if not tpot:
+        return Expected(
+            ttft, tokens / ttft, 0.0, 0.0, 0.0,
+            Speed(ttft_low, tokens / ttft_high, 0.0, 0.0, 0.0),
+            Speed(ttft_high, tokens / ttft_low, 0.0, 0.0, 0.0),
+        )  # fmt: skip
+    low, high = spread("decode", constants.origin)
+    tpot_low, tpot_high = max(tpot_s * low, limit.tpot_s), tpot_s * high
     return Expected(
-        middle.ttft_s,
-        middle.prefill_tokens_per_s,
-        middle.tpot_s,
-        middle.decode_tokens_per_s,
-        middle.decode_tokens_per_s_per_user,
-        low=bound(fast, slow),
-        high=bound(slow, fast),
-    )
+        ttft, tokens / ttft, tpot, sequences / tpot, 1 / tpot,
+        Speed(ttft_low, tokens / ttft_high, tpot_low, sequences / tpot_high, 1 / tpot_high),
+        Speed(ttft_high, tokens / ttft_low, tpot_high, sequences / tpot_low, 1 / tpot_low),
+    )  # fmt: skip
 
 
 def _of_load(at: Deployment, load: Load) -> Pace:
@@ -219,30 +211,43 @@ def _of_load(at: Deployment, load: Load) -> Pace:
     from vperf.serving.load import serve  # noqa: PLC0415  (most scenarios are of a batch)
 
     model, card = at.model, at.card
-    served = serve(at.compiled, load, at.replica.steps(load))
-
-    def speed(ttft_s: float, tpot_s: float) -> Speed:
-        return Speed(
-            ttft_s=ttft_s,
-            prefill_tokens_per_s=load.input_tokens / ttft_s,
-            tpot_s=tpot_s,
-            decode_tokens_per_s=served.running_batch / tpot_s,
-            decode_tokens_per_s_per_user=1 / tpot_s,
-        )
-
-    limit = speed(served.limit_ttft_s, served.limit_tpot_s)
-    ceiling = speed(served.ceiling_ttft_s, served.ceiling_tpot_s)
+    steps = at.replica.steps(load)
+    served = serve(at.compiled, load, steps)
+    finite = simulated_run(at) if at.run is not None and at.run.finite else None
+    if finite is not None:
+        served = _as_run(served, finite, load, steps, model.draft_depth)
+    of = load.input_tokens, served.running_batch
+    limit = speed_of(served.limit_ttft_s, served.limit_tpot_s, *of)
+    ceiling = speed_of(served.ceiling_ttft_s, served.ceiling_tpot_s, *of)
     of_load = spread_under_load(card.engine, card.constants.origin)
     expected = with_range(
-        limit, served.ttft_s, served.tpot_s, card.constants, speed, ttft_spread=of_load
+        limit, served.ttft_s, served.tpot_s, card.constants, *of, ttft_spread=of_load
     )
     running = max(1, round(served.running_batch))
-    held = held_batch(model, card, load, running)
+    held = held_batch(model, at.replica.pools, load, running)
     gain = tokens_per_step(load.acceptance, model.draft_depth)
-    return Pace(limit, ceiling, expected, running, held, gain, served=served)
+    return Pace(limit, ceiling, expected, running, held, gain, served=served, simulated=finite)
 
 
-def serving_of(served: Served, load: Load) -> Serving:
+def _as_run(served: Served, ran: SimulatedRun, load: Load, steps: Steps, drafts: int) -> Served:
+    """What a load comes to in a run that ends; its bounds are those of its mean batch."""
+    tpot = ran.tpot.mean_s if ran.tpot else served.tpot_s
+    # Requests meet more than the mean over time, so that the bound of that batch holds for all.
+    batch = ran.requests_per_s * max(1, load.output_tokens - 1) * tpot
+    batch = max(1.0, min(batch, served.running_batch))
+    step, gain = steps.decode(batch), tokens_per_step(load.acceptance, drafts)
+    return replace(
+        served,
+        running_batch=batch,
+        ttft_s=ran.ttft.mean_s,
+        tpot_s=tpot,
+        requests_per_s=ran.requests_per_s,
+        limit_tpot_s=step.limit / gain,
+        ceiling_tpot_s=step.ceiling / gain,
+    )
+
+
+def serving_of(pace: Pace, served: Served, load: Load) -> Serving:
     """The part of the answer that only a served load has."""
     return Serving(
         served.running_batch,
@@ -251,14 +256,23 @@ def serving_of(served: Served, load: Load) -> Serving:
         served.ttft_steady_s,
         load.requests_per_s,
         served.saturated,
+        pace.simulated.prompts if pace.simulated else None,
     )
 
 
-def simulated_run(compiled: Compiled, asked: Run, acceptance: float) -> SimulatedRun:
-    """A load as a benchmark runs it. Raises InputError."""
+def simulated_run(at: Deployment) -> SimulatedRun | None:
+    """A load as a benchmark runs it; None of a batch, and where the weights do not fit. Raises
+    InputError."""
     from vperf.serving.simulation import run  # noqa: PLC0415  (most scenarios are of a batch)
 
-    found = run(compiled, asked.traffic(compiled.model.max_context_tokens), acceptance=acceptance)
+    compiled, load, asked = at.compiled, at.load, at.run
+    if load is None or asked is None:
+        return None
+    if at.model.rank_weight_bytes >= at.card.gpu.memory_bytes:
+        return None
+    asked = _with_images(asked, at.image_tokens)
+    traffic = asked.traffic(compiled.model.max_context_tokens)
+    found = run(compiled, traffic, acceptance=load.acceptance, proven=load.proven)
     percents, steady = asked.percents, found.steady
     return SimulatedRun(
         prompts=len(found.traffic),
@@ -281,11 +295,22 @@ def simulated_run(compiled: Compiled, asked: Run, acceptance: float) -> Simulate
     )
 
 
-def held_batch(model: Model, card: Card, load: Load, running: int) -> int:
-    """As many of the `running` sequences as fit at full length, one at least.
+def _with_images(asked: Run, image_tokens: int) -> Run:
+    """Requests whose prompts hold images beside their text."""
+    if not image_tokens:
+        return asked
+    longer = tuple(
+        replace(each, input_tokens=each.input_tokens + image_tokens)
+        for each in asked.lengths.requests
+    )
+    return replace(asked, lengths=replace(asked.lengths, requests=longer))
+
+
+def held_batch(model: Model, of_card: tuple[Pool, ...], load: Load, running: int) -> int:
+    """As many of the `running` sequences as the pools of a card hold at full length, one at least.
 
     Pages are shared out while sequences are shorter.
     """
     each = model.rank_cache_bytes(load.input_tokens + load.output_tokens)
-    most = largest_batch(model, card.gpu, card.engine, each, up_to=running)
+    most = largest_batch(of_card, model.parallel.data, each, running)
     return max(1, min(running, most))

@@ -142,13 +142,17 @@ def test_users_are_a_closed_loop_and_one_user_is_a_batch() -> None:
 def test_a_finite_rate_is_an_open_loop() -> None:
     assert posed(batch_size=None, request_rate=2.5).scenario.request_rate == 2.5
     unlimited = posed(batch_size=None, request_rate=float("inf"), requests=40)
-    assert unlimited.scenario.max_concurrency == 40
+    assert (unlimited.scenario.request_rate, unlimited.scenario.num_prompts) == (float("inf"), 40)
 
 
-def test_all_requests_at_once_are_as_many_users_as_an_engine_runs() -> None:
+def test_requests_that_are_counted_are_the_run_that_is_graded() -> None:
     found = posed(batch_size=1000, requests=1000)
-    assert found.scenario.max_concurrency == 256
-    assert any("1,000 requests" in note for note in found.notes)
+    assert (found.scenario.request_rate, found.scenario.num_prompts) == (float("inf"), 1000)
+    assert any("1,000 requests, all sent at once" in note for note in found.notes)
+    users = posed(batch_size=None, max_concurrency=8, requests=80, request_rate=3.0).scenario
+    assert (users.max_concurrency, users.request_rate, users.num_prompts) == (8, 3.0, 80)
+    rate = posed(batch_size=None, request_rate=3.0, burstiness=0.5, requests=60).scenario
+    assert (rate.request_rate, rate.burstiness, rate.num_prompts) == (3.0, 0.5, 60)
 
 
 def test_a_load_that_is_given_replaces_the_result_s() -> None:
@@ -242,12 +246,12 @@ def test_the_loaded_size_decides_where_the_name_cannot_be() -> None:
 
 def test_users_beyond_the_servers_cap_wait() -> None:
     scenario = posed(batch_size=None, max_concurrency=100, max_batch=32).scenario
-    assert scenario.max_concurrency == 32
+    assert (scenario.max_concurrency, scenario.max_num_seqs) == (100, 32)
 
 
 def test_a_run_that_was_never_steady_is_graded_as_what_was_in_flight() -> None:
     found = posed(
-        batch_size=None, request_rate=0.2, requests=50, latency_s=500.0, requests_per_s=0.05,
+        batch_size=None, request_rate=0.2, latency_s=500.0, requests_per_s=0.05,
         peak_concurrency=49.0,
     )  # fmt: skip
     assert (found.scenario.request_rate, found.scenario.max_concurrency) == (None, 25)
@@ -259,14 +263,6 @@ def test_a_steady_run_at_a_rate_is_graded_at_that_rate() -> None:
         batch_size=None, request_rate=2.0, requests=600, latency_s=3.0, requests_per_s=1.99
     )
     assert found.scenario.request_rate == 2.0
-
-
-def test_of_requests_sent_at_once_those_are_graded_that_decoded() -> None:
-    found = posed(
-        batch_size=1000, requests=1000, output_tokens_per_s=654.0, tpot_s=0.0488, ttft_s=147.0
-    )
-    assert found.scenario.max_concurrency == 32
-    assert "32 sequences were decoding at a time" in found.warnings[0]
 
 
 def test_unlike_cards_are_both_named() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import vperf
 from tests.checks.results import result
 from vperf import Bars, InputError
+from vperf.checks.thresholds import longest
 
 
 def test_a_bar_says_by_how_much_it_is_missed() -> None:
@@ -52,3 +55,40 @@ def test_a_bar_that_cannot_be_judged_is_an_error() -> None:
 def test_a_bar_is_a_positive_number(value: float) -> None:
     with pytest.raises(InputError, match="min-efficiency"):
         Bars(min_efficiency=value)
+
+
+def test_a_percentile_of_the_file_is_held_against_its_bar() -> None:
+    measured = replace(
+        result(tpot_s=0.0103, ttft_s=0.06), percentiles=(("p99_ttft_s", 0.2), ("p99_tpot_s", 0.02))
+    )
+    bars = Bars(max_ttft_s=0.1, percentiles=(("p99_ttft_s", 0.15), ("p99_tpot_s", 0.03)))
+    check = vperf.check(measured, bars=bars)
+    assert [(bar.name, bar.metric, bar.passed) for bar in check.bars] == [
+        ("max_ttft_s", "ttft_s", True),
+        ("max_ttft_s", "p99_ttft_s", False),
+        ("max_tpot_s", "p99_tpot_s", True),
+    ]
+    assert check.bars[1].short == pytest.approx(0.2 / 0.15 - 1)
+    with pytest.raises(InputError, match=r"--max-ttft: cannot be judged: .* no p95 of TTFT"):
+        vperf.check(measured, bars=Bars(percentiles=(("p95_ttft_s", 0.15),)))
+
+
+@pytest.mark.parametrize(
+    ("text", "mean", "ranks"),
+    [
+        ("200 ms", 0.2, ()),
+        ("p99:500ms", None, (("p99_ttft_s", 0.5),)),
+        ("200ms, p95:0.4s, 99.9:1s", 0.2, (("p95_ttft_s", 0.4), ("p99.9_ttft_s", 1.0))),
+    ],
+)
+def test_bars_on_times_are_of_the_mean_or_of_percentiles(
+    text: str, mean: float | None, ranks: tuple[tuple[str, float], ...]
+) -> None:
+    assert longest(text, "--max-ttft", "ttft_s") == (mean, ranks)
+
+
+@pytest.mark.parametrize("text", ["p0:1s", "p100:1s", "worst:1s", "p99:", "p99:-1s", ""])
+def test_a_bar_that_is_no_time_or_no_percentile_is_refused(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        longest(text, "--max-ttft", "ttft_s")
+    assert caught.value.field == "--max-ttft"

@@ -17,6 +17,7 @@ from vperf.answer import Speculative
 from vperf.report import estimate, html, markdown, to_csv, to_json
 from vperf.report.columns import is_number
 from vperf.report.document import Bullets, Facts, Headline, Prose, Table, plain, shown, words_of
+from vperf.report.forms import of_estimate
 
 from .answers import SCREENS
 from .example import EXAMPLE, example
@@ -96,7 +97,7 @@ def test_what_does_not_fit_is_red_in_a_notebook() -> None:
 
 
 def test_csv_adds_up_to_the_steps() -> None:
-    text = "".join(to_csv.lines(estimate.report(EXAMPLE).rows()))
+    text = "".join(to_csv.lines(of_estimate(EXAMPLE).rows()))
     rows = list(csv.DictReader(StringIO(text)))
     assert [row["phase"] for row in rows] == ["prefill"] * 4 + ["decode"] * 3
     assert rows[3]["name"] == "overhead"
@@ -163,7 +164,7 @@ def test_rows_of_json_are_written_as_they_come() -> None:
 
 
 def test_the_answer_as_data_is_its_own() -> None:
-    assert estimate.report(EXAMPLE).data() == EXAMPLE.to_dict()
+    assert of_estimate(EXAMPLE).data() == EXAMPLE.to_dict()
 
 
 def test_a_hostile_id_is_never_offered_to_a_shell() -> None:

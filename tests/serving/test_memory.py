@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vperf
-from vperf.serving.memory import plan_memory, pool
+from vperf.hardware.gpu import Gpu
+from vperf.model.model import Model
+from vperf.serving.memory import Memory, plan_memory, pool, pools
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 
@@ -19,9 +21,13 @@ VLLM = load_engine("vllm")
 MODELS = ("Qwen/Qwen3-4B", "openai/gpt-oss-20b", "google/gemma-2-9b", "mistralai/Mistral-7B-v0.1")
 
 
+def plan_of(model: Model, gpu: Gpu, *of: int) -> Memory:
+    return plan_memory(model, gpu, pools(model, gpu, VLLM), *of)
+
+
 def test_cache_and_weights_of_llama_3_1_8b_are_as_calculated_by_hand() -> None:
     model = vperf.load_model("meta-llama/Llama-3.1-8B-Instruct")
-    plan = plan_memory(model, load_gpu("h100-sxm"), VLLM, 8, 1000, 24)
+    plan = plan_of(model, load_gpu("h100-sxm"), 8, 1000, 24)
     assert plan.weight_bytes == 16_060_522_496
     assert plan.kv_cache_bytes == 8 * 1024 * 131_072
     assert plan.total_bytes == plan.weight_bytes + plan.kv_cache_bytes + plan.other_bytes
@@ -81,7 +87,7 @@ def test_the_largest_context_and_batch_fit_and_one_more_does_not(
 ) -> None:
     model = vperf.load_model(name)
     gpu = replace(load_gpu("h100-sxm"), memory_bytes=memory_bytes)
-    plan = plan_memory(model, gpu, VLLM, batch, tokens, 1)
+    plan = plan_of(model, gpu, batch, tokens, 1)
     free = pool(model, gpu, VLLM, math.inf).free_bytes
     context = plan.max_context_tokens
     if context:
@@ -89,16 +95,17 @@ def test_the_largest_context_and_batch_fit_and_one_more_does_not(
     if context < (model.max_context_tokens or 0):
         assert batch * model.cache_bytes(context + 1) > free * (1 - 1e-9)
     if plan.max_batch_size:
-        assert plan_memory(model, gpu, VLLM, plan.max_batch_size, tokens, 1).fits
-    assert not plan_memory(model, gpu, VLLM, plan.max_batch_size + 1, tokens, 1).fits
+        assert plan_of(model, gpu, plan.max_batch_size, tokens, 1).fits
+    assert not plan_of(model, gpu, plan.max_batch_size + 1, tokens, 1).fits
     assert plan.fits == (plan.max_batch_size >= batch)
 
 
 def test_an_8_bit_cache_doubles_the_context_that_fits() -> None:
     gpu = replace(load_gpu("h100-sxm"), memory_bytes=29e9)
     longest = [
-        plan_memory(vperf.load_model("Qwen/Qwen3-4B-Instruct-2507", kv_cache_dtype=fmt), gpu, VLLM,
-                    1, 1024, 1).max_context_tokens
+        plan_of(
+            vperf.load_model("Qwen/Qwen3-4B-Instruct-2507", kv_cache_dtype=fmt), gpu, 1, 1024, 1
+        ).max_context_tokens
         for fmt in (None, "fp8")
-    ]  # fmt: skip
+    ]
     assert longest[1] == pytest.approx(2 * longest[0], rel=1e-3)

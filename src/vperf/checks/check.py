@@ -6,6 +6,7 @@ shares and verdicts (grade.py), and words (report/).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Unpack
 from vperf.answer import Estimate
 from vperf.checks import thresholds, waterfall
 from vperf.checks.above_limit import Reason, explanations
+from vperf.checks.as_it_ran import as_it_ran
 from vperf.checks.baseline import Baseline, Drift, Run, compare_to, read_baseline, setup_of
 from vperf.checks.grade import (
     RATES,
@@ -27,6 +29,7 @@ from vperf.checks.grade import (
     main_metric,
     measured_figures,
     metrics,
+    percentile_metrics,
     running,
     utilization,
 )
@@ -37,7 +40,7 @@ from vperf.checks.thresholds import Threshold, Thresholds, refuse_unapplied
 from vperf.checks.waterfall import Waterfall
 from vperf.deployment import Deployment
 from vperf.errors import InputError, VperfError
-from vperf.estimate import decode_step, estimate
+from vperf.estimate import decode_step
 from vperf.frames import Plotted
 from vperf.hardware.gpu import Gpu
 from vperf.notes import Note
@@ -87,6 +90,8 @@ class Check(Plotted):
     """What may be behind the time it took, then what to try; empty where it is impossible."""
     reasons: tuple[Reason, ...] = ()
     """Why it may be impossible, the likeliest first; empty where it is not."""
+    percentiles: tuple[Metric, ...] = ()
+    """Of times, where the result has them and the load is simulated; never impossible."""
 
     @property
     def passed(self) -> bool | None:
@@ -96,6 +101,7 @@ class Check(Plotted):
     def setup(self) -> dict[str, Any]:
         """What was run, as JSON: model, card, workload and load."""
         answer = self.estimate
+        at_once = answer.workload.concurrency if self.scenario.request_rate == math.inf else None
         return {
             "model": asdict(answer.model),
             "gpu": {
@@ -107,8 +113,8 @@ class Check(Plotted):
             "workload": asdict(answer.workload),
             "load": {
                 "batch_size": None if self.scenario.served else self.scenario.batch_size,
-                "max_concurrency": self.scenario.max_concurrency,
-                "request_rate": self.scenario.request_rate,
+                "max_concurrency": self.scenario.max_concurrency or at_once,
+                "request_rate": None if at_once else self.scenario.request_rate,
             },
         }
 
@@ -125,6 +131,10 @@ class Check(Plotted):
             "metrics": {
                 metric.name: {k: v for k, v in asdict(metric).items() if k != "name"}
                 for metric in self.metrics
+            },
+            "percentiles": {
+                metric.name: {k: v for k, v in asdict(metric).items() if k != "name"}
+                for metric in self.percentiles
             },
             "running_batch": self.running_batch,
             "utilization": {
@@ -234,14 +244,17 @@ def compare_and_apply(
         checks = compare_to_baseline(checks, read_baseline(baseline))
     if bars:
         checks = [apply_thresholds(each, bars) for each in checks]
-        refuse_unapplied(bars, {bar.name for each in checks for bar in each.bars}, source)
+        applied = {name for each in checks for bar in each.bars for name in (bar.name, bar.metric)}
+        refuse_unapplied(bars, applied, source)
     return checks
 
 
 def apply_thresholds(check: Check, bars: Thresholds) -> Check:
     """The check held against the thresholds that it has figures for."""
     mbu = next((use.mbu for use in check.utilization if use.phase == "decode"), None)
-    graded = thresholds.Graded(check.main, check.metrics, check.tpot_s, mbu, check.drift)
+    graded = thresholds.Graded(
+        check.main, check.metrics, check.tpot_s, mbu, check.drift, dict(check.result.percentiles)
+    )
     return replace(check, bars=thresholds.apply(bars, graded))
 
 
@@ -300,6 +313,19 @@ def _read(source: Result | Sequence[Result] | Source, label: str | None) -> tupl
     return picked
 
 
+_OF_TOKENS = ("tpot_s", "decode_tokens_per_s", "output_tokens_per_s")
+
+
+def _check_nothing_decoded(result: Result, at: Deployment) -> None:
+    """InputError for figures of output tokens where there are none."""
+    for name in _OF_TOKENS:
+        if getattr(result, name) is not None:
+            raise InputError(
+                f"{at.found.id} generates no tokens: this figure cannot be its", field=name,
+                hint="--ttft: the time in which all texts are read; --prefill-tok-s",
+            )  # fmt: skip
+
+
 def _grade(  # noqa: PLR0917  (as check)
     result: Result,
     source: str,
@@ -312,8 +338,10 @@ def _grade(  # noqa: PLR0917  (as check)
 ) -> Check:
     said = scenario_of(result, gpu=gpu, model=model, options=options, resolver=resolver)
     at = resolver.deployment(said.scenario)
-    answer = estimate(at)
+    if not at.model.generates:
+        _check_nothing_decoded(result, at)
     figures = measured_figures(result, at)
+    at, answer, how = as_it_ran(resolver, at, figures)
     found = metrics(at, answer, figures)
     if said.doubts:
         found = tuple(map(doubted, found))
@@ -338,6 +366,7 @@ def _grade(  # noqa: PLR0917  (as check)
         verdict="impossible" if impossible else main.verdict,
         main=main,
         metrics=found,
+        percentiles=percentile_metrics(at, answer, result) if at.load is not None else (),
         tpot_s=tpot,
         running_batch=batch,
         utilization=_utilization(at, answer, falls, batch),
@@ -348,11 +377,12 @@ def _grade(  # noqa: PLR0917  (as check)
         drift=None,
         warnings=(
             *said.warnings,
+            *(note for note in how if note.role == "warning"),
             *_weights_warning(result, answer),
             *_flight_warning(result, at, figures),
             *answer.warnings,
         ),
-        notes=(*said.notes, *_left_out(result, found)),
+        notes=(*said.notes, *(n for n in how if n.role != "warning"), *_left_out(result, found)),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from vperf.checks.baseline import read_baseline
 from vperf.checks.check import Check, apply_thresholds, compare_to_baseline, grade_all
-from vperf.checks.thresholds import Thresholds, refuse_unapplied, seconds, share
+from vperf.checks.thresholds import Thresholds, longest, refuse_unapplied, share
 from vperf.errors import InputError, VperfError
 from vperf.files import read_toml
 from vperf.resolve import Resolver
@@ -119,7 +119,9 @@ def _apply(
         ours = [number for number, each in enumerate(plans) if each.file == file]
         try:
             for number in ours:
-                names = {bar.name for n in ours for bar in checks[n].bars}
+                names = {
+                    n for each in ours for bar in checks[each].bars for n in (bar.name, bar.metric)
+                }
                 if checks[number].drift is None and plans[number].baseline:
                     names.add("max_drift")
                 refuse_unapplied(plans[number].bars, names, file)
@@ -229,10 +231,16 @@ def _checked(table: Any, path: Path, where: str) -> dict[str, Any]:
                 f"unknown key {key!r}", source=str(path), field=where, hint=hint
             ) from None
         raise InputError(first["msg"], source=str(path), field=f"{where}: {key}") from None
-    bars = {}
+    bars: dict[str, Any] = {"percentiles": ()}
     for name in _SECONDS:
         if name in values:
-            bars[f"{name}_s"] = seconds(values.pop(name), f"{path}: {where}: {name}")
+            of = f"{name.removeprefix('max_')}_s"
+            mean, ranks = longest(values.pop(name), f"{path}: {where}: {name}", of)
+            bars["percentiles"] += ranks
+            if mean is not None:
+                bars[f"{name}_s"] = mean
+    if not bars["percentiles"]:
+        del bars["percentiles"]
     if "max_drift" in values:
         bars["max_drift"] = share(values.pop("max_drift"), f"{path}: {where}: max_drift")
     for name in ("min_efficiency", "min_of_limit", "min_mbu"):

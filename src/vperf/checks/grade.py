@@ -145,6 +145,13 @@ def bounds(at: Deployment, answer: Estimate) -> dict[str, Bounds]:
     for name in ("decode_tokens_per_s", "prefill_tokens_per_s"):
         found[name] = Bounds(*(getattr(each, name) for each in (limit, mean, low, high)))
     times, rate = found["latency_s"], bounded_rate(at, answer)
+    # A wait for others is as uncertain as they are, not as a request's own prefill.
+    own = min(mean.ttft_s, answer.prefill.expected_s)
+
+    def slower(end: Speed) -> float:
+        rest = (times.expected - own) * end.tpot_s / mean.tpot_s
+        return (own * end.ttft_s / mean.ttft_s + rest) / times.expected
+
     if at.load is None:
         batch = at.batch_size
         found["requests_per_s"] = Bounds(
@@ -156,8 +163,8 @@ def bounds(at: Deployment, answer: Estimate) -> dict[str, Bounds]:
         found["requests_per_s"] = Bounds(
             fastest,
             rate,
-            rate * times.expected / times.slow,
-            min(fastest, rate * times.expected / times.fast),
+            rate / slower(high),
+            min(fastest, rate / slower(low)),
         )
     requests = found.get("requests_per_s")
     if requests is not None:
@@ -200,14 +207,16 @@ def in_flight(at: Deployment, figures: dict[str, float]) -> float | None:
 
 def grade(name: str, measured: float, bound: Bounds, *, floor: float | None = None) -> Metric:
     """One figure with its verdict. `floor`: the limit that counts, where it is not `bound`'s."""
-    is_time = name in TIMES
+    is_time = name not in RATES
 
     def speed(of: float) -> float:
         """How fast `measured` is beside `of`."""
         return of / measured if is_time else measured / of
 
     verdict: Verdict
-    if speed(bound.limit if floor is None else floor) > _ROUNDING_TOLERANCE:
+    if floor is not None:
+        bound = replace(bound, limit=floor)
+    if speed(bound.limit) > _ROUNDING_TOLERANCE:
         verdict = "impossible"
     elif speed(bound.slow) < 1.0:
         verdict = "slow"
@@ -234,6 +243,37 @@ def metrics(at: Deployment, answer: Estimate, figures: dict[str, float]) -> tupl
             floor = _served_floor(name, value, table[name], at, at_least)
         found.append(grade(name, value, table[name], floor=floor))
     return tuple(found)
+
+
+def percentile_metrics(at: Deployment, answer: Estimate, result: Result) -> tuple[Metric, ...]:
+    """Percentiles of a load's times beside those of its simulated run, whose range is the mean's.
+
+    None is impossible: of requests of unlike lengths, the shortest are as fast as they can be.
+    """
+    run, found = answer.simulated, []
+    mean, low, high = answer.expected, answer.expected.low, answer.expected.high
+    if run is None:
+        return ()
+    limits = bounds(at, answer)
+    for name, measured in result.percentiles:
+        rank, _, of = name.removesuffix("_s").partition("_")
+        times = {"ttft": run.ttft, "tpot": run.tpot, "itl": run.itl, "latency": run.e2e}.get(of)
+        expected = dict(times.percentiles_s).get(_percent(rank)) if times else None
+        if expected is None:
+            continue
+        which = "ttft_s" if of == "ttft" else "tpot_s"
+        slow, fast = (getattr(e, which) / getattr(mean, which) * expected for e in (high, low))
+        light = limits[f"{of if of != 'itl' else 'tpot'}_s"].limit
+        graded = grade(name, measured, Bounds(light, expected, slow, fast))
+        found.append(doubted(graded))
+    return tuple(found)
+
+
+def _percent(rank: str) -> float:
+    try:
+        return float(rank.removeprefix("p"))
+    except ValueError:  # max
+        return 100.0
 
 
 def _served_floor(

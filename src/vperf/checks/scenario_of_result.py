@@ -39,12 +39,8 @@ _SETUP = ("engine", "tp", "pp", "ep", "dp", "quantization", "kv_cache_dtype", "p
 _SIXTEEN_BIT = ("bf16", "fp16", "fp32")
 _BY_HAND = "command line"
 """The tool of a result whose figures the user typed."""
-_RUNNING = 256
-"""Requests that an engine runs at a time where all are sent at once (vLLM: --max-num-seqs)."""
-_STEADY = 5.0
-"""Requests for each one in flight from which a run has a steady part."""
-_FEWER_RUN = 0.6
-"""Share of those who could that decoded (Little's law), below which something else capped them."""
+_MOST_PROMPTS = 10_000
+"""Of a run that is simulated: longer ones are steady."""
 _SAME_SIZE = 0.03
 """How far loaded weights may be off a format's: what embeddings and heads are kept in."""
 
@@ -102,6 +98,8 @@ def scenario_of(
         _quantization(found, result, asked, warnings, notes, doubts)
     if (setup.acceptance_length or 1.0) > 1.0:
         _drafting(found, setup, asked, warnings, notes, doubts)
+        if "speculative" not in asked:
+            _as_users(result, asked, warnings)
     if doubts:
         warnings += [Note("doubt", text=text) for text in doubts]
     if not asked.keys() & {"max_concurrency", "request_rate"} and "prefix_cache_hit" not in options:
@@ -109,7 +107,7 @@ def scenario_of(
     if asked.keys() & {"max_concurrency", "request_rate"}:
         # The server's own caps; what is given wins.
         caps = {"max_num_seqs": setup.max_batch, "max_num_batched_tokens": setup.max_batched_tokens}
-        asked = {**{name: cap for name, cap in caps.items() if cap}, **asked}
+        asked = {**{name: cap for name, cap in caps.items() if cap}, **_run(result, asked), **asked}
     scenario = Scenario(found, card, **asked)
     return ResultScenario(scenario, tuple(warnings), tuple(notes), tuple(doubts))
 
@@ -197,34 +195,42 @@ def _said_load(
     if (batch := said.get("batch_size")) is not None and not (1 < batch == setup.requests):
         asked["batch_size"] = batch
     elif "max_concurrency" in said:
-        # With a rate too, the users in flight are what bounds the batch.
-        asked["max_concurrency"] = min(said["max_concurrency"], setup.max_batch or math.inf)
-        if asked["max_concurrency"] < said["max_concurrency"]:
-            waiting = said["max_concurrency"] - asked["max_concurrency"]
+        asked["max_concurrency"] = users = said["max_concurrency"]
+        if setup.requests and "request_rate" in said:
+            asked["request_rate"] = said["request_rate"]
+        if setup.max_batch and setup.max_batch < users:
+            waiting = users - setup.max_batch
             warnings.append(Note("capped", most=setup.max_batch, waiting=waiting))
     elif "request_rate" in said:
         flight = _in_flight(result)
-        if flight is None or _is_steady(result, said["request_rate"], flight):
+        if setup.requests or flight is None or _is_steady(result, said["request_rate"]):
             asked["request_rate"] = said["request_rate"]
         else:
             asked["max_concurrency"] = max(1, round(flight))
-            peak = setup.peak_concurrency
-            warnings.append(Note("never_steady", requests=setup.requests, flight=flight, peak=peak))
+            warnings.append(_never_steady(result, flight))
     elif (setup.requests or 1) > 1:
-        requests = setup.requests or 1
-        most = min(requests, setup.max_batch or _RUNNING)
-        decoding = _decoding(result)
-        if decoding is not None and decoding < _FEWER_RUN * most:
-            most = max(1, round(decoding))
-            warnings.append(Note("decoding", decoding=decoding, requests=requests))
-        asked["max_concurrency"] = most
-        notes.append(Note("sent_at_once", requests=requests, users=most))
+        asked["request_rate"] = math.inf
+        notes.append(Note("sent_at_once", requests=setup.requests))
     elif _of_a_run(result) and result.tool != _BY_HAND:
         what = "how many sequences ran at a time"
         raise MissingSetupError(
             f"the result of {result.tool} does not say {what}",
             what, "--batch-size or --max-concurrency",
         )  # fmt: skip
+
+
+def _run(result: Result, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The requests of the run that is graded, where the result counts them."""
+    setup, found = result.setup, dict[str, Any]()
+    if (setup.requests or 0) > 1:
+        found["num_prompts"] = min(setup.requests or 1, _MOST_PROMPTS)
+    if setup.burstiness is not None and asked.get("request_rate", math.inf) != math.inf:
+        found["burstiness"] = setup.burstiness
+    if ranks := [
+        n[1:] for n in (name.split("_")[0] for name, _ in result.percentiles) if n[0] == "p"
+    ]:
+        found["metric_percentiles"] = ",".join(sorted({*ranks, "50", "90", "99"}, key=float))
+    return found
 
 
 def _in_flight(result: Result) -> float | None:
@@ -240,19 +246,26 @@ def _in_flight(result: Result) -> float | None:
     return None if rate is None or latency is None else rate * latency
 
 
-def _is_steady(result: Result, offered: float, flight: float) -> bool:
-    """Whether a run at a rate had a steady part, and served what was offered."""
-    rate, requests = result.requests_per_s, result.setup.requests
-    if rate is not None and rate < 0.8 * offered:
-        return False
-    return requests is None or requests >= _STEADY * flight
+def _as_users(result: Result, asked: dict[str, Any], warnings: Notes) -> None:
+    """As many users as were in flight, where how fast they are answered at a rate is not known."""
+    flight = _in_flight(result)
+    if flight is None or not math.isfinite(asked.get("request_rate", math.inf)):
+        return
+    del asked["request_rate"]
+    asked["max_concurrency"] = max(1, round(flight))
+    warnings.append(_never_steady(result, flight))
 
 
-def _decoding(result: Result) -> float | None:
-    """Sequences that decoded at a time, by Little's law."""
-    if result.output_tokens_per_s is None or result.tpot_s is None:
-        return None
-    return result.output_tokens_per_s * result.tpot_s
+def _never_steady(result: Result, flight: float) -> Note:
+    setup = result.setup
+    peak = setup.peak_concurrency
+    return Note("never_steady", requests=setup.requests, flight=flight, peak=peak)
+
+
+def _is_steady(result: Result, offered: float) -> bool:
+    """Whether a run at a rate served what was offered."""
+    rate = result.requests_per_s
+    return rate is None or rate >= 0.8 * offered
 
 
 def _of_a_run(result: Result) -> bool:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from vperf.answer import Estimate
-from vperf.checks.grade import expected_figures
+from vperf.checks.grade import TIMES, expected_figures
 from vperf.checks.waterfall import Waterfall
 from vperf.deployment import Deployment
 from vperf.errors import VperfError
@@ -101,13 +102,34 @@ class _Change(NamedTuple):
     command: str = ""
 
 
-class Case(NamedTuple):
+@dataclass(frozen=True)
+class Case:
     """A measured result to be explained."""
 
     resolver: Resolver
     at: Deployment
     answer: Estimate
     falls: tuple[Waterfall, ...]
+
+    @cached_property
+    def steady(self) -> Deployment:
+        """The same load without end, which is predicted in a hundredth of a run's time."""
+        load, run = self.at.load, self.at.run
+        if load is None or run is None or not run.finite:
+            return self.at
+        endless: dict[str, Any] = {"num_prompts": None, "burstiness": None}
+        if self.at.scenario.request_rate == math.inf:
+            endless |= {"request_rate": None, "max_concurrency": load.users}
+        return self.resolver.what_if(self.at, **endless)
+
+    @cached_property
+    def run_over_steady(self) -> Mapping[str, float]:
+        """Each expected time of the run over that of the load without end."""
+        if self.steady is self.at:
+            return {}
+        run = expected_figures(self.at, self.answer.expected, None)
+        endless = expected_figures(self.steady, speeds(self.steady).expected, None)
+        return {name: run[name] / endless[name] for name in TIMES}
 
 
 def find_suspects(case: Case) -> tuple[Suspect, ...]:
@@ -233,8 +255,8 @@ def _link_faults(at: Deployment) -> Iterator[_Change]:
 def _clocks(case: Case) -> Iterator[Suspect]:
     """Both phases slow alike, or the one that computes alone: the card, not the software."""
     falls = case.falls
-    if len(falls) < 2:
-        return
+    if len(falls) < 2 or any(fall.part("queueing") > fall.expected_s / 2 for fall in falls):
+        return  # who waits for others is as late as they are slow
     ratios = [fall.measured_s / fall.expected_s for fall in falls]
     alike = max(ratios) / min(ratios) - 1
     main, mean = falls[0], math.exp(sum(map(math.log, ratios)) / len(ratios))
@@ -388,8 +410,9 @@ def _predict(
     """The expected times of another scenario; None where there is no such one, or not enough
     memory for it."""
     try:
-        other = case.resolver.what_if(case.at, **options)
+        other = case.resolver.what_if(case.steady, **options)
         times = expected_figures(other, speeds(other).expected, None)
     except VperfError:
         return None
-    return [times[fall.metric] for fall in falls]
+    scale = case.run_over_steady
+    return [scale.get(fall.metric, 1.0) * times[fall.metric] for fall in falls]

@@ -8,13 +8,14 @@ Not here: the vperf.toml that holds them (config.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from vperf.checks.baseline import Drift
 from vperf.checks.grade import Metric
 from vperf.errors import InputError
+from vperf.serving.percentiles import read_percents
 from vperf.values import dataclass
 
 
@@ -32,15 +33,22 @@ class Thresholds:
     max_tpot_s: float | None = None
     max_drift: float | None = None
     """How much slower than its baseline any figure may be, as a share of its speed."""
+    percentiles: tuple[tuple[str, float], ...] = ()
+    """Longest percentiles by name, seconds: ("p99_ttft_s", 0.5)."""
 
     def __post_init__(self) -> None:
-        for name in (field.name for field in fields(self)):
-            value = getattr(self, name)
+        found = [(name, getattr(self, name)) for name in _NAMES]
+        for name, value in (*found, *self.percentiles):
             if value is not None and not 0 < value < float("inf"):
                 raise InputError(f"must be above 0, not {value!r}", field=_flag(name))
 
     def __bool__(self) -> bool:
-        return any(getattr(self, field.name) is not None for field in fields(self))
+        return bool(self.percentiles) or any(getattr(self, name) is not None for name in _NAMES)
+
+
+_NAMES = (
+    "min_efficiency", "min_of_limit", "min_mbu", "max_ttft_s", "max_tpot_s", "max_drift",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,8 @@ class Graded(NamedTuple):
     mbu: float | None
     """Of decode."""
     drift: Drift | None
+    percentiles: Mapping[str, float] = {}
+    """As measured, seconds."""
 
 
 def apply(thresholds: Thresholds, graded: Graded) -> tuple[Threshold, ...]:
@@ -87,6 +97,10 @@ def apply(thresholds: Thresholds, graded: Graded) -> tuple[Threshold, ...]:
         at_least = name in ("min_efficiency", "min_of_limit", "min_mbu")
         miss = 1 - got / asked if at_least else (got - slack) / asked - 1
         found.append(Threshold(name, asked, got, miss <= 0, max(0.0, miss), metric, slack))
+    for name, asked in thresholds.percentiles:
+        if (measured := graded.percentiles.get(name)) is not None:
+            bar, miss = f"max_{name.partition('_')[2]}", measured / asked - 1
+            found.append(Threshold(bar, asked, measured, miss <= 0, max(0.0, miss), name))
     if thresholds and any(metric.verdict == "impossible" for metric in graded.metrics):
         worst = max(graded.metrics, key=lambda metric: metric.of_limit)
         found = [replace(each, passed=False) for each in found]
@@ -111,7 +125,14 @@ def _values(graded: Graded) -> Iterable[tuple[str, str, float | None]]:
 
 def refuse_unapplied(thresholds: Thresholds, applied: set[str], source: str) -> None:
     """InputError for a threshold that no result could be held against."""
-    for name in (field.name for field in fields(thresholds)):
+    for name, _ in thresholds.percentiles:
+        if name not in applied:
+            rank, _, what = name.removesuffix("_s").partition("_")
+            raise InputError(
+                f"cannot be judged: {source} holds no {rank} of {what.upper()}",
+                field=f"--max-{what}",
+            )
+    for name in _NAMES:
         if getattr(thresholds, name) is not None and name not in applied:
             missing = {
                 "max_ttft_s": f"{source} holds no TTFT",
@@ -119,6 +140,28 @@ def refuse_unapplied(thresholds: Thresholds, applied: set[str], source: str) -> 
                 "max_drift": f"{source} has no baseline (--baseline)",
             }.get(name, f"{source} holds no decode speed")
             raise InputError(f"cannot be judged: {missing}", field=f"--{_flag(name)}")
+
+
+def longest(text: str, field: str, of: str) -> tuple[float | None, tuple[tuple[str, float], ...]]:
+    """Bars on a time as "200 ms", "p99:500ms" or several after commas: of its mean, of percentiles.
+
+    `of`: the time's name, as "ttft_s".
+    """
+    mean, ranks = None, list[tuple[str, float]]()
+    for part in text.split(","):
+        rank, colon, value = part.strip().rpartition(":")
+        if not colon:
+            mean = seconds(value, field)
+            continue
+        digits = rank.strip().lower().removeprefix("p")
+        try:
+            (percent,) = read_percents(digits)
+        except (InputError, ValueError):
+            raise InputError(
+                f"{rank!r} is no percentile such as p99", field=field, hint="as p99:500ms"
+            ) from None
+        ranks.append((f"p{percent:g}_{of}", seconds(value, field)))
+    return mean, tuple(ranks)
 
 
 def seconds(text: str, field: str) -> float:

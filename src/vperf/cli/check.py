@@ -50,8 +50,16 @@ Exit codes: 0 graded and passed, 1 a bar is missed, 2 wrong usage or input,
 """
 
 
-_IN_MS = ("--ttft", "--tpot", "--max-ttft", "--max-tpot")
+_IN_MS = ("--ttft", "--tpot")
 """Times that benchmarks print in milliseconds: a bare number is so many."""
+
+
+def _in_ms(text: str) -> str:
+    """Times, bare numbers as milliseconds; each may be of a percentile."""
+    return ",".join(
+        f"{part} ms" if part.rpartition(":")[2].strip().replace(".", "", 1).isdecimal() else part
+        for part in text.split(",")
+    )
 
 
 def _speed(flag: str, text: str) -> Any:
@@ -104,8 +112,12 @@ def check(
     min_mbu: Annotated[
         float | None, _share("--min-mbu", "Bar: bandwidth utilization of decode.")
     ] = None,
-    max_ttft: Annotated[str | None, _time("--max-ttft", "Bar: longest TTFT, ms if bare.")] = None,
-    max_tpot: Annotated[str | None, _time("--max-tpot", "Bar: longest TPOT, ms if bare.")] = None,
+    max_ttft: Annotated[
+        str | None, _time("--max-ttft", "Bar: longest mean TTFT, or p99:500ms.")
+    ] = None,
+    max_tpot: Annotated[
+        str | None, _time("--max-tpot", "Bar: longest mean TPOT, or p99:50ms.")
+    ] = None,
     baseline: Annotated[
         Path | None,
         typer.Option("--baseline", metavar="FILE", help="What --json wrote of an earlier run."),
@@ -150,14 +162,13 @@ def check(
     Reads the result of a benchmark tool, or the figures given as options.
     """
     from vperf.checks.check import check_all
-    from vperf.checks.thresholds import Thresholds, seconds, share
+    from vperf.checks.thresholds import Thresholds, longest, seconds, share
     from vperf.report.check import report
 
     def time_of(flag: str, text: str | None) -> float | None:
         if text is None:
             return None
-        bare = flag in _IN_MS and text.strip().replace(".", "", 1).isdecimal()
-        return seconds(f"{text} ms" if bare else text, flag)
+        return seconds(_in_ms(text) if flag in _IN_MS else text, flag)
 
     if junit == Path("-"):
         raise InputError("needs a file: standard output holds the answer", field="--junit")
@@ -166,10 +177,15 @@ def check(
         prefill_tokens_per_s=prefill_tok_s, ttft_s=time_of("--ttft", ttft),
         tpot_s=time_of("--tpot", tpot), latency_s=time_of("--latency", latency),
     )  # fmt: skip
-    bars = Thresholds(
-        min_efficiency, min_of_limit, min_mbu,
-        time_of("--max-ttft", max_ttft), time_of("--max-tpot", max_tpot),
+    (ttft_s, late), (tpot_s, slow) = (
+        (None, ()) if text is None else longest(_in_ms(text), flag, of)
+        for text, flag, of in (
+            (max_ttft, "--max-ttft", "ttft_s"), (max_tpot, "--max-tpot", "tpot_s"),
+        )
     )  # fmt: skip
+    bars = Thresholds(
+        min_efficiency, min_of_limit, min_mbu, ttft_s, tpot_s, percentiles=late + slow
+    )
     drift = None if max_drift is None else share(max_drift, "--max-drift")
     annotated = _on_github() if github is None else github
     explain = out.form != "csv" or junit is not None or annotated  # a sheet holds no suspects

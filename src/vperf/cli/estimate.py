@@ -35,6 +35,7 @@ Examples:
   vperf estimate -m llama-3.3-70b-instruct -g h200 -q fp8 --draft-tokens 4 \\
       --speculative draft_model --draft-model llama-3.2-1b-instruct \\
       --acceptance 0.8/0.7/0.6/0.5
+  vperf estimate -m llama-3.1-8b-instruct -g h100 --lora-rank 16 --max-loras 8
   vperf estimate -m qwen3-32b -g h100 --tp 2 --max-concurrency 64
   vperf estimate -m ./my-checkpoint -g h200 -o answer.md
   vperf estimate -m - -g b200 < config.json
@@ -65,11 +66,11 @@ def estimate(
     scenario = typed.scenario()
 
     from vperf import api
-    from vperf.report import estimate as report
+    from vperf.report.forms import of_estimate
 
     answer = api.ask(scenario)
     ways = _ways(scenario, answer) if out.to_people and not answer.memory.fits else ()
-    out.emit(report.report(answer, ops=ops, ways=ways))
+    out.emit(of_estimate(answer, ops=ops, ways=ways))
 
 
 def _ways(scenario: Scenario, answer: Estimate) -> Sequence[Remedy]:

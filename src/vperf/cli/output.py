@@ -30,7 +30,7 @@ from vperf.files import open_atomically
 from vperf.values import dataclass
 
 if TYPE_CHECKING:
-    from vperf.report.document import Report
+    from vperf.report.forms import Report
 
 Form = Literal["screen", "json", "jsonl", "csv", "markdown", "plot"]
 Styles = Literal["none", "plain", "color"]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vperf.answer import Figures, Serving, Speed
+from vperf.answer import Figures, Serving
 from vperf.deployment import Deployment
 from vperf.errors import VperfError
 from vperf.explore.candidates import (
@@ -33,9 +33,8 @@ from vperf.hardware.gpu import Gpu
 from vperf.resolve import AS_STORED, Resolver
 from vperf.serving.load import Load, Steps, server_s
 from vperf.serving.memory import memory_use
-from vperf.serving.memory import pools as memory_pools
 from vperf.serving.speculative import tokens_per_step
-from vperf.speeds import held_batch, with_range
+from vperf.speeds import held_batch, speed_of, with_range
 from vperf.timing.collectives import link_bytes_per_s
 from vperf.timing.ranges import spread_under_load
 from vperf.values import dataclass
@@ -175,16 +174,12 @@ class Splitting:
         ttft += server_s(card, steps.input_tokens) + server_s(card, 0)
         running = decode.batch * decode.replicas
 
-        def speed(ttft_s: float, tpot_s: float) -> Speed:
-            return Speed(ttft_s, steps.input_tokens / ttft_s, tpot_s, running / tpot_s, 1 / tpot_s)
-
-        limit = speed(steps.alone.limit, decode.limit_s)
+        of = steps.input_tokens, running
+        limit = speed_of(steps.alone.limit, decode.limit_s, *of)
         scatter = spread_under_load(engine, card.constants.origin)
-        expected = with_range(
-            limit, ttft, decode.tpot_s, card.constants, speed, ttft_spread=scatter
-        )
-        held = held_batch(second.model, card, _load(after.steps), max(1, round(decode.batch)))
-        of_card = memory_pools(second.model, gpu, engine)
+        expected = with_range(limit, ttft, decode.tpot_s, card.constants, *of, ttft_spread=scatter)
+        of_card = second.replica.pools
+        held = held_batch(second.model, of_card, _load(after.steps), max(1, round(decode.batch)))
         use = memory_use(second.model, of_card, held, steps.input_tokens, steps.output_tokens)
         figures = Figures(
             limit=limit,

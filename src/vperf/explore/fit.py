@@ -78,6 +78,8 @@ class MemoryFit:
     """What the model was made for."""
     draft_weight_bytes: float = 0.0
     """Of the weights on each GPU, those of what drafts."""
+    adapter_bytes: float = 0.0
+    """Of the weights on each GPU, those of LoRA adapters."""
     problem: str = ""
 
     @property
@@ -214,7 +216,7 @@ def _room(
         return MemoryFit(chosen, *resolver.ids(scenario), problem=error.message)
     model, gpu, engine = at.model, at.card.gpu, at.card.engine
     tokens = min(CONTEXT, model.max_context_tokens or CONTEXT) if context is None else context
-    memory = plan_memory(model, gpu, engine, users, tokens, 0)
+    memory = plan_memory(model, gpu, at.replica.pools, users, tokens, 0)
     taken = overhead(model, gpu, engine, memory.utilization)
     reserve = taken.left_bytes + taken.driver_bytes
     return MemoryFit(
@@ -241,6 +243,7 @@ def _room(
         max_users=memory.max_batch_size,
         model_context_tokens=model.max_context_tokens,
         draft_weight_bytes=model.drafter.rank_weight_bytes if model.drafter else 0.0,
+        adapter_bytes=memory.adapter_bytes,
     )
 
 

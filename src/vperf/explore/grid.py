@@ -93,6 +93,8 @@ def _product(axes: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
 
 def plain(value: Any) -> Any:
     """A choice as it is shown: models, cards and engines by their ids."""
+    if isinstance(value, str | int):
+        return value
     if isinstance(value, ModelConfig | Gpu | Engine):
         return value.id
     if isinstance(value, Lengths):
@@ -102,16 +104,16 @@ def plain(value: Any) -> Any:
 
 def scenario_at(options: Mapping[str, Any]) -> Scenario:
     """The scenario of one point; `context` becomes lengths. Raises InputError."""
-    options = dict(options)
-    context = options.pop(CONTEXT, None)
+    context = options.get(CONTEXT)
     if context is not None:
         if options.get("max_concurrency") is not None or options.get("request_rate") is not None:
             raise InputError(
                 "is one decode step: it cannot be combined with a served load", field=CONTEXT
             )
-        options.update(input_len=context, output_len=1)
+        options = {**options, "input_len": context, "output_len": 1}
+        del options[CONTEXT]
     if options.get("quantization") == AS_STORED:
-        del options["quantization"]
+        options = {**options, "quantization": None}
     return Scenario(**options)
 
 

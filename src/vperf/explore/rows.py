@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
+from operator import mul
 from typing import Any, Literal
 
 from vperf.answer import Figures, Speed
@@ -149,7 +150,7 @@ def _row(
     )
 
 
-_WAYS = ("tp", "pp", "dp", "ep")
+_WAYS = frozenset(("tp", "pp", "dp", "ep"))
 _FELT = 1.02
 """Times further apart than this are not alike."""
 _MOST_KEPT = 1000
@@ -164,6 +165,8 @@ class _Scaling:
 
     def add(self, row: Row) -> None:
         """Compare one row with that of the fewest GPUs."""
+        if row.chosen.keys().isdisjoint(_WAYS):
+            return
         chosen = ((name, each) for name, each in row.chosen.items() if name not in _WAYS)
         alike = (row.model, row.gpu, *chosen)
         if alike not in self._fewest and len(self._fewest) >= _MOST_KEPT:
@@ -202,9 +205,10 @@ class Tally:
 
     def __init__(self, prices: Prices | None = None) -> None:
         self._prices = prices
-        self._counts: Counter[str] = Counter()
+        self._kinds: Counter[tuple[bool, ...]] = Counter()
         self._unpriced: dict[str, None] = {}
         self._scaling = _Scaling()
+        self._closed = False
         self.problems: Counter[str] = Counter()
         """Why settings cannot be, and how many."""
 
@@ -213,15 +217,12 @@ class Tally:
         if row.figures is None:
             self.problems[row.problem] += 1
             return
-        serving, counts = row.figures.serving, self._counts
-        counts["all"] += 1
-        counts["fits"] += row.fits
-        counts["measured"] += row.constants == "measured"
-        counts["unpacked_settings"] += row.unpacked
-        counts["beyond_settings"] += row.beyond_context
-        counts["served"] += serving is not None
-        counts["saturated_settings"] += bool(serving and serving.saturated)
-        counts["watts"] += row.tokens_per_joule is not None
+        serving = row.figures.serving
+        self._kinds[
+            row.fits, row.constants == "measured", row.tokens_per_joule is not None,
+            row.unpacked, row.beyond_context, serving is not None and serving.saturated,
+        ] += 1  # fmt: skip
+        self._closed |= serving is not None and serving.prompts is None
         self._scaling.add(row)
         if self._prices and row.gpu not in self._prices:
             self._unpriced.setdefault(row.gpu)
@@ -229,25 +230,27 @@ class Tally:
     @property
     def answered(self) -> int:
         """Rows with figures."""
-        return self._counts["all"]
+        return self._kinds.total()
 
     @property
     def fitting(self) -> int:
         """Rows that fit."""
-        return self._counts["fits"]
+        return sum(count for kind, count in self._kinds.items() if kind[0])
 
     def notes(self) -> tuple[Note, ...]:
         """What the rows rest on."""
-        counts = self._counts
-        if not counts["all"]:
+        if not self._kinds:
             return ()
-        found = [Note("mixed_constants", measured=counts["measured"], every=counts["all"])]
+        counts = self._kinds.values()
+        facts = list(zip(*self._kinds, strict=True))
+        measured, watts, *warned = (sum(map(mul, counts, of)) for of in facts[1:])
+        found = [Note("mixed_constants", measured=measured, every=self.answered)]
         kinds = ("unpacked_settings", "beyond_settings", "saturated_settings")
-        found += [Note(kind, count=counts[kind]) for kind in kinds if counts[kind]]
+        found += [Note(kind, count=n) for kind, n in zip(kinds, warned, strict=True) if n]
         found += self._scaling.notes()
-        if counts["served"]:
+        if self._closed:
             found.append(Note("closed_form"))
-        if counts["watts"]:
+        if watts:
             found.append(Note("energy"))
         if self._prices:
             found.append(Note("dollars"))

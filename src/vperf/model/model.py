@@ -16,6 +16,7 @@ from vperf.model.blocks.base import Block
 from vperf.model.cache import CacheSize, Span, cache_size
 from vperf.model.divide import SINGLE, Parallel
 from vperf.model.drafter import Drafter
+from vperf.model.lora import Lora
 from vperf.model.ops import Linear, Op, Step
 from vperf.model.rows import RowTable, row_at
 from vperf.values import dataclass
@@ -72,12 +73,17 @@ class Model:
     """One of them, where its shape is known."""
     drafter: Drafter | None = None
     """What drafts tokens for every step, which then counts it in memory; None: nothing does."""
+    lora: Lora | None = None
+    """Adapters beside the weights of its layers, which memory then counts."""
     encoder: tuple[tuple[int, LayerKind], ...] = ()
     """Of an encoder-decoder: the layers that read the prompt, in the one step without a past."""
     vector_bytes: float = 2.0
     """Of an element of a norm: 16 bit, in GGUF files 32."""
     images: bool = False
     """Whether an image becomes tokens of the prompt."""
+    generates: bool = True
+    """Whether tokens come after the prompt; an encoder, an embedding model or a classifier has its
+    answer when the prompt is read, so that there is no decode."""
     config_keys: tuple[str, ...] = ()
     """What was read of the text model's config."""
     parallel: Parallel = SINGLE
@@ -135,7 +141,7 @@ class Model:
         return replace(
             self, kinds=((1, self.mtp),), embedding=Linear("embed_tokens", 0, 0), tied=True,
             other_parameters=0, tower_parameters=0, lookups=(), outside=(), encoder=(),
-            mtp_layers=0, mtp=None, drafter=None,
+            mtp_layers=0, mtp=None, drafter=None, lora=None,
         )  # fmt: skip
 
     @cached_property
@@ -182,7 +188,17 @@ class Model:
         Routers, norms and other small vectors are on every rank; what drafts is on the last stage.
         """
         drafting = self.drafter.rank_weight_bytes if self.drafter else 0.0
-        return self._rank_weight_bytes + drafting
+        return self._rank_weight_bytes + drafting + self.rank_adapter_bytes
+
+    @cached_property
+    def rank_adapter_bytes(self) -> float:
+        """Of all adapters on one GPU."""
+        if self.lora is None:
+            return 0.0
+        own = sum(op.count * op.weight_bytes for op in self.ops(Step(1, 1, 1)))
+        plain = replace(self, lora=None)
+        bare = sum(op.count * op.weight_bytes for op in plain.ops(Step(1, 1, 1)))
+        return self.lora.adapters * (own - bare) / self.parallel.pipeline
 
     @property
     def _rank_weight_bytes(self) -> float:
@@ -243,8 +259,9 @@ class Model:
         """Parameters that one token reads: active ones, without looked-up embeddings and towers."""
         untied = 0 if self.head and self.tied else self.embedding.parameters
         tables = sum(table.parameters for table in self.lookups)
+        decoder = (*self.kinds, (1, LayerKind(self.outside, 0)))
         unread = sum(
-            count * block.unread_parameters for count, kind in self.kinds for block in kind.blocks
+            count * block.unread_parameters for count, kind in decoder for block in kind.blocks
         ) + sum(count * kind.parameters for count, kind in self.encoder)
         return self.active_parameters - untied - tables - unread
 
@@ -359,6 +376,8 @@ class Model:
             # Nemotron-H's layers hold one mechanism, Falcon-H1's three; an indexer is a helper.
             mechanisms = sum(block.joins_residual for block in kind.blocks)
             elements += count * 4 * self.hidden * mechanisms
-            elements += count * sum(block.elementwise_elements for block in kind.blocks)
+            for block in kind.blocks:  # a rank has its heads and columns; helpers are copied
+                ways = self.parallel.tensor if block.joins_residual else 1
+                elements += count * block.elementwise_elements / ways
             launches += count * sum(block.elementwise_launches for block in kind.blocks)
         return elements, launches

@@ -84,13 +84,18 @@ def _read_layers(
         kind = LayerKind(family.blocks(text.of_layer(i), i, scope), norms)
         kinds[kind] = kinds.get(kind, 0) + 1
     outer = Scope("", scheme.weight)
-    embed_width = text.optional_integer("word_embed_proj_dim") or hidden
+    embed_width = text.optional_integer(family.embedding_width) or hidden
     tied = _tied(top, text, family)
     head_bias = family.head_bias if isinstance(family.head_bias, bool) else family.head_bias(text)
-    top_head = read_head(top, has_class=text.has_class) if not family.encoder else heads.LM
-    if top_head.kind != "lm":
+    if family.encodes:
+        top_head = heads.read_encoder_head(top)
+    else:
+        top_head = heads.LM if family.encoder else read_head(top, has_class=text.has_class)
+    generates = top_head.kind == "lm"
+    if not generates:
         tied = head_bias = False
-    head = _head(outer, top_head, embed_width, vocab, bias=head_bias)
+    head = None if family.encodes else _head(outer, top_head, embed_width, vocab, bias=head_bias)
+    on_top = family.encodes(text, outer, top_head) if family.encodes else ()
     finals = family.final_norm if isinstance(family.final_norm, int) else family.final_norm(text)
     final = finals * hidden * (1 + family.norm_bias)
     extra = family.extra_parameters(text) if family.extra_parameters else 0
@@ -120,10 +125,11 @@ def _read_layers(
         ),
         assumptions=(
             *scheme.assumptions, *family.assumptions, *tower.assumptions, *_defaults_line(text),
-            *top_head.assumptions,
+            *top_head.assumptions, *(() if generates else (Note("no_tokens"),)),
         ),
         lookups=family.lookups(text, inner) if family.lookups else (),
-        outside=family.outside(text, inner) if family.outside else (),
+        outside=(*(family.outside(text, inner) if family.outside else ()), *on_top),
+        generates=generates,
         mtp_layers=mtp_layers,
         mtp=LayerKind(mtp, norms) if mtp else None,
         images=family.images,

@@ -31,7 +31,6 @@ from vperf.report.document import (
     Facts,
     Headline,
     Prose,
-    Report,
     Row,
     Span,
     Table,
@@ -41,6 +40,7 @@ from vperf.report.document import (
 )
 from vperf.report.estimate import basis, second_line
 from vperf.report.format import clean, per_second, percent, plural, seconds, span
+from vperf.report.forms import Report
 from vperf.report.notes import note_blocks
 
 TITLES = {
@@ -140,6 +140,9 @@ def document(check: Check) -> Iterator[Block]:
     if text := others(check):
         yield Prose(text, tight=True)
     yield Table(METRIC_COLUMNS, tuple(metric_row(check, metric) for metric in check.metrics))
+    if check.percentiles:
+        rows = tuple(metric_row(check, metric) for metric in check.percentiles)
+        yield Table(METRIC_COLUMNS, rows, "Percentiles, beside a simulated run", when="full")
     if check.utilization:
         yield Facts((("MBU, MFU", utilization_line(check)),), when="full", tight=True)
     if check.drift:
@@ -257,7 +260,7 @@ def _shown(check: Check) -> Metric:
 
 def figure(metric: str, value: float) -> str:
     """A figure of a metric: "10.3 ms", "97.2"."""
-    return seconds(value) if metric in TIMES else per_second(value)
+    return seconds(value) if metric not in _UNITS else per_second(value)
 
 
 # Tables --------------------------------------------------------------------------------------
@@ -281,7 +284,7 @@ def metric_row(check: Check, metric: Metric) -> Row:
     detail = metric.name not in _SHORT_METRICS and metric.name != _shown(check).name
     return Row(
         (
-            TITLES[metric.name], figure(metric.name, metric.measured),
+            titled(metric.name), figure(metric.name, metric.measured),
             figure(metric.name, metric.expected), span(low, high),
             figure(metric.name, metric.limit), percent(metric.of_expected), metric.verdict,
             percent(metric.of_limit),
@@ -451,7 +454,8 @@ def bar_option(bar: Threshold) -> str:
     if bar.name == "max_drift":
         return f"{option} {100 * bar.asked:g}%"
     asked = seconds(bar.asked) if bar.name in ("max_ttft_s", "max_tpot_s") else f"{bar.asked:g}"
-    return f"{option} {asked}"
+    rank, of, _ = bar.metric.rpartition(bar.name.removeprefix("max_"))
+    return f"{option} {rank.rstrip('_')}:{asked}" if of and rank else f"{option} {asked}"
 
 
 def threshold(bar: Threshold) -> str:
@@ -463,12 +467,23 @@ def threshold(bar: Threshold) -> str:
         return _drift_line(bar)
     miss = ""
     if bar.name in ("max_ttft_s", "max_tpot_s"):
-        got = f"{what} is {seconds(bar.got)}"
+        got = f"{titled(bar.metric) or what} is {seconds(bar.got)}"
         miss = "" if bar.passed else f", {percent(bar.short, 1)} too much"
     else:
         got = f"{bar.got:.3f} {what}"
         miss = "" if bar.passed else f", {percent(bar.short, 1)} short"
     return f"{bar_option(bar)}: {got}{miss}"
+
+
+def titled(metric: str) -> str:
+    """What a figure is called: "TPOT", "p99 TTFT"."""
+    if metric in TITLES:
+        return TITLES[metric]
+    rank, _, of = metric.partition("_")
+    return f"{rank} {_ITL if of == 'itl_s' else TITLES[of]}" if of else ""
+
+
+_ITL = "ITL"
 
 
 def bar_line(bar: Threshold) -> str:

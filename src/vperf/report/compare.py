@@ -18,12 +18,12 @@ from vperf.report.document import (
     Column,
     Headline,
     Prose,
-    Report,
     Span,
     Table,
     Text,
 )
 from vperf.report.format import clean, dollars, gib, per_second, plural, seconds, span
+from vperf.report.forms import Report
 from vperf.report.names import short_model
 from vperf.report.notes import note_blocks
 from vperf.report.rows import (

@@ -13,8 +13,8 @@ Not here: which columns have room (columns.py), numbers as text (format.py), col
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from vperf.report.chart import Chart
@@ -164,19 +164,6 @@ class Plot(NamedTuple):
 
 Block = Headline | Prose | Table | Facts | Bullets | Shell | Sum | Plot
 Document = Iterable[Block]
-
-
-class Report(NamedTuple):
-    """One answer in every form, each made when it is asked for."""
-
-    document: Callable[[], Document]
-    data: Callable[[], Mapping[str, Any] | Iterable[tuple[str, Any]]]
-    """The JSON object; as pairs whose values may be iterators, one that is written as it comes."""
-    rows: Callable[[], Iterable[Mapping[str, Any]]]
-    """Flat rows of the same keys in SI units, unrounded: the CSV."""
-    chart: Callable[[], Chart] | None = None
-    records: Callable[[], Iterable[Mapping[str, Any]]] | None = None
-    """Rows as JSON objects, one a line."""
 
 
 def pieces(text: Text) -> Iterator[Span | Bar]:

@@ -16,13 +16,13 @@ from vperf.report.document import (
     Facts,
     Headline,
     Prose,
-    Report,
     Row,
     Span,
     Table,
     Text,
 )
 from vperf.report.format import clean, percent, plural, seconds, whole
+from vperf.report.forms import Report
 from vperf.report.to_json import plain
 from vperf.sources.engines import other_names
 

@@ -23,7 +23,6 @@ from vperf.report.document import (
     Headline,
     Prose,
     Range,
-    Report,
     Row,
     Shell,
     Span,
@@ -63,15 +62,6 @@ _FREE_CELLS, _MEMORY_CELLS = 20, 10
 _SHORT_PERCENTILES = ("TTFT", "TPOT")
 
 
-def report(answer: Estimate, *, ops: bool = False, ways: Sequence[Remedy] = ()) -> Report:
-    """The answer in every form. `ops`: with the op tables; `ways`: what would make it fit."""
-    return Report(
-        document=lambda: document(answer, ops=ops, ways=ways),
-        data=answer.to_dict,
-        rows=lambda: op_lines(answer),
-    )
-
-
 def document(
     answer: Estimate, *, ops: bool = False, ways: Sequence[Remedy] = ()
 ) -> Iterator[Block]:
@@ -90,12 +80,15 @@ def document(
         yield run_table(run)
     about: list[tuple[str, Text]] = [("Model", _model(answer)), ("GPU", _gpu(answer))]
     if run:
-        about[:0] = [("Steady", _closed_form(answer)), ("Depth", _depth_line(answer.depth))]
+        about.insert(0, ("Depth", _depth_line(answer.depth)))
+    if run and answer.serving and answer.serving.prompts is None:
+        about.insert(0, ("Steady", _closed_form(answer)))
     yield Facts((*facts(answer), *about), when="full")
     yield Facts(tuple(_short_facts(answer)), when="short")
     if ops:
         for title, phase in (("Prefill", answer.prefill), ("Decode", answer.decode)):
-            yield op_table(title, phase)
+            if phase.ops:
+                yield op_table(title, phase)
         yield Prose(
             "A step's limit is the larger of all its compute and all its memory time, with the "
             "cache credited once, so the limits of its ops need not add up to it.",
@@ -118,8 +111,16 @@ def document(
 
 def _said_in_line_1(answer: Estimate) -> set[str]:
     """Kinds of notes that line 1 makes needless."""
-    saturated = answer.serving is not None and answer.serving.saturated
-    return {*(("saturated",) if saturated else ()), *(() if answer.memory.fits else ("no_fit",))}
+    return {
+        *(("saturated",) if _grows(answer) else ()),
+        *(() if answer.memory.fits else ("no_fit",)),
+    }
+
+
+def _grows(answer: Estimate) -> bool:
+    """Whether a queue grows without end: of a finite run it does not."""
+    served = answer.serving
+    return served is not None and served.saturated and served.prompts is None
 
 
 def headline(answer: Estimate) -> Text:
@@ -129,7 +130,7 @@ def headline(answer: Estimate) -> Text:
         each = " on each GPU" if answer.gpu.count > 1 else ""
         need, there = gib(memory.total_bytes), gib(memory.capacity_bytes)
         return (Span(f"Does not fit: {need} GiB needed, {there} GiB there{each}.", "bad"),)
-    if served and served.saturated:
+    if served and _grows(answer):
         asked = format_requests(served.requests_asked_per_s or 0.0)
         most = f"{served.requests_per_s:,.3g}"
         return (Span(f"Cannot serve {asked}: at most {most}; the queue grows without end.", "bad"),)
@@ -139,14 +140,27 @@ def headline(answer: Estimate) -> Text:
 
 def _speeds(answer: Estimate) -> tuple[str, str, str]:
     """Tokens/s of all, or of a user where a rate is offered; range and limit; the first token."""
-    offered = answer.serving is not None and answer.serving.requests_asked_per_s is not None
+    offered = run_of(answer) is not None and _is_offered(answer)
     rate = _rate_of_user(answer) if offered else _rate_of_all(answer)
     return (
         f"{per_second(rate.expected)} tok/s{' a user' if offered else ''}",
         f" expected ({span(per_second(rate.low), per_second(rate.high))}), limit "
         f"{per_second(rate.limit)}",
-        f"; first token {seconds(_ttft(answer).expected)}",
+        f"; {_first(answer)} {seconds(_ttft(answer).expected)}",
     )
+
+
+def _is_offered(answer: Estimate) -> bool:
+    """Whether a rate is, which all that is served then has."""
+    return answer.serving is not None and answer.serving.requests_asked_per_s is not None
+
+
+def _first(answer: Estimate) -> str:
+    """What is there when the prompts are read."""
+    batch = answer.workload.batch_size
+    if answer.workload.generates:
+        return "first token"
+    return "one text in" if batch == 1 else f"{batch:,} texts in"
 
 
 def second_line(answer: Estimate) -> str:
@@ -159,13 +173,19 @@ def workload(answer: Estimate) -> str:
     asked, model = answer.workload, answer.model
     images = f" and {plural(asked.image_tokens, 'image token')}" if asked.image_tokens else ""
     load = f"batch {asked.batch_size:,}"
+    out = f"{asked.output_tokens:,} out, " if asked.generates else ""
     if answer.serving:
         rate = answer.serving.requests_asked_per_s
         load = plural(asked.concurrency, "user") if rate is None else format_requests(rate)
+        if prompts := answer.serving.prompts:
+            at_once = rate is None and asked.concurrency >= prompts
+            load = f"{plural(prompts, 'prompt')} at once" if at_once else (
+                f"{load}, {plural(prompts, 'prompt')}"
+            )  # fmt: skip
     return (
-        f"{plural(asked.input_tokens, 'token')}{images} in, {asked.output_tokens:,} out, "
-        f"{load}, {clean(model.quantization)} weights, "
-        f"{clean(model.kv_cache_dtype)} KV cache, {clean(asked.engine)}"
+        f"{plural(asked.input_tokens, 'token')}{images} in, {out}{load}, "
+        f"{clean(model.quantization)} weights, {clean(model.kv_cache_dtype)} KV cache, "
+        f"{clean(asked.engine)}"
     )
 
 
@@ -200,6 +220,16 @@ _EVEN = 6
 """The limit where tokens go to all experts alike: shown where that is another."""
 
 
+def _decode_rows(answer: Estimate) -> Iterator[Row]:
+    batch, run, bound = answer.workload.batch_size, run_of(answer), answer.decode.bound
+    everybody = f"Decode tok/s, all {batch:,}" if batch > 1 else "Decode tok/s"
+    yield _row("TPOT", _tpot(answer), bound, time=True)
+    if run is None or not _is_offered(answer):
+        yield _row("Output tok/s" if run else everybody, _rate_of_all(answer), bound)
+    if batch > 1 and answer.serving is None:
+        yield _row("  for each user", _rate_of_user(answer), bound)
+
+
 class _Figure(NamedTuple):
     """One figure as it is shown, seconds or a rate."""
 
@@ -226,8 +256,8 @@ def _figure(answer: Estimate, key: str) -> _Figure:
 
 def run_of(answer: Estimate) -> SimulatedRun | None:
     """The simulated run whose means are shown; none of what does not fit, or whose queue grows."""
-    settles = answer.serving is not None and not answer.serving.saturated
-    return answer.simulated if settles and answer.memory.fits else None
+    shown = answer.serving is not None and not _grows(answer) and answer.memory.fits
+    return answer.simulated if shown else None
 
 
 def _ttft(answer: Estimate) -> _Figure:
@@ -237,7 +267,7 @@ def _ttft(answer: Estimate) -> _Figure:
 
 
 def _slower(answer: Estimate) -> float:
-    """TPOT of the run over the closed form's."""
+    """TPOT of the run over the one that is expected, which of a finite run is the same."""
     run = run_of(answer)
     return run.tpot.mean_s / answer.expected.tpot_s if run and run.tpot else 1.0
 
@@ -252,7 +282,9 @@ def _rate_of_user(answer: Estimate) -> _Figure:
 
 def _rate_of_all(answer: Estimate) -> _Figure:
     """Decoded tokens/s of a batch; of a load all that its run put out, from first to last."""
-    run, rate = run_of(answer), _figure(answer, "decode_tokens_per_s")
+    generates = answer.workload.generates
+    rate = _figure(answer, "decode_tokens_per_s" if generates else "prefill_tokens_per_s")
+    run = run_of(answer) if generates else None
     if run is None:
         return rate
     most = run.limit_output_tokens_per_s or math.inf
@@ -262,18 +294,13 @@ def _rate_of_all(answer: Estimate) -> _Figure:
 
 def speed_table(answer: Estimate) -> Table:
     """Each figure expected, its range, its limit, and what bounds that."""
-    batch, run, served = answer.workload.batch_size, run_of(answer), answer.serving
-    prefill, decode = answer.prefill.bound, answer.decode.bound
-    everybody = f"Decode tok/s, all {batch:,}" if batch > 1 else "Decode tok/s"
-    rows = [_row("TTFT", _ttft(answer), prefill, time=True)]
-    if served is None:  # of a load it would hold the queue
+    prefill, generates = answer.prefill.bound, answer.workload.generates
+    rows = [_row("TTFT" if generates else "Latency", _ttft(answer), prefill, time=True)]
+    if answer.serving is None or not generates:  # of a load it would hold the queue
         rows.append(_row("Prefill tok/s", _figure(answer, "prefill_tokens_per_s"), prefill))
-    rows.append(_row("TPOT", _tpot(answer), decode, time=True))
-    if run is None or served is None or served.requests_asked_per_s is None:
-        rows.append(_row("Output tok/s" if run else everybody, _rate_of_all(answer), decode))
-    if batch > 1 and served is None:
-        rows.append(_row("  for each user", _rate_of_user(answer), decode))
-    if served and served.saturated:
+    if generates:
+        rows += _decode_rows(answer)
+    if _grows(answer):
         limit = rows[0].cells[3]
         even = rows[0].cells[_EVEN]
         rows[0] = Row(("TTFT", Span("grows", "bad"), "-", limit, "-", prefill, even, ""))
@@ -345,6 +372,8 @@ def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
         yield "Drafts", _drafts(answer.speculative)
     if answer.serving:
         yield "Load", _load(answer.serving)
+    if answer.workload.lora_rank:
+        yield "Adapters", _adapters(answer)
     yield "Memory", memory_line(answer)
     yield "Room", _room(answer)
 
@@ -444,7 +473,7 @@ def _load(served: Serving) -> str:
         f"{running} sequence{' decodes' if running == '1' else 's decode'} at a time (room for "
         f"{whole(served.slots)}), {format_requests(served.requests_per_s, 3)}"
     )
-    if served.requests_asked_per_s is None:
+    if served.requests_asked_per_s is None and served.prompts is None:
         text += f"; first token {seconds(served.ttft_steady_s)} after the first burst"
     return text
 
@@ -460,7 +489,7 @@ def _closed_form(answer: Estimate) -> str:
 def _drafts(answer: Speculative) -> str:
     """What speculative decoding brings, and from which acceptance on."""
     even = answer.break_even_acceptance
-    pays = "never worth it" if even is None else f"worth it above {percent(even)} acceptance"
+    pays = "drafting never pays" if even is None else f"pays from an acceptance of {even:.2f} on"
     by = clean(answer.method) + (f", {clean(answer.draft_model)}" if answer.draft_model else "")
     tree = answer.verified_tokens > answer.draft_tokens + 1
     count = f"{answer.draft_tokens} deep" if tree else f"{answer.draft_tokens} a step"
@@ -469,6 +498,16 @@ def _drafts(answer: Speculative) -> str:
         f"{count} ({by}){nodes}, {answer.tokens_per_step:.3g} "
         f"tokens a step of {seconds(answer.expected_step_s)}; {pays}: without, TPOT is "
         f"{seconds(answer.expected_plain_tpot_s)}"
+    )
+
+
+def _adapters(answer: Estimate) -> str:
+    """How much of the weights LoRA adapters are."""
+    asked, held = answer.workload, answer.memory.adapter_bytes
+    each = " per GPU" if answer.gpu.count > 1 else ""
+    return (
+        f"{asked.max_loras:,} of rank {asked.lora_rank}, unmerged: {gib(held)} GiB of the "
+        f"weights{each}"
     )
 
 
@@ -645,6 +684,7 @@ def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
         asked.engine, model, asked.tensor_parallel, asked.pipeline_parallel,
         asked.expert_parallel, asked.data_parallel, kv_cache=own_cache(answer),
         drafts=drafts_of(answer.speculative),
+        lora_rank=asked.lora_rank, max_loras=asked.max_loras,
     )  # fmt: skip
     served, run = answer.serving, answer.simulated
     rate = served.requests_asked_per_s if served else None

@@ -18,7 +18,6 @@ from vperf.report.document import (
     Facts,
     Headline,
     Prose,
-    Report,
     Row,
     Span,
     Table,
@@ -26,6 +25,7 @@ from vperf.report.document import (
     Tone,
 )
 from vperf.report.format import clean, gib, plural, whole
+from vperf.report.forms import Report
 from vperf.report.names import counted, flags, short_model
 from vperf.report.notes import note_blocks
 from vperf.report.rows import heading, problem_lines

@@ -18,7 +18,6 @@ from vperf.report.document import (
     Facts,
     Headline,
     Prose,
-    Report,
     Row,
     Span,
     Table,
@@ -26,6 +25,7 @@ from vperf.report.document import (
 )
 from vperf.report.document import plain as plain_text
 from vperf.report.format import clean, gib, plural, seconds, size, whole
+from vperf.report.forms import Report
 from vperf.report.to_json import plain
 from vperf.units import format_bandwidth, format_rate
 

@@ -22,7 +22,6 @@ from vperf.report.document import (
     Facts,
     Headline,
     Prose,
-    Report,
     Row,
     Shell,
     Span,
@@ -30,6 +29,7 @@ from vperf.report.document import (
     Text,
 )
 from vperf.report.format import clean, percent, plural, seconds
+from vperf.report.forms import Report
 from vperf.report.names import short_model
 from vperf.report.notes import note_blocks
 from vperf.sources.local_gpu import Reading

@@ -18,13 +18,13 @@ from vperf.report.document import (
     Facts,
     Headline,
     Prose,
-    Report,
     Row,
     Span,
     Table,
     Text,
 )
 from vperf.report.format import clean, gib, percent, plural, size, whole
+from vperf.report.forms import Report
 
 _SHOWN = 16
 """Rows of the short form."""

@@ -17,12 +17,12 @@ from vperf.report.document import (
     Bullets,
     Headline,
     Prose,
-    Report,
     Shell,
     Span,
     Sum,
 )
 from vperf.report.format import clean, gib, per_second, size, whole
+from vperf.report.forms import Report
 from vperf.report.names import short_model
 from vperf.report.notes import note_blocks
 from vperf.units import format_bandwidth, format_count

@@ -29,7 +29,6 @@ from vperf.report.document import (
     Headline,
     Plot,
     Prose,
-    Report,
     Row,
     Shell,
     Span,
@@ -38,6 +37,7 @@ from vperf.report.document import (
 )
 from vperf.report.estimate import facts as estimate_facts
 from vperf.report.format import clean, dollars, per_second, percent, plural, seconds, size, span
+from vperf.report.forms import Report
 from vperf.report.names import nameable, own_cache, short_model
 from vperf.report.notes import note_blocks
 from vperf.resolve import resolve_lengths
@@ -452,6 +452,8 @@ def commands(answer: Plan) -> list[Shell]:
             kv_cache=own_cache(estimate),
             quantization="fp8" if online else "",
             drafts=drafts_of(estimate.speculative),
+            lora_rank=asked.lora_rank,
+            max_loras=asked.max_loras,
             cuda_graphs=scenario.cuda_graphs,
             max_model_len=asked.prompt_tokens + asked.output_tokens,
             memory_utilization=answer.memory_utilization,

@@ -15,8 +15,9 @@ from vperf.explore.crossovers import Crossover
 from vperf.explore.rows import Row
 from vperf.explore.sweep import Sweep, Sweeping, closing, opening
 from vperf.report.chart import Axis, Chart, Mark, Point, Series
-from vperf.report.document import Block, Bullets, Headline, Plot, Prose, Report, Span, Table, Text
+from vperf.report.document import Block, Bullets, Headline, Plot, Prose, Span, Table, Text
 from vperf.report.format import clean, per_second, plural
+from vperf.report.forms import Report
 from vperf.report.names import short_model
 from vperf.report.notes import note_blocks
 from vperf.report.rows import (

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from vperf.report.document import Block, Column, Facts, Headline, Prose, Report, Row, Span, Table
+from vperf.report.document import Block, Column, Facts, Headline, Prose, Row, Span, Table
 from vperf.report.format import clean, percent, plural, whole
+from vperf.report.forms import Report
 from vperf.serving.lengths import Lengths
 
 

@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from vperf.errors import InputError
 from vperf.model.model import Model
-from vperf.serving.memory import pool
+from vperf.serving.memory import Pool, pools, that_holds
 from vperf.serving.speculative import tokens_per_step
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.passes import decode_passes, prefill_passes
@@ -44,6 +44,8 @@ _TOLERANCE = 1e-6
 _EVEN_ROUNDS = 12
 _EVEN = 1e-3
 """Share of TPOT by which drafting may differ from not drafting where it is said to break even."""
+_RATE_TOLERANCE = 1e-4
+"""Share of the prompts that come, to which they are as many as are sent."""
 _FULL = 1 - 1e-3
 """Share of the sequences that fit from which on a batch is all of them."""
 _STEP_ROUNDS = 4
@@ -75,6 +77,8 @@ class Load:
     """Probability that a token is accepted that the model drafts, if it does."""
     think_s: float = 0.0
     """Between an answer and the user's next request."""
+    proven: int = 0
+    """Sequences that are known to have run at a time, whatever the memory is thought to hold."""
 
     def __post_init__(self) -> None:
         if self.users is None and self.requests_per_s is None:
@@ -141,9 +145,12 @@ class Steps:
     They do not depend on how many requests come, so that loads share them.
     """
 
-    def __init__(self, compiled: Compiled, load: Load) -> None:
-        """`load` gives the lengths."""
+    def __init__(
+        self, compiled: Compiled, load: Load, of_card: tuple[Pool, ...] | None = None
+    ) -> None:
+        """`load` gives the lengths; `of_card` are the pools of a card, where they are known."""
         self.compiled, self.card = compiled, compiled.card
+        self._pools = of_card or pools(compiled.model, self.card.gpu, self.card.engine)
         self.input_tokens, self.output_tokens = load.input_tokens, load.output_tokens
         self.cached_tokens = load.cached_tokens
         self.context = load.input_tokens + load.output_tokens // 2
@@ -162,7 +169,7 @@ class Steps:
         each = model.rank_cache_bytes(whole if reserved else self.context)
         if each <= 0:
             return 10**6
-        free = pool(model, card.gpu, card.engine, -(-(users or 1) // groups) * each).free_bytes
+        free = that_holds(self._pools, -(-(users or 1) // groups) * each).free_bytes
         return max(1, min(10**6, int(free / each) * groups))
 
     @cached_property
@@ -260,7 +267,7 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
         return _capped(compiled, load, steps or Steps(compiled, load))
     model, facts = compiled.model, compiled.card.engine.scheduler
     steps = steps or Steps(compiled, load)
-    slots = steps.slots(load.users)
+    slots = max(steps.slots(load.users), load.proven)
     further = max(1, load.output_tokens - 1)
     held = min(slots, facts.max_sequences * model.parallel.data)
     most = float(max(1, held if load.users is None else min(load.users, held)))
@@ -282,6 +289,8 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
     saturated, waits, burst = False, 0.0, 0.0
     if load.users is not None:
         burst = BURST_SHARE * _burst(point, int(most), model)
+        if load.users > 1 and model.has_experts:
+            burst += BURST_SHARE * facts.warm_up_s
         if load.users > most:
             # Little's law: whoever finds no room waits for those who hold it.
             waits = load.users / most_per_s - decoding_s - point.ttft_s - load.think_s
@@ -405,25 +414,22 @@ def _trial(steps: Steps, load: Load, batch: float) -> _Point:
         step = window.step_s + behind_s / shared_steps
         return window, min(step, window.most_s)
 
-    # As many prompts come as the others send while one decodes.
+    # As many prompts come as the others send while one decodes: all but linear in how many come.
     wanted = others / groups / shared_steps
     low, high = 0.0, wanted / decode
-    short = -wanted
-    window, step = shares(high)
-    over, again = high * step - wanted, 0
-    for _ in range(_EVEN_ROUNDS):  # regula falsi, Illinois: both rise with each other
-        if over <= _EVEN * wanted:
-            break
-        middle = low - short * (high - low) / (over - short)
-        window, step = shares(middle)
-        gap = middle * step - wanted
-        if abs(gap) <= _EVEN * wanted:
+    short, over, rate, again = -high, 0.0, high, 0
+    for number in range(_EVEN_ROUNDS):  # regula falsi, Illinois
+        if number:
+            rate = low - short * (high - low) / (over - short)
+        window, step = shares(rate)
+        gap = rate - wanted / step
+        if abs(gap) <= _RATE_TOLERANCE * rate:
             break
         if gap > 0:
-            high, over, again = middle, gap, again + 1 if again > 0 else 1
+            high, over, again = rate, gap, again + 1 if again > 0 else 1
             short *= 0.5 if again > 1 else 1.0
         else:
-            low, short, again = middle, gap, again - 1 if again < 0 else -1
+            low, short, again = rate, gap, again - 1 if again < 0 else -1
             over *= 0.5 if again < -1 else 1.0
     ttft = window.ttft_s + server_s(card, load.input_tokens)
     most_per_s = groups / window.full_s

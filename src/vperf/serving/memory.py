@@ -40,6 +40,8 @@ class Memory:
     """For cache, on this GPU."""
     pool_tokens: int
     """Of all sequences at input + output tokens each: what engines log as the size of the cache."""
+    adapter_bytes: float = 0.0
+    """Of the weights, those of LoRA adapters."""
 
 
 MOST_UTILIZATION = 0.95
@@ -105,14 +107,14 @@ def memory_use(
 
 
 def plan_memory(  # noqa: PLR0917  (a deployment, and what it is asked)
-    model: Model, gpu: Gpu, engine: Engine, batch: int, input_tokens: int, output_tokens: int
-) -> Memory:
-    """Memory of `batch` sequences of input + output tokens each."""
+    model: Model, gpu: Gpu, of_card: tuple[Pool, ...], batch: int, input_tokens: int,
+    output_tokens: int,
+) -> Memory:  # fmt: skip
+    """Memory of `batch` sequences of input + output tokens each, of the `pools` of a card."""
     groups = model.parallel.data
     sequences = -(-batch // groups)
     each = model.rank_cache_bytes(input_tokens + output_tokens)
-    both = pools(model, gpu, engine)
-    found, most = that_holds(both, sequences * each), both[-1].free_bytes
+    found, most = that_holds(of_card, sequences * each), of_card[-1].free_bytes
     taken = found.overhead.total_bytes
     held = max(0.0, found.free_bytes) / each * groups if each else math.inf
     return Memory(
@@ -123,10 +125,11 @@ def plan_memory(  # noqa: PLR0917  (a deployment, and what it is asked)
         capacity_bytes=gpu.memory_bytes,
         fits=sequences * each <= found.free_bytes,
         max_context_tokens=_longest_context(model, most / sequences),
-        max_batch_size=_largest_batch(both, groups, each, _LONGEST_SEARCHED),
+        max_batch_size=largest_batch(of_card, groups, each, _LONGEST_SEARCHED),
         utilization=found.utilization,
         pool_bytes=max(0.0, found.free_bytes),
         pool_tokens=int(min(held * (input_tokens + output_tokens), _LONGEST_SEARCHED)),
+        adapter_bytes=model.rank_adapter_bytes,
     )
 
 
@@ -153,14 +156,8 @@ def _longest_context(model: Model, bytes_per_sequence: float) -> int:
     return low
 
 
-def largest_batch(
-    model: Model, gpu: Gpu, engine: Engine, per_sequence: float, *, up_to: int
-) -> int:
+def largest_batch(found: tuple[Pool, ...], groups: int, per_sequence: float, up_to: int) -> int:
     """Most sequences of `per_sequence` bytes of cache that fit, `up_to` at most."""
-    return _largest_batch(pools(model, gpu, engine), model.parallel.data, per_sequence, up_to)
-
-
-def _largest_batch(found: tuple[Pool, ...], groups: int, per_sequence: float, up_to: int) -> int:
     free = that_holds(found, -(-up_to // groups) * per_sequence).free_bytes
     if free < 0 or per_sequence <= 0:
         return 0 if free < 0 else up_to

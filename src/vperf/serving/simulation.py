@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from vperf.errors import InputError
 from vperf.serving.arrivals import (
@@ -85,6 +86,14 @@ class Run:
         return with_prefix_hit(Traffic(inputs, outputs, arrivals, self.users), self.prefix_hit)
 
     @property
+    def finite(self) -> bool:
+        """Whether its end is part of it: so many requests, or all at once."""
+        if self.trace is not None or self.sessions is not None:
+            return False
+        at_once = self.requests_per_s == math.inf and self.users is None
+        return at_once or self.prompts is not None
+
+    @property
     def count(self) -> int:
         """How many requests."""
         if self.trace is not None:
@@ -103,20 +112,26 @@ def run(
     traffic: Traffic,
     *,
     acceptance: float = 0.0,
+    proven: int = 0,
     times: DeploymentTimes | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Simulated:
     """Serve `traffic` with the scheduler of the card's engine.
 
-    `times` are those of other traffic on the same deployment.
+    `times` are those of other traffic on the same deployment; `proven`: as Load has it.
     """
     times = times or deployment_times(compiled, traffic)
     model, facts = compiled.model, compiled.card.engine.scheduler
     groups = model.parallel.data
     longest, shortest = _extent(traffic)
     scheduler = facts if groups == 1 else facts.of_groups(groups)
+    if not model.has_experts:
+        scheduler = scheduler.warm()
     sequences = min(scheduler.max_sequences, traffic.concurrency or _PROFILED_SEQUENCES)
     room: Cache = cache_room(compiled, shortest, longest, min(sequences, _PROFILED_SEQUENCES))
+    if proven:
+        held = proven * (room.per_sequence + room.per_token * longest)
+        room = replace(room, size=max(room.size, held))
     return simulate(
         times,
         scheduler,

@@ -272,7 +272,7 @@ def tokens_per_step(acceptance: float, draft_tokens: int) -> float:
     >>> tokens_per_step(0.5, 2)
     1.75
     """
-    return math.fsum(acceptance**i for i in range(draft_tokens + 1))
+    return math.fsum([acceptance**i for i in range(draft_tokens + 1)]) if draft_tokens else 1.0
 
 
 def acceptance_of(tokens: float, draft_tokens: int) -> float:

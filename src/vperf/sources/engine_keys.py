@@ -7,7 +7,7 @@
     ...                           the fields of hardware.engine.Engine; times are text with units
     [scheduler]                   the fields of hardware.scheduler.Scheduler; [.small_cards]: those
                                   that differ on cards with less memory
-    [[versions]]                  before: a version; the same of the versions before it
+    [[versions]]                  before: a version; what was otherwise of both before it
     [kernels_on.ARCHITECTURE]     latency, stream, compute: where the engine's kernels are its own
     [launch]                      words: the command that starts a server, see below
         [launch.names]            kv_cache: what the engine calls vperf's formats
@@ -77,6 +77,7 @@ _SCHEDULER: Keys = {
     "frontend_time": Key("frontend_s", SECONDS),
     "frontend_time_per_token": Key("frontend_s_per_token", SECONDS),
     "prompt_step_time": Key("prompt_step_s", SECONDS),
+    "warm_up_time": Key("warm_up_s", SECONDS),
     "transit_time": Key("transit_s", SECONDS),
 }
 SMALL_CARDS: Keys = {
@@ -112,7 +113,17 @@ ENGINE_FILE: Keys = {
     "scheduler": Key(
         "scheduler", {**_SCHEDULER, "small_cards": Key("small_cards", SMALL_CARDS)}, required=True
     ),
-    "versions": Key("versions", Rows({"before": Key("before", str, required=True), **_SCHEDULER})),
+    "versions": Key(
+        "versions",
+        Rows(
+            {
+                "before": Key("before", str, required=True),
+                **_SCHEDULER,
+                **{name: Key(field, SECONDS) for name, field in _TIMES.items()},
+                **{name: Key(name, kind) for name, kind in _PLAIN.items()},
+            }
+        ),
+    ),
     "kernels_on": Key("kernels_on", Each(KERNELS)),
     **{name: Key(name, kind) for name, kind in _PLAIN.items()},
     "launch": Key("launch", LAUNCH),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -89,7 +89,9 @@ def _engine(engine_id: str, file: Mapping[str, Any], version: str, as_of: _Versi
     if as_of:
         found["name"] += f" {version}"
         then = (each for each in versions if as_of < _version(each["before"], engine_id))
-        facts |= {key: value for key, value in next(then, {}).items() if key != "before"}
+        for name, value in next(then, {}).items():
+            if name != "before":
+                (facts if name in _OF_SCHEDULER else found)[name] = value
     kernels = found.pop("kernels_on", {})
     return Engine(
         id=engine_id,
@@ -100,6 +102,9 @@ def _engine(engine_id: str, file: Mapping[str, Any], version: str, as_of: _Versi
         bench=bench.get("words", ()),
         **found,
     )
+
+
+_OF_SCHEDULER = frozenset(each.name for each in fields(Scheduler))
 
 
 def _small_cards(facts: dict[str, Any]) -> SmallCards:

@@ -17,7 +17,7 @@ from vperf.timing import collectives
 from vperf.timing.expected import Form, pn
 from vperf.timing.kinds import form_of
 from vperf.timing.limit import StepLimit, bandwidth_over
-from vperf.timing.mixed import ALL, Group, merging_of
+from vperf.timing.mixed import ALL, Group, all_tokens, merging_of
 from vperf.timing.step import Card
 
 _COMMON = (Coordinate(tokens), Coordinate(sequences), Coordinate(outputs))
@@ -285,13 +285,16 @@ class _Values:
 
     def of_groups(self, groups: Sequence[Group]) -> list[float]:
         """Of groups of steps."""
-        values = [1.0]
-        every = [step for group in groups for step in group]
-        for function, of, group, merge in self._of_groups:
-            steps = every if group == ALL else groups[group]
-            if len(steps) == 1:
-                values.append(function(steps[0], *of))
-            else:
+        if all(len(group) == 1 for group in groups):
+            ones = [step for (step,) in groups]
+            if len(ones) > 1:
+                ones.append(all_tokens(ones))  # at ALL
+            values = [1.0, *[call(ones[at], *of) for call, of, at, _ in self._of_groups]]
+        else:
+            values = [1.0]
+            every = [step for group in groups for step in group]
+            for function, of, group, merge in self._of_groups:
+                steps = every if group == ALL else groups[group]
                 values.append(merge(steps, function, of))
         for terms in self._composites:
             values.append(_dot(terms, values))

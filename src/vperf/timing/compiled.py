@@ -156,7 +156,9 @@ class Compiled:
         return host + (stages - 1) * engine.host_s_per_step + stages * hop
 
     def _tokens(self, step: Step) -> float:
-        return self.model.parallel.local(step).tokens
+        """That one stage of a pipeline hands to the next."""
+        parallel = self.model.parallel
+        return parallel.local(step).tokens if parallel.pipeline > 1 else 0.0
 
     def sides(self, passes: Iterable[Pass]) -> tuple[float, float, float]:
         """(compute, memory, link) seconds of a limit: they overlap, the largest bounds."""
@@ -203,6 +205,8 @@ class Compiled:
                 flops += runs * item.flops
                 streamed += runs * item.streamed_bytes
                 timed.append((each.prefix, runs, item))
+        if not passes:  # of a model that generates no tokens
+            return PhaseTimes(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, "memory", ())
         first = passes[0].step
         host = self._host_s(launches, kernels, self._sequences(first.batch), self._tokens(first))
         total = max(limit_s, host + kernels)
@@ -281,11 +285,11 @@ class _Table:
         if self._local > 1 and not local:
             own = self.model.parallel.local
             groups = [own(step) for step in decodes], [own(step) for step in chunks]
-        rows = [self._rows.of(group[0]) for group in groups]
-        key = tuple(self._rows.key(group[0]) for group in groups)
-        bound = self._mixed.get(key)
+        (first, *_), (second, *_) = groups
+        bound = self._mixed.get((self._rows.key(first), self._rows.key(second)))
         if bound is None:
-            bound = self._mixed[key] = BoundRows(joined(*rows), self.card)
+            bound = BoundRows(joined(self._rows.of(first), self._rows.of(second)), self.card)
+            self._mixed[self._rows.key(first), self._rows.key(second)] = bound
         return bound.times(bound.of_groups(groups))
 
     def _bound_of(self, step: Step) -> BoundRows:

@@ -33,8 +33,13 @@ def merging_of(at: Coordinate) -> Merging:
     return _greatest if at.function in LONGEST else _total
 
 
+def all_tokens(steps: Group) -> Step:
+    """A step with the tokens of all of them."""
+    return Step(1, sum([step.tokens for step in steps]), 0)
+
+
 def _of_all_tokens(steps: Group, function: Callable[..., float], of: tuple[Hashable, ...]) -> float:
-    return function(Step(1, sum([step.tokens for step in steps]), 0), *of)
+    return function(all_tokens(steps), *of)
 
 
 def _greatest(steps: Group, function: Callable[..., float], of: tuple[Hashable, ...]) -> float:
