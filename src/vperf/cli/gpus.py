@@ -33,6 +33,8 @@ Examples:
   vperf gpus "ada laptop"
   vperf gpus --vendor amd --min-memory 40GB --sort bandwidth
   vperf gpus rtx-pro-6000 --json
+  vperf gpus cpu
+  vperf gpus cpu:epyc-9654
 """
 
 
@@ -64,7 +66,7 @@ def gpus(
     """List the GPUs that ship, or show one with its sources.
 
     Any name that --gpu takes shows one; words of vendor, architecture or name list
-    all that have them.
+    all that have them; cpu lists the hosts that --host takes.
     """
     options.refuse_empty(vendor=vendor, min_memory=min_memory, sort=sort)
 
@@ -79,8 +81,12 @@ def gpus(
 
 def _find(name: str | None, *, listed: bool) -> Gpu | tuple[Gpu, ...]:
     """The GPU of that name, unless a list is asked for; else all that have its words."""
-    from vperf.sources.gpus import broken_gpu_files, list_gpus, load_gpu
+    from vperf.sources.gpus import CPU, broken_gpu_files, list_gpus, load_gpu
 
+    if name is not None and f"{name.strip().lower()}:" == CPU:
+        from vperf.sources.hosts import list_hosts
+
+        return list_hosts()
     if name is None:
         for error in broken_gpu_files():
             output.complain(f"warning: {error}\n")
