@@ -286,9 +286,14 @@ _replicas: Cache = {}
 anew by each resolver."""
 
 
+def lasting() -> Resolver:
+    """A resolver whose replicas the next one finds: one scenario at a time, many times."""
+    return Resolver(_replicas)
+
+
 def deploy(scenario: Scenario) -> Deployment:
     """The deployment of one scenario. Raises VperfError."""
-    return Resolver(_replicas).deployment(scenario)
+    return lasting().deployment(scenario)
 
 
 # The card and its engine ---------------------------------------------------------------------

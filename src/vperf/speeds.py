@@ -264,13 +264,13 @@ def serving_of(pace: Pace, served: Served, load: Load) -> Serving:
 def simulated_run(at: Deployment) -> SimulatedRun | None:
     """A load as a benchmark runs it; None of a batch, and where the weights do not fit. Raises
     InputError."""
-    from vperf.serving.simulation import run  # noqa: PLC0415  (most scenarios are of a batch)
-
     compiled, load, asked = at.compiled, at.load, at.run
     if load is None or asked is None:
         return None
     if at.model.rank_weight_bytes >= at.card.gpu.memory_bytes:
         return None
+    from vperf.serving.simulation import run  # noqa: PLC0415  (most scenarios are of a batch)
+
     asked = _with_images(asked, at.image_tokens)
     traffic = asked.traffic(compiled.model.max_context_tokens)
     found = run(compiled, traffic, acceptance=load.acceptance, proven=load.proven)

@@ -21,6 +21,7 @@ from vperf.sources.gpus import (
     load_gpu,
     load_gpu_file,
     override,
+    tables_of,
 )
 
 EXACT = {
@@ -438,3 +439,15 @@ def test_the_index_of_a_wheel_finds_what_the_files_do(
     monkeypatch.setattr(gpus, "index_of", None)  # only the index may be read
     assert _spellings(Files(shipped, tmp_path / "none")) == read
     assert len(read) == len(gpu_names())
+
+
+def test_the_tables_of_a_wheel_list_what_the_files_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = list_gpus()
+    folder = data_dir() / "gpus"
+    (tmp_path / "gpus").symlink_to(folder, target_is_directory=True)
+    (tmp_path / "gpus.json").write_bytes(tables_of(folder))
+    monkeypatch.setattr(gpus, "files_of", lambda kind: Files(tmp_path / kind, tmp_path / "none"))
+    monkeypatch.setattr(Files, "table", None)  # only that file may be read
+    assert list_gpus() == listed

@@ -6,6 +6,7 @@ checks (schema.py), time, and any efficiency factor.
 
 from __future__ import annotations
 
+import json
 import os.path
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
-from vperf.files import parse_toml, read_bytes
+from vperf.files import parse_toml, read_bytes, read_toml
 from vperf.hardware.gpu import PIPES, Achieved, AllReduce, Gpu, Link
 from vperf.notes import Note, notes_of
 from vperf.sources.catalog import MAX_OWN_BYTES, Files, checked_file, files_of
@@ -107,7 +108,7 @@ def gpu_names() -> tuple[str, ...]:
 def list_gpus() -> tuple[Gpu, ...]:
     """Every GPU, by id; the user's broken files are left out (`broken_gpu_files`)."""
     files = files_of("gpus")
-    return files.usable(lambda gpu_id: _of_file(gpu_id, files))
+    return files.usable(lambda gpu_id: _of_file(gpu_id, files, files.shipped_tables))
 
 
 def broken_gpu_files() -> tuple[InputError, ...]:
@@ -121,9 +122,11 @@ def gpu_table(gpu_id: str) -> Table:
     return files.table(gpu_id, GPU_FILE) if files.path(gpu_id) else {}
 
 
-def _of_file(gpu_id: str, files: Files) -> Gpu:
-    gpu = _gpu(files.table(gpu_id, GPU_FILE), gpu_id)
+def _of_file(gpu_id: str, files: Files, known: Mapping[str, Table] | None = None) -> Gpu:
     own = files.own.get(gpu_id)
+    if known and own is None:
+        return _gpu(known[gpu_id], gpu_id)
+    gpu = _gpu(files.table(gpu_id, GPU_FILE), gpu_id)
     if own is None:
         return gpu
     return replace(gpu, origin=str(own), assumptions=(
@@ -266,6 +269,12 @@ def index_of(folder: Path) -> bytes:
         for path in sorted(folder.glob("*.toml"))
     )
     return b"\n".join(lines)
+
+
+def tables_of(folder: Path) -> bytes:
+    """All GPU files of a folder in one; their dates are text."""
+    tables = {path.stem: read_toml(path) for path in sorted(folder.glob("*.toml"))}
+    return json.dumps(tables, default=str).encode()
 
 
 def _keys_in(gpu_id: str, path: Path) -> list[bytes]:
