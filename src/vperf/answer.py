@@ -200,6 +200,8 @@ class SimulatedRun:
     steady_requests_per_s: float | None
     """Without ramp and drain; None: too short a run."""
     saturated: bool
+    limit_output_tokens_per_s: float | None = None
+    """No run of so many users is faster; None: of a rate that is offered."""
 
     def to_dict(self) -> dict[str, Any]:
         """The part of an estimate's JSON; percentiles as ttft.p99_s."""

@@ -152,7 +152,7 @@ def _parallel(model: Model, card: Card) -> Note:
         "parallel",
         gpus=p.gpus,
         ways={name: count for name, count in ways.items() if count > 1},
-        link=_link(gpu),
+        link=link_of(gpu),
         bytes_per_s=rate if rate < math.inf else None,
         measured=gpu.peer_access and gpu.achieved is not None and bool(gpu.achieved.all_reduce),
         node=gpu.node_size,
@@ -160,7 +160,8 @@ def _parallel(model: Model, card: Card) -> Note:
     )
 
 
-def _link(gpu: Gpu) -> str:
+def link_of(gpu: Gpu) -> str:
+    """What GPUs of this kind exchange over."""
     if not gpu.peer_access:
         return "PCIe through the host's memory"
     return gpu.link.name if gpu.link else "PCIe"

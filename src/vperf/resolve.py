@@ -393,7 +393,7 @@ def _joined(gpu: Gpu, scenario: Scenario) -> Gpu:
         check_count("gpus-per-node", scenario.gpus_per_node, 1)
         gpu = replace(gpu, gpus_per_node=scenario.gpus_per_node)
     if scenario.node_link is not None:
-        gpu = replace(gpu, node_bytes_per_s=parse_bandwidth(scenario.node_link))
+        gpu = replace(gpu, node_bytes_per_s=parse_bandwidth(scenario.node_link, "GB/s"))
     return gpu
 
 

@@ -105,7 +105,7 @@ def _percent(name: str, text: str) -> float:
 def _seconds(name: str, value: str | float) -> float:
     if isinstance(value, str):
         try:
-            return parse_seconds(value)
+            return parse_seconds(value, "ms")
         except InputError as error:
             raise InputError(error.message, field=name) from None
     if isinstance(value, bool) or not isinstance(value, int | float):
