@@ -28,15 +28,9 @@ from vperf.model.model import Model
 from vperf.serving.memory import that_holds
 from vperf.serving.memory_by_place import plan_places
 from vperf.serving.speculative import break_even, mean_tokens, shares_of
-<<<<<<< HEAD
-from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run, texts_of
-from vperf.timing.passes import decode_passes, prefill_passes
-from vperf.timing.step import Card, PhaseTimes
-=======
-from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run, speeds
+from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run, speeds, texts_of
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Card, OpTime, PhaseTimes
->>>>>>> main
 
 if TYPE_CHECKING:
     from vperf.deployment import Deployment

@@ -10,11 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-<<<<<<< HEAD
-from vperf.answer import Estimate, Serving, SimulatedRun, Speculative, Texts
-=======
-from vperf.answer import DepthPoint, Estimate, Serving, SimulatedRun, Speculative
->>>>>>> main
+from vperf.answer import DepthPoint, Estimate, Serving, SimulatedRun, Speculative, Texts
 from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, drafts_of, launch
 from vperf.report.document import (
     FAILS,
@@ -148,7 +144,6 @@ def headline(answer: Estimate) -> Text:
     return (Span(figure, "good"), *rest, "; ", Span("fits", "good"), ".")
 
 
-<<<<<<< HEAD
 def _rate(answer: Estimate) -> tuple[str, str]:
     expected = answer.expected
     if answer.texts:
@@ -165,7 +160,6 @@ def _rate(answer: Estimate) -> tuple[str, str]:
     middle, low, high, limit = (
         per_second(getattr(each, key))
         for each in (expected, expected.low, expected.high, answer.limit)
-=======
 def _speeds(answer: Estimate) -> tuple[str, str, str]:
     """Tokens/s of all, or of a user where a rate is offered; range and limit; the first token."""
     offered = run_of(answer) is not None and _is_offered(answer)
@@ -175,7 +169,6 @@ def _speeds(answer: Estimate) -> tuple[str, str, str]:
         f" expected ({span(per_second(rate.low), per_second(rate.high))}), limit "
         f"{per_second(rate.limit)}",
         f"; {_first(answer)} {seconds(_ttft(answer).expected)}",
->>>>>>> main
     )
 
 
@@ -329,7 +322,6 @@ def _rate_of_all(answer: Estimate) -> _Figure:
 
 def speed_table(answer: Estimate) -> Table:
     """Each figure expected, its range, its limit, and what bounds that."""
-<<<<<<< HEAD
     batch = answer.workload.batch_size
     prefill, decode = answer.prefill.bound, answer.decode.bound
     everybody = f"Decode tok/s, all {batch:,}" if batch > 1 else "Decode tok/s"
@@ -345,14 +337,12 @@ def speed_table(answer: Estimate) -> Table:
             rows.insert(1, _texts(answer, rows[1]))
     elif batch > 1:
         rows.append(_speed(answer, "  for each user", "decode_tokens_per_s_per_user", decode))
-=======
     prefill, generates = answer.prefill.bound, answer.workload.generates
     rows = [_row("TTFT" if generates else "Latency", _ttft(answer), prefill, time=True)]
     if answer.serving is None or not generates:  # of a load it would hold the queue
         rows.append(_row("Prefill tok/s", _figure(answer, "prefill_tokens_per_s"), prefill))
     if generates:
         rows += _decode_rows(answer)
->>>>>>> main
     if _grows(answer):
         limit = rows[0].cells[3]
         even = rows[0].cells[_EVEN]
@@ -366,7 +356,6 @@ def speed_table(answer: Estimate) -> Table:
     return Table(columns, rows, when="always" if answer.memory.fits else "full")
 
 
-<<<<<<< HEAD
 def _texts(answer: Estimate, tokens: Row) -> Row:
     """Texts a second, by the row of their tokens."""
     rates = (answer.expected, answer.expected.low, answer.expected.high, answer.limit)
@@ -380,9 +369,7 @@ def _texts(answer: Estimate, tokens: Row) -> Row:
 def _speed(answer: Estimate, name: str, key: str, bound: str, *, time: bool = False) -> Row:
     limit, expected = getattr(answer.limit, key), getattr(answer.expected, key)
     low, high = getattr(answer.expected.low, key), getattr(answer.expected.high, key)
-=======
 def _row(name: str, figure: _Figure, bound: str, *, time: bool = False) -> Row:
->>>>>>> main
     text = seconds if time else per_second
 
     def of_limit(value: float) -> float:
