@@ -19,7 +19,7 @@ import typer
 from vperf.cli import output
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 from vperf.errors import InputError, VperfError
-from vperf.units import parse_number
+from vperf.units import parse_number, refuse_odd
 
 if TYPE_CHECKING:
     from vperf.checks.check import Check
@@ -161,6 +161,7 @@ def check(
 
     Reads the result of a benchmark tool, or the figures given as options.
     """
+    from vperf.checks.baseline import read_baseline
     from vperf.checks.check import check_all
     from vperf.checks.thresholds import Thresholds, longest, seconds, share
     from vperf.report.check import report
@@ -198,7 +199,7 @@ def check(
         named, errors = list(graded.checks), graded.errors
     else:
         gpu, model, rest = _setup(typed)
-        bars = replace(bars, max_drift=drift)
+        bars, before = replace(bars, max_drift=drift), baseline and read_baseline(baseline)
         named, failed = [], []
         several = files is not None and len(files) > 1
         sources: Sequence[str | None] = files or (None,)
@@ -206,7 +207,7 @@ def check(
             try:
                 source = _source(file, text, figures, label, time_of("--duration", duration))
                 found = check_all(
-                    source, gpu, model, bars=bars, baseline=baseline, label=label, explain=explain,
+                    source, gpu, model, bars=bars, baseline=before, label=label, explain=explain,
                     **rest,
                 )  # fmt: skip
             except VperfError as error:
@@ -225,8 +226,8 @@ def check(
         out.emit(report(named, errors, alone=alone, hint=hint))
     if errors:
         # Said last, the exit code of wrong input before that of the Hub.
-        *before, (_, last) = sorted(errors, key=lambda each: -each[1].exit_code)
-        for _, each in before:
+        *others, (_, last) = sorted(errors, key=lambda each: -each[1].exit_code)
+        for _, each in others:
             output.complain_of(each.message, each.hint)
         raise last
     if any(each.passed is False for _, each in named):
@@ -284,9 +285,7 @@ def _checked(**given: float | None) -> dict[str, Any]:
     """Measured figures from the command line, each above 0."""
     found = {name: value for name, value in given.items() if value is not None}
     for name, value in found.items():
-        if not 0 < value < float("inf"):
-            flag = "--" + name.replace("_tokens_per_s", "-tok-s")
-            raise InputError(f"must be above 0, not {value!r}", field=flag)
+        refuse_odd(value, "--" + name.replace("_tokens_per_s", "-tok-s"))
     return found
 
 

@@ -77,6 +77,8 @@ class Load:
     """Probability that a token is accepted that the model drafts, if it does."""
     think_s: float = 0.0
     """Between an answer and the user's next request."""
+    texts: int = 1
+    """Of a request to a model that only reads them."""
     proven: int = 0
     """Sequences that are known to have run at a time, whatever the memory is thought to hold."""
 
@@ -150,7 +152,8 @@ class Steps:
     ) -> None:
         """`load` gives the lengths; `of_card` are the pools of a card, where they are known."""
         self.compiled, self.card = compiled, compiled.card
-        self._pools = of_card or pools(compiled.model, self.card.gpu, self.card.engine)
+        full = compiled.fullest
+        self._pools = of_card or pools(compiled.model, full.gpu, full.engine)
         self.input_tokens, self.output_tokens = load.input_tokens, load.output_tokens
         self.cached_tokens = load.cached_tokens
         self.context = load.input_tokens + load.output_tokens // 2
@@ -289,6 +292,8 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
     saturated, waits, burst = False, 0.0, 0.0
     if load.users is not None:
         burst = BURST_SHARE * _burst(point, int(most), model)
+        if load.users > 1 and model.has_experts:
+            burst += BURST_SHARE * facts.warm_up_s
         if load.users > most:
             # Little's law: whoever finds no room waits for those who hold it.
             waits = load.users / most_per_s - decoding_s - point.ttft_s - load.think_s
