@@ -20,6 +20,7 @@ from vperf.timing.step import Card
 from vperf.values import dataclass
 
 if TYPE_CHECKING:
+    from vperf.serving.elsewhere import Ahead, Kept
     from vperf.serving.load import Load, Steps
     from vperf.serving.simulation import Run
 
@@ -89,6 +90,10 @@ class Deployment:
     """The requests of that load as a benchmark sends them; None: one batch."""
     warnings: tuple[Note, ...] = ()
     """What finding the model warned of."""
+    kept: Kept | None = None
+    """A cache beyond the cards in which part of each prompt is found."""
+    ahead: Ahead | None = None
+    """Other cards that read the prompts."""
 
     @property
     def found(self) -> ModelConfig:

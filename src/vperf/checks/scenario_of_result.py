@@ -28,7 +28,7 @@ from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
 from vperf.notes import Note, notes_of
 from vperf.resolve import Resolver, built, gpu_named
-from vperf.scenario import CARD, LAYER_OPTIONS, ModelLike, Scenario
+from vperf.scenario import CARD, ELSEWHERE, LAYER_OPTIONS, ModelLike, Scenario
 from vperf.serving.speculative import MOST_DRAFT_TOKENS, acceptance_of
 from vperf.sources.gpus import BESIDE
 from vperf.sources.hosts import load_host
@@ -72,6 +72,7 @@ def scenario_of(
 
     Raises InputError where neither says the model or the GPU.
     """
+    _check_read_here(options)
     setup = result.setup
     warnings: Notes = [*notes_of("said", result.warnings)]
     doubts: list[str] = []
@@ -377,6 +378,12 @@ def _gpu(
         if not same:
             warnings.append(Note("option_wins", flag="--gpu", given=card.id, said=said))
     return card
+
+
+def _check_read_here(options: Mapping[str, Any]) -> None:
+    for name in ELSEWHERE:
+        if options.get(name) is not None:
+            raise InputError("is not understood of a result", field=name.replace("_", "-"))
 
 
 def _host(setup: Setup, asked: dict[str, Any], card: Gpu, doubts: list[str]) -> None:
