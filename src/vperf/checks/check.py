@@ -328,8 +328,9 @@ def _grade(  # noqa: PLR0917  (as check)
     figures = measured_figures(result, at)
     at, answer, how = as_it_ran(resolver, at, figures)
     found = metrics(at, answer, figures)
-    if said.doubts:
-        found = tuple(map(doubted, found))
+    found = tuple(
+        doubted(each) if said.doubts or each.name in result.doubtful else each for each in found
+    )
     main = main_metric(found, served=at.load is not None)
     if main is None:
         raise NothingToGradeError(

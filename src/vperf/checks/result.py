@@ -97,3 +97,5 @@ class Result:
     """What reading took for granted, in words."""
     warnings: tuple[str, ...] = ()
     """What in the file makes its figures doubtful, in words."""
+    doubtful: tuple[str, ...] = ()
+    """Figures that others of it contradict: above the limit they prove nothing."""
