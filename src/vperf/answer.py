@@ -304,6 +304,8 @@ class Estimate(Shown):
     assumptions: _Made[tuple[Note, ...]] = _Made()
     not_modelled: _Made[tuple[Note, ...]] = _Made()
     warnings: _Made[tuple[Note, ...]] = _Made()
+    uncalibrated: _Made[Speed | None] = _Made()
+    """What would be expected without the calibration of the card's file; None without one."""
     simulated: _Made[SimulatedRun | None] = _Made()
     """The run of a served load; None for a batch, and where the load cannot be served."""
     drafts: _Made[tuple[DraftsAt, ...]] = _Made()
@@ -330,6 +332,7 @@ class Estimate(Shown):
             "limit": _flat(self.limit),
             "ceiling": _flat(self.ceiling),
             "expected": expected,
+            "uncalibrated": _flat(self.uncalibrated) if self.uncalibrated else None,
             "memory": _flat(self.memory),
             "prefill": _phase(self.prefill),
             "decode": _phase(self.decode),

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vperf.checks.result import Result
 
@@ -28,7 +28,7 @@ _SLOWER = 0.5
 
 def consistent(result: Result) -> Result:
     """The result without the figures that others of it contradict, and with the reasons."""
-    changed: dict[str, float | None] = {}
+    changed: dict[str, Any] = {}
     doubtful: set[str] = set()
     warnings = []
     for found in _found(result):
@@ -39,7 +39,7 @@ def consistent(result: Result) -> Result:
         return result
     return replace(
         result, **changed, warnings=(*result.warnings, *warnings), doubtful=tuple(sorted(doubtful))
-    )  # type: ignore[arg-type]
+    )
 
 
 class _Contradiction(NamedTuple):
