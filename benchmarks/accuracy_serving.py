@@ -43,6 +43,9 @@ _LIMIT_TOLERANCE = 1.03
 _WORST_CELL = 0.25
 _CELL_ROWS = 15
 _CELL = ("gpu", "model", "engine", "precision")
+_BALANCE_STEPS = 60
+"""timeout_iters of InferenceMAX's TensorRT-LLM commands with attention data parallel
+(github.com/SemiAnalysisAI/InferenceX, benchmarks/single_node, read 2026-12-01)."""
 _NODE = 8
 """Rows of more tensor ranks than a node has GPUs are wide expert parallelism by another name."""
 
@@ -74,8 +77,15 @@ def engine_of(row: Row) -> Engine:
         for column, (field, kind) in _LAUNCH_FACTS.items()
         if row.get(column)
     }
-    if row.get("async_scheduling") == "yes" and engine.scheduler.admission_steps == 0:
+    # A command that asks for it is of a release before it was the default, known or not.
+    asks = row.get("async_scheduling") == "yes"
+    if asks and (version is None or engine.scheduler.admission_steps == 0):
         facts["admission_steps"] = 1  # a step is prepared while one runs
+    if row["backend"] == "trtllm" and layout(row)[2] > 1 and row.get("requests"):
+        # attention_dp_config of their commands: groups wait for each other's prompts.
+        budget = facts.get("max_batched_tokens", engine.max_batched_tokens)
+        share = min(1.0, length(row, "isl") / budget)
+        facts = {"wait_steps": _BALANCE_STEPS, "wait_share": share, **facts}
     return engine.with_scheduler(**facts)
 
 

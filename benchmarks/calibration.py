@@ -46,7 +46,8 @@ def point(row: Row) -> Point:
 
 def left_out(points: Sequence[Point], taught: int, draw: random.Random) -> tuple[float, float]:
     """Mean error of the points of a group, each predicted by the factors of `taught` others."""
-    before, after = [], []
+    before: list[float] = []
+    after: list[float] = []
     for target in points:
         others = [each for each in points if each is not target]
         found = fit(draw.sample(others, min(taught, len(others))))

@@ -2,7 +2,7 @@
 
     python benchmarks/class_defaults.py [DIR]
 
-Needs transformers and torch. One line a model_type that generates text: what its config class
+Needs transformers and torch. One line a model_type of a language model: what its config class
 fills in where a config.json is silent, without keys that cannot change a weight and without
 multi-token-prediction modules, which a silent checkpoint does not hold.
 """
@@ -71,7 +71,7 @@ def ties(model_type: str) -> bool:
     if model_type in TIES_INSIDE:
         return True
     for head in ("IMAGE_TEXT_TO_TEXT", "MULTIMODAL_LM", "CAUSAL_LM", "SEQ_TO_SEQ_CAUSAL_LM",
-                 "SPEECH_SEQ_2_SEQ"):  # fmt: skip
+                 "SPEECH_SEQ_2_SEQ", "MASKED_LM"):  # fmt: skip
         name = getattr(auto, f"MODEL_FOR_{head}_MAPPING_NAMES").get(model_type)
         if name:
             found = getattr(transformers, name if isinstance(name, str) else name[0])
@@ -85,7 +85,7 @@ def main(directory: Path) -> None:
     logging.disable(logging.CRITICAL)
     base = {field.name for field in dataclasses.fields(transformers.PretrainedConfig)}
     heads = ("CAUSAL_LM", "MULTIMODAL_LM", "IMAGE_TEXT_TO_TEXT", "SEQ_TO_SEQ_CAUSAL_LM",
-             "SPEECH_SEQ_2_SEQ")  # fmt: skip
+             "SPEECH_SEQ_2_SEQ", "MASKED_LM", "TEXT_ENCODING")  # fmt: skip
     types = {t for head in heads for t in getattr(auto, f"MODEL_FOR_{head}_MAPPING_NAMES")}
     types |= {t for t in CONFIG_MAPPING_NAMES if "text" in t or "decoder" in t}
     wraps = {t: nested(CONFIG_MAPPING[t]) for t in types if t in CONFIG_MAPPING_NAMES}

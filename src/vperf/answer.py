@@ -78,6 +78,16 @@ class Workload:
     acceptance: float | None = None
     name: str | None = None
     """Of the workload whose mean lengths these are."""
+    lora_rank: int = 0
+    """0: no adapters."""
+    max_loras: int = 0
+    placement: str = ""
+    """What lies beyond the cards, as the engine's own options say it: "--n-cpu-moe 36"."""
+
+    @property
+    def generates(self) -> bool:
+        """Whether tokens come after the prompt; not of an encoder or an embedding model."""
+        return self.output_tokens > 0
 
     @property
     def prompt_tokens(self) -> int:
@@ -319,6 +329,7 @@ class Estimate(Shown):
     def to_dict(self) -> dict[str, Any]:
         """The JSON contract: stable keys, SI base units, floats unrounded."""
         expected: dict[str, float] = {}
+        plain = self.uncalibrated
         for key in Speed.__slots__:
             expected[key] = getattr(self.expected, key)
             expected[f"{key}_low"] = getattr(self.expected.low, key)
@@ -332,8 +343,11 @@ class Estimate(Shown):
             "limit": _flat(self.limit),
             "ceiling": _flat(self.ceiling),
             "expected": expected,
-            "uncalibrated": _flat(self.uncalibrated) if self.uncalibrated else None,
-            "memory": _flat(self.memory),
+            "uncalibrated": plain and {key: getattr(plain, key) for key in Speed.__slots__},
+            "memory": {
+                **_flat(self.memory),
+                "places": [_flat(place) for place in self.memory.places],
+            },
             "prefill": _phase(self.prefill),
             "decode": _phase(self.decode),
             "serving": _flat(self.serving) if self.serving else None,
@@ -359,7 +373,8 @@ def _speculative(answer: Estimate) -> dict[str, Any]:
 
 def _phase(times: PhaseTimes) -> dict[str, Any]:
     ops = [op.to_dict() for op in times.ops]
-    return {**_flat(times), "of_limit": times.of_limit, "ops": ops}
+    places = [_flat(place) for place in times.places]
+    return {**_flat(times), "of_limit": times.of_limit, "ops": ops, "places": places}
 
 
 def _flat(value: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from vperf.answer import Estimate, Figures, ModelFacts
+from vperf.errors import InputError
 from vperf.estimate import estimate as estimate_of
 from vperf.estimate import model_facts_of
 from vperf.hardware.gpu import Gpu
@@ -91,6 +92,8 @@ def napkin(
                        gpu_name=gpu_name, assumptions=said, gpu_memory_bytes=memory,
                        measured_bandwidth=measured)  # fmt: skip
     found, built = build(EXAMPLE_MODEL if model is None else model, quantization=quantization)
+    if not built.generates:
+        raise InputError(f"{found.id} generates no tokens: it has no decode speed", field="model")
     streamed = built.streamed_parameters
     if built.has_experts:
         said = (*said, Note("active_experts"))

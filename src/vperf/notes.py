@@ -100,6 +100,16 @@ def _parallel(
     return f"{gpus} GPUs {where}, parallel: {listed}; joined by {link}{speed}, all-reduces {source}"
 
 
+def _lora(*, rank: int, adapters: int, targets: tuple[str, ...]) -> str:
+    of = ", ".join(targets) if targets else "every linear layer but routers and experts"
+    count = "one adapter" if adapters == 1 else f"{adapters:,} adapters"
+    shared = "" if adapters == 1 else ", which the sequences of a step use evenly"
+    return (
+        f"LoRA: {count} of rank {rank} on {of}, 16 bit, unmerged, two kernels a matmul{shared}; the "
+        "limit reads one"
+    )
+
+
 def _drafts(
     *, by: str, draft_tokens: int, verified: int, acceptance: float, by_position: tuple[float, ...],
     tokens_per_step: float,
@@ -221,11 +231,19 @@ KINDS: Mapping[str, NoteKind] = {
     "measured_constants": NoteKind("assumption", _measured),
     "generic_constants": NoteKind("assumption", "expected: not measured on this card; generic fractions of its peaks", guess=True),
     "parallel": NoteKind("assumption", _parallel),
+    # the host and what lies there
+    "host": NoteKind("assumption", "host: {name}, {cores} cores, {memory}, {rate:,.0f} GB/s"),
+    "host_default": NoteKind("assumption", "host not given; taken: {name}, {rate:,.0f} GB/s (--host, --host-memory)", guess=True),
+    "host_memory": NoteKind("assumption", "the host has {size} of memory (--host-memory says otherwise)", guess=True),
+    "host_local": NoteKind("assumption", "host: this machine's {name} with {memory}, its modules taken as {modules} (--host-memory)", guess=True),
+    "placed": NoteKind("assumption", "placement: {layers}{experts}"),
+    "weights_stored": NoteKind("assumption", "{gib:,.1f} GiB of each card's weights lie in host memory and are read over the link, {rate:,.1f} GB/s, at every step; {each:.0%} of that is expected"),
     # the model
     "model": NoteKind("assumption", "{text}"),
     "keys_passed": NoteKind("assumption", "set in the config and passed over: {listed}"),
     "parts_not_counted": NoteKind("assumption", "{listed}: not counted, parameters are the text model's"),
     "config_defaults": NoteKind("assumption", "not in the config, taken from the model class's defaults: {listed}", guess=True),
+    "no_tokens": NoteKind("assumption", "generates no tokens: its answer is there when the prompt is read, output-len means nothing"),
     "routing": NoteKind("assumption", "experts: the limit counts those of one token, which any routing must read; ceiling, bytes and MBU even routing, expected {expected}"),
     "windows": NoteKind("assumption", "windowed layers cache no more than their window"),
     "engine_cache": NoteKind("assumption", "{engine} keeps an fp8 KV cache beside fp8 weights (--kv-cache-dtype says otherwise)"),
@@ -239,6 +257,7 @@ KINDS: Mapping[str, NoteKind] = {
     "drafts_prompt": NoteKind("assumption", "{by} reads the prompt too before the first token is given out (expected; the limit does not wait for it)"),
     "drafts_shared": NoteKind("assumption", "the head shares the model's embedding, as engines load it, and runs divided as the model is"),
     "draft_model_divided": NoteKind("assumption", "the draft model has its own weights and cache on every GPU's share, divided as the model is, in the model's KV cache format"),
+    "lora": NoteKind("assumption", _lora),
     "lookup_time": NoteKind("not_modelled", "the host's search of the text for drafts"),
     "calibrated": NoteKind("assumption", "calibrated to {results} results of this server ({before:.1%} off before, {after:.1%} after): {base} with memory x {memory:.2f}, compute x {compute:.2f}, host time x {host:.2f}, all-reduces x {link:.2f}; without that, TPOT {tpot_ms:.3g} ms and TTFT {ttft_ms:.3g} ms", guess=True),
     "load": NoteKind("assumption", _load),

@@ -23,9 +23,13 @@ from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
 from vperf.model.divide import Parallel
 from vperf.model.drafter import Checkpoint
+from vperf.model.lora import MAX_ADAPTERS, MAX_RANK, Lora
 from vperf.model.model import Model
+from vperf.model.ops import Step
 from vperf.model.read import build_model
 from vperf.notes import Note, notes_of
+from vperf.places import given as places_given
+from vperf.places import host_named, resolve_places
 from vperf.scenario import (
     CARD,
     DEFAULT_ENGINE,
@@ -33,10 +37,11 @@ from vperf.scenario import (
     OF_DRAFTS,
     OPTIONS,
     OUTPUT_LEN,
+    PLACING_ENGINE,
     ModelLike,
     Scenario,
 )
-from vperf.serving.lengths import Lengths, equal
+from vperf.serving.lengths import Lengths, equal, without_output
 from vperf.serving.speculative import (
     acceptance_of,
     checked_acceptance,
@@ -113,12 +118,20 @@ class Resolver:
         replica = self._replica(scenario)
         model, images = replica.compiled.model, scenario.image_tokens
         _check_lengths(model, replica.found.id, lengths, images)
+        if not model.generates:
+            lengths = without_output(lengths)
         accepted: tuple[float, ...] = ()
         acceptance = None
         if depth := model.draft_depth:
             accepted = checked_acceptance(scenario.acceptance, scenario.acceptance_length, depth)
             acceptance = _as_one(scenario, accepted)
         load, run = None, None
+        if scenario.served and not model.generates:
+            raise InputError(
+                f"{replica.found.id} generates no tokens: a load of it is not modelled",
+                field="max-concurrency" if scenario.max_concurrency else "request-rate",
+                hint="--batch-size N: so many texts at once",
+            )
         if scenario.served:
             load, run = _served(scenario, lengths, acceptance)
         else:
@@ -193,8 +206,8 @@ class Resolver:
         return found
 
     def _find(self, scenario: Scenario) -> Replica:
-        named = engine_named(scenario.engine)
         card = self.gpu(scenario)
+        named = engine_of(scenario, card)
         gpu = _joined(card, scenario)
         check_formats(scenario.quantization, scenario.kv_cache_dtype)
         engine = _set(named, scenario).on(gpu.id, gpu.memory_bytes)
@@ -205,8 +218,7 @@ class Resolver:
         found: Replica | None
         found, _ = self._replicas.get(key) or (None, None)
         if found is None:
-            model = self._model(config, draft, named, engine, scenario)
-            found = Replica(config, Compiled(model, Card(gpu, engine)))
+            found = self._on_places(config, draft, named, Card(gpu, engine), scenario)
             _remember(self._replicas, key, (found, (config, draft, card, named)), self._keep)
         return found
 
@@ -215,6 +227,28 @@ class Resolver:
         if scenario.draft_model is None or scenario.speculative is None:
             return None
         return self.config(scenario.draft_model)
+
+    def _on_places(
+        self,
+        config: ModelConfig,
+        draft: ModelConfig | None,
+        named: Engine,
+        card: Card,
+        scenario: Scenario,
+    ) -> Replica:
+        host = host_named(scenario, card.gpu)
+        moved = places_given(scenario) or len(card.gpu.cards) > 1
+        alone = replace(scenario, pp=1) if moved and scenario.pp > 1 else scenario
+        model = self._model(config, draft, named, card.engine, alone)
+        if card.gpu.is_host:
+            card = _cpu_alone(card, host, scenario)
+        placed = resolve_places(model, card, scenario, host)
+        if placed is None:
+            if moved and alone is not scenario:
+                model = self._model(config, draft, named, card.engine, scenario)
+            return Replica(config, Compiled(model, card))
+        compiled = Compiled(placed.model, card, placed.places, placed.fullest)
+        return Replica(config, compiled, placed.notes)
 
     def _model(
         self,
@@ -287,6 +321,36 @@ def _scheduled(engine: Engine, scenario: Scenario) -> Engine:
         if value is not None:
             check_count(name, value, 1)
     return engine.with_scheduler(**facts) if facts else engine
+
+
+def engine_of(scenario: Scenario, card: Gpu) -> Engine:
+    """The engine of a scenario: as given, or the default of what is asked."""
+    if scenario.engine is not None:
+        return engine_named(scenario.engine)
+    on_places = places_given(scenario) or card.is_host or len(card.cards) > 1
+    return engine_named(PLACING_ENGINE if on_places else DEFAULT_ENGINE)
+
+
+def _cpu_alone(card: Card, host: Gpu | None, scenario: Scenario) -> Card:
+    """A host as the target itself."""
+    engine = card.engine
+    if engine.host is None or engine.host.offloads != "layers":
+        raise InputError(
+            f"{engine.name} on CPUs alone is not modelled",
+            field="engine",
+            hint="--engine llama.cpp is",
+        )
+    if scenario.tp * scenario.pp * scenario.ep * scenario.dp > 1:
+        raise InputError("several hosts are not understood together", field="tensor-parallel-size")
+    gpu = card.gpu
+    if scenario.host_memory is not None and host is not None:
+        gpu = replace(
+            gpu,
+            memory_bandwidth=host.memory_bandwidth,
+            memory_type=host.memory_type,
+            memory_bytes=host.memory_bytes,
+        )
+    return Card(gpu, engine.on_host())
 
 
 def engine_named(engine: str | Engine | None) -> Engine:
@@ -451,7 +515,37 @@ def resolve_model(
             scenario.draft_branches,
             scenario.verify_tokens,
         )
+    if adapters := _adapters(scenario):
+        model = with_adapters(model, adapters, found.id)
     return divided_with(model, Parallel(scenario.tp, scenario.pp, scenario.ep, scenario.dp))
+
+
+def _adapters(scenario: Scenario) -> Lora | None:
+    """The adapters of a scenario. Raises InputError."""
+    rank, count, targets = scenario.lora_rank, scenario.max_loras, scenario.lora_targets
+    if rank is None:
+        for name, value in (("max-loras", count), ("lora-targets", targets)):
+            if value is not None:
+                raise InputError("means nothing without lora-rank", field=name)
+        return None
+    check_count("lora-rank", rank, 1, MAX_RANK)
+    count = 1 if count is None else count
+    check_count("max-loras", count, 1, MAX_ADAPTERS)
+    names = tuple(filter(None, (name.strip() for name in (targets or "").split(","))))
+    return Lora(rank, count, names)
+
+
+def with_adapters(model: Model, adapters: Lora, model_id: str) -> Model:
+    """The model with adapters. Raises InputError for modules that it has not."""
+    there = sorted({name for op in model.ops(Step(1, 1, 1)) for name, _ in op.modules})
+    missing = [name for name in adapters.targets if name not in there]
+    if missing or not there:
+        raise InputError(
+            f"{model_id} has no linear layer {', '.join(missing)} that an adapter can be of",
+            field="lora-targets",
+            hint=f"it has {', '.join(there)}; adapters of experts are not understood",
+        )
+    return replace(model, lora=adapters)
 
 
 def _checkpoint(draft: ModelConfig, method: str, model: Model) -> Checkpoint:
@@ -539,12 +633,10 @@ def _check_drafting(scenario: Scenario) -> None:
             )
 
 
-def check_count(name: str, value: int, least: int) -> None:
+def check_count(name: str, value: int, least: int, most: int = MAX_TOKENS) -> None:
     """InputError where `value` is no count from `least` on."""
-    if type(value) is not int or not least <= value <= MAX_TOKENS:
-        raise InputError(
-            f"must be an integer from {least} to {MAX_TOKENS}, not {value!r}", field=name
-        )
+    if type(value) is not int or not least <= value <= most:
+        raise InputError(f"must be an integer from {least} to {most}, not {value!r}", field=name)
 
 
 def _check_lengths(model: Model, model_id: str, lengths: Lengths, image_tokens: int) -> None:

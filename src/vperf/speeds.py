@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from vperf.answer import Expected, Figures, Serving, SimulatedRun, Speed
 from vperf.model.model import Model
 from vperf.serving.lengths import Lengths
-from vperf.serving.memory import Pool, largest_batch, memory_use
+from vperf.serving.memory import Pool, largest_batch
+from vperf.serving.memory_by_place import taken_of
 from vperf.serving.speculative import tokens_per_step
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.constants import Constants
@@ -51,10 +52,10 @@ class Pace:
 
 def speeds(at: Deployment) -> Figures:
     """The speeds of a deployment, and whether it fits."""
-    pace, load, gpu = pace_of(at), at.load, at.card.gpu
+    pace, load = pace_of(at), at.load
     expected, groups = pace.expected, at.model.parallel.data
     prompt, output = at.request_tokens
-    use = memory_use(at.model, at.replica.pools, pace.held, prompt, output)
+    taken, capacity = taken_of(at.compiled, at.replica.pools, pace.held, prompt, output)
     if pace.served is None or load is None:
         answered_s = expected.ttft_s + (output - 1) * expected.tpot_s
         rate, serving = pace.running / answered_s, None
@@ -66,7 +67,7 @@ def speeds(at: Deployment) -> Figures:
         prefill_s = at.compiled.prefill(groups, prompt - past, past).expected / groups
         input_s, output_s = prefill_s / prompt, max(0.0, 1 / rate - prefill_s) / output
     return Figures(
-        pace.limit, expected, at.model.parallel.gpus, use.total_bytes, gpu.memory_bytes,
+        pace.limit, expected, at.gpus, taken, capacity,
         input_s, output_s, rate, rate * output, serving,
     )  # fmt: skip
 
@@ -98,6 +99,8 @@ def _of_batch(at: Deployment) -> Pace:
 
 def speed_of(ttft_s: float, tpot_s: float, tokens: int, sequences: float) -> Speed:
     """Of times in which so many prompt tokens are read, and so many sequences decode."""
+    if not tpot_s:  # what generates no tokens decodes none, in no time
+        return Speed(ttft_s, tokens / ttft_s, 0.0, 0.0, 0.0)
     return Speed(ttft_s, tokens / ttft_s, tpot_s, sequences / tpot_s, 1 / tpot_s)
 
 
@@ -122,6 +125,8 @@ def _weighted(parts: Iterable[tuple[float, Seconds]], bubble: float = 1.0) -> Se
 
 def mean_step(compiled: Compiled, lengths: Lengths, batch: int, images: int = 0) -> Seconds:
     """Mean seconds of the decode steps of all output tokens."""
+    if not compiled.model.generates:
+        return Seconds(0.0, 0.0, 0.0)
     if len(lengths.requests) == 1:
         (one,) = lengths.requests
         return _mean_step(compiled, batch, one.input_tokens + images, one.output_tokens)
@@ -184,9 +189,15 @@ def with_range(  # noqa: PLR0917  (as speed_of, beside what bounds it)
     """Expected speed with its range; the fast end of the range stops at the limit."""
     low, high = ttft_spread or spread("prefill", constants.origin)
     ttft_low, ttft_high = max(ttft_s * low, limit.ttft_s), ttft_s * high
+    ttft, tpot = max(ttft_s, limit.ttft_s), max(tpot_s, limit.tpot_s)
+    if not tpot:
+        return Expected(
+            ttft, tokens / ttft, 0.0, 0.0, 0.0,
+            Speed(ttft_low, tokens / ttft_high, 0.0, 0.0, 0.0),
+            Speed(ttft_high, tokens / ttft_low, 0.0, 0.0, 0.0),
+        )  # fmt: skip
     low, high = spread("decode", constants.origin)
     tpot_low, tpot_high = max(tpot_s * low, limit.tpot_s), tpot_s * high
-    ttft, tpot = max(ttft_s, limit.ttft_s), max(tpot_s, limit.tpot_s)
     return Expected(
         ttft, tokens / ttft, tpot, sequences / tpot, 1 / tpot,
         Speed(ttft_low, tokens / ttft_high, tpot_low, sequences / tpot_high, 1 / tpot_high),

@@ -55,7 +55,7 @@ def test_mechanisms_are_said_in_words(model_id: str, mechanism: str) -> None:
 def test_the_encoder_has_rows_of_its_own() -> None:
     parts = anatomy(vperf.load_model("google/flan-t5-xl"))
     assert sum(row.count for row in parts.encoder) == 24
-    assert parts.encoder[0].mechanisms[0] == "attention 32 heads of 64"
+    assert parts.encoder[0].mechanisms[0] == "attention both ways, 32 heads of 64"
 
 
 def test_multi_token_prediction_layers_are_told_apart() -> None:

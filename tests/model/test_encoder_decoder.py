@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vperf.errors import InputError, UnsupportedModelError
+from vperf.errors import InputError
 from vperf.model.model import Model
 from vperf.model.ops import Op, Step
 from vperf.model.read import build_model
@@ -102,11 +102,6 @@ def test_encoding_is_nearly_two_flops_a_parameter_a_token() -> None:
     attention = 32 * 4 * 1280 * 1500**2
     floor = 2 * 1500 * (layers + convolutions + cross) + attention
     assert floor < total_flops(model, Step(1, 1500, 0)) < 1.003 * floor
-
-
-def test_embedding_models_are_refused_because_they_generate_nothing() -> None:
-    with pytest.raises(UnsupportedModelError, match="'bert' is an encoder: it generates no tokens"):
-        build_model({"model_type": "bert", "hidden_size": 1024}, source="bge-large")
 
 
 @pytest.mark.parametrize(

@@ -235,3 +235,12 @@ def test_more_ranks_never_hold_or_do_more_each(name: str, ways: int, batch: int,
             for m in (few, many)
         ]
         assert sums[1] <= sums[0] * (1 + 1e-12)
+
+
+def test_a_rank_activates_its_own_columns_and_turns_its_own_heads() -> None:
+    whole = vperf.load_model("llama-3.1-8b")
+    split = divide(whole, Parallel(tensor=4))
+    layers, hidden, columns, heads = 32, 4096, 14336, (32 + 8) * 128
+    norms, own = layers * 8 * hidden, layers * (3 * columns + 2 * heads)
+    outside = whole.decoder_small_kernels[0] - norms - own
+    assert split.decoder_small_kernels[0] == norms + own / 4 + outside

@@ -117,3 +117,12 @@ def test_what_an_engine_cannot_draft_has_no_command() -> None:
     assert "--speculative-eagle-topk 8" in " ".join(launch(Server("sglang", "a/b", drafts=tree))[0])
     assert launch(Server("vllm", "a/b", drafts=tree)) == []
     assert launch(Server("trtllm", "a/b", drafts=Drafts("eagle", 3, 4, "b/c"))) == []
+
+
+def test_adapters_are_in_the_command() -> None:
+    server = Server("vllm", "a/b", lora_rank=16, max_loras=8)
+    assert "--enable-lora --max-lora-rank 16 --max-loras 8" in " ".join(launch(server)[0])
+    for engine, word in (("sglang", "--max-loras-per-batch 8"), ("trtllm", "max_lora_rank: 16")):
+        commands = launch(replace(server, engine=engine))
+        assert word in " ".join(" ".join(each) for each in commands)
+    assert launch(replace(server, engine="transformers")) == []

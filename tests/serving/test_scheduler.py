@@ -337,3 +337,14 @@ def test_goodput_counts_requests_that_keep_every_bound() -> None:
     median = dict(run.ttft().percentiles_s)[50.0]
     assert run.goodput(ttft_s=median) == pytest.approx(run.requests_per_s / 2, rel=0.02)
     assert run.goodput(ttft_s=median, tpot_s=0.0) == 0
+
+
+def test_the_first_step_with_several_prompts_waits_for_its_kernels() -> None:
+    cold, late = replace(LAG_FREE, warm_up_s=1.0), [100.0, 200.0, 300.0]
+    together = Traffic([100] * 3, [2] * 3)
+    waited = (
+        simulate(TIMES, cold, together).ttft_s[1] - simulate(TIMES, LAG_FREE, together).ttft_s[1]
+    )
+    assert waited == pytest.approx(1.0)
+    apart = Traffic([100] * 3, [2] * 3, late)
+    assert simulate(TIMES, cold, apart).ttft_s == simulate(TIMES, LAG_FREE, apart).ttft_s

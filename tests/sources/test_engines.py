@@ -143,6 +143,12 @@ def test_a_version_schedules_as_it_did(name: str, steps: int) -> None:
     assert load_engine(name).scheduler.admission_steps == steps
 
 
+def test_a_version_may_have_had_other_kernels() -> None:
+    now, then = load_engine("trtllm"), load_engine("trtllm@1.0")
+    assert (now.fused_quantize, then.fused_quantize) == (True, False)
+    assert load_engine("trtllm@1.1").fused_quantize
+
+
 @pytest.mark.parametrize("name", ["vllm@", "vllm@new", "vllm@0..1", "vllm@-1"])
 def test_what_is_no_version_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="version"):

@@ -78,6 +78,12 @@ def test_an_fp8_gemm_pays_for_quantizing_its_activations() -> None:
     assert op_expected_s(op, C, fused) == pytest.approx(gemm, rel=1e-9)
 
 
+def test_scales_of_blocks_are_computed_by_a_kernel_that_no_engine_fuses() -> None:
+    (op,) = matmul("m", (Linear("w", 4096, 4096, FP8_BLOCK),), 512)
+    fused = replace(VLLM, fused_quantize=True)
+    assert op_expected_s(op, C, fused) == op_expected_s(op, C, VLLM)
+
+
 def test_an_fp8_weight_on_a_card_without_fp8_quantizes_nothing() -> None:
     ampere = load_gpu("a100-sxm")
     (op,) = matmul("m", (Linear("w", 4096, 4096, FP8),), 512)

@@ -120,8 +120,8 @@ def fit(points: Sequence[Point], *, today: datetime.date | None = None) -> Fit:
     logs = dict.fromkeys(names, 0.0)
 
     def expected(values: Mapping[str, float]) -> list[dict[str, float]]:
-        factors = {name: math.exp(value) for name, value in values.items()}
-        gpu = replace(base, calibration=Calibration(base.id, **factors))
+        factors: dict[str, Any] = {name: math.exp(value) for name, value in values.items()}
+        gpu = replace(base, calibration=Calibration(_name(base), **factors))
         found = Resolver()
         return [_expected(found, point, gpu) for point in points]
 
@@ -147,19 +147,27 @@ def fit(points: Sequence[Point], *, today: datetime.date | None = None) -> Fit:
         (point.name, time, point.measured[time], before[n][time], now[n][time])
         for n, (point, time) in enumerate(mains)
     )
-
-    def error(column: int) -> float:
-        return sum(abs(row[column] / row[2] - 1) for row in shown) / len(shown)  # type: ignore[operator]
+    error_before, error_after = (
+        sum(abs(times[n][time] / point.measured[time] - 1) for n, (point, time) in enumerate(mains))
+        / len(mains)
+        for times in (before, now)
+    )
+    found: dict[str, Any] = {name: math.exp(value) for name, value in logs.items()}
 
     calibration = Calibration(
-        base.id,
-        **{name: math.exp(value) for name, value in logs.items()},
+        _name(base),
+        **found,
         results=len(points),
-        error_before=error(3),
-        error_after=error(4),
+        error_before=error_before,
+        error_after=error_after,
         checked=str(today or datetime.datetime.now(tz=datetime.UTC).date()),
     )
     return Fit(calibration, shown)
+
+
+def _name(card: Gpu) -> str:
+    """What --gpu finds it by."""
+    return card.origin or card.id
 
 
 def _counts(time: str, point: Point) -> bool:

@@ -46,6 +46,7 @@ from vperf.hardware.gpu import Gpu
 from vperf.notes import Note
 from vperf.resolve import Resolver
 from vperf.scenario import ModelLike, Options, Scenario
+from vperf.units import refuse_odd
 from vperf.values import dataclass
 from vperf.version import __version__
 
@@ -326,6 +327,19 @@ def _read(source: Result | Sequence[Result] | Source, label: str | None) -> tupl
     return picked
 
 
+_OF_TOKENS = ("tpot_s", "decode_tokens_per_s", "output_tokens_per_s")
+
+
+def _check_nothing_decoded(result: Result, at: Deployment) -> None:
+    """InputError for figures of output tokens where there are none."""
+    for name in _OF_TOKENS:
+        if getattr(result, name) is not None:
+            raise InputError(
+                f"{at.found.id} generates no tokens: this figure cannot be its", field=name,
+                hint="--ttft: the time in which all texts are read; --prefill-tok-s",
+            )  # fmt: skip
+
+
 def _grade(  # noqa: PLR0917  (as check)
     result: Result,
     source: str,
@@ -336,8 +350,12 @@ def _grade(  # noqa: PLR0917  (as check)
     *,
     explain: bool,
 ) -> Check:
+    for name, value in result.measured.items():
+        refuse_odd(value, name)
     said = scenario_of(result, gpu=gpu, model=model, options=options, resolver=resolver)
     at = resolver.deployment(said.scenario)
+    if not at.model.generates:
+        _check_nothing_decoded(result, at)
     figures = measured_figures(result, at)
     at, answer, how = as_it_ran(resolver, at, figures)
     found = metrics(at, answer, figures)

@@ -28,6 +28,8 @@ class Setup:
     ep: int | None = None
     dp: int | None = None
     quantization: str | None = None
+    usual_quantization: str | None = None
+    """What the tool loads of a 16-bit model where nothing is said."""
     kv_cache_dtype: str | None = None
     input_len: float | None = None
     """Mean tokens of a prompt; 0 where decoding alone was measured."""
@@ -99,3 +101,16 @@ class Result:
     """What in the file makes its figures doubtful, in words."""
     doubtful: tuple[str, ...] = ()
     """Figures that others of it contradict: above the limit they prove nothing."""
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """Its figures, but for percentiles, by the names of their fields."""
+        found = {name: getattr(self, name) for name in METRICS}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+METRICS = (
+    "ttft_s", "tpot_s", "decode_tokens_per_s", "output_tokens_per_s", "prefill_tokens_per_s",
+    "latency_s", "requests_per_s",
+)  # fmt: skip
+"""Fields of a Result that are measured."""

@@ -95,7 +95,7 @@ def first_that_holds(holds: Callable[[int], bool], most: int) -> int | None:
 def find_batch_crossover(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Found]:
     """The batch from which decode is bound by compute; from which formats or drafts do not help."""
     at = resolver.deployment(scenario_at({**options, "batch_size": 1}))
-    if at.load is not None:
+    if at.load is not None or not at.model.generates:
         return
     context = at.decode_context
 
@@ -199,7 +199,7 @@ def _find_end_of_help(
 def _find_context_crossover(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Found]:
     options = {n: v for n, v in options.items() if n not in ("input_len", "output_len", CONTEXT)}
     at = resolver.deployment(scenario_at(options))
-    if at.load is not None:
+    if at.load is not None or not at.model.generates:
         return
     longest = at.model.max_context_tokens or MAX_CONTEXT
 
@@ -259,6 +259,8 @@ def _compare_tp(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Fou
     """What more GPUs give, prefill and decode apart; where the model does not divide, it stops."""
     alone = resolver.deployment(scenario_at({**options, "tp": 1}))
     one = speeds(alone).expected
+    if not alone.model.generates:
+        return
     gains = []
     for gpus in (2, 4, 8):
         try:

@@ -148,7 +148,7 @@ def draw_roofline(deployment: Deployment, answer: Estimate) -> Roofline:
             )
             for pipe, peak in sorted(peaks.items(), key=lambda item: item[1])
         ),
-        phases=tuple(_phase(name, times, gpu) for name, times in phases),
+        phases=tuple(_phase(name, times, gpu) for name, times in phases if times.ops),
         ops=tuple(_op(name, op) for name, times in phases for op in times.ops),
     )
 

@@ -43,8 +43,15 @@ class Scheduler:
     frontend_s_per_token: float = 0.0
     prompt_step_s: float = 0.0
     """What a step that reads prompts takes of the host beyond any other step."""
+    warm_up_s: float = 0.0
+    """What the first step with several prompts of a mixture of experts takes beyond any other: it
+    has shapes that no request of a warm-up had."""
     transit_s: float = 0.0
     """The rest of the way in and of a token's way out, which requests go side by side."""
+
+    def warm(self) -> Scheduler:
+        """The same with nothing to tune."""
+        return replace(self, warm_up_s=0.0)
 
     def of_groups(self, groups: int) -> Scheduler:
         """The schedulers of so many attention groups as one."""

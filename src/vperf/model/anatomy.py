@@ -11,7 +11,7 @@ from typing import Any
 
 from vperf.model.blocks.base import Block
 from vperf.model.blocks.dense import DenseMlp
-from vperf.model.blocks.encoder_decoder import CrossAttention, DecoderOnly, EncoderAttention
+from vperf.model.blocks.encoder_decoder import CrossAttention, EncoderAttention
 from vperf.model.blocks.gqa import GroupedQueryAttention
 from vperf.model.blocks.hyper import HyperConnections
 from vperf.model.blocks.linear_attention import LinearAttention
@@ -23,6 +23,7 @@ from vperf.model.blocks.rg_lru import GatedLinearRecurrence
 from vperf.model.blocks.rwkv import ChannelMix, TimeMix
 from vperf.model.blocks.short_conv import ShortConvolution
 from vperf.model.blocks.sparse import CompressedAttention, CompressedVisibility, Indexer
+from vperf.model.blocks.wrapper import Again, Wrapper
 from vperf.model.model import LayerKind, Model
 from vperf.model.ops import Linear, Visibility
 from vperf.values import dataclass
@@ -128,14 +129,14 @@ _ATTENTION = (GroupedQueryAttention, LatentAttention, EncoderAttention, Indexer)
 
 
 def _part(block: Block) -> str:
-    if isinstance(block, Dormant):
-        return _part(block.sleeper)
-    if isinstance(block, DecoderOnly):
-        return _part(block.inner)
+    if isinstance(block, Dormant | Wrapper):
+        return _part(block.sleeper if isinstance(block, Dormant) else block.inner)
     if isinstance(block, MixtureOfExperts):
         return "routers and shared experts"
     if isinstance(block, DenseMlp):
         return "MLPs"
+    if isinstance(block, Projections) and block.pooled:
+        return "pooler and scores"
     if block.cache_elements or isinstance(block, _ATTENTION):
         return "attention"
     return "recurrent and other mixers" if block.state_bytes else "other projections"
@@ -206,9 +207,10 @@ _IN_WORDS: dict[type[Any], Callable[[Any], str]] = {
     TimeMix: lambda b: f"RWKV time mix, {b.width} channels",
     ChannelMix: lambda b: f"RWKV channel mix {b.projections[0].out_features}",
     HyperConnections: lambda b: f"hyper-connections of {b.streams} streams",
-    EncoderAttention: lambda b: f"attention {b.heads} heads of {b.head_dim}",
+    EncoderAttention: lambda b: f"attention both ways, {b.heads} heads of {b.head_dim}",
     CrossAttention: lambda b: f"self- and cross-attention {b.heads} heads of {b.head_dim}",
-    DecoderOnly: lambda b: _words(b.inner),
-    Dormant: lambda b: f"for images only: {_words(b.sleeper)}",
+    Again: lambda b: f"{_words(b.inner)}, weights of an earlier layer",
+    Wrapper: lambda b: _words(b.inner),
+    Dormant: lambda b: f"not run for text: {_words(b.sleeper)}",
     Projections: lambda b: f"{b.name.replace('_', ' ')} projections",
 }

@@ -129,5 +129,5 @@ def _model(
     return replace(
         target, hidden=hidden, kinds=kinds, embedding=Linear("embed_tokens", 0, 0), head=head,
         tied=shares, other_parameters=hidden, tower_parameters=0, lookups=(), outside=(),
-        encoder=(), mtp_layers=0, mtp=None, drafter=None, assumptions=(),
+        encoder=(), mtp_layers=0, mtp=None, drafter=None, lora=None, assumptions=(),
     )  # fmt: skip

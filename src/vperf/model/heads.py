@@ -2,21 +2,23 @@
 
 `architectures` names the class that a checkpoint was saved from: base models (embeddings) have no
 LM head, classification and reward models one row a label instead. Not here: whether an LM head is
-tied (read of the layers).
+tied (read of the layers), what an encoder builds of it (families/encoder.py).
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Literal
 
 from vperf.model.checkpoint import Config
 from vperf.values import dataclass
 
-Kind = Literal["lm", "none", "labels", "reward"]
+Kind = Literal["lm", "none", "labels", "reward", "masked", "pretraining"]
 
 _LM = re.compile(r"ForCausalLM|LMHead|ForConditionalGeneration|LMModel$|Seq2Seq|TextToText")
 _LABELS = re.compile(r"For(Sequence|Token)Classification|ForQuestionAnswering|ForTextEncoding")
+_MASKED = re.compile(r"ForMaskedLM|WithLMHeadModel|LMHeadModel|ForCausalLM")
 _DRAFT = re.compile(r"eagle|medusa|hydra|draft", re.IGNORECASE)
 
 
@@ -28,6 +30,8 @@ class Head:
     labels: int = 0
     bias: bool = False
     middle: int = 0
+    of_tokens: bool = False
+    """Whether every token has such scores, not every sequence."""
     assumptions: tuple[str, ...] = ()
 
 
@@ -53,7 +57,7 @@ def read_head(top: Config, *, has_class: bool) -> Head:
         return _labels(top, name)
     if name in {"Qwen2ForRewardModel", "Qwen2ForProcessRewardModel"}:
         # Two layers: hidden to hidden, then the scores (modeling_qwen2_rm.py of Qwen2.5-Math).
-        return Head("reward", 2 if "Process" in name else 1, True, 1, _no_token(name))
+        return Head("reward", 2 if "Process" in name else 1, True, 1, False, _no_token(name))
     if name.endswith("ForRewardModel"):
         raise top.unsupported(f"the head of {name[:60]} is not known", "architectures")
     if name.endswith(("Model", "Encoder")) and has_class:
@@ -61,11 +65,29 @@ def read_head(top: Config, *, has_class: bool) -> Head:
     return Head("lm", assumptions=(f"{name[:60]} is taken to have an LM head",))
 
 
+def read_encoder_head(top: Config) -> Head:
+    """The same of an encoder, where a masked-LM head is what checkpoints are trained with."""
+    names = top.strings("architectures") or ()
+    name = names[0] if names else ""
+    if not name:
+        return Head("none", assumptions=("architectures is missing: a base model is taken",))
+    if name.endswith("ForPreTraining"):
+        return Head("pretraining")
+    if _MASKED.search(name):
+        return Head("masked")
+    if _LABELS.search(name):
+        return replace(_labels(top, name, unsaid=2), assumptions=())
+    if name.endswith(("WithProjection", "ForMultipleChoice")):
+        raise top.unsupported(f"the head of {name[:60]} is not understood", "architectures")
+    known = name.endswith(("Model", "Encoder"))
+    return Head("none", assumptions=() if known else (f"{name[:60]} is taken to have no head",))
+
+
 def _no_token(name: str) -> tuple[str, ...]:
-    return (f"{name[:60]} has no LM head: it generates no tokens, decode is of its layers alone",)
+    return (f"{name[:60]} has no LM head",)
 
 
-def _labels(top: Config, name: str) -> Head:
+def _labels(top: Config, name: str, unsaid: int = 1) -> Head:
     stated = top.optional_integer("num_labels")
     listed = top.raw("id2label")
     said: tuple[str, ...] = ()
@@ -75,6 +97,7 @@ def _labels(top: Config, name: str) -> Head:
         stated = len(listed)
     elif stated is None:
         said = ("the config does not say how many labels: one score is counted",)
+    of_tokens = "SequenceClassification" not in name
     return Head(
-        "labels", stated or 1, "SequenceClassification" not in name, 0, (*_no_token(name), *said)
-    )
+        "labels", stated or unsaid, of_tokens, 0, of_tokens, (*_no_token(name), *said)
+    )  # fmt: skip

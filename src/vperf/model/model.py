@@ -16,6 +16,7 @@ from vperf.model.blocks.base import Block
 from vperf.model.cache import CacheSize, Span, cache_size
 from vperf.model.divide import SINGLE, Parallel
 from vperf.model.drafter import Drafter
+from vperf.model.lora import Lora
 from vperf.model.ops import Linear, Op, Step
 from vperf.model.rows import RowTable, row_at
 from vperf.values import dataclass
@@ -39,6 +40,15 @@ class LayerKind:
         return self.vectors + sum(
             n * w.parameters for block in self.blocks for n, w in block.linears
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What one place of several holds (model/placement.py)."""
+
+    weight_bytes: float
+    cached_layers: tuple[int, ...]
+    """Layers of each kind whose cache is there."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +82,25 @@ class Model:
     """One of them, where its shape is known."""
     drafter: Drafter | None = None
     """What drafts tokens for every step, which then counts it in memory; None: nothing does."""
+    lora: Lora | None = None
+    """Adapters beside the weights of its layers, which memory then counts."""
     encoder: tuple[tuple[int, LayerKind], ...] = ()
     """Of an encoder-decoder: the layers that read the prompt, in the one step without a past."""
     vector_bytes: float = 2.0
     """Of an element of a norm: 16 bit, in GGUF files 32."""
     images: bool = False
     """Whether an image becomes tokens of the prompt."""
+    generates: bool = True
+    """Whether tokens come after the prompt; an encoder, an embedding model or a classifier has its
+    answer when the prompt is read, so that there is no decode."""
     config_keys: tuple[str, ...] = ()
     """What was read of the text model's config."""
     parallel: Parallel = SINGLE
     """How the model is divided over GPUs; `work` and `rank_*` are of one of them."""
+    order: tuple[int, ...] = ()
+    """The kind of each layer, by its place in `kinds`, in the order in which they run."""
+    held: Held | None = None
+    """What a card holds where layers or experts lie on other cards or a host; None: its share."""
 
     @cached_property
     def stored_kinds(self) -> tuple[tuple[int, LayerKind], ...]:
@@ -135,7 +154,7 @@ class Model:
         return replace(
             self, kinds=((1, self.mtp),), embedding=Linear("embed_tokens", 0, 0), tied=True,
             other_parameters=0, tower_parameters=0, lookups=(), outside=(), encoder=(),
-            mtp_layers=0, mtp=None, drafter=None,
+            mtp_layers=0, mtp=None, drafter=None, lora=None,
         )  # fmt: skip
 
     @cached_property
@@ -181,21 +200,27 @@ class Model:
 
         Routers, norms and other small vectors are on every rank; what drafts is on the last stage.
         """
+        if self.held is not None:
+            return self.held.weight_bytes
         drafting = self.drafter.rank_weight_bytes if self.drafter else 0.0
-        return self._rank_weight_bytes + drafting
+        return self._rank_weight_bytes + drafting + self.rank_adapter_bytes
+
+    @cached_property
+    def rank_adapter_bytes(self) -> float:
+        """Of all adapters on one GPU."""
+        if self.lora is None:
+            return 0.0
+        own = sum(op.count * op.weight_bytes for op in self.ops(Step(1, 1, 1)))
+        plain = replace(self, lora=None)
+        bare = sum(op.count * op.weight_bytes for op in plain.ops(Step(1, 1, 1)))
+        return self.lora.adapters * (own - bare) / self.parallel.pipeline
 
     @property
     def _rank_weight_bytes(self) -> float:
         if self.parallel == SINGLE:
             return self.weight_bytes
         p = self.parallel
-        layers = 0.0
-        for count, kind in self.stored_kinds:
-            for block in kind.blocks:
-                held, ways = (block, 1) if block.whole else (block.copied(p.tensor), p.tensor)
-                for n, w in held.linears:
-                    held_n = -(-n // p.expert) / p.expert_ways if n > 1 else n / ways
-                    layers += count * held_n * w.stored_bytes
+        layers = sum(count * self.rank_layer_bytes(kind) for count, kind in self.stored_kinds)
         first = sum(t.stored_bytes for t in (*self.lookups, self.embedding))
         first += 2.0 * self.tower_parameters
         last = self.head.stored_bytes if self.head and not self.tied else 0.0
@@ -203,11 +228,25 @@ class Model:
         small = self._vectors + self._encoder_vectors + self.other_parameters
         return (layers + self.vector_bytes * small) / p.pipeline + outer / p.tensor
 
+    def rank_layer_bytes(self, kind: LayerKind) -> float:
+        """Matrices of one such layer on one GPU of its stage."""
+        p, stored = self.parallel, 0.0
+        for block in kind.blocks:
+            held, ways = (block, 1) if block.whole else (block.copied(p.tensor), p.tensor)
+            for n, w in held.linears:
+                held_n = -(-n // p.expert) / p.expert_ways if n > 1 else n / ways
+                stored += held_n * w.stored_bytes
+        return stored
+
     @cached_property
     def rank_cache(self) -> CacheSize:
         """Cache and state of one sequence on one GPU of its group."""
         p = self.parallel
-        layers = [self._cache_of(kind, p.tensor, count / p.pipeline) for count, kind in self.kinds]
+        counts = self.held.cached_layers if self.held else [count for count, _ in self.kinds]
+        layers = [
+            self._cache_of(kind, p.tensor, count / p.pipeline)
+            for count, (_, kind) in zip(counts, self.kinds, strict=True)
+        ]
         if self.drafter and (draft := self.drafter.model):
             copies = self.drafter.copies
             layers += [
@@ -243,8 +282,9 @@ class Model:
         """Parameters that one token reads: active ones, without looked-up embeddings and towers."""
         untied = 0 if self.head and self.tied else self.embedding.parameters
         tables = sum(table.parameters for table in self.lookups)
+        decoder = (*self.kinds, (1, LayerKind(self.outside, 0)))
         unread = sum(
-            count * block.unread_parameters for count, kind in self.kinds for block in kind.blocks
+            count * block.unread_parameters for count, kind in decoder for block in kind.blocks
         ) + sum(count * kind.parameters for count, kind in self.encoder)
         return self.active_parameters - untied - tables - unread
 
@@ -359,6 +399,8 @@ class Model:
             # Nemotron-H's layers hold one mechanism, Falcon-H1's three; an indexer is a helper.
             mechanisms = sum(block.joins_residual for block in kind.blocks)
             elements += count * 4 * self.hidden * mechanisms
-            elements += count * sum(block.elementwise_elements for block in kind.blocks)
+            for block in kind.blocks:  # a rank has its heads and columns; helpers are copied
+                ways = self.parallel.tensor if block.joins_residual else 1
+                elements += count * block.elementwise_elements / ways
             launches += count * sum(block.elementwise_launches for block in kind.blocks)
         return elements, launches

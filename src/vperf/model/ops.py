@@ -19,8 +19,9 @@ from vperf.model.affine import Affine, Q, Quantity, longest
 from vperf.values import dataclass
 
 OpKind = Literal[
-    "matmul", "moe", "attention", "mla", "recurrent", "elementwise", "allreduce", "alltoall"
-]
+    "matmul", "moe", "attention", "mla", "recurrent", "elementwise", "allreduce", "alltoall",
+    "transfer",
+]  # fmt: skip
 
 COLLECTIVES: frozenset[OpKind] = frozenset({"allreduce", "alltoall"})
 """Exchanges between GPUs: their `input_elements` cross the link, nothing else counts."""
@@ -184,6 +185,12 @@ def all_pairs(step: Step) -> float:
     return step.batch * step.new * step.new
 
 
+def near_pairs(step: Step, reach: int) -> float:
+    """Pairs of new tokens of which neither is more than `reach` positions from the other."""
+    side = min(reach, step.new - 1)
+    return step.batch * (step.new * (2 * side + 1) - side * (side + 1))
+
+
 def chunk_pairs(step: Step, chunk: int) -> float:
     """(query, key) pairs inside the chunks of a recurrence."""
     return step.batch * _chunked_pairs(step.new, chunk)
@@ -301,6 +308,9 @@ class Work(Generic[Q]):
     are those of even routing."""
     popular_bytes: Q | float | None = None
     """Weights that are read where some experts are more popular than others; None: weight_bytes."""
+    modules: tuple[tuple[str, int], ...] = ()
+    """Of a matmul, the weights that an adapter can be of, with their outputs: no routers, nothing
+    that every rank does."""
 
     @property
     def streamed_bytes(self) -> Q | float:
@@ -320,18 +330,24 @@ Row = Work[Affine]
 
 @overload
 def matmul(
-    name: str, weights: Iterable[Linear], rows: float, split: Split = "column"
+    name: str,
+    weights: Iterable[Linear],
+    rows: float,
+    split: Split = "column",
+    *,
+    adapts: bool = True,
 ) -> tuple[Op, ...]: ...
 @overload
 def matmul(
-    name: str, weights: Iterable[Linear], rows: Q, split: Split = "column"
+    name: str, weights: Iterable[Linear], rows: Q, split: Split = "column", *, adapts: bool = True
 ) -> tuple[Work[Q], ...]: ...
 def matmul(
-    name: str, weights: Iterable[Linear], rows: Any, split: Split = "column"
+    name: str, weights: Iterable[Linear], rows: Any, split: Split = "column", *, adapts: bool = True
 ) -> tuple[Work[Any], ...]:
     """[rows, K] @ [K, N] for weights that share their input, fused as engines fuse them.
 
-    Weights of different formats cannot be fused and give an op for each format.
+    Weights of different formats cannot be fused and give an op for each format. `adapts`: LoRA
+    adapters may be of them.
     """
     groups: dict[Format, list[Linear]] = {}
     for weight in weights:
@@ -347,10 +363,12 @@ def matmul(
             output_elements=rows * n,
             shape=(rows, k, n),
             split=split,
+            modules=tuple((w.name, w.out_features) for w in group)
+            if adapts and split != "whole" else (),
         )
         for fmt, group in groups.items()
         for k, n in [(group[0].in_features, sum(w.out_features for w in group))]
-    )
+    )  # fmt: skip
 
 
 def attention(

@@ -79,18 +79,25 @@ def _read_layers(
     layers = family.layers(text)
     norms = family.layer_norms(text) * hidden
     kinds: dict[LayerKind, int] = {}
+    order: list[LayerKind] = []
     for i in range(layers):
         scope = Scope(f"model.layers.{i}", scheme.weight)
         kind = LayerKind(family.blocks(text.of_layer(i), i, scope), norms)
         kinds[kind] = kinds.get(kind, 0) + 1
+        order.append(kind)
     outer = Scope("", scheme.weight)
-    embed_width = text.optional_integer("word_embed_proj_dim") or hidden
+    embed_width = text.optional_integer(family.embedding_width) or hidden
     tied = _tied(top, text, family)
     head_bias = family.head_bias if isinstance(family.head_bias, bool) else family.head_bias(text)
-    top_head = read_head(top, has_class=text.has_class) if not family.encoder else heads.LM
-    if top_head.kind != "lm":
+    if family.encodes:
+        top_head = heads.read_encoder_head(top)
+    else:
+        top_head = heads.LM if family.encoder else read_head(top, has_class=text.has_class)
+    generates = top_head.kind == "lm"
+    if not generates:
         tied = head_bias = False
-    head = _head(outer, top_head, embed_width, vocab, bias=head_bias)
+    head = None if family.encodes else _head(outer, top_head, embed_width, vocab, bias=head_bias)
+    on_top = family.encodes(text, outer, top_head) if family.encodes else ()
     finals = family.final_norm if isinstance(family.final_norm, int) else family.final_norm(text)
     final = finals * hidden * (1 + family.norm_bias)
     extra = family.extra_parameters(text) if family.extra_parameters else 0
@@ -100,6 +107,7 @@ def _read_layers(
     stated = text.optional_integer(*MTP_KEYS, minimum=0, maximum=64)
     mtp_layers = family.unsaid_mtp if stated is None else stated
     mtp = family.mtp_blocks(text, layers - 1, Scope("mtp.0", scheme.weight)) if mtp_layers else None
+    number = {kind: place for place, kind in enumerate(kinds)}
     chosen = cache or scheme.cache or (scheme.default if scheme.default.bits == 16 else BF16)
     return Model(
         model_type=text.text("model_type", default=family.model_types[0]),
@@ -120,15 +128,17 @@ def _read_layers(
         ),
         assumptions=(
             *scheme.assumptions, *family.assumptions, *tower.assumptions, *_defaults_line(text),
-            *top_head.assumptions,
+            *top_head.assumptions, *(() if generates else (Note("no_tokens"),)),
         ),
         lookups=family.lookups(text, inner) if family.lookups else (),
-        outside=family.outside(text, inner) if family.outside else (),
+        outside=(*(family.outside(text, inner) if family.outside else ()), *on_top),
+        generates=generates,
         mtp_layers=mtp_layers,
         mtp=LayerKind(mtp, norms) if mtp else None,
         images=family.images,
         encoder=tuple((count, LayerKind(blocks, own)) for count, blocks, own in encoder if count),
         vector_bytes=scheme.vector_bytes,
+        order=tuple([number[kind] for kind in order]),
     )  # fmt: skip
 
 

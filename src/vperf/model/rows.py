@@ -160,7 +160,7 @@ def op_at(row: Row, value: Callable[[Coordinate], float]) -> Op:
         row.count, row.split, row.decode, number(row.score_pairs), number(row.queries),
         number(row.edges), number(row.band), number(row.blocks), row.launches,
         None if row.least_bytes is None else number(row.least_bytes),
-        None if row.popular_bytes is None else number(row.popular_bytes),
+        None if row.popular_bytes is None else number(row.popular_bytes), row.modules,
     )  # fmt: skip
 
 
@@ -176,7 +176,7 @@ def work_of(model: Model, step: Coordinates[Q]) -> Iterator[tuple[Hashable, Work
             yield ("decoder", number), replace(work, count=count)
     if model.head:
         # Only the last position of each prompt goes through it (vLLM, SGLang, TRT-LLM).
-        for work in matmul("lm_head", (model.head,), step.fact(outputs)):
+        for work in matmul("lm_head", (model.head,), step.fact(outputs), adapts=False):
             yield "head", share(work, model.parallel, 1)
     yield "small kernels", _elementwise(model, step, first)
 
@@ -187,6 +187,7 @@ def _shares(model: Model, block: Block, step: Coordinates[Q]) -> Iterator[Work[Q
     parallel = model.parallel
     if parallel.gpus == 1 or block.whole:
         yield from ops
+        yield from _adapted(model, ops, step)
         return
     joins = block.joins_residual
     exchanges: list[Work[Q]] = []
@@ -203,7 +204,16 @@ def _shares(model: Model, block: Block, step: Coordinates[Q]) -> Iterator[Work[Q
         exchanges.append(collective("all-reduce", "allreduce", elements, parallel.tensor))
     for work in ops:
         yield share(work, parallel, block.cache_heads)
+    yield from _adapted(model, ops, step)
     yield from exchanges
+
+
+def _adapted(model: Model, ops: Iterable[Work[Q]], step: Coordinates[Q]) -> Iterable[Work[Q]]:
+    if model.lora is None:
+        return ()
+    from vperf.model.lora import adapted  # noqa: PLC0415  (seldom asked for)
+
+    return adapted(model.lora, ops, step, model.parallel.tensor)
 
 
 def _of_all_groups(step: Step, groups: int) -> Step:

@@ -70,7 +70,7 @@ def find_text_model(top: Config) -> tuple[Family, Config]:
         text_family = find_family(text_type)
     if text_family is None:
         raise _unsupported(text, text_type)
-    if family.tower is None and text_family.encoder is not None:
+    if family.tower is None and (text_family.encoder or text_family.encodes):
         raise _unsupported(top, kind)
     chosen = replace(
         text_family,
@@ -105,7 +105,7 @@ def _unknown_wrapper(top: Config, kind: str) -> Family | None:
     inner = child and (child.child("text_config") or child)
     text_type = inner.text("model_type", default=name) if inner else name
     family = find_family(text_type)
-    if family is None:
+    if family is None or family.encodes:
         return None
     for key in ("hidden_size", "vocab_size"):  # Ovis2's LM head is of the width beside its text's
         outer, own = top.raw(key), inner.raw(key) if inner else None
@@ -123,14 +123,6 @@ def _unknown_wrapper(top: Config, kind: str) -> Family | None:
 def _unsupported(config: Config, kind: str) -> UnsupportedModelError:
     import difflib  # noqa: PLC0415  (only on the way to an error)
 
-    from vperf.model.families.encoder_decoder import ENCODER_ONLY  # noqa: PLC0415
-
-    if kind in ENCODER_ONLY:
-        return UnsupportedModelError(
-            f"model_type {kind!r} is an encoder: it generates no tokens, so there is no decode "
-            "to estimate",
-            source=config.source,
-        )
     near = difflib.get_close_matches(kind, all_families(), 3, 0.6)
     return UnsupportedModelError(
         f"model_type {kind!r} is not supported: vperf does not know what its layers compute",

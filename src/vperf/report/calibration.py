@@ -55,13 +55,13 @@ def _document(found: Fit, file: Path | None) -> Iterator[Block]:
         Row((name, f"{getattr(server, name):.3f}", text)) for name, text in _FACTORS.items()
     )
     yield Table(columns, rows)
-    columns = (
+    of_results = (
         Column("result"), Column("figure"), Column("measured", "time", strong=True),
         Column("before", "time"), Column("of exp.", "share"), Column("after", "time"),
         Column("of exp. now", "share"),
     )  # fmt: skip
     yield Table(
-        columns,
+        of_results,
         tuple(
             Row(
                 (

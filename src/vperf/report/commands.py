@@ -2,8 +2,8 @@
 
 Their words are in the engine's file (sources/engine_keys.py); here are the values that they name:
 model, tp, pp, ep, dp, stage, kv_cache, quantization, eager, max_model_len, memory_utilization,
-max_batched_tokens, max_sequences, role of a server; of drafts the name of the method (mtp,
-draft_model, eagle, eagle3, ngram) with what drafts, drafts in a row, branches, verified; model,
+max_batched_tokens, max_sequences, lora_rank, max_loras, role of a server; of drafts the name of the
+method (mtp, draft_model, eagle, eagle3, ngram) with what drafts; drafts, branches, verified; model,
 input_tokens, output_tokens, prefix_tokens, users, request_rate, prompts of a measurement.
 Not here: the sentences around them (words.py, plan.py).
 """
@@ -59,6 +59,8 @@ class Server:
     quantization: str = ""
     """What the engine itself quantizes 16-bit weights to when it loads them."""
     drafts: Drafts | None = None
+    lora_rank: int = 0
+    max_loras: int = 0
     cuda_graphs: bool = True
     max_model_len: int = 0
     memory_utilization: float | None = None
@@ -98,13 +100,14 @@ def launch(server: Server) -> list[list[str]]:
     engine = _engine(server.engine)
     how = engine.launch
     needs = [*(["role"] if server.role else []), *_needs(server.drafts)]
+    needs += ["lora_rank"] if server.lora_rank else []
     if how is None or not all(takes(engine, name) for name in needs):
         return []
     values = _server_values(server, how)
     words = filled(how.words, values)
     if how.file is None:
         return [words]
-    lines = file_lines(how.file["options"], values)
+    lines = file_lines(how.file.get("options", {}), values)
     if not lines:
         return [words]
     name = how.file["name"]
@@ -174,7 +177,7 @@ def _server_values(s: Server, how: Launch) -> dict[str, str]:
         **_counts(2, tp=s.tp, pp=s.pp, ep=s.ep, dp=s.dp, stage=s.tp * s.dp),
         **_counts(
             1, max_model_len=s.max_model_len, max_batched_tokens=s.max_batched_tokens,
-            max_sequences=s.max_sequences,
+            max_sequences=s.max_sequences, lora_rank=s.lora_rank, max_loras=s.max_loras,
         ),
     }  # fmt: skip
     if drafts := s.drafts:

@@ -27,6 +27,7 @@ from vperf.report.document import (
     Span,
     Table,
     Text,
+    Tone,
 )
 from vperf.report.format import (
     clean,
@@ -43,6 +44,7 @@ from vperf.report.format import (
 )
 from vperf.report.names import counted, flags, nameable, own_cache, subject
 from vperf.report.notes import note_blocks
+from vperf.serving.memory import Memory, PlaceMemory
 from vperf.timing.step import OpTime, PhaseTimes
 from vperf.units import format_bandwidth, format_rate, format_requests
 
@@ -79,7 +81,8 @@ def document(
     yield Facts((*rows, *depth), when="short")
     if ops:
         for title, phase in (("Prefill", answer.prefill), ("Decode", answer.decode)):
-            yield op_table(title, phase)
+            if phase.ops:
+                yield op_table(title, phase)
         yield Prose(
             "A step's limit is the larger of all its compute and all its memory time, with the "
             "cache credited once, so the limits of its ops need not add up to it.",
@@ -120,30 +123,41 @@ def headline(answer: Estimate) -> Text:
     memory, served = answer.memory, answer.serving
     if not memory.fits:
         each = " on each GPU" if answer.gpu.count > 1 else ""
-        need, there = gib(memory.total_bytes), gib(memory.capacity_bytes)
+        worst: Memory | PlaceMemory = memory
+        if memory.places:
+            worst = max(memory.places, key=lambda p: p.total_bytes - p.capacity_bytes)
+            each = f" on {clean(worst.place)}"
+        need, there = gib(worst.total_bytes), gib(worst.capacity_bytes)
         return (Span(f"Does not fit: {need} GiB needed, {there} GiB there{each}.", "bad"),)
     if served and _grows(answer):
         asked = format_requests(served.requests_asked_per_s or 0.0)
         most = f"{served.requests_per_s:,.3g}"
         return (Span(f"Cannot serve {asked}: at most {most}; the queue grows without end.", "bad"),)
     figure, rest = _rate(answer)
-    first = f"; first token {seconds(answer.expected.ttft_s)}; "
+    first = f"; {_first(answer)} {seconds(answer.expected.ttft_s)}; "
     return (Span(figure, "good"), rest, first, Span("fits", "good"), ".")
 
 
 def _rate(answer: Estimate) -> tuple[str, str]:
-    expected, limit = answer.expected, answer.limit
-    ends = span(
-        per_second(expected.low.decode_tokens_per_s), per_second(expected.high.decode_tokens_per_s)
+    expected = answer.expected
+    key = "decode_tokens_per_s" if answer.workload.generates else "prefill_tokens_per_s"
+    middle, low, high, limit = (
+        per_second(getattr(each, key))
+        for each in (expected, expected.low, expected.high, answer.limit)
     )
-    return (
-        f"{per_second(expected.decode_tokens_per_s)} tok/s",
-        f" expected ({ends}), limit {per_second(limit.decode_tokens_per_s)}",
-    )
+    return f"{middle} tok/s", f" expected ({span(low, high)}), limit {limit}"
 
 
 def _speeds(answer: Estimate) -> str:
-    return f"{''.join(_rate(answer))}; first token {seconds(answer.expected.ttft_s)}"
+    return f"{''.join(_rate(answer))}; {_first(answer)} {seconds(answer.expected.ttft_s)}"
+
+
+def _first(answer: Estimate) -> str:
+    """What is there when the prompts are read."""
+    batch = answer.workload.batch_size
+    if answer.workload.generates:
+        return "first token"
+    return "one text in" if batch == 1 else f"{batch:,} texts in"
 
 
 def second_line(answer: Estimate) -> str:
@@ -156,6 +170,7 @@ def workload(answer: Estimate) -> str:
     asked, model = answer.workload, answer.model
     images = f" and {plural(asked.image_tokens, 'image token')}" if asked.image_tokens else ""
     load = f"batch {asked.batch_size:,}"
+    out = f"{asked.output_tokens:,} out, " if asked.generates else ""
     if answer.serving:
         rate = answer.serving.requests_asked_per_s
         load = plural(asked.concurrency, "user") if rate is None else format_requests(rate)
@@ -165,9 +180,9 @@ def workload(answer: Estimate) -> str:
                 f"{load}, {plural(prompts, 'prompt')}"
             )  # fmt: skip
     return (
-        f"{plural(asked.input_tokens, 'token')}{images} in, {asked.output_tokens:,} out, "
-        f"{load}, {clean(model.quantization)} weights, "
-        f"{clean(model.kv_cache_dtype)} KV cache, {clean(asked.engine)}"
+        f"{plural(asked.input_tokens, 'token')}{images} in, {out}{load}, "
+        f"{clean(model.quantization)} weights, {clean(model.kv_cache_dtype)} KV cache, "
+        f"{clean(asked.engine)}{f' {clean(asked.placement)}' if asked.placement else ''}"
     )
 
 
@@ -177,11 +192,14 @@ def remedies(answer: Estimate, ways: Sequence[Remedy]) -> tuple[Text, ...]:
     if not ways:
         return (more,)
     lines: list[Text] = []
-    for way in ways[:2]:
+    on_host = [way for way in ways[2:] if way.decode_tokens_per_s]
+    for way in (*ways[:2], *on_host[:1]):
         parts = way.room.parts
         if parts is not None:
             each = " per GPU" if way.room.gpus > 1 else ""
             took = f"{gib(parts.total_bytes)} of {gib(parts.capacity_bytes)} GiB{each}"
+            if way.decode_tokens_per_s:
+                took += f", {per_second(way.decode_tokens_per_s)} tok/s"
             lines.append((Span(flags(way.options), "command"), f": {took}"))
     return (*lines, more)
 
@@ -213,7 +231,9 @@ def speed_table(answer: Estimate) -> Table:
         _speed(answer, "TPOT", "tpot_s", decode, time=True),
         _speed(answer, everybody, "decode_tokens_per_s", decode),
     ]
-    if batch > 1:
+    if not answer.workload.generates:
+        rows = [_speed(answer, "Latency", "ttft_s", prefill, time=True), rows[1]]
+    elif batch > 1:
         rows.append(_speed(answer, "  for each user", "decode_tokens_per_s_per_user", decode))
     if _grows(answer):
         limit = rows[0].cells[3]
@@ -288,7 +308,13 @@ def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
         yield "Drafts", _drafts(answer.speculative)
     if answer.serving:
         yield "Load", _load(answer.serving)
+    if asked.lora_rank:
+        yield "Adapters", _adapters(answer)
     yield "Memory", memory_line(answer)
+    if memory.places:
+        yield "Places", _places(memory.places)
+        for name, phase in (("Prefill", answer.prefill), ("Decode", answer.decode)):
+            yield name, _place_times(phase)
     if memory.max_context_tokens <= 0 and memory.max_batch_size <= 0:
         yield "Room", "none: beside the weights no KV cache has space"
         return
@@ -328,6 +354,25 @@ def memory_line(answer: Estimate) -> Text:
         Span("weights", "memory"), f" {gib(memory.weight_bytes)}, ",
         Span("KV", "compute"), f" {gib(memory.kv_cache_bytes)}, other {gib(memory.other_bytes)}",
     )  # fmt: skip
+
+
+def _places(places: Sequence[PlaceMemory]) -> Text:
+    """What each place holds of what it has."""
+    parts: list[Span | str] = []
+    for place in places:
+        tone: Tone = "" if place.fits else "bad"
+        took = f"{gib(place.total_bytes)} of {gib(place.capacity_bytes)} GiB"
+        parts += [f"{', ' if parts else ''}{clean(place.place)} ", Span(took, tone)]
+    return tuple(parts)
+
+
+def _place_times(phase: PhaseTimes) -> str:
+    """What each place takes of a step."""
+    parts = ", ".join(
+        f"{clean(place.place)} {seconds(place.expected_s)} ({percent(place.share)})"
+        for place in phase.places
+    )
+    return f"{seconds(phase.expected_s)}: {parts}"
 
 
 def _depth_line(answer: Estimate) -> str:
@@ -394,6 +439,16 @@ def _drafts(answer: Speculative) -> str:
         f"{count} ({by}){nodes}, {answer.tokens_per_step:.3g} "
         f"tokens a step of {seconds(answer.expected_step_s)}; {pays}: without, TPOT is "
         f"{seconds(answer.expected_plain_tpot_s)}"
+    )
+
+
+def _adapters(answer: Estimate) -> str:
+    """How much of the weights LoRA adapters are."""
+    asked, held = answer.workload, answer.memory.adapter_bytes
+    each = " per GPU" if answer.gpu.count > 1 else ""
+    return (
+        f"{asked.max_loras:,} of rank {asked.lora_rank}, unmerged: {gib(held)} GiB of the "
+        f"weights{each}"
     )
 
 
@@ -574,6 +629,7 @@ def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
         asked.engine, model, asked.tensor_parallel, asked.pipeline_parallel,
         asked.expert_parallel, asked.data_parallel, kv_cache=own_cache(answer),
         drafts=drafts_of(answer.speculative),
+        lora_rank=asked.lora_rank, max_loras=asked.max_loras,
     )  # fmt: skip
     served, run = answer.serving, answer.simulated
     rate = served.requests_asked_per_s if served else None
@@ -581,4 +637,7 @@ def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
         asked.prompt_tokens, asked.output_tokens, asked.concurrency if rate is None else None, rate,
         prompts=run.prompts if run else None,
     )  # fmt: skip
-    return [*launch(server), bench(asked.engine, model, measured)]
+    started = launch(server)
+    if started and asked.placement:
+        started[-1] = [*started[-1], asked.placement]
+    return [*started, bench(asked.engine, model, measured)]

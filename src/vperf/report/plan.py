@@ -452,6 +452,8 @@ def commands(answer: Plan) -> list[Shell]:
             kv_cache=own_cache(estimate),
             quantization="fp8" if online else "",
             drafts=drafts_of(estimate.speculative),
+            lora_rank=asked.lora_rank,
+            max_loras=asked.max_loras,
             cuda_graphs=scenario.cuda_graphs,
             max_model_len=asked.prompt_tokens + asked.output_tokens,
             memory_utilization=answer.memory_utilization,

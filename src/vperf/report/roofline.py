@@ -65,17 +65,20 @@ def document(answer: Roofline) -> Iterator[Block]:
 
 def headline(answer: Roofline) -> Text:
     """Line 1: what bounds decode and prefill, and how far they are from the ridge."""
-    prefill, decode = answer.phases
-    text = (*_verdict(decode), "; ", *_verdict(prefill), ".")
+    said = [
+        _verdict(phase, first=not number) for number, phase in enumerate(reversed(answer.phases))
+    ]
+    more = [part for each in said[1:] for part in ("; ", *each)]
+    text = (*said[0], *more, ".")
     if answer.estimate.memory.fits:
         return text
     return (Span("Does not fit. ", "bad"), *text)
 
 
-def _verdict(phase: PhasePoint) -> tuple[Span | str, ...]:
+def _verdict(phase: PhasePoint, *, first: bool) -> tuple[Span | str, ...]:
     bound = phase.bound
     tone = Span(f"{bound}-bound", bound)
-    name = phase.phase.capitalize() if phase.phase == "decode" else phase.phase
+    name = phase.phase.capitalize() if first else phase.phase
     figures = f"{number(phase.flop_per_byte)} FLOP/byte, ridge {number(phase.ridge_flop_per_byte)}"
     return (f"{name} is ", tone, f" ({figures})")
 

@@ -30,6 +30,8 @@ AXIS_HEADINGS = {
     "batch_size": "batch", "input_len": "input", "output_len": "output", "context": "context",
     "max_concurrency": "users", "request_rate": "requests/s", "max_model_len": "max context",
     "prefix_cache_hit": "prefix hit", "draft_tokens": "drafts", "acceptance": "accepted",
+    "acceptance_length": "tokens a step", "speculative": "drafted by", "lora_rank": "LoRA rank",
+    "max_loras": "adapters",
     "image_tokens": "image tokens", "gpu_memory_utilization": "memory share",
     "cuda_graphs": "CUDA graphs",
 }  # fmt: skip

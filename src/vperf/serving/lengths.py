@@ -6,6 +6,7 @@ Not here: reading files (sources/workloads.py) and any time.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from vperf.values import dataclass
 
@@ -41,6 +42,8 @@ class Lengths:
     def decode_context(self) -> int:
         """Mean tokens in the cache of a decode step: long outputs are decoded longer."""
         tokens = sum(r.share * r.output_tokens for r in self.requests)
+        if not tokens:
+            return self.input_tokens
         held = sum(
             r.share * r.output_tokens * (r.input_tokens + (r.output_tokens - 1) / 2)
             for r in self.requests
@@ -51,6 +54,12 @@ class Lengths:
 def equal(input_tokens: int, output_tokens: int) -> Lengths:
     """Every request of the same lengths."""
     return Lengths((Request(input_tokens, output_tokens),), input_tokens, output_tokens)
+
+
+def without_output(lengths: Lengths) -> Lengths:
+    """The same prompts, answered without a token."""
+    requests = tuple(replace(each, output_tokens=0) for each in lengths.requests)
+    return replace(lengths, requests=requests, output_tokens=0)
 
 
 def distribution(

@@ -150,7 +150,8 @@ class Steps:
     ) -> None:
         """`load` gives the lengths; `of_card` are the pools of a card, where they are known."""
         self.compiled, self.card = compiled, compiled.card
-        self._pools = of_card or pools(compiled.model, self.card.gpu, self.card.engine)
+        full = compiled.fullest
+        self._pools = of_card or pools(compiled.model, full.gpu, full.engine)
         self.input_tokens, self.output_tokens = load.input_tokens, load.output_tokens
         self.cached_tokens = load.cached_tokens
         self.context = load.input_tokens + load.output_tokens // 2
@@ -289,6 +290,8 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
     saturated, waits, burst = False, 0.0, 0.0
     if load.users is not None:
         burst = BURST_SHARE * _burst(point, int(most), model)
+        if load.users > 1 and model.has_experts:
+            burst += BURST_SHARE * facts.warm_up_s
         if load.users > most:
             # Little's law: whoever finds no room waits for those who hold it.
             waits = load.users / most_per_s - decoding_s - point.ttft_s - load.think_s

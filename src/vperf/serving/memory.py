@@ -18,6 +18,19 @@ _LONGEST_SEARCHED = 1 << 27
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceMemory:
+    """Bytes of one place: a card, or the host."""
+
+    place: str
+    weight_bytes: float
+    kv_cache_bytes: float
+    other_bytes: float
+    total_bytes: float
+    capacity_bytes: float
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """Bytes of one GPU."""
 
@@ -40,6 +53,11 @@ class Memory:
     """For cache, on this GPU."""
     pool_tokens: int
     """Of all sequences at input + output tokens each: what engines log as the size of the cache."""
+    adapter_bytes: float = 0.0
+    """Of the weights, those of LoRA adapters."""
+    places: tuple[PlaceMemory, ...] = ()
+    """Of several places, each of them; empty where all is on equal cards. The figures above are of
+    the one that is full first."""
 
 
 MOST_UTILIZATION = 0.95
@@ -127,6 +145,7 @@ def plan_memory(  # noqa: PLR0917  (a deployment, and what it is asked)
         utilization=found.utilization,
         pool_bytes=max(0.0, found.free_bytes),
         pool_tokens=int(min(held * (input_tokens + output_tokens), _LONGEST_SEARCHED)),
+        adapter_bytes=model.rank_adapter_bytes,
     )
 
 

@@ -212,6 +212,8 @@ class _Run:
         self.starts = deque([-math.inf] * max(1, self.lag), maxlen=max(1, self.lag))
         self.looked = self.held = 0
         """Decode steps since the last look for requests, and since prompts are held back."""
+        self.warm_up_s = scheduler.warm_up_s
+        """What the first step with several prompts will take more."""
         self.stalled: list[tuple[float, int]] = []
         """(time of their last token, sequences) that a prefill step keeps from decoding."""
         self.done = self.steps = self.events = self.preempted = 0
@@ -449,6 +451,8 @@ class _Run:
             self._start_steps(start, seconds, ends - seconds, many)
             mean = (seconds + ends) / 2
         else:
+            if len(chunks) > 1:
+                seconds, self.warm_up_s = seconds + self.warm_up_s, 0.0
             mean = seconds
             self.starts.append(start)
         self.now = now = start + many * mean
@@ -644,7 +648,7 @@ class _Run:
             running_s=self.running_s,
             waiting_s=self.waiting_s,
             peak_running=self.peak_running,
-            peak_cache=self.peak_used / self.cache.size if self.cache else 0.0,
+            peak_cache=self.peak_used / self.cache.size if self.cache and self.cache.size else 0.0,
             steps=self.steps,
             events=self.events,
             preempted=self.preempted,

@@ -125,6 +125,8 @@ def run(
     groups = model.parallel.data
     longest, shortest = _extent(traffic)
     scheduler = facts if groups == 1 else facts.of_groups(groups)
+    if not model.has_experts:
+        scheduler = scheduler.warm()
     sequences = min(scheduler.max_sequences, traffic.concurrency or _PROFILED_SEQUENCES)
     room: Cache = cache_room(compiled, shortest, longest, min(sequences, _PROFILED_SEQUENCES))
     if proven:

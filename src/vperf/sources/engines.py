@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
 from vperf.hardware.engine import Engine, Kernels, Launch
+from vperf.hardware.host import HostUse
 from vperf.hardware.scheduler import Scheduler, SmallCards
 from vperf.sources.catalog import Files, files_of
 from vperf.sources.engine_keys import ENGINE_FILE
@@ -73,17 +74,23 @@ def _engine(engine_id: str, file: Mapping[str, Any], version: str, as_of: _Versi
     if as_of:
         found["name"] += f" {version}"
         then = (each for each in versions if as_of < _version(each["before"], engine_id))
-        facts |= {key: value for key, value in next(then, {}).items() if key != "before"}
-    kernels = found.pop("kernels_on", {})
+        for name, value in next(then, {}).items():
+            if name != "before":
+                (facts if name in _OF_SCHEDULER else found)[name] = value
+    kernels, host = found.pop("kernels_on", {}), found.pop("host", None)
     return Engine(
         id=engine_id,
         scheduler=Scheduler(**facts),
         small_cards=_small_cards(small) if small else None,
         kernels_on={name: Kernels(**table) for name, table in kernels.items()},
+        host=HostUse(**host) if host else None,
         launch=Launch(**launch) if launch else None,
         bench=bench.get("words", ()),
         **found,
     )
+
+
+_OF_SCHEDULER = frozenset(each.name for each in fields(Scheduler))
 
 
 def _small_cards(facts: dict[str, Any]) -> SmallCards:

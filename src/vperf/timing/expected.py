@@ -100,9 +100,11 @@ def matmul(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     path, rate = c.path(work.format)
     bits = path.activation_bits
     base: Q | float = c.gemm_latency_s
-    if bits < 16 and not engine.fused_quantize:
+    # Block-scaled fp8 has scales of its own for each token and block: no engine fuses that kernel.
+    blocks = bits == 8 and work.format.block_in > 0
+    if bits < 16 and (blocks or not engine.fused_quantize):
         latency = c.quantize_latency_s if bits == 8 else c.quantize4_latency_s
-        kernels = 1.0 if work.format.block_in else engine.quantize_kernels
+        kernels = 1.0 if blocks or work.format.block_in else engine.quantize_kernels
         # Reads 16-bit activations, writes 8-bit ones: 3 bytes an element.
         each = 3.0 / c.bandwidth + engine.quantize_s_per_element
         base = work.input_elements * each + (base + kernels * latency)
@@ -236,6 +238,12 @@ def exchange(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     """A collective: the faster of two lines t = alpha_N + bytes / rate_N (collectives.py)."""
     lines = collectives.expected_lines(work, c.gpu, engine.all_reduce_latency)
     return Form(lines[0], other=lines[1])
+
+
+def transfer(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
+    """Bytes between host and card, t = bytes / link; with what else they wait for: placed.py."""
+    del engine
+    return Form(work.input_elements * (2.0 / (c.gpu.pcie_bytes_per_s or collectives.PCIE_UNKNOWN)))
 
 
 def _pipe_16(work: Work[Q], c: Constants) -> str:

@@ -80,7 +80,9 @@ def prefill_passes(model: Model, batch: int, new: int, past: int = 0) -> tuple[P
 
 
 def decode_passes(model: Model, batch: int, past: int) -> tuple[Pass, ...]:
-    """The passes of one decode step with `past` tokens cached."""
+    """The passes of one decode step with `past` tokens cached; none of what generates no tokens."""
+    if not model.generates:
+        return ()
     if model.drafter is None:
         return (Pass(Step(batch, 1, past)),)
     passes: list[Pass] = []

@@ -15,7 +15,7 @@ from dataclasses import replace
 from vperf.formats import BF16, Format
 from vperf.model.affine import Q
 from vperf.model.blocks.base import Block
-from vperf.model.cache import Span
+from vperf.model.blocks.wrapper import Wrapper
 from vperf.model.ops import (
     Coordinates,
     Linear,
@@ -24,6 +24,7 @@ from vperf.model.ops import (
     all_pairs,
     attention,
     matmul,
+    near_pairs,
     starts,
 )
 from vperf.values import dataclass
@@ -46,12 +47,19 @@ def parameters(linears: tuple[Linear, ...]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class EncoderAttention(Block):
-    """Every position sees every other; nothing is cached."""
+    """Positions see each other both ways, all or those near; nothing is cached."""
 
     heads: int
     head_dim: int
     inputs: tuple[Linear, ...]
     output: Linear
+    vectors: int = 0
+    kv_heads: int | None = None
+    """None: as many as queries."""
+    reach: int | None = None
+    """So many positions to either side; None: all."""
+    half: str = "encoder_"
+    """What its ops are called before their own names: "" where there is no decoder."""
 
     @property
     def divided(self) -> tuple[tuple[int, str], ...]:
@@ -63,25 +71,28 @@ class EncoderAttention(Block):
         """q, k, v, o."""
         return tuple((1, linear) for linear in (*self.inputs, self.output))
 
-    @property
-    def vectors(self) -> int:
-        """None."""
-        return 0
+    def copied(self, ways: int) -> EncoderAttention:
+        """With a KV head for every rank."""
+        held = Block.copied(self, ways)
+        kv_heads = self.kv_heads and max(self.kv_heads, ways)
+        return replace(held, kv_heads=kv_heads)
 
     def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
-        """Projections and attention over all n x n pairs of the prompt."""
+        """Projections and attention over the pairs of the prompt."""
+        name = "attention" if self.reach is None else "attention[window]"
         core = attention(
-            "encoder_attention", step, heads=self.heads, kv_heads=self.heads,
+            f"{self.half}{name}", step, heads=self.heads, kv_heads=self.kv_heads or self.heads,
             qk_dim=self.head_dim, v_dim=self.head_dim, cache=BF16,
         )  # fmt: skip
-        pairs = self.heads * step.fact(all_pairs)
+        seen = step.fact(all_pairs) if self.reach is None else step.fact(near_pairs, self.reach)
+        pairs = self.heads * seen
         return (
-            *matmul("encoder_qkv_proj", self.inputs, step.tokens),
+            *matmul(f"{self.half}qkv_proj", self.inputs, step.tokens),
             replace(
                 core, flops=4.0 * self.head_dim * pairs, score_pairs=pairs, edges=0.0,
                 decode=False,
             ),
-            *matmul("encoder_o_proj", (self.output,), step.tokens, "row"),
+            *matmul(f"{self.half}o_proj", (self.output,), step.tokens, "row"),
         )  # fmt: skip
 
 
@@ -152,55 +163,8 @@ class CrossAttention(Block):
 
 
 @dataclass(frozen=True, slots=True)
-class DecoderOnly(Block):
+class DecoderOnly(Wrapper):
     """A decoder layer's MLP: idle but for the start token while the encoder reads the prompt."""
-
-    inner: Block
-
-    @property
-    def linears(self) -> tuple[tuple[int, Linear], ...]:
-        """Those of the mechanism."""
-        return self.inner.linears
-
-    @property
-    def divided(self) -> tuple[tuple[int, str], ...]:
-        """That of the mechanism."""
-        return self.inner.divided
-
-    @property
-    def vectors(self) -> int:
-        """Those of the mechanism."""
-        return self.inner.vectors
-
-    @property
-    def idle_parameters(self) -> int:
-        """Those of the mechanism."""
-        return self.inner.idle_parameters
-
-    @property
-    def cache_elements(self) -> int:
-        """Those of the mechanism."""
-        return self.inner.cache_elements
-
-    @property
-    def cache_spans(self) -> tuple[Span, ...]:
-        """Those of the mechanism."""
-        return self.inner.cache_spans
-
-    @property
-    def state_bytes(self) -> float:
-        """Those of the mechanism."""
-        return self.inner.state_bytes
-
-    @property
-    def elementwise_elements(self) -> int:
-        """Those of the mechanism."""
-        return self.inner.elementwise_elements
-
-    @property
-    def windows(self) -> tuple[int, ...]:
-        """Those of the mechanism."""
-        return self.inner.windows
 
     def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """Those of the mechanism, for the decoder's tokens."""

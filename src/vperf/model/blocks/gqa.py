@@ -164,7 +164,9 @@ def norm_if(config: Config, key: str, kind: QkNorm, *, default: bool) -> QkNorm:
 
 def hidden_size(config: Config) -> int:
     """Width of the residual stream."""
-    return config.integer("hidden_size", "n_embd", "d_model", "n_embed", "dim", "model_dim")
+    return config.integer(
+        "hidden_size", "n_embd", "d_model", "n_embed", "dim", "model_dim", "emb_dim"
+    )
 
 
 def attention_heads(config: Config) -> int:

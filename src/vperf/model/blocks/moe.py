@@ -101,7 +101,7 @@ class MixtureOfExperts(Block):
             if self.favours else None,
         )  # fmt: skip
         return (
-            *matmul("router", (self.router,), tokens),
+            *matmul("router", (self.router,), tokens, adapts=False),
             *(matmul("latent_down", self.latent[:1], tokens) if self.latent else ()),
             experts,
             *(matmul("latent_up", self.latent[1:], tokens) if self.latent else ()),
@@ -112,7 +112,8 @@ class MixtureOfExperts(Block):
         if self.shared is None:
             return ()
         up, down = self.shared.ops(step, cache)[:-1], self.shared.ops(step, cache)[-1]
-        gate = matmul("shared_gate", (self.shared_gate,), step.tokens) if self.shared_gate else ()
+        gates = (self.shared_gate,) if self.shared_gate else ()
+        gate = matmul("shared_gate", gates, step.tokens, adapts=False)
         return (
             *(_renamed(op, f"shared_{op.name}") for op in up),
             _renamed(down, f"shared_{down.name}"),

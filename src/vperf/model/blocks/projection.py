@@ -1,4 +1,5 @@
-"""Matrices of their own beside attention and MLP: Gemma 3n's LAuReL, AltUp and per-layer inputs.
+"""Matrices of their own beside attention and MLP: Gemma 3n's LAuReL, AltUp and per-layer inputs;
+what an encoder has before and after its layers.
 
 And `Dormant`: a mechanism that is stored but that no text step runs.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 from vperf.formats import Format
 from vperf.model.affine import Q
 from vperf.model.blocks.base import Block
-from vperf.model.ops import Coordinates, Linear, Work, matmul
+from vperf.model.ops import Coordinates, Linear, Work, matmul, outputs
 from vperf.values import dataclass
 
 
@@ -23,6 +24,8 @@ class Projections(Block):
     """Elements that its small kernels read and write besides the matmuls' outputs."""
     rows: int = 1
     """Rows per token: two in Whisper's first convolution, before the second halves them."""
+    pooled: bool = False
+    """Whether it runs once a sequence, not once a token."""
 
     @property
     def whole(self) -> bool:
@@ -37,22 +40,25 @@ class Projections(Block):
     @property
     def elementwise_elements(self) -> int:
         """Every output is read and written once more; so are the streams."""
+        if self.pooled:
+            return 0
         return 2 * sum(w.out_features for _, w in self.linears) + self.streams
 
     def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """A matmul for every group."""
+        rows = step.fact(outputs) if self.pooled else step.tokens
         return tuple(
             op
             for group in self.chain
             for name in (f"{self.name}.{group[0].name}",)
-            for op in matmul(name, group, self.rows * step.tokens, "whole")
+            for op in matmul(name, group, self.rows * rows, "whole")
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Dormant(Block):
     """A mechanism that no text step runs: Llama 3.2 Vision skips the layers that attend to an
-    image when there is none."""
+    image when there is none, and a text's embedding has no use for a masked-LM head."""
 
     sleeper: Block
 

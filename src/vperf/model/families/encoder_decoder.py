@@ -19,12 +19,6 @@ from vperf.model.families.family import EncoderLayers, Family
 from vperf.model.families.keys import refuse
 from vperf.model.ops import Linear
 
-ENCODER_ONLY = frozenset({
-    "albert", "bert", "deberta", "deberta-v2", "distilbert", "electra", "modernbert", "mpnet",
-    "new", "nomic_bert", "roberta", "xlm-roberta",
-})  # fmt: skip
-"""Embedding and reranking models: they generate no token, so there is no decode to estimate."""
-
 # --- T5 ---------------------------------------------------------------------------------------
 
 

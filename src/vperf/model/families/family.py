@@ -13,6 +13,7 @@ from typing import Any, Literal
 from vperf.model.blocks import dense, gqa, mtp
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
+from vperf.model.heads import Head
 from vperf.model.ops import Linear
 from vperf.model.towers import TowerReader
 from vperf.values import dataclass
@@ -59,6 +60,10 @@ class Family:
     """Mechanisms that run once a step, outside of the layers (Gemma 3n's stream projections)."""
     encoder: Callable[[Config, Scope], EncoderLayers] | None = None
     """Of an encoder-decoder: its encoder layers."""
+    encodes: Callable[[Config, Scope, Head], tuple[Block, ...]] | None = None
+    """Of an encoder, which generates no tokens: what stands on its layers."""
+    embedding_width: str = "word_embed_proj_dim"
+    """The key of the embedding's width, where it may be another than the layers'."""
     mtp: MtpReader | Literal["last layer"] | None = None
     """Blocks of one multi-token-prediction module, where its shape is known; their number is the
     config's. The index is that of the last layer."""

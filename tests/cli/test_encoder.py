@@ -1,0 +1,55 @@
+"""Every command has an answer for a model that generates no tokens, or one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run, one_line
+
+
+@pytest.fixture
+def bge(tmp_path: Path) -> str:
+    config = {
+        "model_type": "bert", "architectures": ["BertModel"], "hidden_size": 384,
+        "intermediate_size": 1536, "num_hidden_layers": 12, "num_attention_heads": 12,
+        "max_position_embeddings": 512, "type_vocab_size": 2, "vocab_size": 30522,
+    }  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("estimate", "--ops"),
+        ("estimate", "--tp", "2", "--pp", "2"),
+        ("fit",),
+        ("compare", "-g", "a100-sxm"),
+        ("sweep", "--batch-size", "1,8"),
+        ("sweep", "--tp", "1,2"),
+        ("roofline",),
+        ("check", "--ttft", "3ms"),
+    ],
+)
+def test_it_is_answered(vperf: Run, bge: str, words: tuple[str, ...]) -> None:
+    ran = vperf(words[0], "-m", bge, "-g", "h100-sxm", *words[1:])
+    assert ran.code == 0, ran.err
+    assert not ran.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("estimate", "--max-concurrency", "8"),
+        ("check", "--tpot", "3ms"),
+        ("check", "--decode-tok-s", "30"),
+        ("plan", "--ttft", "1s"),
+        ("napkin",),
+    ],
+)
+def test_it_is_refused_by_name(vperf: Run, bge: str, words: tuple[str, ...]) -> None:
+    ran = vperf(words[0], "-m", bge, "-g", "h100-sxm", *words[1:])
+    assert "generates no tokens" in one_line(ran)
