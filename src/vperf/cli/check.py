@@ -168,6 +168,7 @@ def check(
 
     Reads the result of a benchmark tool, or the figures given as options.
     """
+    from vperf.checks.baseline import read_baseline
     from vperf.checks.thresholds import Thresholds, longest, seconds, share
     from vperf.report.check import report
 
@@ -205,7 +206,8 @@ def check(
         graded = grade_config(config, baseline=baseline, max_drift=drift, explain=explain)
         named, errors = list(graded.checks), graded.errors
     else:
-        asked = _Asked(*_setup(typed), replace(bars, max_drift=drift), baseline, label, explain)
+        before = baseline and read_baseline(baseline)
+        asked = _Asked(*_setup(typed), replace(bars, max_drift=drift), before, label, explain)
         watched = time_of("--duration", duration)
         named, errors = _graded(
             files or (None,), lambda file: _source(file, text, figures, label, watched), asked
@@ -220,8 +222,8 @@ def check(
         out.emit(report(named, errors, alone=alone, hint=hint))
     if errors:
         # Said last, the exit code of wrong input before that of the Hub.
-        *before, (_, last) = sorted(errors, key=lambda each: -each[1].exit_code)
-        for _, each in before:
+        *others, (_, last) = sorted(errors, key=lambda each: -each[1].exit_code)
+        for _, each in others:
             output.complain_of(each.message, each.hint)
         raise last
     if any(each.passed is False for _, each in named):
@@ -237,7 +239,7 @@ class _Asked(NamedTuple):
     model: Any
     options: dict[str, Any]
     bars: Thresholds
-    baseline: Path | None
+    baseline: Any
     label: str | None
     explain: bool
 
@@ -251,9 +253,9 @@ def _graded(
     """
     from vperf.checks.check import check_all
     from vperf.cli.progress import Progress
-    from vperf.resolve import Resolver
+    from vperf.resolve import lasting
 
-    resolver = Resolver()
+    resolver = lasting()
     named: list[tuple[str, Check]] = []
     failed: list[tuple[str, VperfError]] = []
     several = len(files) > 1
