@@ -62,34 +62,35 @@ def _checked(value: float, text: str, what: str) -> float:
     return value
 
 
-def _scaled(text: str, what: str, units: tuple[str, ...], prefixes: dict[str, float]) -> float:
-    """With one of the units, the longest first, behind a prefix."""
+def _scaled(
+    text: str, what: str, units: tuple[str, ...], prefixes: dict[str, float], bare: str = ""
+) -> float:
+    """With one of the units, the longest first, behind a prefix; a number alone is in `bare`."""
     value, given = _split(text, what)
-    given = given.lower()
+    given = (given or bare).lower()
     for unit in units:
         if given.endswith(unit) and given[: len(given) - len(unit)] in prefixes:
             return _checked(value * prefixes[given[: len(given) - len(unit)]], text, what)
     raise InputError(f"{text!r} is not {what}")
 
 
-def parse_bytes(text: str) -> float:
-    """Bytes from "48 GB", "80GiB", "97887 MiB"; GB is 1e9, GiB is 2**30."""
-    return _scaled(
-        text, 'a size in bytes such as "48 GB" or "80 GiB"', ("bytes", "byte", "b"), _EITHER
-    )
+def parse_bytes(text: str, bare: str = "") -> float:
+    """Bytes from "48 GB", "80GiB", "97887 MiB"; GB is 1e9, GiB is 2**30; `bare`: of a number alone,
+    which an option may be where a file may not."""
+    what = 'a size in bytes such as "48 GB" or "80 GiB"'
+    return _scaled(text, what, ("bytes", "byte", "b"), _EITHER, bare)
 
 
-def parse_bandwidth(text: str) -> float:
-    """Bytes per second from "1792 GB/s", "1.5 TB/s", "3.35TBps"."""
-    return _scaled(
-        text, 'a bandwidth such as "1792 GB/s" or "1.5 TB/s"', ("b/sec", "b/s", "bps"), _EITHER
-    )
+def parse_bandwidth(text: str, bare: str = "") -> float:
+    """Bytes per second from "1792 GB/s", "1.5 TB/s", "3.35TBps"; `bare` as in `parse_bytes`."""
+    what = 'a bandwidth such as "1792 GB/s" or "1.5 TB/s"'
+    return _scaled(text, what, ("b/sec", "b/s", "bps"), _EITHER, bare)
 
 
-def parse_rate(text: str) -> float:
-    """Operations per second from "989.4 TFLOPS", "1979 TOPS", "1.2 PFLOP/s"."""
+def parse_rate(text: str, bare: str = "") -> float:
+    """Operations per second from "989.4 TFLOPS", "1979 TOPS", "1.2 PFLOP/s"; `bare` as above."""
     units = ("flop/s", "flops", "op/s", "ops")
-    return _scaled(text, 'a rate such as "250 TFLOPS"', units, _DECIMAL)
+    return _scaled(text, 'a rate such as "250 TFLOPS"', units, _DECIMAL, bare)
 
 
 def parse_count(text: str) -> float:
@@ -168,10 +169,11 @@ def parse_share(text: str) -> float:
     return value
 
 
-def parse_seconds(text: str) -> float:
-    """Seconds from "62ms", "4 us", "1.5 s"; a fused kernel may take "0 us"."""
+def parse_seconds(text: str, bare: str = "") -> float:
+    """Seconds from "62ms", "4 us", "1.5 s"; a fused kernel may take "0 us"; `bare` as above."""
     what = 'a time such as "62 ms"'
     value, unit = _split(text, what)
+    unit = unit or bare
     if unit.lower() not in _SECONDS:
         raise InputError(f"{text!r} is not {what}")
     return value and _checked(value * _SECONDS[unit.lower()], text, what)

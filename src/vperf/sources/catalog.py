@@ -13,10 +13,10 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from vperf.errors import InputError, VperfError
 from vperf.files import read_toml
@@ -29,6 +29,7 @@ MAX_OWN_BYTES = 1 << 20
 """Of one of the user's files; the largest that ships has 4 kB."""
 
 Kind = Literal["gpus", "hosts", "engines", "workloads"]
+Found = TypeVar("Found")
 
 
 def data_dir() -> Path:
@@ -113,6 +114,17 @@ class Files:
         if file_id not in self._checked:
             self._checked[file_id] = checked_file(self.own[file_id], keys)
         return self._checked[file_id]
+
+    def usable(self, load: Callable[[str], Found]) -> tuple[Found, ...]:
+        """All of them as `load` reads each, by id; the user's broken ones are left out."""
+        found = []
+        for file_id in self.ids:
+            try:
+                found.append(load(file_id))
+            except InputError:
+                if file_id not in self.own:
+                    raise
+        return tuple(found)
 
     @cached_property
     def shipped_tables(self) -> Mapping[str, Mapping[str, Any]]:

@@ -108,14 +108,7 @@ def gpu_names() -> tuple[str, ...]:
 def list_gpus() -> tuple[Gpu, ...]:
     """Every GPU, by id; the user's broken files are left out (`broken_gpu_files`)."""
     files = files_of("gpus")
-    found = []
-    for gpu_id in files.ids:
-        try:
-            found.append(_of_file(gpu_id, files, files.shipped_tables))
-        except InputError:
-            if gpu_id not in files.own:
-                raise
-    return tuple(found)
+    return files.usable(lambda gpu_id: _of_file(gpu_id, files, files.shipped_tables))
 
 
 def broken_gpu_files() -> tuple[InputError, ...]:
@@ -300,12 +293,8 @@ def _head(path: Path) -> bytes:
 
 
 def _as_default(gpu: Gpu, file: Table, name: str) -> Gpu:
-    what = [file["memory"].get("nominal") or format_bytes(gpu.memory_bytes)]
-    what.append(f"{gpu.memory_bandwidth / 1e9:g} GB/s")
-    if gpu.tdp_w is not None:
-        what.append(f"{gpu.tdp_w:g} W")
     others = tuple(file.get("others", ()))
-    note = Note("card_choice", typed=name, name=gpu.name, facts=tuple(what), others=others)
+    note = Note("card_choice", typed=name, taken=gpu.id, others=others)
     return replace(gpu, assumptions=(note, *gpu.assumptions))
 
 
@@ -364,7 +353,7 @@ def override(
     said: list[str] = []
     achieved = gpu.achieved
     if memory_bandwidth is not None:
-        new = _given(parse_bandwidth, memory_bandwidth, "memory bandwidth")
+        new = _given(parse_bandwidth, memory_bandwidth, "GB/s", "memory bandwidth")
         kept = ""
         if achieved is not None and achieved.memory_bandwidth is not None:
             share = achieved.memory_bandwidth / gpu.memory_bandwidth
@@ -376,7 +365,7 @@ def override(
         gpu = gpu.with_bandwidth(new)
         achieved = gpu.achieved
     if memory is not None:
-        new = _given(parse_bytes, memory, "memory")
+        new = _given(parse_bytes, memory, "GB", "memory")
         said.append(f"memory {format_bytes(new)} as given, not {format_bytes(gpu.memory_bytes)}")
         gpu = replace(gpu, memory_bytes=new)
     for pipe, text in (peaks or {}).items():
@@ -385,7 +374,7 @@ def override(
 
             near = difflib.get_close_matches(pipe, PIPES, n=3) or PIPES
             raise UnknownNameError("number format of a peak", pipe, near)
-        new = _given(parse_rate, text, f"peak {pipe}")
+        new = _given(parse_rate, text, "TFLOPS", f"peak {pipe}")
         old = gpu.peak_flop_per_s.get(pipe)
         if achieved is not None:
             achieved = replace(achieved, flop_per_s=_rescaled(achieved.flop_per_s, pipe, new, old))
@@ -396,9 +385,9 @@ def override(
     return replace(gpu, achieved=achieved, assumptions=(*gpu.assumptions, *notes_of("card", said)))
 
 
-def _given(parse: Callable[[str], float], text: str, option: str) -> float:
+def _given(parse: Callable[[str, str], float], text: str, unit: str, option: str) -> float:
     try:
-        return parse(text)
+        return parse(text, unit)
     except InputError as error:
         raise InputError(error.message, field=option) from None
 

@@ -245,7 +245,7 @@ def _bundled(model_id: str) -> ModelConfig:
     data = _shipped_file(model_id)
     return ModelConfig(
         model_id, "bundled", model_id, data["config"], data.get("hf_quant_config"),
-        warnings=tuple(data.get("warnings", ())),
+        warnings=tuple(data.get("warnings", ())), task=data.get("task", ""),
     )  # fmt: skip
 
 
