@@ -4,7 +4,7 @@
 
 Classes take turns by their share of the time; `process` (what a shell can do to it: two minutes)
 runs once, first, where no class is named. With --count there are so many cases of configs, headers
-and results, however long it takes. Ctrl-C ends either with what was found. A fault is
+and results, however long it takes. Ctrl-C or SIGTERM ends either with what was found. A fault is
 
     an exit code that is not documented, a traceback, an exception that is no VperfError
     an error of no line or several, an answer beside an error
@@ -1634,6 +1634,7 @@ def main() -> int:
     only = [kind for kind in only if kind != "process"]
     resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
     seconds = 0 if shell and asked.only and not only else asked.seconds
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     return 1 if fuzz(seconds, asked.seed, only, asked.count, shell=shell) else 0
 
 
