@@ -27,7 +27,10 @@ from vperf.model.lora import MAX_ADAPTERS, MAX_RANK, Lora
 from vperf.model.model import Model
 from vperf.model.ops import Step
 from vperf.model.read import build_model
+from vperf.model.tasks import run_for, task_named
 from vperf.notes import Note, notes_of
+from vperf.places import given as places_given
+from vperf.places import host_named, resolve_places
 from vperf.scenario import (
     CARD,
     DEFAULT_ENGINE,
@@ -35,6 +38,7 @@ from vperf.scenario import (
     OF_DRAFTS,
     OPTIONS,
     OUTPUT_LEN,
+    PLACING_ENGINE,
     ModelLike,
     Scenario,
 )
@@ -124,12 +128,11 @@ class Resolver:
             acceptance = _as_one(scenario, accepted)
         load, run = None, None
         if scenario.served and not model.generates:
-            raise InputError(
-                f"{replica.found.id} generates no tokens: a load of it is not modelled",
-                field="max-concurrency" if scenario.max_concurrency else "request-rate",
-                hint="--batch-size N: so many texts at once",
-            )
-        if scenario.served:
+            load = _of_texts(scenario, lengths, replica.found.id)
+        elif scenario.texts_per_request is not None:
+            why = "a load" if not model.generates else "a model that generates no tokens"
+            raise InputError(f"needs {why}", field="texts-per-request")
+        elif scenario.served:
             load, run = _served(scenario, lengths, acceptance)
         else:
             _check_batch(scenario)
@@ -203,8 +206,8 @@ class Resolver:
         return found
 
     def _find(self, scenario: Scenario) -> Replica:
-        named = engine_named(scenario.engine)
         card = self.gpu(scenario)
+        named = engine_of(scenario, card)
         gpu = _joined(card, scenario)
         check_formats(scenario.quantization, scenario.kv_cache_dtype)
         engine = _scheduled(_set(named, scenario).on(gpu.id, gpu.memory_bytes), scenario)
@@ -214,8 +217,7 @@ class Resolver:
         found: Replica | None
         found, _ = self._replicas.get(key) or (None, None)
         if found is None:
-            model = self._model(config, draft, named, engine, scenario)
-            found = Replica(config, Compiled(model, Card(gpu, engine)))
+            found = self._on_places(config, draft, named, Card(gpu, engine), scenario)
             _remember(self._replicas, key, (found, (config, draft, card, named)), self._keep)
         return found
 
@@ -224,6 +226,28 @@ class Resolver:
         if scenario.draft_model is None or scenario.speculative is None:
             return None
         return self.config(scenario.draft_model)
+
+    def _on_places(
+        self,
+        config: ModelConfig,
+        draft: ModelConfig | None,
+        named: Engine,
+        card: Card,
+        scenario: Scenario,
+    ) -> Replica:
+        host = host_named(scenario, card.gpu)
+        moved = places_given(scenario) or len(card.gpu.cards) > 1
+        alone = replace(scenario, pp=1) if moved and scenario.pp > 1 else scenario
+        model = self._model(config, draft, named, card.engine, alone)
+        if card.gpu.is_host:
+            card = _cpu_alone(card, host, scenario)
+        placed = resolve_places(model, card, scenario, host)
+        if placed is None:
+            if moved and alone is not scenario:
+                model = self._model(config, draft, named, card.engine, scenario)
+            return Replica(config, Compiled(model, card))
+        compiled = Compiled(placed.model, card, placed.places, placed.fullest)
+        return Replica(config, compiled, placed.notes)
 
     def _model(
         self,
@@ -262,9 +286,14 @@ _replicas: Cache = {}
 anew by each resolver."""
 
 
+def lasting() -> Resolver:
+    """A resolver whose replicas the next one finds: one scenario at a time, many times."""
+    return Resolver(_replicas)
+
+
 def deploy(scenario: Scenario) -> Deployment:
     """The deployment of one scenario. Raises VperfError."""
-    return Resolver(_replicas).deployment(scenario)
+    return lasting().deployment(scenario)
 
 
 # The card and its engine ---------------------------------------------------------------------
@@ -296,6 +325,36 @@ def _scheduled(engine: Engine, scenario: Scenario) -> Engine:
         if value is not None:
             check_count(name, value, 1)
     return engine.with_scheduler(**facts) if facts else engine
+
+
+def engine_of(scenario: Scenario, card: Gpu) -> Engine:
+    """The engine of a scenario: as given, or the default of what is asked."""
+    if scenario.engine is not None:
+        return engine_named(scenario.engine)
+    on_places = places_given(scenario) or card.is_host or len(card.cards) > 1
+    return engine_named(PLACING_ENGINE if on_places else DEFAULT_ENGINE)
+
+
+def _cpu_alone(card: Card, host: Gpu | None, scenario: Scenario) -> Card:
+    """A host as the target itself."""
+    engine = card.engine
+    if engine.host is None or engine.host.offloads != "layers":
+        raise InputError(
+            f"{engine.name} on CPUs alone is not modelled",
+            field="engine",
+            hint="--engine llama.cpp is",
+        )
+    if scenario.tp * scenario.pp * scenario.ep * scenario.dp > 1:
+        raise InputError("several hosts are not understood together", field="tensor-parallel-size")
+    gpu = card.gpu
+    if scenario.host_memory is not None and host is not None:
+        gpu = replace(
+            gpu,
+            memory_bandwidth=host.memory_bandwidth,
+            memory_type=host.memory_type,
+            memory_bytes=host.memory_bytes,
+        )
+    return Card(gpu, engine.on_host())
 
 
 def engine_named(engine: str | Engine | None) -> Engine:
@@ -334,7 +393,7 @@ def _joined(gpu: Gpu, scenario: Scenario) -> Gpu:
         check_count("gpus-per-node", scenario.gpus_per_node, 1)
         gpu = replace(gpu, gpus_per_node=scenario.gpus_per_node)
     if scenario.node_link is not None:
-        gpu = replace(gpu, node_bytes_per_s=parse_bandwidth(scenario.node_link))
+        gpu = replace(gpu, node_bytes_per_s=parse_bandwidth(scenario.node_link, "GB/s"))
     return gpu
 
 
@@ -450,6 +509,11 @@ def resolve_model(
     model = _engine_cache(model, engine, scenario.kv_cache_dtype)
     if scenario.max_model_len is not None:
         model = _capped(model, scenario.max_model_len)
+    task = scenario.task or found.task
+    if task:
+        model = run_for(model, found.id, task_named(task), found.config)
+    if scenario.speculative is not None and not model.generates:
+        raise InputError(f"{found.id} generates no tokens to draft", field="speculative")
     if scenario.speculative is not None:
         model = drafting(
             model,
@@ -607,6 +671,24 @@ def _check_batch(scenario: Scenario) -> None:
     if any(_of_loads(scenario)):
         name = next(name for name in _OF_LOADS if getattr(scenario, name))
         raise InputError("needs max-concurrency or request-rate", field=name.replace("_", "-"))
+
+
+def _of_texts(scenario: Scenario, lengths: Lengths, model_id: str) -> Load:
+    """The load of a model that only reads. Raises InputError for what is not understood of it."""
+    from vperf import requests  # noqa: PLC0415  (most scenarios are of a batch)
+
+    refused = ("trace", "sessions", "burstiness", "prefix_cache_hit")
+    for name in refused:
+        if getattr(scenario, name):
+            raise InputError(
+                f"is not understood of {model_id}, which generates no tokens",
+                field=name.replace("_", "-"), hint="--request-rate or --max-concurrency alone",
+            )  # fmt: skip
+    load = requests.load_of(scenario, lengths)
+    count = scenario.texts_per_request
+    if count is not None:
+        check_count("texts-per-request", count, 1, 1_000_000)
+    return replace(load, texts=count or 1, input_tokens=load.input_tokens + scenario.image_tokens)
 
 
 def _served(scenario: Scenario, lengths: Lengths, acceptance: float | None) -> tuple[Load, Run]:

@@ -77,6 +77,8 @@ class Load:
     """Probability that a token is accepted that the model drafts, if it does."""
     think_s: float = 0.0
     """Between an answer and the user's next request."""
+    texts: int = 1
+    """Of a request to a model that only reads them."""
     proven: int = 0
     """Sequences that are known to have run at a time, whatever the memory is thought to hold."""
 
@@ -150,7 +152,8 @@ class Steps:
     ) -> None:
         """`load` gives the lengths; `of_card` are the pools of a card, where they are known."""
         self.compiled, self.card = compiled, compiled.card
-        self._pools = of_card or pools(compiled.model, self.card.gpu, self.card.engine)
+        full = compiled.fullest
+        self._pools = of_card or pools(compiled.model, full.gpu, full.engine)
         self.input_tokens, self.output_tokens = load.input_tokens, load.output_tokens
         self.cached_tokens = load.cached_tokens
         self.context = load.input_tokens + load.output_tokens // 2

@@ -8,6 +8,7 @@
     [scheduler]                   the fields of hardware.scheduler.Scheduler; [.small_cards]: those
                                   that differ on cards with less memory
     [[versions]]                  before: a version; what was otherwise of both before it
+    [host]                        the fields of hardware.host.HostUse: what it leaves to the host
     [kernels_on.ARCHITECTURE]     latency, stream, compute: where the engine's kernels are its own
     [launch]                      words: the command that starts a server, see below
         [launch.names]            kv_cache: what the engine calls vperf's formats
@@ -30,12 +31,15 @@ from typing import Any
 
 from vperf.hardware.engine import ShareOf
 from vperf.hardware.gpu import PIPES
+from vperf.hardware.host import Offloads
 from vperf.hardware.scheduler import Policy
 from vperf.sources.keys import AMOUNT, BYTES, SECONDS, SHARE, STEPS, WORDS, Each, Key, Keys, Rows
 
 _TIMES = {
     "host_time_per_step": "host_s_per_step",
     "host_time_per_sequence": "host_s_per_sequence",
+    "draft_time_per_step": "draft_s_per_step",
+    "draft_time_per_pass": "draft_s_per_pass",
     "launch_time": "launch_s",
     "eager_host_time_per_step": "eager_host_s_per_step",
     "eager_launch_time": "eager_launch_s",
@@ -86,6 +90,19 @@ SMALL_CARDS: Keys = {
 }
 KERNELS: Keys = {name: Key(name, float) for name in ("latency", "stream", "compute")}
 
+HOST: Keys = {
+    "offloads": Key("offloads", Offloads, required=True),
+    "stream": Key("stream", float),
+    "experts_stream": Key("experts_stream", float),
+    "compute": Key("compute", float),
+    "sockets": Key("sockets", AMOUNT),
+    "crossing_time": Key("crossing_s", SECONDS),
+    "link_share": Key("link_share", float),
+    "streams_from": Key("streams_from", AMOUNT),
+    "experts_stream_evenly": Key("experts_stream_evenly", bool),
+    "source": Key("", str),
+    "checked": Key("", str),
+}
 LAUNCH: Keys = {
     "words": Key("words", WORDS, required=True),
     "names": Key("names", Each(Each(str), ("kv_cache",))),
@@ -124,6 +141,8 @@ ENGINE_FILE: Keys = {
         ),
     ),
     "kernels_on": Key("kernels_on", Each(KERNELS)),
+    "host": Key("host", HOST),
+    "pipelines_prompts": Key("pipelines_prompts", bool),
     **{name: Key(name, kind) for name, kind in _PLAIN.items()},
     "launch": Key("launch", LAUNCH),
     "bench": Key("bench", {"words": Key("words", WORDS, required=True)}),

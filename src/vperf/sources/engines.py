@@ -15,6 +15,7 @@ from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
 from vperf.hardware.engine import Engine, Kernels, Launch
+from vperf.hardware.host import HostUse
 from vperf.hardware.scheduler import Scheduler, SmallCards
 from vperf.sources.catalog import Files, files_of
 from vperf.sources.engine_keys import ENGINE_FILE
@@ -24,6 +25,22 @@ from vperf.sources.keys import read
 def engine_names() -> tuple[str, ...]:
     """Ids of every engine, sorted; reads no file."""
     return files_of("engines").ids
+
+
+def list_engines() -> tuple[Engine, ...]:
+    """Every engine, by id; the user's broken files are left out (`broken_engine_files`)."""
+    return files_of("engines").usable(load_engine)
+
+
+def broken_engine_files() -> tuple[InputError, ...]:
+    """What is wrong with the user's own files that cannot be used."""
+    return tuple(files_of("engines").broken(ENGINE_FILE))
+
+
+def other_names(engine_id: str) -> tuple[str, ...]:
+    """Its aliases, and the programs that run it."""
+    file = files_of("engines").table(engine_id, ENGINE_FILE)
+    return (*file.get("aliases", ()), *file.get("run_by", ()))
 
 
 def load_engine(name: str) -> Engine:
@@ -76,12 +93,13 @@ def _engine(engine_id: str, file: Mapping[str, Any], version: str, as_of: _Versi
         for name, value in next(then, {}).items():
             if name != "before":
                 (facts if name in _OF_SCHEDULER else found)[name] = value
-    kernels = found.pop("kernels_on", {})
+    kernels, host = found.pop("kernels_on", {}), found.pop("host", None)
     return Engine(
         id=engine_id,
         scheduler=Scheduler(**facts),
         small_cards=_small_cards(small) if small else None,
         kernels_on={name: Kernels(**table) for name, table in kernels.items()},
+        host=HostUse(**host) if host else None,
         launch=Launch(**launch) if launch else None,
         bench=bench.get("words", ()),
         **found,
