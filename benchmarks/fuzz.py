@@ -270,7 +270,7 @@ def _safe_form(said: str, words: Sequence[str]) -> None:
         safe_markdown(said, f"Markdown of {words[0]}")
     else:
         safe_text(said, f"the screen of {words[0]}")
-        if found := re.search(r"(?<![\w-])(?:nan|inf)(?![\w-])", said):
+        if found := re.search(r"(?<![\w-])(?:nan|inf)(?![\w-])(?! is not a measurement)", said):
             raise Fault("not finite", said[max(0, found.start() - 60) : found.end() + 20])
 
 
