@@ -144,24 +144,14 @@ def headline(answer: Estimate) -> Text:
     return (Span(figure, "good"), *rest, "; ", Span("fits", "good"), ".")
 
 
-def _rate(answer: Estimate) -> tuple[str, str]:
-    expected = answer.expected
-    if answer.texts:
-        of = answer.texts
-        ends = span(
-            per_second(of.expected_texts_per_s_low), per_second(of.expected_texts_per_s_high)
-        )
-        limit = per_second(of.limit_texts_per_s)
-        return (
-            f"{per_second(of.expected_texts_per_s)} texts/s",
-            f" expected ({ends}), limit {limit}",
-        )
-    key = "decode_tokens_per_s"
-    middle, low, high, limit = (
-        per_second(getattr(each, key))
-        for each in (expected, expected.low, expected.high, answer.limit)
 def _speeds(answer: Estimate) -> tuple[str, str, str]:
     """Tokens/s of all, or of a user where a rate is offered; range and limit; the first token."""
+    if answer.texts:
+        of, name = _texts(answer), "texts/s"
+        first = f"; {_first(answer)} {seconds(_ttft(answer).expected)}"
+        ends = span(per_second(of.low), per_second(of.high))
+        middle = f"{per_second(of.expected)} {name}"
+        return middle, f" expected ({ends}), limit {per_second(of.limit)}", first
     offered = run_of(answer) is not None and _is_offered(answer)
     rate = _rate_of_user(answer) if offered else _rate_of_all(answer)
     return (
@@ -308,6 +298,13 @@ def _rate_of_user(answer: Estimate) -> _Figure:
     return _figure(answer, "decode_tokens_per_s_per_user").times(1 / _slower(answer))
 
 
+def _texts(answer: Estimate) -> _Figure:
+    """Texts read a second, of what generates no tokens."""
+    each = answer.workload.prompt_tokens
+    rate = _figure(answer, "prefill_tokens_per_s")
+    return _Figure(*(value / each for value in rate))
+
+
 def _rate_of_all(answer: Estimate) -> _Figure:
     """Decoded tokens/s of a batch; of a load all that its run put out, from first to last."""
     generates = answer.workload.generates
@@ -322,23 +319,10 @@ def _rate_of_all(answer: Estimate) -> _Figure:
 
 def speed_table(answer: Estimate) -> Table:
     """Each figure expected, its range, its limit, and what bounds that."""
-    batch = answer.workload.batch_size
-    prefill, decode = answer.prefill.bound, answer.decode.bound
-    everybody = f"Decode tok/s, all {batch:,}" if batch > 1 else "Decode tok/s"
-    rows = [
-        _speed(answer, "TTFT", "ttft_s", prefill, time=True),
-        _speed(answer, "Prefill tok/s", "prefill_tokens_per_s", prefill),
-        _speed(answer, "TPOT", "tpot_s", decode, time=True),
-        _speed(answer, everybody, "decode_tokens_per_s", decode),
-    ]
-    if not answer.workload.generates:
-        rows = [_speed(answer, "Latency", "ttft_s", prefill, time=True), rows[1]]
-        if answer.texts:
-            rows.insert(1, _texts(answer, rows[1]))
-    elif batch > 1:
-        rows.append(_speed(answer, "  for each user", "decode_tokens_per_s_per_user", decode))
     prefill, generates = answer.prefill.bound, answer.workload.generates
     rows = [_row("TTFT" if generates else "Latency", _ttft(answer), prefill, time=True)]
+    if answer.texts:
+        rows.append(_row("Texts/s", _texts(answer), prefill))
     if answer.serving is None or not generates:  # of a load it would hold the queue
         rows.append(_row("Prefill tok/s", _figure(answer, "prefill_tokens_per_s"), prefill))
     if generates:
@@ -356,19 +340,6 @@ def speed_table(answer: Estimate) -> Table:
     return Table(columns, rows, when="always" if answer.memory.fits else "full")
 
 
-def _texts(answer: Estimate, tokens: Row) -> Row:
-    """Texts a second, by the row of their tokens."""
-    rates = (answer.expected, answer.expected.low, answer.expected.high, answer.limit)
-    each = answer.workload.prompt_tokens
-    middle, low, high, limit = (per_second(rate.prefill_tokens_per_s / each) for rate in rates)
-    even = per_second(answer.ceiling.prefill_tokens_per_s / each)
-    rest = tokens.cells
-    return Row(("Texts/s", middle, span(low, high), limit, rest[4], rest[5], even, rest[7]))
-
-
-def _speed(answer: Estimate, name: str, key: str, bound: str, *, time: bool = False) -> Row:
-    limit, expected = getattr(answer.limit, key), getattr(answer.expected, key)
-    low, high = getattr(answer.expected.low, key), getattr(answer.expected.high, key)
 def _row(name: str, figure: _Figure, bound: str, *, time: bool = False) -> Row:
     text = seconds if time else per_second
 
