@@ -13,13 +13,14 @@ import math
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vperf.errors import InputError, UnknownNameError
-from vperf.files import STDIN, read_bytes, read_stdin
+from vperf.files import STDIN, open_regular, read_bytes, read_stdin
 from vperf.model.config import Adapter, ModelConfig
 from vperf.sources.catalog import data_dir
 from vperf.units import format_bytes
@@ -199,8 +200,9 @@ def _is_gguf(file: Path) -> bool:
         return file.is_file()
     if file.suffix == ".json" or not file.is_file():
         return False
-    with file.open("rb") as stream:
+    with suppress(InputError), open_regular(file) as (stream, _):
         return stream.read(4) == b"GGUF"
+    return False
 
 
 def _gguf(file: Path) -> ModelConfig:
