@@ -58,13 +58,18 @@ class Config:
         if not isinstance(changes, Mapping):
             raise self.error(f"must be an object, not {_shown(changes)}", "per_layer_config")
         self.asked.add("per_layer_config")
-        entry = next((changes[k] for k in changes if str(k) == str(layer)), None)
+        number = str(layer)  # numbers with leading zeros, and perhaps too long to be read as one
+        entry = next((v for k, v in changes.items() if (str(k).lstrip("0") or "0") == number), None)
         if entry is None:
             return self
         if not isinstance(entry, Mapping):
             raise self.error("must be an object", f"per_layer_config.{layer}")
+        return self.overlaid(entry)
+
+    def overlaid(self, changes: Mapping[str, Any]) -> Config:
+        """The same object with some values of its own."""
         seen = Config(
-            {**self._data, **entry}, self.source, self.path, self._defaults, self.has_class
+            {**self._data, **changes}, self.source, self.path, self._defaults, self.has_class
         )
         seen.asked, seen.defaults_used = self.asked, self.defaults_used
         return seen
