@@ -98,9 +98,9 @@ def kept_of(scenario: Scenario, compiled: Compiled) -> Kept | None:
 def reading(scenario: Scenario) -> Scenario:
     """The scenario of the cards that read the prompts."""
     text = (scenario.prefill_gpu or "").strip()
-    ways: dict[str, Any] = {}
+    ways: dict[str, Any] = {"tp": 1, "pp": 1, "dp": 1, "ep": 1}
     if many := _COUNTED.fullmatch(text):
-        text, ways = many[2], {"tp": int(many[1]), "pp": 1, "dp": 1, "ep": 1}
+        text, ways["tp"] = many[2], int(many[1])
     cleared = dict.fromkeys(ELSEWHERE)
     changed: dict[str, Any] = {**cleared, **ways, "gpu": text, "gpu_file": None, "peak": (),
                                "memory_bandwidth": None, "memory": None}  # fmt: skip

@@ -115,6 +115,13 @@ def test_prompts_that_another_card_reads_are_sent_before_they_are_decoded() -> N
     assert found.limit.tpot_s == alone.limit.tpot_s
 
 
+def test_a_name_is_one_card_whatever_decodes() -> None:
+    by = ask(tp=2, prefill_gpu="h100").read_by
+    assert by is not None
+    assert (by.gpus, by.prefill_s) == (1, pytest.approx(ask("h100").expected.ttft_s))
+    assert by.sent_bytes == 147_456 * PROMPT  # the one card sends all of it
+
+
 def test_so_many_cards_read_with_shares_of_each_layer() -> None:
     found, reads = ask(prefill_gpu="2xh100"), ask("h100", tp=2)
     assert found.read_by is not None
@@ -167,8 +174,7 @@ def test_what_means_nothing_is_refused(options: dict[str, Any], words: str) -> N
 
 
 def test_tables_have_a_cache_beyond_the_card_and_no_cards_of_another_kind() -> None:
-    asked = {"input_len": PROMPT, "kv_offload": "host"}
-    (row,) = vperf.compare("qwen3-8b", [CARD], **asked).rows
+    (row,) = vperf.compare("qwen3-8b", [CARD], input_len=PROMPT, kv_offload="host").rows
     assert row.figures is not None
     assert row.figures.expected == ask(kv_offload="host").expected
     with pytest.raises(InputError, match="vperf estimate alone"):
