@@ -131,17 +131,33 @@ def _put(parent: ast.AST, field: str, number: int | None, node: ast.AST) -> None
         getattr(parent, field)[number] = node
 
 
-def sample(count: int, seed: int, only: str) -> list[Mutant]:
-    """So many of all mutants of the areas, each file's by its number of them."""
-    found = []
+def every(only: str) -> Iterator[Mutant]:
+    """All mutants of the areas."""
     for area, (pattern, _) in AREAS.items():
         if only not in area:
             continue
         for path in sorted((ROOT / "src/vperf").glob(pattern)):
             name = path.relative_to(ROOT).as_posix()
             for place, (_, line, before, after) in enumerate(mutations(path.read_text("utf-8"))):
-                found.append(Mutant(area, name, line, before[:100], after[:100], place))
+                yield Mutant(area, name, line, before[:100], after[:100], place)
+
+
+def sample(count: int, seed: int, only: str) -> list[Mutant]:
+    """So many of them, each as likely."""
+    found = list(every(only))
     return random.Random(seed).sample(found, min(count, len(found)))
+
+
+def survivors_of(report: Path) -> list[Mutant]:
+    """Those that an earlier run listed, where the same change is still to be made."""
+    rows = [row for row in json.loads(report.read_text("utf-8")) if row["survives"]]
+    found = []
+    here = list(every(""))
+    for row in rows:
+        same = [m for m in here if (m.file, m.before, m.after)
+                == (row["file"], row["before"], row["after"])]  # fmt: skip
+        found += sorted(same, key=lambda m: abs(m.line - row["line"]))[:1]
+    return found
 
 
 def survives(mutant: Mutant) -> bool:
@@ -202,6 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=3600.0, help="no mutant is begun later")
     parser.add_argument("--only", default="", help=f"an area: {', '.join(AREAS)}")
+    parser.add_argument("--again", type=Path, help="an earlier report: its survivors alone")
     parser.add_argument("--report", type=Path, help="a JSON file of every mutant and its end")
     asked = parser.parse_args(arguments)
     import hypothesis  # noqa: F401, PLC0415  (before the forks, which share it)
@@ -218,7 +235,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{' '.join(tests)} fail without any mutant")
             return 1
     began, ends = time.monotonic(), list[tuple[Mutant, bool]]()
-    for mutant in sample(asked.count, asked.seed, asked.only):
+    chosen = (
+        survivors_of(asked.again) if asked.again else sample(asked.count, asked.seed, asked.only)
+    )
+    for mutant in chosen:
         if time.monotonic() - began > asked.seconds:
             break
         ends.append((mutant, survives(mutant)))
