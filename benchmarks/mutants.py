@@ -17,6 +17,7 @@ import copy
 import json
 import os
 import random
+import resource
 import signal
 import sys
 import time
@@ -36,7 +37,7 @@ AREAS = {
     "checks/grade": ("checks/grade.py", ("tests/checks/test_grade.py", "tests/cli/test_check.py")),
 }  # fmt: skip
 """Files of src/vperf, and the tests that mean them."""
-_LATE_S = 90
+_CPU_S, _LATE_S = 90, 900
 _SWAPS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
     ast.Add: (ast.Sub,), ast.Sub: (ast.Add,), ast.Mult: (ast.Div,), ast.Div: (ast.Mult,),
     ast.FloorDiv: (ast.Mult,), ast.Mod: (ast.FloorDiv,), ast.Pow: (ast.Mult,),
@@ -181,6 +182,7 @@ def _run(mutant: Mutant) -> int:
     import hypothesis  # noqa: PLC0415
     import pytest  # noqa: PLC0415
 
+    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
     path = ROOT / mutant.file
     text = path.read_text("utf-8")
     every = enumerate(mutations(text))
