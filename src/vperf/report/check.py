@@ -522,7 +522,7 @@ def _likely(suspect: Suspect) -> str:
     if not suspect.predicted_s:
         return f"perhaps {what}"
     gain = f"; fixing it: {suspect.gain:.2f}x" if suspect.gain else ""
-    return f"likely {what}: predicts {seconds(suspect.predicted_s)}{gain}"
+    return f"likely: {what}, predicts {seconds(suspect.predicted_s)}{gain}"
 
 
 def why(check: Check) -> list[str]:
