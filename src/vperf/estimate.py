@@ -28,7 +28,7 @@ from vperf.model.model import Model
 from vperf.serving.memory import that_holds
 from vperf.serving.memory_by_place import plan_places
 from vperf.serving.speculative import break_even, mean_tokens, shares_of
-from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run, speeds
+from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run, speeds, texts_of
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Card, OpTime, PhaseTimes
 
@@ -89,6 +89,7 @@ def estimate(at: Deployment) -> Estimate:
         drafts=Later(lambda: _drafts(at, memory.max_batch_size)),
         serving=serving_of(pace, pace.served, load) if load and pace.served else None,
         speculative=speculative,
+        texts=None if model.generates else texts_of(at, pace),
     )
 
 

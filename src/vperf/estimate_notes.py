@@ -112,6 +112,8 @@ def of_requests(lengths: Lengths, load: Load | None, prompts: int | None) -> tup
     named = (_of_workload(lengths, served=served),) if lengths.name else ()
     if load is None:
         return named
+    if not lengths.output_tokens:
+        return Note("texts_load", texts=load.texts), *named
     of_load = Note(
         "load",
         users=load.users,
@@ -218,6 +220,6 @@ def load_warnings(load: Load, served: Served, prompts: int | None) -> tuple[Note
     rate, most = load.requests_per_s, served.requests_per_s
     if served.saturated and rate is not None:
         notes.append(Note("saturated", requests_per_s=rate, most_per_s=most, prompts=prompts))
-    if load.users is not None and load.users > served.slots:
+    if load.users is not None and load.users > served.slots and load.output_tokens:
         notes.append(Note("users_wait", slots=served.slots, users=load.users))
     return tuple(notes)

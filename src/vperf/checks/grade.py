@@ -157,6 +157,13 @@ def bounds(at: Deployment, answer: Estimate) -> dict[str, Bounds]:
         found["requests_per_s"] = Bounds(
             batch / times.limit, batch / times.expected, batch / times.slow, batch / times.fast
         )
+    elif rate is not None and answer.texts is not None:
+        read, texts = answer.texts, at.load.texts
+        ends = (
+            read.limit_texts_per_s, read.expected_texts_per_s, read.expected_texts_per_s_low,
+            read.expected_texts_per_s_high,
+        )  # fmt: skip
+        found["requests_per_s"] = Bounds(*(end / texts for end in ends))
     elif rate is not None:
         users = at.load.users or answer.workload.batch_size
         fastest = most_requests_per_s(at, users, answer.prefill.ops)

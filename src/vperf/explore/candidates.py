@@ -240,7 +240,7 @@ class Candidate:
     @property
     def per_user(self) -> float:
         """Tokens per second that one user sees."""
-        return 1 / self.times.tpot_s
+        return 1 / self.times.tpot_s if self.times.tpot_s else 0.0
 
     @property
     def per_gpu(self) -> float:

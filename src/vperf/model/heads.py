@@ -37,6 +37,12 @@ class Head:
 
 LM = Head("lm")
 
+TASKS: dict[Kind, Literal["generate", "embed", "rerank", "classify"]] = {
+    "lm": "generate", "none": "embed", "masked": "embed", "pretraining": "embed",
+    "labels": "classify", "reward": "classify",
+}  # fmt: skip
+"""What a model with such a head is for."""
+
 
 def read_head(top: Config, *, has_class: bool) -> Head:
     """What `architectures` says of the head. Raises UnsupportedModelError for draft models.

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from vperf.answer import DepthPoint, Estimate, Serving, SimulatedRun, Speculative
+from vperf.answer import DepthPoint, Estimate, Serving, SimulatedRun, Speculative, Texts
 from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, drafts_of, launch
 from vperf.report.document import (
     FAILS,
@@ -146,6 +146,12 @@ def headline(answer: Estimate) -> Text:
 
 def _speeds(answer: Estimate) -> tuple[str, str, str]:
     """Tokens/s of all, or of a user where a rate is offered; range and limit; the first token."""
+    if answer.texts:
+        of, name = _texts(answer), "texts/s"
+        first = f"; {_first(answer)} {seconds(_ttft(answer).expected)}"
+        ends = span(per_second(of.low), per_second(of.high))
+        middle = f"{per_second(of.expected)} {name}"
+        return middle, f" expected ({ends}), limit {per_second(of.limit)}", first
     offered = run_of(answer) is not None and _is_offered(answer)
     rate = _rate_of_user(answer) if offered else _rate_of_all(answer)
     return (
@@ -166,6 +172,9 @@ def _first(answer: Estimate) -> str:
     batch = answer.workload.batch_size
     if answer.workload.generates:
         return "first token"
+    if answer.serving:
+        texts = answer.texts.texts_per_request if answer.texts else 1
+        return "a request in" if texts == 1 else f"a request of {texts:,} in"
     return "one text in" if batch == 1 else f"{batch:,} texts in"
 
 
@@ -289,6 +298,13 @@ def _rate_of_user(answer: Estimate) -> _Figure:
     return _figure(answer, "decode_tokens_per_s_per_user").times(1 / _slower(answer))
 
 
+def _texts(answer: Estimate) -> _Figure:
+    """Texts read a second, of what generates no tokens."""
+    each = answer.workload.prompt_tokens
+    rate = _figure(answer, "prefill_tokens_per_s")
+    return _Figure(*(value / each for value in rate))
+
+
 def _rate_of_all(answer: Estimate) -> _Figure:
     """Decoded tokens/s of a batch; of a load all that its run put out, from first to last."""
     generates = answer.workload.generates
@@ -305,6 +321,8 @@ def speed_table(answer: Estimate) -> Table:
     """Each figure expected, its range, its limit, and what bounds that."""
     prefill, generates = answer.prefill.bound, answer.workload.generates
     rows = [_row("TTFT" if generates else "Latency", _ttft(answer), prefill, time=True)]
+    if answer.texts:
+        rows.append(_row("Texts/s", _texts(answer), prefill))
     if answer.serving is None or not generates:  # of a load it would hold the queue
         rows.append(_row("Prefill tok/s", _figure(answer, "prefill_tokens_per_s"), prefill))
     if generates:
@@ -379,7 +397,9 @@ def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
         yield "Ceiling", _ceiling(answer)
     if answer.speculative:
         yield "Drafts", _drafts(answer.speculative)
-    if answer.serving:
+    if answer.texts:
+        yield "Texts", _best_texts(answer.texts)
+    elif answer.serving:
         yield "Load", _load(answer.serving)
     if answer.workload.lora_rank:
         yield "Adapters", _adapters(answer)
@@ -531,6 +551,15 @@ def _drafts(answer: Speculative) -> str:
         f"{count} ({by}){nodes}, {answer.tokens_per_step:.3g} "
         f"tokens a step of {seconds(answer.expected_step_s)}; {pays}: without, TPOT is "
         f"{seconds(answer.expected_plain_tpot_s)}"
+    )
+
+
+def _best_texts(of: Texts) -> str:
+    """What one text takes, and from which batch on more of them bring little."""
+    return (
+        f"{of.task}: one alone takes {seconds(of.expected_one_s)} (limit "
+        f"{seconds(of.limit_one_s)}); {per_second(of.best_texts_per_s)} texts/s from "
+        f"{of.best_batch_size:,} at a time on"
     )
 
 
