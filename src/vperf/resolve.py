@@ -213,7 +213,8 @@ class Resolver:
         config = self.config(scenario.model, scenario.revision)
         if config.gguf is not None:
             named = engine_of(scenario, card, PLACING_ENGINE)
-        engine = _scheduled(_set(named, scenario).on(gpu.id, gpu.memory_bytes), scenario)
+        engine = _set(named, scenario).on(gpu.id, gpu.memory_bytes)
+        engine = _scheduled(engine.calibrated(gpu.calibration, gpu.architecture), scenario)
         draft = self._draft(scenario)
         key = (id(config), id(draft), id(card), id(named), *_keys(_settings(scenario)))
         found: Replica | None
@@ -529,14 +530,17 @@ def resolve_model(
             scenario.draft_branches,
             scenario.verify_tokens,
         )
-    if adapters := _adapters(scenario):
+    if adapters := _adapters(scenario, found):
         model = with_adapters(model, adapters, found.id)
     return divided_with(model, Parallel(scenario.tp, scenario.pp, scenario.ep, scenario.dp))
 
 
-def _adapters(scenario: Scenario) -> Lora | None:
-    """The adapters of a scenario. Raises InputError."""
+def _adapters(scenario: Scenario, found: ModelConfig) -> Lora | None:
+    """The adapters of a scenario, or the one that its model is. Raises InputError."""
     rank, count, targets = scenario.lora_rank, scenario.max_loras, scenario.lora_targets
+    own = found.adapter
+    if rank is None and own is not None:
+        rank, targets = own.rank, targets or ",".join(own.targets)
     if rank is None:
         for name, value in (("max-loras", count), ("lora-targets", targets)):
             if value is not None:
