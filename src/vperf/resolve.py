@@ -535,14 +535,17 @@ def resolve_model(
             scenario.draft_branches,
             scenario.verify_tokens,
         )
-    if adapters := _adapters(scenario):
+    if adapters := _adapters(scenario, found):
         model = with_adapters(model, adapters, found.id)
     return divided_with(model, Parallel(scenario.tp, scenario.pp, scenario.ep, scenario.dp))
 
 
-def _adapters(scenario: Scenario) -> Lora | None:
-    """The adapters of a scenario. Raises InputError."""
+def _adapters(scenario: Scenario, found: ModelConfig) -> Lora | None:
+    """The adapters of a scenario, or the one that its model is. Raises InputError."""
     rank, count, targets = scenario.lora_rank, scenario.max_loras, scenario.lora_targets
+    own = found.adapter
+    if rank is None and own is not None:
+        rank, targets = own.rank, targets or ",".join(own.targets)
     if rank is None:
         for name, value in (("max-loras", count), ("lora-targets", targets)):
             if value is not None:
