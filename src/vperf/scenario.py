@@ -502,6 +502,9 @@ OF_DRAFTS = tuple(name for name, option in OPTIONS.items() if option.heading == 
 ACCEPTED = ("acceptance", "acceptance_length")
 """Those of them that change no memory."""
 
+MEDIA = ("image", "images", "audio", "video")
+"""Those of a request's images and sounds."""
+
 CARD = ("gpu_file", "memory_bandwidth", "memory", "peak")
 """Those that describe the card beside `gpu`."""
 
