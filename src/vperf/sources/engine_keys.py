@@ -8,7 +8,7 @@
     [scheduler]                   the fields of hardware.scheduler.Scheduler; [.small_cards]: those
                                   that differ on cards with less memory
     [[versions]]                  before: a version; what was otherwise of both before it
-    [kernels_on.ARCHITECTURE]     latency, stream, compute: where the engine's kernels are its own
+    [kernels_on.ARCHITECTURE]     latency, stream, compute, cache: where the engine's kernels are its own
     [launch]                      words: the command that starts a server, see below
         [launch.names]            kv_cache: what the engine calls vperf's formats
         [launch.file]             name, flag, [launch.file.options]: what it takes from a YAML file
@@ -85,7 +85,7 @@ SMALL_CARDS: Keys = {
     "cards": Key("cards", list[str]),
     **_SCHEDULER,
 }
-KERNELS: Keys = {name: Key(name, float) for name in ("latency", "stream", "compute")}
+KERNELS: Keys = {name: Key(name, float) for name in ("latency", "stream", "compute", "cache")}
 
 LAUNCH: Keys = {
     "words": Key("words", _WORDS, required=True),
