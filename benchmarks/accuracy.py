@@ -1,8 +1,9 @@
-"""How near are vperf's answers to measurements: three modes, data by path.
+"""How near are vperf's answers to measurements: four modes, data by path.
 
     python benchmarks/accuracy.py kernels DIR           one kernel at a time
     python benchmarks/accuracy.py single-stream FILE    one user, through vperf.estimate
     python benchmarks/accuracy.py serving FILE          many users, through vperf.estimate
+    python benchmarks/accuracy.py offload [FILE]       part of the model on the host
     python benchmarks/accuracy.py report DIR FILE       all three, as docs/accuracy.md
 
 Each prints tables of errors and, as its last line, one JSON object. A row that vperf refuses counts
@@ -18,6 +19,7 @@ MODES = {
     "kernels": "accuracy_kernels",
     "single-stream": "accuracy_single_stream",
     "serving": "accuracy_serving",
+    "offload": "accuracy_offload",
     "report": "accuracy_report",
 }
 

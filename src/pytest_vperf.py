@@ -80,13 +80,14 @@ class Vperf:
 def _graded(result: Measured | None, options: dict[str, Any], **setup: Any) -> Check:
     import vperf
     from vperf.checks.check import compare_and_apply
-    from vperf.checks.importers import METRICS
+    from vperf.checks.result import METRICS
 
-    bars = vperf.Bars(**{f.name: options.pop(f.name, None) for f in fields(vperf.Bars)})
+    named = [f.name for f in fields(vperf.Bars) if f.name in options]
+    bars = vperf.Bars(**{name: options.pop(name) for name in named})
     figures = {name: options.pop(name) for name in METRICS if name in options}
     given = sorted({*options, *(name for name, value in setup.items() if value is not None)})
     if result is None:
-        result = vperf.Result("figures", "", **_positive(figures))
+        result = vperf.Result("figures", "", **figures)
     elif figures:
         raise vperf.InputError(f"{', '.join(figures)} cannot be combined with a result")
     if isinstance(result, vperf.Check):
@@ -99,20 +100,11 @@ def _graded(result: Measured | None, options: dict[str, Any], **setup: Any) -> C
     return vperf.check(result, bars=bars, **setup, **_known(options))
 
 
-def _positive(figures: dict[str, Any]) -> dict[str, Any]:
-    import vperf
-
-    for name, value in figures.items():
-        if not 0 < value < float("inf"):
-            raise vperf.InputError(f"must be above 0, not {value!r}", field=name)
-    return figures
-
-
 def _known(options: dict[str, Any]) -> dict[str, Any]:
     import difflib
 
     import vperf
-    from vperf.checks.importers import METRICS
+    from vperf.checks.result import METRICS
     from vperf.scenario import Options
 
     for name in options:

@@ -17,6 +17,8 @@ from vperf.files import (
     is_inside,
     open_atomically,
     open_regular,
+    parse_json,
+    parse_toml,
     read_bytes,
     read_text,
     read_toml,
@@ -183,3 +185,15 @@ def test_a_fifo_in_place_of_weights_keeps_nobody_waiting(tmp_path: Path) -> None
 )  # fmt: skip
 def test_a_name_from_elsewhere_stays_inside(name: str, inside: bool) -> None:
     assert is_inside(name) == inside
+
+
+def test_a_number_of_5000_digits_is_called_that_and_not_what_python_calls_it() -> None:
+    digits = "9" * 5000
+    for parse, text, kind in (
+        (parse_toml, f"x = {digits}", "TOML"), (parse_json, f"[{digits}]", "JSON"),
+    ):  # fmt: skip
+        with pytest.raises(InputError) as caught:
+            parse(text, "x")
+        assert caught.value.message == f"x: not valid {kind}: it holds a number of absurd length"
+    with pytest.raises(InputError, match="it is nested too deeply"):
+        parse_json("[" * 100_000, "x")

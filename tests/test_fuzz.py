@@ -194,5 +194,5 @@ def test_the_fuzzer_tells_a_bug_a_hidden_character_and_a_traceback_from_an_answe
         with pytest.raises((fuzz.Fault, RecursionError)):
             fuzz.run(["estimate"])
     monkeypatch.setattr(fuzz, "command", lambda _: 0)
-    assert fuzz.run(["estimate"]) == 0
+    assert fuzz.run(["estimate"]) == (0, "")
     assert capsys.readouterr() == ("", "")

@@ -101,7 +101,7 @@ def test_a_plan_is_that_of_python() -> None:
 @pytest.mark.parametrize(
     ("tool", "arguments", "most"),
     [
-        ("gpus", {}, 40_000),
+        ("gpus", {}, 45_000),
         ("gpus", {"name": "rtx 40"}, 4_000),
         ("models", {}, 30_000),
         ("models", {"name": "qwen3-8b"}, 6_000),

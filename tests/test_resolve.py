@@ -48,13 +48,27 @@ OTHER: dict[str, Any] = {
 }
 """Another value of every option that shapes the model, or its card."""
 FROM_ELSEWHERE = {"revision", "gpu_file", "draft_model", "max_loras", "lora_targets"}
+AT_HOME = Scenario("openai/gpt-oss-20b", "rtx-4070+rtx-3060-12gb", n_cpu_moe=3)
+PLACED: dict[str, Any] = {
+    "host": "EPYC 9654",
+    "host_memory": "DDR5-6400 x2",
+    "n_gpu_layers": 9,
+    "n_cpu_moe": 4,
+    "cpu_moe": True,
+    "override_tensor": ["ffn_up_exps=CPU"],
+    "tensor_split": "1,1",
+}
+"""The same of options that place layers."""
 
 
 def test_only_options_declared_to_be_of_the_load_share_a_replica() -> None:
     resolver = Resolver()
     replica = resolver.deployment(BASE).replica
     shaping = {name for name, option in OPTIONS.items() if option.shapes != "load"}
-    assert shaping == OTHER.keys() | FROM_ELSEWHERE
+    assert shaping == OTHER.keys() | FROM_ELSEWHERE | PLACED.keys() | {"cpu_offload_gb"}
+    at_home = resolver.deployment(AT_HOME).replica
+    for name, value in PLACED.items():
+        assert resolver.deployment(replace(AT_HOME, **{name: value})).replica is not at_home, name
     for name, value in OTHER.items():
         change = {name: value} if value is not None else {name: value, "acceptance": None}
         assert resolver.deployment(replace(BASE, **change)).replica is not replica, name

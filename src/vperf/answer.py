@@ -81,6 +81,8 @@ class Workload:
     lora_rank: int = 0
     """0: no adapters."""
     max_loras: int = 0
+    placement: str = ""
+    """What lies beyond the cards, as the engine's own options say it: "--n-cpu-moe 36"."""
 
     @property
     def generates(self) -> bool:
@@ -338,7 +340,10 @@ class Estimate(Shown):
             "limit": _flat(self.limit),
             "ceiling": _flat(self.ceiling),
             "expected": expected,
-            "memory": _flat(self.memory),
+            "memory": {
+                **_flat(self.memory),
+                "places": [_flat(place) for place in self.memory.places],
+            },
             "prefill": _phase(self.prefill),
             "decode": _phase(self.decode),
             "serving": _flat(self.serving) if self.serving else None,
@@ -364,7 +369,8 @@ def _speculative(answer: Estimate) -> dict[str, Any]:
 
 def _phase(times: PhaseTimes) -> dict[str, Any]:
     ops = [op.to_dict() for op in times.ops]
-    return {**_flat(times), "of_limit": times.of_limit, "ops": ops}
+    places = [_flat(place) for place in times.places]
+    return {**_flat(times), "of_limit": times.of_limit, "ops": ops, "places": places}
 
 
 def _flat(value: Any) -> dict[str, Any]:

@@ -6,12 +6,13 @@ speeds (speeds.py) and its estimate (estimate.py) are functions of it.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from vperf.model.config import ModelConfig
 from vperf.model.model import Model
 from vperf.notes import Note
-from vperf.scenario import Scenario
+from vperf.scenario import PLACING, Scenario
 from vperf.serving.lengths import Lengths
 from vperf.serving.memory import Pool, pools
 from vperf.timing.compiled import Compiled
@@ -23,13 +24,26 @@ if TYPE_CHECKING:
     from vperf.serving.simulation import Run
 
 
+def _said(value: object) -> str:
+    """The value of an option as a shell takes it, after a space."""
+    if value is True:
+        return ""
+    if isinstance(value, list | tuple):
+        value = ",".join(map(str, value))
+    return f" {value:g}" if isinstance(value, float) else f" {shlex.quote(str(value))}"
+
+
 class Replica:
     """What deployments that differ in their load share: a model on its cards, and its steps."""
 
-    __slots__ = ("_pools", "_steps", "compiled", "found")
+    __slots__ = ("_pools", "_steps", "compiled", "found", "notes")
 
-    def __init__(self, found: ModelConfig, compiled: Compiled) -> None:
+    def __init__(
+        self, found: ModelConfig, compiled: Compiled, notes: tuple[Note, ...] = ()
+    ) -> None:
         self.found, self.compiled = found, compiled
+        self.notes = notes
+        """What its places take for granted."""
         self._steps: dict[tuple[int, ...], Steps] = {}
         self._pools: tuple[Pool, ...] = ()
 
@@ -37,7 +51,7 @@ class Replica:
     def pools(self) -> tuple[Pool, ...]:
         """What one of its cards has for cache (serving/memory.py)."""
         if not self._pools:
-            card = self.compiled.card
+            card = self.compiled.fullest
             self._pools = pools(self.compiled.model, card.gpu, card.engine)
         return self._pools
 
@@ -95,6 +109,26 @@ class Deployment:
     def card(self) -> Card:
         """One of its cards, with its engine."""
         return self.replica.compiled.card
+
+    @property
+    def gpus(self) -> int:
+        """How many cards of its kind it has; unlike ones are a kind of their own."""
+        places = self.compiled.places
+        if places is None or len(places.cards) == 1 or self.card.gpu.beside:
+            return self.model.parallel.gpus
+        return len(places.cards)
+
+    @property
+    def placement(self) -> str:
+        """What lies beyond the cards, as options; "" where nothing does."""
+        if self.compiled.places is None:
+            return ""
+        given = {name: getattr(self.scenario, name) for name in PLACING}
+        return " ".join(
+            f"--{name.replace('_', '-')}{_said(value)}"
+            for name, value in given.items()
+            if value is not None and value is not False and value != ()
+        )
 
     @property
     def prompt_tokens(self) -> int:

@@ -21,7 +21,8 @@ from vperf.answer import (
 )
 from vperf.model.config import ModelSource
 from vperf.model.model import Model
-from vperf.serving.memory import plan_memory, that_holds
+from vperf.serving.memory import that_holds
+from vperf.serving.memory_by_place import plan_places
 from vperf.serving.speculative import break_even, mean_tokens, shares_of
 from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run
 from vperf.timing.passes import decode_passes, prefill_passes
@@ -41,7 +42,7 @@ def estimate(at: Deployment) -> Estimate:
     compiled, model, card, load = at.compiled, at.model, at.card, at.load
     pace = pace_of(at)
     prompt, output = at.request_tokens
-    memory = plan_memory(model, card.gpu, at.replica.pools, pace.held, prompt, output)
+    memory = plan_places(compiled, at.replica.pools, pace.held, prompt, output)
     speculative = _speculative(at, pace) if model.draft_tokens else None
     workload = _workload(at, pace, speculative)
     given, served = at.scenario.engine is not None, load is not None
@@ -51,7 +52,7 @@ def estimate(at: Deployment) -> Estimate:
     decode = decode_passes(model, pace.running, at.decode_context)
     return Estimate(
         model=model_facts_of(model, at.found.id, at.found.source),
-        gpu=_gpu_facts(card, model.parallel.gpus),
+        gpu=_gpu_facts(card, at.gpus),
         workload=workload,
         limit=pace.limit,
         ceiling=pace.ceiling,
@@ -64,6 +65,7 @@ def estimate(at: Deployment) -> Estimate:
             lambda: (
                 *notes.assumptions(model, card, speculative, engine_given=given),
                 *notes.memory(card, memory),
+                *at.replica.notes,
                 *notes.of_requests(at.lengths, load, _prompts(pace)),
             )
         ),
@@ -113,7 +115,8 @@ def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Wo
         at.model.draft_depth,
         speculative.acceptance if speculative else None,
         lengths.name or None,
-        *((lora.rank, lora.adapters) if (lora := at.model.lora) else ()),
+        *((lora.rank, lora.adapters) if (lora := at.model.lora) else (0, 0)),
+        at.placement,
     )
 
 

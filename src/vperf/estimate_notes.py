@@ -202,7 +202,8 @@ def warnings(model: Model, memory: Memory, context: int) -> tuple[Note, ...]:
     """What the user should see first: it does not fit, the context is too long."""
     notes = []
     if not memory.fits:
-        short = memory.total_bytes - memory.capacity_bytes
+        places = memory.places or (memory,)
+        short = max(each.total_bytes - each.capacity_bytes for each in places)
         notes.append(Note("no_fit", short_gb=short / 1e9))
     longest = model.max_context_tokens
     if longest is not None and context > longest:

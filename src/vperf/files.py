@@ -8,6 +8,7 @@ says, and standard output (cli/output.py).
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -72,8 +73,25 @@ def parse_toml(text: str, source: str) -> dict[str, Any]:
     """The tables of a TOML text; `source` is what errors call it. Raises InputError."""
     try:
         return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: an integer of 5,000 digits too
-        raise InputError(f"not valid TOML: {error}", source=source) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not valid TOML: {_why(error)}", source=source) from None
+
+
+def parse_json(text: str | bytes, source: str, field: str = "", hint: str = "") -> Any:
+    """What a JSON text holds; `source` is what errors call it. Raises InputError."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"not valid JSON: {_why(error)}", source=source, field=field, hint=hint
+        ) from None
+
+
+def _why(error: Exception) -> str:
+    """What a parser found, where its own words are of Python and not of the file."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return "it holds a number of absurd length" if type(error) is ValueError else str(error)
 
 
 def _refused(found: os.stat_result, *, tty: bool) -> str:

@@ -35,6 +35,10 @@ _FLOAT16 = (Path("bf16", 16), Path("fp16", 16), Path("fp32", 16))
 """16-bit arithmetic: cards without bf16 (Turing, Volta) run fp16, Pascal computes in fp32."""
 
 
+INT8_PATH = Path("int8", 8)
+"""What CPU kernels take for all weights below 16 bits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """How one weight (or cache) element is stored and multiplied.

@@ -102,9 +102,6 @@ def check(
     given = {name: value for name, value in figures.items() if value is not None}
     if (result_file is None) == (not given):
         raise InputError("give either result_file or measured figures")
-    for name, value in given.items():
-        if not 0 < value < float("inf"):
-            raise InputError(f"must be above 0, not {value!r}", field=name)
     what = result_file if result_file is not None else [Result("command line", "", **given)]  # type: ignore[arg-type]
     graded = check_all(what, gpu, model, **options)
     checks = [each.to_dict() for each in graded[: None if detail else _SHOWN]]

@@ -231,6 +231,13 @@ KINDS: Mapping[str, NoteKind] = {
     "measured_constants": NoteKind("assumption", _measured),
     "generic_constants": NoteKind("assumption", "expected: not measured on this card; generic fractions of its peaks", guess=True),
     "parallel": NoteKind("assumption", _parallel),
+    # the host and what lies there
+    "host": NoteKind("assumption", "host: {name}, {cores} cores, {memory}, {rate:,.0f} GB/s"),
+    "host_default": NoteKind("assumption", "host not given; taken: {name}, {rate:,.0f} GB/s (--host, --host-memory)", guess=True),
+    "host_memory": NoteKind("assumption", "the host has {size} of memory (--host-memory says otherwise)", guess=True),
+    "host_local": NoteKind("assumption", "host: this machine's {name} with {memory}, its modules taken as {modules} (--host-memory)", guess=True),
+    "placed": NoteKind("assumption", "placement: {layers}{experts}"),
+    "weights_stored": NoteKind("assumption", "{gib:,.1f} GiB of each card's weights lie in host memory and are read over the link, {rate:,.1f} GB/s, at every step; {each:.0%} of that is expected"),
     # the model
     "model": NoteKind("assumption", "{text}"),
     "keys_passed": NoteKind("assumption", "set in the config and passed over: {listed}"),

@@ -28,6 +28,8 @@ from vperf.model.model import Model
 from vperf.model.ops import Step
 from vperf.model.read import build_model
 from vperf.notes import Note, notes_of
+from vperf.places import given as places_given
+from vperf.places import host_named, resolve_places
 from vperf.scenario import (
     CARD,
     DEFAULT_ENGINE,
@@ -35,6 +37,7 @@ from vperf.scenario import (
     OF_DRAFTS,
     OPTIONS,
     OUTPUT_LEN,
+    PLACING_ENGINE,
     ModelLike,
     Scenario,
 )
@@ -203,8 +206,8 @@ class Resolver:
         return found
 
     def _find(self, scenario: Scenario) -> Replica:
-        named = engine_named(scenario.engine)
         card = self.gpu(scenario)
+        named = engine_of(scenario, card)
         gpu = _joined(card, scenario)
         check_formats(scenario.quantization, scenario.kv_cache_dtype)
         engine = _scheduled(_set(named, scenario).on(gpu.id, gpu.memory_bytes), scenario)
@@ -214,8 +217,7 @@ class Resolver:
         found: Replica | None
         found, _ = self._replicas.get(key) or (None, None)
         if found is None:
-            model = self._model(config, draft, named, engine, scenario)
-            found = Replica(config, Compiled(model, Card(gpu, engine)))
+            found = self._on_places(config, draft, named, Card(gpu, engine), scenario)
             _remember(self._replicas, key, (found, (config, draft, card, named)), self._keep)
         return found
 
@@ -224,6 +226,28 @@ class Resolver:
         if scenario.draft_model is None or scenario.speculative is None:
             return None
         return self.config(scenario.draft_model)
+
+    def _on_places(
+        self,
+        config: ModelConfig,
+        draft: ModelConfig | None,
+        named: Engine,
+        card: Card,
+        scenario: Scenario,
+    ) -> Replica:
+        host = host_named(scenario, card.gpu)
+        moved = places_given(scenario) or len(card.gpu.cards) > 1
+        alone = replace(scenario, pp=1) if moved and scenario.pp > 1 else scenario
+        model = self._model(config, draft, named, card.engine, alone)
+        if card.gpu.is_host:
+            card = _cpu_alone(card, host, scenario)
+        placed = resolve_places(model, card, scenario, host)
+        if placed is None:
+            if moved and alone is not scenario:
+                model = self._model(config, draft, named, card.engine, scenario)
+            return Replica(config, Compiled(model, card))
+        compiled = Compiled(placed.model, card, placed.places, placed.fullest)
+        return Replica(config, compiled, placed.notes)
 
     def _model(
         self,
@@ -296,6 +320,36 @@ def _scheduled(engine: Engine, scenario: Scenario) -> Engine:
         if value is not None:
             check_count(name, value, 1)
     return engine.with_scheduler(**facts) if facts else engine
+
+
+def engine_of(scenario: Scenario, card: Gpu) -> Engine:
+    """The engine of a scenario: as given, or the default of what is asked."""
+    if scenario.engine is not None:
+        return engine_named(scenario.engine)
+    on_places = places_given(scenario) or card.is_host or len(card.cards) > 1
+    return engine_named(PLACING_ENGINE if on_places else DEFAULT_ENGINE)
+
+
+def _cpu_alone(card: Card, host: Gpu | None, scenario: Scenario) -> Card:
+    """A host as the target itself."""
+    engine = card.engine
+    if engine.host is None or engine.host.offloads != "layers":
+        raise InputError(
+            f"{engine.name} on CPUs alone is not modelled",
+            field="engine",
+            hint="--engine llama.cpp is",
+        )
+    if scenario.tp * scenario.pp * scenario.ep * scenario.dp > 1:
+        raise InputError("several hosts are not understood together", field="tensor-parallel-size")
+    gpu = card.gpu
+    if scenario.host_memory is not None and host is not None:
+        gpu = replace(
+            gpu,
+            memory_bandwidth=host.memory_bandwidth,
+            memory_type=host.memory_type,
+            memory_bytes=host.memory_bytes,
+        )
+    return Card(gpu, engine.on_host())
 
 
 def engine_named(engine: str | Engine | None) -> Engine:

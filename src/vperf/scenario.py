@@ -27,6 +27,8 @@ INPUT_LEN, OUTPUT_LEN = 1024, 128
 """Where neither lengths nor a workload are given."""
 
 DEFAULT_ENGINE = "vllm"
+PLACING_ENGINE = "llama.cpp"
+"""Where layers are placed one by one, on unlike cards or the host, and no engine is given."""
 
 Shapes = Literal["both", "model", "card", "load"]
 """What an option changes: the model as it is loaded, its card with the engine, or the load alone.
@@ -69,6 +71,7 @@ def _ways(flags: str, help: str) -> Any:
 _CARD, _LENGTHS, _FORMATS = "Model and GPU", "Workload", "Formats"
 _ENGINE, _PARALLEL = "Engine", "Parallelism"
 _SERVED, _DRAFTS = "Served load", "Speculative decoding"
+_PLACES = "Host and placement"
 _ADAPTERS = "LoRA adapters"
 
 _MODEL = (
@@ -100,6 +103,13 @@ _THINK = 'Between an answer and the next prompt of a session, as "5 s".'
 _PERCENTILES = "Percentiles of the simulated run. [50,90,95,99]"
 _WORKLOAD = "The lengths instead: chat, rag, agent, coding-agent, summarize, or a file of them."
 _SHARE = "Share of GPU memory the engine takes. [the engine's]"
+_HOST = "The machine around the cards, as EPYC 9654, 2x NAME or local. [a desktop's or server's]"
+_HOST_MEMORY = 'Its memory, as "DDR5-6000 x2", "96 GB" or "80 GB/s".'
+_NGL = "Layers on the cards, the last ones, output layer included; others on the host. [all]"
+_NCMOE = "Layers, the first ones, whose experts stay on the host."
+_OT = "Tensors elsewhere, as blk\\.1[0-9]\\.ffn_.*_exps=CPU; repeatable."
+_TS = "Shares of the layers for each card, as 3,1. [by free memory]"
+_CPU_OFFLOAD = "GiB of weights of each GPU in host memory, read over the link at every step."
 _DRAFTED = "What drafts: mtp (the model's own layers), draft_model, eagle, eagle3 or ngram."
 _DRAFTER = "The model or EAGLE head that drafts: as --model."
 _PEAK = 'Another dense peak, as bf16="250 TFLOPS"; repeatable.'
@@ -220,6 +230,43 @@ class Scenario:
         _SERVED, "--metric-percentiles", _PERCENTILES, "LIST", repeats=False
     )
     """Percentiles to report, as "50,99.9"."""
+    host: str | None = _option(_PLACES, "--host", _HOST, "NAME", shapes="card", repeats=False)
+    """The host that what lies on no card is on; None: one that is then said."""
+    host_memory: str | None = _option(
+        _PLACES, "--host-memory", _HOST_MEMORY, "MEMORY", shapes="card", repeats=False
+    )
+    n_gpu_layers: int | None = _option(
+        _PLACES, "--n-gpu-layers --gpu-layers -ngl", _NGL, "N", kind=int, shapes="card", minimum=-1
+    )
+    n_cpu_moe: int | None = _option(
+        _PLACES, "--n-cpu-moe -ncmoe", _NCMOE, "N", kind=int, shapes="card", minimum=0
+    )
+    cpu_moe: bool = _option(
+        _PLACES,
+        "--cpu-moe -cmoe",
+        "All experts stay on the host.",
+        None,
+        default=False,
+        kind=bool,
+        shapes="card",
+        repeats=False,
+    )
+    override_tensor: Sequence[str] = _option(
+        _PLACES,
+        "--override-tensor -ot",
+        _OT,
+        "PATTERN=PLACE",
+        default=(),
+        kind=list,
+        shapes="card",
+        repeats=False,
+    )
+    tensor_split: str | None = _option(
+        _PLACES, "--tensor-split -ts", _TS, "SHARES", shapes="card", repeats=False
+    )
+    cpu_offload_gb: float | None = _option(
+        _PLACES, "--cpu-offload-gb", _CPU_OFFLOAD, "GIB", kind=float, shapes="card"
+    )
     cuda_graphs: bool = _option(
         _ENGINE,
         "--no-cuda-graphs --enforce-eager",
@@ -388,6 +435,14 @@ class Options(TypedDict, total=False):
     sessions: int | None
     think_time: str | float | None
     metric_percentiles: str | None
+    host: str | None
+    host_memory: str | None
+    n_gpu_layers: int | None
+    n_cpu_moe: int | None
+    cpu_moe: bool
+    override_tensor: Sequence[str]
+    tensor_split: str | None
+    cpu_offload_gb: float | None
     cuda_graphs: bool
     speculative: str | None
     draft_model: ModelLike | None
@@ -420,6 +475,11 @@ ACCEPTED = ("acceptance", "acceptance_length")
 
 CARD = ("gpu_file", "memory_bandwidth", "memory", "peak")
 """Those that describe the card beside `gpu`."""
+
+LAYER_OPTIONS = ("n_gpu_layers", "n_cpu_moe", "cpu_moe", "override_tensor", "tensor_split")
+"""Those that place layers, experts or tensors one by one: of engines whose host computes."""
+PLACING = (*LAYER_OPTIONS, "cpu_offload_gb")
+"""All that leaves part of a model to the host."""
 
 Question = Scenario
 """An older name."""

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from vperf.answer import Expected, Figures, Serving, SimulatedRun, Speed
 from vperf.model.model import Model
 from vperf.serving.lengths import Lengths
-from vperf.serving.memory import Pool, largest_batch, memory_use
+from vperf.serving.memory import Pool, largest_batch
+from vperf.serving.memory_by_place import taken_of
 from vperf.serving.speculative import tokens_per_step
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.constants import Constants
@@ -51,10 +52,10 @@ class Pace:
 
 def speeds(at: Deployment) -> Figures:
     """The speeds of a deployment, and whether it fits."""
-    pace, load, gpu = pace_of(at), at.load, at.card.gpu
+    pace, load = pace_of(at), at.load
     expected, groups = pace.expected, at.model.parallel.data
     prompt, output = at.request_tokens
-    use = memory_use(at.model, at.replica.pools, pace.held, prompt, output)
+    taken, capacity = taken_of(at.compiled, at.replica.pools, pace.held, prompt, output)
     if pace.served is None or load is None:
         answered_s = expected.ttft_s + (output - 1) * expected.tpot_s
         rate, serving = pace.running / answered_s, None
@@ -66,7 +67,7 @@ def speeds(at: Deployment) -> Figures:
         prefill_s = at.compiled.prefill(groups, prompt - past, past).expected / groups
         input_s, output_s = prefill_s / prompt, max(0.0, 1 / rate - prefill_s) / output
     return Figures(
-        pace.limit, expected, at.model.parallel.gpus, use.total_bytes, gpu.memory_bytes,
+        pace.limit, expected, at.gpus, taken, capacity,
         input_s, output_s, rate, rate * output, serving,
     )  # fmt: skip
 

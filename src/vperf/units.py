@@ -20,6 +20,7 @@ _SECONDS = {
 _NUMBER = re.compile(r"([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(.*)", re.DOTALL)
 _LEAST, _MOST = 1e-30, 1e30
 """In SI units. What lies outside is no quantity of a computer, and overflows what is made of it."""
+_MOST_DIGITS = 40
 _WHOLE = re.compile(r"([+-]?\d[\d_]*(?:\.\d+)?)\s*([kKmM]?)")
 _WAYS = {
     "%": ("%",),
@@ -32,6 +33,14 @@ _WAYS = {
 def is_moderate(value: float) -> bool:
     """Whether a quantity above 0 can be squared, divided by and summed without overflow."""
     return _LEAST <= value <= _MOST
+
+
+def refuse_odd(value: float, field: str) -> None:
+    """Raises InputError for a quantity that is not above 0, or not moderate."""
+    if not value > 0:
+        raise InputError(f"must be above 0, not {value!r}", field=field)
+    if not is_moderate(value):
+        raise InputError(f"{value:g} is out of range", field=field)
 
 
 def _split(text: str, what: str) -> tuple[float, str]:
@@ -102,6 +111,8 @@ def parse_whole(text: str, unit: str = "") -> int:
     match = _WHOLE.fullmatch(text.strip())
     if match is None or ("." in match[1] and not match[2]):
         raise ValueError(f"{text!r} is not a whole number")
+    if len(match[1]) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(match[1])} digits is out of range")
     power = {"": 0, "k": 1, "m": 2}[match[2].lower()]
     if not power:
         return int(match[1])
@@ -122,6 +133,8 @@ def parse_number(text: str, unit: str = "") -> float:
         value = float(text)
     except ValueError:
         value = _with_unit(text, unit)
+    if math.isinf(value) and "inf" not in text.lower():
+        raise ValueError(f"a number of {len(text)} letters is out of range")
     if unit == "%" and value >= 2:
         raise ValueError(f"{text!r} is not a share of one; did you mean {value / 100:g}?")
     return value

@@ -168,6 +168,17 @@ def test_an_absurd_length_never_ends_in_a_traceback(vperf: Run, option: str) -> 
     assert ran.code == 0 or one_line(ran)
 
 
+@pytest.mark.parametrize("digits", [400, 5000])
+@pytest.mark.parametrize("option", ["--batch-size", "--request-rate", "--prefix-cache-hit"])
+def test_a_number_of_many_digits_is_out_of_range_and_not_what_python_calls_it(
+    vperf: Run, option: str, digits: int
+) -> None:
+    line = ask(vperf, QWEN, option, "9" * digits)
+    assert "out of range" in line
+    ran = vperf("sweep", "-m", QWEN, "-g", "rtx-4090", option, f"1..{'9' * digits}")
+    assert "set_int_max_str_digits" not in one_line(ran) + line
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

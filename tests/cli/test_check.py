@@ -155,6 +155,8 @@ def test_a_config_holds_several_checks(
         (("-m", "qwen3-8b", "--decode-tok-s", "9"), "--gpu is missing"),
         ((*SETUP, "--decode-tok-s", "-9"), "--decode-tok-s: must be above 0"),
         ((*SETUP, "--decode-tok-s", "nan"), "--decode-tok-s: must be above 0"),
+        ((*SETUP, "--decode-tok-s", "1e308"), "--decode-tok-s: 1e+308 is out of range"),
+        ((*SETUP, "--output-tok-s", "1e-300"), "--output-tok-s: 1e-300 is out of range"),
         ((*SETUP, "--ttft", "5 km"), "--ttft: '5 km' is not a time"),
         ((*SETUP, "--ttft", "0ms"), "--ttft: must be above 0"),
         ((*SETUP, "--ttft", "5ms", "--min-mbu", "0.5"), "--min-mbu: cannot be judged"),

@@ -240,3 +240,12 @@ def test_a_prompt_of_a_billion_tokens_is_read_in_a_thousand_questions(
     found = Steps(Compiled(MODEL.model, card), Load(10**9, 100, 4)).prefill(3)
     assert found.steps >= 10**9 // 8
     assert len(asked) <= 2001
+
+
+def test_a_load_on_a_card_without_room_for_any_cache_is_answered() -> None:
+    engine = load_engine("transformers")
+    huge = replace(engine, scheduler=replace(engine.scheduler, max_batched_tokens=10**10))
+    answer = vperf.estimate("qwen3-8b", "h100", engine=huge, max_concurrency=8)
+    assert not answer.memory.fits
+    assert answer.simulated is not None
+    assert answer.simulated.output_tokens_per_s > 0

@@ -120,3 +120,35 @@ def test_the_directory_follows_the_environment(monkeypatch: pytest.MonkeyPatch) 
     assert config_dir() == Path("/home/a/.config/vperf")
     monkeypatch.setenv("VPERF_CONFIG_DIR", "/y")
     assert config_dir() == Path("/y")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "field"),
+    [
+        ('word = "--slow"', 'words = "--slow"', "launch.words"),
+        ("utilization = 0.9", "utilization = 1e12", "memory_utilization"),
+        ("max_batched_tokens = 4096", "admission_steps = 9223372036854775808",
+         "scheduler.admission_steps"),
+        ("max_batched_tokens = 4096", "admission_steps = 1.5", "scheduler.admission_steps"),
+    ],
+)  # fmt: skip
+def test_an_engine_that_cannot_run_is_refused_by_the_key(
+    own: Path, right: str, wrong: str, field: str
+) -> None:
+    assert right in ENGINE
+    (own / "engines" / "fast.toml").write_text(ENGINE.replace(right, wrong))
+    with pytest.raises(InputError) as caught:
+        load_engine("fast")
+    assert caught.value.field.startswith(field)
+
+
+def test_a_file_that_an_engine_takes_has_no_line_of_a_value_that_is_not_set(own: Path) -> None:
+    text = """
+[launch.file]
+name = "a.yaml"
+flag = "--config {file}"
+[launch.file.options]
+tp = { pipeline = "{pp}", tensors = "{tp}" }
+"""
+    (own / "engines" / "fast.toml").write_text(ENGINE.replace("[bench]", f"{text}[bench]"))
+    assert launch(Server("fast", "a/b", tp=2))[0] == ["printf 'tensors: 2\\n' > a.yaml"]

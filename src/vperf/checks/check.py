@@ -46,6 +46,7 @@ from vperf.hardware.gpu import Gpu
 from vperf.notes import Note
 from vperf.resolve import Resolver
 from vperf.scenario import ModelLike, Options, Scenario
+from vperf.units import refuse_odd
 from vperf.values import dataclass
 from vperf.version import __version__
 
@@ -336,6 +337,8 @@ def _grade(  # noqa: PLR0917  (as check)
     *,
     explain: bool,
 ) -> Check:
+    for name, value in result.measured.items():
+        refuse_odd(value, name)
     said = scenario_of(result, gpu=gpu, model=model, options=options, resolver=resolver)
     at = resolver.deployment(said.scenario)
     if not at.model.generates:

@@ -97,3 +97,16 @@ class Result:
     """What reading took for granted, in words."""
     warnings: tuple[str, ...] = ()
     """What in the file makes its figures doubtful, in words."""
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """Its figures, but for percentiles, by the names of their fields."""
+        found = {name: getattr(self, name) for name in METRICS}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+METRICS = (
+    "ttft_s", "tpot_s", "decode_tokens_per_s", "output_tokens_per_s", "prefill_tokens_per_s",
+    "latency_s", "requests_per_s",
+)  # fmt: skip
+"""Fields of a Result that are measured."""

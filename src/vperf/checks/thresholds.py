@@ -16,6 +16,7 @@ from vperf.checks.baseline import Drift
 from vperf.checks.grade import Metric
 from vperf.errors import InputError
 from vperf.serving.percentiles import read_percents
+from vperf.units import refuse_odd
 from vperf.values import dataclass
 
 
@@ -39,8 +40,8 @@ class Thresholds:
     def __post_init__(self) -> None:
         found = [(name, getattr(self, name)) for name in _NAMES]
         for name, value in (*found, *self.percentiles):
-            if value is not None and not 0 < value < float("inf"):
-                raise InputError(f"must be above 0, not {value!r}", field=_flag(name))
+            if value is not None:
+                refuse_odd(value, _flag(name))
 
     def __bool__(self) -> bool:
         return bool(self.percentiles) or any(getattr(self, name) is not None for name in _NAMES)

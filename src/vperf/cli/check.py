@@ -19,7 +19,7 @@ import typer
 from vperf.cli import output
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 from vperf.errors import InputError, VperfError
-from vperf.units import parse_number
+from vperf.units import parse_number, refuse_odd
 
 if TYPE_CHECKING:
     from vperf.checks.check import Check
@@ -284,9 +284,7 @@ def _checked(**given: float | None) -> dict[str, Any]:
     """Measured figures from the command line, each above 0."""
     found = {name: value for name, value in given.items() if value is not None}
     for name, value in found.items():
-        if not 0 < value < float("inf"):
-            flag = "--" + name.replace("_tokens_per_s", "-tok-s")
-            raise InputError(f"must be above 0, not {value!r}", field=flag)
+        refuse_odd(value, "--" + name.replace("_tokens_per_s", "-tok-s"))
     return found
 
 

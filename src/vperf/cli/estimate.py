@@ -37,6 +37,9 @@ Examples:
       --acceptance 0.8/0.7/0.6/0.5
   vperf estimate -m llama-3.1-8b-instruct -g h100 --lora-rank 16 --max-loras 8
   vperf estimate -m qwen3-32b -g h100 --tp 2 --max-concurrency 64
+  vperf estimate openai/gpt-oss-120b rtx-3090 --n-cpu-moe 24 \\
+      --host "Ryzen 9 9950X" --host-memory "96 GB DDR5-6000 x2"
+  vperf estimate qwen3-32b rtx-5090+2xrtx-3090 -q q8_0
   vperf estimate -m ./my-checkpoint -g h200 -o answer.md
   vperf estimate -m - -g b200 < config.json
   vperf estimate -m qwen3-8b -g rtx-4090 --memory-bandwidth "1.5 TB/s" \\
@@ -83,5 +86,9 @@ def _ways(scenario: Scenario, answer: Estimate) -> Sequence[Remedy]:
         users=1 if scenario.served else asked.batch_size, quantization=scenario.quantization,
         kv_cache_dtype=scenario.kv_cache_dtype, engine=scenario.engine, tp=scenario.tp,
         pp=scenario.pp, ep=scenario.ep, dp=scenario.dp,
-        gpu_memory_utilization=scenario.gpu_memory_utilization,
+        gpu_memory_utilization=scenario.gpu_memory_utilization, host=scenario.host,
+        host_memory=scenario.host_memory, n_gpu_layers=scenario.n_gpu_layers,
+        n_cpu_moe=scenario.n_cpu_moe, cpu_moe=scenario.cpu_moe,
+        override_tensor=scenario.override_tensor, tensor_split=scenario.tensor_split,
+        cpu_offload_gb=scenario.cpu_offload_gb,
     ).ways  # fmt: skip

@@ -25,6 +25,7 @@ Examples:
   vperf fit -m qwen3-32b                      # on which GPUs?
   vperf fit -g rtx-4090 -q int4               # which models?
   vperf fit -m deepseek-v3 -g h200 --tp 8 --gpu-memory-utilization 0.95
+  vperf fit -m gpt-oss-120b -g rtx-4090 --host-memory "96 GB DDR5-6000 x2"
 
 Exit codes: 0 it fits (of several: answered), 1 it does not, 2 wrong usage or input,
 3 the Hub could not be reached.

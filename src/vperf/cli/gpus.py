@@ -28,6 +28,8 @@ Examples:
   vperf gpus blackwell
   vperf gpus ada laptop
   vperf gpus rtx-pro-6000 --json
+  vperf gpus cpu
+  vperf gpus cpu:epyc-9654
 """
 
 
@@ -47,7 +49,7 @@ def gpus(
     """List the GPUs that ship, or show one with its sources.
 
     Any name that --gpu takes shows one; words of vendor, architecture or name list
-    all that have them.
+    all that have them; cpu lists the hosts that --host takes.
     """
     from vperf.report import gpus as report
 
@@ -56,8 +58,12 @@ def gpus(
 
 def _find(name: str | None) -> Gpu | tuple[Gpu, ...]:
     """The GPU of that name; else all that have its words; all without a name."""
-    from vperf.sources.gpus import broken_gpu_files, list_gpus, load_gpu
+    from vperf.sources.gpus import CPU, broken_gpu_files, list_gpus, load_gpu
 
+    if name is not None and f"{name.strip().lower()}:" == CPU:
+        from vperf.sources.hosts import list_hosts
+
+        return list_hosts()
     if name is None:
         for error in broken_gpu_files():
             output.complain(f"warning: {error}\n")

@@ -28,7 +28,7 @@ from typer import Argument, Option
 from vperf.cli import options
 from vperf.cli.coercion import reader
 from vperf.errors import InputError
-from vperf.scenario import CARD, OPTIONS, Scenario
+from vperf.scenario import CARD, LAYER_OPTIONS, OPTIONS, Scenario
 from vperf.values import dataclass
 
 _COUNTED = re.compile(r"([1-9]\d{0,3})\s*x\s*(\w.*)|(.*\w):([1-9]\d{0,3})", re.IGNORECASE)
@@ -63,12 +63,14 @@ class ScenarioOptions:
         if "model" not in given:
             raise missing_model()
         gpu = given.setdefault("gpu", None)
-        if gpu is not None and (counted := _COUNTED.fullmatch(gpu)) and not Path(gpu).exists():
+        counted = _COUNTED.fullmatch(gpu) if gpu is not None and "+" not in gpu else None
+        if gpu is not None and counted and not Path(gpu).exists():
             count = int(counted[1] or counted[4])
             gpu = given["gpu"] = counted[2] or counted[3]
             ways = [given.get(way, 1) for way in ("tp", "pp", "dp")]
             if prod(ways) == 1:
-                given["tp"] = count
+                # Layers that are placed one by one are split by layers, others over all cards.
+                given["pp" if any(name in given for name in LAYER_OPTIONS) else "tp"] = count
             elif prod(ways) != count:
                 raise InputError(
                     f"{count} GPUs are not the {prod(ways)} of tp x pp x dp", source="--gpu"

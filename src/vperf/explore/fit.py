@@ -12,11 +12,12 @@ from typing import Any
 
 from vperf.errors import HubError, InputError, UnknownNameError, VperfError
 from vperf.explore.grid import grid
+from vperf.explore.offload import Fits, best_split, decode_rate, offloads
 from vperf.frames import Shown, frame
 from vperf.notes import Note
 from vperf.resolve import Resolver
 from vperf.scenario import Scenario
-from vperf.serving.memory import plan_memory
+from vperf.serving.memory_by_place import plan_places
 from vperf.serving.overhead import overhead
 from vperf.sources.models import model_ids
 from vperf.values import dataclass
@@ -102,6 +103,8 @@ class Remedy:
     text: str
     options: Mapping[str, Any]
     room: MemoryFit
+    decode_tokens_per_s: float | None = None
+    """Expected then, where it costs speed: what lies on the host, or on a slower card."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -130,7 +133,12 @@ class Fit(Shown):
             "axes": list(self.axes),
             "rooms": [room.to_dict() for room in self.rooms],
             "ways": [
-                {"text": way.text, "options": dict(way.options), "room": way.room.to_dict()}
+                {
+                    "text": way.text,
+                    "options": dict(way.options),
+                    "room": way.room.to_dict(),
+                    "decode_tokens_per_s": way.decode_tokens_per_s,
+                }
                 for way in self.ways
             ],
             "problems": dict(self.problems),
@@ -178,8 +186,10 @@ def fit(
     if all(room.parts is None for room in rooms):
         raise InputError(rooms[0].problem)
     ways: tuple[Remedy, ...] = ()
-    if len(rooms) == 1 and not rooms[0].fits:
-        ways = tuple(_ways(resolver, next(iter(points)).scenario, rooms[0]))
+    if len(rooms) == 1:
+        only = next(iter(points)).scenario
+        found = _faster_split if rooms[0].fits else _ways
+        ways = tuple(found(resolver, only, rooms[0]))
     problems: dict[str, int] = {}
     for room in rooms:
         if room.problem:
@@ -214,16 +224,26 @@ def _room(
         raise
     except VperfError as error:
         return MemoryFit(chosen, *resolver.ids(scenario), problem=error.message)
-    model, gpu, engine = at.model, at.card.gpu, at.card.engine
+    model, gpu, engine = at.model, at.compiled.fullest.gpu, at.card.engine
     tokens = min(CONTEXT, model.max_context_tokens or CONTEXT) if context is None else context
-    memory = plan_memory(model, gpu, at.replica.pools, users, tokens, 0)
+    memory = plan_places(at.compiled, at.replica.pools, users, tokens, 0)
     taken = overhead(model, gpu, engine, memory.utilization)
     reserve = taken.left_bytes + taken.driver_bytes
+    parts = Parts(
+        memory.weight_bytes, memory.kv_cache_bytes, memory.other_bytes - reserve, reserve,
+        memory.total_bytes, memory.capacity_bytes,
+    )  # fmt: skip
+    if parts.fits and not memory.fits:  # another place is full
+        full = max(memory.places, key=lambda place: place.total_bytes - place.capacity_bytes)
+        parts = Parts(
+            full.weight_bytes, full.kv_cache_bytes, 0.0, full.other_bytes, full.total_bytes,
+            full.capacity_bytes,
+        )  # fmt: skip
     return MemoryFit(
         chosen,
         at.found.id,
-        gpu.id,
-        gpus=model.parallel.gpus,
+        at.card.gpu.id,
+        gpus=at.gpus,
         quantization=model.quantization,
         kv_cache_dtype=model.cache_name,
         context_tokens=tokens,
@@ -231,14 +251,7 @@ def _room(
         memory_utilization=memory.utilization,
         default_utilization=engine.memory_utilization,
         pool_tokens=memory.pool_tokens,
-        parts=Parts(
-            memory.weight_bytes,
-            memory.kv_cache_bytes,
-            memory.other_bytes - reserve,
-            reserve,
-            memory.total_bytes,
-            memory.capacity_bytes,
-        ),
+        parts=parts,
         max_context_tokens=memory.max_context_tokens,
         max_users=memory.max_batch_size,
         model_context_tokens=model.max_context_tokens,
@@ -270,6 +283,7 @@ def _ways(resolver: Resolver, scenario: Scenario, room: MemoryFit) -> Iterator[R
             break
     else:
         yield from _both(scenario, [] if narrow else changes, tried)
+    yield from _offloads(resolver, scenario, room)
     if 0 < room.max_context_tokens < room.context_tokens:
         shorter = _room(resolver, room.chosen, scenario, room.max_context_tokens, room.users)
         text = f"a context of {room.max_context_tokens:,} tokens instead of {room.context_tokens:,}"
@@ -280,6 +294,59 @@ def _ways(resolver: Resolver, scenario: Scenario, room: MemoryFit) -> Iterator[R
         yield Remedy(text, {"users": room.max_users}, fewer)
 
 
+def _offloads(resolver: Resolver, scenario: Scenario, room: MemoryFit) -> Iterator[Remedy]:
+    """Part of the model on the host, and of unlike cards the fastest split: those that fit."""
+
+    def fits(change: dict[str, Any]) -> bool:
+        other = replace(scenario, **change)
+        return _room(resolver, room.chosen, other, room.context_tokens, room.users).fits
+
+    asked = replace(
+        scenario, input_len=room.context_tokens, output_len=1, batch_size=room.users, workload=None
+    )
+    changes = [*_splits(resolver, asked, fits), *offloads(resolver, asked, fits)]
+    for change in changes:
+        other = _room(resolver, room.chosen, replace(scenario, **change), room.context_tokens,
+                      room.users)  # fmt: skip
+        rate = decode_rate(resolver, asked, change)
+        yield Remedy("part of the model on the host", change, other, rate)
+
+
+def _faster_split(resolver: Resolver, scenario: Scenario, room: MemoryFit) -> Iterator[Remedy]:
+    """The fastest split of unlike cards, where it is faster than the one that is asked for."""
+    at_length = replace(
+        scenario, input_len=room.context_tokens, output_len=1, batch_size=room.users, workload=None
+    )
+
+    def fits(change: dict[str, Any]) -> bool:
+        other = replace(scenario, **change)
+        return _room(resolver, room.chosen, other, room.context_tokens, room.users).fits
+
+    now = decode_rate(resolver, at_length, {})
+    for change in _splits(resolver, at_length, fits):
+        rate = decode_rate(resolver, at_length, change)
+        if rate > now * _FASTER:
+            other = _room(resolver, room.chosen, replace(scenario, **change), room.context_tokens,
+                          room.users)  # fmt: skip
+            text = f"{rate / now - 1:.0%} faster than by free memory"
+            yield Remedy(text, change, other, rate)
+
+
+def _splits(resolver: Resolver, scenario: Scenario, fits: Fits) -> Iterator[dict[str, Any]]:
+    if not isinstance(scenario.gpu, str) and len(resolver.gpu(scenario).cards) < 2:
+        return
+    try:
+        change = best_split(resolver, resolver.deployment(scenario), fits)
+    except (UnknownNameError, HubError):
+        raise
+    except VperfError:
+        return
+    if change is not None:
+        yield change
+
+
+_FASTER = 1.02
+"""From how much faster a split is worth telling."""
 _Change = tuple[str, dict[str, Any]]
 
 

@@ -52,11 +52,12 @@ def file_lines(options: Mapping[str, Mapping[str, Any]], values: Values) -> list
         if name not in values:
             continue
         for key, value in option.items():
-            if isinstance(value, str):
-                found[key] = filled([value], values)[0]
-            else:
-                inner = {k: filled([text], values)[0] for k, text in value.items()}
-                found.setdefault(key, {}).update(inner)
+            for text in filled([value], values) if isinstance(value, str) else ():
+                found[key] = text
+            if not isinstance(value, str):
+                inner = {k: said for k, text in value.items() for said in filled([text], values)}
+                before = found.get(key)
+                found[key] = {**(before if isinstance(before, dict) else {}), **inner}
     return [f"{key}: {_flow(value)}" for key, value in found.items()]
 
 
@@ -78,5 +79,5 @@ def switch(engine: Engine, name: str, **values: str) -> str:
         return ""
     renamed = {key: launch.names.get(key, {}).get(text, text) for key, text in values.items()}
     words = filled([word for word in launch.words if names_of(word)], renamed)
-    lines = file_lines(launch.file["options"], renamed) if launch.file else []
+    lines = file_lines(launch.file.get("options", {}), renamed) if launch.file else []
     return " ".join(words) or next(iter(lines), "")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from typing import Any, Literal, NamedTuple
 
+from vperf.hardware.host import HostUse
 from vperf.hardware.scheduler import Scheduler, SmallCards
 from vperf.values import dataclass
 
@@ -110,6 +111,12 @@ class Engine:
     """Where the engine's kernels are not what others run on a card, by its architecture."""
     recurrent_share: float = 0.07
     """Share of the 16-bit rate of a chunked delta rule or state space in prefill."""
+    cpu: HostUse | None = None
+    """Its kernels are those for the CPUs of a host."""
+    host: HostUse | None = None
+    """What it leaves to the host, and how; None: nothing."""
+    pipelines_prompts: bool = False
+    """Cards in a layer split prefill one part of a prompt each at a time (llama.cpp)."""
     launch: Launch | None = None
     bench: tuple[str | Mapping[str, str], ...] = ()
     """The words of the command that measures a server."""
@@ -139,6 +146,22 @@ class Engine:
     def without_graphs(self) -> Engine:
         """The same engine that launches every kernel and schedules between steps."""
         return replace(self, cuda_graphs=False, host_s_per_step=self.eager_host_s_per_step)
+
+    def on_host(self) -> Engine:
+        """The same engine's kernels for CPUs: none of the facts about a card's hold."""
+        use = self.host or HostUse("layers")
+        return replace(
+            self,
+            kernels_on={},
+            compute_share={},
+            wide_stream=use.stream,
+            narrow_stream=use.stream,
+            nested_stream=use.stream,
+            nested_compute=1.0,
+            sums_in_half=False,
+            fused_quantize=True,
+            cpu=use,
+        )
 
     def overhead_s(self, kernels: float, kernel_s: float, sequences: float) -> float:
         """What a step of so many kernels and sequences takes beyond the `kernel_s` they run.

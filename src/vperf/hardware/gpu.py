@@ -44,8 +44,9 @@ PRO Blackwell). wgmma: four warps start a multiply that runs beside them (Hopper
 thread starts it, sums stay in tensor memory (B200, B300, Thor). none: other vendors, and Pascal.
 """
 
-MemoryClass = Literal["HBM", "GDDR", "unified", "Apple"]
-"""What memory is built as. unified: LPDDR shared with the CPU, but for Apple's."""
+MemoryClass = Literal["HBM", "GDDR", "unified", "Apple", "DDR"]
+"""What memory is built as. unified: LPDDR shared with the CPU, but for Apple's. DDR: modules of a
+host, whose CPUs compute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,11 @@ class Gpu:
     engines switch their own all-reduce off and NCCL copies through the host."""
     gpus_per_node: int | None = None
     """As the user says; None: 8, or more where a link joins more."""
+    sockets: int = 1
+    """Of a host: CPUs, each with an equal part of its memory."""
+    beside: tuple[Gpu, ...] = ()
+    """Of several cards that have layers of their own, all of them; the facts here are the first's.
+    """
     node_bytes_per_s: float = 50e9
     """One way from a GPU to another node: a 400 Gb/s port of InfiniBand or RoCE for each GPU, as in
     HGX and DGX machines."""
@@ -199,6 +205,16 @@ class Gpu:
         if self.gpus_per_node is not None:
             return self.gpus_per_node
         return max(NODE, (self.link and self.link.domain) or 0)
+
+    @property
+    def is_host(self) -> bool:
+        """Whether it is the CPUs of a machine."""
+        return self.memory_class == "DDR"
+
+    @property
+    def cards(self) -> tuple[Gpu, ...]:
+        """All of those that have layers of their own; itself alone where they share them."""
+        return self.beside or (self,)
 
     @property
     def boost(self) -> float:

@@ -58,7 +58,7 @@ class Config:
         if not isinstance(changes, Mapping):
             raise self.error(f"must be an object, not {_shown(changes)}", "per_layer_config")
         self.asked.add("per_layer_config")
-        entry = next((changes[k] for k in changes if str(k).isdecimal() and int(k) == layer), None)
+        entry = next((changes[k] for k in changes if str(k) == str(layer)), None)
         if entry is None:
             return self
         if not isinstance(entry, Mapping):

@@ -42,6 +42,15 @@ class LayerKind:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What one place of several holds (model/placement.py)."""
+
+    weight_bytes: float
+    cached_layers: tuple[int, ...]
+    """Layers of each kind whose cache is there."""
+
+
 @dataclass(frozen=True)
 class Model:
     """A transformer as layers of blocks between an embedding and an LM head."""
@@ -88,6 +97,10 @@ class Model:
     """What was read of the text model's config."""
     parallel: Parallel = SINGLE
     """How the model is divided over GPUs; `work` and `rank_*` are of one of them."""
+    order: tuple[int, ...] = ()
+    """The kind of each layer, by its place in `kinds`, in the order in which they run."""
+    held: Held | None = None
+    """What a card holds where layers or experts lie on other cards or a host; None: its share."""
 
     @cached_property
     def stored_kinds(self) -> tuple[tuple[int, LayerKind], ...]:
@@ -187,6 +200,8 @@ class Model:
 
         Routers, norms and other small vectors are on every rank; what drafts is on the last stage.
         """
+        if self.held is not None:
+            return self.held.weight_bytes
         drafting = self.drafter.rank_weight_bytes if self.drafter else 0.0
         return self._rank_weight_bytes + drafting + self.rank_adapter_bytes
 
@@ -205,13 +220,7 @@ class Model:
         if self.parallel == SINGLE:
             return self.weight_bytes
         p = self.parallel
-        layers = 0.0
-        for count, kind in self.stored_kinds:
-            for block in kind.blocks:
-                held, ways = (block, 1) if block.whole else (block.copied(p.tensor), p.tensor)
-                for n, w in held.linears:
-                    held_n = -(-n // p.expert) / p.expert_ways if n > 1 else n / ways
-                    layers += count * held_n * w.stored_bytes
+        layers = sum(count * self.rank_layer_bytes(kind) for count, kind in self.stored_kinds)
         first = sum(t.stored_bytes for t in (*self.lookups, self.embedding))
         first += 2.0 * self.tower_parameters
         last = self.head.stored_bytes if self.head and not self.tied else 0.0
@@ -219,11 +228,25 @@ class Model:
         small = self._vectors + self._encoder_vectors + self.other_parameters
         return (layers + self.vector_bytes * small) / p.pipeline + outer / p.tensor
 
+    def rank_layer_bytes(self, kind: LayerKind) -> float:
+        """Matrices of one such layer on one GPU of its stage."""
+        p, stored = self.parallel, 0.0
+        for block in kind.blocks:
+            held, ways = (block, 1) if block.whole else (block.copied(p.tensor), p.tensor)
+            for n, w in held.linears:
+                held_n = -(-n // p.expert) / p.expert_ways if n > 1 else n / ways
+                stored += held_n * w.stored_bytes
+        return stored
+
     @cached_property
     def rank_cache(self) -> CacheSize:
         """Cache and state of one sequence on one GPU of its group."""
         p = self.parallel
-        layers = [self._cache_of(kind, p.tensor, count / p.pipeline) for count, kind in self.kinds]
+        counts = self.held.cached_layers if self.held else [count for count, _ in self.kinds]
+        layers = [
+            self._cache_of(kind, p.tensor, count / p.pipeline)
+            for count, (_, kind) in zip(counts, self.kinds, strict=True)
+        ]
         if self.drafter and (draft := self.drafter.model):
             copies = self.drafter.copies
             layers += [

@@ -19,8 +19,9 @@ from vperf.model.affine import Affine, Q, Quantity, longest
 from vperf.values import dataclass
 
 OpKind = Literal[
-    "matmul", "moe", "attention", "mla", "recurrent", "elementwise", "allreduce", "alltoall"
-]
+    "matmul", "moe", "attention", "mla", "recurrent", "elementwise", "allreduce", "alltoall",
+    "transfer",
+]  # fmt: skip
 
 COLLECTIVES: frozenset[OpKind] = frozenset({"allreduce", "alltoall"})
 """Exchanges between GPUs: their `input_elements` cross the link, nothing else counts."""

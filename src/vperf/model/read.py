@@ -79,10 +79,12 @@ def _read_layers(
     layers = family.layers(text)
     norms = family.layer_norms(text) * hidden
     kinds: dict[LayerKind, int] = {}
+    order: list[LayerKind] = []
     for i in range(layers):
         scope = Scope(f"model.layers.{i}", scheme.weight)
         kind = LayerKind(family.blocks(text.of_layer(i), i, scope), norms)
         kinds[kind] = kinds.get(kind, 0) + 1
+        order.append(kind)
     outer = Scope("", scheme.weight)
     embed_width = text.optional_integer(family.embedding_width) or hidden
     tied = _tied(top, text, family)
@@ -105,6 +107,7 @@ def _read_layers(
     stated = text.optional_integer(*MTP_KEYS, minimum=0, maximum=64)
     mtp_layers = family.unsaid_mtp if stated is None else stated
     mtp = family.mtp_blocks(text, layers - 1, Scope("mtp.0", scheme.weight)) if mtp_layers else None
+    number = {kind: place for place, kind in enumerate(kinds)}
     chosen = cache or scheme.cache or (scheme.default if scheme.default.bits == 16 else BF16)
     return Model(
         model_type=text.text("model_type", default=family.model_types[0]),
@@ -135,6 +138,7 @@ def _read_layers(
         images=family.images,
         encoder=tuple((count, LayerKind(blocks, own)) for count, blocks, own in encoder if count),
         vector_bytes=scheme.vector_bytes,
+        order=tuple([number[kind] for kind in order]),
     )  # fmt: skip
 
 

@@ -107,7 +107,7 @@ def launch(server: Server) -> list[list[str]]:
     words = filled(how.words, values)
     if how.file is None:
         return [words]
-    lines = file_lines(how.file["options"], values)
+    lines = file_lines(how.file.get("options", {}), values)
     if not lines:
         return [words]
     name = how.file["name"]

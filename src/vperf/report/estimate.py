@@ -27,6 +27,7 @@ from vperf.report.document import (
     Span,
     Table,
     Text,
+    Tone,
 )
 from vperf.report.format import (
     clean,
@@ -43,6 +44,7 @@ from vperf.report.format import (
 )
 from vperf.report.names import counted, flags, nameable, own_cache, subject
 from vperf.report.notes import note_blocks
+from vperf.serving.memory import Memory, PlaceMemory
 from vperf.timing.step import OpTime, PhaseTimes
 from vperf.units import format_bandwidth, format_rate, format_requests
 
@@ -121,7 +123,11 @@ def headline(answer: Estimate) -> Text:
     memory, served = answer.memory, answer.serving
     if not memory.fits:
         each = " on each GPU" if answer.gpu.count > 1 else ""
-        need, there = gib(memory.total_bytes), gib(memory.capacity_bytes)
+        worst: Memory | PlaceMemory = memory
+        if memory.places:
+            worst = max(memory.places, key=lambda p: p.total_bytes - p.capacity_bytes)
+            each = f" on {clean(worst.place)}"
+        need, there = gib(worst.total_bytes), gib(worst.capacity_bytes)
         return (Span(f"Does not fit: {need} GiB needed, {there} GiB there{each}.", "bad"),)
     if served and _grows(answer):
         asked = format_requests(served.requests_asked_per_s or 0.0)
@@ -176,7 +182,7 @@ def workload(answer: Estimate) -> str:
     return (
         f"{plural(asked.input_tokens, 'token')}{images} in, {out}{load}, "
         f"{clean(model.quantization)} weights, {clean(model.kv_cache_dtype)} KV cache, "
-        f"{clean(asked.engine)}"
+        f"{clean(asked.engine)}{f' {clean(asked.placement)}' if asked.placement else ''}"
     )
 
 
@@ -186,11 +192,14 @@ def remedies(answer: Estimate, ways: Sequence[Remedy]) -> tuple[Text, ...]:
     if not ways:
         return (more,)
     lines: list[Text] = []
-    for way in ways[:2]:
+    on_host = [way for way in ways[2:] if way.decode_tokens_per_s]
+    for way in (*ways[:2], *on_host[:1]):
         parts = way.room.parts
         if parts is not None:
             each = " per GPU" if way.room.gpus > 1 else ""
             took = f"{gib(parts.total_bytes)} of {gib(parts.capacity_bytes)} GiB{each}"
+            if way.decode_tokens_per_s:
+                took += f", {per_second(way.decode_tokens_per_s)} tok/s"
             lines.append((Span(flags(way.options), "command"), f": {took}"))
     return (*lines, more)
 
@@ -302,6 +311,10 @@ def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
     if asked.lora_rank:
         yield "Adapters", _adapters(answer)
     yield "Memory", memory_line(answer)
+    if memory.places:
+        yield "Places", _places(memory.places)
+        for name, phase in (("Prefill", answer.prefill), ("Decode", answer.decode)):
+            yield name, _place_times(phase)
     if memory.max_context_tokens <= 0 and memory.max_batch_size <= 0:
         yield "Room", "none: beside the weights no KV cache has space"
         return
@@ -341,6 +354,25 @@ def memory_line(answer: Estimate) -> Text:
         Span("weights", "memory"), f" {gib(memory.weight_bytes)}, ",
         Span("KV", "compute"), f" {gib(memory.kv_cache_bytes)}, other {gib(memory.other_bytes)}",
     )  # fmt: skip
+
+
+def _places(places: Sequence[PlaceMemory]) -> Text:
+    """What each place holds of what it has."""
+    parts: list[Span | str] = []
+    for place in places:
+        tone: Tone = "" if place.fits else "bad"
+        took = f"{gib(place.total_bytes)} of {gib(place.capacity_bytes)} GiB"
+        parts += [f"{', ' if parts else ''}{clean(place.place)} ", Span(took, tone)]
+    return tuple(parts)
+
+
+def _place_times(phase: PhaseTimes) -> str:
+    """What each place takes of a step."""
+    parts = ", ".join(
+        f"{clean(place.place)} {seconds(place.expected_s)} ({percent(place.share)})"
+        for place in phase.places
+    )
+    return f"{seconds(phase.expected_s)}: {parts}"
 
 
 def _depth_line(answer: Estimate) -> str:
@@ -605,4 +637,7 @@ def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
         asked.prompt_tokens, asked.output_tokens, asked.concurrency if rate is None else None, rate,
         prompts=run.prompts if run else None,
     )  # fmt: skip
-    return [*launch(server), bench(asked.engine, model, measured)]
+    started = launch(server)
+    if started and asked.placement:
+        started[-1] = [*started[-1], asked.placement]
+    return [*started, bench(asked.engine, model, measured)]

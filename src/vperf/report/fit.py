@@ -24,7 +24,7 @@ from vperf.report.document import (
     Text,
     Tone,
 )
-from vperf.report.format import clean, gib, plural, whole
+from vperf.report.format import clean, gib, per_second, plural, whole
 from vperf.report.forms import Report
 from vperf.report.names import counted, flags, short_model
 from vperf.report.notes import note_blocks
@@ -158,6 +158,8 @@ def ways(answer: Fit) -> tuple[Text, ...]:
         if way.room.max_context_tokens and "context" not in way.options:
             left = f", contexts to {way.room.max_context_tokens:,}"
         took = f"{gib(parts.total_bytes)} of {gib(parts.capacity_bytes)} GiB{each}{left}"
+        if way.decode_tokens_per_s:
+            took += f", {per_second(way.decode_tokens_per_s)} tok/s"
         found.append((Span(name.ljust(most), "command"), f"  {took}"))
     only = _only(answer)
     if only is not None and not only.fits and not found:

@@ -71,7 +71,9 @@ def _flat(gpu: Gpu) -> dict[str, Any]:
 
 def listed(gpus: Sequence[Gpu]) -> Iterator[Block]:
     """The screen of `vperf gpus`."""
-    yield Headline((Span(plural(len(gpus), "GPU"), "strong"), "; vperf gpus ID shows one."))
+    hosts = all(gpu.is_host for gpu in gpus)
+    count = plural(len(gpus), "host" if hosts else "GPU")
+    yield Headline((Span(count, "strong"), f"; vperf gpus {'cpu:' if hosts else ''}ID shows one."))
     columns = (
         Column("id"),
         Column("GiB", "memory"),
@@ -127,10 +129,12 @@ def _datasheet(gpu: Gpu) -> Iterator[tuple[str, Text]]:
         f", compute capability {clean(gpu.compute_capability)}" if gpu.compute_capability else ""
     )
     yield "made by", f"{clean(gpu.vendor)}, {clean(gpu.architecture)}{capability}"
-    yield "memory", f"{gib(gpu.memory_bytes)} GiB ({size(gpu.memory_bytes)})"
+    kind = f", {clean(gpu.memory_type)}" if gpu.is_host else ""
+    yield "memory", f"{gib(gpu.memory_bytes)} GiB ({size(gpu.memory_bytes)}){kind}"
     yield "bandwidth", format_bandwidth(gpu.memory_bandwidth)
-    yield "L2 cache", f"{gpu.l2_bytes / 2**20:,.4g} MiB" if gpu.l2_bytes else ""
-    yield "SMs", f"{gpu.sm_count:,}"
+    cache = "L3 cache" if gpu.is_host else "L2 cache"
+    yield cache, f"{gpu.l2_bytes / 2**20:,.4g} MiB" if gpu.l2_bytes else ""
+    yield ("cores" if gpu.is_host else "SMs"), f"{gpu.sm_count:,}"
     clocks = f"{gpu.rated_clock_hz / 1e6:,.0f} MHz rated, {gpu.max_clock_hz / 1e6:,.0f} MHz maximum"
     yield "clock", clocks
     if gpu.link:

@@ -53,6 +53,11 @@ _FLAGS = {
 def flags(options: Mapping[str, Any]) -> str:
     """Options as one types them: "-q int4 --tp 2"."""
     return " ".join(
-        f"{_FLAGS.get(name, '--' + name.replace('_', '-'))} {clean(value)}"
+        _FLAGS.get(name, "--" + name.replace("_", "-"))
+        + (
+            ""
+            if value is True
+            else f" {clean(f'{value:g}' if isinstance(value, float) else value)}"
+        )
         for name, value in options.items()
     )

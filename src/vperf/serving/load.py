@@ -150,7 +150,8 @@ class Steps:
     ) -> None:
         """`load` gives the lengths; `of_card` are the pools of a card, where they are known."""
         self.compiled, self.card = compiled, compiled.card
-        self._pools = of_card or pools(compiled.model, self.card.gpu, self.card.engine)
+        full = compiled.fullest
+        self._pools = of_card or pools(compiled.model, full.gpu, full.engine)
         self.input_tokens, self.output_tokens = load.input_tokens, load.output_tokens
         self.cached_tokens = load.cached_tokens
         self.context = load.input_tokens + load.output_tokens // 2

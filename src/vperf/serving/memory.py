@@ -18,6 +18,19 @@ _LONGEST_SEARCHED = 1 << 27
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceMemory:
+    """Bytes of one place: a card, or the host."""
+
+    place: str
+    weight_bytes: float
+    kv_cache_bytes: float
+    other_bytes: float
+    total_bytes: float
+    capacity_bytes: float
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """Bytes of one GPU."""
 
@@ -42,6 +55,9 @@ class Memory:
     """Of all sequences at input + output tokens each: what engines log as the size of the cache."""
     adapter_bytes: float = 0.0
     """Of the weights, those of LoRA adapters."""
+    places: tuple[PlaceMemory, ...] = ()
+    """Of several places, each of them; empty where all is on equal cards. The figures above are of
+    the one that is full first."""
 
 
 MOST_UTILIZATION = 0.95

@@ -648,7 +648,7 @@ class _Run:
             running_s=self.running_s,
             waiting_s=self.waiting_s,
             peak_running=self.peak_running,
-            peak_cache=self.peak_used / self.cache.size if self.cache else 0.0,
+            peak_cache=self.peak_used / self.cache.size if self.cache and self.cache.size else 0.0,
             steps=self.steps,
             events=self.events,
             preempted=self.preempted,

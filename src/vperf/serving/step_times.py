@@ -198,7 +198,7 @@ def cache_room(compiled: Compiled, shortest: int, longest: int, sequences: int) 
     Between `shortest` and `longest` a sequence's cache is taken as linear: with windows it grows by
     steps. Of the last of its blocks half is empty. `sequences`: those that want to be held.
     """
-    model, engine, gpu = compiled.model, compiled.card.engine, compiled.card.gpu
+    model, engine, gpu = compiled.model, compiled.fullest.engine, compiled.fullest.gpu
     at_low, at_high = model.rank_cache_bytes(shortest), model.rank_cache_bytes(longest)
     per_token = max(0.0, (at_high - at_low) / max(1, longest - shortest))
     groups = model.parallel.data

@@ -27,7 +27,7 @@ _PLAIN_ID = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
 MAX_OWN_BYTES = 1 << 20
 """Of one of the user's files; the largest that ships has 4 kB."""
 
-Kind = Literal["gpus", "engines", "workloads"]
+Kind = Literal["gpus", "hosts", "engines", "workloads"]
 
 
 def data_dir() -> Path:

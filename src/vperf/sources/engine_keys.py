@@ -8,7 +8,8 @@
     [scheduler]                   the fields of hardware.scheduler.Scheduler; [.small_cards]: those
                                   that differ on cards with less memory
     [[versions]]                  before: a version; what was otherwise of both before it
-    [kernels_on.ARCHITECTURE]     latency, stream, compute, cache: where the engine's kernels are its own
+    [host]                        the fields of hardware.host.HostUse: what it leaves to the host
+    [kernels_on.ARCHITECTURE]     latency, stream, compute, cache: where its kernels are its own
     [launch]                      words: the command that starts a server, see below
         [launch.names]            kv_cache: what the engine calls vperf's formats
         [launch.file]             name, flag, [launch.file.options]: what it takes from a YAML file
@@ -30,10 +31,10 @@ from typing import Any
 
 from vperf.hardware.engine import ShareOf
 from vperf.hardware.gpu import PIPES
+from vperf.hardware.host import Offloads
 from vperf.hardware.scheduler import Policy
-from vperf.sources.keys import AMOUNT, BYTES, SECONDS, Each, Key, Keys, Rows
+from vperf.sources.keys import AMOUNT, BYTES, SECONDS, SHARE, STEPS, WORDS, Each, Key, Keys, Rows
 
-_WORDS = list[str | dict[str, str]]
 _TIMES = {
     "host_time_per_step": "host_s_per_step",
     "host_time_per_sequence": "host_s_per_sequence",
@@ -69,9 +70,9 @@ _SCHEDULER: Keys = {
     "max_batched_tokens": Key("max_batched_tokens", int),
     "max_sequences": Key("max_sequences", int),
     "splits_prompts": Key("splits_prompts", bool),
-    "admission_steps": Key("admission_steps", AMOUNT),
+    "admission_steps": Key("admission_steps", STEPS),
     "receive_interval": Key("receive_interval", int),
-    "wait_steps": Key("wait_steps", AMOUNT),
+    "wait_steps": Key("wait_steps", STEPS),
     "wait_share": Key("wait_share", AMOUNT),
     "reserves_output": Key("reserves_output", bool),
     "frontend_time": Key("frontend_s", SECONDS),
@@ -87,8 +88,21 @@ SMALL_CARDS: Keys = {
 }
 KERNELS: Keys = {name: Key(name, float) for name in ("latency", "stream", "compute", "cache")}
 
+HOST: Keys = {
+    "offloads": Key("offloads", Offloads, required=True),
+    "stream": Key("stream", float),
+    "experts_stream": Key("experts_stream", float),
+    "compute": Key("compute", float),
+    "sockets": Key("sockets", AMOUNT),
+    "crossing_time": Key("crossing_s", SECONDS),
+    "link_share": Key("link_share", float),
+    "streams_from": Key("streams_from", AMOUNT),
+    "experts_stream_evenly": Key("experts_stream_evenly", bool),
+    "source": Key("", str),
+    "checked": Key("", str),
+}
 LAUNCH: Keys = {
-    "words": Key("words", _WORDS, required=True),
+    "words": Key("words", WORDS, required=True),
     "names": Key("names", Each(Each(str), ("kv_cache",))),
     "file": Key(
         "file",
@@ -109,7 +123,7 @@ ENGINE_FILE: Keys = {
         name: Key(field, SECONDS, required=name in _REQUIRED_TIMES)
         for name, field in _TIMES.items()
     },
-    "memory_utilization": Key("memory_utilization", float, required=True),
+    "memory_utilization": Key("memory_utilization", SHARE, required=True),
     "scheduler": Key(
         "scheduler", {**_SCHEDULER, "small_cards": Key("small_cards", SMALL_CARDS)}, required=True
     ),
@@ -125,9 +139,11 @@ ENGINE_FILE: Keys = {
         ),
     ),
     "kernels_on": Key("kernels_on", Each(KERNELS)),
+    "host": Key("host", HOST),
+    "pipelines_prompts": Key("pipelines_prompts", bool),
     **{name: Key(name, kind) for name, kind in _PLAIN.items()},
     "launch": Key("launch", LAUNCH),
-    "bench": Key("bench", {"words": Key("words", _WORDS, required=True)}),
+    "bench": Key("bench", {"words": Key("words", WORDS, required=True)}),
     "switches": Key("switches", Each(str)),
     "formats": Key("formats", Each(str, ("eight_bit", "four_bit", "cache"))),
 }

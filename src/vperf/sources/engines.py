@@ -15,6 +15,7 @@ from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
 from vperf.hardware.engine import Engine, Kernels, Launch
+from vperf.hardware.host import HostUse
 from vperf.hardware.scheduler import Scheduler, SmallCards
 from vperf.sources.catalog import Files, files_of
 from vperf.sources.engine_keys import ENGINE_FILE
@@ -76,12 +77,13 @@ def _engine(engine_id: str, file: Mapping[str, Any], version: str, as_of: _Versi
         for name, value in next(then, {}).items():
             if name != "before":
                 (facts if name in _OF_SCHEDULER else found)[name] = value
-    kernels = found.pop("kernels_on", {})
+    kernels, host = found.pop("kernels_on", {}), found.pop("host", None)
     return Engine(
         id=engine_id,
         scheduler=Scheduler(**facts),
         small_cards=_small_cards(small) if small else None,
         kernels_on={name: Kernels(**table) for name, table in kernels.items()},
+        host=HostUse(**host) if host else None,
         launch=Launch(**launch) if launch else None,
         bench=bench.get("words", ()),
         **found,

@@ -153,12 +153,51 @@ def load_gpu(name: str) -> Gpu:
         return load_local_gpu()
     if name.lower().endswith(".toml"):
         return load_gpu_file(name)
+    if name.lower().startswith(CPU):
+        from vperf.sources.hosts import load_host  # noqa: PLC0415  (seldom the target)
+
+        return load_host(name[len(CPU) :])
     try:
         return _load_named(name, files_of("gpus"))
     except UnknownNameError:
-        if not os.path.isfile(name):
+        if os.path.isfile(name):
+            return load_gpu_file(name)
+        if _BESIDE not in name:
             raise
-    return load_gpu_file(name)
+    return _unlike(name)
+
+
+CPU = "cpu:"
+"""Before the name of a host: its CPUs alone are the target."""
+_BESIDE = "+"
+"""Between cards that have layers of their own: "rtx-5090+2xrtx-3090"."""
+_SEVERAL = re.compile(r"([1-9]\d?)\s*[xX]\s*(\S.*)")
+_MAX_CARDS = 64
+
+
+def _unlike(name: str) -> Gpu:
+    """Several cards of one machine, as the first with the others beside it."""
+    cards: list[Gpu] = []
+    names: list[tuple[int, Gpu]] = []
+    for part in name.split(_BESIDE):
+        many = _SEVERAL.fullmatch(part.strip())
+        count, card = (int(many[1]), many[2]) if many else (1, part.strip())
+        if not card or card.lower().startswith(CPU):
+            raise InputError(f"{name[:80]!r} is not like rtx-5090+2xrtx-3090", field="gpu")
+        found = load_gpu(card)
+        names.append((count, found))
+        cards += [found] * count
+    if len(cards) > _MAX_CARDS:
+        raise InputError(f"more than {_MAX_CARDS} cards", field="gpu")
+    first, *others = cards
+    said = dict.fromkeys(note for card in cards for note in card.assumptions)
+    return replace(
+        first,
+        id=_BESIDE.join(f"{n}x{card.id}" if n > 1 else card.id for n, card in names),
+        name=" + ".join(f"{n}x {card.name}" if n > 1 else card.name for n, card in names),
+        beside=(first, *others),
+        assumptions=tuple(said),
+    )
 
 
 @lru_cache(maxsize=1)

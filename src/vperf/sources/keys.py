@@ -39,6 +39,14 @@ SECONDS = Unit(parse_seconds, "us", 1e-6)
 POWER = Unit(parse_power, "W", 1.0)
 AMOUNT = "amount"
 """A number from 0 on; float and int are above it."""
+STEPS = "steps"
+"""A whole number from 0 on, of steps that are remembered."""
+
+
+SHARE = "share"
+"""A number above 0 and at most 1."""
+WORDS = "words"
+"""Of a command: texts, and tables of a word and of when it is said."""
 
 
 class Each(NamedTuple):
@@ -57,8 +65,8 @@ class Rows(NamedTuple):
 class Key(NamedTuple):
     """One key: the field it becomes, its kind, and whether it must be there.
 
-    A kind is a `Unit`, `Each`, `Rows`, AMOUNT, a table of keys, or a plain type. Of field ""
-    nothing becomes; "*" gives the fields of the table it holds.
+    A kind is a `Unit`, `Each`, `Rows`, one of the words above, a table of keys, or a plain type. Of
+    field "" nothing becomes; "*" gives the fields of the table it holds.
     """
 
     field: str

@@ -7,7 +7,7 @@ longer to load than the rest of an estimate. Not here: the tables (gpu_keys.py, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -23,7 +24,7 @@ from pydantic import (
 )
 
 from vperf.errors import InputError
-from vperf.sources.keys import AMOUNT, Each, Key, Keys, Rows, Unit
+from vperf.sources.keys import AMOUNT, SHARE, STEPS, WORDS, Each, Key, Keys, Rows, Unit
 
 
 class _Table(BaseModel):
@@ -54,6 +55,9 @@ _PLAIN: Mapping[Any, Any] = {
     int: Annotated[PositiveInt, Field(le=10**15)],
     float: Annotated[PositiveFloat, Field(ge=1e-30, le=1e30)],
     AMOUNT: Annotated[NonNegativeFloat, Field(le=1e30)],
+    STEPS: Annotated[NonNegativeInt, Field(le=10**4)],
+    SHARE: Annotated[PositiveFloat, Field(le=1.0)],
+    WORDS: list[str | Annotated[dict[Literal["when", "word"], str], Field(min_length=2)]],
 }
 """Within what can be computed with, as units.is_moderate."""
 

@@ -16,7 +16,6 @@ A file is read line by line. Not here: lengths without times (workloads.py), ser
 from __future__ import annotations
 
 import csv
-import json
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from vperf.errors import InputError
+from vperf.files import parse_json
 from vperf.serving.arrivals import Traffic, cached_prefixes
 from vperf.values import dataclass
 
@@ -202,13 +202,7 @@ def _json_rows(stream: TextIO, source: str) -> Iterator[_Row]:
         number += 1
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(
-                f"not valid JSON: {error}", source=source, field=f"line {number}",
-                hint="one request a line; a table ends in .csv",
-            ) from None  # fmt: skip
+        row = parse_json(line, source, f"line {number}", "one request a line; a table ends in .csv")
         if not isinstance(row, dict):
             raise InputError("must be an object", source=source, field=f"line {number}")
         yield number, row

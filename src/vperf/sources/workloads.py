@@ -9,7 +9,6 @@ request each. Not here: what the distribution does to a speed (speeds.py).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
-from vperf.files import parse_toml, read_text
+from vperf.files import parse_json, parse_toml, read_text
 from vperf.serving.lengths import Lengths, Request, distribution
 from vperf.sources.catalog import Files, files_of
 
@@ -25,6 +24,7 @@ _INPUT = ("input_len", "input_length", "prompt_len", "prompt_tokens", "input_tok
 _OUTPUT = ("output_len", "output_length", "completion_tokens", "output_tokens")
 """What benchmark tools call the two."""
 _KEYS = {"input_len", "output_len", "requests", "source", "checked", "prefix_cache_hit"}
+_PERCENTS = frozenset(map(str, range(101)))
 _QUANTILES = 64
 _MOST_TOKENS = 10**9
 
@@ -97,7 +97,7 @@ def _side(data: Mapping[str, Any], key: str, source: str) -> list[int]:
     points = []
     for name, tokens in value.items():
         digits = name.removeprefix("p")
-        if not (name.startswith("p") and digits.isdecimal() and int(digits) <= 100):
+        if not (name.startswith("p") and digits in _PERCENTS):
             raise InputError("is not a percentile such as p50", source=source,
                              field=f"{key}.{name}")  # fmt: skip
         points.append((int(digits) / 100, _tokens(tokens, source, f"{key}.{name}")))
@@ -137,17 +137,14 @@ def _listed(rows: object, source: str) -> Iterator[tuple[int, int, float]]:
 
 def _json_pairs(content: str, source: str, *, lines: bool) -> Iterator[tuple[int, int, float]]:
     rows: Iterable[tuple[str, Any]]
-    try:
-        if lines:
-            texts = enumerate(content.splitlines(), 1)
-            rows = [(f"line {n}", json.loads(text)) for n, text in texts if text.strip()]
-        else:
-            data = json.loads(content)
-            if not isinstance(data, list):
-                raise InputError("must hold a list of requests", source=source)
-            rows = [(f"request {n}", row) for n, row in enumerate(data, 1)]
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"not valid JSON: {error}", source=source) from None
+    if lines:
+        texts = ((f"line {n}", text) for n, text in enumerate(content.splitlines(), 1))
+        rows = [(at, parse_json(text, source, at)) for at, text in texts if text.strip()]
+    else:
+        data = parse_json(content, source)
+        if not isinstance(data, list):
+            raise InputError("must hold a list of requests", source=source)
+        rows = [(f"request {n}", row) for n, row in enumerate(data, 1)]
     for where, row in rows:
         if not isinstance(row, dict):
             raise InputError("must be an object with the lengths of one request", source=source,

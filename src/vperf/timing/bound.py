@@ -209,6 +209,10 @@ class ItemTimes(NamedTuple):
     memory_s: float
     link_s: float
     expected_s: float
+    place: str = ""
+    """Of several places, where it runs."""
+    pipe: str | None = None
+    """The compute pipe of that place; None: the card's own."""
 
 
 _Line = tuple[float, float, int]

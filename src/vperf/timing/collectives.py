@@ -21,7 +21,7 @@ from vperf.model.ops import Op, Work
 # where all ranks meet in one root complex (kernel tables of NVIDIA aiconfigurator).
 _LINK_SHARE = 0.45
 _LINK_LATENCY_S = 5e-6
-_PCIE_UNKNOWN = 15.75e9
+PCIE_UNKNOWN = 15.75e9
 """PCIe 3.0 x16 one way, where a GPU file names neither link nor PCIe; the answer says so."""
 _PCIE_SHARE = {2: 0.60, 4: 0.20, 8: 0.12}
 _PCIE_LATENCY_S = {2: 5e-6, 4: 13e-6, 8: 25e-6}
@@ -62,14 +62,14 @@ def all_reduce_line(gpu: Gpu, ranks: int) -> AllReduce:
     if gpu.link is not None and ranks <= (gpu.link.domain or ranks):
         return AllReduce(_LINK_LATENCY_S, gpu.link.bytes_per_s * _LINK_SHARE)
     nearest = min(_PCIE_SHARE, key=lambda n: (abs(n - ranks), -n))
-    pcie = gpu.pcie_bytes_per_s or _PCIE_UNKNOWN
+    pcie = gpu.pcie_bytes_per_s or PCIE_UNKNOWN
     return AllReduce(_PCIE_LATENCY_S[nearest], pcie * _PCIE_SHARE[nearest])
 
 
 def _through_host(gpu: Gpu, ranks: int) -> AllReduce:
     latency = _HOST_LATENCY_S + _HOST_HOP_S * 2 * (ranks - 1)
     nearest = min(_HOST_SHARE, key=lambda n: (abs(n - ranks), -n))
-    rate = (gpu.pcie_bytes_per_s or _PCIE_UNKNOWN) * _HOST_SHARE[nearest]
+    rate = (gpu.pcie_bytes_per_s or PCIE_UNKNOWN) * _HOST_SHARE[nearest]
     return AllReduce(latency, rate, _HOST_LARGE * latency, _HOST_LARGE * rate)
 
 

@@ -21,7 +21,8 @@ from vperf.timing.kinds import KINDS, op_expected_s
 from vperf.timing.limit import StepLimit, bound_of
 from vperf.timing.mixed import Group, joined
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
-from vperf.timing.step import Bound, Card, OpTime, PhaseTimes
+from vperf.timing.placed import PlacedTable, Places
+from vperf.timing.step import Bound, Card, OpTime, PhaseTimes, PlaceTime
 
 
 class Seconds(NamedTuple):
@@ -41,12 +42,21 @@ first adds to a token's time."""
 class Compiled:
     """A model on a card: the times of its steps."""
 
-    __slots__ = ("_draft", "_own", "card", "model")
+    __slots__ = ("_draft", "_own", "card", "fullest", "model", "places")
 
-    def __init__(self, model: Model, card: Card) -> None:
-        self.model, self.card = model, card
-        self._own = _Table(model, card)
-        self._draft: _Table | None = None
+    def __init__(
+        self,
+        model: Model,
+        card: Card,
+        places: Places | None = None,
+        fullest: Card | None = None,
+    ) -> None:
+        """`fullest`: of several cards, the one whose memory is full first; the model says what it
+        holds."""
+        self.model, self.card, self.places = model, card, places
+        self.fullest = fullest or card
+        self._own: Table = _Table(model, card) if places is None else PlacedTable(model, places)
+        self._draft: Table | None = None
 
     def without_drafts(self) -> Compiled:
         """The same model that decodes plainly."""
@@ -175,8 +185,12 @@ class Compiled:
 
     def only(self, wanted: Callable[[Row], bool]) -> Compiled:
         """Those rows alone that are `wanted`: for `kernels_s` of a part of a step."""
-        part = Compiled(self.model, self.card)
-        part._own = _Table(self.model, self.card, wanted)
+        part = Compiled(self.model, self.card, self.places)
+        part._own = (
+            _Table(self.model, self.card, wanted)
+            if self.places is None
+            else PlacedTable(self.model, self.places, wanted)
+        )
         if self.model.draft is not None:
             part._draft = _Table(self.model.draft, self.card, wanted)
         return part
@@ -220,10 +234,11 @@ class Compiled:
             flops=flops,
             bytes=streamed,
             bound=bound_of(compute_s, memory_s, link_s),
-            ops=tuple([_row(*times, total, pipe(times[2].row)) for times in timed]),
+            ops=(ops := tuple([_row(*times, total, pipe) for times in timed])),
+            places=_by_place(ops),
         )
 
-    def _table(self, one: Pass) -> _Table:
+    def _table(self, one: Pass) -> Table:
         if one.role == "":
             return self._own
         if self._draft is None:
@@ -302,6 +317,9 @@ class _Table:
         return bound
 
 
+Table = _Table | PlacedTable
+
+
 def op_seconds(op: Op, compute_s: float, bandwidth: float, card: Card) -> float:
     """Expected seconds of one run, never below its limit: its FLOPs' time, or its bytes' at the
     `bandwidth` of its step."""
@@ -320,7 +338,25 @@ def ops_seconds(ops: Sequence[Op], card: Card) -> float:
     )
 
 
-def _row(prefix: str, runs: int, item: ItemTimes, total_s: float, pipe: str) -> OpTime:
+def _by_place(ops: Sequence[OpTime]) -> tuple[PlaceTime, ...]:
+    """What each place takes, in the order of the ops; nothing where there is but one."""
+    names = dict.fromkeys(op.place for op in ops)
+    if not any(names):
+        return ()
+    found = []
+    for name in names:
+        own = [op for op in ops if op.place == name]
+        moved, limit_s, expected_s, share = (
+            sum(getattr(op, key) for op in own)
+            for key in ("bytes", "limit_s", "expected_s", "share")
+        )
+        found.append(PlaceTime(name, moved, limit_s, expected_s, share))
+    return tuple(found)
+
+
+def _row(
+    prefix: str, runs: int, item: ItemTimes, total_s: float, pipe_of: Callable[[Row], str]
+) -> OpTime:
     """A row of all runs of an op."""
     row = item.row
     limit_s = runs * max(item.compute_s, item.memory_s, item.link_s)
@@ -341,5 +377,6 @@ def _row(prefix: str, runs: int, item: ItemTimes, total_s: float, pipe: str) -> 
         expected_s=expected_s,
         bound=bound,
         share=expected_s / total_s,
-        pipe=pipe,
+        pipe=pipe_of(row) if item.pipe is None else item.pipe,
+        place=item.place,
     )

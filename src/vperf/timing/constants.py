@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
 
-from vperf.formats import Format, Path
+from vperf.formats import INT8_PATH, Format, Path
 from vperf.hardware.engine import SAME_KERNELS, Engine
 from vperf.hardware.gpu import MEASURED_SECONDS, Achieved, Gpu, MemoryClass, TensorCores
 from vperf.values import dataclass
@@ -61,6 +61,8 @@ GENERIC = Generic(
         "GDDR": 0.92,
         "Apple": 0.80,
         "unified": 0.82,
+        # What STREAM reads of DDR4 and DDR5 (docs/method.md).
+        "DDR": 0.80,
     },
     stream_ratio=1.07,
     others={
@@ -165,6 +167,8 @@ class Constants:
         found = self.paths.get(fmt)
         if found is None:
             path = fmt.path(self.gpu.peak_flop_per_s)
+            if self.gpu.is_host and fmt.bits < 16:
+                path = INT8_PATH  # whatever the weights, activations in 8 bits (vec_dot_type)
             half = path.pipe == "fp16" and self.sums_in_half
             rate = self.flop_per_s("fp16_acc16" if half else path.pipe, fmt.name)
             if fmt.nested and path.activation_bits < 16:
@@ -201,8 +205,13 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
     peak_16 = gpu.peak_flop_per_s.get("bf16") or gpu.peak_flop_per_s.get("fp16")
     known = rate_16 is not None and measured.memory_bandwidth is not None
     share = family.bandwidth_fraction or generic.bandwidth_fraction[gpu.memory_class]
+    use = engine.cpu if gpu.is_host else None
+    if use is not None:
+        share *= (1 + use.sockets * (gpu.sockets - 1)) / gpu.sockets
     bandwidth = own.stream * (measured.memory_bandwidth or gpu.memory_bandwidth * share)
     ratio = generic.stream_ratio if gpu.memory_class == "HBM" else 1.0
+    if use is not None:
+        ratio *= use.experts_stream
     stream = measured.stream_bandwidth
     stream = own.stream * stream if stream else min(gpu.memory_bandwidth, bandwidth * ratio)
     clock_rate = gpu.sm_count * gpu.rated_clock_hz
@@ -212,7 +221,7 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
         fraction_16=rate_16 / peak_16 if rate_16 and peak_16 else generic.compute_fraction["bf16"],
         compute_fraction={**generic.compute_fraction, **family.compute_fraction},
         launch_scale=family.latency * own.latency,
-        own_compute=own.compute,
+        own_compute=own.compute * (use.compute if use else 1.0),
         compute_share=engine.compute_share,
         nested_compute=engine.nested_compute,
         sums_in_half=engine.sums_in_half and "fp16_acc16" in gpu.peak_flop_per_s,

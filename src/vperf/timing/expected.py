@@ -240,6 +240,12 @@ def exchange(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     return Form(lines[0], other=lines[1])
 
 
+def transfer(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
+    """Bytes between host and card, t = bytes / link; with what else they wait for: placed.py."""
+    del engine
+    return Form(work.input_elements * (2.0 / (c.gpu.pcie_bytes_per_s or collectives.PCIE_UNKNOWN)))
+
+
 def _pipe_16(work: Work[Q], c: Constants) -> str:
     """Attention kernels compute in 16 bit also over an 8-bit cache (expected, not limit)."""
     return next(p.pipe for p in work.format.paths if p.activation_bits >= 16

@@ -18,7 +18,7 @@ from vperf.timing.constants import Constants
 Spread = tuple[float, float]
 """measured / expected, 10th and 90th percentile."""
 
-Part = Literal["matmul", "attention", "moe", "recurrent", "elementwise", "collectives"]
+Part = Literal["matmul", "attention", "moe", "recurrent", "elementwise", "collectives", "transfers"]
 
 _UNMEASURED: Spread = (0.7, 1.7)
 
@@ -63,6 +63,10 @@ def _exchange(shape: Sequence[int], elements: float) -> str:
     return f"{elements:.0f} among {shape[0]}"
 
 
+def _bytes(shape: Sequence[int], elements: float) -> str:
+    return f"{2.0 * elements / 1e6:,.3g} MB"
+
+
 def _product(shape: Sequence[int], elements: float) -> str:
     return "x".join(map(str, shape))
 
@@ -87,6 +91,9 @@ KINDS: dict[str, Kind] = {
     ),
     "alltoall": Kind(
         expected.exchange, _UNMEASURED, _UNMEASURED, _exchange, True, "collectives", "weights"
+    ),
+    "transfer": Kind(
+        expected.transfer, _UNMEASURED, _UNMEASURED, _bytes, True, "transfers", "weights"
     ),
 }
 

@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable
 from typing import Literal
 
-from vperf.formats import Format, Path
+from vperf.formats import INT8_PATH, Format, Path
 from vperf.hardware.gpu import Gpu
 from vperf.model.affine import Affine, Q
 from vperf.model.ops import COLLECTIVES, Op, Work
@@ -78,6 +78,8 @@ class Limits:
     def _fastest(self, fmt: Format) -> tuple[float, str]:
         path = fmt.path(self.gpu.peak_flop_per_s)
         paths = fmt.paths if fmt.any_path else (path,)
+        if self.gpu.is_host and fmt.bits < 16:  # CPU kernels quantize activations to 8 bits
+            return max(_fastest_mode(self.gpu, each) for each in (INT8_PATH, *paths))
         if fmt.bits < 16 and path.activation_bits == 16:
             # Unpacked weights may as well be fp16: AWQ kernels on an RTX 4090 pass its bf16 rate.
             paths = tuple(p for p in fmt.paths if p.activation_bits == 16)

@@ -39,6 +39,8 @@ class OpTime:
     """Of the step's expected time, 0 to 1."""
     pipe: str = ""
     """The compute pipe whose peak `compute_s` is at; "" without FLOPs."""
+    place: str = ""
+    """Of several places, the one it runs on: a card, the host, or the link between."""
 
     @property
     def of_limit(self) -> float:
@@ -48,6 +50,19 @@ class OpTime:
     def to_dict(self) -> dict[str, Any]:
         """The fields, and `of_limit`."""
         return {**{name: getattr(self, name) for name in self.__slots__}, "of_limit": self.of_limit}
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceTime:
+    """What one place takes of a step: all its ops together."""
+
+    place: str
+    bytes: float
+    """Weights and cache that it must read; of the link, what crosses it."""
+    limit_s: float
+    expected_s: float
+    share: float
+    """Of the step's expected time, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +83,8 @@ class PhaseTimes:
     bound: Bound
     """What bounds the limit of the phase."""
     ops: tuple[OpTime, ...]
+    places: tuple[PlaceTime, ...] = ()
+    """Of several places, what each takes of the step; empty where all is on the cards."""
 
     @property
     def of_limit(self) -> float:

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.checks.importers.files import DATA, FILES, results
-from vperf.checks.importers import FORMATS, METRICS, read_results, results_of
+from vperf.checks.importers import FORMATS, read_results, results_of
 from vperf.checks.importers.document import Document, parse
 from vperf.checks.importers.recognise import JsonFormat, read_document
 from vperf.checks.result import Result
@@ -201,7 +201,7 @@ def usable(runs: tuple[Result, ...]) -> bool:
         for field in fields(part)
         if isinstance(value := getattr(part, field.name), int | float)
     ]
-    measured = all(any(getattr(run, name) for name in METRICS) for run in runs)
+    measured = all(run.measured for run in runs)
     return bool(runs) and measured and all(0 <= value < math.inf for value in values)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,7 @@ from vperf.checks.importers.document import Document, load, parse
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, read_document
 from vperf.checks.result import Result
 from vperf.errors import InputError, VperfError
+from vperf.units import is_moderate
 
 FORMATS: tuple[Format, ...] = (
     *aiperf.FORMATS,
@@ -97,12 +97,6 @@ def formats() -> tuple[Format, ...]:
             )
         found += theirs
     return tuple(found)
-
-
-METRICS = tuple(
-    field.name for field in fields(Result) if field.name.endswith(("_s", "_per_s"))
-)  # fmt: skip
-"""Fields of a Result that are measured."""
 
 
 def read_results(source: str | Path) -> tuple[Result, ...]:
@@ -209,11 +203,9 @@ def _differences(results: Sequence[Result]) -> list[str]:
 
 def _check(result: Result, document: Document) -> None:
     """What no importer may let through: no figure, or one that arithmetic broke."""
-    figures = {name: getattr(result, name) for name in METRICS}
-    measured = {name: value for name, value in figures.items() if value is not None}
     source = document.source
-    if not measured:
+    if not result.measured:
         raise InputError(f"holds no figures of {result.tool}", source=source, field=result.label)
-    for name, value in measured.items():
-        if not (math.isfinite(value) and value > 0):
+    for name, value in result.measured.items():
+        if not is_moderate(value):
             raise InputError(f"{value} is not a measurement", source=source, field=name)

@@ -74,7 +74,7 @@ def _read(record: Record) -> Iterator[Result]:
 
 def _intervals(document: Document, pattern: re.Pattern[str], engine: str) -> Iterator[Record]:
     text = document.plain
-    found = [m for m in pattern.finditer(text) if float(m["rate"]) > 0 and int(m["running"]) > 0]
+    found = [m for m in pattern.finditer(text) if float(m["rate"]) > 0 and float(m["running"]) > 0]
     if not found:
         yield Record(document.source, {"rate": None, "engine": engine}, "")
         return

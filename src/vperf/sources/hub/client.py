@@ -143,7 +143,7 @@ class Client:
                 body = self._beginning(response, wanted)[skipped:wanted]
             elif method == "GET":
                 length = str(response.headers.get("content-length", ""))
-                if length.isdigit() and int(length) > MAX_BODY_BYTES:
+                if length.isdecimal() and float(length) > MAX_BODY_BYTES:
                     raise too_large(what, self.endpoint, MAX_BODY_BYTES)
                 body = self._beginning(response, MAX_BODY_BYTES + 1)
                 if len(body) > MAX_BODY_BYTES:

@@ -1,0 +1,266 @@
+"""What was typed of places -> Places: which cards and which host, and what lies on each.
+
+    -ngl N, -ncmoe N, -ot PATTERN=CPU, -ts 3,1    as llama.cpp has them
+    --cpu-offload-gb N                            as vLLM has it
+    --gpu A+2xB                                   unlike cards in a layer split
+    --host NAME --host-memory TEXT                the machine around the cards
+
+Not here: what a placement is (model/placement.py) and how long it takes (timing/placed.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from vperf.errors import InputError
+from vperf.hardware.engine import Engine
+from vperf.hardware.gpu import Gpu
+from vperf.hardware.host import HostUse
+from vperf.model import placement
+from vperf.model.model import Held, Model
+from vperf.model.placement import Override, Placement
+from vperf.notes import Note
+from vperf.scenario import LAYER_OPTIONS, Scenario
+from vperf.serving.overhead import overhead
+from vperf.sources.hosts import load_host
+from vperf.sources.tensor_places import experts_of, parse_overrides, parse_shares
+from vperf.timing.placed import Place, Places, link_of
+from vperf.timing.step import Card
+from vperf.values import dataclass
+
+_GIB = 2.0**30
+_DESKTOP, _SERVER = "desktop-ddr5", "server-ddr5"
+"""The hosts taken beside a GeForce or a Radeon, and beside any other card."""
+
+
+def given(scenario: Scenario) -> bool:
+    """Whether something was typed that only means something with several places."""
+    return any(_typed(getattr(scenario, name)) for name in LAYER_OPTIONS)
+
+
+def _typed(value: object) -> bool:
+    return value is not None and value is not False and value != ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A model on its places."""
+
+    model: Model
+    """With what the fullest card holds."""
+    places: Places
+    fullest: Card
+    notes: tuple[Note, ...]
+
+
+def resolve_places(
+    model: Model, card: Card, scenario: Scenario, host: Gpu | None
+) -> Resolved | None:
+    """The places of a scenario; None where everything is on its cards as ever. Raises InputError
+    for what the engine does not do, and what contradicts itself."""
+    gpu, engine = card.gpu, card.engine
+    several = len(gpu.cards) > 1
+    if scenario.cpu_offload_gb is not None:
+        if several or given(scenario):
+            raise InputError(
+                "cannot be combined with layers or experts on other places",
+                field="cpu-offload-gb",
+            )
+        _without_adapters(scenario, "cpu-offload-gb")
+        return _stored(model, card, scenario.cpu_offload_gb, host)
+    if not several and not given(scenario):
+        return None
+    use = _use(engine, scenario, several=several)
+    if gpu.is_host and given(scenario):
+        raise InputError(f"{gpu.name} has no card to place layers on", field="n-gpu-layers")
+    if scenario.speculative is not None:
+        raise InputError("is not understood with layers on several places", field="speculative")
+    _without_adapters(scenario, "lora-rank")
+    return _placed(model, card, scenario, host, use)
+
+
+def _without_adapters(scenario: Scenario, field: str) -> None:
+    if scenario.lora_rank is not None:
+        raise InputError("adapters are not understood with weights on the host", field=field)
+
+
+def _use(engine: Engine, scenario: Scenario, *, several: bool) -> HostUse:
+    use = engine.host
+    moved = next((name for name in LAYER_OPTIONS if _typed(getattr(scenario, name))), "gpu")
+    if use is None or use.offloads == "weights":
+        instead = "; it has --cpu-offload-gb" if use and not several else ""
+        raise InputError(
+            f"{engine.name} does not place layers one by one{instead}",
+            field=moved.replace("_", "-"), hint="--engine llama.cpp does",
+        )  # fmt: skip
+    if scenario.tp * scenario.dp * scenario.ep > 1:
+        raise InputError(
+            "cards that share each layer cannot place layers one by one",
+            field="tensor-parallel-size", hint="--pp, or --gpu A+B, is a split by layers",
+        )  # fmt: skip
+    return use
+
+
+# Weights in host memory, read by the card -----------------------------------------------------
+
+
+def _stored(model: Model, card: Card, gib: float, host: Gpu | None) -> Resolved | None:
+    use = card.engine.host
+    if gib < 0:
+        raise InputError(f"must be from 0 on, not {gib:g}", field="cpu-offload-gb")
+    if use is None or use.offloads != "weights":
+        raise InputError(
+            f"{card.engine.name} has no such option", field="cpu-offload-gb",
+            hint="its own are --n-gpu-layers and --n-cpu-moe" if use else "--engine vllm has it",
+        )  # fmt: skip
+    if card.gpu.is_host or card.gpu.memory_class in ("Apple", "unified"):
+        raise InputError(f"the memory of {card.gpu.name} is the host's own", field="cpu-offload-gb")
+    if model.parallel.pipeline > 1 or model.encoder or model.draft_tokens:
+        raise InputError(
+            "is not understood with pipeline stages, encoders or drafts", field="cpu-offload-gb"
+        )
+    if not gib:
+        return None
+    stored = placement.store(model, gib * _GIB)
+    held = Held(
+        model.rank_weight_bytes - stored.held_bytes, tuple(count for count, _ in model.kinds)
+    )
+    near = host or default_host(card.gpu)
+    places = Places((Place(card.gpu.id, card),), None, stored, near, use)
+    rate = min(link_of(card.gpu, near), near.memory_bandwidth)
+    notes = (
+        *_host_notes(near, given=host is not None),
+        Note("weights_stored", gib=stored.held_bytes / _GIB, rate=rate / 1e9, each=use.link_share),
+    )
+    return Resolved(replace(model, held=held), places, card, notes)
+
+
+# Layers and experts on several places ---------------------------------------------------------
+
+
+def _placed(
+    model: Model, card: Card, scenario: Scenario, host: Gpu | None, use: HostUse
+) -> Resolved | None:
+    gpu, engine = card.gpu, card.engine
+    cards = gpu.cards
+    if len(cards) == 1 and scenario.pp > 1:
+        cards = (replace(gpu),) * scenario.pp
+    layers = model.layer_count
+    if not model.order or model.encoder:
+        raise InputError("an encoder-decoder cannot lie on several places", field="n-gpu-layers")
+    on_cards = placement.gpu_layers(layers, scenario.n_gpu_layers)
+    at_host = len(cards)
+    weights = _weights(scenario.tensor_split, cards, engine, model)
+    homes = placement.split_layers(layers, on_cards, weights, at_host)
+    overrides = tuple(_overrides(scenario, layers, at_host))
+    if use.offloads == "experts" and on_cards <= layers:
+        raise InputError(
+            f"{engine.name} leaves experts to the host, no whole layers", field="n-gpu-layers",
+            hint="--n-cpu-moe, or --engine llama.cpp",
+        )  # fmt: skip
+    first = at_host if at_host in homes else 0
+    found = placement.place(model, homes, at_host + 1, first=first, overrides=overrides)
+    used = found.shares[at_host].visits > 0
+    if len(cards) == 1 and not used:
+        return None  # all of it is on the card
+    near = host or default_host(gpu) if used else None
+    places = [Place(name, Card(each, engine)) for name, each in _named(cards)]
+    notes: list[Note] = []
+    if near is not None:
+        places.append(Place(near.id, Card(near, engine.on_host()), host=True))
+        notes += _host_notes(near, given=host is not None)
+    else:
+        found = Placement(found.shares[:-1], found.crossings)
+    fullest = _fullest(model, places, found)
+    made = Places(
+        tuple(places), found, None, near, use, engine.max_batched_tokens,
+        engine.pipelines_prompts and near is None,
+    )  # fmt: skip
+    notes.append(_said(made, model))
+    held = replace(model, held=found.shares[fullest].held)
+    return Resolved(held, made, places[fullest].card, tuple(notes))
+
+
+def _named(cards: Sequence[Gpu]) -> Iterator[tuple[str, Gpu]]:
+    ids = [card.id for card in cards]
+    for number, card in enumerate(cards):
+        same = ids.count(card.id) > 1
+        yield f"{card.id} #{ids[:number].count(card.id) + 1}" if same else card.id, card
+
+
+def _weights(
+    text: str | None, cards: Sequence[Gpu], engine: Engine, model: Model
+) -> Sequence[float]:
+    """Shares of the layers: as given, or by the memory that each card has free."""
+    if text is not None:
+        return parse_shares(text, len(cards))
+    free = [card.memory_bytes - overhead(model, card, engine).total_bytes for card in cards]
+    return [max(each, 1.0) for each in free]
+
+
+def _overrides(scenario: Scenario, layers: int, host: int) -> Iterator[Override]:
+    for pattern, card in parse_overrides(scenario.override_tensor, host):
+        yield Override(pattern, host if card is None else card)
+    count = layers if scenario.cpu_moe else scenario.n_cpu_moe or 0
+    if count:
+        yield Override(experts_of(range(min(count, layers))), host)
+
+
+def _fullest(model: Model, places: Sequence[Place], found: Placement) -> int:
+    """The card that has the least room left for the cache it is to hold."""
+
+    def room(at: int) -> float:
+        gpu, engine = places[at].card.gpu, places[at].card.engine
+        own = replace(model, held=found.shares[at].held)
+        free = gpu.memory_bytes - own.rank_weight_bytes - overhead(own, gpu, engine).total_bytes
+        return free / max(own.rank_cache_bytes(1024), 1.0) if free > 0 else free
+
+    return min((at for at, place in enumerate(places) if not place.host), key=room)
+
+
+# The host -------------------------------------------------------------------------------------
+
+
+def default_host(gpu: Gpu) -> Gpu:
+    """The host taken where nobody names one: a desktop's beside consumer cards."""
+    desktop = gpu.memory_class == "GDDR" and not (gpu.peer_access and gpu.vendor == "NVIDIA")
+    return load_host(_DESKTOP if desktop else _SERVER)
+
+
+def host_named(scenario: Scenario, gpu: Gpu) -> Gpu | None:
+    """The host that is given; None: none is."""
+    memory = scenario.host_memory
+    if scenario.host is not None:
+        return load_host(scenario.host, memory)
+    if memory is None:
+        return None
+    from vperf.sources.hosts import with_memory  # noqa: PLC0415  (seldom asked for)
+
+    return with_memory(default_host(gpu), memory)
+
+
+def _host_notes(host: Gpu, *, given: bool) -> list[Note]:
+    facts: dict[str, Any] = {
+        "name": host.name, "memory": host.memory_type, "cores": host.sm_count,
+        "rate": host.memory_bandwidth / 1e9,
+    }  # fmt: skip
+    return [*host.assumptions, Note("host" if given else "host_default", **facts)]
+
+
+def _said(places: Places, model: Model) -> Note:
+    assert places.placement is not None
+    layers = [
+        f"{share.layers} layers{' and the output' if share.head else ''} on {place.name}"
+        for place, share in zip(places.places, places.placement.shares, strict=True)
+        if share.layers or share.head
+    ]
+    moved = sum(
+        count for share, place in zip(places.placement.shares, places.places, strict=True)
+        if place.host for portions in share.experts.values() for count, _ in portions
+    )  # fmt: skip
+    on_host = sum(s.layers for s, p in zip(places.placement.shares, places.places, strict=True)
+                  if p.host)  # fmt: skip
+    experts = f"; the experts of {moved} layers on the host" if moved and not on_host else ""
+    return Note("placed", layers=", ".join(layers), experts=experts)

@@ -1,0 +1,235 @@
+"""Layers on several places: times against hand calculations, and the laws they keep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import vperf
+from vperf import Scenario
+from vperf.errors import InputError
+from vperf.estimate import estimate
+from vperf.hardware.gpu import Gpu
+from vperf.resolve import Resolver
+from vperf.sources.hosts import load_host
+
+DENSE, EXPERTS, SMALL = "Qwen/Qwen3-32B", "openai/gpt-oss-120b", "Qwen/Qwen3-30B-A3B"
+RESOLVER = Resolver()
+
+
+def at(model: str, gpu: str | Gpu = "rtx-4090", **options: Any) -> Any:
+    scenario = Scenario(model, gpu, **{"engine": "llama.cpp", **options})
+    return RESOLVER.deployment(scenario).compiled
+
+
+def host(name: str = "desktop-ddr5") -> Gpu:
+    return load_host(name)
+
+
+def test_experts_on_the_host_are_read_at_its_bandwidth_all_else_at_the_cards() -> None:
+    """gpt-oss-120b: 36 layers, 4 of 128 experts a token, each 3 x 2880 x 2880 in 4.25 bits and
+    three 16-bit biases; the rest of a step's bytes stay on the card."""
+    expert = 3 * 2880 * 2880 * 4.25 / 8 + 2 * 3 * 2880
+    on_host = 36 * 4 * expert
+    compiled = at(EXPERTS, n_cpu_moe=36, host="desktop-ddr5")
+    alone = at(EXPERTS)
+    _, on_card, _ = alone.sides([_decode()])
+    card, board = compiled.card.gpu, host()
+    whole = on_card * card.memory_bandwidth + card.l2_bytes
+    # The card is visited before, between and after 36 layers of experts; so is the host 36 times.
+    near = max(0.0, whole - on_host - 37 * card.l2_bytes - _routers()) / card.memory_bandwidth
+    far = max(0.0, on_host - 36 * board.l2_bytes) / board.memory_bandwidth
+    never = (on_host - board.l2_bytes) / board.memory_bandwidth  # not even at all visits together
+    assert compiled.decode(1, 1000).limit == pytest.approx(max(near + far, never), rel=2e-3)
+    assert never > near + far
+
+
+def _decode() -> Any:
+    from vperf.model.ops import Step  # noqa: PLC0415
+    from vperf.timing.passes import Pass  # noqa: PLC0415
+
+    return Pass(Step(1, 1, 1000))
+
+
+def _routers() -> float:
+    return 36 * 2 * (2880 * 128 + 128)
+
+
+def test_a_dense_models_layers_take_their_bytes_over_the_bandwidth_of_their_place() -> None:
+    """Of 64 equal layers 20 and the output are on the card (-ngl 21): 44/64 of the layers' weights
+    and cache come from the host's memory."""
+    compiled = at(DENSE, n_gpu_layers=21, host="desktop-ddr5")
+    model = compiled.model
+    layer = sum(n * w.stored_bytes for b in model.kinds[0][1].blocks for n, w in b.linears)
+    cache = model.kv_bytes_per_token * 1000 / 64
+    norms = model.vector_bytes * (model.kinds[0][1].vectors + model.hidden / 64)
+    card, board = compiled.card.gpu, host()
+    far = (44 * (layer + cache + norms) - board.l2_bytes) / board.memory_bandwidth
+    head = model.head.stored_bytes
+    near = (20 * (layer + cache + norms) + head - card.l2_bytes) / card.memory_bandwidth
+    assert compiled.decode(1, 1000).limit == pytest.approx(far + near, rel=1e-3)
+
+
+def test_a_long_prompt_sends_the_hosts_weights_over_the_link_once_for_every_part() -> None:
+    """llama.cpp reads 512 tokens at a time, and sends the weights of all layers each time."""
+    one, two = (at(DENSE, n_gpu_layers=0).prefill(1, n).expected for n in (512, 1024))
+    compiled = at(DENSE, n_gpu_layers=0)
+    model, use = compiled.model, compiled.card.engine.host
+    layers = sum(
+        count * n * w.stored_bytes
+        for count, kind in model.kinds for b in kind.blocks for n, w in b.linears
+    )  # fmt: skip
+    sent = (layers + model.head.stored_bytes) / (31.5e9 * use.link_share)
+    assert one > sent
+    assert two - one > sent
+    assert one == pytest.approx(sent, rel=0.2)
+
+
+def test_a_short_prompt_is_computed_by_the_host() -> None:
+    compiled = at(DENSE, n_gpu_layers=0)
+    phase = compiled.itemise([_pass(31)])
+    assert {place.place for place in phase.places} == {"desktop-ddr5"}
+    sent = compiled.itemise([_pass(32)])
+    assert "link" in {place.place for place in sent.places}
+
+
+def _pass(tokens: int) -> Any:
+    from vperf.model.ops import Step  # noqa: PLC0415
+    from vperf.timing.passes import Pass  # noqa: PLC0415
+
+    return Pass(Step(1, tokens, 0))
+
+
+def test_weights_in_host_memory_cross_the_link_at_every_step() -> None:
+    """16 GiB over PCIe 4.0 x16, 31.5 GB/s: 0.545 s a token and no less."""
+    scenario = Scenario(DENSE, "rtx-4090", quantization="fp8", cpu_offload_gb=16)
+    compiled = RESOLVER.deployment(scenario).compiled
+    assert compiled.decode(1, 500).limit == pytest.approx(16 * 2**30 / 31.5e9, rel=1e-6)
+    assert compiled.decode(64, 500).limit == pytest.approx(16 * 2**30 / 31.5e9, rel=1e-6)
+    assert 0.6 < compiled.decode(1, 500).expected < 0.9
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"n_gpu_layers": 99},
+        {"n_gpu_layers": -1},
+        {"n_cpu_moe": 0},
+        {"tensor_split": "1"},
+        {"override_tensor": ["nothing=CPU"]},
+    ],
+)
+def test_everything_on_the_card_is_no_offload(options: dict[str, Any]) -> None:
+    plain = RESOLVER.deployment(Scenario(SMALL, "rtx-4090", engine="llama.cpp"))
+    moved = RESOLVER.deployment(Scenario(SMALL, "rtx-4090", engine="llama.cpp", **options))
+    one, other = moved.compiled, plain.compiled
+    assert one.decode(1, 700) == pytest.approx(other.decode(1, 700), rel=1e-9)
+    assert one.prefill(2, 900) == pytest.approx(other.prefill(2, 900), rel=1e-9)
+    assert estimate(moved).memory == estimate(plain).memory
+
+
+def test_everything_on_the_first_of_unlike_cards_takes_what_it_takes_alone() -> None:
+    both = at(SMALL, "rtx-4090+rtx-3060-12gb", tensor_split="1,0")
+    assert both.decode(1, 700) == pytest.approx(at(SMALL).decode(1, 700), rel=1e-9)
+
+
+@pytest.mark.parametrize("model", [DENSE, SMALL, EXPERTS])
+def test_a_layer_more_on_the_host_never_makes_a_token_faster(model: str) -> None:
+    layers = at(model).model.layer_count
+    steps = [at(model, n_gpu_layers=n).decode(1, 2000) for n in range(layers + 1, -1, -7)]
+    assert [s.limit for s in steps] == sorted(s.limit for s in steps)
+    assert [s.expected for s in steps] == sorted(s.expected for s in steps)
+
+
+@pytest.mark.parametrize("model", [SMALL, EXPERTS])
+def test_experts_of_a_layer_more_on_the_host_never_make_a_token_faster(model: str) -> None:
+    layers = at(model).model.layer_count
+    steps = [at(model, n_cpu_moe=n).decode(1, 2000) for n in range(0, layers + 1, 6)]
+    assert [s.limit for s in steps] == sorted(s.limit for s in steps)
+    assert [s.expected for s in steps] == sorted(s.expected for s in steps)
+
+
+@pytest.mark.parametrize("board", ["desktop-ddr4", "epyc-9654", "2x xeon-gold-6454s"])
+def test_a_slower_host_is_never_faster(board: str) -> None:
+    own = at(SMALL, n_cpu_moe=99, host=board)
+    slower = at(SMALL, n_cpu_moe=99, host=board, host_memory="20 GB/s")
+    assert slower.decode(1, 500).expected > own.decode(1, 500).expected
+    assert slower.decode(1, 500).limit >= own.decode(1, 500).limit
+
+
+@given(
+    st.sampled_from([{"n_gpu_layers": 9}, {"n_cpu_moe": 20}, {"cpu_moe": True},
+                     {"override_tensor": ["ffn_up_exps=CPU"]}]),
+    st.integers(1, 80), st.integers(1, 3000), st.integers(0, 20000),
+)  # fmt: skip
+def test_no_step_is_expected_to_beat_its_limit(
+    options: dict[str, Any], batch: int, new: int, past: int
+) -> None:
+    compiled = at(SMALL, **options)
+    for step in (compiled.decode(batch, past), compiled.prefill(batch, new, past)):
+        assert 0 < step.limit <= step.expected * (1 + 1e-9)
+        assert step.limit <= step.ceiling * (1 + 1e-9)
+
+
+@given(st.integers(1, 64), st.integers(1, 2000), st.integers(0, 9000))
+def test_the_rows_of_a_step_add_up_to_it(batch: int, new: int, past: int) -> None:
+    from vperf.model.ops import Step  # noqa: PLC0415
+    from vperf.timing.passes import Pass  # noqa: PLC0415
+
+    compiled = at(SMALL, n_cpu_moe=20)
+    phase = compiled.itemise([Pass(Step(batch, new, past))])
+    whole = compiled.prefill(batch, new, past)
+    assert phase.expected_s == pytest.approx(whole.expected, rel=1e-6)
+    assert phase.limit_s == pytest.approx(whole.limit, rel=1e-6)
+    assert sum(p.share for p in phase.places) == pytest.approx(
+        1 - phase.overhead_s / phase.expected_s, rel=1e-6
+    )
+
+
+def test_cards_in_a_layer_split_take_turns_for_a_token_and_overlap_for_a_prompt() -> None:
+    alone = at(SMALL)
+    both = at(SMALL, "rtx-4090+rtx-4090", tensor_split="1,1")
+    token, whole = both.decode(1, 500).expected, alone.decode(1, 500).expected
+    assert token == pytest.approx(whole, rel=0.02)
+    prompt = both.prefill(1, 8192).expected / alone.prefill(1, 8192).expected
+    assert 0.5 < prompt < 0.62
+
+
+def test_the_slower_of_unlike_cards_costs_what_its_layers_take_longer() -> None:
+    fast, slow = (at(SMALL, gpu).decode(1, 500).expected for gpu in ("rtx-4090", "rtx-3060-12gb"))
+    mixed = at(SMALL, "rtx-4090+rtx-3060-12gb", tensor_split="1,1").decode(1, 500).expected
+    assert min(fast, slow) < mixed < max(fast, slow)
+    assert mixed == pytest.approx((fast + slow) / 2, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"engine": "vllm", "n_gpu_layers": 3}, "does not place layers one by one"),
+        ({"engine": "llama.cpp", "cpu_offload_gb": 3}, "no such option"),
+        ({"engine": "sglang", "n_cpu_moe": 3}, "does not place"),
+        ({"tp": 2, "n_cpu_moe": 3}, "share each layer"),
+        ({"override_tensor": ["attn_q=CPU"]}, "moved as one"),
+        ({"override_tensor": ["(=CPU"]}, "no regular expression"),
+        ({"override_tensor": ["exps=GPU7"]}, "neither CPU nor"),
+        ({"override_tensor": ["exps"]}, "is not PATTERN=CPU"),
+        ({"tensor_split": "1,2"}, "no share for each"),
+        ({"host_memory": "much", "n_cpu_moe": 3}, "is not like"),
+        ({"host": "Pentium", "n_cpu_moe": 3}, "Pentium"),
+    ],
+)
+def test_what_is_not_understood_is_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        vperf.estimate(SMALL, "rtx-4090", **options)
+
+
+def test_a_split_over_cards_counts_layers_and_output_as_llama_cpp_does() -> None:
+    from vperf.model.placement import split_layers  # noqa: PLC0415
+
+    assert split_layers(4, 5, [1, 1], 2) == [0, 0, 0, 1, 1]
+    assert split_layers(4, 3, [1, 1], 2) == [2, 2, 0, 0, 1]
+    assert split_layers(4, 0, [1], 1) == [1, 1, 1, 1, 1]
+    assert split_layers(4, 5, [1, 0], 2) == [0, 0, 0, 0, 0]
