@@ -265,6 +265,7 @@ KINDS: Mapping[str, NoteKind] = {
     "no_fit": NoteKind("warning", "does not fit: {short_gb:,.1f} GB more memory is needed"),
     "context": NoteKind("warning", "{context} tokens are beyond the model's maximum context of {most}"),
     "saturated": NoteKind("warning", _saturated),
+    "prompts_fill": NoteKind("warning", "reading prompts takes {share:.0%} of the time: means of an endless run may be far off, those of the simulated run are not"),
     "users_wait": NoteKind("warning", "the KV cache has room for {slots} of {users} users; the others wait"),
     "queueing": NoteKind("not_modelled", "queueing and prefix caching: all prompts start at once (see --max-concurrency)"),
     "throttling": NoteKind("not_modelled", "throttling and power caps"),

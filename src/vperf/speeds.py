@@ -257,6 +257,7 @@ def serving_of(pace: Pace, served: Served, load: Load) -> Serving:
         served.ttft_steady_s,
         load.requests_per_s,
         served.saturated,
+        served.prompt_share,
         pace.simulated.prompts if pace.simulated else None,
     )
 

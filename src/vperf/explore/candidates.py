@@ -34,6 +34,10 @@ NETWORK_BYTES_PER_S = 50e9
 WAYS = ("tp", "pp", "ep", "dp")
 
 
+_NEAR: Mapping[Reason, float] = {"ttft": 0.15, "tpot": 0.02, "e2e": 0.05}
+"""How far closed-form means may be from the simulation's (tests/serving/test_closed_form.py)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Targets:
     """The longest times allowed, seconds; None: any."""
@@ -51,14 +55,17 @@ class Targets:
         return name if percent is None else f"p{percent:g} {name}"
 
     def simulated(self, times: Times, run: SimulatedRun) -> Times:
-        """The times of a candidate, percentiles in place of means where they are asked for."""
+        """The times of a candidate as its run has them: means, or percentiles where asked for."""
         found = {"ttft": times.ttft_s, "tpot": times.tpot_s, "e2e": times.e2e_s}
-        of_run = {"ttft": run.ttft, "tpot": run.tpot, "e2e": run.e2e}
-        for reason, percent in self.percents.items():
-            metric = of_run[reason]
+        for reason, metric in (("ttft", run.ttft), ("tpot", run.tpot), ("e2e", run.e2e)):
             if metric is not None:
-                found[reason] = metric.at(percent)
+                percent = self.percents.get(reason)
+                found[reason] = metric.mean_s if percent is None else metric.at(percent)
         return Times(found["ttft"], found["tpot"], found["e2e"])
+
+    def near(self, ratios: Mapping[Reason, float]) -> bool:
+        """Whether a mean is so near to its target that only a simulated run decides."""
+        return any(abs(ratio - 1) <= _NEAR.get(name, 0.0) for name, ratio in ratios.items())
 
     def ratios(self, times: Times) -> dict[Reason, float]:
         """By target, time over what is allowed: above 1 it is missed."""
