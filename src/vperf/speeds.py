@@ -274,7 +274,11 @@ def simulated_run(at: Deployment) -> SimulatedRun | None:
         return None
     asked = _with_images(asked, at.image_tokens)
     traffic = asked.traffic(compiled.model.max_context_tokens)
-    found = run(compiled, traffic, acceptance=load.acceptance, proven=load.proven)
+    tick, count = asked.tick, len(traffic)
+    progress = None if tick is None else lambda done: tick(done, count)
+    found = run(
+        compiled, traffic, acceptance=load.acceptance, proven=load.proven, progress=progress
+    )
     percents, steady = asked.percents, found.steady
     return SimulatedRun(
         prompts=len(found.traffic),
