@@ -277,7 +277,7 @@ KINDS: Mapping[str, NoteKind] = {
     "unpacked_settings": NoteKind("assumption", lambda count: f"{_settings(count)} where the card has no pipe for a format of weights or cache and multiplies a wider one"),
     "beyond_settings": NoteKind("warning", lambda count: f"{_settings(count)} with more tokens than the model is made for"),
     "saturated_settings": NoteKind("warning", lambda count: f"{_settings(count)} that cannot serve what is asked: queues grow"),
-    "energy": NoteKind("assumption", "tok/J: decoded tokens per joule if each GPU drew its whole TDP; it draws no more, so at least so many at the expected speed; hosts and cooling come on top"),
+    "energy": NoteKind("assumption", "tok/J: decoded tokens per joule at 63 % of the TDP of all GPUs, as 79 measured runs drew (50 to 76 % in most); hosts and cooling come on top"),
     "dollars": NoteKind("assumption", "$: every GPU of the deployment is paid by the hour"),
     "no_price": NoteKind("warning", _no_price),
     # fit
