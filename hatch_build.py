@@ -1,4 +1,5 @@
-"""Building a wheel: the names of all GPUs in one file, so that a vague name opens it and not 184.
+"""Building a wheel: the names of all GPUs in one file, and all that is said of them in another, so
+that a vague name, or a list, opens it and not 184.
 
 Not here: what a name is (vperf.sources.gpus), which reads the files themselves without this one.
 """
@@ -13,7 +14,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class GpuNames(BuildHookInterface):
-    """Writes vperf/configs/gpus.index into the wheel; an editable install has none."""
+    """Writes vperf/configs/gpus.index and gpus.json; an editable install has neither."""
 
     PLUGIN_NAME = "custom"
 
@@ -23,9 +24,10 @@ class GpuNames(BuildHookInterface):
             return
         root = Path(self.root)
         sys.path.insert(0, str(root / "src"))
-        from vperf.sources.gpus import index_of  # noqa: PLC0415  (just made importable)
+        from vperf.sources.gpus import index_of, tables_of  # noqa: PLC0415  (just made importable)
 
-        index = root / "build" / "gpus.index"
-        index.parent.mkdir(exist_ok=True)
-        index.write_bytes(index_of(root / "configs" / "gpus"))
-        build_data["force_include"][str(index)] = "vperf/configs/gpus.index"
+        (root / "build").mkdir(exist_ok=True)
+        for name, of in (("gpus.index", index_of), ("gpus.json", tables_of)):
+            file = root / "build" / name
+            file.write_bytes(of(root / "configs" / "gpus"))
+            build_data["force_include"][str(file)] = f"vperf/configs/{name}"

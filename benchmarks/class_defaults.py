@@ -27,7 +27,7 @@ from vperf.model.read import MTP_KEYS
 
 NESTS = ("text_config", "llm_config", "language_config", "thinker_config", "decoder")
 
-TIES_INSIDE = frozenset({"llama4"})
+TIES_INSIDE = frozenset({"llama4", "blip-2", "instructblip", "instructblipvideo"})
 """Wrappers around a whole LM that ties its own head."""
 
 

@@ -9,11 +9,15 @@ turn, with a bare import of the libraries that every command needs.
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,8 @@ SPARSE = "deepseek-ai/DeepSeek-V3"
 STEP_TARGET, LOAD_TARGET = 80_000, 2000
 ESTIMATE_TARGETS = {MODEL: (5000, 1500), SPARSE: (2500, 0)}
 """(vperf.estimate a second, with `to_dict()`)."""
-COLD_TARGET, WARM_TARGET = 1.15, 5000
+COLD_TARGET, TEXT_TARGET, WARM_TARGET = 1.15, 1.45, 5000
+CHECK_TARGET_S, CHECKED = 3.0, 1000
 COMPARE_TARGET_S, SWEEP_TARGET = 0.2, 16_700
 PLAN_TARGET_S = 5.0
 SWEPT = 100_000
@@ -40,18 +45,19 @@ def _vperf() -> str:
     return str(Path(sys.executable).parent / "vperf")
 
 
-def cold(runs: int) -> float:
-    """Ratio of a whole `vperf estimate --json` to the bare imports: the least of alternating runs,
-    for whatever else a machine does only adds."""
-    ours = [_vperf(), "estimate", "--model", MODEL, "--gpu", GPU, "--json"]
+def cold(runs: int) -> None:
+    """Ratio of a whole `vperf estimate`, as JSON and as text, to the bare imports: the least of
+    alternating runs, for whatever else a machine does only adds."""
+    text = [_vperf(), "estimate", "--model", MODEL, "--gpu", GPU]
     bare = [sys.executable, "-c", "import typer, pydantic, rich.table"]
-    pairs = [(_cpu_s(ours), _cpu_s(bare)) for _ in range(runs + 1)][1:]
-    own, others = min(a for a, _ in pairs), min(b for _, b in pairs)
-    print(
-        f"cold run: {own:.3f} s of CPU, bare imports {others:.3f} s; ratio {own / others:.2f} "
-        f"(target {COLD_TARGET})"
-    )
-    return own / others
+    commands = {"as JSON": [*text, "--json"], "as text": text}
+    rounds = [[_cpu_s(each) for each in (bare, *commands.values())] for _ in range(runs + 1)][1:]
+    imports, *own = map(min, zip(*rounds, strict=True))
+    for name, target, least in zip(commands, (COLD_TARGET, TEXT_TARGET), own, strict=True):
+        print(
+            f"cold estimate {name}: {least:.3f} s of CPU, bare imports {imports:.3f} s; "
+            f"ratio {least / imports:.2f} (target {target})"
+        )
 
 
 def warm(runs: int = 1000) -> float:
@@ -173,6 +179,58 @@ def swept(points: int = SWEPT) -> float:
     return count / took
 
 
+def checked() -> float:
+    """Seconds of processor time of `vperf check` of many results as CSV beside a baseline, but for
+    the runs that it simulates."""
+    from vperf.cli.main import main  # noqa: PLC0415  (after the cold runs)
+    from vperf.serving import simulation  # noqa: PLC0415
+
+    simulated, run = 0.0, simulation.run
+
+    def timed(*of: Any, **more: Any) -> Any:
+        nonlocal simulated
+        start = time.process_time()
+        found = run(*of, **more)
+        simulated += time.process_time() - start
+        return found
+
+    simulation.run = timed
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, f"{number}.json") for number in range(CHECKED)]
+        for number, file in enumerate(files):
+            file.write_text(json.dumps(_result(1 + number / 1e5)), encoding="utf-8")
+        baseline, answer = Path(folder, "baseline"), Path(folder, "answer.csv")
+        of = ["check", "-g", "h100"]
+        with redirect_stdout(StringIO()) as text:
+            main([*of, str(files[0]), "--json"])
+        baseline.write_text(text.getvalue(), encoding="utf-8")
+        simulated, start = 0.0, time.process_time()
+        code = main([*of, *map(str, files), "--baseline", str(baseline), "-o", str(answer)])
+        took = time.process_time() - start
+        rows = answer.read_text(encoding="utf-8").count("\n")
+    simulation.run = run
+    assert code in (0, 1), code
+    assert rows > CHECKED, rows
+    print(
+        f"check: {CHECKED:,} results, a baseline, CSV: {took - simulated:.2f} s "
+        f"(target {CHECK_TARGET_S:g}) and {simulated:.2f} s of simulated runs"
+    )
+    return took - simulated
+
+
+def _result(slower: float) -> dict[str, Any]:
+    """As `vllm bench serve` writes one."""
+    times = {"ttft": 92.0, "tpot": 7.6, "itl": 7.6}
+    return {
+        "endpoint_type": "vllm", "model_id": "Qwen/Qwen3-8B", "num_prompts": 40, "completed": 40,
+        "request_rate": "inf", "max_concurrency": 4, "duration": 100.0,
+        "total_input_tokens": 20_000, "total_output_tokens": 4000, "request_throughput": 0.4,
+        "output_throughput": 40.0, "total_token_throughput": 240.0,
+        **{f"{of}_{name}_ms": slower * value for name, value in times.items()
+           for of in ("mean", "median", "p99")},
+    }  # fmt: skip
+
+
 def planned() -> float:
     """Seconds of processor time of a plan over some 2,000 candidates."""
     from vperf.explore.plan import plan  # noqa: PLC0415  (after the cold runs)
@@ -203,4 +261,5 @@ if __name__ == "__main__":
     questions()
     loads()
     swept()
+    checked()
     planned()

@@ -56,10 +56,16 @@ SAMPLES = (
     "models qwen3-8b",
     "models deepseek-v3",
     "models qwen3",
+    "engines",
+    "engines vllm",
+    "engines llama.cpp",
+    "workloads",
+    "workloads rag",
 )
 """What is asked, each with --json."""
 _MAPS = {
-    "all_reduce", "bytes_by_format", "flop_per_s", "metrics", "parameters_by_part", "percentiles",
+    "all_reduce", "bytes_by_format", "compute_share", "facts", "formats", "kernels_on", "switches",
+    "flop_per_s", "metrics", "parameters_by_part", "percentiles",
     "peak_flop_per_s", "utilization", "verdicts", "waterfalls",
 }  # fmt: skip
 """Keys whose value is an object by name: of formats, figures, phases."""

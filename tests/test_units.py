@@ -178,3 +178,11 @@ def test_a_rate_that_overflows_what_is_made_of_it_is_refused(rate: float) -> Non
     assert not units.is_moderate(rate)
     with pytest.raises(InputError, match="request-rate"):
         vperf.estimate("qwen3-8b", "h100", request_rate=rate)
+
+
+def test_a_number_alone_has_the_unit_of_its_option_where_it_has_one() -> None:
+    assert units.parse_bandwidth("1000", "GB/s") == 1000e9
+    assert units.parse_seconds("20", "ms") == pytest.approx(0.020)
+    assert units.parse_bytes("80 GiB", "GB") == 80 * 2**30
+    with pytest.raises(InputError):
+        units.parse_rate("250")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vperf.answer import Estimate
-from vperf.api import ask, estimate, gpus, load_model, models, napkin
+from vperf.api import ask, engines, estimate, gpus, load_model, models, napkin, workloads
 from vperf.errors import HubError, InputError, UnknownNameError, UnsupportedModelError, VperfError
 from vperf.hardware.gpu import Gpu
 from vperf.napkin import Napkin
@@ -50,6 +50,7 @@ __all__ = [
     "check_all",
     "check_config",
     "compare",
+    "engines",
     "estimate",
     "fit",
     "gpus",
@@ -59,6 +60,7 @@ __all__ = [
     "plan",
     "roofline",
     "sweep",
+    "workloads",
 ]
 
 _LATER = {

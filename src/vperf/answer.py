@@ -105,6 +105,11 @@ class Speed:
     decode_tokens_per_s: float
     decode_tokens_per_s_per_user: float
 
+    @property
+    def main_tokens_per_s(self) -> float:
+        """The rate that it is asked for: decoded, or read where nothing is decoded."""
+        return self.decode_tokens_per_s or self.prefill_tokens_per_s
+
 
 @dataclass(frozen=True, slots=True)
 class Expected(Speed):
@@ -151,6 +156,26 @@ class Serving:
 
 
 @dataclass(frozen=True, slots=True)
+class Texts:
+    """What a model that generates no tokens is asked for: texts read."""
+
+    task: str
+    """embed, rerank or classify."""
+    limit_texts_per_s: float
+    expected_texts_per_s: float
+    expected_texts_per_s_low: float
+    expected_texts_per_s_high: float
+    limit_one_s: float
+    """One text alone."""
+    expected_one_s: float
+    best_batch_size: int
+    """Of the fewest texts at a time that come within a twentieth of the highest rate that a step of
+    the engine reaches."""
+    best_texts_per_s: float
+    texts_per_request: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class SimulatedRun:
     """A served load as a benchmark runs it, ramp and drain included; seconds as its client has
     them."""
@@ -178,6 +203,8 @@ class SimulatedRun:
     steady_requests_per_s: float | None
     """Without ramp and drain; None: too short a run."""
     saturated: bool
+    limit_output_tokens_per_s: float | None = None
+    """No run of so many users is faster; None: of a rate that is offered."""
 
     def to_dict(self) -> dict[str, Any]:
         """The part of an estimate's JSON; percentiles as ttft.p99_s."""
@@ -323,6 +350,8 @@ class Estimate(Shown):
     """What drafting does at each batch; empty where nothing drafts."""
     serving: Serving | None = None
     speculative: Speculative | None = None
+    texts: Texts | None = None
+    """None: it generates tokens."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -352,6 +381,7 @@ class Estimate(Shown):
             "serving": _flat(self.serving) if self.serving else None,
             "simulated": self.simulated.to_dict() if self.simulated else None,
             "speculative": _speculative(self) if self.speculative else None,
+            "texts": _flat(self.texts) if self.texts else None,
             "depth": [_flat(point) for point in self.depth],
             "assumptions": list(map(str, self.assumptions)),
             "not_modelled": list(map(str, self.not_modelled)),

@@ -25,7 +25,9 @@ from vperf.speeds import speeds
 from vperf.units import parse_bandwidth, parse_count
 
 if TYPE_CHECKING:
+    from vperf.hardware.engine import Engine
     from vperf.model.anatomy import Anatomy
+    from vperf.serving.lengths import Lengths
     from vperf.sources.models import ShippedModel
 
 
@@ -86,7 +88,9 @@ def napkin(
         card = gpu_named(chosen)
         rate = card.memory_bandwidth
     else:
-        rate = parse_bandwidth(bandwidth) if isinstance(bandwidth, str) else float(bandwidth)
+        rate = (
+            parse_bandwidth(bandwidth, "GB/s") if isinstance(bandwidth, str) else float(bandwidth)
+        )
     gpu_id, gpu_name = (card.id, card.name) if card else (None, None)
     said = card.assumptions if card else ()
     memory = card.memory_bytes if card else None
@@ -126,6 +130,20 @@ def gpus(name: str = "") -> tuple[Gpu, ...]:
 
     part = name.strip().lower()
     return tuple(gpu for gpu in list_gpus() if part in f"{gpu.id} {gpu.name}".lower())
+
+
+def engines() -> tuple[Engine, ...]:
+    """The engines that vperf knows."""
+    from vperf.sources.engines import list_engines  # noqa: PLC0415  (an estimate needs no list)
+
+    return list_engines()
+
+
+def workloads() -> tuple[Lengths, ...]:
+    """The lengths of requests that have a name."""
+    from vperf.sources.workloads import list_workloads  # noqa: PLC0415  (few estimates need any)
+
+    return list_workloads()
 
 
 def models(name: str = "") -> tuple[ShippedModel, ...]:

@@ -6,6 +6,8 @@ Not here: what an Estimate is (answer.py), its speeds (speeds.py), its notes
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vperf import estimate_notes as notes
@@ -16,7 +18,9 @@ from vperf.answer import (
     GpuFacts,
     Later,
     ModelFacts,
+    SimulatedRun,
     Speculative,
+    Speed,
     Workload,
 )
 from vperf.model.config import ModelSource
@@ -24,9 +28,9 @@ from vperf.model.model import Model
 from vperf.serving.memory import that_holds
 from vperf.serving.memory_by_place import plan_places
 from vperf.serving.speculative import break_even, mean_tokens, shares_of
-from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run
-from vperf.timing.passes import decode_passes, prefill_passes
-from vperf.timing.step import Card, PhaseTimes
+from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run, speeds, texts_of
+from vperf.timing.passes import Pass, decode_passes, prefill_passes
+from vperf.timing.step import Card, OpTime, PhaseTimes
 
 if TYPE_CHECKING:
     from vperf.deployment import Deployment
@@ -81,10 +85,11 @@ def estimate(at: Deployment) -> Estimate:
                 *at.warnings,
             )
         ),
-        simulated=pace.simulated or Later(lambda: simulated_run(at)),
+        simulated=Later(lambda: _simulated(at, pace, prefill)),
         drafts=Later(lambda: _drafts(at, memory.max_batch_size)),
         serving=serving_of(pace, pace.served, load) if load and pace.served else None,
         speculative=speculative,
+        texts=None if model.generates else texts_of(at, pace),
     )
 
 
@@ -95,6 +100,33 @@ def _prompts(pace: Pace) -> int | None:
 def decode_step(at: Deployment, batch: int) -> PhaseTimes:
     """One decode step of so many sequences in the middle of the output, op by op."""
     return at.compiled.itemise(decode_passes(at.model, batch, at.decode_context))
+
+
+def _simulated(at: Deployment, pace: Pace, prefill: Sequence[Pass]) -> SimulatedRun | None:
+    """The run, with what none of so many users can beat."""
+    found = pace.simulated or simulated_run(at)
+    if found is None or at.load is None or at.load.users is None:
+        return found
+    most = most_requests_per_s(at, at.load.users, at.compiled.itemise(prefill).ops)
+    return replace(found, limit_output_tokens_per_s=most * at.lengths.output_tokens)
+
+
+def as_batch(at: Deployment, batch: int) -> Deployment:
+    """The same deployment decoding `batch` equal requests at once."""
+    return replace(at, load=None, run=None, batch_size=batch)
+
+
+def limit_of_batch(at: Deployment, batch: int) -> Speed:
+    """The limit of so many requests at once."""
+    return speeds(as_batch(at, batch)).limit
+
+
+def most_requests_per_s(at: Deployment, users: int, prefill: Iterable[OpTime]) -> float:
+    """No load of so many users ends more requests: all decode always, prefill takes its FLOPs."""
+    decoding = limit_of_batch(at, users).decode_tokens_per_s / at.lengths.output_tokens
+    compute_s = sum(op.compute_s for op in prefill)
+    groups = at.model.parallel.data * at.model.parallel.pipeline
+    return min(decoding, groups / compute_s) if compute_s else decoding
 
 
 def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Workload:

@@ -112,6 +112,8 @@ def of_requests(lengths: Lengths, load: Load | None, prompts: int | None) -> tup
     named = (_of_workload(lengths, served=served),) if lengths.name else ()
     if load is None:
         return named
+    if not lengths.output_tokens:
+        return Note("texts_load", texts=load.texts), *named
     of_load = Note(
         "load",
         users=load.users,
@@ -150,7 +152,7 @@ def _parallel(model: Model, card: Card) -> Note:
         "parallel",
         gpus=p.gpus,
         ways={name: count for name, count in ways.items() if count > 1},
-        link=_link(gpu),
+        link=link_of(gpu),
         bytes_per_s=rate if rate < math.inf else None,
         measured=gpu.peer_access and gpu.achieved is not None and bool(gpu.achieved.all_reduce),
         node=gpu.node_size,
@@ -158,7 +160,8 @@ def _parallel(model: Model, card: Card) -> Note:
     )
 
 
-def _link(gpu: Gpu) -> str:
+def link_of(gpu: Gpu) -> str:
+    """What GPUs of this kind exchange over."""
     if not gpu.peer_access:
         return "PCIe through the host's memory"
     return gpu.link.name if gpu.link else "PCIe"
@@ -219,8 +222,8 @@ def load_warnings(load: Load, served: Served, prompts: int | None) -> tuple[Note
     rate, most = load.requests_per_s, served.requests_per_s
     if served.saturated and rate is not None:
         notes.append(Note("saturated", requests_per_s=rate, most_per_s=most, prompts=prompts))
-    elif prompts is None and served.prompt_share > UNSURE_SHARE:
+    elif prompts is None and load.output_tokens and served.prompt_share > UNSURE_SHARE:
         notes.append(Note("prompts_fill", share=served.prompt_share))
-    if load.users is not None and load.users > served.slots:
+    if load.users is not None and load.users > served.slots and load.output_tokens:
         notes.append(Note("users_wait", slots=served.slots, users=load.users))
     return tuple(notes)

@@ -271,7 +271,7 @@ UNQUANTIZED = frozenset({"fp32", "bf16", "fp16"})
 """Formats that hold the whole model; all others leave embeddings, LM head and routers alone."""
 
 
-_BITS_A_WEIGHT = re.compile(r"([1-9]\d?(?:\.\d{1,3})?)_?bpw")
+_BITS_A_WEIGHT = r"([1-9]\d?(?:\.\d{1,3})?)_?bpw"
 """As ExLlama's files are named: "3.22bpw"."""
 
 
@@ -281,7 +281,7 @@ def format_named(name: str) -> Format | Mix:
     key = _ALIASES.get(key, key)
     if key in MIXES:
         return MIXES[key]
-    if match := _BITS_A_WEIGHT.fullmatch(key):
+    if match := re.fullmatch(_BITS_A_WEIGHT, key):
         return Format(key, float(match[1]), summary=f"{match[1]} bits a weight, scales included")
     if key not in FORMATS:
         raise UnknownNameError(

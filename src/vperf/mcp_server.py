@@ -309,9 +309,40 @@ def models(
     return whole
 
 
+def engines(
+    *,
+    name: Annotated[str, _says("An engine to describe, perhaps as it was: vllm@0.10.")] = "",
+) -> dict[str, Any]:
+    """The engines that vperf knows, or one: host times, scheduler, memory share, sources."""
+    from vperf import api
+    from vperf.report import engines as report
+    from vperf.sources.engines import load_engine
+
+    if name.strip():
+        return dict(report.report_of(load_engine(name)).data())
+    rows = list(report.report(api.engines()).rows())
+    return {"schema": "vperf/engines/1", "engines": [_without(row, "source") for row in rows]}
+
+
+def workloads(*, name: Annotated[str, _says("A workload to describe.")] = "") -> dict[str, Any]:
+    """The lengths of requests that have a name, or one: tokens in and out, cached share, source."""
+    from vperf import api
+    from vperf.report import workloads as report
+    from vperf.sources.workloads import load_workload
+
+    if name.strip():
+        return dict(report.report_of(load_workload(name)).data())
+    rows = list(report.report(api.workloads()).rows())
+    return {"schema": "vperf/workloads/1", "workloads": [_without(row, "source") for row in rows]}
+
+
+def _without(row: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != key}
+
+
 Tool = Callable[..., dict[str, Any]]
 TOOLS: tuple[Tool, ...] = (
-    estimate, check, compare, sweep, plan, fit, napkin, roofline, gpus, models
+    estimate, check, compare, sweep, plan, fit, napkin, roofline, gpus, models, engines, workloads
 )  # fmt: skip
 
 

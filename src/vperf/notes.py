@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple, Self
 
-from vperf.units import format_requests
+from vperf.units import format_requests, format_seconds
 
 Role = Literal["assumption", "warning", "not_modelled"]
 
@@ -68,9 +68,9 @@ def notes_of(kind: str, lines: Iterable[str]) -> tuple[Note, ...]:
     return tuple(line if isinstance(line, Note) else Note(kind, text=line) for line in lines)
 
 
-def _card_choice(*, typed: str, name: str, facts: tuple[str, ...], others: tuple[str, ...]) -> str:
-    rest = f"; others: {', '.join(others)}" if others else ""
-    return f"{typed} taken as {name} ({', '.join(facts)}){rest}"
+def _card_choice(*, typed: str, taken: str, others: tuple[str, ...]) -> str:
+    rest = f", not {', '.join(others)}" if others else ""
+    return f"{typed} taken as {taken}{rest}"
 
 
 def _measured(*, source: str) -> str:
@@ -79,7 +79,7 @@ def _measured(*, source: str) -> str:
 
 def _engine(*, name: str, cuda_graphs: bool, step_s: float, sequence_s: float) -> str:
     graphs = "CUDA graphs" if cuda_graphs else "no CUDA graphs"
-    each = f" and {sequence_s * 1e6:g} us a sequence" if sequence_s else ""
+    each = f" and {sequence_s * 1e6:g} \N{MICRO SIGN}s a sequence" if sequence_s else ""
     return f"{name}: {graphs}, {step_s * 1e3:g} ms of host time a step{each}"
 
 
@@ -140,8 +140,8 @@ def _load(
     if users == 1:
         return f"closed loop: 1 user, who sends the next request when answered{hit}"
     return (
-        f"closed loop: {users:,} users, all starting at once, each sending its next request when "
-        f"answered; a tenth of the requests measured are the first burst{hit}"
+        f"closed loop: {users:,} users start at once, each sends again when answered; a tenth of "
+        f"the requests measured are the first burst{hit}"
     )
 
 
@@ -182,6 +182,14 @@ def _saturated(*, requests_per_s: float, most_per_s: float, prompts: int | None 
         f"saturated: {format_requests(requests_per_s)} asked for, at most "
         f"{format_requests(most_per_s, 3)} can be served; the queue and TTFT grow {end}"
     )
+
+
+def _more_are_slower(
+    *, gpu: str, few: int, many: int, figure: str, few_s: float, many_s: float, link: str
+) -> str:
+    times = f"{format_seconds(many_s)} against {format_seconds(few_s)}"
+    slower = f"{figure} is longer on {many} GPUs than on {few} ({times})"
+    return f"{gpu}: {slower}; they exchange over {link}"
 
 
 def _settings(count: int) -> str:
@@ -226,7 +234,7 @@ KINDS: Mapping[str, NoteKind] = {
     "card_choice": NoteKind("assumption", _card_choice, guess=True),
     "card_default": NoteKind("assumption", "{name}: no {fact} in the file, {taken} assumed{remark}", guess=True),
     "card_memory": NoteKind("assumption", "{text}", guess=True),
-    "boost": NoteKind("assumption", "limit: compute peaks at the card's highest clock, {clock_mhz:.0f} MHz ({boost:.2f} x rated)"),
+    "boost": NoteKind("assumption", "limit: compute peaks at the card's highest clock, {clock_mhz:,.0f} MHz ({boost:.2f} x rated)"),
     "no_pipe": NoteKind("assumption", "{gpu} has no {pipe} pipe: {format} weights stay {bits:g}-bit in memory and are multiplied in {taken}"),
     "measured_constants": NoteKind("assumption", _measured),
     "generic_constants": NoteKind("assumption", "expected: not measured on this card; generic fractions of its peaks", guess=True),
@@ -243,6 +251,8 @@ KINDS: Mapping[str, NoteKind] = {
     "keys_passed": NoteKind("assumption", "set in the config and passed over: {listed}"),
     "parts_not_counted": NoteKind("assumption", "{listed}: not counted, parameters are the text model's"),
     "config_defaults": NoteKind("assumption", "not in the config, taken from the model class's defaults: {listed}", guess=True),
+    "run_for": NoteKind("assumption", "run for {task}: the LM head is not loaded"),
+    "texts_load": NoteKind("assumption", lambda texts: f"{'a request is one text' if texts == 1 else f'a request is {texts:,} texts'}, all of one length; who comes while texts are read is read in the next step"),
     "no_tokens": NoteKind("assumption", "generates no tokens: its answer is there when the prompt is read, output-len means nothing"),
     "routing": NoteKind("assumption", "experts: the limit counts those of one token, which any routing must read; ceiling, bytes and MBU even routing, expected {expected}"),
     "windows": NoteKind("assumption", "windowed layers cache no more than their window"),
@@ -267,7 +277,7 @@ KINDS: Mapping[str, NoteKind] = {
     "saturated": NoteKind("warning", _saturated),
     "prompts_fill": NoteKind("warning", "reading prompts takes {share:.0%} of the time: means of an endless run may be far off, those of the simulated run are not"),
     "users_wait": NoteKind("warning", "the KV cache has room for {slots} of {users} users; the others wait"),
-    "queueing": NoteKind("not_modelled", "queueing and prefix caching: all prompts start at once (see --max-concurrency)"),
+    "queueing": NoteKind("not_modelled", "queueing and prefix caching (all prompts start at once: see --max-concurrency)"),
     "throttling": NoteKind("not_modelled", "throttling and power caps"),
     "image_host": NoteKind("not_modelled", "preprocessing on the host: decoding and resizing images and video frames"),
     "image_time": NoteKind("not_modelled", "the vision tower's time to encode the images (its weights are in memory)"),
@@ -276,6 +286,8 @@ KINDS: Mapping[str, NoteKind] = {
     "mixed_constants": NoteKind("assumption", _mixed_constants),
     "unpacked_settings": NoteKind("assumption", lambda count: f"{_settings(count)} where the card has no pipe for a format of weights or cache and multiplies a wider one"),
     "beyond_settings": NoteKind("warning", lambda count: f"{_settings(count)} with more tokens than the model is made for"),
+    "closed_form": NoteKind("assumption", "served loads: the closed form of a run; vperf estimate simulates one request by request"),
+    "more_are_slower": NoteKind("warning", _more_are_slower),
     "saturated_settings": NoteKind("warning", lambda count: f"{_settings(count)} that cannot serve what is asked: queues grow"),
     "energy": NoteKind("assumption", "tok/J: decoded tokens per joule at 63 % of the TDP of all GPUs, as 79 measured runs drew (50 to 76 % in most); hosts and cooling come on top"),
     "dollars": NoteKind("assumption", "$: every GPU of the deployment is paid by the hour"),

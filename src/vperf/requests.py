@@ -73,7 +73,7 @@ def run_of(scenario: Scenario, lengths: Lengths) -> Run:
         scenario.num_prompts,
         scenario.prefix_cache_hit or lengths.prefix_hit,
         scenario.sessions,
-        parse_seconds(think) if isinstance(think, str) else think or 0.0,
+        parse_seconds(think, "s") if isinstance(think, str) else think or 0.0,
         percents=percents,
     )
 

@@ -27,6 +27,7 @@ from vperf.model.lora import MAX_ADAPTERS, MAX_RANK, Lora
 from vperf.model.model import Model
 from vperf.model.ops import Step
 from vperf.model.read import build_model
+from vperf.model.tasks import run_for, task_named
 from vperf.notes import Note, notes_of
 from vperf.places import given as places_given
 from vperf.places import host_named, resolve_places
@@ -127,12 +128,11 @@ class Resolver:
             acceptance = _as_one(scenario, accepted)
         load, run = None, None
         if scenario.served and not model.generates:
-            raise InputError(
-                f"{replica.found.id} generates no tokens: a load of it is not modelled",
-                field="max-concurrency" if scenario.max_concurrency else "request-rate",
-                hint="--batch-size N: so many texts at once",
-            )
-        if scenario.served:
+            load = _of_texts(scenario, lengths, replica.found.id)
+        elif scenario.texts_per_request is not None:
+            why = "a load" if not model.generates else "a model that generates no tokens"
+            raise InputError(f"needs {why}", field="texts-per-request")
+        elif scenario.served:
             load, run = _served(scenario, lengths, acceptance)
         else:
             _check_batch(scenario)
@@ -286,9 +286,14 @@ _replicas: Cache = {}
 anew by each resolver."""
 
 
+def lasting() -> Resolver:
+    """A resolver whose replicas the next one finds: one scenario at a time, many times."""
+    return Resolver(_replicas)
+
+
 def deploy(scenario: Scenario) -> Deployment:
     """The deployment of one scenario. Raises VperfError."""
-    return Resolver(_replicas).deployment(scenario)
+    return lasting().deployment(scenario)
 
 
 # The card and its engine ---------------------------------------------------------------------
@@ -388,7 +393,7 @@ def _joined(gpu: Gpu, scenario: Scenario) -> Gpu:
         check_count("gpus-per-node", scenario.gpus_per_node, 1)
         gpu = replace(gpu, gpus_per_node=scenario.gpus_per_node)
     if scenario.node_link is not None:
-        gpu = replace(gpu, node_bytes_per_s=parse_bandwidth(scenario.node_link))
+        gpu = replace(gpu, node_bytes_per_s=parse_bandwidth(scenario.node_link, "GB/s"))
     return gpu
 
 
@@ -504,6 +509,11 @@ def resolve_model(
     model = _engine_cache(model, engine, scenario.kv_cache_dtype)
     if scenario.max_model_len is not None:
         model = _capped(model, scenario.max_model_len)
+    task = scenario.task or found.task
+    if task:
+        model = run_for(model, found.id, task_named(task), found.config)
+    if scenario.speculative is not None and not model.generates:
+        raise InputError(f"{found.id} generates no tokens to draft", field="speculative")
     if scenario.speculative is not None:
         model = drafting(
             model,
@@ -661,6 +671,24 @@ def _check_batch(scenario: Scenario) -> None:
     if any(_of_loads(scenario)):
         name = next(name for name in _OF_LOADS if getattr(scenario, name))
         raise InputError("needs max-concurrency or request-rate", field=name.replace("_", "-"))
+
+
+def _of_texts(scenario: Scenario, lengths: Lengths, model_id: str) -> Load:
+    """The load of a model that only reads. Raises InputError for what is not understood of it."""
+    from vperf import requests  # noqa: PLC0415  (most scenarios are of a batch)
+
+    refused = ("trace", "sessions", "burstiness", "prefix_cache_hit")
+    for name in refused:
+        if getattr(scenario, name):
+            raise InputError(
+                f"is not understood of {model_id}, which generates no tokens",
+                field=name.replace("_", "-"), hint="--request-rate or --max-concurrency alone",
+            )  # fmt: skip
+    load = requests.load_of(scenario, lengths)
+    count = scenario.texts_per_request
+    if count is not None:
+        check_count("texts-per-request", count, 1, 1_000_000)
+    return replace(load, texts=count or 1, input_tokens=load.input_tokens + scenario.image_tokens)
 
 
 def _served(scenario: Scenario, lengths: Lengths, acceptance: float | None) -> tuple[Load, Run]:

@@ -103,6 +103,7 @@ _THINK = 'Between an answer and the next prompt of a session, as "5 s".'
 _PERCENTILES = "Percentiles of the simulated run. [50,90,95,99]"
 _WORKLOAD = "The lengths instead: chat, rag, agent, coding-agent, summarize, or a file of them."
 _SHARE = "Share of GPU memory the engine takes. [the engine's]"
+_TASK = "What it is run for: generate, embed, rerank or classify. [as its head says]"
 _HOST = "The machine around the cards, as EPYC 9654, 2x NAME or local. [a desktop's or server's]"
 _HOST_MEMORY = 'Its memory, as "DDR5-6000 x2", "96 GB" or "80 GB/s".'
 _NGL = "Layers on the cards, the last ones, output layer included; others on the host. [all]"
@@ -369,6 +370,16 @@ class Scenario:
         _ENGINE, "--gpu-memory-utilization", _SHARE, "SHARE", kind=float
     )
     """Share of GPU memory that the engine takes; None: its own default."""
+    task: str | None = _option(_CARD, "--task", _TASK, "TASK", shapes="model", repeats=False)
+    texts_per_request: int | None = _of_load(
+        _SERVED,
+        "--texts-per-request",
+        "Of embeddings, scores, labels. [1]",
+        "N",
+        kind=int,
+        minimum=1,
+        repeats=False,
+    )
     revision: str | None = _option(
         _CARD,
         "--revision",
@@ -456,6 +467,8 @@ class Options(TypedDict, total=False):
     lora_targets: str | None
     image_tokens: int
     workload: str | Path | Lengths | None
+    task: str | None
+    texts_per_request: int | None
     gpu_memory_utilization: float | None
     revision: str | None
     gpu_file: str | Path | None

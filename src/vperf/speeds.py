@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from vperf.answer import Expected, Figures, Serving, SimulatedRun, Speed
+from vperf.answer import Expected, Figures, Serving, SimulatedRun, Speed, Texts
 from vperf.model.model import Model
 from vperf.serving.lengths import Lengths
 from vperf.serving.memory import Pool, largest_batch
@@ -65,7 +65,8 @@ def speeds(at: Deployment) -> Figures:
         rate, serving = pace.served.requests_per_s, serving_of(pace, pace.served, load)
         past = load.cached_tokens
         prefill_s = at.compiled.prefill(groups, prompt - past, past).expected / groups
-        input_s, output_s = prefill_s / prompt, max(0.0, 1 / rate - prefill_s) / output
+        input_s = prefill_s / prompt
+        output_s = max(0.0, 1 / rate - prefill_s) / output if output else 0.0
     return Figures(
         pace.limit, expected, at.gpus, taken, capacity,
         input_s, output_s, rate, rate * output, serving,
@@ -212,6 +213,8 @@ def _of_load(at: Deployment, load: Load) -> Pace:
     from vperf.serving.load import serve  # noqa: PLC0415  (most scenarios are of a batch)
 
     model, card = at.model, at.card
+    if not model.generates:
+        return _of_texts(at, load)
     steps = at.replica.steps(load)
     served = serve(at.compiled, load, steps)
     finite = simulated_run(at) if at.run is not None and at.run.finite else None
@@ -228,6 +231,65 @@ def _of_load(at: Deployment, load: Load) -> Pace:
     held = held_batch(model, at.replica.pools, load, running)
     gain = tokens_per_step(load.acceptance, model.draft_depth)
     return Pace(limit, ceiling, expected, running, held, gain, served=served, simulated=finite)
+
+
+def _of_texts(at: Deployment, load: Load) -> Pace:
+    """Of a load of texts that are only read: latency as TTFT, the rate at which tokens are read."""
+    from vperf.serving.texts import most_texts, serve_texts  # noqa: PLC0415  (seldom asked for)
+
+    served, tokens = serve_texts(at.compiled, load), load.input_tokens
+    most = most_texts(at.card, tokens, at.model.parallel.data)
+    full = at.compiled.prefill(most, tokens)
+    low, high = spread_under_load(at.card.engine, at.card.constants.origin)
+    top = most * tokens / full.limit
+
+    def speed(latency_s: float, rate: float) -> Speed:
+        return Speed(latency_s, min(rate, top), 0.0, 0.0, 0.0)
+
+    rate = served.requests_per_s * load.texts * tokens
+    # A rate that is served is as it comes, however fast.
+    asked = load.requests_per_s is not None and not served.saturated
+    ends = (rate, rate) if asked else (rate / high, rate / low)
+    least_s = served.limit_ttft_s
+    latency_s = max(served.ttft_s, least_s)
+    limit = Speed(least_s, top, 0.0, 0.0, 0.0)
+    middle = speed(latency_s, rate)
+    expected = Expected(
+        middle.ttft_s, middle.prefill_tokens_per_s, 0.0, 0.0, 0.0,
+        speed(max(latency_s * low, least_s), ends[0]), speed(latency_s * high, ends[1]),
+    )  # fmt: skip
+    running = max(1, round(served.running_batch))
+    ceiling = Speed(served.ceiling_ttft_s, most * tokens / full.ceiling, 0.0, 0.0, 0.0)
+    return Pace(limit, ceiling, expected, running, running, 1.0, served=served)
+
+
+_NEARLY = 0.95
+
+
+def texts_of(at: Deployment, pace: Pace) -> Texts:
+    """What a model that only reads reaches, and with how many texts at a time."""
+    from vperf.serving.texts import most_texts  # noqa: PLC0415  (seldom asked for)
+
+    tokens = at.prompt_tokens
+    alone = at.compiled.prefill(1, tokens)
+    most, batches = most_texts(at.card, tokens, at.model.parallel.data), [1]
+    while batches[-1] < most:
+        batches.append(min(most, 2 * batches[-1]))
+    rates = {batch: batch / at.compiled.prefill(batch, tokens).expected for batch in batches}
+    best = next(b for b, rate in rates.items() if rate >= _NEARLY * max(rates.values()))
+    expected = pace.expected
+    return Texts(
+        task=at.model.task,
+        limit_texts_per_s=pace.limit.prefill_tokens_per_s / tokens,
+        expected_texts_per_s=expected.prefill_tokens_per_s / tokens,
+        expected_texts_per_s_low=expected.low.prefill_tokens_per_s / tokens,
+        expected_texts_per_s_high=expected.high.prefill_tokens_per_s / tokens,
+        limit_one_s=alone.limit,
+        expected_one_s=alone.expected,
+        best_batch_size=best,
+        best_texts_per_s=rates[best],
+        texts_per_request=at.load.texts if at.load else 1,
+    )
 
 
 def _as_run(served: Served, ran: SimulatedRun, load: Load, steps: Steps, drafts: int) -> Served:
@@ -265,13 +327,13 @@ def serving_of(pace: Pace, served: Served, load: Load) -> Serving:
 def simulated_run(at: Deployment) -> SimulatedRun | None:
     """A load as a benchmark runs it; None of a batch, and where the weights do not fit. Raises
     InputError."""
-    from vperf.serving.simulation import run  # noqa: PLC0415  (most scenarios are of a batch)
-
     compiled, load, asked = at.compiled, at.load, at.run
     if load is None or asked is None:
         return None
     if at.model.rank_weight_bytes >= at.card.gpu.memory_bytes:
         return None
+    from vperf.serving.simulation import run  # noqa: PLC0415  (most scenarios are of a batch)
+
     asked = _with_images(asked, at.image_tokens)
     traffic = asked.traffic(compiled.model.max_context_tokens)
     tick, count = asked.tick, len(traffic)

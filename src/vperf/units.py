@@ -13,6 +13,7 @@ from vperf.errors import InputError
 
 _DECIMAL = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "p": 1e15, "e": 1e18}
 _BINARY = {"": 1.0, "ki": 2.0**10, "mi": 2.0**20, "gi": 2.0**30, "ti": 2.0**40, "pi": 2.0**50}
+_EITHER = _DECIMAL | _BINARY
 _SECONDS = {
     "s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9, "ps": 1e-12,
     "min": 60.0,
@@ -21,7 +22,7 @@ _NUMBER = re.compile(r"([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(.*)", r
 _LEAST, _MOST = 1e-30, 1e30
 """In SI units. What lies outside is no quantity of a computer, and overflows what is made of it."""
 _MOST_DIGITS = 40
-_WHOLE = re.compile(r"([+-]?\d[\d_]*(?:\.\d+)?)\s*([kKmM]?)")
+_WHOLE = r"([+-]?\d[\d_]*(?:\.\d+)?)\s*([kKmM]?)"
 _WAYS = {
     "%": ("%",),
     "tok/s": ("tok/s", "tokens/s", "token/s", "toks/s", "t/s", "tps", "tok/sec", "tokens/sec"),
@@ -61,46 +62,50 @@ def _checked(value: float, text: str, what: str) -> float:
     return value
 
 
-def _scaled(text: str, what: str, unit_pattern: str, prefixes: dict[str, float]) -> float:
-    value, unit = _split(text, what)
-    match = re.fullmatch(rf"([a-z]{{0,2}}?)(?:{unit_pattern})", unit.lower())
-    if match is None or match[1] not in prefixes:
-        raise InputError(f"{text!r} is not {what}")
-    return _checked(value * prefixes[match[1]], text, what)
+def _scaled(
+    text: str, what: str, units: tuple[str, ...], prefixes: dict[str, float], bare: str = ""
+) -> float:
+    """With one of the units, the longest first, behind a prefix; a number alone is in `bare`."""
+    value, given = _split(text, what)
+    given = (given or bare).lower()
+    for unit in units:
+        if given.endswith(unit) and given[: len(given) - len(unit)] in prefixes:
+            return _checked(value * prefixes[given[: len(given) - len(unit)]], text, what)
+    raise InputError(f"{text!r} is not {what}")
 
 
-def parse_bytes(text: str) -> float:
-    """Bytes from "48 GB", "80GiB", "97887 MiB"; GB is 1e9, GiB is 2**30."""
-    return _scaled(
-        text, 'a size in bytes such as "48 GB" or "80 GiB"', "b|bytes?", _DECIMAL | _BINARY
-    )
+def parse_bytes(text: str, bare: str = "") -> float:
+    """Bytes from "48 GB", "80GiB", "97887 MiB"; GB is 1e9, GiB is 2**30; `bare`: of a number alone,
+    which an option may be where a file may not."""
+    what = 'a size in bytes such as "48 GB" or "80 GiB"'
+    return _scaled(text, what, ("bytes", "byte", "b"), _EITHER, bare)
 
 
-def parse_bandwidth(text: str) -> float:
-    """Bytes per second from "1792 GB/s", "1.5 TB/s", "3.35TBps"."""
-    return _scaled(
-        text, 'a bandwidth such as "1792 GB/s" or "1.5 TB/s"', r"b/s|bps|b/sec", _DECIMAL | _BINARY
-    )
+def parse_bandwidth(text: str, bare: str = "") -> float:
+    """Bytes per second from "1792 GB/s", "1.5 TB/s", "3.35TBps"; `bare` as in `parse_bytes`."""
+    what = 'a bandwidth such as "1792 GB/s" or "1.5 TB/s"'
+    return _scaled(text, what, ("b/sec", "b/s", "bps"), _EITHER, bare)
 
 
-def parse_rate(text: str) -> float:
-    """Operations per second from "989.4 TFLOPS", "1979 TOPS", "1.2 PFLOP/s"."""
-    return _scaled(text, 'a rate such as "250 TFLOPS"', r"flops|flop/s|ops|op/s", _DECIMAL)
+def parse_rate(text: str, bare: str = "") -> float:
+    """Operations per second from "989.4 TFLOPS", "1979 TOPS", "1.2 PFLOP/s"; `bare` as above."""
+    units = ("flop/s", "flops", "op/s", "ops")
+    return _scaled(text, 'a rate such as "250 TFLOPS"', units, _DECIMAL, bare)
 
 
 def parse_count(text: str) -> float:
     """A count from "4B" (billion), "7.6b", "4022468096", "360M", "1.5k"."""
-    return _scaled(text, 'a count such as "4B" or "4022468096"', "", _DECIMAL | {"b": 1e9})
+    return _scaled(text, 'a count such as "4B" or "4022468096"', ("",), _DECIMAL | {"b": 1e9})
 
 
 def parse_frequency(text: str) -> float:
     """Hertz from "1830 MHz", "2.4 GHz"."""
-    return _scaled(text, 'a frequency such as "1830 MHz"', "hz", _DECIMAL)
+    return _scaled(text, 'a frequency such as "1830 MHz"', ("hz",), _DECIMAL)
 
 
 def parse_power(text: str) -> float:
     """Watts from "600 W"."""
-    return _scaled(text, 'a power such as "600 W"', "w", _DECIMAL)
+    return _scaled(text, 'a power such as "600 W"', ("w",), _DECIMAL)
 
 
 def parse_whole(text: str, unit: str = "") -> int:
@@ -108,7 +113,7 @@ def parse_whole(text: str, unit: str = "") -> int:
 
     Of "tokens", k is 1024 after a power of two, as contexts are: "8k" is 8,192, "10k" is 10,000.
     """
-    match = _WHOLE.fullmatch(text.strip())
+    match = re.fullmatch(_WHOLE, text.strip())
     if match is None or ("." in match[1] and not match[2]):
         raise ValueError(f"{text!r} is not a whole number")
     if len(match[1]) > _MOST_DIGITS:
@@ -164,10 +169,11 @@ def parse_share(text: str) -> float:
     return value
 
 
-def parse_seconds(text: str) -> float:
-    """Seconds from "62ms", "4 us", "1.5 s"; a fused kernel may take "0 us"."""
+def parse_seconds(text: str, bare: str = "") -> float:
+    """Seconds from "62ms", "4 us", "1.5 s"; a fused kernel may take "0 us"; `bare` as above."""
     what = 'a time such as "62 ms"'
     value, unit = _split(text, what)
+    unit = unit or bare
     if unit.lower() not in _SECONDS:
         raise InputError(f"{text!r} is not {what}")
     return value and _checked(value * _SECONDS[unit.lower()], text, what)

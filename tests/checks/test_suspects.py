@@ -189,7 +189,7 @@ def test_a_slow_mixture_of_experts_names_its_kernel() -> None:
     slow = went(asked, slower=2.5, model="Qwen/Qwen3.6-35B-A3B", gpu="strix-halo",
                 quantization="awq")  # fmt: skip
     found = {each.id: each for each in vperf.check(slow).suspects}
-    assert "the experts' (MoE) kernel for awq weights is untuned" in found["kernels"].sentence
+    assert "the experts' (MoE) kernel for awq weights untuned" in found["kernels"].sentence
 
 
 def test_no_second_card_is_tried_where_the_board_takes_one() -> None:

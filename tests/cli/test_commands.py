@@ -9,11 +9,12 @@ import pytest
 
 import vperf as package
 from vperf.cli import main as cli
-from vperf.cli.options import complete_gpu, complete_model
+from vperf.cli.options import complete_engine, complete_gpu, complete_model
 
 from .conftest import QWEN, Run, one_line
 
-COMMANDS = ("napkin", "estimate", "check", "compare", "sweep", "fit", "roofline", "gpus", "models")
+COMMANDS = ("napkin", "estimate", "check", "compare", "sweep", "fit", "roofline", "gpus", "models",
+            "engines", "workloads")  # fmt: skip
 
 
 def test_version_is_the_packages(vperf: Run) -> None:
@@ -58,7 +59,7 @@ def test_the_napkin_as_json_agrees_with_its_own_equation(vperf: Run) -> None:
 
 
 def test_the_napkin_takes_raw_numbers(vperf: Run) -> None:
-    raw = ("napkin", "--params", "4B", "--bandwidth", "1000 GB/s")
+    raw = ("napkin", "--params", "4B", "--bandwidth", "1000")
     assert "125 tok/s" in vperf(*raw, "--bits", 16).out
     assert json.loads(vperf(*raw, "--bits", 8, "--json").out)["decode_tokens_per_s"] == 250
 
@@ -138,6 +139,8 @@ def test_completion_knows_gpus_and_models_in_the_case_that_was_typed() -> None:
     assert "rtx-4090" in complete_gpu("rtx-40")
     assert "RTX-4090" in complete_gpu("RTX-40")
     assert QWEN in complete_model("Qwen/Qwen3-4B-I")
+    assert "h100,rtx-4090" in complete_gpu("h100,rtx-40")
+    assert "vllm" in complete_engine("vl")
     assert "qwen/Qwen3-4B-Instruct-2507" in complete_model("qwen/")
     assert "qwen3-4b-instruct-2507".casefold() in [
         name.casefold() for name in complete_model("qwen3-4b-i")
@@ -201,6 +204,36 @@ def test_gpus_are_listed_that_have_all_words(vperf: Run) -> None:
     ran = vperf("gpus", "ada laptop")
     assert "rtx-4090-laptop" in ran.out
     assert "l40s" not in ran.out
+
+
+def test_gpus_are_listed_by_maker_and_memory_in_an_order(vperf: Run) -> None:
+    asked = ("gpus", "--vendor", "AMD", "--min-memory", 40, "--sort", "bandwidth")
+    listed = json.loads(vperf(*asked, "--json").out)["gpus"]
+    assert {gpu["vendor"] for gpu in listed} == {"AMD"}
+    assert all(gpu["memory_bytes"] >= 40e9 for gpu in listed)
+    rates = [gpu["memory_bandwidth"] for gpu in listed]
+    assert rates == sorted(rates, reverse=True)
+    assert "GB/s \N{BLACK DOWN-POINTING TRIANGLE}" in vperf(*asked).out
+    assert "--sort: 'weight' is not one of" in one_line(vperf("gpus", "--sort", "weight"))
+    assert one_line(vperf("gpus", "--vendor", "nobody")).startswith("no GPU is all that is asked")
+
+
+def test_engines_are_listed_and_shown_by_any_of_their_names(vperf: Run) -> None:
+    listed = json.loads(vperf("engines", "--json").out)["engines"]
+    assert {"vllm", "sglang", "llama.cpp"} <= {each["id"] for each in listed}
+    shown = json.loads(vperf("engines", "LM Studio", "--json").out)
+    assert shown["id"] == "llama.cpp"
+    assert "LM Studio" in shown["other_names"]
+    assert shown["scheduler"]["max_sequences"] >= 1
+    assert "vllm serve" in vperf("engines", "vllm").out
+
+
+def test_workloads_are_listed_and_shown_with_their_source(vperf: Run) -> None:
+    listed = json.loads(vperf("workloads", "--json").out)["workloads"]
+    assert {"chat", "rag"} <= {each["name"] for each in listed}
+    rag = json.loads(vperf("workloads", "rag", "--json").out)
+    assert rag["input_tokens"] == 4000
+    assert rag["source"] in " ".join(vperf("workloads", "rag").out.split())
 
 
 @pytest.mark.parametrize(

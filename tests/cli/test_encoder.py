@@ -26,6 +26,10 @@ def bge(tmp_path: Path) -> str:
     [
         ("estimate", "--ops"),
         ("estimate", "--tp", "2", "--pp", "2"),
+        ("estimate", "--max-concurrency", "8"),
+        ("estimate", "--request-rate", "20", "--texts-per-request", "16"),
+        ("sweep", "--request-rate", "1,100"),
+        ("plan", "--ttft", "1s", "--request-rate", "300"),
         ("fit",),
         ("compare", "-g", "a100-sxm"),
         ("sweep", "--batch-size", "1,8"),
@@ -43,10 +47,10 @@ def test_it_is_answered(vperf: Run, bge: str, words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("estimate", "--max-concurrency", "8"),
+        ("estimate", "--task", "generate"),
+        ("estimate", "--sessions", "8"),
         ("check", "--tpot", "3ms"),
         ("check", "--decode-tok-s", "30"),
-        ("plan", "--ttft", "1s"),
         ("napkin",),
     ],
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import vperf as api
+from vperf.units import format_seconds
 
 from .conftest import QWEN, Run, one_line
 
@@ -130,7 +131,7 @@ def test_a_gpu_file_describes_a_card_that_nobody_listed(vperf: Run, tmp_path: Pa
 
 def test_an_ambiguous_gpu_name_says_which_card_was_taken(vperf: Run) -> None:
     assumptions = json.loads(vperf(*ASK, "--json").out)["assumptions"]
-    assert any("1792 GB/s" in text for text in assumptions)
+    assert any("taken as rtx-pro-6000-workstation, not " in text for text in assumptions)
 
 
 MTP = ("--speculative", "mtp")
@@ -310,5 +311,24 @@ def test_without_cuda_graphs_a_small_model_waits_for_the_host(vperf: Run) -> Non
 def test_one_user_is_one(vperf: Run) -> None:
     out = " ".join(vperf("estimate", "-m", QWEN, "-g", "h100", "--max-concurrency", 1).out.split())
     assert "128 out, 1 user," in out
-    assert re.search(r" sequences? decodes? at a time \(the cache holds ", out)
+    assert re.search(r" sequences? decodes? at a time \(room for ", out)
     assert "closed loop: 1 user, who sends" in out
+
+
+def test_line_1_of_a_load_is_the_mean_of_its_simulated_run(vperf: Run) -> None:
+    asked = ("estimate", "-m", QWEN, "-g", "h100", "--max-concurrency", 16)
+    run = json.loads(vperf(*asked, "--json").out)["simulated"]
+    out = vperf(*asked).out
+    ttft = format_seconds(run["ttft"]["mean_s"])
+    assert f"first token {ttft}; fits." in out.splitlines()[0]
+    assert out.startswith(f"{run['output_tokens_per_s']:,.0f} tok/s expected")
+    (row,) = re.findall(r"^TTFT +(\S+ \w+) ", out.partition("Means of")[2], re.MULTILINE)[:1]
+    assert row == ttft
+    assert run["limit_output_tokens_per_s"] > run["output_tokens_per_s"]
+
+
+def test_a_rate_that_is_offered_has_no_limit_and_line_1_is_of_a_user(vperf: Run) -> None:
+    asked = ("estimate", "-m", QWEN, "-g", "h100", "--request-rate", 5)
+    run = json.loads(vperf(*asked, "--json").out)["simulated"]
+    assert run["limit_output_tokens_per_s"] is None
+    assert vperf(*asked).out.startswith(f"{1 / run['tpot']['mean_s']:.0f} tok/s a user expected")

@@ -97,6 +97,19 @@ def test_rich_is_imported_for_a_screen_alone(form: str) -> None:
     assert ran.returncode == 0, ran.stderr
 
 
+def test_a_start_imports_neither_pages_nor_simulations_for_the_data_of_a_batch() -> None:
+    unwanted = ("vperf.report.document", "vperf.report.format", "vperf.serving.simulation",
+                "vperf.serving.load", "pydantic", "rich")  # fmt: skip
+    code = (
+        "import sys; from vperf.cli.main import main; main(sys.argv[1:]); "
+        f"sys.exit(' '.join(name for name in {unwanted!r} if name in sys.modules) or 0)"
+    )
+    words = [sys.executable, "-c", code, *ASK, "--json"]
+    ran = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert ran.stderr == ""
+    assert ran.returncode == 0
+
+
 @pytest.mark.parametrize(
     "command", ["napkin", "gpus h100", "models qwen3-8b", "fit -m qwen3-8b -g h100",
                 "compare -m qwen3-8b -g h100,l40s"],

@@ -20,7 +20,7 @@ REQUIRED = {
     "parameters_source": str,
     "config": dict,
 }
-OPTIONAL = {"notes": str, "warnings": list, "hf_quant_config": dict}
+OPTIONAL = {"notes": str, "warnings": list, "hf_quant_config": dict, "task": str}
 
 # Training, generation and tokenizer settings change neither shapes nor formats nor speed.
 FORBIDDEN_KEY = re.compile(

@@ -129,3 +129,12 @@ def test_a_frame_without_pandas_says_what_to_do(monkeypatch: pytest.MonkeyPatch)
 def test_a_notebook_shows_every_row() -> None:
     html = compared()._repr_html_()
     assert html.count("<tr") == len(SMALL) + 1
+
+
+def test_more_gpus_that_are_slower_are_a_warning_with_their_link() -> None:
+    answer = vperf.compare("llama-3.3-70b-instruct", ["l40s"], quantization="fp8", tp=[2, 4, 8])
+    (warning,) = (note for note in answer.notes if note.kind == "more_are_slower")
+    assert warning.startswith("l40s: TTFT is longer on 4 GPUs than on 2 (")
+    assert warning.endswith("they exchange over PCIe")
+    faster = vperf.compare("llama-3.3-70b-instruct", ["h100"], quantization="fp8", tp=[1, 8])
+    assert not [note for note in faster.notes if note.kind == "more_are_slower"]

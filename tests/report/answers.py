@@ -36,7 +36,7 @@ from vperf.scenario import Scenario
 from .example import EXAMPLE, example
 
 MODEL, GPU = "Qwen/Qwen3-4B-Instruct-2507", "h100-sxm-80gb"
-GUESS = Note("card_choice", typed="h100", name=GPU, facts=("80 GB",), others=("h100-pcie-80gb",))
+GUESS = Note("card_choice", typed="h100", taken=GPU, others=("h100-pcie-80gb",))
 WARNING = Note("model_warning", text="context beyond the model's maximum")
 Made = Iterable[Block]
 

@@ -103,7 +103,7 @@ def test_an_impossible_result_is_not_taken_apart() -> None:
 
 def test_a_slow_result_that_nothing_explains_has_a_checklist() -> None:
     text = screen(check(decode_tokens_per_s=11.0))
-    assert "No fault that vperf predicts" in text
+    assert "No predicted fault is within 15%" in text
     assert "vperf measure --quick -o me.toml" in text
 
 

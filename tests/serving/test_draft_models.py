@@ -162,6 +162,15 @@ def test_drafts_are_divided_as_the_model_is() -> None:
     assert one.draft.parallel.tensor == 2
 
 
+def test_an_engine_takes_time_beside_the_kernels_of_drafts() -> None:
+    # vLLM's 0.8 ms a draft, fitted to EAGLE runs of 2025 (benchmarks/data/speculation.csv).
+    at = deployed(**drafts("eagle3", head(EAGLE3), draft_tokens=4))
+    kernels = at.compiled.kernels_s(decode_passes(at.model, 1, 100))
+    assert at.compiled.decode(1, 100).expected == pytest.approx(
+        kernels + 0.5e-3 + 14e-6 + 4 * 0.8e-3
+    )
+
+
 # Acceptance -----------------------------------------------------------------------------------
 
 

@@ -87,7 +87,8 @@ def test_the_first_token_is_expected_with_the_drafts_and_bounded_without() -> No
     module = [op for op in drafted.prefill.ops if op.name.startswith("draft ")]
     assert next(op.shape for op in module if op.name == "draft mtp_proj").startswith("[4000,")
     more = drafted.expected.ttft_s - plain.expected.ttft_s
-    assert more == pytest.approx(sum(op.expected_s for op in module))
+    host_s = load_engine("vllm").drafting_s(1)
+    assert more == pytest.approx(sum(op.expected_s for op in module) + host_s)
     assert 1 / 100 < more / plain.expected.ttft_s < 1 / 20  # one layer of 61
     assert any("reads the prompt too" in line for line in drafted.assumptions)
     assert not any("drafts" in line for line in drafted.not_modelled)

@@ -21,6 +21,7 @@ from vperf.sources.gpus import (
     load_gpu,
     load_gpu_file,
     override,
+    tables_of,
 )
 
 EXACT = {
@@ -124,13 +125,12 @@ def test_an_exact_spelling_resolves_without_an_assumption_about_the_name(
 def test_a_vague_spelling_gives_its_default_and_says_so(spelling: str, gpu_id: str) -> None:
     gpu = load_gpu(spelling)
     assert gpu.id == gpu_id
-    assert gpu.assumptions[0].startswith(f"{spelling} taken as {gpu.name} (")
+    assert gpu.assumptions[0].startswith(f"{spelling} taken as {gpu_id}")
 
 
 def test_the_three_rtx_pro_6000_are_told_apart_in_the_assumption() -> None:
     assert load_gpu("rtx-pro-6000").assumptions[0] == (
-        "rtx-pro-6000 taken as NVIDIA RTX PRO 6000 Blackwell Workstation Edition"
-        " (96 GB, 1792 GB/s, 600 W); others: rtx-pro-6000-maxq, rtx-pro-6000-server"
+        "rtx-pro-6000 taken as rtx-pro-6000-workstation, not rtx-pro-6000-maxq, rtx-pro-6000-server"
     )
 
 
@@ -375,7 +375,7 @@ def test_no_override_changes_nothing() -> None:
     ("options", "field"),
     [
         ({"memory_bandwidth": "fast"}, "memory bandwidth"),
-        ({"memory": "48"}, "memory"),
+        ({"memory": "48 tok"}, "memory"),
         ({"peaks": {"bf16": "0 TFLOPS"}}, "peak bf16"),
     ],
 )
@@ -439,3 +439,15 @@ def test_the_index_of_a_wheel_finds_what_the_files_do(
     monkeypatch.setattr(gpus, "index_of", None)  # only the index may be read
     assert _spellings(Files(shipped, tmp_path / "none")) == read
     assert len(read) == len(gpu_names())
+
+
+def test_the_tables_of_a_wheel_list_what_the_files_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = list_gpus()
+    folder = data_dir() / "gpus"
+    (tmp_path / "gpus").symlink_to(folder, target_is_directory=True)
+    (tmp_path / "gpus.json").write_bytes(tables_of(folder))
+    monkeypatch.setattr(gpus, "files_of", lambda kind: Files(tmp_path / kind, tmp_path / "none"))
+    monkeypatch.setattr(Files, "table", None)  # only that file may be read
+    assert list_gpus() == listed

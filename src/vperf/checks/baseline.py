@@ -76,8 +76,10 @@ class Baseline:
     results: tuple[Earlier, ...]
 
 
-def read_baseline(path: str | Path) -> Baseline:
+def read_baseline(path: str | Path | Baseline) -> Baseline:
     """The JSON of an earlier check. Raises InputError, which says what it is instead."""
+    if isinstance(path, Baseline):
+        return path
     source = str(path)
     try:
         data = json.loads(read_text(path))

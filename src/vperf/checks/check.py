@@ -44,7 +44,7 @@ from vperf.estimate import decode_step
 from vperf.frames import Plotted
 from vperf.hardware.gpu import Gpu
 from vperf.notes import Note
-from vperf.resolve import Resolver
+from vperf.resolve import Resolver, lasting
 from vperf.scenario import ModelLike, Options, Scenario
 from vperf.units import refuse_odd
 from vperf.values import dataclass
@@ -163,7 +163,7 @@ def check(
     model: ModelLike | None = None,
     *,
     bars: Thresholds | None = None,
-    baseline: str | Path | None = None,
+    baseline: str | Path | Baseline | None = None,
     label: str | None = None,
     **options: Unpack[Options],
 ) -> Check:
@@ -183,7 +183,7 @@ def check(
             f"holds {len(found)} results", source=source,
             hint=f"give one as label ({labels}), or ask check_all",
         )  # fmt: skip
-    graded = _grade(found[0], file, gpu, model, options, Resolver(), explain=True)
+    graded = _grade(found[0], file, gpu, model, options, lasting(), explain=True)
     (graded,) = compare_and_apply([graded], bars, baseline, source)
     return graded
 
@@ -194,7 +194,7 @@ def check_all(
     model: ModelLike | None = None,
     *,
     bars: Thresholds | None = None,
-    baseline: str | Path | None = None,
+    baseline: str | Path | Baseline | None = None,
     label: str | None = None,
     explain: bool = True,
     **options: Unpack[Options],
@@ -206,7 +206,7 @@ def check_all(
     suspects and no reasons are looked for.
     """
     source, _ = _named(results)
-    checks = grade_all(results, gpu, model, label, options, Resolver(), explain=explain)
+    checks = grade_all(results, gpu, model, label, options, lasting(), explain=explain)
     return tuple(compare_and_apply(list(checks), bars, baseline, source))
 
 
@@ -238,7 +238,10 @@ def grade_all(  # noqa: PLR0917  (as check_all)
 
 
 def compare_and_apply(
-    checks: list[Check], bars: Thresholds | None, baseline: str | Path | None, source: str
+    checks: list[Check],
+    bars: Thresholds | None,
+    baseline: str | Path | Baseline | None,
+    source: str,
 ) -> list[Check]:
     """The checks beside the baseline, and held against the thresholds."""
     if baseline is not None:

@@ -17,9 +17,9 @@ from typing import Literal
 from vperf.answer import Estimate, Figures, Speed
 from vperf.checks.result import Result
 from vperf.deployment import Deployment
+from vperf.estimate import limit_of_batch, most_requests_per_s
 from vperf.model.ops import COLLECTIVES
 from vperf.serving.speculative import tokens_per_step
-from vperf.speeds import speeds
 from vperf.timing.step import PhaseTimes
 from vperf.values import dataclass
 
@@ -157,8 +157,16 @@ def bounds(at: Deployment, answer: Estimate) -> dict[str, Bounds]:
         found["requests_per_s"] = Bounds(
             batch / times.limit, batch / times.expected, batch / times.slow, batch / times.fast
         )
+    elif rate is not None and answer.texts is not None:
+        read, texts = answer.texts, at.load.texts
+        ends = (
+            read.limit_texts_per_s, read.expected_texts_per_s, read.expected_texts_per_s_low,
+            read.expected_texts_per_s_high,
+        )  # fmt: skip
+        found["requests_per_s"] = Bounds(*(end / texts for end in ends))
     elif rate is not None:
-        fastest = _max_requests_per_s(at, answer)
+        users = at.load.users or answer.workload.batch_size
+        fastest = most_requests_per_s(at, users, answer.prefill.ops)
         found["requests_per_s"] = Bounds(
             fastest,
             rate,
@@ -172,27 +180,6 @@ def bounds(at: Deployment, answer: Estimate) -> dict[str, Bounds]:
             *(tokens * getattr(requests, end) for end in ("limit", "expected", "slow", "fast"))
         )
     return found
-
-
-def _max_requests_per_s(at: Deployment, answer: Estimate) -> float:
-    """No load of so many users ends more requests: all decode always, prefill takes its FLOPs."""
-    users = answer.workload.batch_size
-    if at.load is not None and at.load.users is not None:
-        users = at.load.users
-    decoding = limit_of_batch(at, users).decode_tokens_per_s / at.lengths.output_tokens
-    compute_s = sum(op.compute_s for op in answer.prefill.ops)
-    groups = at.model.parallel.data * at.model.parallel.pipeline
-    return min(decoding, groups / compute_s) if compute_s else decoding
-
-
-def as_batch(at: Deployment, batch: int) -> Deployment:
-    """The same deployment decoding `batch` equal requests at once."""
-    return replace(at, load=None, run=None, batch_size=batch)
-
-
-def limit_of_batch(at: Deployment, batch: int) -> Speed:
-    """The limit of so many requests at once."""
-    return speeds(as_batch(at, batch)).limit
 
 
 def running(at: Deployment, answer: Estimate, figures: dict[str, float]) -> float | None:

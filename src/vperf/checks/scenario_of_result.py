@@ -285,7 +285,7 @@ def _lengths(result: Result, asked: dict[str, Any], warnings: Notes, notes: Note
         notes.append(Note("no_prompt", output=output, cached=cached))
     elif setup.past_len and output:
         prompt = (prompt or 0.0) + setup.past_len
-    if not output and _prefill_alone(result):
+    if not output and (_prefill_alone(result) or _read_alone(result)):
         output = asked["output_len"] = 1
     if setup.image_len and prompt and "image_tokens" in asked:
         # Those of the images are given apart: they are in the file's prompt, too.
@@ -305,6 +305,14 @@ def _lengths(result: Result, asked: dict[str, Any], warnings: Notes, notes: Note
         default = Scenario("", "")
         taken = ", ".join(f"{_flag(name)} {getattr(default, name)}" for name in missing)
         notes.append(Note("default_lengths", lengths=taken))
+
+
+def _read_alone(result: Result) -> bool:
+    """Whether it is of requests that are answered without a token: embeddings, scores."""
+    of_tokens = ("ttft_s", "tpot_s", "decode_tokens_per_s", "output_tokens_per_s")
+    return result.requests_per_s is not None and all(
+        getattr(result, name) is None for name in of_tokens
+    )
 
 
 def _prefill_alone(result: Result) -> bool:

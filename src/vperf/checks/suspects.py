@@ -201,8 +201,10 @@ def _distance(ratios: Iterable[float]) -> float:
 def _possible_faults(case: Case) -> Iterator[_Change]:
     engine, answer = case.at.card.engine, case.answer
     if engine.cuda_graphs and engine.eager_launch_s > engine.launch_s:
+        option = switch(engine, "", eager="yes")
+        typed = f" ({option}?)" if option else ""
         yield _Change(
-            "no-cuda-graphs", "no CUDA graphs: the host launches every kernel",
+            "no-cuda-graphs", f"no CUDA graphs{typed}: the host launches every kernel",
             {"cuda_graphs": False}, switch(engine, "graphs"),
         )  # fmt: skip
     if engine.eager_host_s_per_step > engine.host_s_per_step:
@@ -314,9 +316,7 @@ def _kernels(case: Case, *, explained: bool) -> Iterator[Suspect]:
         return
     which = "the experts' (MoE) kernel" if experts else "a kernel"
     weights = f" for {model.quantization} weights" if _is_packed(model.quantization) else ""
-    sentence = (
-        f"{which}{weights} is untuned for this card, or a fallback of an old version of the engine"
-    )
+    sentence = f"{which}{weights} untuned for this card, or the fallback of an old engine"
     if slower >= _CRAWL:
         sentence += "; or work falls back to the CPU, or memory swaps"
     yield Suspect("kernels", "suspect", sentence, "", None, None, "", slower)

@@ -161,6 +161,7 @@ def check(
 
     Reads the result of a benchmark tool, or the figures given as options.
     """
+    from vperf.checks.baseline import read_baseline
     from vperf.checks.check import check_all
     from vperf.checks.thresholds import Thresholds, longest, seconds, share
     from vperf.report.check import report
@@ -198,7 +199,7 @@ def check(
         named, errors = list(graded.checks), graded.errors
     else:
         gpu, model, rest = _setup(typed)
-        bars = replace(bars, max_drift=drift)
+        bars, before = replace(bars, max_drift=drift), baseline and read_baseline(baseline)
         named, failed = [], []
         several = files is not None and len(files) > 1
         sources: Sequence[str | None] = files or (None,)
@@ -206,7 +207,7 @@ def check(
             try:
                 source = _source(file, text, figures, label, time_of("--duration", duration))
                 found = check_all(
-                    source, gpu, model, bars=bars, baseline=baseline, label=label, explain=explain,
+                    source, gpu, model, bars=bars, baseline=before, label=label, explain=explain,
                     **rest,
                 )  # fmt: skip
             except VperfError as error:
@@ -225,8 +226,8 @@ def check(
         out.emit(report(named, errors, alone=alone, hint=hint))
     if errors:
         # Said last, the exit code of wrong input before that of the Hub.
-        *before, (_, last) = sorted(errors, key=lambda each: -each[1].exit_code)
-        for _, each in before:
+        *others, (_, last) = sorted(errors, key=lambda each: -each[1].exit_code)
+        for _, each in others:
             output.complain_of(each.message, each.hint)
         raise last
     if any(each.passed is False for _, each in named):

@@ -37,6 +37,7 @@ Examples:
       --acceptance 0.8/0.7/0.6/0.5
   vperf estimate -m llama-3.1-8b-instruct -g h100 --lora-rank 16 --max-loras 8
   vperf estimate -m qwen3-32b -g h100 --tp 2 --max-concurrency 64
+  vperf estimate -m qwen3-embedding-0.6b -g l4 --batch-size 32 --input-len 256
   vperf estimate openai/gpt-oss-120b rtx-3090 --n-cpu-moe 24 \\
       --host "Ryzen 9 9950X" --host-memory "96 GB DDR5-6000 x2"
   vperf estimate qwen3-32b rtx-5090+2xrtx-3090 -q q8_0

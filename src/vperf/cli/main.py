@@ -46,6 +46,7 @@ Examples:
   vperf roofline -m qwen3-8b -g h100 -o roofline.svg
   vperf gpus
   vperf models
+  vperf engines
 
 Each command has its own --help with more.
 """
@@ -62,6 +63,8 @@ COMMANDS = (
     "roofline",
     "gpus",
     "models",
+    "engines",
+    "workloads",
     "mcp",
 )
 """Each is a function of that name in the file of that name, with its EPILOG."""

@@ -19,8 +19,8 @@ To add it to an agent, give its configuration this command:
   vperf mcp
 
 Needs the MCP SDK: pip install 'vperf[mcp]'. Tools: estimate, check, compare,
-sweep, plan, fit, napkin, roofline, gpus, models; each answers as the command of
-its name, short unless detail is asked for.
+sweep, plan, fit, napkin, roofline, gpus, models, engines, workloads; each answers
+as the command of its name, short unless detail is asked for.
 """
 
 

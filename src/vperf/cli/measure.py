@@ -159,8 +159,8 @@ def _card(
     for pipe in peaks:
         _known_pipe(pipe)
     given = Datasheet(
-        {pipe: parse_rate(rate) for pipe, rate in peaks.items()},
-        None if memory_bandwidth is None else parse_bandwidth(memory_bandwidth),
+        {pipe: parse_rate(rate, "TFLOPS") for pipe, rate in peaks.items()},
+        None if memory_bandwidth is None else parse_bandwidth(memory_bandwidth, "GB/s"),
     )
     if file is not None and file.suffix.lower() != ".toml":
         raise InputError(f"{file} must end in .toml", source="--output")

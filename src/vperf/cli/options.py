@@ -29,12 +29,34 @@ def complete_gpu(incomplete: str) -> list[str]:
     return _starting((LOCAL, *gpu_names()), incomplete)
 
 
+def complete_engine(incomplete: str) -> list[str]:
+    """Engines that start so."""
+    from vperf.sources.engines import engine_names
+
+    return _starting(engine_names(), incomplete)
+
+
+def complete_workload(incomplete: str) -> list[str]:
+    """Workloads that start so."""
+    from vperf.sources.workloads import workload_names
+
+    return _starting(workload_names(), incomplete)
+
+
+def complete_quantization(incomplete: str) -> list[str]:
+    """Formats of weights that start so."""
+    from vperf.formats import FORMATS
+
+    return _starting(FORMATS, incomplete)
+
+
 def _starting(names: Iterable[str], typed: str) -> list[str]:
     # Shells drop what does not start exactly as typed; names are looked up ignoring case.
+    before, comma, last = typed.rpartition(",")
     return [
-        typed + name[len(typed) :]
+        f"{before}{comma}{last}{name[len(last) :]}"
         for name in dict.fromkeys(names)
-        if name.lower().startswith(typed.lower())
+        if name.lower().startswith(last.lower())
     ]
 
 

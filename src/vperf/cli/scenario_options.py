@@ -89,7 +89,13 @@ def missing_model() -> InputError:
     return InputError("--model is missing", hint="'vperf models' lists those that are bundled")
 
 
-_COMPLETE = {"model": options.complete_model, "gpu": options.complete_gpu}
+_COMPLETE = {
+    "model": options.complete_model,
+    "gpu": options.complete_gpu,
+    "engine": options.complete_engine,
+    "workload": options.complete_workload,
+    "quantization": options.complete_quantization,
+}
 
 
 def option(name: str, *, minimum: int | None = None, shown: str = "") -> Any:

@@ -112,7 +112,7 @@ def _percent(name: str, text: str) -> float:
 def _seconds(name: str, value: str | float) -> float:
     if isinstance(value, str):
         try:
-            return parse_seconds(value)
+            return parse_seconds(value, "ms")
         except InputError as error:
             raise InputError(error.message, field=name) from None
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -247,7 +247,7 @@ class Candidate:
     @property
     def per_user(self) -> float:
         """Tokens per second that one user sees."""
-        return 1 / self.times.tpot_s
+        return 1 / self.times.tpot_s if self.times.tpot_s else 0.0
 
     @property
     def per_gpu(self) -> float:

@@ -73,7 +73,7 @@ def _figure(row: Row, by: By) -> float | None:  # noqa: PLR0911  (one a choice)
         return None
     match by:
         case "decode":
-            return -figures.expected.decode_tokens_per_s
+            return -figures.expected.main_tokens_per_s
         case "ttft":
             return figures.expected.ttft_s
         case "throughput":

@@ -261,7 +261,7 @@ def _link(given: str | float | None) -> float | None:
     if given is None:
         return None
     try:
-        rate = parse_bandwidth(given) if isinstance(given, str) else float(given)
+        rate = parse_bandwidth(given, "GB/s") if isinstance(given, str) else float(given)
     except InputError as error:
         raise InputError(error.message, field="kv-link") from None
     if not is_moderate(rate):

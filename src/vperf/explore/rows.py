@@ -15,7 +15,7 @@ from typing import Any, Literal
 from vperf.answer import Figures, Speed
 from vperf.deployment import Deployment
 from vperf.errors import HubError, UnknownNameError, VperfError
-from vperf.estimate_notes import unpacks
+from vperf.estimate_notes import link_of, unpacks
 from vperf.explore.grid import Point
 from vperf.explore.prices import Cost, Prices, cost_of
 from vperf.notes import Note
@@ -48,6 +48,8 @@ class Row:
     beyond_context: bool = False
     """Longer than the context the model was made for."""
     problem: str = ""
+    link: str = ""
+    """What its GPUs exchange over."""
 
     @property
     def fits(self) -> bool:
@@ -160,7 +162,58 @@ def _row(
         constants=deployment.card.constants.origin,
         unpacked=unpacks(deployment.model, gpu),
         beyond_context=longest is not None and tokens > longest,
+        link=link_of(gpu) if figures.gpus > 1 else "",
     )
+
+
+_WAYS = frozenset(("tp", "pp", "dp", "ep"))
+_FELT = 1.02
+"""Times further apart than this are not alike."""
+_MOST_KEPT = 1000
+
+
+class _Scaling:
+    """Whether more GPUs are slower than fewer, all else alike."""
+
+    def __init__(self) -> None:
+        self._fewest: dict[tuple[Any, ...], Row] = {}
+        self._slower: dict[str, Note] = {}
+
+    def add(self, row: Row) -> None:
+        """Compare one row with that of the fewest GPUs."""
+        if row.chosen.keys().isdisjoint(_WAYS):
+            return
+        chosen = ((name, each) for name, each in row.chosen.items() if name not in _WAYS)
+        alike = (row.model, row.gpu, *chosen)
+        if alike not in self._fewest and len(self._fewest) >= _MOST_KEPT:
+            return
+        fewest = self._fewest.setdefault(alike, row)
+        few, many = sorted((fewest, row), key=_gpus)
+        if row.gpu not in self._slower and (note := _slower(few, many)):
+            self._slower[row.gpu] = note
+        self._fewest[alike] = few
+
+    def notes(self) -> list[Note]:
+        """A warning for each of the first cards of which that is so."""
+        return list(self._slower.values())[:2]
+
+
+def _gpus(row: Row) -> int:
+    return row.figures.gpus if row.figures else 0
+
+
+def _slower(few: Row, many: Row) -> Note | None:
+    if few.figures is None or many.figures is None or _gpus(few) == _gpus(many):
+        return None
+    for name in ("tpot", "ttft"):
+        before = getattr(few.figures.expected, f"{name}_s")
+        after = getattr(many.figures.expected, f"{name}_s")
+        if after > _FELT * before:
+            return Note(
+                "more_are_slower", gpu=many.gpu, few=_gpus(few), many=_gpus(many),
+                figure=name.upper(), few_s=before, many_s=after, link=many.link,
+            )  # fmt: skip
+    return None
 
 
 class Tally:
@@ -170,6 +223,8 @@ class Tally:
         self._prices = prices
         self._kinds: Counter[tuple[bool, ...]] = Counter()
         self._unpriced: dict[str, None] = {}
+        self._scaling = _Scaling()
+        self._closed = False
         self.problems: Counter[str] = Counter()
         """Why settings cannot be, and how many."""
 
@@ -183,6 +238,8 @@ class Tally:
             row.fits, row.constants == "measured", row.tokens_per_joule is not None,
             row.unpacked, row.beyond_context, serving is not None and serving.saturated,
         ] += 1  # fmt: skip
+        self._closed |= serving is not None and serving.prompts is None
+        self._scaling.add(row)
         if self._prices and row.gpu not in self._prices:
             self._unpriced.setdefault(row.gpu)
 
@@ -206,6 +263,9 @@ class Tally:
         found = [Note("mixed_constants", measured=measured, every=self.answered)]
         kinds = ("unpacked_settings", "beyond_settings", "saturated_settings")
         found += [Note(kind, count=n) for kind, n in zip(kinds, warned, strict=True) if n]
+        found += self._scaling.notes()
+        if self._closed:
+            found.append(Note("closed_form"))
         if watts:
             found.append(Note("energy"))
         if self._prices:

@@ -67,6 +67,11 @@ class Engine:
     is that of all engines together."""
     host_s_per_sequence: float = 0.0
     """Host time of a step for each of its sequences: to schedule, sample, detokenize and send."""
+    draft_s_per_step: float = 0.0
+    """What a step that drafts takes beyond its kernels and a plain step's host: sampling and
+    checking drafts, building trees, tables between passes."""
+    draft_s_per_pass: float = 0.0
+    """The same of each of its drafts in a row."""
     share_given: bool = False
     """The user said memory_utilization; else it is the engine's default."""
     share_of: ShareOf = "all"
@@ -146,6 +151,10 @@ class Engine:
     def without_graphs(self) -> Engine:
         """The same engine that launches every kernel and schedules between steps."""
         return replace(self, cuda_graphs=False, host_s_per_step=self.eager_host_s_per_step)
+
+    def drafting_s(self, depth: int) -> float:
+        """What so many drafts in a row take beyond kernels."""
+        return self.draft_s_per_step + depth * self.draft_s_per_pass if depth else 0.0
 
     def on_host(self) -> Engine:
         """The same engine's kernels for CPUs: none of the facts about a card's hold."""

@@ -9,18 +9,48 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
+
+View = tuple[Callable[..., Any], tuple[Hashable, ...]]
+"""(function, arguments) from a step to another one."""
 
 
-class Coordinate(NamedTuple):
-    """A number that a step has: `function(step, *of)`, of the step that `views` make of it."""
+class Coordinate:
+    """A number that a step has: `function(step, *of)`, of the step that `views` make of it, the
+    first first; `group`: of which of the groups of sequences of a mixed step (timing/mixed.py).
+
+    Equal ones are one object: terms are looked up by them ten thousand times in a comparison.
+    """
+
+    __slots__ = ("function", "group", "of", "views")
 
     function: Callable[..., float]
-    of: tuple[Hashable, ...] = ()
-    views: tuple[tuple[Callable[..., Any], tuple[Hashable, ...]], ...] = ()
-    """(function, arguments) from a step to another one, the first first."""
-    group: int = 0
-    """Which of the groups of sequences of a mixed step it is of (timing/compiled.py)."""
+    of: tuple[Hashable, ...]
+    views: tuple[View, ...]
+    group: int
+
+    def __new__(
+        cls,
+        function: Callable[..., float],
+        of: tuple[Hashable, ...] = (),
+        views: tuple[View, ...] = (),
+        group: int = 0,
+    ) -> Coordinate:
+        """The one of these facts."""
+        key = (function, of, views, group)
+        found = _KNOWN.get(key)
+        if found is None:
+            made = super().__new__(cls)
+            made.function, made.of, made.views, made.group = key
+            found = _KNOWN.setdefault(key, made)
+        return found
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Coordinate, (self.function, self.of, self.views, self.group)
+
+    def in_group(self, group: int) -> Coordinate:
+        """The same of another group of sequences."""
+        return Coordinate(self.function, self.of, self.views, group)
 
     def value(self, step: Any) -> float:
         """The coordinate of a step."""
@@ -32,6 +62,8 @@ class Coordinate(NamedTuple):
 def _one(step: object) -> float:
     return 1.0
 
+
+_KNOWN: dict[tuple[Any, ...], Coordinate] = {}
 
 ONE = Coordinate(_one)
 """The coordinate of constants."""
@@ -57,25 +89,28 @@ class Affine:
         self.terms = {at: value for at, value in (terms or {}).items() if value}
 
     def __add__(self, other: Affine | float) -> Affine:
-        more = other.terms if isinstance(other, Affine) else {ONE: other}
-        terms = dict(self.terms)
-        for at, value in more.items():
-            terms[at] = terms.get(at, 0.0) + value
-        return Affine(terms)
+        found = Affine.__new__(Affine)
+        found.terms = self.terms.copy()
+        add(found.terms, other)
+        return found
 
     __radd__ = __add__
 
     def __mul__(self, number: float) -> Affine:
         if isinstance(number, Affine):
             return NotImplemented  # a TypeError: declare a coordinate instead
-        return Affine({at: value * number for at, value in self.terms.items()})
+        found = Affine.__new__(Affine)
+        found.terms = {at: value * number for at, value in self.terms.items()} if number else {}
+        return found
 
     __rmul__ = __mul__
 
     def __truediv__(self, number: float) -> Affine:
         if isinstance(number, Affine):
             return NotImplemented
-        return Affine({at: value / number for at, value in self.terms.items()})
+        found = Affine.__new__(Affine)
+        found.terms = {at: value / number for at, value in self.terms.items()}
+        return found
 
     def __neg__(self) -> Affine:
         return self * -1.0
@@ -125,6 +160,16 @@ def terms_of(quantity: Quantity | float) -> dict[Coordinate, float]:
     return {ONE: quantity} if quantity else {}
 
 
+def add(terms: dict[Coordinate, float], quantity: Quantity | float, times: float = 1.0) -> None:
+    """Add a quantity, so many times, to terms."""
+    for at, value in terms_of(quantity).items():
+        total = terms.get(at, 0.0) + times * value
+        if total:
+            terms[at] = total
+        else:
+            terms.pop(at, None)
+
+
 def ratio(above: Quantity | float, below: Quantity | float) -> float:
     """How many times one quantity is the other, whatever the step. Raises TypeError if it is not
     the same for every step."""
@@ -145,7 +190,7 @@ def rounded_up(length: Any, size: int) -> Any:
     ((at, factor),) = length.terms.items()
     if factor != 1.0:
         raise TypeError(f"{length!r} is no coordinate")
-    part = Coordinate(parts_of, (at._replace(group=0), size), group=at.group)
+    part = Coordinate(parts_of, (at.in_group(0), size), group=at.group)
     return Affine({part: 1.0})
 
 

@@ -63,8 +63,12 @@ class Config:
             return self
         if not isinstance(entry, Mapping):
             raise self.error("must be an object", f"per_layer_config.{layer}")
+        return self.overlaid(entry)
+
+    def overlaid(self, changes: Mapping[str, Any]) -> Config:
+        """The same object with some values of its own."""
         seen = Config(
-            {**self._data, **entry}, self.source, self.path, self._defaults, self.has_class
+            {**self._data, **changes}, self.source, self.path, self._defaults, self.has_class
         )
         seen.asked, seen.defaults_used = self.asked, self.defaults_used
         return seen

@@ -34,6 +34,11 @@ def release() -> str:
     return f"{first['transformers']}, {first['read']}"
 
 
+def model_types() -> tuple[str, ...]:
+    """Every type that the table has."""
+    return tuple(json.loads(line)["model_type"] for line in _text().splitlines()[2:])
+
+
 def class_defaults(model_type: str) -> Mapping[str, Any]:
     """By key, null where the class computes the value; empty for a type it does not have."""
     found: Mapping[str, Any] = _row(model_type).get("defaults", {})

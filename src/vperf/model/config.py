@@ -29,5 +29,8 @@ class ModelConfig:
     stored_bytes: int | None = None
     """Bytes of the checkpoint's tensors, where its own headers or index say so."""
     warnings: tuple[str, ...] = ()
+    task: str = ""
+    """What its publisher made it for, where its config does not say: an embedding model that is
+    stored as one that generates."""
     gguf: GgufHeader | None = None
     """Where it is a GGUF file: the header says more than `config`, which is derived from it."""

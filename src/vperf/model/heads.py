@@ -17,8 +17,8 @@ from vperf.values import dataclass
 Kind = Literal["lm", "none", "labels", "reward", "masked", "pretraining"]
 
 _LM = re.compile(r"ForCausalLM|LMHead|ForConditionalGeneration|LMModel$|Seq2Seq|TextToText")
-_LABELS = re.compile(r"For(Sequence|Token)Classification|ForQuestionAnswering|ForTextEncoding")
-_MASKED = re.compile(r"ForMaskedLM|WithLMHeadModel|LMHeadModel|ForCausalLM")
+_LABELS = r"For(Sequence|Token)Classification|ForQuestionAnswering|ForTextEncoding"
+_MASKED = r"ForMaskedLM|WithLMHeadModel|LMHeadModel|ForCausalLM"
 _DRAFT = re.compile(r"eagle|medusa|hydra|draft", re.IGNORECASE)
 
 
@@ -37,6 +37,12 @@ class Head:
 
 LM = Head("lm")
 
+TASKS: dict[Kind, Literal["generate", "embed", "rerank", "classify"]] = {
+    "lm": "generate", "none": "embed", "masked": "embed", "pretraining": "embed",
+    "labels": "classify", "reward": "classify",
+}  # fmt: skip
+"""What a model with such a head is for."""
+
 
 def read_head(top: Config, *, has_class: bool) -> Head:
     """What `architectures` says of the head. Raises UnsupportedModelError for draft models.
@@ -53,7 +59,7 @@ def read_head(top: Config, *, has_class: bool) -> Head:
         )
     if not name or _LM.search(name):
         return LM
-    if _LABELS.search(name):
+    if re.search(_LABELS, name):
         return _labels(top, name)
     if name in {"Qwen2ForRewardModel", "Qwen2ForProcessRewardModel"}:
         # Two layers: hidden to hidden, then the scores (modeling_qwen2_rm.py of Qwen2.5-Math).
@@ -73,9 +79,9 @@ def read_encoder_head(top: Config) -> Head:
         return Head("none", assumptions=("architectures is missing: a base model is taken",))
     if name.endswith("ForPreTraining"):
         return Head("pretraining")
-    if _MASKED.search(name):
+    if re.search(_MASKED, name):
         return Head("masked")
-    if _LABELS.search(name):
+    if re.search(_LABELS, name):
         return replace(_labels(top, name, unsaid=2), assumptions=())
     if name.endswith(("WithProjection", "ForMultipleChoice")):
         raise top.unsupported(f"the head of {name[:60]} is not understood", "architectures")

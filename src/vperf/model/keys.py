@@ -143,7 +143,7 @@ def is_harmless(key: str) -> bool:
     return key in HARMLESS or _HARMLESS_FORMS.search(key) is not None
 
 
-_SHAPING = re.compile(
+_SHAPING = (
     r"bias|norm|size|dim|head|expert|layer|rank|width|channel|kernel|ffn|mlp|share|tie_|_tie|moe"
     r"|lora|latent|conv|pattern|compress|index|block"
 )
@@ -161,7 +161,7 @@ def unread_lines(config: Config, model_type: str) -> tuple[str, ...]:
     for key, value in sorted(config.unread().items()):
         if is_harmless(key) or key in INERT:
             continue
-        unknown = not config.has_class and _SHAPING.search(key) is not None
+        unknown = not config.has_class and re.search(_SHAPING, key) is not None
         if config.declares(key) or (value and (key in MECHANISMS or unknown)):
             raise config.unsupported(
                 f"model_type {model_type!r} with {key!r} set is not understood", key

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
+from typing import Literal
 
 from vperf.formats import Format
 from vperf.model.blocks.base import Block
@@ -93,6 +94,8 @@ class Model:
     generates: bool = True
     """Whether tokens come after the prompt; an encoder, an embedding model or a classifier has its
     answer when the prompt is read, so that there is no decode."""
+    task: Literal["generate", "embed", "rerank", "classify"] = "generate"
+    """What it is run for; of one that generates nothing, as its head says."""
     config_keys: tuple[str, ...] = ()
     """What was read of the text model's config."""
     parallel: Parallel = SINGLE

@@ -133,6 +133,7 @@ def _read_layers(
         lookups=family.lookups(text, inner) if family.lookups else (),
         outside=(*(family.outside(text, inner) if family.outside else ()), *on_top),
         generates=generates,
+        task=heads.TASKS[top_head.kind],
         mtp_layers=mtp_layers,
         mtp=LayerKind(mtp, norms) if mtp else None,
         images=family.images,

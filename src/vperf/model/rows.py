@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from vperf.formats import BF16
-from vperf.model.affine import Affine, Coordinate, Q
+from vperf.model.affine import Affine, Coordinate, Q, View
 from vperf.model.divide import collective, share
 from vperf.model.ops import (
     Coordinates,
@@ -31,8 +31,6 @@ from vperf.model.ops import (
 if TYPE_CHECKING:
     from vperf.model.blocks.base import Block
     from vperf.model.model import Model
-
-View = tuple[Callable[..., Any], tuple[Hashable, ...]]
 
 
 class Test(NamedTuple):

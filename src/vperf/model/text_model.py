@@ -22,14 +22,15 @@ from vperf.model.class_defaults import (
 from vperf.model.families import all_families, find_family
 from vperf.model.families.family import Family
 
-_NESTS = (
+NESTS = (
     "text_config", "llm_config", "language_config", "thinker_config", "text_model_config",
 )  # fmt: skip
+"""Keys under which a wrapper nests its text model's config."""
 _SIZES = ("hidden_size", "d_model", "n_embd", "dim")
 
 CHANGED = frozenset({
-    "blip-2", "instructblip", "instructblipvideo", "kosmos-2", "kosmos-2.5", "csm", "moshi",
-    "pi0", "evolla", "vibevoice", "higgs_audio_v2", "qwen2_5_omni",
+    "kosmos-2", "kosmos-2.5", "csm", "moshi", "pi0", "evolla", "vibevoice", "higgs_audio_v2",
+    "qwen2_5_omni",
 })  # fmt: skip
 """Wrappers whose text model is not the plain one that its config names, or not all of it."""
 
@@ -40,7 +41,7 @@ def find_text_model(top: Config) -> tuple[Family, Config]:
     Raises InputError where model_type is missing, UnsupportedModelError where it is not known.
     """
     kind = top.text("model_type", default="")
-    nest = next((name for name in _NESTS if top.has(name)), None)
+    nest = next((name for name in NESTS if top.has(name)), None)
     if not kind and nest is None:
         raise top.error("missing; without it the architecture is unknown", "model_type")
     family = find_family(kind)
@@ -97,8 +98,8 @@ def _with_defaults(text: Config, kind: str, family: Family, own: Any = None) -> 
 def _unknown_wrapper(top: Config, kind: str) -> Family | None:
     """A wrapper that no family describes, around a text model that one does."""
     nests = nested_text_model(kind)
-    nest = next((name for name in _NESTS if top.has(name)), nests[0] if nests else None)
-    if nest is None or nest not in _NESTS or kind in CHANGED:
+    nest = next((name for name in NESTS if top.has(name)), nests[0] if nests else None)
+    if nest is None or nest not in NESTS or kind in CHANGED:
         return None
     name = nests[1] if nests else ""
     child = top.child(nest)

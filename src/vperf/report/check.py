@@ -113,6 +113,8 @@ _NEXT = (
     "PCIe width and NUMA placement",
 )
 """What to look at where no predicted fault fits."""
+_NO_FAULT = "No predicted fault is within 15% of what was measured"
+_UNKNOWN = "no predicted fault is within 15%; is it the card? vperf measure --quick"
 
 Named = Sequence[tuple[str, Check]]
 Errors = Sequence[tuple[str, VperfError]]
@@ -142,7 +144,7 @@ def document(check: Check) -> Iterator[Block]:
         rows = tuple(metric_row(check, metric) for metric in check.percentiles)
         yield Table(METRIC_COLUMNS, rows, "Percentiles, beside a simulated run", when="full")
     if check.utilization:
-        yield Facts((("MBU, MFU", utilization_line(check)),), when="full")
+        yield Facts((("MBU, MFU", utilization_line(check)),), when="full", tight=True)
     if check.drift:
         yield _drift_table(check.drift)
     yield from _why(check)
@@ -167,21 +169,20 @@ def _why(check: Check) -> Iterator[Block]:
     yield Bullets(reasons, "Likely reasons, the likeliest first")
     if check.verdict == "impossible":
         return
-    for number, fall in enumerate(check.waterfalls):
-        yield from _waterfall(fall, first=number == 0)
+    yield from _waterfalls(check.waterfalls)
     suspects = [each for each in check.suspects if each.kind == "suspect"]
     tries = [each for each in check.suspects if each.kind == "try"]
     arrow = "\N{RIGHTWARDS ARROW}"
-    yield Bullets(tuple(map(_likely, suspects[:1])), mark=arrow, tone="command", when="short")
+    unknown = check.verdict == "slow" and not any(each.evidence for each in suspects)
+    likely = (*map(_likely, suspects[:1]), *((_UNKNOWN,) if unknown else ()))
+    yield Bullets(likely, mark=arrow, tone="command", when="short", tight=True)
     faults = tuple(f"{suspect_line(each)}{_with(each)}" for each in suspects)
     yield Bullets(faults, "Suspects", when="full")
-    if check.verdict == "slow" and not any(each.evidence for each in suspects):
-        yield Prose("No fault that vperf predicts comes within 15% of what was measured.")
-        yield Bullets(_NEXT[:2], "Look at", when="short", tight=True)
-        yield Bullets(_NEXT, "Look at", when="full", tight=True)
+    if unknown:
+        yield Bullets(_NEXT, f"{_NO_FAULT}: look at", when="full", tight=True)
     yield Bullets(
         tuple(f"{suspect_line(each)}{_with(each)}" for each in tries),
-        "To go faster, as vperf predicts", when="full",
+        "To go faster, as vperf predicts", when="full", tight=bool(suspects),
     )  # fmt: skip
 
 
@@ -328,25 +329,37 @@ def _drift_cells(change: Change) -> tuple[Cell, ...]:
     )
 
 
-def _waterfall(fall: Waterfall, *, first: bool) -> Iterator[Block]:
-    """Where the time went; of a run that is faster than expected, by how much."""
-    name = TITLES[fall.metric]
-    if fall.measured_s < fall.expected_s:
-        faster = f"{name} is faster than expected by {seconds(fall.expected_s - fall.measured_s)}."
-        yield Prose(faster, when="always" if first else "full")
-        return
-    title = f"Where {seconds(fall.measured_s)} of {name} go"
-    columns = (Column(""), Column("", "time"), Column("", "share"), Column("", "bar", 1))
-    groups = [(g, [p for p in fall.parts if p.name in g.parts]) for g in _GROUPS]
-    rows = _steps(fall, [(_titled(g, found), found, g.tone) for g, found in groups if found])
-    yield Table(columns, rows, title, when="short" if first else "full")
-    if not first:
-        return
-    tones = {name: group.tone for group in _GROUPS for name in group.parts}
-    order = list(PARTS)
-    parts = sorted(fall.parts, key=lambda part: order.index(part.name))
-    each = [(PARTS[part.name], [part], tones[part.name]) for part in parts]
-    yield Table(columns, _steps(fall, each), title, when="full")
+def _waterfalls(falls: Sequence[Waterfall]) -> Iterator[Block]:
+    """Where the time went; of a figure that is faster than expected, by how much."""
+    for fall in falls[:1]:
+        if fall.measured_s >= fall.expected_s:
+            groups = [(g, [p for p in fall.parts if p.name in g.parts]) for g in _GROUPS]
+            steps = [(_titled(g, found), found, g.tone) for g, found in groups if found]
+            yield Table(_step_columns(1), _beside({fall: steps}), _gone([fall]), when="short")
+    slow = [fall for fall in falls if fall.measured_s >= fall.expected_s]
+    if slow:
+        tones = {name: group.tone for group in _GROUPS for name in group.parts}
+        each = {
+            fall: [(PARTS[part.name], [part], tones[part.name]) for part in fall.parts]
+            for fall in slow
+        }
+        yield Table(_step_columns(len(slow)), _beside(each), _gone(slow), when="full")
+    for number, fall in enumerate(falls):
+        if fall not in slow:
+            faster = seconds(fall.expected_s - fall.measured_s)
+            text = f"{TITLES[fall.metric]} is faster than expected by {faster}."
+            yield Prose(text, when="full" if number else "always", tight=bool(number))
+
+
+def _step_columns(falls: int) -> tuple[Column, ...]:
+    each = (Column("", "time"), Column("", "share"), Column("", "bar", 1))
+    return (Column(""), *(column for _ in range(falls) for column in each))
+
+
+def _gone(falls: Sequence[Waterfall]) -> str:
+    """ "Where 12.1 ms of TPOT and 81.0 ms of TTFT go"."""
+    times = (f"{seconds(fall.measured_s)} of {TITLES[fall.metric]}" for fall in falls)
+    return f"Where {' and '.join(times)} go"
 
 
 def chart(check: Check) -> Chart:
@@ -380,16 +393,37 @@ def _titled(group: _Group, found: Sequence[Part]) -> str:
     return group.title.format(", ".join(_OF_LIMIT.get(part.name, "") for part in found))
 
 
-def _steps(fall: Waterfall, bars: Sequence[tuple[str, Sequence[Part], Tone]]) -> tuple[Row, ...]:
-    """A row a bar, each starting where the one before it ends."""
-    scale, before, rows = seconds(fall.measured_s), 0.0, []
-    for title, parts, tone in bars:
+_Steps = Sequence[tuple[str, Sequence[Part], Tone]]
+
+
+def _beside(falls: Mapping[Waterfall, _Steps]) -> tuple[Row, ...]:
+    """A row a part, the waterfalls side by side."""
+    each = [_steps(fall, steps) for fall, steps in falls.items()]
+    order = [*PARTS.values()]
+    titles = dict.fromkeys(title for cells in each for title in cells)
+    if titles.keys() <= set(order):
+        titles = dict.fromkeys(title for title in order if title in titles)
+    nothing: tuple[Cell, ...] = ("-", "-", "")
+    return tuple(
+        Row((title, *(cell for cells in each for cell in cells.get(title, nothing))))
+        for title in titles
+    )
+
+
+def _steps(fall: Waterfall, steps: _Steps) -> dict[str, tuple[Cell, ...]]:
+    """Time, share and bar of each part, whose bar starts where the one before it ends."""
+    scale, before = seconds(fall.measured_s), 0.0
+    found: dict[str, tuple[Cell, ...]] = {}
+    order = [*PARTS.values()]
+    if all(title in order for title, _, _ in steps):
+        steps = sorted(steps, key=lambda step: order.index(step[0]))
+    for title, parts, tone in steps:
         took = sum(part.seconds for part in parts)
         share = took / fall.measured_s
         bar = Bar(((max(0.0, share), tone),), start=min(before, before + share))
-        rows.append(Row((title, _in_unit_of(took, scale), percent(share), bar)))
+        found[title] = (_in_unit_of(took, scale), percent(share), bar)
         before += share
-    return tuple(rows)
+    return found
 
 
 def _in_unit_of(value: float, other: str) -> str:
@@ -482,10 +516,12 @@ def suspect_line(suspect: Suspect) -> str:
 
 
 def _likely(suspect: Suspect) -> str:
-    """The likeliest fault on one line."""
-    predicted = f": predicts {seconds(suspect.predicted_s)}" if suspect.predicted_s else ""
+    """The likeliest fault on one line: without its reason, and its gain where it is predicted."""
+    what = clean(suspect.sentence).partition(": ")[0]
+    if not suspect.predicted_s:
+        return f"perhaps {what}"
     gain = f"; fixing it: {suspect.gain:.2f}x" if suspect.gain else ""
-    return f"likely: {clean(suspect.sentence)}{predicted}{gain}"
+    return f"likely {what}: predicts {seconds(suspect.predicted_s)}{gain}"
 
 
 def why(check: Check) -> list[str]:

@@ -82,7 +82,7 @@ def document(answer: Comparison) -> Iterator[Block]:
 def _columns(answer: Comparison, shown: list[Row]) -> list[RowColumn]:
     axes = {axis: list({row.chosen[axis]: None for row in answer.rows}) for axis in answer.axes}
     by = answer.by
-    most = max(row.figures.expected.decode_tokens_per_s for row in shown if row.figures)
+    most = max(row.figures.expected.main_tokens_per_s for row in shown if row.figures)
     first: list[RowColumn] = []
     match by:
         case "cost":
@@ -150,7 +150,7 @@ def chart(answer: Comparison) -> Chart:
         series=tuple(
             Series(
                 group,
-                tuple((speed.ttft_s, speed.decode_tokens_per_s) for *_, speed in found),
+                tuple((speed.ttft_s, speed.main_tokens_per_s) for *_, speed in found),
                 joined=False,
                 labels=tuple(mark for mark, *_ in found),
             )
@@ -184,10 +184,10 @@ def _reached(by: By, answer: Comparison, best: Row) -> str:
     match by:
         case "decode":
             ends = (expected.low, expected.high)
-            low, high = (per_second(each.decode_tokens_per_s) for each in ends)
+            low, high = (per_second(each.main_tokens_per_s) for each in ends)
             return (
-                f"is the fastest that fits: {per_second(expected.decode_tokens_per_s)} tok/s "
-                f"({span(low, high)}), limit {per_second(limit.decode_tokens_per_s)}"
+                f"is the fastest that fits: {per_second(expected.main_tokens_per_s)} tok/s "
+                f"({span(low, high)}), limit {per_second(limit.main_tokens_per_s)}"
             )
         case "ttft":
             return (

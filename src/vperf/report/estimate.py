@@ -5,11 +5,12 @@ Not here: how it looks (screen.py and the other writers) and how engines are sta
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from vperf.answer import Estimate, Serving, SimulatedRun, Speculative
+from vperf.answer import DepthPoint, Estimate, Serving, SimulatedRun, Speculative, Texts
 from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, drafts_of, launch
 from vperf.report.document import (
     FAILS,
@@ -58,7 +59,9 @@ _DEPTHS = (1024, 8192, 32768, 131072, 1048576)
 """Contexts of the short form."""
 _POOR = 0.5
 """A share of the limit below which a figure stands out."""
-_FREE_CELLS = 20
+_FREE_CELLS, _MEMORY_CELLS = 20, 10
+"""Of the bar of memory; the short one where more is to be said beside it."""
+_SHORT_PERCENTILES = ("TTFT", "TPOT")
 
 
 def document(
@@ -70,15 +73,20 @@ def document(
     yield Prose(second_line(answer), "aside", tight=True)
     if not fits:
         yield Bullets(remedies(answer, ways), mark="\N{RIGHTWARDS ARROW}", tone="good", tight=True)
-        yield Prose(f"with the memory: {_speeds(answer)}", "aside", "short", tight=True)
+        speeds = "".join(_speeds(answer))
+        yield Prose(f"with the memory: {speeds}", "aside", "short", tight=True)
     yield speed_table(answer)
-    if fits and answer.simulated:
-        yield Prose(_run(answer.simulated), "aside")
-        yield run_table(answer.simulated)
-    rows = tuple(facts(answer))
-    yield Facts(rows, when="full")
-    depth = (("Depth", _depth_line(answer)),) if answer.depth else ()
-    yield Facts((*rows, *depth), when="short")
+    run = run_of(answer)
+    if run:
+        yield Prose(_run(run), "aside")
+        yield run_table(run)
+    about: list[tuple[str, Text]] = [("Model", _model(answer)), ("GPU", _gpu(answer))]
+    if run:
+        about.insert(0, ("Depth", _depth_line(answer.depth)))
+    if run and answer.serving and answer.serving.prompts is None:
+        about.insert(0, ("Steady", _closed_form(answer)))
+    yield Facts((*facts(answer), *about), when="full")
+    yield Facts(tuple(_short_facts(answer)), when="short")
     if ops:
         for title, phase in (("Prefill", answer.prefill), ("Decode", answer.decode)):
             if phase.ops:
@@ -89,11 +97,10 @@ def document(
             "aside",
             "full",
         )
-    if answer.depth:
+    if answer.depth and run is None:
         yield _depth_table(answer)
     if answer.drafts:
         yield _drafts_table(answer)
-    yield Facts((("Model", _model(answer)), ("GPU", _gpu(answer))), when="full")
     said = _said_in_line_1(answer)
     notes = (*answer.assumptions, *answer.warnings, *answer.not_modelled)
     yield from note_blocks(
@@ -133,23 +140,31 @@ def headline(answer: Estimate) -> Text:
         asked = format_requests(served.requests_asked_per_s or 0.0)
         most = f"{served.requests_per_s:,.3g}"
         return (Span(f"Cannot serve {asked}: at most {most}; the queue grows without end.", "bad"),)
-    figure, rest = _rate(answer)
-    first = f"; {_first(answer)} {seconds(answer.expected.ttft_s)}; "
-    return (Span(figure, "good"), rest, first, Span("fits", "good"), ".")
+    figure, *rest = _speeds(answer)
+    return (Span(figure, "good"), *rest, "; ", Span("fits", "good"), ".")
 
 
-def _rate(answer: Estimate) -> tuple[str, str]:
-    expected = answer.expected
-    key = "decode_tokens_per_s" if answer.workload.generates else "prefill_tokens_per_s"
-    middle, low, high, limit = (
-        per_second(getattr(each, key))
-        for each in (expected, expected.low, expected.high, answer.limit)
+def _speeds(answer: Estimate) -> tuple[str, str, str]:
+    """Tokens/s of all, or of a user where a rate is offered; range and limit; the first token."""
+    if answer.texts:
+        of, name = _texts(answer), "texts/s"
+        first = f"; {_first(answer)} {seconds(_ttft(answer).expected)}"
+        ends = span(per_second(of.low), per_second(of.high))
+        middle = f"{per_second(of.expected)} {name}"
+        return middle, f" expected ({ends}), limit {per_second(of.limit)}", first
+    offered = run_of(answer) is not None and _is_offered(answer)
+    rate = _rate_of_user(answer) if offered else _rate_of_all(answer)
+    return (
+        f"{per_second(rate.expected)} tok/s{' a user' if offered else ''}",
+        f" expected ({span(per_second(rate.low), per_second(rate.high))}), limit "
+        f"{per_second(rate.limit)}",
+        f"; {_first(answer)} {seconds(_ttft(answer).expected)}",
     )
-    return f"{middle} tok/s", f" expected ({span(low, high)}), limit {limit}"
 
 
-def _speeds(answer: Estimate) -> str:
-    return f"{''.join(_rate(answer))}; {_first(answer)} {seconds(answer.expected.ttft_s)}"
+def _is_offered(answer: Estimate) -> bool:
+    """Whether a rate is, which all that is served then has."""
+    return answer.serving is not None and answer.serving.requests_asked_per_s is not None
 
 
 def _first(answer: Estimate) -> str:
@@ -157,6 +172,9 @@ def _first(answer: Estimate) -> str:
     batch = answer.workload.batch_size
     if answer.workload.generates:
         return "first token"
+    if answer.serving:
+        texts = answer.texts.texts_per_request if answer.texts else 1
+        return "a request in" if texts == 1 else f"a request of {texts:,} in"
     return "one text in" if batch == 1 else f"{batch:,} texts in"
 
 
@@ -213,28 +231,102 @@ SPEED_COLUMNS: tuple[Column, ...] = (
     Column("limit", "time"),
     Column("of limit", "share"),
     Column("bound", "bound"),
-    Column("even routing", "time", rank=3),
+    Column("even routing", "time", rank=5),
     Column("0 to limit", "bar", rank=5, width=24),
 )
 _EVEN = 6
 """The limit where tokens go to all experts alike: shown where that is another."""
 
 
+def _decode_rows(answer: Estimate) -> Iterator[Row]:
+    batch, run, bound = answer.workload.batch_size, run_of(answer), answer.decode.bound
+    everybody = f"Decode tok/s, all {batch:,}" if batch > 1 else "Decode tok/s"
+    yield _row("TPOT", _tpot(answer), bound, time=True)
+    if run is None or not _is_offered(answer):
+        yield _row("Output tok/s" if run else everybody, _rate_of_all(answer), bound)
+    if batch > 1 and answer.serving is None:
+        yield _row("  for each user", _rate_of_user(answer), bound)
+
+
+class _Figure(NamedTuple):
+    """One figure as it is shown, seconds or a rate."""
+
+    limit: float
+    low: float
+    expected: float
+    high: float
+    ceiling: float
+
+    def times(self, factor: float) -> _Figure:
+        """Another expected, its range as wide; no end beyond the limit."""
+        inside = min if self.low < self.limit else max  # of a rate, of a time
+        low, expected, high = (
+            inside(factor * each, self.limit) for each in (self.low, self.expected, self.high)
+        )
+        return self._replace(low=low, expected=expected, high=high)
+
+
+def _figure(answer: Estimate, key: str) -> _Figure:
+    expected = answer.expected
+    of = (answer.limit, expected.low, expected, expected.high, answer.ceiling)
+    return _Figure(*(getattr(speed, key) for speed in of))
+
+
+def run_of(answer: Estimate) -> SimulatedRun | None:
+    """The simulated run whose means are shown; none of what does not fit, or whose queue grows."""
+    shown = answer.serving is not None and not _grows(answer) and answer.memory.fits
+    return answer.simulated if shown else None
+
+
+def _ttft(answer: Estimate) -> _Figure:
+    """Of a served load the mean of its run."""
+    run, closed = run_of(answer), _figure(answer, "ttft_s")
+    return closed.times(run.ttft.mean_s / closed.expected) if run else closed
+
+
+def _slower(answer: Estimate) -> float:
+    """TPOT of the run over the one that is expected, which of a finite run is the same."""
+    run = run_of(answer)
+    return run.tpot.mean_s / answer.expected.tpot_s if run and run.tpot else 1.0
+
+
+def _tpot(answer: Estimate) -> _Figure:
+    return _figure(answer, "tpot_s").times(_slower(answer))
+
+
+def _rate_of_user(answer: Estimate) -> _Figure:
+    return _figure(answer, "decode_tokens_per_s_per_user").times(1 / _slower(answer))
+
+
+def _texts(answer: Estimate) -> _Figure:
+    """Texts read a second, of what generates no tokens."""
+    each = answer.workload.prompt_tokens
+    rate = _figure(answer, "prefill_tokens_per_s")
+    return _Figure(*(value / each for value in rate))
+
+
+def _rate_of_all(answer: Estimate) -> _Figure:
+    """Decoded tokens/s of a batch; of a load all that its run put out, from first to last."""
+    generates = answer.workload.generates
+    rate = _figure(answer, "decode_tokens_per_s" if generates else "prefill_tokens_per_s")
+    run = run_of(answer) if generates else None
+    if run is None:
+        return rate
+    most = run.limit_output_tokens_per_s or math.inf
+    whole = rate._replace(limit=most, ceiling=math.inf)
+    return whole.times(run.output_tokens_per_s / rate.expected)
+
+
 def speed_table(answer: Estimate) -> Table:
     """Each figure expected, its range, its limit, and what bounds that."""
-    batch = answer.workload.batch_size
-    prefill, decode = answer.prefill.bound, answer.decode.bound
-    everybody = f"Decode tok/s, all {batch:,}" if batch > 1 else "Decode tok/s"
-    rows = [
-        _speed(answer, "TTFT", "ttft_s", prefill, time=True),
-        _speed(answer, "Prefill tok/s", "prefill_tokens_per_s", prefill),
-        _speed(answer, "TPOT", "tpot_s", decode, time=True),
-        _speed(answer, everybody, "decode_tokens_per_s", decode),
-    ]
-    if not answer.workload.generates:
-        rows = [_speed(answer, "Latency", "ttft_s", prefill, time=True), rows[1]]
-    elif batch > 1:
-        rows.append(_speed(answer, "  for each user", "decode_tokens_per_s_per_user", decode))
+    prefill, generates = answer.prefill.bound, answer.workload.generates
+    rows = [_row("TTFT" if generates else "Latency", _ttft(answer), prefill, time=True)]
+    if answer.texts:
+        rows.append(_row("Texts/s", _texts(answer), prefill))
+    if answer.serving is None or not generates:  # of a load it would hold the queue
+        rows.append(_row("Prefill tok/s", _figure(answer, "prefill_tokens_per_s"), prefill))
+    if generates:
+        rows += _decode_rows(answer)
     if _grows(answer):
         limit = rows[0].cells[3]
         even = rows[0].cells[_EVEN]
@@ -248,21 +340,18 @@ def speed_table(answer: Estimate) -> Table:
     return Table(columns, rows, when="always" if answer.memory.fits else "full")
 
 
-def _speed(answer: Estimate, name: str, key: str, bound: str, *, time: bool = False) -> Row:
-    limit, expected = getattr(answer.limit, key), getattr(answer.expected, key)
-    low, high = getattr(answer.expected.low, key), getattr(answer.expected.high, key)
+def _row(name: str, figure: _Figure, bound: str, *, time: bool = False) -> Row:
     text = seconds if time else per_second
 
     def of_limit(value: float) -> float:
-        top, below = (limit, value) if time else (value, limit)
+        top, below = (figure.limit, value) if time else (value, figure.limit)
         return top / below if below > 0 else 0.0
 
     return Row(
         (
-            name, text(expected), span(text(low), text(high)), text(limit),
-            share_of_limit(of_limit(expected)), bound,
-            text(getattr(answer.ceiling, key)),
-            Range(of_limit(low), of_limit(expected), of_limit(high)),
+            name, text(figure.expected), span(text(figure.low), text(figure.high)),
+            text(figure.limit), share_of_limit(of_limit(figure.expected)), bound,
+            text(figure.ceiling), Range(*map(of_limit, figure[1:4])),
         )
     )  # fmt: skip
 
@@ -276,11 +365,11 @@ def share_of_limit(value: float) -> Cell:
 
 
 def _run(run: SimulatedRun) -> str:
-    """ "640 prompts, simulated: 12.1 requests/s, 6,190 tok/s; 61 running, 1 waiting on average"."""
-    rates = f"{run.requests_per_s:,.3g} requests/s, {per_second(run.output_tokens_per_s)} tok/s"
-    held = f"{run.mean_running:,.3g} running, {run.mean_waiting:,.3g} waiting on average"
+    """ "Means of 640 prompts, simulated: 12.1 requests/s, 61 running, 1 waiting"."""
+    held = f"{run.mean_running:,.3g} running, {run.mean_waiting:,.3g} waiting"
     lost = f", {plural(run.preempted, 'preemption')}" if run.preempted else ""
-    return f"{plural(run.prompts, 'prompt')}, simulated: {rates}; {held}{lost}"
+    rate = f"{run.requests_per_s:,.3g} requests/s"
+    return f"Means of {plural(run.prompts, 'prompt')}, simulated: {rate}, {held}{lost}"
 
 
 def run_table(run: SimulatedRun) -> Table:
@@ -289,11 +378,14 @@ def run_table(run: SimulatedRun) -> Table:
     columns = (Column(""), *(Column(name, "time") for name in ("mean", *percents)))
     metrics = (("TTFT", run.ttft), ("TPOT", run.tpot), ("ITL", run.itl), ("End to end", run.e2e))
     rows = [
-        Row((name, seconds(each.mean_s), *(seconds(value) for _, value in each.percentiles_s)))
+        Row(
+            (name, seconds(each.mean_s), *(seconds(value) for _, value in each.percentiles_s)),
+            detail=name not in _SHORT_PERCENTILES,
+        )
         for name, each in metrics
         if each is not None
     ]
-    return Table(columns, rows)
+    return Table(columns, rows, tight=True)
 
 
 # Facts ---------------------------------------------------------------------------------------
@@ -301,38 +393,51 @@ def run_table(run: SimulatedRun) -> Table:
 
 def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
     """What drafts, a load and the memory come to, and the room that is left."""
-    memory, asked = answer.memory, answer.workload
     if answer.ceiling.tpot_s > 1.01 * answer.limit.tpot_s:
         yield "Ceiling", _ceiling(answer)
     if answer.speculative:
         yield "Drafts", _drafts(answer.speculative)
-    if answer.serving:
+    if answer.texts:
+        yield "Texts", _best_texts(answer.texts)
+    elif answer.serving:
         yield "Load", _load(answer.serving)
-    if asked.lora_rank:
+    if answer.workload.lora_rank:
         yield "Adapters", _adapters(answer)
     yield "Memory", memory_line(answer)
+    memory = answer.memory
     if memory.places:
         yield "Places", _places(memory.places)
         for name, phase in (("Prefill", answer.prefill), ("Decode", answer.decode)):
             yield name, _place_times(phase)
+    yield "Room", _room(answer)
+
+
+def _short_facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
+    """Those of the short form: a load's percentiles take the place of room and depth."""
+    loaded = run_of(answer) is not None
+    yield from (row for row in facts(answer) if not (loaded and row[0] in ("Load", "Room")))
+    if answer.depth and not loaded:
+        short = [p for p in answer.depth if p.context_tokens in _DEPTHS]
+        yield "Depth", _depth_line(short or answer.depth)
+
+
+def _room(answer: Estimate) -> str:
+    memory, asked = answer.memory, answer.workload
     if memory.max_context_tokens <= 0 and memory.max_batch_size <= 0:
-        yield "Room", "none: beside the weights no KV cache has space"
-        return
+        return "none: beside the weights no KV cache has space"
     each = plural(asked.prompt_tokens + asked.output_tokens, "token")
-    yield (
-        "Room",
+    return (
         f"context {whole(memory.max_context_tokens)} at batch {asked.batch_size:,}, "
-        f"or batch {whole(memory.max_batch_size)} at {each}",
+        f"or batch {whole(memory.max_batch_size)} at {each}"
     )
 
 
 def _ceiling(answer: Estimate) -> str:
     """Where the limit reads the fewest experts there can be: the one at even routing."""
-    ceiling, rate = answer.ceiling, answer.expected.decode_tokens_per_s
-    share = rate / ceiling.decode_tokens_per_s
+    ceiling_s, expected_s = answer.ceiling.tpot_s, _tpot(answer).expected
     return (
-        f"{seconds(ceiling.tpot_s)} TPOT at even routing, of which {share:.0%} are expected; a "
-        "router with favourites may pass it, none the limit"
+        f"{seconds(ceiling_s)} TPOT where routing is even, {percent(ceiling_s / expected_s)} of "
+        "its speed expected"
     )
 
 
@@ -348,7 +453,7 @@ def memory_line(answer: Estimate) -> Text:
     each = " per GPU" if answer.gpu.count > 1 else ""
     mark = "" if memory.fits else f"{FAILS} "
     return (
-        Bar(shares, cells=_FREE_CELLS),  # type: ignore[arg-type]
+        Bar(shares, cells=_MEMORY_CELLS if each or mark else _FREE_CELLS),  # type: ignore[arg-type]
         Span(f" {mark}{gib(memory.total_bytes)}", "" if memory.fits else "bad"),
         f" of {gib(memory.capacity_bytes)} GiB{each}: ",
         Span("weights", "memory"), f" {gib(memory.weight_bytes)}, ",
@@ -375,8 +480,7 @@ def _place_times(phase: PhaseTimes) -> str:
     return f"{seconds(phase.expected_s)}: {parts}"
 
 
-def _depth_line(answer: Estimate) -> str:
-    points = [p for p in answer.depth if p.context_tokens in _DEPTHS] or answer.depth
+def _depth_line(points: Iterable[DepthPoint]) -> str:
     cells = [
         f"{_context(p.context_tokens)} {per_second(p.expected_decode_tokens_per_s)}"
         f"{'' if p.fits else FAILS}"
@@ -419,12 +523,20 @@ def _load(served: Serving) -> str:
     """What a served load settles to."""
     running = f"{served.running_batch:.3g}"
     text = (
-        f"{running} sequence{' decodes' if running == '1' else 's decode'} at a time (the cache "
-        f"holds {whole(served.slots)}), {format_requests(served.requests_per_s, 3)} served"
+        f"{running} sequence{' decodes' if running == '1' else 's decode'} at a time (room for "
+        f"{whole(served.slots)}), {format_requests(served.requests_per_s, 3)}"
     )
     if served.requests_asked_per_s is None and served.prompts is None:
-        text += f"; first token {seconds(served.ttft_steady_s)} once the first burst is over"
+        text += f"; first token {seconds(served.ttft_steady_s)} after the first burst"
     return text
+
+
+def _closed_form(answer: Estimate) -> str:
+    expected = answer.expected
+    return (
+        f"TTFT {seconds(expected.ttft_s)}, TPOT {seconds(expected.tpot_s)}: the closed form, "
+        "which tables and checks have"
+    )
 
 
 def _drafts(answer: Speculative) -> str:
@@ -439,6 +551,15 @@ def _drafts(answer: Speculative) -> str:
         f"{count} ({by}){nodes}, {answer.tokens_per_step:.3g} "
         f"tokens a step of {seconds(answer.expected_step_s)}; {pays}: without, TPOT is "
         f"{seconds(answer.expected_plain_tpot_s)}"
+    )
+
+
+def _best_texts(of: Texts) -> str:
+    """What one text takes, and from which batch on more of them bring little."""
+    return (
+        f"{of.task}: one alone takes {seconds(of.expected_one_s)} (limit "
+        f"{seconds(of.limit_one_s)}); {per_second(of.best_texts_per_s)} texts/s from "
+        f"{of.best_batch_size:,} at a time on"
     )
 
 
@@ -486,29 +607,25 @@ def basis(answer: Estimate) -> str:
 
 def _model(answer: Estimate) -> str:
     model = answer.model
-    active = (
-        f" ({whole(model.active_parameters)} active)"
-        if model.active_parameters != model.parameters
-        else ""
-    )
+    active = ""
+    if model.active_parameters != model.parameters:
+        active = f" ({whole(model.active_parameters)} active)"
     return (
-        f"{clean(model.architecture)}, {whole(model.parameters)} parameters{active} in "
-        f"{gib(model.weight_bytes)} GiB, {whole(model.kv_bytes_per_token)} bytes of KV cache "
-        "per token"
+        f"{clean(model.architecture)}, {whole(model.parameters)} parameters{active}, "
+        f"{gib(model.weight_bytes)} GiB, {whole(model.kv_bytes_per_token)} bytes of KV a token"
     )
 
 
 def _gpu(answer: Estimate) -> str:
     gpu = answer.gpu
     peaks = ", ".join(
-        f"{format_rate(gpu.peak_flop_per_s[pipe])} {pipe}"
+        f"{pipe} {format_rate(gpu.peak_flop_per_s[pipe]).removesuffix(' TFLOPS')}"
         for pipe in _SHOWN_PEAKS
         if gpu.peak_flop_per_s.get(pipe)
     )
     return (
-        f"{counted(gpu.id, gpu.count)}, {gib(gpu.memory_bytes)} GiB, "
-        f"{format_bandwidth(gpu.memory_bandwidth_bytes_per_s)}, {peaks or 'no peak known'}; "
-        f"{basis(answer)}"
+        f"{counted(gpu.id, gpu.count)}, {format_bandwidth(gpu.memory_bandwidth_bytes_per_s)}, "
+        f"{f'{peaks} TFLOPS' if peaks else 'no peak known'}"
     )
 
 

@@ -5,9 +5,10 @@ Not here: reading the files (sources/gpus.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from vperf.hardware.gpu import MEASURED, MEASURED_BANDWIDTHS, MEASURED_SECONDS, Achieved, Gpu
 from vperf.report.document import (
@@ -22,38 +23,56 @@ from vperf.report.document import (
     Table,
     Text,
 )
+from vperf.report.document import plain as plain_text
 from vperf.report.format import clean, gib, plural, seconds, size, whole
 from vperf.report.forms import Report
+from vperf.report.to_json import plain
 from vperf.units import format_bandwidth, format_rate
 
-_SHOWN = 20
+_SHOWN = 16
 """Rows of the short form."""
 _PIPES = ("bf16", "fp8", "fp4")
+_ORIGIN = ("source", "checked")
+"""Rows of what was measured that are no constants."""
 
 
-def report(found: Gpu | Sequence[Gpu]) -> Report:
-    """A card, or a list of them, in every form."""
+def _peak(pipe: str, gpu: Gpu) -> float:
+    return gpu.peak_flop_per_s.get(pipe) or 0.0
+
+
+class SortKey(NamedTuple):
+    """What a list is in the order of, most first."""
+
+    heading: str
+    of: Callable[[Gpu], float]
+
+
+SORTS: Mapping[str, SortKey] = {
+    "memory": SortKey("GiB", lambda gpu: gpu.memory_bytes),
+    "bandwidth": SortKey("GB/s", lambda gpu: gpu.memory_bandwidth),
+    **{pipe: SortKey(f"{pipe} TFLOPS", partial(_peak, pipe)) for pipe in _PIPES},
+    "power": SortKey("W", lambda gpu: gpu.tdp_w or 0.0),
+}
+
+
+def report(found: Gpu | Sequence[Gpu], by: SortKey | None = None) -> Report:
+    """A card, or a list of them in an order, in every form."""
     if isinstance(found, Gpu):
         return Report(lambda: card(found), lambda: to_dict(found), lambda: (_flat(found),))
+    rows = sorted(found, key=lambda gpu: -by.of(gpu)) if by else found
     return Report(
-        lambda: listed(found), lambda: list_to_dict(found), lambda: (_flat(gpu) for gpu in found)
+        lambda: listed(rows, by), lambda: list_to_dict(rows), lambda: (_flat(gpu) for gpu in rows)
     )
 
 
 def to_dict(gpu: Gpu) -> dict[str, Any]:
     """A card as plain values in SI base units."""
-    return {"schema": "vperf/gpu/1", **_plain(asdict(gpu))}
+    return {"schema": "vperf/gpu/1", **plain(asdict(gpu))}
 
 
 def list_to_dict(gpus: Iterable[Gpu]) -> dict[str, Any]:
     """All cards, each as in `to_dict`."""
-    return {"schema": "vperf/gpus/1", "gpus": [_plain(asdict(gpu)) for gpu in gpus]}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+    return {"schema": "vperf/gpus/1", "gpus": [plain(asdict(gpu)) for gpu in gpus]}
 
 
 def _flat(gpu: Gpu) -> dict[str, Any]:
@@ -69,7 +88,7 @@ def _flat(gpu: Gpu) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def listed(gpus: Sequence[Gpu]) -> Iterator[Block]:
+def listed(gpus: Sequence[Gpu], by: SortKey | None = None) -> Iterator[Block]:
     """The screen of `vperf gpus`."""
     hosts = all(gpu.is_host for gpu in gpus)
     count = plural(len(gpus), "host" if hosts else "GPU")
@@ -85,6 +104,14 @@ def listed(gpus: Sequence[Gpu]) -> Iterator[Block]:
         Column("link", rank=5),
         Column("name", rank=5),
     )
+    if by:
+        mark = " \N{BLACK DOWN-POINTING TRIANGLE}"
+        columns = tuple(
+            c._replace(heading=c.heading + mark, strong=True, rank=0)
+            if c.heading == by.heading
+            else c
+            for c in columns
+        )
     rows = tuple(
         Row(
             (
@@ -106,20 +133,29 @@ def listed(gpus: Sequence[Gpu]) -> Iterator[Block]:
 def card(gpu: Gpu) -> Iterator[Block]:
     """The screen of one card: datasheet facts, what was measured on it, sources and notes."""
     yield Headline((Span(clean(gpu.name), "strong"), f" ({clean(gpu.id)})"))
-    yield Facts(tuple(_datasheet(gpu)))
-    peaks = ((clean(pipe), format_rate(peak)) for pipe, peak in gpu.peak_flop_per_s.items() if peak)
-    yield Facts(tuple(peaks), "Peaks: dense, at the rated clock")
+    peaks = tuple(
+        (clean(pipe), format_rate(peak)) for pipe, peak in gpu.peak_flop_per_s.items() if peak
+    )
+    yield Facts(tuple(_datasheet(gpu)), when="full")
+    yield Facts(peaks, "Peaks: dense, at the rated clock", when="full")
+    rates = tuple(_rates(gpu.achieved)) if gpu.achieved else ()
+    others = tuple(_achieved(gpu.achieved)) if gpu.achieved else ()
+    short = (("dense peaks", _joined(peaks)), ("measured", _joined(rates)))
+    yield Facts((*_datasheet(gpu), *short), when="short")
     if gpu.achieved is None:
         yield Prose("Not measured: expected uses generic constants.", "warn")
     else:
         title = "Measured: constants behind expected; those not listed are generic"
-        yield Facts(tuple(_achieved(gpu.achieved)), title)
+        yield Facts((*rates, *others), title, when="full")
+    count = len(others) - len(_ORIGIN)
+    more = f"{count} more measured constants, " if count > 0 else ""
+    yield Prose(f"{more}sources: -v", "aside", "short")
     source = (
         *((("your file", clean(gpu.origin)),) if gpu.origin else ()),
         ("source", clean(gpu.source)), ("checked", clean(gpu.checked)),
         ("confidence", clean(gpu.confidence)),
     )  # fmt: skip
-    yield Facts(source)
+    yield Facts(source, when="full")
     yield Bullets(tuple(map(clean, gpu.assumptions)), mark="?", tone="warn")
     yield Bullets(tuple(map(clean, gpu.notes)), "Notes")
 
@@ -145,11 +181,15 @@ def _datasheet(gpu: Gpu) -> Iterator[tuple[str, Text]]:
         yield "power", f"{gpu.tdp_w:,.0f} W"
 
 
-def _achieved(achieved: Achieved) -> Iterator[tuple[str, Text]]:
+def _rates(achieved: Achieved) -> Iterator[tuple[str, Text]]:
     for pipe, rate in achieved.flop_per_s.items():
         yield f"{clean(pipe)} matmul", format_rate(rate)
     if achieved.memory_bandwidth is not None:
         yield "memory stream", format_bandwidth(achieved.memory_bandwidth)
+
+
+def _achieved(achieved: Achieved) -> Iterator[tuple[str, Text]]:
+    """All but the rates, and where it is from."""
     for constant in MEASURED:
         value = getattr(achieved, constant)
         if value is not None and constant != "memory_bandwidth":
@@ -171,8 +211,18 @@ def _achieved(achieved: Achieved) -> Iterator[tuple[str, Text]]:
         meet = size(later_s / sooner_s) if later_s > 0 < sooner_s else ""
         yield f"all-reduce of {whole(ranks)}", f"{small}{', small messages' if meet else ' or'}"
         yield "", f"{large}{f', from {meet} on' if meet else ''}"
-    yield "source", clean(achieved.source)
-    yield "checked", clean(achieved.checked)
+    yield from zip(_ORIGIN, (clean(achieved.source), clean(achieved.checked)), strict=True)
+
+
+def _joined(rows: Sequence[tuple[str, Text]]) -> str:
+    """ "bf16 989.4, fp8 1,979 TFLOPS": the unit once where all have the same."""
+    if not rows:
+        return ""
+    named = [(name, plain_text(text).rpartition(" ")) for name, text in rows]
+    units = {unit for _, (_, _, unit) in named}
+    if len(units) == 1:
+        return f"{', '.join(f'{name} {value}' for name, (value, _, _) in named)} {units.pop()}"
+    return ", ".join(f"{name} {value} {unit}" for name, (value, _, unit) in named)
 
 
 def _line(latency_s: float, bytes_per_s: float) -> str:

@@ -46,11 +46,17 @@ def render(document: Document, *, full: bool = True) -> str:
 
 def parts(document: Document, *, full: bool = True) -> Iterator[str]:
     """The page line by line, each as soon as its row is there."""
-    first = True
+    before: Block | None = None
     for block in shown(document, full=full):
-        if not first and not isinstance(block, Plot):
+        goes_on = (
+            isinstance(block, Bullets)
+            and isinstance(before, Bullets)
+            and not block.title
+            and (block.tight or not before.title)
+        )
+        if before is not None and not goes_on and not isinstance(block, Plot):
             yield "\n"
-        first = False
+        before = block
         yield from (f"{line}\n" for line in _lines(block))
 
 
@@ -64,17 +70,17 @@ def _lines(block: Block) -> Iterator[str]:
             yield from _title(block.title)
             yield from _table(block)
         case Facts():
-            yield from _title(block.title)
+            yield from _title(block.title, table=False)
             for name, text in block.rows:
                 words = escape(plain(text).strip())
                 if words:
                     yield f"- {escape(name)}: {words}" if name else f"- {words}"
         case Bullets():
-            yield from _title(block.title)
+            yield from _title(block.title, table=False)
             mark = "" if block.mark == "-" else f"{block.mark} "
             yield from (f"- {mark}{escape(plain(item))}" for item in block.items)
         case Shell():
-            yield from _title(block.title)
+            yield from _title(block.title, table=False)
             yield "```sh"
             for command in block.commands:
                 yield from folded([clean(word) for word in command], _WIDTH)
@@ -89,10 +95,12 @@ def _lines(block: Block) -> Iterator[str]:
             assert_never(block)
 
 
-def _title(title: str) -> Iterator[str]:
+def _title(title: str, *, table: bool = True) -> Iterator[str]:
+    """A line of its own; a list or code may follow at once, a table may not."""
     if title:
         yield f"**{escape(title)}**"
-        yield ""
+        if table:
+            yield ""
 
 
 def _table(block: Table) -> Iterator[str]:

@@ -26,8 +26,10 @@ from vperf.report.document import (
 from vperf.report.format import clean, gib, percent, plural, size, whole
 from vperf.report.forms import Report
 
-_SHOWN = 20
+_SHOWN = 16
 """Rows of the short form."""
+_ORIGIN = ("found", "source", "count from", "checked")
+"""Facts of where the others are from."""
 
 
 class Listed(Protocol):
@@ -132,13 +134,15 @@ def listed(models: Sequence[Listed]) -> Iterator[Block]:
 def card(facts: ModelFacts, parts: Anatomy, listed: Listed | None) -> Iterator[Block]:
     """The screen of one model: counts, bytes, formats, layers, and where they come from."""
     yield Headline((Span(clean(facts.id), "strong"),))
-    yield Facts(tuple(_facts(facts, listed)))
+    yield Facts(tuple(_facts(facts, listed)), when="full")
+    about = tuple(row for row in _facts(facts, listed) if row[0] not in _ORIGIN)
+    yield Facts(about, when="short")
     yield _layers(parts)
     yield _parts(parts)
     rows = [Row((clean(name), whole(n), size(n))) for name, n in parts.bytes_by_format]
     rows.append(Row(("total", whole(facts.weight_bytes), size(facts.weight_bytes)), "strong"))
     columns = (Column("stored as"), Column("bytes", "count"), Column("", "memory"))
-    yield Table(columns, tuple(rows))
+    yield Table(columns, tuple(rows), when="full")
     if parts.mtp_layers:
         known = f", {whole(parts.mtp_parameters)} parameters" if parts.mtp_parameters else ""
         text = f"multi-token-prediction layers: {parts.mtp_layers}{known}"
@@ -147,6 +151,7 @@ def card(facts: ModelFacts, parts: Anatomy, listed: Listed | None) -> Iterator[B
         keys = ", ".join(map(clean, parts.config_keys))
         yield Bullets((keys,), "Read of its config", when="full")
     yield Bullets(tuple(map(clean, parts.defaults)), "Assumptions", when="full")
+    yield Prose("parts, number formats, where the counts are from: -v", "aside", "short")
 
 
 def _facts(facts: ModelFacts, listed: Listed | None) -> Iterator[tuple[str, Text]]:
@@ -193,8 +198,8 @@ def _parts(parts: Anatomy) -> Table:
     total = sum(count for _, count in parts.parts)
     rows = [Row((_part(name, parts), whole(n), percent(n / total, 1))) for name, n in parts.parts]
     rows.append(Row(("total", whole(total), percent(1.0, 1)), "strong"))
-    return Table((Column("part"), Column("parameters", "count"), Column("share", "share")),
-                 tuple(rows))  # fmt: skip
+    columns = (Column("part"), Column("parameters", "count"), Column("share", "share"))
+    return Table(columns, tuple(rows), when="full")
 
 
 def _part(name: str, parts: Anatomy) -> str:

@@ -43,6 +43,10 @@ def note_blocks(
         found.append(Prose("; ".join(counted), "aside", "short", tight=bool(guesses or warnings)))
     return [
         *found,
-        Bullets(tuple(rest), title, when="full"),
-        Bullets(tuple(missing), "Not modelled", when="full"),
+        Bullets(tuple(rest), title, when="full", tight=bool(guesses or warnings)),
+        *(
+            (Prose(f"Not modelled: {'; '.join(missing)}", when="full", tight=True),)
+            if missing
+            else ()
+        ),
     ]

@@ -129,7 +129,7 @@ def _of(text: Callable[[Any], str]) -> Callable[[Row], Cell]:
 def speed_column(heading: str = "tok/s", *, strong: bool = False) -> RowColumn:
     """Expected decode speed of all sequences."""
     column = Column(heading, "rate", strong=strong, width=6)
-    return RowColumn(column, _of(lambda f: per_second(f.expected.decode_tokens_per_s)))
+    return RowColumn(column, _of(lambda f: per_second(f.expected.main_tokens_per_s)))
 
 
 def ttft_column(heading: str = "TTFT", *, strong: bool = False, rank: int = 0) -> RowColumn:
@@ -158,7 +158,7 @@ def bar_column(most: float, *, rank: int = 5) -> RowColumn:
     def bar(row: Row) -> Cell:
         if row.figures is None or most <= 0:
             return ""
-        share = row.figures.expected.decode_tokens_per_s / most
+        share = row.figures.expected.main_tokens_per_s / most
         return Bar(((share, "good" if row.fits else "aside"),))
 
     return RowColumn(Column("", "bar", rank, width=12), bar)
@@ -171,11 +171,11 @@ def limit_columns() -> list[RowColumn]:
         if row.figures is None:
             return "-"
         low, high = row.figures.expected.low, row.figures.expected.high
-        return span(per_second(low.decode_tokens_per_s), per_second(high.decode_tokens_per_s))
+        return span(per_second(low.main_tokens_per_s), per_second(high.main_tokens_per_s))
 
     return [
         RowColumn(Column("limit", "rate", 3, width=6),
-                  _of(lambda f: per_second(f.limit.decode_tokens_per_s))),
+                  _of(lambda f: per_second(f.limit.main_tokens_per_s))),
         RowColumn(Column("range", "rate", 4, width=11), ends),
     ]  # fmt: skip
 

@@ -158,7 +158,7 @@ class _Best:
         if self._row is None or self._row.figures is None:
             return (Span(f"None of {plural(self._count, 'setting')} fits.", "bad"),)
         name = named(self._row, sweep.axes)
-        limit = per_second(self._row.figures.limit.decode_tokens_per_s)
+        limit = per_second(self._row.figures.limit.main_tokens_per_s)
         return (
             "Fastest that fits: ",
             Span(f"{name}, {per_second(_speed(self._row))} tok/s", "good"),
@@ -167,7 +167,7 @@ class _Best:
 
 
 def _speed(row: Row) -> float:
-    return row.figures.expected.decode_tokens_per_s if row.figures else 0.0
+    return row.figures.expected.main_tokens_per_s if row.figures else 0.0
 
 
 def title(sweep: Sweeping) -> str:

@@ -10,6 +10,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 
+def plain(value: Any) -> Any:
+    """Mappings, tuples and sets as objects and lists, at any depth."""
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, frozenset):
+        value = sorted(value)
+    return [plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
 def dump(value: Mapping[str, Any]) -> str:
     """Any of vperf's JSON answers: indented, keys in their documented order."""
     return json.dumps(value, allow_nan=False, indent=2, ensure_ascii=True) + "\n"

@@ -81,6 +81,8 @@ class Load:
     """Probability that a token is accepted that the model drafts, if it does."""
     think_s: float = 0.0
     """Between an answer and the user's next request."""
+    texts: int = 1
+    """Of a request to a model that only reads them."""
     proven: int = 0
     """Sequences that are known to have run at a time, whatever the memory is thought to hold."""
 

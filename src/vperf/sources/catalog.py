@@ -8,14 +8,15 @@ Not here: what the files say (gpus.py, engines.py, workloads.py, models.py).
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from vperf.errors import InputError, VperfError
 from vperf.files import read_toml
@@ -28,6 +29,7 @@ MAX_OWN_BYTES = 1 << 20
 """Of one of the user's files; the largest that ships has 4 kB."""
 
 Kind = Literal["gpus", "hosts", "engines", "workloads"]
+Found = TypeVar("Found")
 
 
 def data_dir() -> Path:
@@ -112,6 +114,23 @@ class Files:
         if file_id not in self._checked:
             self._checked[file_id] = checked_file(self.own[file_id], keys)
         return self._checked[file_id]
+
+    def usable(self, load: Callable[[str], Found]) -> tuple[Found, ...]:
+        """All of them as `load` reads each, by id; the user's broken ones are left out."""
+        found = []
+        for file_id in self.ids:
+            try:
+                found.append(load(file_id))
+            except InputError:
+                if file_id not in self.own:
+                    raise
+        return tuple(found)
+
+    @cached_property
+    def shipped_tables(self) -> Mapping[str, Mapping[str, Any]]:
+        """Those that ship, where a wheel has them in one file: TOML takes ten times as long."""
+        index = self.shipped.with_suffix(".json")
+        return json.loads(index.read_bytes()) if index.is_file() else {}
 
     def broken(self, keys: Keys) -> Iterator[InputError]:
         """What is wrong with each of the user's files that cannot be used."""

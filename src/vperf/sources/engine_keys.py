@@ -38,6 +38,8 @@ from vperf.sources.keys import AMOUNT, BYTES, SECONDS, SHARE, STEPS, WORDS, Each
 _TIMES = {
     "host_time_per_step": "host_s_per_step",
     "host_time_per_sequence": "host_s_per_sequence",
+    "draft_time_per_step": "draft_s_per_step",
+    "draft_time_per_pass": "draft_s_per_pass",
     "launch_time": "launch_s",
     "eager_host_time_per_step": "eager_host_s_per_step",
     "eager_launch_time": "eager_launch_s",

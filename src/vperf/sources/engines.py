@@ -27,6 +27,22 @@ def engine_names() -> tuple[str, ...]:
     return files_of("engines").ids
 
 
+def list_engines() -> tuple[Engine, ...]:
+    """Every engine, by id; the user's broken files are left out (`broken_engine_files`)."""
+    return files_of("engines").usable(load_engine)
+
+
+def broken_engine_files() -> tuple[InputError, ...]:
+    """What is wrong with the user's own files that cannot be used."""
+    return tuple(files_of("engines").broken(ENGINE_FILE))
+
+
+def other_names(engine_id: str) -> tuple[str, ...]:
+    """Its aliases, and the programs that run it."""
+    file = files_of("engines").table(engine_id, ENGINE_FILE)
+    return (*file.get("aliases", ()), *file.get("run_by", ()))
+
+
 def load_engine(name: str) -> Engine:
     """An engine by id, name or alias, in any case, perhaps as it was: "vllm@0.12".
 

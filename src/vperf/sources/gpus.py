@@ -6,6 +6,7 @@ checks (schema.py), time, and any efficiency factor.
 
 from __future__ import annotations
 
+import json
 import os.path
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
-from vperf.files import parse_toml, read_bytes
+from vperf.files import parse_toml, read_bytes, read_toml
 from vperf.hardware.gpu import PIPES, Achieved, AllReduce, Gpu, Link
 from vperf.notes import Note, notes_of
 from vperf.sources.catalog import MAX_OWN_BYTES, Files, checked_file, files_of
@@ -107,14 +108,7 @@ def gpu_names() -> tuple[str, ...]:
 def list_gpus() -> tuple[Gpu, ...]:
     """Every GPU, by id; the user's broken files are left out (`broken_gpu_files`)."""
     files = files_of("gpus")
-    found = []
-    for gpu_id in files.ids:
-        try:
-            found.append(_of_file(gpu_id, files))
-        except InputError:
-            if gpu_id not in files.own:
-                raise
-    return tuple(found)
+    return files.usable(lambda gpu_id: _of_file(gpu_id, files, files.shipped_tables))
 
 
 def broken_gpu_files() -> tuple[InputError, ...]:
@@ -128,9 +122,11 @@ def gpu_table(gpu_id: str) -> Table:
     return files.table(gpu_id, GPU_FILE) if files.path(gpu_id) else {}
 
 
-def _of_file(gpu_id: str, files: Files) -> Gpu:
-    gpu = _gpu(files.table(gpu_id, GPU_FILE), gpu_id)
+def _of_file(gpu_id: str, files: Files, known: Mapping[str, Table] | None = None) -> Gpu:
     own = files.own.get(gpu_id)
+    if known and own is None:
+        return _gpu(known[gpu_id], gpu_id)
+    gpu = _gpu(files.table(gpu_id, GPU_FILE), gpu_id)
     if own is None:
         return gpu
     return replace(gpu, origin=str(own), assumptions=(
@@ -275,6 +271,12 @@ def index_of(folder: Path) -> bytes:
     return b"\n".join(lines)
 
 
+def tables_of(folder: Path) -> bytes:
+    """All GPU files of a folder in one; their dates are text."""
+    tables = {path.stem: read_toml(path) for path in sorted(folder.glob("*.toml"))}
+    return json.dumps(tables, default=str).encode()
+
+
 def _keys_in(gpu_id: str, path: Path) -> list[bytes]:
     """Loose keys between empty ones, so that each has a mark on both sides."""
     lines = b"\n".join([b"", gpu_id.encode(), *_QUOTED.findall(_head(path)), b""])
@@ -291,12 +293,8 @@ def _head(path: Path) -> bytes:
 
 
 def _as_default(gpu: Gpu, file: Table, name: str) -> Gpu:
-    what = [file["memory"].get("nominal") or format_bytes(gpu.memory_bytes)]
-    what.append(f"{gpu.memory_bandwidth / 1e9:g} GB/s")
-    if gpu.tdp_w is not None:
-        what.append(f"{gpu.tdp_w:g} W")
     others = tuple(file.get("others", ()))
-    note = Note("card_choice", typed=name, name=gpu.name, facts=tuple(what), others=others)
+    note = Note("card_choice", typed=name, taken=gpu.id, others=others)
     return replace(gpu, assumptions=(note, *gpu.assumptions))
 
 
@@ -355,7 +353,7 @@ def override(
     said: list[str] = []
     achieved = gpu.achieved
     if memory_bandwidth is not None:
-        new = _given(parse_bandwidth, memory_bandwidth, "memory bandwidth")
+        new = _given(parse_bandwidth, memory_bandwidth, "GB/s", "memory bandwidth")
         kept = ""
         if achieved is not None and achieved.memory_bandwidth is not None:
             share = achieved.memory_bandwidth / gpu.memory_bandwidth
@@ -367,7 +365,7 @@ def override(
         gpu = gpu.with_bandwidth(new)
         achieved = gpu.achieved
     if memory is not None:
-        new = _given(parse_bytes, memory, "memory")
+        new = _given(parse_bytes, memory, "GB", "memory")
         said.append(f"memory {format_bytes(new)} as given, not {format_bytes(gpu.memory_bytes)}")
         gpu = replace(gpu, memory_bytes=new)
     for pipe, text in (peaks or {}).items():
@@ -376,7 +374,7 @@ def override(
 
             near = difflib.get_close_matches(pipe, PIPES, n=3) or PIPES
             raise UnknownNameError("number format of a peak", pipe, near)
-        new = _given(parse_rate, text, f"peak {pipe}")
+        new = _given(parse_rate, text, "TFLOPS", f"peak {pipe}")
         old = gpu.peak_flop_per_s.get(pipe)
         if achieved is not None:
             achieved = replace(achieved, flop_per_s=_rescaled(achieved.flop_per_s, pipe, new, old))
@@ -387,9 +385,9 @@ def override(
     return replace(gpu, achieved=achieved, assumptions=(*gpu.assumptions, *notes_of("card", said)))
 
 
-def _given(parse: Callable[[str], float], text: str, option: str) -> float:
+def _given(parse: Callable[[str, str], float], text: str, unit: str, option: str) -> float:
     try:
-        return parse(text)
+        return parse(text, unit)
     except InputError as error:
         raise InputError(error.message, field=option) from None
 

@@ -60,7 +60,9 @@ def load_model_config(
     looks_local = text.startswith((".", "/", "~")) or text.endswith((".json", "\\", "/"))
     if isinstance(name, Path) or looks_local or _exists(path):
         return _local(path, text)
-    if text.lower().endswith((".gguf", ".safetensors")) and not _HUB_FILE.fullmatch(text):
+    if text.lower().endswith((".gguf", ".safetensors")) and not re.fullmatch(
+        _HUB_FILE, text, re.ASCII
+    ):
         return _local(path, text)
     bundled = _bundled_id(text)
     if bundled is not None and revision is None:
@@ -243,7 +245,7 @@ def _bundled(model_id: str) -> ModelConfig:
     data = _shipped_file(model_id)
     return ModelConfig(
         model_id, "bundled", model_id, data["config"], data.get("hf_quant_config"),
-        warnings=tuple(data.get("warnings", ())),
+        warnings=tuple(data.get("warnings", ())), task=data.get("task", ""),
     )  # fmt: skip
 
 
@@ -268,8 +270,7 @@ def shipped() -> tuple[ShippedModel, ...]:
 # --- the Hub -----------------------------------------------------------------------------------
 
 
-_HUB_FILE = re.compile(r"([\w.-]+/[\w.-]+)/(.+\.gguf)", re.ASCII | re.IGNORECASE)
-_HUB_TAG = re.compile(r"([\w.-]+/[\w.-]+):([\w.-]+)", re.ASCII)
+_HUB_FILE, _HUB_TAG = r"(?i)([\w.-]+/[\w.-]+)/(.+\.gguf)", r"([\w.-]+/[\w.-]+):([\w.-]+)"
 
 
 def _from_hub(name: str, revision: str | None) -> ModelConfig:
@@ -278,9 +279,9 @@ def _from_hub(name: str, revision: str | None) -> ModelConfig:
     from vperf.sources import hub  # noqa: PLC0415  (huggingface_hub takes 0.3 s to import)
 
     found: hub.HubModel | hub.HubGguf
-    if match := _HUB_FILE.fullmatch(name):
+    if match := re.fullmatch(_HUB_FILE, name, re.ASCII):
         found = hub.fetch_gguf(match[1], file=match[2], revision=revision)
-    elif match := _HUB_TAG.fullmatch(name):
+    elif match := re.fullmatch(_HUB_TAG, name, re.ASCII):
         found = hub.fetch_gguf(match[1], quantization=match[2], revision=revision)
     else:
         found = hub.fetch_any(name, revision=revision)

@@ -34,6 +34,11 @@ def workload_names() -> tuple[str, ...]:
     return files_of("workloads").ids
 
 
+def list_workloads() -> tuple[Lengths, ...]:
+    """Every workload, by name; the user's broken files are left out."""
+    return files_of("workloads").usable(load_workload)
+
+
 def load_workload(name: str | Path) -> Lengths:
     """A workload by name, or a file. Raises UnknownNameError, InputError."""
     return _load(name, files_of("workloads"))

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from vperf.model.affine import ONE, Affine, Coordinate, terms_of
+from vperf.model.affine import ONE, Affine, Coordinate, add, terms_of
 from vperf.model.ops import COLLECTIVES, Row, Step, outputs, sequences, tokens
 from vperf.timing import collectives
 from vperf.timing.expected import Form, pn
@@ -56,47 +56,47 @@ class BoundRows:
         self._l2, self._memory_bandwidth = gpu.l2_bytes, gpu.memory_bandwidth
         self._launches = sum(row.count * row.launches for row in rows)
         lines = _Lines()
-        compute, streamed, link, base = Affine(), Affine(), Affine(), Affine()
-        even = Affine()  # beyond what is read at least
+        sums: list[dict[Coordinate, float]] = [{}, {}, {}, {}, {}]
+        compute, streamed, even, link, base = sums  # even: beyond what is read at least
         pairs, triples = [], []
         slow: list[tuple[int, Form[Affine], tuple[_Line, ...]]] = []
         exchanges: list[tuple[int, tuple[_Line, ...]]] = []
         for row in rows:
             count, form = row.count, form_of(row, card.constants, card.engine)
             own_compute = card.limits.compute_s(row)
-            compute += count * own_compute
-            streamed += count * row.least_streamed_bytes
+            add(compute, own_compute, count)
+            least = row.least_streamed_bytes
+            add(streamed, least, count)
             if row.least_bytes is not None:
-                even += count * (row.weight_bytes - row.least_bytes)
+                add(even, row.weight_bytes - row.least_bytes, count)
             parts = (form.x, form.y, form.z)
             if row.kind in COLLECTIVES:
                 floor = collectives.limit_s(row, gpu)
-                link += count * floor
+                add(link, floor, count)
                 if form.other is not None or not _below(floor, form.base):
                     other = form.base if form.other is None else form.other
                     own = form.base, other, floor
                     exchanges.append((count, tuple(map(lines.line, own))))
                     continue
             elif not all(
-                any(_below(floor, part) or _below(floor, form.base + part) for part in parts)
-                for floor in (own_compute, row.least_streamed_bytes / gpu.memory_bandwidth)
+                any(_below(floor, part) for part in parts)
+                or any(_below(floor, form.base + part) for part in parts)
+                for floor in (own_compute, least / gpu.memory_bandwidth)
             ):  # its limit may be the longer one: it is looked at every time
-                looked_at = (form.base, *parts, own_compute, row.least_streamed_bytes)
+                looked_at = (form.base, *parts, own_compute, least)
                 slow.append((count, form, tuple(map(lines.line, looked_at))))
                 continue
-            base += count * form.base
+            add(base, form.base, count)
             x, y, z = (lines.line(count * part) for part in parts)
             if z != _NOTHING:
                 triples.append((*x, *y, form.p, 1 / form.p, *z, form.r, 1 / form.r))
             elif y != _NOTHING:
                 pairs.append((*x, *y, form.p, 1 / form.p))
             else:
-                base += count * form.x
+                add(base, form.x, count)
         self._pairs, self._triples = tuple(pairs), tuple(triples)
         self._slow, self._exchanges = tuple(slow), tuple(exchanges)
-        self._compute, self._streamed, self._even, self._link, self._base = map(
-            lines.terms, (compute, streamed, even, link, base)
-        )
+        self._compute, self._streamed, self._even, self._link, self._base = map(lines.of, sums)
         self._values = _Values(lines)
 
     def at(self, step: Step) -> list[float]:
@@ -231,19 +231,16 @@ class _Lines:
             self.numbers[at] = len(self.numbers)
         self._composites: dict[_Terms, int] = {}
 
-    def terms(self, quantity: Affine | float) -> _Terms:
-        """The quantity over numbered coordinates."""
+    def of(self, terms: dict[Coordinate, float]) -> _Terms:
+        """Terms over numbered coordinates."""
         numbers = self.numbers
-        return tuple(
-            (numbers.setdefault(at, len(numbers)), value)
-            for at, value in terms_of(quantity).items()
-        )
+        return tuple([(numbers.setdefault(at, len(numbers)), terms[at]) for at in terms])
 
     def line(self, quantity: Affine | float) -> _Line:
         """The quantity as one line."""
-        terms = self.terms(quantity)
-        constant = sum(value for at, value in terms if at == 0)
-        rest = [(at, value) for at, value in terms if at]
+        terms = terms_of(quantity)
+        constant = terms.get(ONE, 0.0)
+        rest = [one for one in self.of(terms) if one[0]]
         if not rest:
             return constant, 0.0, 0
         first = rest[0][1]
@@ -326,11 +323,11 @@ def _item(row: Row, card: Card, lines: _Lines) -> _Item:
 
 def _below(floor: Affine | float, time: Affine | float) -> bool:
     """Whether the one is never above the other; coordinates are never negative."""
-    terms = terms_of(time)
-    rest = dict(terms)
-    for at, value in terms_of(floor).items():
-        rest[at] = rest.get(at, 0.0) - value * (1 - 1e-12)
-    return all(value >= 0.0 for value in rest.values())
+    floors, terms = terms_of(floor), terms_of(time)
+    for at, value in floors.items():
+        if terms.get(at, 0.0) < value * (1 - 1e-12):
+            return False
+    return all(at in floors or value >= 0.0 for at, value in terms.items())
 
 
 def _dot(terms: _Terms, values: Sequence[float]) -> float:

@@ -42,7 +42,7 @@ first adds to a token's time."""
 class Compiled:
     """A model on a card: the times of its steps."""
 
-    __slots__ = ("_draft", "_own", "card", "fullest", "model", "places")
+    __slots__ = ("_draft", "_own", "_parts", "card", "fullest", "model", "places")
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class Compiled:
         self.fullest = fullest or card
         self._own: Table = _Table(model, card) if places is None else PlacedTable(model, places)
         self._draft: Table | None = None
+        self._parts: dict[Callable[[Row], bool], Compiled] = {}
 
     def without_drafts(self) -> Compiled:
         """The same model that decodes plainly."""
@@ -157,6 +158,7 @@ class Compiled:
         `tokens` of the step take from one to the next."""
         engine, stages = self.card.engine, self.model.parallel.pipeline
         host = engine.overhead_s(launches, kernels, sequences)
+        host += engine.drafting_s(self.model.draft_depth)
         if stages == 1:
             return host
         gpu = self.card.gpu
@@ -185,14 +187,16 @@ class Compiled:
 
     def only(self, wanted: Callable[[Row], bool]) -> Compiled:
         """Those rows alone that are `wanted`: for `kernels_s` of a part of a step."""
-        part = Compiled(self.model, self.card, self.places)
-        part._own = (
-            _Table(self.model, self.card, wanted)
-            if self.places is None
-            else PlacedTable(self.model, self.places, wanted)
-        )
-        if self.model.draft is not None:
-            part._draft = _Table(self.model.draft, self.card, wanted)
+        part = self._parts.get(wanted)
+        if part is None:
+            part = self._parts[wanted] = Compiled(self.model, self.card, self.places)
+            part._own = (
+                _Table(self.model, self.card, wanted)
+                if self.places is None
+                else PlacedTable(self.model, self.places, wanted)
+            )
+            if self.model.draft is not None:
+                part._draft = _Table(self.model.draft, self.card, wanted)
         return part
 
     def ops(self, one: Pass) -> tuple[Op, ...]:

@@ -102,7 +102,7 @@ def _sum(one: Affine | float, other: Affine | float) -> Affine:
     """Both, but what all sequences share is there once: weights that are read for all of them."""
     terms = dict(terms_of(one))
     for at, value in terms_of(other).items():
-        shared = at == ONE or at.group == ALL
+        shared = at is ONE or at.group == ALL
         terms[at] = max(terms.get(at, 0.0), value) if shared else terms.get(at, 0.0) + value
     return Affine(terms)
 
@@ -121,7 +121,7 @@ def _of_group(row: Row, number: int) -> Row:
         terms: dict[Coordinate, float] = {}
         for at, value in quantity.terms.items():
             of_all = merges and at.function in OF_ALL_TOKENS
-            own = at if at == ONE else at._replace(group=ALL if of_all else number)
+            own = at if at is ONE else at.in_group(ALL if of_all else number)
             terms[own] = value
         return Affine(terms)
 

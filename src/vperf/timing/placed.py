@@ -235,7 +235,7 @@ class PlacedTable:
         if not isinstance(quantity, Affine):
             return quantity
         step = Step(1, tokens, 0)
-        return quantity.at(lambda at: at._replace(group=0).value(step))
+        return quantity.at(lambda at: at.value(step))
 
     # The rows of each place --------------------------------------------------------------------
 

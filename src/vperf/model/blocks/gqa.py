@@ -99,6 +99,24 @@ class GroupedQueryAttention(Block):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class FactoredQueryAttention(GroupedQueryAttention):
+    """With a query that passes a narrower space (Step-3)."""
+
+    query: Linear = Linear("wq", 0, 0)
+    """From it to all heads."""
+
+    @property
+    def linears(self) -> tuple[tuple[int, Linear], ...]:
+        """The query's second matrix too."""
+        return (*((1, each) for each in (*self.inputs, self.query)), (1, self.output))
+
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
+        """Both projections of the query."""
+        first, *others = GroupedQueryAttention.ops(self, step, cache)
+        return (first, *matmul("q_proj", (self.query,), step.tokens), *others)
+
+
 def read(
     config: Config,
     layer: int,

@@ -48,11 +48,13 @@ class HyperConnections(Block):
         )
 
 
-def read(config: Config, layer: int, scope: Scope) -> HyperConnections:
+def read(
+    config: Config, layer: int, scope: Scope, *, weights: int | None = None, scales: int = 3
+) -> HyperConnections:
     """hc_mult streams: (2 + n) n mixing weights, as many biases and three scales, twice."""
     streams = config.integer("hc_mult", maximum=1024)
     hidden = hidden_size(config)
-    weights = (2 + streams) * streams
+    weights = weights or (2 + streams) * streams
     return HyperConnections(
         streams,
         hidden,
@@ -60,7 +62,7 @@ def read(config: Config, layer: int, scope: Scope) -> HyperConnections:
             scope.linear(f"{name}.fn", streams * hidden, weights, kind="router")
             for name in ("attn_hc", "ffn_hc")
         ),
-        vectors=2 * (weights + 3),
+        vectors=2 * (weights + scales),
     )
 
 

@@ -156,10 +156,14 @@ def read(
     *,
     visibility: Visibility = FULL,
     v_dim: int | None = None,
+    rotates: bool = True,
 ) -> LatentAttention:
-    """MLA as DeepSeek, Kimi, GLM and MiniCPM3 spell it; head_dim and KV heads are ignored there."""
+    """MLA as DeepSeek, Kimi, GLM and MiniCPM3 spell it; head_dim and KV heads are ignored there.
+
+    Not `rotates`: all of the query and key is without positions (Mistral Large 4).
+    """
     kind = config.string_at(layer, "layer_types")
-    if kind is not None and kind not in _LAYER_TYPES:
+    if kind is not None and kind not in _LAYER_TYPES and not visibility.window:
         raise UnsupportedModelError(
             f"MLA in a layer of type {kind[:40]!r} is not supported",
             source=config.source,
@@ -168,9 +172,11 @@ def read(
     hidden = hidden_size(config)
     heads = attention_heads(config)
     latent = config.integer("kv_lora_rank")
-    rope = config.integer("qk_rope_head_dim")
+    rope = config.integer("qk_rope_head_dim", minimum=0)
     config.asked.update(("head_dim", "num_key_value_heads"))  # of no meaning here
     nope = config.integer("qk_nope_head_dim")
+    if not rotates:
+        nope, rope = nope + rope, 0
     v_dim = v_dim or config.integer("v_head_dim")
     q_rank = config.optional_integer("q_lora_rank", minimum=0)
     bias = config.flag("attention_bias", default=False)

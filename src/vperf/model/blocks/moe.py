@@ -30,6 +30,9 @@ class MixtureOfExperts(Block):
     shared_gate: Linear | None = None
     """A [1, hidden] gate on the shared expert (Qwen2-MoE)."""
     vectors: int = 0
+    expert_vectors: int = 0
+    """Those of `vectors` that are of all experts together (a norm behind them): a token uses its
+    share of them."""
     identities: int = 0
     """Zero experts that the router may pick and that do nothing (LongCat-Flash)."""
     favours: bool = False
@@ -70,7 +73,8 @@ class MixtureOfExperts(Block):
     def idle_parameters(self) -> int:
         """Experts that one token is not routed to, even where it picks no zero expert."""
         one = sum(linear.parameters for _, linear in self.expert.linears)
-        return (self.experts - self.active) * one
+        idle = self.experts - self.active
+        return idle * one + self.expert_vectors * idle // self.experts
 
     @property
     def elementwise_elements(self) -> int:

@@ -83,9 +83,14 @@ class Dormant(Block):
         return self.sleeper.vectors
 
     @property
+    def idle_parameters(self) -> int:
+        """Of experts, those that no token would be routed to."""
+        return self.sleeper.idle_parameters
+
+    @property
     def unread_parameters(self) -> int:
-        """All."""
-        return self.vectors + sum(n * w.parameters for n, w in self.linears)
+        """All the others."""
+        return self.vectors - self.idle_parameters + sum(n * w.parameters for n, w in self.linears)
 
     def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """None."""

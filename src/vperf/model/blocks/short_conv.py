@@ -55,6 +55,38 @@ class ShortConvolution(Block):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Smoothing(Block):
+    """A causal depthwise convolution by itself, behind a projection (Qwen4-Exp)."""
+
+    channels: int
+    kernel: int
+
+    @property
+    def joins_residual(self) -> bool:
+        """No: it is part of what it stands behind."""
+        return False
+
+    @property
+    def linears(self) -> tuple[tuple[int, Linear], ...]:
+        """None: its weights are vectors."""
+        return ()
+
+    @property
+    def vectors(self) -> int:
+        """One weight a channel and tap."""
+        return self.channels * self.kernel
+
+    @property
+    def state_bytes(self) -> float:
+        """The last kernel - 1 inputs."""
+        return float(conv_state_bytes(self.channels, self.kernel))
+
+    def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
+        """The convolution."""
+        return (convolution("short_conv", step, self.channels, self.kernel),)
+
+
 def read(config: Config, scope: Scope) -> ShortConvolution:
     """As LFM2 spells it; `conv_bias` also gives the projections their biases."""
     hidden = hidden_size(config)

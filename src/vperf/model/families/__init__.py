@@ -20,6 +20,7 @@ LINEAGES: dict[str, str] = {
     "llama4": "Chunked attention with experts",
     "nemotron": "Layers of different shapes; Mamba-2 hybrids with latent experts",
     "mamba_hybrid": "Mamba, Mamba-2 and short convolutions among attention",
+    "recent": "Models of late 2026: later indexers, gated residuals, tables of n-grams, loops",
     "recurrent": "Recurrence without attention, or almost: Mamba, xLSTM, RWKV, Griffin",
     "multimodal": "Multimodal wrappers and their text models: tower counted, text step modelled",
     "encoder_decoder": "Encoder-decoders: the prompt is the encoder's",

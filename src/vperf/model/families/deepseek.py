@@ -20,7 +20,7 @@ from vperf.model.ops import Visibility
 # --- DeepSeek sparse attention: V3.2, GLM-5 ----------------------------------------------------
 
 
-def _indexes(config: Config, layer: int) -> bool:
+def indexes(config: Config, layer: int) -> bool:
     """Whether a layer owns an indexer; GLM-5.2's "shared" layers reuse the picks of one before."""
     kind = config.string_at(layer, "indexer_types")
     pattern = config.raw("index_topk_pattern")
@@ -49,7 +49,7 @@ def _indexed_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
     )
     mlp = sparse_or_dense(config, layer, scope.child("mlp"))
     understood(config, "mlp_bias")  # the classes have the key and no such bias
-    if not _indexes(config, layer):
+    if not indexes(config, layer):
         return (attention, mlp)
     return (sparse.read_indexer(config, layer, inner.child("indexer")), attention, mlp)
 
@@ -192,6 +192,8 @@ FAMILIES = (
     Family(("deepseek_v4", "deepseek_ref"), layer=_v4_layer, mtp=_v4_mtp, assumptions=_INDEXED,
            extra_parameters=hyper.head_parameters),
     Family(("longcat_flash",), layer=_longcat_layer, norms=4),
+    Family(("pangu_ultra_moe",), mla.read, sparse_or_dense, mtp="last layer",
+           norms=lambda config: 4 if config.flag("sandwich_norm", default=False) else 2),
     Family(("youtu",), mla.read, tied=True),
     Family(("minicpm3",), _minicpm3_attention, tied=True),
 )  # fmt: skip

@@ -12,10 +12,11 @@ from functools import partial
 from vperf.errors import UnsupportedModelError
 from vperf.model.blocks import dense, gqa
 from vperf.model.blocks.base import Block, Scope
+from vperf.model.blocks.projection import Projections
 from vperf.model.checkpoint import MAX_LAYERS, Config
 from vperf.model.families.family import Family
-from vperf.model.families.keys import understood
-from vperf.model.ops import Linear
+from vperf.model.families.keys import refuse, understood
+from vperf.model.ops import FULL, Linear, Visibility
 from vperf.model.windows import Rule, all_but_every, every_layer, from_max_window_layers
 
 
@@ -136,10 +137,103 @@ def _internlm3_attention(config: Config, layer: int, scope: Scope) -> Block:
     )  # fmt: skip
 
 
+# --- Small differences: TeleChat, PLaMo 3, Doge, DiffLlama, ModernBERT's decoder -----------------
+
+
+def _telechat_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    block = dense.read(config, layer, scope, bias=False)
+    return replace(block, down=replace(block.down, bias=True))
+
+
+def _plamo3_attention(config: Config, layer: int, scope: Scope) -> Block:
+    """A list says how far every layer sees; null: all."""
+    listed = config.raw("interleaved_sliding_window")
+    seen: Visibility | None = None
+    if isinstance(listed, list | tuple):
+        item = listed[layer] if layer < len(listed) else None
+        seen = FULL if item is None else Visibility(
+            window=config.integer_at(layer, "interleaved_sliding_window", minimum=1)
+        )  # fmt: skip
+    return gqa.read(
+        config, layer, scope, qk_norm="head", qkv_bias=False, out_bias=False, visibility=seen
+    )
+
+
+def _doge_attention(config: Config, layer: int, scope: Scope) -> Block:
+    """A mask that the values choose; residuals with a weight an element."""
+    refuse(config, "is_moe")
+    understood(config, "keep_window_size", "num_experts", "num_experts_per_tok")
+    block = gqa.read(config, layer, scope, qk_norm="head")
+    width = block.kv_heads * block.v_dim
+    bias = config.flag("attention_bias", default=False)
+    mask = width * block.kv_heads + block.kv_heads * (1 + bias)  # of the values, not of the input
+    return replace(block, vectors=block.vectors + mask)
+
+
+def _diff_attention(config: Config, layer: int, scope: Scope) -> Block:
+    """Two softmaxes of which one is taken from the other by four learned vectors."""
+    block = gqa.read(config, layer, scope)
+    return replace(block, vectors=block.vectors + 4 * block.qk_dim)
+
+
+def _step1_attention(config: Config, layer: int, scope: Scope) -> Block:
+    kv_heads = config.optional_integer("num_attention_groups", "num_key_value_heads") or 1
+    return gqa.read(config, layer, scope, kv_heads=kv_heads)
+
+
+def _pangu_attention(config: Config, layer: int, scope: Scope) -> Block:
+    both = _either(config, "attention_bias", "bias")
+    return gqa.read(
+        config, layer, scope, qkv_bias=config.flag("qkv_bias", default=both), out_bias=both
+    )
+
+
+def _modern_norm(config: Config) -> int:
+    return gqa.hidden_size(config) * (1 + config.flag("norm_bias", default=False))
+
+
+def _modern_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    """As the encoder's: no norm before the first attention; `local_attention` is both sides."""
+    understood(config, "local_attention", "global_attn_every_n_layers", "sliding_window")
+    kind = config.string_at(layer, "layer_types")
+    every = config.optional_integer("global_attn_every_n_layers") or 3
+    near = kind == "sliding_attention" if kind else layer % every != 0
+    window = config.optional_integer("sliding_window") or config.integer("local_attention") // 2
+    heads = gqa.attention_heads(config)
+    attention = gqa.read(
+        config, layer, scope.child("attn"), kv_heads=heads,
+        visibility=Visibility(window=window) if near else FULL,
+        vectors=_modern_norm(config) if layer else 0,
+    )  # fmt: skip
+    return attention, replace(dense.read(config, layer, scope.child("mlp")),
+                              vectors=_modern_norm(config))  # fmt: skip
+
+
+def _modern_head(config: Config, scope: Scope) -> tuple[Block, ...]:
+    """A layer and a norm before the LM head."""
+    understood(config, "classifier_activation", "classifier_bias")
+    hidden = gqa.hidden_size(config)
+    bias = config.flag("classifier_bias", default=False)
+    first = scope.linear("lm_head.dense", hidden, hidden, bias=bias)
+    return (Projections("lm_head", ((first,),), _modern_norm(config), pooled=True),)
+
+
 # --- RMSNorm, gated MLP, rotary --------------------------------------------------------------
 
 LLAMA_LIKE = (
-    Family(("llama", "xverse")),
+    Family(("llama", "xverse", "solar", "teleflm", "TeleFLM")),
+    Family(("telechat", "telechat2"), partial(gqa.read, qkv_bias=False, out_bias=True),
+           _telechat_mlp),
+    Family(("plamo3",), _plamo3_attention, partial(dense.read, bias=False), norms=4, tied=True),
+    Family(("rnj1",), partial(gqa.read, qk_norm="head"), partial(dense.read, bias=False), norms=4,
+           tied=True),
+    Family(("step1",), _step1_attention),
+    Family(("PanguEmbedded", "pangu_embedded"), _pangu_attention),
+    Family(("diffllama",), _diff_attention, partial(dense.read, bias=False)),
+    Family(("doge",), _doge_attention, norms=4),
+    Family(("modernbert-decoder",), layer=_modern_layer, norms=0, final_norm=0, tied=True,
+           outside=_modern_head, extra_parameters=lambda config: 2 * _modern_norm(config),
+           head_bias=lambda config: config.flag("decoder_bias", default=True)),
     Family(("mistral", "ministral", "ministral3"), partial(gqa.read, rule=every_layer)),
     Family(("qwen2",), partial(gqa.read, rule=from_max_window_layers, qkv_bias=True,
                                out_bias=False)),

@@ -79,6 +79,8 @@ def _llama_attention(
     kv_heads, dim = kv_head_count(config, heads), head_size(config, hidden, heads)
     if heads % kv_heads:
         raise config.error(f"{kv_heads} do not divide {heads} heads", "num_key_value_heads")
+    if norms and heads * dim != hidden:
+        raise config.error(f"{heads} heads of it are not {hidden} wide", "head_dim")
     bias = config.flag("attention_bias", default=False)
     near = config.string_at(layer, "layer_types") == "sliding_attention"
     return EncoderAttention(

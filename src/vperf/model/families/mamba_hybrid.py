@@ -12,7 +12,11 @@ from functools import partial
 
 from vperf.model.blocks import dense, gqa, mamba, moe, short_conv
 from vperf.model.blocks.base import Block, Scope
+from vperf.model.blocks.dense import DenseMlp
+from vperf.model.blocks.gqa import GroupedQueryAttention
 from vperf.model.blocks.linear_attention import LinearAttention
+from vperf.model.blocks.projection import Dormant, Projections
+from vperf.model.blocks.wrapper import Again
 from vperf.model.checkpoint import Config
 from vperf.model.families.family import BlockReader, Family
 from vperf.model.families.keys import attends, refuse, understood
@@ -143,6 +147,111 @@ def _granite_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
     return mixer, replace(experts, shared=shared)
 
 
+# --- Zamba: Mamba layers, some of which pass a shared transformer block before ------------------
+
+
+def _shared(config: Config, scope: Scope, *, bias: bool) -> tuple[GroupedQueryAttention, DenseMlp]:
+    """Attention over hidden state and embedding side by side, and an MLP: stored once."""
+    hidden = gqa.hidden_size(config)
+    wide = config.optional_integer("attention_hidden_size") or 2 * hidden
+    heads = gqa.attention_heads(config)
+    dim = config.optional_integer("attention_head_dim") or wide // heads
+    kv_heads = gqa.kv_head_count(config, heads)
+    inner = scope.child("self_attn")
+    widths = (("q_proj", heads * dim), ("k_proj", kv_heads * dim), ("v_proj", kv_heads * dim))
+    attention = GroupedQueryAttention(
+        heads, kv_heads, dim, dim,
+        tuple(inner.linear(name, wide, width) for name, width in widths),
+        inner.linear("o_proj", heads * dim, hidden), vectors=wide,
+    )  # fmt: skip
+    width = config.integer("intermediate_size")
+    mlp = dense.build(scope.child("feed_forward"), hidden, width, bias=bias)
+    return attention, replace(mlp, vectors=hidden)
+
+
+def _hybrid(config: Config, layer: int) -> bool:
+    kind = config.string_at(layer, "layers_block_type", "layer_types")
+    listed = config.lists(layer, "hybrid_layer_ids")
+    understood(config, "attn_layer_period", "attn_layer_offset", "hybrid_layer_ids")
+    if kind is not None:
+        return kind == "hybrid"
+    if listed is not None:
+        return listed
+    if not config.declares("attn_layer_period"):
+        raise config.error("missing; which layers are hybrid is unknown", "layers_block_type")
+    period = config.integer("attn_layer_period")
+    return layer == 2 or (
+        layer > 2 and (layer - 3) % period == config.integer("attn_layer_offset", minimum=0)
+    )
+
+
+def _zamba_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    hidden = gqa.hidden_size(config)
+    understood(config, *_MAMBA, *_ATTENTION, "n_mamba_heads", "attention_hidden_size",
+               "attention_head_dim", "num_key_value_heads", "num_logits_to_keep")  # fmt: skip
+    mixer = mamba.read_mamba(
+        config, scope.child("mamba"), inner=config.integer("mamba_expand") * hidden,
+        state=config.integer("mamba_d_state"), kernel=config.integer("mamba_d_conv"),
+        rank_key="mamba_dt_rank", bias=config.flag("mamba_proj_bias", default=False),
+        conv_bias=config.flag("mamba_conv_bias", default=True),
+    )  # fmt: skip
+    if not _hybrid(config, layer):
+        return (mixer,)
+    before = any(_hybrid(config, i) for i in range(layer))
+    block: tuple[Block, ...] = _shared(config, scope.child("shared"), bias=False)
+    if before and config.flag("tie_word_embeddings", default=True):  # which ties them too
+        block = tuple(Again(each) for each in block)
+    join = Projections("shared", ((scope.linear("linear", hidden, hidden),),))
+    return (*block, join, mixer)
+
+
+def _zamba2_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    """Several shared blocks in turn; every layer that passes one has low-rank adapters of it."""
+    hidden, heads = gqa.hidden_size(config), config.integer("n_mamba_heads")
+    understood(
+        config, *_MAMBA, *_ATTENTION, "mamba_headdim", "mamba_ngroups", "attention_hidden_size",
+        "attention_head_dim", "num_key_value_heads", "num_query_groups", "kv_channels",
+        "num_logits_to_keep", "use_mem_rope", "num_mem_blocks", "adapter_rank",
+        "use_shared_attention_adapter", "use_shared_mlp_adapter", "use_conv_bias",
+    )  # fmt: skip
+    bias = config.flag("add_bias_linear", default=False)
+    inner = config.integer("mamba_expand") * hidden
+    dim = config.optional_integer("mamba_headdim") or inner // heads
+    if heads * dim != inner:
+        raise config.error(f"{heads} heads of {dim} do not make up {inner}", "n_mamba_heads")
+    mixer = mamba.read_mamba2(
+        config, scope.child("mamba"), heads=heads, head_dim=dim,
+        groups=config.integer("mamba_ngroups"), state=config.integer("mamba_d_state"),
+        kernel=config.integer("mamba_d_conv"), chunk=config.integer("chunk_size"), in_bias=bias,
+        out_bias=bias, conv_bias=True,
+    )  # fmt: skip
+    if not _hybrid(config, layer):
+        return (mixer,)
+    before = sum(_hybrid(config, i) for i in range(layer))
+    attention, mlp = _shared(config, scope.child("shared"), bias=bias)
+    rank, width = config.integer("adapter_rank"), mlp.down.in_features
+    chains = [("mlp_adapter", hidden, 2 * width)]
+    if config.flag("use_shared_attention_adapter", default=False):
+        wide = attention.inputs[0].in_features
+        chains += [(f"{name}_adapter", wide, wide) for name in ("q", "k", "v")]
+    adapters: tuple[Block, ...] = tuple(
+        Projections(
+            name, ((scope.linear("down", wide, rank),), (scope.linear("up", rank, out),))
+        )
+        for name, wide, out in chains
+    )  # fmt: skip
+    block: tuple[Block, ...] = (attention, mlp)
+    blocks = config.integer("num_mem_blocks")
+    if not config.flag("tie_word_embeddings", default=True):  # every copy holds all adapters
+        count = sum(_hybrid(config, i) for i in range(config.layers()))
+        others = len(range(before % blocks, count, blocks)) - 1
+        adapters += tuple(Dormant(each) for each in adapters) * others
+    elif before >= blocks:
+        block = tuple(Again(each) for each in block)
+    join = Projections("shared", ((scope.linear("linear", hidden, hidden),),))
+    return (*block, *adapters, join, mixer)
+
+
 # --- LFM2: gated short convolutions -----------------------------------------------------------
 
 
@@ -199,6 +308,8 @@ def _lfm3_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
 
 
 FAMILIES = (
+    Family(("zamba",), layer=_zamba_layer, norms=1, tied=True),
+    Family(("zamba2",), layer=_zamba2_layer, norms=1, tied=True),
     Family(("jamba",), layer=_jamba_layer),
     Family(("bamba",), layer=_bamba_layer),
     Family(("falcon_h1",), layer=_falcon_h1_layer),

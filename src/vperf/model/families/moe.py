@@ -12,6 +12,7 @@ from vperf.errors import UnsupportedModelError
 from vperf.model import windows
 from vperf.model.blocks import dense, gqa, moe, sparse
 from vperf.model.blocks.base import Block, Scope
+from vperf.model.blocks.projection import Dormant
 from vperf.model.checkpoint import Config
 from vperf.model.families.dense import not_every_first_of
 from vperf.model.families.family import Family
@@ -65,15 +66,19 @@ def sparse_or_dense(
     shared_key: str = "",
     correction: bool = False,
     biased: bool = False,
+    width_of_shared: tuple[str, ...] = (),
     names: tuple[str, str, str] = ("gate", "experts", "shared_experts"),
 ) -> Block:
     """Experts with shared ones beside them, or a dense MLP, as DeepSeek, GLM and others have it.
 
-    Shared experts are one MLP of their number times the expert width, or of width `shared_key`.
+    Shared experts are one MLP of their number times the expert width (or `width_of_shared`), or of
+    width `shared_key`.
     `correction`: the score-correction bias is a parameter of the class, not a buffer. `biased`:
     dense MLPs and shared experts follow `mlp_bias`, which other classes do not have.
     """
-    understood(config, *moe.EXPERT_KEYS, *moe.ACTIVE_KEYS, *_SHARED_KEYS, shared_key)
+    understood(
+        config, *moe.EXPERT_KEYS, *moe.ACTIVE_KEYS, *_SHARED_KEYS, shared_key, *width_of_shared
+    )
     bias = biased and config.flag("mlp_bias", default=False)
     if not is_sparse(config, layer):
         return dense.read(config, layer, scope, bias=bias)
@@ -81,7 +86,8 @@ def sparse_or_dense(
     if shared_key:
         shared = config.optional_integer(shared_key, minimum=0) or 0
     else:
-        shared = width * (config.optional_integer(*_SHARED_KEYS, minimum=0) or 0)
+        one = config.integer(*width_of_shared) if width_of_shared else width
+        shared = one * (config.optional_integer(*_SHARED_KEYS, minimum=0) or 0)
     vectors = config.integer(*moe.EXPERT_KEYS) if correction else 0
     return moe.read(
         config, layer, scope, width=width, shared_width=shared, shared_bias=bias,
@@ -345,6 +351,91 @@ def _aria_mlp(config: Config, layer: int, scope: Scope) -> Block:
     )  # fmt: skip
 
 
+# --- ERNIE 4.5 VL: experts of the images beside those of the text --------------------------------
+
+
+def _ernie_vl_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    attention = gqa.read(config, layer, scope.child("self_attn"), bias_key="use_bias")
+    understood(
+        config, "moe_intermediate_size", "moe_num_shared_experts", "moe_layer_start_index",
+        "moe_layer_end_index", "moe_layer_interval", "moe_use_aux_free", "moe_capacity",
+        *moe.EXPERT_KEYS, *moe.ACTIVE_KEYS,
+    )  # fmt: skip
+    inner = scope.child("mlp")
+    bias = config.flag("use_bias", default=False)
+    kind = config.string_at(layer, "mlp_layer_types")
+    if kind is None:
+        starts = config.raw("moe_layer_start_index")
+        start = min(starts) if isinstance(starts, list) and starts else starts
+        kind = "sparse" if layer >= (1 if start is None else int(start)) else "dense"
+    if kind == "dense":
+        return attention, dense.read(config, layer, inner, bias=bias)
+    widths = config.integers("moe_intermediate_size", minimum=1)
+    counts = config.raw("moe_num_experts")
+    counts = counts if isinstance(counts, list) else [counts, counts]
+    if widths is None or len(widths) < 2 or len(counts) < 2:
+        raise config.error("must hold a width for text and one for images", "moe_intermediate_size")
+    experts = [
+        moe.read(
+            config, layer, inner.child(name), experts=count, width=width, vectors=count
+        )
+        for name, count, width in zip(("text_moe", "vision_moe"), counts, widths, strict=False)
+    ]  # fmt: skip
+    shared = widths[0] * (config.optional_integer("moe_num_shared_experts", minimum=0) or 0)
+    text = experts[0]
+    if shared:
+        beside = dense.build(
+            inner.child("shared_experts"), gqa.hidden_size(config), shared, bias=bias
+        )
+        text = replace(text, shared=beside)
+    return attention, text, Dormant(experts[1])
+
+
+# --- Step-3: queries through a narrower space, one KV head ---------------------------------------
+
+
+def _step3_attention(config: Config, layer: int, scope: Scope) -> Block:
+    """Multi-matrix factorization: down to `share_q_dim`, a norm, up to all heads."""
+    hidden, heads = gqa.hidden_size(config), gqa.attention_heads(config)
+    groups = config.optional_integer("num_attention_groups", "num_key_value_heads") or 1
+    dim, narrow = config.integer("head_dim"), config.integer("share_q_dim")
+    if groups != 1:
+        raise config.unsupported("more than one KV head is not understood", "num_attention_groups")
+    return gqa.FactoredQueryAttention(
+        heads, 1, dim, dim,
+        (
+            scope.linear("q_proj", hidden, narrow, parts=1),
+            scope.linear("k_proj", hidden, dim, parts=1),
+            scope.linear("v_proj", hidden, dim, parts=1),
+        ),
+        scope.linear("o_proj", heads * dim, hidden), vectors=narrow,
+        query=scope.linear("wq", narrow, heads * dim),
+    )  # fmt: skip
+
+
+def _step3_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    understood(config, "share_expert_dim", "moe_num_experts", "moe_top_k", "moe_intermediate_size")
+    listed = config.raw("moe_layers_enum")
+    if isinstance(listed, str):
+        sparse = str(layer) in {item.strip() for item in listed.split(",")}
+    else:
+        known = config.lists(layer, "moe_layers_enum")
+        sparse = layer > 0 if known is None else known
+    if not sparse:
+        return dense.read(config, layer, scope, bias=False)
+    return moe.read(
+        config, layer, scope, experts=config.integer("moe_num_experts"),
+        active=config.integer("moe_top_k"), width=config.integer("moe_intermediate_size"),
+        shared_width=config.integer("share_expert_dim"), names=("gate", "experts", "share_expert"),
+    )  # fmt: skip
+
+
+def _param2_mlp(config: Config, layer: int, scope: Scope) -> Block:
+    key = "moe_shared_expert_intermediate_size"
+    stated = config.optional_integer(key, minimum=0)
+    return sparse_or_dense(config, layer, scope, shared_key=key if stated is not None else "")
+
+
 # --- DBRX: nested attn_config and ffn_config ---------------------------------------------------
 
 
@@ -459,13 +550,16 @@ FAMILIES = (
     Family(("bailing_moe", "bailing_moe_v2"), _bailing_attention, sparse_or_dense,
            attention_scope="attention"),
     Family(("afmoe",), _afmoe_attention, _afmoe_mlp, norms=4),
-    Family(("mimo_v2_flash",), _mimo_v2_attention, sparse_or_dense,
+    Family(("param2moe",), _bailing_attention, _param2_mlp),
+    Family(("step3_text",), _step3_attention, _step3_mlp),
+    Family(("ernie4_5_vl_moe_text",), layer=_ernie_vl_layer, tied=True),
+    Family(("mimo_v2_flash", "mimo_v2"), _mimo_v2_attention, sparse_or_dense,
            defaults={"first_k_dense_replace": 1}),
     Family(("step3p5",), _step_attention, _step_mlp),
     Family(("cohere2_moe",), partial(gqa.read, rule=_cohere_moe_window), _cohere_moe_mlp, norms=1,
            tied=True),
     Family(("dbrx",), _dbrx_attention, _dbrx_mlp, attention_scope="norm_attn_norm.attn",
            mlp_scope="ffn"),
-    Family(("minimax_m3_vl_text",), layer=_minimax_m3_layer, assumptions=(
+    Family(("minimax_m3_vl_text", "minimax_m3"), layer=_minimax_m3_layer, assumptions=(
         "index keys are cached in bf16",)),
 )  # fmt: skip
