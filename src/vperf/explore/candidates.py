@@ -17,7 +17,7 @@ from vperf.explore.rows import Row, flattened
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
 from vperf.scenario import Scenario
-from vperf.serving.percentiles import read_percents
+from vperf.serving.percentiles import Distribution, read_percents
 from vperf.units import is_moderate, parse_seconds
 from vperf.values import dataclass
 
@@ -56,8 +56,13 @@ class Targets:
 
     def simulated(self, times: Times, run: SimulatedRun) -> Times:
         """The times of a candidate as its run has them: means, or percentiles where asked for."""
-        found = {"ttft": times.ttft_s, "tpot": times.tpot_s, "e2e": times.e2e_s}
-        for reason, metric in (("ttft", run.ttft), ("tpot", run.tpot), ("e2e", run.e2e)):
+        found: dict[Reason, float] = {
+            "ttft": times.ttft_s, "tpot": times.tpot_s, "e2e": times.e2e_s,
+        }  # fmt: skip
+        of_run: dict[Reason, Distribution | None] = {
+            "ttft": run.ttft, "tpot": run.tpot, "e2e": run.e2e,
+        }  # fmt: skip
+        for reason, metric in of_run.items():
             if metric is not None:
                 percent = self.percents.get(reason)
                 found[reason] = metric.mean_s if percent is None else metric.at(percent)
