@@ -197,3 +197,21 @@ def test_a_number_of_5000_digits_is_called_that_and_not_what_python_calls_it() -
         assert caught.value.message == f"x: not valid {kind}: it holds a number of absurd length"
     with pytest.raises(InputError, match="it is nested too deeply"):
         parse_json("[" * 100_000, "x")
+
+
+def test_a_reader_beside_two_writers_of_one_file_finds_it_whole(tmp_path: Path) -> None:
+    path = tmp_path / "shared.json"
+    code = """
+import sys
+from vperf.files import write_text_atomically
+for _ in range(150):
+    write_text_atomically(sys.argv[1], sys.argv[2] * 20_000)
+"""
+    path.write_text("a" * 20_000)
+    writers = [subprocess.Popen((sys.executable, "-c", code, str(path), word)) for word in "ab"]
+    seen = set()
+    while any(writer.poll() is None for writer in writers):
+        seen.add(path.read_text())
+    assert seen <= {"a" * 20_000, "b" * 20_000}
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert [each.name for each in tmp_path.iterdir()] == ["shared.json"]

@@ -31,22 +31,32 @@ _BINARY = getattr(os, "O_BINARY", 0)
 
 def read_bytes(path: str | Path, *, limit: int = MAX_BYTES) -> bytes:
     """All of a regular file or pipe. Raises InputError naming it and, if it is over, the limit."""
+    with open_stream(path) as file:
+        return _bounded(file, str(path), limit)
+
+
+@contextmanager
+def open_stream(path: str | Path) -> Iterator[IO[bytes]]:
+    """A regular file or pipe to read from its beginning, by whoever bounds what it reads.
+
+    Raises InputError for what is neither, and where reading it fails.
+    """
     source = str(path)
+    if "\0" in source:
+        raise InputError("cannot be read: no file has a null byte in its name",
+                         source=source.replace("\0", "\\0"))  # fmt: skip
     try:
         with open(path, "rb") as file:
             reason = _refused(os.fstat(file.fileno()), tty=file.isatty())
             if reason:
                 raise InputError(reason, source=source)
-            return _bounded(file, source, limit)
+            yield file
     except FileNotFoundError:
         raise InputError("no such file", source=source) from None
     except IsADirectoryError:
         raise InputError("is a directory, not a file", source=source) from None
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", source=source) from None
-    except ValueError:
-        raise InputError("cannot be read: no file has a null byte in its name",
-                         source=source.replace("\0", "\\0")) from None  # fmt: skip
 
 
 def read_stdin(*, limit: int = MAX_BYTES) -> bytes:

@@ -157,3 +157,18 @@ def test_a_rate_over_all_sequences_needs_their_number() -> None:
     unsaid = setup(batch_size=None)
     with pytest.raises(InputError, match="does not say how many sequences"):
         vperf.check(result(ran=unsaid, output_tokens_per_s=4103.0))
+
+
+def test_a_percentile_has_the_range_of_the_mean_it_is_of() -> None:
+    run = went(Scenario("Qwen/Qwen3-32B", "h100", tp=2, max_concurrency=32))
+    measured = replace(run, percentiles=(("p99_ttft_s", 3.0), ("p99_tpot_s", 0.05)))
+    check = vperf.check(measured)
+    found = {metric.name: metric for metric in (*check.metrics, *check.percentiles)}
+    for of in ("ttft_s", "tpot_s"):
+        mean, tail = found[of], found[f"p99_{of}"]
+        for end in ("expected_low", "expected_high"):
+            share = getattr(tail, end) / tail.expected
+            assert share == pytest.approx(getattr(mean, end) / mean.expected), (of, end)
+    assert found["ttft_s"].expected_high / found["ttft_s"].expected != pytest.approx(
+        found["tpot_s"].expected_high / found["tpot_s"].expected
+    )

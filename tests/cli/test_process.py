@@ -8,8 +8,11 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
+
+from tests.loopback_hub import LoopbackHub
 
 ESTIMATE = ("estimate", "-m", "Qwen/Qwen3-4B-Instruct-2507", "-g", "rtx-4090", "--ops")
 
@@ -139,3 +142,43 @@ def test_a_closed_stream_is_no_bug(closed: str, code: int) -> None:
     )  # fmt: skip
     assert ran.returncode == code
     assert b"bug" not in ran.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="homes and locales of POSIX")
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"HOME": "/nosuch", "HF_HOME": "", "XDG_CONFIG_HOME": ""},
+        {"HOME": "/proc", "HF_HOME": "", "XDG_CONFIG_HOME": "", "TMPDIR": "/proc"},  # nobody writes
+        {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+    ids=["no home", "a home that cannot be written", "locale C"],
+)
+def test_no_home_and_no_locale_is_needed(environment: dict[str, str]) -> None:
+    ran = process(*ESTIMATE, **environment)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    refused = process("estimate", "-m", "nobody/nothing", "-g", "h100", **environment)
+    assert refused.returncode == 3
+    assert refused.stderr.count("\n") == 1
+    assert "Traceback" not in refused.stderr
+
+
+def test_many_processes_share_one_cache(tmp_path: Path) -> None:
+    config = {
+        "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 512,
+        "num_hidden_layers": 2, "num_attention_heads": 8, "num_key_value_heads": 2,
+        "intermediate_size": 1024, "vocab_size": 4096, "torch_dtype": "bfloat16",
+    }  # fmt: skip
+    with LoopbackHub() as hub:
+        hub.add_model("o/m", {"config.json": config})
+        here = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0"}
+        words = (sys.executable, "-m", "vperf", "estimate", "-m", "o/m", "-g", "h100", "--json")
+        running = [
+            subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             env={**_environment(here)})
+            for _ in range(2)
+        ]  # fmt: skip
+        ended = [process.communicate(timeout=60) for process in running]
+    assert [process.returncode for process in running] == [0, 0], ended
+    assert len({json.dumps(json.loads(out)["limit"]) for out, _ in ended}) == 1
+    assert not [path for path in tmp_path.rglob(".config*") if path.is_file()]

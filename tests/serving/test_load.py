@@ -14,7 +14,7 @@ from scoring import stats
 
 import vperf
 from vperf.model.divide import Parallel, divide
-from vperf.serving.load import Load, Steps, pays_from, serve, server_s
+from vperf.serving.load import BURST_SHARE, Load, Steps, pays_from, serve, server_s
 from vperf.serving.speculative import drafting
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
@@ -249,3 +249,22 @@ def test_a_load_on_a_card_without_room_for_any_cache_is_answered() -> None:
     assert not answer.memory.fits
     assert answer.simulated is not None
     assert answer.simulated.output_tokens_per_s > 0
+
+
+@pytest.mark.parametrize("users", [1, 4, 64, 2000])
+def test_users_are_those_served_a_second_times_what_each_takes(users: int) -> None:
+    served = serve(MODEL, Load(1000, 200, users))
+    each = served.ttft_steady_s + 199 * served.tpot_s
+    assert served.requests_per_s * each == pytest.approx(users, rel=0.05)
+
+
+def test_only_users_beside_others_wait_for_experts_that_warm_up() -> None:
+    sparse = vperf.load_model("qwen3-30b-a3b")
+
+    def first(users: int, warm_up_s: float) -> float:
+        scheduler = replace(H100.engine.scheduler, warm_up_s=warm_up_s)
+        card = Card(H100.gpu, replace(H100.engine, scheduler=scheduler))
+        return serve(Compiled(sparse, card), Load(1000, 200, users)).ttft_s
+
+    assert first(1, 2.0) == first(1, 0.0)
+    assert first(8, 2.0) - first(8, 0.0) == pytest.approx(BURST_SHARE * 2.0)

@@ -109,3 +109,10 @@ def test_an_8_bit_cache_doubles_the_context_that_fits() -> None:
         for fmt in (None, "fp8")
     ]
     assert longest[1] == pytest.approx(2 * longest[0], rel=1e-3)
+
+
+def test_the_pool_holds_its_bytes_over_those_of_a_token() -> None:
+    model = vperf.load_model("meta-llama/Llama-3.1-8B-Instruct")  # 131,072 bytes a token
+    plan = plan_of(model, load_gpu("h100-sxm"), 8, 1000, 24)
+    assert plan.pool_tokens == pytest.approx(plan.pool_bytes / 131_072, rel=1e-4)
+    assert plan.pool_bytes == plan.capacity_bytes - plan.weight_bytes - plan.other_bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -98,8 +99,16 @@ def test_what_is_no_trace_is_refused_with_its_place(
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="no such file"):
         read_trace(tmp_path / "none.jsonl")
+    with pytest.raises(InputError, match="null byte"):
+        read_trace("a\0b")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="devices of POSIX")
+def test_a_device_is_refused_and_not_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="neither a regular file nor a pipe"):
+        read_trace("/dev/zero")
 
 
 _json = st.recursive(

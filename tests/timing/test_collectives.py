@@ -126,8 +126,20 @@ def test_without_peer_access_small_messages_wait_for_the_host_and_large_ones_go_
     assert collectives.expected_s(small, geforce) > 2 * collectives.expected_s(small, peers)
     line = collectives.all_reduce_line(geforce, 4)
     assert collectives.expected_s(large, geforce) < 2**29 / line.bytes_per_s
-    more = collectives.all_reduce_line(geforce, 8)
-    assert more.latency_s > line.latency_s
+    # A ring goes round twice: each card more adds two hops of 5.05 us.
+    latencies = [collectives.all_reduce_line(geforce, ranks).latency_s for ranks in (2, 4, 8)]
+    assert latencies == pytest.approx([5.7e-6 + 2 * hops * 5.05e-6 for hops in (1, 3, 7)])
+
+
+def test_the_latency_over_pcie_is_that_of_the_nearest_measured_group() -> None:
+    found = [
+        collectives.all_reduce_line(load_gpu("l40s"), ranks).latency_s for ranks in (2, 4, 8, 16)
+    ]
+    bare = replace(load_gpu("l40s"), achieved=None, link=None)
+    assert [collectives.all_reduce_line(bare, n).latency_s for n in (2, 3, 4, 6, 8, 16)] == [
+        5e-6, 13e-6, 13e-6, 25e-6, 25e-6, 25e-6
+    ]  # fmt: skip
+    assert found == sorted(found)
 
 
 def test_a_bridge_joins_no_more_cards_than_it_has_ends() -> None:

@@ -20,7 +20,8 @@ from vperf.serving.speculative import drafting as drafted
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.sources.models import model_ids
-from vperf.timing.compiled import Compiled
+from vperf.timing import collectives
+from vperf.timing.compiled import _HOP_S, _HOP_SHARE, Compiled
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Card
 
@@ -159,3 +160,28 @@ def test_a_product_of_two_coordinates_is_refused() -> None:
         tokens * tokens  # type: ignore[operator]
     with pytest.raises(TypeError, match="ask for a case"):
         bool(tokens)
+
+
+def test_a_step_takes_the_host_all_its_launches_in_every_stage_and_a_hop_of_its_tokens() -> None:
+    model = vperf.load_model("meta-llama/Llama-3.1-8B-Instruct")  # 4,096 wide
+    eager = Card(load_gpu("h100-sxm"), load_engine("transformers"))
+    engine, link = eager.engine, collectives.link_bytes_per_s(eager.gpu)
+    for stages in (1, 2, 4):
+        staged = Compiled(divide(model, Parallel(1, stages)) if stages > 1 else model, eager)
+        for step in (Step(4, 1, 100), Step(8, 512, 0)):
+            found, one = staged.itemise((Pass(step),)), Pass(step)
+            launches = sum(op.count * op.launches for op in staged.ops(one))
+            kernels = sum(op.expected_s for op in found.ops)
+            local = staged.model.parallel.local(step)
+            host = engine.overhead_s(launches, kernels, staged._sequences(step.batch))
+            if stages > 1:
+                hop = _HOP_S + 2.0 * local.tokens * 4096 / (_HOP_SHARE * link)
+                host += (stages - 1) * engine.host_s_per_step + stages * hop
+            assert found.overhead_s == near(host)
+
+
+def test_the_sides_of_a_limit_add_up_over_passes() -> None:
+    compiled = Compiled(vperf.load_model("Qwen/Qwen3-4B"), H100)
+    long, short = Pass(Step(1, 1000, 0)), Pass(Step(8, 1, 3000))
+    apart = [compiled.sides((each,)) for each in (long, short, short)]
+    assert compiled.sides((long, short, short)) == near(tuple(map(sum, zip(*apart, strict=True))))

@@ -13,12 +13,13 @@ import math
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vperf.errors import InputError, UnknownNameError
-from vperf.files import STDIN, read_bytes, read_stdin
+from vperf.files import STDIN, open_regular, read_bytes, read_stdin
 from vperf.model.config import ModelConfig
 from vperf.sources.catalog import data_dir
 from vperf.units import format_bytes
@@ -138,8 +139,9 @@ def _is_gguf(file: Path) -> bool:
         return file.is_file()
     if file.suffix == ".json" or not file.is_file():
         return False
-    with file.open("rb") as stream:
+    with suppress(InputError), open_regular(file) as (stream, _):
         return stream.read(4) == b"GGUF"
+    return False
 
 
 def _gguf(file: Path) -> ModelConfig:

@@ -19,11 +19,12 @@ import csv
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
 from vperf.errors import InputError
-from vperf.files import parse_json
+from vperf.files import open_stream, parse_json
 from vperf.serving.arrivals import Traffic, cached_prefixes
 from vperf.values import dataclass
 
@@ -89,13 +90,11 @@ _HASHES = "hash_ids"
 def read_trace(path: str | Path) -> Trace:
     """A file of requests. Raises InputError."""
     file = Path(path).expanduser()
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
+    with open_stream(file) as raw, TextIOWrapper(raw, "utf-8-sig", newline="") as stream:
+        try:
             return _read(stream, file)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", source=str(file)) from None
-    except UnicodeDecodeError:
-        raise InputError("is not UTF-8 text", source=str(file)) from None
+        except UnicodeDecodeError:
+            raise InputError("is not UTF-8 text", source=str(file)) from None
 
 
 def _read(stream: TextIO, file: Path) -> Trace:
