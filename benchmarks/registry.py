@@ -36,7 +36,7 @@ def groups(source: str) -> dict[str, dict[str, tuple[str, str]]]:
         value = getattr(node, "value", None)
         if isinstance(target, ast.Name) and target.id in MARKS and isinstance(value, ast.Dict):
             found[target.id] = {
-                key.value: ast.literal_eval(item)
+                str(key.value): ast.literal_eval(item)
                 for key, item in zip(value.keys, value.values, strict=True)
                 if isinstance(key, ast.Constant) and isinstance(key.value, str)
             }

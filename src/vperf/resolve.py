@@ -207,11 +207,14 @@ class Resolver:
 
     def _find(self, scenario: Scenario) -> Replica:
         card = self.gpu(scenario)
-        named = engine_of(scenario, card)
+        named = engine_of(scenario, card)  # an unknown one is told before the network is asked
         gpu = _joined(card, scenario)
         check_formats(scenario.quantization, scenario.kv_cache_dtype)
-        engine = _scheduled(_set(named, scenario).on(gpu.id, gpu.memory_bytes), scenario)
         config = self.config(scenario.model, scenario.revision)
+        if config.gguf is not None:
+            named = engine_of(scenario, card, PLACING_ENGINE)
+        engine = _set(named, scenario).on(gpu.id, gpu.memory_bytes)
+        engine = _scheduled(engine.calibrated(gpu.calibration, gpu.architecture), scenario)
         draft = self._draft(scenario)
         key = (id(config), id(draft), id(card), id(named), *_keys(_settings(scenario)))
         found: Replica | None
@@ -327,12 +330,15 @@ def _scheduled(engine: Engine, scenario: Scenario) -> Engine:
     return engine.with_scheduler(**facts) if facts else engine
 
 
-def engine_of(scenario: Scenario, card: Gpu) -> Engine:
-    """The engine of a scenario: as given, or the default of what is asked."""
+def engine_of(scenario: Scenario, card: Gpu, usual: str = "") -> Engine:
+    """The engine of a scenario: as given, or the default of what is asked.
+
+    `usual`: what runs files of the model's kind.
+    """
     if scenario.engine is not None:
         return engine_named(scenario.engine)
     on_places = places_given(scenario) or card.is_host or len(card.cards) > 1
-    return engine_named(PLACING_ENGINE if on_places else DEFAULT_ENGINE)
+    return engine_named(PLACING_ENGINE if on_places else usual or card.engine or DEFAULT_ENGINE)
 
 
 def _cpu_alone(card: Card, host: Gpu | None, scenario: Scenario) -> Card:
@@ -524,14 +530,17 @@ def resolve_model(
             scenario.draft_branches,
             scenario.verify_tokens,
         )
-    if adapters := _adapters(scenario):
+    if adapters := _adapters(scenario, found):
         model = with_adapters(model, adapters, found.id)
     return divided_with(model, Parallel(scenario.tp, scenario.pp, scenario.ep, scenario.dp))
 
 
-def _adapters(scenario: Scenario) -> Lora | None:
-    """The adapters of a scenario. Raises InputError."""
+def _adapters(scenario: Scenario, found: ModelConfig) -> Lora | None:
+    """The adapters of a scenario, or the one that its model is. Raises InputError."""
     rank, count, targets = scenario.lora_rank, scenario.max_loras, scenario.lora_targets
+    own = found.adapter
+    if rank is None and own is not None:
+        rank, targets = own.rank, targets or ",".join(own.targets)
     if rank is None:
         for name, value in (("max-loras", count), ("lora-targets", targets)):
             if value is not None:

@@ -162,7 +162,7 @@ class Scenario:
     engine: str | Engine | None = _option(
         _ENGINE, "--engine", "What runs the model.", "NAME", shown=DEFAULT_ENGINE
     )
-    """None: DEFAULT_ENGINE."""
+    """None: that of a GGUF file, of the card, or DEFAULT_ENGINE."""
     tp: int = _ways("--tensor-parallel-size --tp", "GPUs that share a layer.")
     pp: int = _ways("--pipeline-parallel-size --pp", "Stages of layers.")
     ep: int = _ways("--expert-parallel-size --ep", "Groups of whole experts.")

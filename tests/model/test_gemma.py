@@ -151,3 +151,18 @@ def test_gemma_4_counts_its_audio_tower_where_the_config_has_one() -> None:
 def test_values_that_cannot_be_name_their_field(config: dict[str, Any], field: str) -> None:
     with pytest.raises(InputError, match=field):
         build_model(config, source="config.json")
+
+
+def test_widths_written_down_by_layer_are_those_of_the_class() -> None:
+    """As save_pretrained writes them, numbers with leading zeros, and as the Hub's files do."""
+    plain = {
+        "model_type": "gemma4_text", "num_hidden_layers": 12, "hidden_size": 256, "head_dim": 64,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 512,
+        "vocab_size": 1000, "num_kv_shared_layers": 0, "hidden_size_per_layer_input": 0,
+        "layer_types": (["sliding_attention"] * 5 + ["full_attention"]) * 2,
+    }  # fmt: skip
+    listed = {"05": {"head_dim": 128}, "11": {"head_dim": 128}}
+    by_layer = build_model({**plain, "per_layer_config": listed}, source="config.json")
+    by_key = build_model({**plain, "global_head_dim": 128}, source="config.json")
+    same = build_model({**plain, "global_head_dim": 64}, source="config.json")
+    assert by_layer.kinds == by_key.kinds != same.kinds

@@ -244,3 +244,17 @@ def test_a_rank_activates_its_own_columns_and_turns_its_own_heads() -> None:
     norms, own = layers * 8 * hidden, layers * (3 * columns + 2 * heads)
     outside = whole.decoder_small_kernels[0] - norms - own
     assert split.decoder_small_kernels[0] == norms + own / 4 + outside
+
+
+def test_ranks_share_the_channels_of_a_convolution_and_the_groups_of_a_grouped_output() -> None:
+    """Qwen3-Next has 2 x 2,048 + 4,096 channels; DeepSeek-V4 8 or more groups of heads."""
+    step = Step(1, 16, 64)
+    for model_id, name in (
+        ("Qwen/Qwen3-Next-80B-A3B-Instruct", "conv1d"),
+        ("deepseek-ai/DeepSeek-V4-Flash", "o_a_proj"),
+    ):
+        model = vperf.load_model(model_id)
+        (whole, *_) = [op for op in model.ops(step) if op.name == name]
+        (rank, *_) = [op for op in divide(model, Parallel(tensor=4)).ops(step) if op.name == name]
+        for field in ("flops", "weight_bytes", "cache_bytes", "input_elements", "output_elements"):
+            assert getattr(rank, field) == pytest.approx(getattr(whole, field) / 4), (name, field)

@@ -43,10 +43,13 @@ def share(op: Op, parallel: Parallel, cache_heads: int) -> Op:
         least = (op.least_bytes or 0.0) / op.shape[1] * whole / parallel.expert_ways
         popular = None if op.popular_bytes is None else op.popular_bytes / parallel.stage
         return replace(one, least_bytes=least, popular_bytes=popular)
-    if ways == 1 or op.kind == "elementwise" or (op.split == "whole" and op.kind == "matmul"):
+    if ways == 1 or (op.split == "whole" and op.kind in ("elementwise", "matmul")):
         return op
     if op.kind == "matmul":
         return _matmul_share(op, ways)
+    if op.kind == "elementwise":  # a convolution
+        batch, channels, *rest = op.shape
+        op = replace(op, shape=(batch, channels // ways, *rest))
     if op.kind not in ("attention", "mla"):
         return _scaled(op, ways, ways, ways)
     batch, heads, *rest = op.shape
@@ -61,7 +64,7 @@ def _matmul_share(op: Op, ways: int) -> Op:
         op,
         flops=op.flops / ways,
         weight_bytes=op.weight_bytes / ways,
-        input_elements=op.input_elements / (ways if rows else 1),
+        input_elements=op.input_elements / (ways if rows or op.split == "blocks" else 1),
         output_elements=op.output_elements / (1 if rows else ways),
         shape=(m, -(-k // ways), n) if rows else (m, k, -(-n // ways)),
     )

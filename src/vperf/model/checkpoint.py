@@ -58,7 +58,8 @@ class Config:
         if not isinstance(changes, Mapping):
             raise self.error(f"must be an object, not {_shown(changes)}", "per_layer_config")
         self.asked.add("per_layer_config")
-        entry = next((changes[k] for k in changes if str(k) == str(layer)), None)
+        number = str(layer)  # numbers with leading zeros, and perhaps too long to be read as one
+        entry = next((v for k, v in changes.items() if (str(k).lstrip("0") or "0") == number), None)
         if entry is None:
             return self
         if not isinstance(entry, Mapping):

@@ -17,6 +17,15 @@ ModelSource = Literal["bundled", "hub", "local", "gguf", "stdin"]
 
 
 @dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA adapter beside its base model."""
+
+    rank: int
+    targets: tuple[str, ...]
+    """Last names of the modules it is of; (): all linear layers."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelConfig:
     """A model's config as found, not yet understood."""
 
@@ -32,5 +41,7 @@ class ModelConfig:
     task: str = ""
     """What its publisher made it for, where its config does not say: an embedding model that is
     stored as one that generates."""
+    adapter: Adapter | None = None
+    """What was named is an adapter: the rest is of its base model."""
     gguf: GgufHeader | None = None
     """Where it is a GGUF file: the header says more than `config`, which is derived from it."""

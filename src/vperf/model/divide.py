@@ -85,10 +85,13 @@ def share(work: Work[Q], parallel: Parallel, cache_heads: int) -> Work[Q]:
     ways = parallel.tensor
     if work.kind == "moe":
         return _rank_experts(_scaled(work, parallel.stage, parallel.stage, 1), parallel)
-    if ways == 1 or work.kind == "elementwise":
+    if ways == 1 or (work.kind == "elementwise" and work.split == "whole"):
         return work
     if work.kind == "matmul":
         return _matmul_share(work, ways)
+    if work.split == "blocks":
+        batch, channels, *rest = work.shape
+        work = replace(work, shape=(batch, channels // ways, *rest))
     if work.kind not in ("attention", "mla"):
         return _scaled(work, ways, ways, ways)
     batch, heads, *rest = work.shape
@@ -118,7 +121,7 @@ def _matmul_share(work: Work[Q], ways: int) -> Work[Q]:
         work,
         flops=work.flops / ways,
         weight_bytes=work.weight_bytes / ways,
-        input_elements=work.input_elements / (ways if rows else 1),
+        input_elements=work.input_elements / (1 if work.split == "column" else ways),
         output_elements=work.output_elements / (1 if rows else ways),
         shape=(m, -(-k // ways), n) if rows else (m, k, -(-n // ways)),
     )

@@ -60,7 +60,7 @@ def adapted(
         tokens, inputs, _ = work.shape
         assert isinstance(inputs, int)
         rank, width = lora.rank * len(modules), sum(modules)
-        column = work.split == "column"
+        column = work.split != "row"
         shrink, expand = inputs / (1 if column else ways), width / (ways if column else 1)
         yield _matmul(f"{work.name}.lora_a", tokens, shrink, rank, others)
         yield _matmul(f"{work.name}.lora_b", tokens, lora.rank, expand, others, again=True)

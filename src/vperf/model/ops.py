@@ -26,9 +26,10 @@ OpKind = Literal[
 COLLECTIVES: frozenset[OpKind] = frozenset({"allreduce", "alltoall"})
 """Exchanges between GPUs: their `input_elements` cross the link, nothing else counts."""
 
-Split = Literal["column", "row", "whole"]
+Split = Literal["column", "row", "blocks", "whole"]
 """How tensor parallelism divides a matmul. column: each rank has some outputs of all inputs. row:
-it consumes divided columns, so that its input is divided and its output a partial sum. whole: every
+it consumes divided columns, so that its input is divided and its output a partial sum. blocks: of a
+block-diagonal weight each rank has its own blocks, their inputs and their outputs. whole: every
 rank computes all of it."""
 
 Role = Literal["", "draft"]
@@ -289,7 +290,7 @@ class Work(Generic[Q]):
     the step is an Affine in a Row."""
     count: int = 1
     split: Split = "whole"
-    """Of a matmul."""
+    """Of a matmul; of a convolution, whose channels are its blocks."""
     decode: bool = False
     """Attention by the split-KV kernel, or a recurrence token by token: few queries a sequence."""
     score_pairs: Q | float = 0.0

@@ -20,6 +20,7 @@ the driver allows, and apart from both, in [achieved], what was measured, as tex
         limit_clock               what the limit uses instead of max_clock, on cards where many
                                   measurements show that no matmul beats the rated peak
         ops_per_clock             per SM and pipe: sms x ops_per_clock x rated_clock = peak
+    engine                        what runs on it where nobody names one; vLLM if not said
     [peak]                        dense FLOP/s per pipe (hardware.gpu.PIPES)
     [link]                        name, bandwidth in one direction; adds: a switch sums what passes
                                   it (NVLink SHARP); domain: how many cards it joins
@@ -47,7 +48,18 @@ from vperf.hardware.gpu import (
     TensorCores,
     achieved_key,
 )
-from vperf.sources.keys import BANDWIDTH, BYTES, CLOCK, POWER, RATE, SECONDS, Each, Key, Keys
+from vperf.sources.keys import (
+    AMOUNT,
+    BANDWIDTH,
+    BYTES,
+    CLOCK,
+    POWER,
+    RATE,
+    SECONDS,
+    Each,
+    Key,
+    Keys,
+)
 
 MEMORY: Keys = {
     "size": Key("memory_bytes", BYTES, required=True),
@@ -104,6 +116,21 @@ ACHIEVED: Keys = {
     "flop_per_s": Key("flop_per_s", Each(RATE, (*PIPES, "fp8_block"))),
     "all_reduce": Key("all_reduce", Each(ALL_REDUCE, int)),
 }
+CALIBRATION: Keys = {
+    "memory": Key("memory", float),
+    "compute": Key("compute", float),
+    "host": Key("host", float),
+    "link": Key("link", float),
+    "results": Key("results", int),
+    "error_before": Key("error_before", AMOUNT),
+    "error_after": Key("error_after", AMOUNT),
+    "checked": Key("checked", datetime.date),
+}
+SERVER_FILE: Keys = {
+    "base": Key("base", str, required=True),
+    "calibration": Key("calibration", CALIBRATION, required=True),
+}
+"""What `vperf check --calibrate` writes: a card, and factors on what is expected of it."""
 GPU_FILE: Keys = {
     "name": Key("name", str, required=True),
     "memory": Key("*", MEMORY, required=True),
@@ -112,6 +139,7 @@ GPU_FILE: Keys = {
     "default_for": Key("", list[str]),
     "others": Key("", list[str]),
     "vendor": Key("vendor", str),
+    "engine": Key("engine", str),
     "architecture": Key("architecture", str),
     "compute_capability": Key("compute_capability", str),
     "tensor_cores": Key("tensor_cores", TensorCores, needed_by="NVIDIA"),

@@ -14,13 +14,14 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vperf.errors import InputError, UnknownNameError
+from vperf.errors import HubError, InputError, UnknownNameError
 from vperf.files import STDIN, open_regular, read_bytes, read_stdin
-from vperf.model.config import ModelConfig
+from vperf.model.config import Adapter, ModelConfig
 from vperf.sources.catalog import data_dir
 from vperf.units import format_bytes
 from vperf.values import dataclass
@@ -83,7 +84,7 @@ def _local(path: Path, shown: str) -> ModelConfig:
         if path.suffix == ".safetensors" and (path.parent / "config.json").is_file():
             path = path.parent  # its header names no architecture: the config beside it does
         directory = path.is_dir()
-        file = path / "config.json" if directory else path
+        file = _config_file(path) if directory else _of_index(path, shown)
         if _is_gguf(file):
             return _gguf(file)
         if not file.exists():
@@ -101,6 +102,13 @@ def _local(path: Path, shown: str) -> ModelConfig:
                 source=shown, hint="download that too and give the directory",
             )  # fmt: skip
         config = _parse(_read(file), str(file))
+        if file.name == ADAPTER or _is_adapter(config):
+            return _adapted(config, file, shown)
+        if "dim" in config and "n_layers" in config:
+            from vperf.sources import mistral  # noqa: PLC0415  (seldom on the way to an answer)
+
+            if mistral.is_params(config):
+                config = mistral.config_of(config, str(file))
         beside = file.parent / "hf_quant_config.json"
         quant = _parse(_read(beside), str(beside)) if beside.is_file() else None
     except (OSError, ValueError) as error:
@@ -115,6 +123,59 @@ def _local(path: Path, shown: str) -> ModelConfig:
     return ModelConfig(
         name or path.resolve().name, "local", str(file), config, quant, stored, warnings
     )
+
+
+ADAPTER = "adapter_config.json"
+
+
+def _config_file(directory: Path) -> Path:
+    """What says the most of the model in a directory."""
+    names = ("config.json", "params.json", ADAPTER)
+    found = (directory / name for name in names if (directory / name).is_file())
+    return next(found, directory / names[0])
+
+
+def _of_index(file: Path, shown: str) -> Path:
+    """The config beside a shard index, which lists tensors by name alone; any other file itself."""
+    if not file.name.endswith(".safetensors.index.json"):
+        return file
+    config = _config_file(file.parent)
+    if config.is_file():
+        return config
+    raise InputError(
+        "lists tensors by name: what they compute, the config.json beside it says", source=shown,
+        hint="download that too and give the directory",
+    )  # fmt: skip
+
+
+def _is_adapter(config: Mapping[str, Any]) -> bool:
+    return "peft_type" in config and "base_model_name_or_path" in config
+
+
+def _adapted(config: Mapping[str, Any], file: Path, shown: str) -> ModelConfig:
+    """The base model of a LoRA adapter, with the adapter. Raises InputError, HubError."""
+    kind, base, rank = (config.get(k) for k in ("peft_type", "base_model_name_or_path", "r"))
+    if kind != "LORA":
+        raise InputError(f"is {kind!r:.40}: only LORA is understood", source=shown,
+                         field="peft_type")  # fmt: skip
+    if not isinstance(base, str) or not base.strip():
+        raise InputError("must name the base model", source=shown, field="base_model_name_or_path")
+    if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
+        raise InputError(
+            f"must be a whole number from 1, not {rank!r:.40}", source=shown, field="r"
+        )
+    if config.get("rank_pattern"):
+        raise InputError("ranks that differ by module are not understood", source=shown,
+                         field="rank_pattern")  # fmt: skip
+    listed = config.get("target_modules")
+    targets = tuple(str(name) for name in listed) if isinstance(listed, list) else ()
+    found = load_model_config(base)
+    if found.adapter is not None:
+        raise InputError("is an adapter of an adapter", source=shown)
+    whole = config.get("modules_to_save")
+    more = f"; {', '.join(map(str, whole))[:80]} replaced whole" if isinstance(whole, list) else ""
+    line = f"{file.parent.name or shown} is a LoRA adapter of rank {rank} of {found.id}{more}"
+    return replace(found, adapter=Adapter(rank, targets), warnings=(*found.warnings, line))
 
 
 def _stored(directory: Path) -> tuple[int | None, tuple[str, ...]]:
@@ -278,6 +339,16 @@ _HUB_FILE, _HUB_TAG = r"(?i)([\w.-]+/[\w.-]+)/(.+\.gguf)", r"([\w.-]+/[\w.-]+):(
 def _from_hub(name: str, revision: str | None) -> ModelConfig:
     if "/" not in name:
         raise _unknown(name)
+    try:
+        return _fetched(name, revision)
+    except HubError as error:
+        near = _near(name.partition(":")[0].split("/")[1])
+        if near:  # that the Hub cannot be asked hides no name that is here
+            error.hint = f"bundled: {', '.join(near)}; {error.hint}"
+        raise
+
+
+def _fetched(name: str, revision: str | None) -> ModelConfig:
     from vperf.sources import hub  # noqa: PLC0415  (huggingface_hub takes 0.3 s to import)
 
     found: hub.HubModel | hub.HubGguf
@@ -301,6 +372,13 @@ def _from_hub(name: str, revision: str | None) -> ModelConfig:
 
 
 def _unknown(name: str) -> UnknownNameError:
+    return UnknownNameError(
+        "model", name, _near(name),
+        hint="give owner/name for a model on the Hub, or a path to a config.json",
+    )  # fmt: skip
+
+
+def _near(name: str) -> list[str]:
     """Names that start with it first, then those that have its words, then those spelled alike."""
     import difflib  # noqa: PLC0415  (only on the way to an error)
 
@@ -310,11 +388,7 @@ def _unknown(name: str) -> UnknownNameError:
     wanted = _words(typed)
     having = sorted((key for key in short if wanted and wanted <= _words(key)), key=len)
     alike = difflib.get_close_matches(typed, short, 4, 0.5)
-    near = list(dict.fromkeys(short[key] for key in (*starting, *having, *alike)))[:4]
-    return UnknownNameError(
-        "model", name, near,
-        hint="give owner/name for a model on the Hub, or a path to a config.json",
-    )  # fmt: skip
+    return list(dict.fromkeys(short[key] for key in (*starting, *having, *alike)))[:4]
 
 
 def _words(name: str) -> set[str]:

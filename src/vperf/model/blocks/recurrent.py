@@ -26,7 +26,9 @@ def conv_state_bytes(channels: int, kernel: int) -> int:
 def convolution(name: str, step: Coordinates[Q], channels: int, kernel: int) -> Work[Q]:
     """A causal depthwise convolution over the last `kernel` tokens, one small kernel.
 
-    2 x kernel FLOPs per channel and token. Its weights are counted with the vectors.
+    2 x kernel FLOPs per channel and token. Its weights are counted with the vectors. Engines give
+    each rank of tensor parallelism its channels (conv1d is a ColumnParallelLinear in vLLM's
+    mamba_mixer2.py and SGLang's Gated DeltaNet, read 2026-12-01).
     """
     return Work(
         name,
@@ -36,6 +38,7 @@ def convolution(name: str, step: Coordinates[Q], channels: int, kernel: int) -> 
         cache_bytes=state_traffic(step, conv_state_bytes(channels, kernel)),
         input_elements=2.0 * step.tokens * channels,
         shape=(step.batch, channels, step.fact(new_tokens), kernel),
+        split="blocks",
     )
 
 

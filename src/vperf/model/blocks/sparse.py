@@ -258,8 +258,9 @@ class CompressedAttention(Block):
             visibility=self.visibility,
             keys_shared=True,
         )
-        # Each group's weight sees its own slice of the heads: all heads are read once.
-        grouped = matmul("o_a_proj", (self.group_output,), step.tokens)
+        # Each group's weight sees its own slice of the heads: all heads are read once. A rank has
+        # o_groups / tp of the groups (n_local_groups in vLLM and SGLang, read 2026-12-01).
+        grouped = matmul("o_a_proj", (self.group_output,), step.tokens, "blocks")
         return (
             *matmul("qkv_a_proj", self.inputs, step.tokens),
             *matmul("q_b_proj", (self.q_b,), step.tokens),
