@@ -46,7 +46,7 @@ def estimate(
     Raises VperfError: InputError for what cannot be, UnsupportedModelError for an architecture
     that is not understood, HubError when the Hub is needed and cannot be reached.
     """
-    return estimate_of(deploy(Scenario(model, gpu, **options)))
+    return ask(Scenario(model, gpu, **options))
 
 
 def ask(scenario: Scenario) -> Estimate:
