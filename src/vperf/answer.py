@@ -341,6 +341,8 @@ class Estimate(Shown):
     assumptions: _Made[tuple[Note, ...]] = _Made()
     not_modelled: _Made[tuple[Note, ...]] = _Made()
     warnings: _Made[tuple[Note, ...]] = _Made()
+    uncalibrated: _Made[Speed | None] = _Made()
+    """What would be expected without the calibration of the card's file; None without one."""
     simulated: _Made[SimulatedRun | None] = _Made()
     """The run of a served load; None for a batch, and where the load cannot be served."""
     drafts: _Made[tuple[DraftsAt, ...]] = _Made()
@@ -356,6 +358,7 @@ class Estimate(Shown):
     def to_dict(self) -> dict[str, Any]:
         """The JSON contract: stable keys, SI base units, floats unrounded."""
         expected: dict[str, float] = {}
+        plain = self.uncalibrated
         for key in Speed.__slots__:
             expected[key] = getattr(self.expected, key)
             expected[f"{key}_low"] = getattr(self.expected.low, key)
@@ -369,6 +372,7 @@ class Estimate(Shown):
             "limit": _flat(self.limit),
             "ceiling": _flat(self.ceiling),
             "expected": expected,
+            "uncalibrated": plain and {key: getattr(plain, key) for key in Speed.__slots__},
             "memory": {
                 **_flat(self.memory),
                 "places": [_flat(place) for place in self.memory.places],

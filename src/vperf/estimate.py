@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from vperf import estimate_notes as notes
 from vperf.answer import (
@@ -23,17 +22,16 @@ from vperf.answer import (
     Speed,
     Workload,
 )
+from vperf.deployment import Deployment, Replica
 from vperf.model.config import ModelSource
 from vperf.model.model import Model
 from vperf.serving.memory import that_holds
 from vperf.serving.memory_by_place import plan_places
 from vperf.serving.speculative import break_even, mean_tokens, shares_of
 from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run, speeds, texts_of
+from vperf.timing.compiled import Compiled
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Card, OpTime, PhaseTimes
-
-if TYPE_CHECKING:
-    from vperf.deployment import Deployment
 
 _DRAFTED_BATCHES, _MOST_DRAFTS = 9, 8
 """Batches, and drafts in a row, that are looked at for the best number of drafts."""
@@ -68,6 +66,7 @@ def estimate(at: Deployment) -> Estimate:
         assumptions=Later(
             lambda: (
                 *notes.assumptions(model, card, speculative, engine_given=given),
+                *notes.calibrated(card, _uncalibrated(at)),
                 *notes.memory(card, memory),
                 *at.replica.notes,
                 *notes.of_requests(at.lengths, load, _prompts(pace)),
@@ -85,6 +84,7 @@ def estimate(at: Deployment) -> Estimate:
                 *at.warnings,
             )
         ),
+        uncalibrated=Later(lambda: _uncalibrated(at)),
         simulated=Later(lambda: _simulated(at, pace, prefill)),
         drafts=Later(lambda: _drafts(at, memory.max_batch_size)),
         serving=serving_of(pace, pace.served, load) if load and pace.served else None,
@@ -95,6 +95,20 @@ def estimate(at: Deployment) -> Estimate:
 
 def _prompts(pace: Pace) -> int | None:
     return pace.simulated.prompts if pace.simulated else None
+
+
+def _uncalibrated(at: Deployment) -> Speed | None:
+    """What is expected of the same without the calibration of its card."""
+    found = at.card.gpu.calibration
+    if found is None or type(at.compiled) is not Compiled:  # of host and cards together: not told
+        return None
+    inverse = replace(
+        found, memory=1 / found.memory, compute=1 / found.compute, host=1 / found.host
+    )
+    gpu = replace(at.card.gpu, calibration=None)
+    engine = at.card.engine.calibrated(inverse, gpu.architecture)
+    plain = Replica(at.found, Compiled(at.model, Card(gpu, engine)))
+    return pace_of(replace(at, replica=plain)).expected
 
 
 def decode_step(at: Deployment, batch: int) -> PhaseTimes:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from vperf.answer import Speculative
+from vperf.answer import Speculative, Speed
 from vperf.formats import Format
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
@@ -75,6 +75,21 @@ def assumptions(
     if speculative:
         notes += _drafting(model, speculative)
     return tuple(notes)
+
+
+def calibrated(card: Card, plain: Speed | None) -> tuple[Note, ...]:
+    """That the card's file holds the factors of a server, and the figures without them."""
+    found = card.gpu.calibration
+    if found is None or plain is None:
+        return ()
+    factors = {name: getattr(found, name) for name in ("memory", "compute", "host", "link")}
+    return (
+        Note(
+            "calibrated", base=found.base, results=found.results, before=found.error_before,
+            after=found.error_after, tpot_ms=plain.tpot_s * 1e3, ttft_ms=plain.ttft_s * 1e3,
+            **factors,
+        ),
+    )  # fmt: skip
 
 
 def _drafting(model: Model, speculative: Speculative) -> Iterator[Note]:

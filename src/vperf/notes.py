@@ -79,8 +79,8 @@ def _measured(*, source: str) -> str:
 
 def _engine(*, name: str, cuda_graphs: bool, step_s: float, sequence_s: float) -> str:
     graphs = "CUDA graphs" if cuda_graphs else "no CUDA graphs"
-    each = f" and {sequence_s * 1e6:g} \N{MICRO SIGN}s a sequence" if sequence_s else ""
-    return f"{name}: {graphs}, {step_s * 1e3:g} ms of host time a step{each}"
+    each = f" and {sequence_s * 1e6:.3g} \N{MICRO SIGN}s a sequence" if sequence_s else ""
+    return f"{name}: {graphs}, {step_s * 1e3:.3g} ms of host time a step{each}"
 
 
 def _parallel(
@@ -269,6 +269,7 @@ KINDS: Mapping[str, NoteKind] = {
     "draft_model_divided": NoteKind("assumption", "the draft model has its own weights and cache on every GPU's share, divided as the model is, in the model's KV cache format"),
     "lora": NoteKind("assumption", _lora),
     "lookup_time": NoteKind("not_modelled", "the host's search of the text for drafts"),
+    "calibrated": NoteKind("assumption", "calibrated to {results} results of this server ({before:.1%} off before, {after:.1%} after): {base} with memory x {memory:.2f}, compute x {compute:.2f}, host time x {host:.2f}, all-reduces x {link:.2f}; without that, TPOT {tpot_ms:.3g} ms and TTFT {ttft_ms:.3g} ms", guess=True),
     "load": NoteKind("assumption", _load),
     "workload": NoteKind("assumption", _workload),
     # what comes of it

@@ -388,3 +388,22 @@ def test_of_several_files_those_that_can_be_graded_are(vperf: Run, served: Path)
 
 def test_a_speed_in_place_of_a_file_is_told_its_option(vperf: Run) -> None:
     assert '--decode-tok-s "110 tok/s"' in one_line(vperf("check", "110 tok/s", "-g", "h100"))
+
+
+def test_results_of_one_server_calibrate_a_file_for_its_card(vperf: Run, tmp_path: Path) -> None:
+    files = []
+    for users, tpot in ((4, 12.9), (16, 19.5), (32, 29.0)):
+        files.append(tmp_path / f"{users}.json")
+        run = SERVED | {"max_concurrency": users, "mean_tpot_ms": tpot, "mean_ttft_ms": 200.0}
+        files[-1].write_text(json.dumps(run), encoding="utf-8")
+    server = tmp_path / "server.toml"
+    ran = vperf("check", *files, "-g", "rtx-4090", "--calibrate", "-o", server)
+    assert (ran.code, ran.err) == (0, "")
+    assert re.match(r"3 results of one server: [\d.]+% off with its factors", ran.out)
+    estimate = vperf("estimate", "-m", SETUP[1], "-g", server, "--max-concurrency", 8)
+    assert estimate.code == 0
+    assert "calibrated to 3 results of this server" in " ".join(estimate.out.split())
+    kept = json.loads(vperf("check", *files, "-g", "rtx-4090", "--calibrate", "--json").out)
+    assert kept["schema"] == "vperf/calibration/1"
+    refused = vperf("check", files[0], "-g", "rtx-4090", "-o", server)
+    assert (refused.code, "add --calibrate" in refused.err) == (2, True)

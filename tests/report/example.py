@@ -124,6 +124,7 @@ EXAMPLE = Estimate(
     ),
     not_modelled=notes_of("model", ("speculative decoding", "requests that share a prefix")),
     warnings=(),
+    uncalibrated=None,
     simulated=None,
     drafts=(),
 )

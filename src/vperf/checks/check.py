@@ -7,7 +7,7 @@ shares and verdicts (grade.py), and words (report/).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -52,6 +52,9 @@ from vperf.version import __version__
 
 Source = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """A result file ("-": standard input), or what its JSON holds."""
+
+Progress = Callable[[int, int], object]
+"""Told how many of all are done."""
 
 _MORE_TOLERANCE, _FEWER_TOLERANCE = 1.25, 2.0
 """How far requests in flight may be off the load: means are rounded, and a run's ends are idle."""
@@ -197,16 +200,22 @@ def check_all(
     baseline: str | Path | Baseline | None = None,
     label: str | None = None,
     explain: bool = True,
+    resolver: Resolver | None = None,
+    progress: Progress | None = None,
     **options: Unpack[Options],
 ) -> tuple[Check, ...]:
     """Grade every result of a file; as `check`, which grades one.
 
     A bar is held against each result that has its figure. Results without any figure to grade are
     left out where others have one; the first check's warnings say which. Without `explain`, no
-    suspects and no reasons are looked for.
+    suspects and no reasons are looked for. `resolver`: that of other files; `progress` is told how
+    many results of all are graded.
     """
     source, _ = _named(results)
-    checks = grade_all(results, gpu, model, label, options, lasting(), explain=explain)
+    checks = grade_all(
+        results, gpu, model, label, options, resolver or lasting(), explain=explain,
+        progress=progress,
+    )  # fmt: skip
     return tuple(compare_and_apply(list(checks), bars, baseline, source))
 
 
@@ -219,16 +228,20 @@ def grade_all(  # noqa: PLR0917  (as check_all)
     resolver: Resolver,
     *,
     explain: bool,
+    progress: Progress | None = None,
 ) -> tuple[Check, ...]:
     """Every result of a file graded by itself: beside no baseline, held against nothing."""
     source, file = _named(results)
     checks: list[Check] = []
     refused: list[NothingToGradeError] = []
-    for result in _read(results, label):
+    found = _read(results, label)
+    for done, result in enumerate(found, 1):
         try:
             checks.append(_grade(result, file, gpu, model, options, resolver, explain=explain))
         except NothingToGradeError as error:
             refused.append(error)
+        if progress is not None:
+            progress(done, len(found))
     if not checks:
         raise refused[0] if refused else InputError("holds no results", source=source)
     if refused:
@@ -349,8 +362,9 @@ def _grade(  # noqa: PLR0917  (as check)
     figures = measured_figures(result, at)
     at, answer, how = as_it_ran(resolver, at, figures)
     found = metrics(at, answer, figures)
-    if said.doubts:
-        found = tuple(map(doubted, found))
+    found = tuple(
+        doubted(each) if said.doubts or each.name in result.doubtful else each for each in found
+    )
     main = main_metric(found, served=at.load is not None)
     if main is None:
         raise NothingToGradeError(
@@ -366,7 +380,7 @@ def _grade(  # noqa: PLR0917  (as check)
     return Check(
         result=result,
         source=source,
-        scenario=said.scenario,
+        scenario=at.scenario,
         estimate=answer,
         engine_name=at.card.engine.name,
         verdict="impossible" if impossible else main.verdict,

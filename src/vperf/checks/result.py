@@ -28,6 +28,8 @@ class Setup:
     ep: int | None = None
     dp: int | None = None
     quantization: str | None = None
+    usual_quantization: str | None = None
+    """What the tool loads of a 16-bit model where nothing is said."""
     kv_cache_dtype: str | None = None
     input_len: float | None = None
     """Mean tokens of a prompt; 0 where decoding alone was measured."""
@@ -97,6 +99,8 @@ class Result:
     """What reading took for granted, in words."""
     warnings: tuple[str, ...] = ()
     """What in the file makes its figures doubtful, in words."""
+    doubtful: tuple[str, ...] = ()
+    """Figures that others of it contradict: above the limit they prove nothing."""
 
     @property
     def measured(self) -> dict[str, float]:

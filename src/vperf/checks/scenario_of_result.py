@@ -37,6 +37,8 @@ Notes = list[Note]
 _LOAD = ("batch_size", "max_concurrency", "request_rate")
 _SETUP = ("engine", "tp", "pp", "ep", "dp", "quantization", "kv_cache_dtype", "prefix_cache_hit")
 _SIXTEEN_BIT = ("bf16", "fp16", "fp32")
+_CONVERTS = ("llama.cpp", "mlx")
+"""Engines that run files made from a checkpoint, most often in fewer bits."""
 _BY_HAND = "command line"
 """The tool of a result whose figures the user typed."""
 _MOST_PROMPTS = 10_000
@@ -435,6 +437,14 @@ def _quantization(  # noqa: PLR0917  (what is said, and what is said of it)
         doubts.append(f"the name {setup.model} says no exact format: {taken} is the nearest")
     elif named is not None and not named.sure and said is None:
         doubts.append(f"the format of {setup.model} has no name here: {own} is taken")
+    if said is None and own in _SIXTEEN_BIT and not setup.weight_bytes:
+        if setup.usual_quantization is not None:
+            taken = setup.usual_quantization
+            doubts.append(
+                f"{result.tool} does not say the weights' format: {taken} is the usual one"
+            )
+        elif setup.engine in _CONVERTS:
+            doubts.append(f"{result.tool} does not say the weights' format: {own} is taken")
     if setup.weight_bytes:
         taken = _of_size(model, setup.weight_bytes, taken, own)
     if taken != own:

@@ -9,10 +9,10 @@ Not here: any grading (checks/), and any sentence of the verdict (report/).
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -39,6 +39,7 @@ Examples:
   vperf check --text "Qwen3-32B AWQ on 2x3090, vLLM, 38 tok/s at 8k"
   vperf check http://localhost:8000 -g h100 --duration 30s
   vperf check --config vperf.toml --junit report.xml
+  vperf check c1.json c8.json c64.json -g h100 --calibrate -o server.toml
 
 FILE is what a benchmark tool wrote. Its own setup is taken; options given here
 win, and the difference is said. A result is good within the expected range,
@@ -75,7 +76,7 @@ def _time(flag: str, text: str) -> Any:
 
 
 @scenario_options(optional=True)
-@output.answers()
+@output.answers(cards=True)
 def check(
     files: Annotated[
         list[str] | None,
@@ -143,6 +144,12 @@ def check(
     duration: Annotated[
         str | None, _time("--duration", 'How long a running server is watched. ["10 s"]')
     ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate", help="Factors of the server from its results; -o server.toml keeps them."
+        ),
+    ] = False,
     junit: Annotated[
         Path | None,
         typer.Option("--junit", metavar="FILE", help="Write JUnit XML to FILE, too."),
@@ -162,7 +169,6 @@ def check(
     Reads the result of a benchmark tool, or the figures given as options.
     """
     from vperf.checks.baseline import read_baseline
-    from vperf.checks.check import check_all
     from vperf.checks.thresholds import Thresholds, longest, seconds, share
     from vperf.report.check import report
 
@@ -171,6 +177,7 @@ def check(
             return None
         return seconds(_in_ms(text) if flag in _IN_MS else text, flag)
 
+    card_file, out = _card_file(out, calibrate=calibrate)
     if junit == Path("-"):
         raise InputError("needs a file: standard output holds the answer", field="--junit")
     figures = _checked(
@@ -189,7 +196,8 @@ def check(
     )
     drift = None if max_drift is None else share(max_drift, "--max-drift")
     annotated = _on_github() if github is None else github
-    explain = out.form != "csv" or junit is not None or annotated  # a sheet holds no suspects
+    # A sheet and a calibration hold no suspects.
+    explain = junit is not None or annotated or (out.form != "csv" and not calibrate)
     errors: Sequence[tuple[str, VperfError]] = ()
     if config is not None:
         from vperf.checks.config import grade_config
@@ -198,27 +206,15 @@ def check(
         graded = grade_config(config, baseline=baseline, max_drift=drift, explain=explain)
         named, errors = list(graded.checks), graded.errors
     else:
-        gpu, model, rest = _setup(typed)
-        bars, before = replace(bars, max_drift=drift), baseline and read_baseline(baseline)
-        named, failed = [], []
-        several = files is not None and len(files) > 1
-        sources: Sequence[str | None] = files or (None,)
-        for file in sources:
-            try:
-                source = _source(file, text, figures, label, time_of("--duration", duration))
-                found = check_all(
-                    source, gpu, model, bars=bars, baseline=before, label=label, explain=explain,
-                    **rest,
-                )  # fmt: skip
-            except VperfError as error:
-                # Readers of a report see that this was not graded, not an earlier run's report.
-                failed.append((file or "figures", error))
-                continue
-            for number, one in enumerate(found, 1):
-                name = _name(one, number)
-                of_file = several and name != Path(file or "").name
-                named.append((f"{Path(file or '').name}: {name}" if of_file else name, one))
-        errors = failed
+        before = baseline and read_baseline(baseline)
+        asked = _Asked(*_setup(typed), replace(bars, max_drift=drift), before, label, explain)
+        watched = time_of("--duration", duration)
+        named, errors = _graded(
+            files or (None,), lambda file: _source(file, text, figures, label, watched), asked
+        )
+    if calibrate and not errors:
+        _calibrate(named, card_file, out)
+        return
     alone = len(named) == 1 and config is None and (files is None or len(files) < 2)
     _write_beside(named, errors, junit, annotated)
     hint = "" if config else "--label NAME shows one of them in full."
@@ -234,6 +230,74 @@ def check(
         if out.file is not None and not annotated:
             _say_missed(named)
         raise typer.Exit(1)
+
+
+class _Asked(NamedTuple):
+    """How all files are graded."""
+
+    gpu: Any
+    model: Any
+    options: dict[str, Any]
+    bars: Thresholds
+    baseline: Any
+    label: str | None
+    explain: bool
+
+
+def _graded(
+    files: Sequence[str | None], source: Callable[[str | None], Any], asked: _Asked
+) -> tuple[list[tuple[str, Check]], list[tuple[str, VperfError]]]:
+    """Every result of every file by name; and the files that could not be graded, and why.
+
+    Readers of a report see that one was not graded, not an earlier run's report.
+    """
+    from vperf.checks.check import check_all
+    from vperf.cli.progress import Progress
+    from vperf.resolve import lasting
+
+    resolver = lasting()
+    named: list[tuple[str, Check]] = []
+    failed: list[tuple[str, VperfError]] = []
+    several = len(files) > 1
+    with Progress() as progress:
+        for done, file in enumerate(files, 1):
+            try:
+                found = check_all(
+                    source(file), asked.gpu, asked.model, bars=asked.bars, baseline=asked.baseline,
+                    label=asked.label, explain=asked.explain, resolver=resolver,
+                    progress=None if several else progress, **asked.options,
+                )  # fmt: skip
+            except VperfError as error:
+                failed.append((file or "figures", error))
+                continue
+            base = Path(file or "").name
+            for number, one in enumerate(found, 1):
+                name = _name(one, number)
+                named.append((f"{base}: {name}" if several and name != base else name, one))
+            if several:
+                progress(done, len(files))
+    return named, failed
+
+
+def _card_file(out: output.Out, *, calibrate: bool) -> tuple[Path | None, output.Out]:
+    """The GPU file that -o names, and where the answer goes then."""
+    file = out.file
+    if file is None or file.suffix.lower() != ".toml":
+        return None, out
+    if not calibrate:
+        raise InputError(f"{file} is a GPU file: add --calibrate", source="--output")
+    return file, replace(out, file=None)
+
+
+def _calibrate(named: list[tuple[str, Check]], file: Path | None, out: output.Out) -> None:
+    """The factors of the server that the results are of, kept in a file."""
+    from vperf.checks.calibrate import calibrate, server_file
+    from vperf.report.calibration import report
+
+    found = calibrate(named)
+    if file is not None:
+        output.write(server_file(found.calibration), file)
+    out.emit(report(found, file))
 
 
 def _say_missed(named: list[tuple[str, Check]]) -> None:

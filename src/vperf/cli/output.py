@@ -117,12 +117,18 @@ class Out:
 
 
 def answers(
-    *, plots: bool = False, records: bool = False, file: bool = True, listing: bool = False
+    *,
+    plots: bool = False,
+    records: bool = False,
+    file: bool = True,
+    listing: bool = False,
+    cards: bool = False,
 ) -> Callable[..., Any]:
     """A command with the options of all forms in place of its parameter `out`, an Out.
 
     `plots`: a file may hold its chart; `records`: it has JSON lines; `file` False: its -o is
-    another; `listing`: -v shows the whole list, and is called --all too.
+    another; `cards`: its -o may be a GPU file, which the command writes itself; `listing`: -v shows
+    the whole list, and is called --all too.
     """
     forms = [form for form in FORMS if form != "plot" and (records or form != "jsonl")]
 
@@ -171,7 +177,7 @@ def answers(
         @wraps(command)
         def run(**values: Any) -> None:
             asked = {parameter.name: values.pop(parameter.name) for parameter in own}
-            command(out=_out(asked), **values)
+            command(out=_out(asked, cards=cards), **values)
 
         run.__dict__["__signature__"] = inspect.Signature(parameters)
         run.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -180,10 +186,11 @@ def answers(
     return wrap
 
 
-def _out(asked: dict[str, Any]) -> Out:
+def _out(asked: dict[str, Any], *, cards: bool = False) -> Out:
     file, theme = asked.get("output_file"), asked.get("theme")
     flags = {form: bool(asked.get(form)) for form in FORMS}
-    form = choose(flags, file, theme=theme, records="jsonl" in asked)
+    apart = cards and file is not None and file.suffix.lower() == ".toml"
+    form = choose(flags, None if apart else file, theme=theme, records="jsonl" in asked)
     verbose, brief, when = asked["verbose"], asked["brief"], asked["color"]
     if verbose and brief:
         raise InputError("--verbose and --brief cannot be combined: give one of them")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from typing import Any, Literal, NamedTuple
 
+from vperf.hardware.gpu import Calibration
 from vperf.hardware.host import HostUse
 from vperf.hardware.scheduler import Scheduler, SmallCards
 from vperf.values import dataclass
@@ -145,6 +146,19 @@ class Engine:
         if small is None or not small.holds(card_id, memory_bytes):
             return self
         return self.with_scheduler(**small.facts)
+
+    def calibrated(self, found: Calibration | None, architecture: str) -> Engine:
+        """The engine as it runs on the server of a calibration."""
+        if found is None:
+            return self
+        own = self.kernels_on.get(architecture, SAME_KERNELS)
+        kernels = Kernels(own.latency, own.stream * found.memory, own.compute * found.compute)
+        return replace(
+            self,
+            kernels_on={**self.kernels_on, architecture: kernels},
+            host_s_per_step=self.host_s_per_step * found.host,
+            host_s_per_sequence=self.host_s_per_sequence * found.host,
+        )
 
     def without_graphs(self) -> Engine:
         """The same engine that launches every kernel and schedules between steps."""

@@ -147,6 +147,28 @@ def achieved_key(constant: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """What results of one server have over what is expected of it: factors that carry over to its
+    other settings."""
+
+    base: str
+    """The card of the catalogue, or its file."""
+    memory: float = 1.0
+    """On the streams from memory."""
+    compute: float = 1.0
+    """On the matmul rates."""
+    host: float = 1.0
+    """On the engine's host time, of a step and of each sequence."""
+    link: float = 1.0
+    """On the time of an all-reduce."""
+    results: int = 0
+    error_before: float = 0.0
+    """Mean of |expected / measured - 1| over the times they are of."""
+    error_after: float = 0.0
+    checked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Gpu:
     """One accelerator. SI units; `peak_flop_per_s` is dense, at the rated clock."""
 
@@ -185,6 +207,8 @@ class Gpu:
     notes: tuple[str, ...] = ()
     exp_per_clock: float = 16.0
     """Exponentials per SM and clock: what bounds the softmax of flash attention."""
+    calibration: Calibration | None = None
+    """Of the server that it is in; no limit and no datasheet figure changes with it."""
     peer_access: bool = True
     """Cards read each other's memory, over a link or PCIe. GeForce drivers do not let them, so that
     engines switch their own all-reduce off and NCCL copies through the host."""

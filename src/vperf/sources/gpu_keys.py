@@ -47,7 +47,18 @@ from vperf.hardware.gpu import (
     TensorCores,
     achieved_key,
 )
-from vperf.sources.keys import BANDWIDTH, BYTES, CLOCK, POWER, RATE, SECONDS, Each, Key, Keys
+from vperf.sources.keys import (
+    AMOUNT,
+    BANDWIDTH,
+    BYTES,
+    CLOCK,
+    POWER,
+    RATE,
+    SECONDS,
+    Each,
+    Key,
+    Keys,
+)
 
 MEMORY: Keys = {
     "size": Key("memory_bytes", BYTES, required=True),
@@ -104,6 +115,21 @@ ACHIEVED: Keys = {
     "flop_per_s": Key("flop_per_s", Each(RATE, (*PIPES, "fp8_block"))),
     "all_reduce": Key("all_reduce", Each(ALL_REDUCE, int)),
 }
+CALIBRATION: Keys = {
+    "memory": Key("memory", float),
+    "compute": Key("compute", float),
+    "host": Key("host", float),
+    "link": Key("link", float),
+    "results": Key("results", int),
+    "error_before": Key("error_before", AMOUNT),
+    "error_after": Key("error_after", AMOUNT),
+    "checked": Key("checked", datetime.date),
+}
+SERVER_FILE: Keys = {
+    "base": Key("base", str, required=True),
+    "calibration": Key("calibration", CALIBRATION, required=True),
+}
+"""What `vperf check --calibrate` writes: a card, and factors on what is expected of it."""
 GPU_FILE: Keys = {
     "name": Key("name", str, required=True),
     "memory": Key("*", MEMORY, required=True),

@@ -17,7 +17,7 @@ from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
 from vperf.files import parse_toml, read_bytes, read_toml
-from vperf.hardware.gpu import PIPES, Achieved, AllReduce, Gpu, Link
+from vperf.hardware.gpu import PIPES, Achieved, AllReduce, Calibration, Gpu, Link
 from vperf.notes import Note, notes_of
 from vperf.sources.catalog import MAX_OWN_BYTES, Files, checked_file, files_of
 from vperf.sources.gpu_keys import GPU_FILE
@@ -325,9 +325,21 @@ def _unknown(name: str, files: Files) -> UnknownNameError:
 def load_gpu_file(path: str | Path) -> Gpu:
     """A GPU described by the user's own TOML file; its id is the file's name.
 
-    Raises InputError naming file and field.
+    One that names a `base` is that card in a server whose results were calibrated. Raises
+    InputError naming file and field.
     """
-    return _gpu(checked_file(path, GPU_FILE), Path(path).stem)
+    if "base" not in read_toml(path, limit=MAX_OWN_BYTES):
+        found = _gpu(checked_file(path, GPU_FILE), Path(path).stem)
+        return replace(found, origin=str(path))
+    from vperf.sources.gpu_keys import SERVER_FILE  # noqa: PLC0415  (seldom needed)
+
+    server = read(SERVER_FILE, checked_file(path, SERVER_FILE))
+    base = load_gpu(server["base"])
+    if base.calibration is not None:
+        raise InputError("is calibrated itself", source=str(path), field="base")
+    return replace(
+        base, id=Path(path).stem, calibration=Calibration(server["base"], **server["calibration"])
+    )
 
 
 def parse_gpu(text: str, source: str, gpu_id: str) -> Gpu:

@@ -54,6 +54,16 @@ def link_bytes_per_s(gpu: Gpu) -> float:
 
 def all_reduce_line(gpu: Gpu, ranks: int) -> AllReduce:
     """Latency and algorithm bandwidth of an all-reduce among `ranks` cards."""
+    line, slower = _line(gpu, ranks), gpu.calibration.link if gpu.calibration else 1.0
+    if slower == 1.0:
+        return line
+    return AllReduce(
+        line.latency_s * slower, line.bytes_per_s / slower,
+        line.large_latency_s * slower, line.large_bytes_per_s / slower,
+    )  # fmt: skip
+
+
+def _line(gpu: Gpu, ranks: int) -> AllReduce:
     if not gpu.peer_access:
         return _through_host(gpu, ranks)
     measured = gpu.achieved.all_reduce if gpu.achieved else {}

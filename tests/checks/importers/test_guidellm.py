@@ -80,3 +80,20 @@ def test_the_printed_tables_are_joined_by_the_name_of_the_run() -> None:
     assert (eight.setup.input_len, eight.setup.output_len, eight.setup.requests) == (257, 128, 80)
     assert eight.setup.model == "unsloth/Meta-Llama-3.1-8B-Instruct"
     assert eight.warnings == ("2 requests failed",)
+
+
+def test_tables_whose_heads_have_three_lines_are_joined_by_their_rows() -> None:
+    alone, paced = results("guidellm_2026_table.txt")
+    assert (alone.setup.max_concurrency, alone.setup.requests) == (1, 20)
+    assert (paced.setup.request_rate, paced.setup.mean_concurrency) == (2.0, 4.6)
+    assert (paced.ttft_s, paced.tpot_s, paced.output_tokens_per_s) == (0.0412, 0.0089, 510.0)
+    assert paced.setup.input_len == 1024
+    assert ("p95_ttft_s", 0.0603) in paced.percentiles
+    assert paced.setup.model == "Qwen/Qwen3-8B"
+
+
+def test_the_csv_of_three_lines_of_heads_holds_means() -> None:
+    (run,) = results("guidellm_2026.csv")
+    assert (run.ttft_s, run.tpot_s, run.latency_s) == (0.0615, 0.01176, 3.06)
+    assert (run.setup.max_concurrency, run.setup.requests, run.setup.output_len) == (16, 312, 256)
+    assert run.setup.model == "Qwen/Qwen3-8B"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,8 @@ def test_the_same_tests_of_several_builds_are_told_apart() -> None:
     assert labels[2:] == ["pp512 (b9999)", "tg128 (b9999)"]
     assert len(set(labels)) == 4
     assert [each.label for each in results_in([*rows, *rows])][::2] == ["pp512 (1)", "pp512 (2)"]
+
+
+def test_sql_holds_what_the_csv_does() -> None:
+    for one, other in zip(results("llama_bench.sql"), results("llama_bench.csv"), strict=True):
+        assert one == replace(other, label=one.label)

@@ -28,3 +28,15 @@ def test_an_answers_timings_say_what_was_cached_and_drafted() -> None:
     # 120 tokens of which 60 were drafts that the model kept: 60 steps.
     assert run.setup.acceptance_length == 2.0
     assert run.notes == ("10 tokens of the prompt came out of the cache",)
+
+
+def test_drafts_that_the_server_prints_make_the_tokens_of_a_step() -> None:
+    run = result("llama_server_drafts.log")
+    assert run.setup.acceptance_length == 2.0  # 200 tokens, 100 of them accepted drafts
+    assert run.setup.model == "/models/Qwen3-8B-Q4_K_M.gguf"
+
+
+def test_an_answer_that_did_not_end_has_the_last_rate_so_far() -> None:
+    run = result("llama_server_so_far.log")
+    assert (run.decode_tokens_per_s, run.setup.output_len) == (30.54, 2084)
+    assert any("had not ended" in note for note in run.notes)

@@ -143,3 +143,10 @@ def test_a_summary_pasted_without_its_rules_has_the_servers_command_above() -> N
     assert (run.setup.model, run.setup.tp) == ("RedHatAI/Qwen3-32B-NVFP4", 2)
     assert (run.setup.max_batch, run.setup.max_batched_tokens) == (48, 8192)
     assert run.setup.kv_cache_dtype == "fp8"
+
+
+@pytest.mark.parametrize("name", ["vllm_sweep_summary.json", "vllm_sweep_summary.csv"])
+def test_the_parameters_of_a_sweep_are_the_setup(name: str) -> None:
+    few, many = results(name)
+    assert (few.label, many.label) == ("4 users", "16 users")
+    assert (few.setup.tp, few.setup.max_batch, few.setup.requests) == (2, 64, 200)

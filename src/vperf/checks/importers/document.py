@@ -207,7 +207,7 @@ def _among_lines(text: str, name: str) -> tuple[tuple[Record, ...], str]:
 def _csv_records(text: str, name: str) -> list[Record]:
     """Rows under a header, numbers as numbers; none where the text is no CSV."""
     first, _, below = text.lstrip().partition("\n")
-    if not re.fullmatch(r'\s*"?\w+"?(\s*,\s*"?\w+"?)+\s*', first):
+    if not re.fullmatch(r'\s*"?\w*"?(\s*,\s*"?[\w.]+"?)+\s*', first):  # pandas numbers its rows
         return []
     if not below.strip() and _CSV_HEADER.fullmatch(first):
         raise InputError(

@@ -5,18 +5,23 @@ Keys as in vllm-project/guidellm src/guidellm/benchmark/schemas/generative/metri
 and neuralmagic/guidellm src/guidellm/benchmark/benchmark.py at 00a210d (2025), which has "args"
 and "run_stats" where the newer has "config" and "scheduler_metrics". Its inter-token latency
 leaves the first token out and is TPOT; its time per output token counts it. The tables that 0.2 and
-0.3 print are read, too. Not here: its YAML and CSV.
+0.3 print are read, those of src/guidellm/benchmark/outputs/console.py since, whose heads have three
+lines and whose rates are of all requests, and the CSV of outputs/csv.py (commit 00f110c, read
+December 2026). Not here: its YAML.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
+from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record
+from vperf.checks.importers.surroundings import options_in
 from vperf.checks.result import Result, Setup
 
 _TOOL = "guidellm"
@@ -191,6 +196,160 @@ def _printed_row(record: Record) -> Iterator[Result]:
     )
 
 
+# Tables and CSV whose heads have three lines ---------------------------------------------------
+
+_TITLE = r"[^\n|]{0,4}?Request Latency Statistics"
+_ANY_TITLE = re.compile(r"[^|]{0,4}?([A-Z][A-Za-z ]+(?:Statistics|Info))(?: \([A-Za-z ]+\))?")
+_KINDS = {"synchronous", "throughput", "concurrent", "constant", "poisson"}
+
+
+def _tables(document: Document) -> Iterator[Record]:
+    """The rows of all tables of a run side by side: each table has one for each benchmark."""
+    text = document.plain
+    around = text[: text.find("Statistics")][-CONTEXT:]
+    rows: list[dict[str, object]] = []
+    title, heads, number = "", list[list[str]](), 0
+    for line in text.splitlines():
+        if match := _ANY_TITLE.fullmatch(line.strip()):
+            if match[1] == "Run Summary Info" and rows:
+                yield from _joined(document, rows, around)
+                rows = []
+            title, heads, number = match[1], [], 0
+            continue
+        cells = _cells(line)
+        if not title or not cells or set(line.strip()) <= set("|=-+ "):
+            continue
+        if cells[0] not in _KINDS:
+            if cells[0] == "Benchmark":
+                heads, number = [], 0
+            heads.append(cells)
+            continue
+        if not heads or any(len(head) != len(cells) for head in heads):
+            continue
+        names = [" ".join(filter(None, parts)) for parts in zip(*heads, strict=True)]
+        while len(rows) <= number:
+            rows.append({"kind": cells[0]})
+        for name, cell in zip(names, cells, strict=True):
+            rows[number].setdefault(f"{title}: {name}", _number(cell))
+        number += 1
+    yield from _joined(document, rows, around)
+
+
+def _cells(line: str) -> list[str]:
+    """The cells of a line; a head that spans several columns, "Name   ||", stands in each."""
+    text = line.strip()
+    if not text.startswith("|"):
+        return []
+    found: list[str] = []
+    for cell in text.removeprefix("|").removesuffix("|").split("|"):
+        found.append(cell.strip() if cell or not found else found[-1])
+    return found
+
+
+def _joined(document: Document, rows: list[dict[str, object]], around: str) -> Iterator[Record]:
+    options = options_in(around)
+    for index, row in enumerate(rows, 1):
+        where = f"benchmark {index}" if len(rows) > 1 else ""
+        values = {**row, "model": options.get("model")}
+        yield Record(document.source, values, where, around)
+
+
+_LATENCY, _TOKENS = "Request Latency Statistics: ", "Request Token Statistics: "
+_RATES = "Server Throughput Statistics: "
+
+
+def _table_row(record: Record) -> Iterator[Result]:
+    def first(*names: str) -> float | None:
+        for name in names:
+            if isinstance(record.get(name), float):
+                return record.known(name)
+        return None
+
+    def ms(name: str, rank: str) -> float | None:
+        value = first(f"{_LATENCY}{name} ms {rank}")
+        return None if value is None else value * _MS
+
+    kind = record.text("kind") or ""
+    flight = first(f"{_RATES}Requests Concurrency Mean", f"{_RATES}Requests Concurrency Mdn")
+    rate = first(f"{_RATES}Requests Per Sec Mean", f"{_RATES}Requests Per Sec Mdn")
+    paced = kind in {"constant", "poisson"}
+    itl, duration = ms("ITL", "Mdn"), first("Run Summary Info: Timings Dur Sec")
+    users = max(1.0, round(flight)) if flight is not None else None
+    yield Result(
+        tool=_TOOL,
+        label=f"{kind} {rate:g} req/s" if paced and rate else f"{kind} {flight or 1:g}",
+        setup=Setup(
+            model=record.text("model"),
+            input_len=first(f"{_TOKENS}Input Tok Per Req Mdn"),
+            output_len=first(f"{_TOKENS}Output Tok Per Req Mdn"),
+            max_concurrency=1 if kind == "synchronous" else None if paced else users,
+            request_rate=rate if paced else None,
+            mean_concurrency=flight,
+            requests=round(rate * duration) or None if rate and duration else None,
+            duration_s=duration,
+        ),
+        ttft_s=ms("TTFT", "Mdn"),
+        tpot_s=itl,
+        output_tokens_per_s=first(f"{_RATES}Output Tokens Per Sec Mean"),
+        latency_s=first(f"{_LATENCY}Request Latency Sec Mdn"),
+        requests_per_s=rate,
+        percentiles=tuple(
+            (f"p95_{of}_s", value)
+            for of, name in (("ttft", "TTFT"), ("tpot", "ITL"))
+            if (value := ms(name, "p95")) is not None
+        ),
+        notes=((_NOTE,) if itl else ()) + ("times are medians",),
+    )
+
+
+def _sheet(document: Document) -> Iterator[Record]:
+    """A CSV whose first three lines name group, metric and statistic of a column."""
+    rows = list(csv.reader(io.StringIO(document.plain.strip())))
+    heads, body = rows[:3], rows[3:]
+    for index, row in enumerate(body, 1):
+        values: dict[str, object] = {}
+        for group, name, unit, cell in zip(*heads, row, strict=False):
+            values.setdefault(" ".join(filter(None, (group, name, unit))), _number(cell))
+            if name == "Backend" and (match := re.search(r'"model": "([^"]+)"', cell)):
+                values["model"] = match[1]
+            if name == "Strategy":
+                values["kind"] = cell
+        yield Record(document.source, values, f"benchmark {index}" if len(body) > 1 else "")
+
+
+def _sheet_row(record: Record) -> Iterator[Result]:
+    def mean(group: str, unit: str, scale: float = 1.0) -> float | None:
+        name = f"{group} Successful {unit} Mean"
+        return record.known(name, scale) if isinstance(record.get(name), float) else None
+
+    kind = record.text("kind") or ""
+    requests = record.get("Request Counts Successful")
+    rate, flight = (mean("Server Throughput", unit) for unit in ("Requests/Sec", "Concurrency"))
+    paced = kind in {"constant", "poisson"}
+    itl = mean("Inter Token Latency", "ms", _MS)
+    yield Result(
+        tool=_TOOL,
+        label=f"{kind} {rate:.3g} req/s" if paced and rate else f"{kind} {flight or 1:.3g}",
+        setup=Setup(
+            model=record.text("model"),
+            input_len=mean("Token Metrics", "Input Tokens"),
+            output_len=mean("Token Metrics", "Output Tokens"),
+            max_concurrency=1 if kind == "synchronous" else None
+            if paced or flight is None else max(1, round(flight)),
+            request_rate=rate if paced else None,
+            mean_concurrency=flight,
+            requests=int(requests) if isinstance(requests, float) and requests >= 1 else None,
+            duration_s=record.known("Timings Duration Sec"),
+        ),
+        ttft_s=mean("Time to First Token", "ms", _MS),
+        tpot_s=itl,
+        output_tokens_per_s=mean("Token Throughput", "Output Tokens/Sec"),
+        latency_s=mean("Request Latency", "Sec"),
+        requests_per_s=rate,
+        notes=(_NOTE,) if itl else (),
+    )  # fmt: skip
+
+
 def _number(text: str) -> float | str:
     try:
         return float(text.replace(",", ""))
@@ -202,9 +361,13 @@ FORMATS: tuple[Format, ...] = (
     JsonFormat(
         _TOOL,
         keys=("benchmarks.0.metrics",),
-        without=("machine_info", "commit_info", "context"),
+        without=("machine_info", "commit_info", "context", "latency_mode"),
         read=_read,
     ),
+    TextFormat(
+        _TOOL, "Request Latency Statistics", lines=(_TITLE,), records=_tables, read=_table_row
+    ),
+    TextFormat(_TOOL, "Run Info,", lines=(r"Run Info,Run Info,",), records=_sheet, read=_sheet_row),
     TextFormat(
         _TOOL, "Stats", lines=(r"Benchmarks? Stats:?",), records=_printed, read=_printed_row
     ),

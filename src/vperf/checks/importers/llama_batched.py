@@ -2,7 +2,7 @@
 
 Columns as in ggml-org/llama.cpp tools/batched-bench/batched-bench.cpp (commit of May 2025 and
 later: "-pps" in the line above) and ikawrakow/ik_llama.cpp examples/sweep-bench/sweep-bench.cpp
-(layout as known, not held against its source). A row of the sweep generates TG tokens, and reads
+(commit 1ce4bb9, read December 2026). A row of the sweep generates TG tokens, and reads
 PP, after N_KV cached ones; one of batched-bench runs B sequences of PP + TG. Not here: llama-bench
 (llama_bench.py).
 """

@@ -1,9 +1,9 @@
-"""`llama-bench -o json | jsonl | csv | md`: a result for every test (row).
+"""`llama-bench -o json | jsonl | csv | md | sql`: a result for every test (row).
 
 Fields, the markdown table and the names of tests as in ggml-org/llama.cpp
 tools/llama-bench/llama-bench.cpp at commit 0104b15 (read November 2026); names of file types as
 llama_model_ftype_name in src/llama-model-loader.cpp. Markdown has the model's kind for its name,
-and no GPU unless the lines that the backends print above it are there. Not here: `-o sql`.
+and no GPU unless the lines that the backends print above it are there.
 """
 
 from __future__ import annotations
@@ -256,7 +256,35 @@ def _cell(text: str | None) -> float | str | None:
         return text
 
 
+_INSERT = re.compile(r"INSERT INTO \w+ \(([^()]{1,4000})\) VALUES \((.{1,8000}?)\);")
+_QUOTED = re.compile(r"'((?:[^']|'')*)'")
+
+
+def _inserted(document: Document) -> Iterator[Record]:
+    """The rows of -o sql, whose values are all quoted."""
+    for index, match in enumerate(_INSERT.finditer(document.text), 1):
+        names = [name.strip() for name in match[1].split(",")]
+        values = [value.replace("''", "'") for value in _QUOTED.findall(match[2])]
+        if len(names) == len(values):
+            cells = dict(zip(names, map(_sql_value, values), strict=True))
+            yield Record(document.source, cells, f"row {index}")
+
+
+def _sql_value(text: str) -> str | float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return text or None
+
+
 FORMATS: tuple[Format, ...] = (
+    TextFormat(
+        _TOOL,
+        "INSERT INTO",
+        lines=(r"INSERT INTO \w+ \(build_commit",),
+        records=_inserted,
+        read=_read,
+    ),
     JsonFormat(_TOOL, keys=("model_type", "n_prompt", "n_gen", "avg_ts"), read=_read),
     TextFormat(
         _TOOL,

@@ -1,9 +1,10 @@
-"""llama-benchy: the table it prints of an OpenAI-compatible server, in llama-bench's manner.
+"""llama-benchy: the table it prints of an OpenAI-compatible server, and its JSON and CSV.
 
-Columns and tests as in eugr/llama-benchy 0.4 (layout as known, not held against its source):
-"pp2048 @ d4096 (c8)" with the number of users where it is given, and "t/s (total)" over all of
-them; e2e_ttft has the way through the network. Not here: llama-bench (llama_bench.py), whose table
-has neither.
+Columns, keys and tests as in eugr/llama-benchy src/llama_benchy/results.py at commit bd41254 and
+schemas/benchmark_report_schema.json at 218200c (read December 2026): "pp2048 @ d4096 (c8)" with the
+number of users where one is above 1, and "t/s (total)" over all of them; e2e_ttft has the way
+through the network. A "ctx_" test reads, or decodes after, the depth alone. Not here: llama-bench
+(llama_bench.py), whose table has none of it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.recognise import Format, TextFormat
+from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record, shown
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
@@ -44,8 +45,8 @@ def _read(record: Record) -> Iterator[Result]:
         gpu=cards[0] if len(set(cards)) == 1 else None,
         batch_size=users,
         input_len=(tokens or depth) if prefill else 0,
-        output_len=0 if prefill else tokens,
-        past_len=depth if depth and tokens else 0,
+        output_len=0 if prefill else tokens or 1,
+        past_len=depth if depth and (tokens or not prefill) else 0,
     )
     notes_around: list[str] = []
     around = setup_of(options_in(record.around), notes_around)
@@ -86,6 +87,34 @@ def _rows(document: Document) -> Iterator[Record | InputError]:
             yield Record(document.source, values, f"line {number}", around)
 
 
+def _report(record: Record) -> Iterator[Result]:
+    """Of each run of the JSON what the table has as two rows."""
+    for run in record.sections("benchmarks"):
+        depth, users = run.count("context_size") or 0, run.degree("concurrency") or 1
+        alone = run.get("is_context_prefill_phase") is True
+        after = f" @ d{depth}" if depth else ""
+        of_users = f" (c{users})" if (record.degree("max_concurrency") or 1) > 1 else ""
+        for kind, size in (("pp", "prompt_size"), ("tg", "response_size")):
+            rate = run.known(f"{kind}_throughput.mean")
+            if rate is None:
+                continue
+            test = f"ctx_{kind}{after}" if alone else f"{kind}{run.count(size) or 0}{after}"
+            values = {
+                "model": record.get("model"), "test": f"{test}{of_users}", "rate": rate,
+                "ttft": run.get("e2e_ttft.mean") if kind == "pp" else None,
+            }  # fmt: skip
+            yield from _read(Record(run.source, values, run.where, record.around))
+
+
+def _sheet(record: Record) -> Iterator[Result]:
+    ttft = record.get("e2e_ttft_mean")
+    values = {
+        "model": record.get("model"), "test": record.get("test_name"),
+        "rate": record.get("t_s_mean"), "ttft": ttft if isinstance(ttft, float) else None,
+    }  # fmt: skip
+    yield from _read(Record(record.source, values, record.where, record.around))
+
+
 def _number(text: str) -> float | str | None:
     """The mean before its deviation."""
     mean = text.split("±", maxsplit=1)[0].strip().replace(",", "")
@@ -96,6 +125,8 @@ def _number(text: str) -> float | str | None:
 
 
 FORMATS: tuple[Format, ...] = (
+    JsonFormat(_TOOL, keys=("latency_mode", "prefix_caching_enabled", "benchmarks"), read=_report),
+    JsonFormat(_TOOL, keys=("model", "test_name", "t_s_mean", "e2e_ttft_mean"), read=_sheet),
     TextFormat(
         _TOOL,
         "ttfr (ms)",

@@ -1,8 +1,8 @@
 """llama.cpp's own timings: what llama-cli and llama-server print, and `timings` in its answers.
 
-Lines as common_perf_print and the slots of tools/server print them (ggml-org/llama.cpp; layout as
-known, not held against its source), with the prefixes of two years ("llama_print_timings:", "slot
-print_timing:"); llama-cli's shorter line came in 2026. Keys of the JSON as in
+Lines as logs in the issues of ggml-org/llama.cpp have them (#9013, #12603, #23269, #25121; read
+December 2026), with the prefixes of three years ("llama_print_timings:", "slot print_timing:") and
+drafts; llama-cli's shorter line came in 2026. Keys of the JSON as in
 tools/server/README.md. Not here: llama-bench (llama_bench.py) and the batched benches
 (llama_batched.py).
 """
@@ -26,9 +26,18 @@ _TIMING = re.compile(
     r"(prompt eval|eval) time[ \t]*=[ \t]*(\S+) ms[ \t]*/[ \t]*(\d+) (?:tokens?|runs?)[ \t]*\("
     r"[^,\n]*,[ \t]*(\S+) tokens per second"
 )
+_DRAFTED = re.compile(
+    r"draft acceptance(?: rate)?[ \t]*=[^(\n]*\([ \t]*(\d+) accepted /[ \t]*(\d+)"
+)
+_SO_FAR = r"[^\n]{0,200}?print_timing:[^\n]{0,80}\btg[ \t]*=[ \t]*\S+ t/s"
+_TASK = re.compile(
+    r"print_timing: id +(\d+) \| task (\d+) \|[ \t]*n_(?:decoded|gen)[ \t]*=[ \t]*(\d+),"
+    r"[ \t]*tg[ \t]*=[ \t]*(\S+) t/s"
+)
 _SHORT = re.compile(r"\[ Prompt: (\S+) t/s \| Generation: (\S+) t/s \]")
 _LOADED = re.compile(
-    r"(?:llama_model_loader: loaded meta data[^\n]*? from |general\.name[^\n=]*= *)(\S+)"
+    r"(?:llama_model_loader: loaded meta data[^\n]*? from |general\.name[^\n=]*= *"
+    r"|load_model: loading model ')([^\s']+)"
 )
 _FTYPE = re.compile(r"print_info: file type[ \t]*=[ \t]*(\S+)")
 
@@ -42,6 +51,9 @@ def _read(record: Record) -> Iterator[Result]:
         raise record.error("predicted_per_second", "is missing: nothing was generated")
     cached, notes = timings.known("cache_n"), []
     warnings = []
+    if timings.get("so_far") is True:
+        prompt, cached = 0.0, 0.0
+        notes.append("the answer had not ended; how long its prompt was is not in the log")
     if cached:
         notes.append(f"{cached:,.0f} tokens of the prompt came out of the cache")
     drafted, accepted = timings.known("draft_n"), timings.known("draft_n_accepted")
@@ -94,10 +106,27 @@ def _printed(document: Document) -> Iterator[Record]:
             values[f"{name}_n"] = _number(count)
             values[f"{name}_ms"] = _number(milliseconds)
             values[f"{name}_per_second"] = _finite(per_second)
+        if drafted := _DRAFTED.search(block):
+            values["draft_n_accepted"], values["draft_n"] = map(_number, drafted.groups())
         if named := _LOADED.findall(before):
             values["model"] = named[-1]
         where = f"run {index}" if len(found) > 1 else ""
         yield Record(document.source, values, where, before)
+
+
+def _so_far(document: Document) -> Iterator[Record]:
+    """A server's lines while it generates, of answers that did not end: the last of each."""
+    text = document.plain
+    last = {match.group(1, 2): match for match in _TASK.finditer(text)}
+    for (_, task), match in last.items():
+        before = text[max(0, match.start() - CONTEXT) : match.start()]
+        values: dict[str, object] = {
+            "predicted_n": _number(match[3]), "predicted_per_second": _finite(match[4]),
+            "so_far": True,
+        }  # fmt: skip
+        if named := _LOADED.findall(before):
+            values["model"] = named[-1]
+        yield Record(document.source, values, f"task {task}" if len(last) > 1 else "", before)
 
 
 def _short(document: Document) -> Iterator[Record]:
@@ -130,6 +159,9 @@ def _finite(text: str) -> float | str | None:
 FORMATS: tuple[Format, ...] = (
     JsonFormat(_TOOL, keys=("timings.predicted_n", "timings.predicted_per_second"), read=_read),
     TextFormat(_TOOL, "prompt eval time", lines=(_PROMPT,), records=_printed, read=_read),
+    TextFormat(
+        _TOOL, "print_timing", lines=(_SO_FAR,), records=_so_far, read=_read, without=(_PROMPT,)
+    ),
     TextFormat(
         _TOOL, "[ Prompt: ", lines=(r"[^\n]*\[ Prompt: \S+ t/s \|",), records=_short, read=_read
     ),

@@ -1,8 +1,8 @@
 """MLPerf Inference: mlperf_log_summary.txt of a language model.
 
-Lines as mlcommons/inference loadgen/results.cc prints them (layout as known, not held against its
-source): nanoseconds, and tokens per second over the run. Neither lengths, model nor card are in the
-file. Not here: its detailed log.
+Lines as mlcommons/inference loadgen/results.cc prints them (commit 05a9cec, read
+December 2026): nanoseconds, and tokens per second over the run; of a single stream, those of one
+request at a time. Neither lengths, model nor card are in the file. Not here: its detailed log.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _KEYS = {
     "samples per second": "samples_per_s", "completed samples per second": "samples_per_s",
     "mean first token latency (ns)": "mean_ttft", "mean time to output token (ns)": "mean_tpot",
     "mean latency (ns)": "mean_latency", "target_qps": "target_qps",
+    "tps w/o loadgen overhead": "tokens_per_s", "qps w/o loadgen overhead": "samples_per_s",
 }  # fmt: skip
 _PERCENTILE = re.compile(
     r"(\d+)\.00 percentile (first token latency|time to output token|latency) \(ns\)"
@@ -42,13 +43,14 @@ def _read(record: Record) -> Iterator[Result]:
     warnings = []
     if (record.text("result") or "VALID").upper() != "VALID":
         warnings.append("the run is INVALID by MLPerf's own rules: it was too short or too slow")
-    offline = scenario.lower() == "offline"
+    offline, alone = scenario.lower() == "offline", scenario.lower() == "singlestream"
     yield Result(
         tool=_TOOL,
         label=" ".join(filter(None, [scenario, record.where])),
         setup=Setup(
             output_len=tokens / samples if samples else None,
-            request_rate=None if offline else record.known("target_qps") or samples,
+            batch_size=1 if alone else None,
+            request_rate=None if offline or alone else record.known("target_qps") or samples,
         ),
         ttft_s=None if offline else record.known("mean_ttft", _NS),
         tpot_s=record.known("mean_tpot", _NS),

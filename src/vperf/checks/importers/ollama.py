@@ -19,6 +19,8 @@ from vperf.checks.result import Result, Setup
 
 _TOOL = "ollama"
 _NS = 1e-9
+_USUAL = "q4_k_m"
+"""Of its library, where a tag ("qwen3:8b") says no format (docs.ollama.com, December 2026)."""
 _FIRST = r"total duration:[ \t]+\S"
 _LINES = {
     "total duration": "total_duration", "load duration": "load_duration",
@@ -54,6 +56,7 @@ def _read(record: Record) -> Iterator[Result]:
             gpu=cards[0] if len(set(cards)) == 1 else None,
             engine="llama.cpp",
             quantization=weight_name(model).quantization if model else None,
+            usual_quantization=_USUAL,
             input_len=prompt,
             output_len=generated,
             batch_size=1,

@@ -3,7 +3,9 @@
 Keys and lines as in vllm-project/vllm vllm/benchmarks/serve.py at commit 009e6d4 (read November
 2026), and in benchmarks/benchmark_serving.py before it, which has no "failed" and no end-to-end
 latency. Free keys of --metadata are read where they are named as vLLM's options
-(tensor_parallel_size, gpu, ...). Not here: the offline benchmarks (vllm_offline.py).
+(tensor_parallel_size, gpu, ...), and so are the parameters that `vllm bench sweep serve` writes
+into the results of its summary.json and summary.csv (vllm/benchmarks/sweep/serve.py at commit
+0031557, read December 2026). Not here: the offline benchmarks (vllm_offline.py).
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ def _read(record: Record) -> Iterator[Result]:
         kv_cache_dtype=_word(record, "kv_cache_dtype"),
         engine_version=_word(record, "vllm_version", "engine_version", "version"),
         acceptance_length=record.known("spec_decode_acceptance_length"),
+        max_batch=_whole(record, "max_num_seqs"),
+        max_batched_tokens=_whole(record, "max_num_batched_tokens"),
     )
     if engine_of(backend) is None:
         said = f"the backend {shown(backend)}" if backend else "no backend"
