@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from vperf.answer import Estimate, Figures, ModelFacts
+from vperf.answer import Estimate, ModelFacts, Speeds
 from vperf.errors import InputError
 from vperf.estimate import estimate as estimate_of
 from vperf.estimate import model_facts_of
@@ -54,7 +54,7 @@ def ask(scenario: Scenario) -> Estimate:
     return estimate_of(deploy(scenario))
 
 
-def figures(scenario: Scenario) -> Figures:
+def figures(scenario: Scenario) -> Speeds:
     """The speeds of `estimate` and whether it fits, without the rest."""
     return speeds(deploy(scenario))
 
