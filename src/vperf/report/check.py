@@ -39,7 +39,7 @@ from vperf.report.document import (
     Tone,
     plain,
 )
-from vperf.report.estimate import basis, second_line
+from vperf.report.estimate import basis, second_line, workload
 from vperf.report.format import clean, per_second, percent, plural, seconds, span
 from vperf.report.forms import Report
 from vperf.report.notes import note_blocks
@@ -380,6 +380,7 @@ def chart(check: Check) -> Chart:
     title = TITLES[falls[0].metric] if falls else "the measured time"
     return Chart(
         title=f"Where {title} goes: {clean(check.estimate.model.id)} on {check.estimate.gpu.name}",
+        setting=workload(check.estimate),
         x=Axis("parts, one on the other"),
         y=Axis(title, "s"),
         series=(
@@ -522,7 +523,7 @@ def _likely(suspect: Suspect) -> str:
     if not suspect.predicted_s:
         return f"perhaps {what}"
     gain = f"; fixing it: {suspect.gain:.2f}x" if suspect.gain else ""
-    return f"likely {what}: predicts {seconds(suspect.predicted_s)}{gain}"
+    return f"likely: {what}, predicts {seconds(suspect.predicted_s)}{gain}"
 
 
 def why(check: Check) -> list[str]:
