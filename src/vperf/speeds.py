@@ -87,6 +87,8 @@ def _of_batch(at: Deployment) -> Pace:
     compiled, lengths, batch, images = at.compiled, at.lengths, at.batch_size, at.image_tokens
     gain = tokens_per_step(at.acceptance or 0.0, at.model.draft_depth)
     prefill = _prefill(compiled, lengths, batch, images)
+    if at.encoding is not None:
+        prefill = Seconds(*map(sum, zip(prefill, at.encoding.seconds(batch), strict=True)))
     step = mean_step(compiled, lengths, batch, images)
     tokens = batch * at.prompt_tokens
     limit = speed_of(prefill.limit, step.limit / gain, tokens, batch)
@@ -335,7 +337,9 @@ def simulated_run(at: Deployment) -> SimulatedRun | None:
 
     asked = _with_images(asked, at.image_tokens)
     traffic = asked.traffic(compiled.model.max_context_tokens)
-    found = run(compiled, traffic, acceptance=load.acceptance, proven=load.proven)
+    found = run(
+        compiled, traffic, acceptance=load.acceptance, proven=load.proven, encode_s=load.encode_s
+    )
     percents, steady = asked.percents, found.steady
     return SimulatedRun(
         prompts=len(found.traffic),
