@@ -109,7 +109,7 @@ def denoising(model: Model, model_id: str, block_length: int | None) -> Model:
     """
     if block_length is None:
         raise InputError(
-            f"missing: {model_id} denoises blocks of tokens, and how many at a time is the engine's",
+            f"missing: {model_id} denoises blocks of tokens, whose length is the engine's",
             field="block-length", hint="--block-length 32 --tokens-per-step 4",
         )  # fmt: skip
     tokens = _count("block-length", block_length, 1, MOST_BLOCK) - 1

@@ -1,8 +1,8 @@
 """Diffusion language models: a step denoises a block of tokens, several of which it keeps.
 
-Their layers are those of a plain decoder; tokens of a block see each other both ways. Keys are those
-of the published configs and their code (GSAI-ML/LLaDA-8B, Dream-org/Dream-v0, JetLM/SDAR; read
-2026-12-01). Not here: what a step reads and keeps (serving/speculative.py).
+Their layers are those of a plain decoder; tokens of a block see each other both ways. Keys are
+those of the published configs and their code (GSAI-ML/LLaDA-8B, Dream-org/Dream-v0, JetLM/SDAR;
+read 2026-12-01). Not here: what a step reads and keeps (serving/speculative.py).
 """
 
 from __future__ import annotations
