@@ -216,7 +216,7 @@ class SimulatedRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Speeds:
     """What an estimate comes down to: its speeds and whether it fits. No ops, no sentences."""
 
     limit: Speed

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from vperf.answer import Expected, Figures, Serving, SimulatedRun, Speed, Texts
+from vperf.answer import Expected, Serving, SimulatedRun, Speed, Speeds, Texts
 from vperf.model.model import Model
 from vperf.serving.lengths import Lengths
 from vperf.serving.memory import Pool, largest_batch
@@ -50,7 +50,7 @@ class Pace:
     """The finite run that `expected` is of."""
 
 
-def speeds(at: Deployment) -> Figures:
+def speeds(at: Deployment) -> Speeds:
     """The speeds of a deployment, and whether it fits."""
     pace, load = pace_of(at), at.load
     expected, groups = pace.expected, at.model.parallel.data
@@ -67,7 +67,7 @@ def speeds(at: Deployment) -> Figures:
         prefill_s = at.compiled.prefill(groups, prompt - past, past).expected / groups
         input_s = prefill_s / prompt
         output_s = max(0.0, 1 / rate - prefill_s) / output if output else 0.0
-    return Figures(
+    return Speeds(
         pace.limit, expected, at.gpus, taken, capacity,
         input_s, output_s, rate, rate * output, serving,
     )  # fmt: skip

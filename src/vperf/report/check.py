@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from vperf.checks.baseline import Change, Drift
@@ -18,7 +19,7 @@ from vperf.checks.grade import TIMES, VERDICTS, Metric, Verdict
 from vperf.checks.suspects import Suspect
 from vperf.checks.thresholds import Threshold
 from vperf.checks.waterfall import Part, Waterfall
-from vperf.errors import VperfError
+from vperf.errors import InputError, VperfError
 from vperf.report.chart import Axis, Chart, Mark, Series, letter
 from vperf.report.document import (
     FAILS,
@@ -546,7 +547,8 @@ def line_1(check: Check) -> str:
 def error_line(name: str, error: VperfError) -> str:
     """What could not be graded, why, and the next step."""
     line = "; ".join(clean(text, 500) for text in (error.message, error.hint) if text)
-    return line if name in error.message else f"{clean(name)}: {line}"
+    source = error.source if isinstance(error, InputError) else ""
+    return line if name in (source, Path(source).name) else f"{clean(name)}: {line}"
 
 
 # Several results -----------------------------------------------------------------------------
