@@ -289,6 +289,7 @@ KINDS: Mapping[str, NoteKind] = {
     "no_fit": NoteKind("warning", "does not fit: {short_gb:,.1f} GB more memory is needed"),
     "context": NoteKind("warning", "{context} tokens are beyond the model's maximum context of {most}"),
     "saturated": NoteKind("warning", _saturated),
+    "prompts_fill": NoteKind("warning", "reading prompts takes {share:.0%} of the time: means of an endless run may be far off, those of the simulated run are not"),
     "users_wait": NoteKind("warning", "the KV cache has room for {slots} of {users} users; the others wait"),
     "queueing": NoteKind("not_modelled", "queueing and prefix caching (all prompts start at once: see --max-concurrency)"),
     "throttling": NoteKind("not_modelled", "throttling and power caps"),
@@ -302,7 +303,7 @@ KINDS: Mapping[str, NoteKind] = {
     "closed_form": NoteKind("assumption", "served loads: the closed form of a run; vperf estimate simulates one request by request"),
     "more_are_slower": NoteKind("warning", _more_are_slower),
     "saturated_settings": NoteKind("warning", lambda count: f"{_settings(count)} that cannot serve what is asked: queues grow"),
-    "energy": NoteKind("assumption", "tok/J: decoded tokens per joule if each GPU drew its whole TDP; it draws no more, so at least so many at the expected speed; hosts and cooling come on top"),
+    "energy": NoteKind("assumption", "tok/J: decoded tokens per joule at 63 % of the TDP of all GPUs, as 79 measured runs drew (50 to 76 % in most); hosts and cooling come on top"),
     "dollars": NoteKind("assumption", "$: every GPU of the deployment is paid by the hour"),
     "no_price": NoteKind("warning", _no_price),
     # fit

@@ -748,7 +748,8 @@ def _encoding(scenario: Scenario, replica: Replica) -> Encoding | None:
     if scenario.image_tokens:
         raise InputError("cannot be combined with image, audio or video", field="image-tokens")
     encoder, compiled = replica.tower()
-    return Encoding(compiled, media_of(scenario, encoder, replica.found.id))
+    s, model_id = scenario, replica.found.id
+    return Encoding(compiled, media_of(encoder, model_id, s.image, s.images, s.audio, s.video))
 
 
 def _served(

@@ -277,7 +277,7 @@ def _attention(op: Op, c: Constants, engine: Engine) -> float:
 
 def _decode_attention(op: Op, c: Constants, flop_per_s: float) -> float:
     """t_ad + pn(pn(bytes/B, tau blocks/SMs, 2), FLOPs/F, 2.5)."""
-    bandwidth = c.cache8_bandwidth if op.format.bits <= 8 else c.stream_bandwidth
+    bandwidth = c.cache8_bandwidth if op.format.bits <= 8 else c.cache_bandwidth
     moved = op.streamed_bytes / bandwidth + _activation_bytes(op, 16) / c.stream_bandwidth
     waves = c.decode_block_s * op.blocks / max(1, c.gpu.sm_count)
     return c.decode_latency_s + pn(pn(moved, waves, 2.0), op.flops / flop_per_s, 2.5)

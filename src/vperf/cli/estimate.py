@@ -72,9 +72,13 @@ def estimate(
     scenario = typed.scenario()
 
     from vperf import api
+    from vperf.cli.progress import Progress
     from vperf.report.forms import of_estimate
 
-    answer = api.ask(scenario)
+    with Progress() as progress:
+        answer = api.ask(scenario, progress.often)
+        if answer.memory.fits:
+            _ = answer.simulated  # what takes long of it
     ways = _ways(scenario, answer) if out.to_people and not answer.memory.fits else ()
     out.emit(of_estimate(answer, ops=ops, ways=ways))
 
