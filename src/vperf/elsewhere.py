@@ -16,7 +16,7 @@ from vperf.errors import InputError, VperfError
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
 from vperf.places import default_host, host_named
-from vperf.scenario import ELSEWHERE, PLACING, Scenario
+from vperf.scenario import ELSEWHERE, MEDIA, PLACING, Scenario
 from vperf.serving.elsewhere import LINK_SHARE, Kept
 from vperf.timing.collectives import PCIE_UNKNOWN
 from vperf.timing.compiled import Compiled
@@ -57,7 +57,9 @@ def check(scenario: Scenario, compiled: Compiled) -> None:
     if not model.generates or model.encoder:
         raise InputError("is of a decoder that generates tokens", field=field)
     if compiled.model.drafter is not None:
-        raise InputError("is not understood with speculative decoding", field=field)
+        raise InputError("is not understood with drafts or denoised blocks", field=field)
+    if scenario.image_tokens or any(getattr(scenario, name) is not None for name in MEDIA):
+        raise InputError("is not understood with images and sounds", field=field)
     placed = compiled.places is not None and compiled.places.placement is not None
     if placed or gpu.beside or gpu.is_host:
         raise InputError("is not understood with layers on several places", field=field)

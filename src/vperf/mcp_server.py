@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from vperf.errors import InputError, VperfError
-from vperf.scenario import ACCEPTED, ELSEWHERE, OPTIONS
+from vperf.scenario import ACCEPTED, ELSEWHERE, MEDIA, OPTIONS
 from vperf.version import __version__
 
 INSTRUCTIONS = """\
@@ -393,8 +393,8 @@ _WITHOUT: Mapping[str, tuple[str, ...]] = {
     "compare": ("prefill_gpu",),
     "sweep": ("prefill_gpu",),
     "fit": ("input_len", "output_len", "batch_size", "workload", "max_concurrency",
-            "request_rate", "prefix_cache_hit", "cuda_graphs", "image_tokens", *ACCEPTED,
-            *ELSEWHERE),
+            "request_rate", "prefix_cache_hit", "cuda_graphs", "image_tokens",
+            "texts_per_request", *MEDIA, *ACCEPTED, *ELSEWHERE),
 }  # fmt: skip
 """Options that the command of a tool does not have either."""
 _IN_OTHER_WORDS = {

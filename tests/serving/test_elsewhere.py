@@ -17,8 +17,8 @@ CARD = "a100-sxm-80gb"
 PROMPT = 16384
 
 
-def ask(gpu: str = CARD, **options: Any) -> Estimate:
-    return vperf.estimate("qwen3-8b", gpu, **{"input_len": PROMPT, **options})
+def ask(gpu: str = CARD, model: str = "qwen3-8b", **options: Any) -> Estimate:
+    return vperf.estimate(model, gpu, **{"input_len": PROMPT, **options})
 
 
 def test_a_kept_prompt_is_its_cache_over_the_link() -> None:
@@ -148,6 +148,7 @@ def test_cards_that_cannot_hold_the_model_are_said() -> None:
         {"max_concurrency": 4},
         {"engine": "llama.cpp", "n_gpu_layers": 20},
         {"pp": 2},
+        {"model": "qwen2.5-vl-7b-instruct", "image_tokens": 500},
     ],
 )
 def test_what_is_not_understood_is_refused(name: str, options: dict[str, Any]) -> None:
