@@ -39,14 +39,6 @@ STAYS = {
 }
 """Module -> searches of what was typed, of foreign text, or of text as layout."""
 
-TO_GO = {
-    "measure/constants.py": 1,  # a reading says which constant of which pipe it is
-    "report/measure.py": 4,  # the same
-    "model/anatomy.py": 1,  # compile: a block says its words
-    "report/check.py": 1,  # screens: an error says which file it is of
-}
-"""Module -> searches that are left, and whose they are. Only to shrink."""
-
 _SEARCHES = {"startswith", "endswith"}
 _NAMES = {"name", "id", "vendor", "message", "sentence", "architecture", "link"}
 
@@ -76,7 +68,7 @@ def found() -> Counter[str]:
 
 
 def test_no_name_and_no_sentence_is_searched_but_by_readers_of_foreign_text() -> None:
-    assert found() == Counter(STAYS) + Counter(TO_GO)
+    assert found() == Counter(STAYS)
 
 
 def test_a_search_is_seen() -> None:

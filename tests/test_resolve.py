@@ -174,3 +174,12 @@ def test_dir_shows_what_there_is_and_old_names_stay() -> None:
     assert set(vperf.__all__) <= set(dir(vperf))
     assert vperf.Question is vperf.Scenario
     assert vperf.Bars is vperf.Thresholds
+
+
+def test_a_card_has_an_engine_of_its_own_where_nobody_names_one() -> None:
+    apple = vperf.estimate("llama-3.1-8b-instruct", "m4-max")
+    assert apple.workload.engine == "mlx"
+    assert [note for note in apple.assumptions if note.kind == "engine_default"]
+    assert vperf.estimate("llama-3.1-8b-instruct", "h100").workload.engine == "vllm"
+    named = vperf.estimate("llama-3.1-8b-instruct", "m4-max", engine="llama.cpp")
+    assert named.workload.engine == "llama.cpp"

@@ -81,6 +81,9 @@ class Workload:
     lora_rank: int = 0
     """0: no adapters."""
     max_loras: int = 0
+    expected_encode_s: float = 0.0
+    """What the tower takes for the images and sounds of one request, in TTFT."""
+    limit_encode_s: float = 0.0
     placement: str = ""
     """What lies beyond the cards, as the engine's own options say it: "--n-cpu-moe 36"."""
 
@@ -213,7 +216,7 @@ class SimulatedRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Speeds:
     """What an estimate comes down to: its speeds and whether it fits. No ops, no sentences."""
 
     limit: Speed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from vperf.answer import Estimate, Figures, ModelFacts
+from vperf.answer import Estimate, ModelFacts, Speeds
 from vperf.errors import InputError
 from vperf.estimate import estimate as estimate_of
 from vperf.estimate import model_facts_of
@@ -46,7 +46,7 @@ def estimate(
     Raises VperfError: InputError for what cannot be, UnsupportedModelError for an architecture
     that is not understood, HubError when the Hub is needed and cannot be reached.
     """
-    return estimate_of(deploy(Scenario(model, gpu, **options)))
+    return ask(Scenario(model, gpu, **options))
 
 
 def ask(scenario: Scenario) -> Estimate:
@@ -54,7 +54,7 @@ def ask(scenario: Scenario) -> Estimate:
     return estimate_of(deploy(scenario))
 
 
-def figures(scenario: Scenario) -> Figures:
+def figures(scenario: Scenario) -> Speeds:
     """The speeds of `estimate` and whether it fits, without the rest."""
     return speeds(deploy(scenario))
 

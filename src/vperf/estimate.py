@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from vperf import estimate_notes as notes
 from vperf.answer import (
@@ -32,6 +33,9 @@ from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run, sp
 from vperf.timing.compiled import Compiled
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Card, OpTime, PhaseTimes
+
+if TYPE_CHECKING:
+    from vperf.serving.encoding import Encoding
 
 _DRAFTED_BATCHES, _MOST_DRAFTS = 9, 8
 """Batches, and drafts in a row, that are looked at for the best number of drafts."""
@@ -60,7 +64,7 @@ def estimate(at: Deployment) -> Estimate:
         ceiling=pace.ceiling,
         expected=pace.expected,
         memory=memory,
-        prefill=Later(lambda: compiled.itemise(prefill)),
+        prefill=Later(lambda: with_encoding(compiled.itemise(prefill), at.encoding, prompts)),
         decode=Later(lambda: compiled.itemise(decode)),
         depth=Later(lambda: _depths(at, pace)),
         assumptions=Later(
@@ -69,10 +73,11 @@ def estimate(at: Deployment) -> Estimate:
                 *notes.calibrated(card, _uncalibrated(at)),
                 *notes.memory(card, memory),
                 *at.replica.notes,
+                *notes.of_encoding(at),
                 *notes.of_requests(at.lengths, load, _prompts(pace)),
             )
         ),
-        not_modelled=Later(lambda: notes.not_modelled(model, at.image_tokens, served=served)),
+        not_modelled=Later(lambda: notes.not_modelled(model, at, served=served)),
         warnings=Later(
             lambda: (
                 *notes.warnings(model, memory, prompt + output),
@@ -95,6 +100,29 @@ def estimate(at: Deployment) -> Estimate:
 
 def _prompts(pace: Pace) -> int | None:
     return pace.simulated.prompts if pace.simulated else None
+
+
+def with_encoding(prompt: PhaseTimes, encoding: Encoding | None, requests: int) -> PhaseTimes:
+    """Prefill behind the towers that encode what is in its prompts."""
+    if encoding is None:
+        return prompt
+    tower = encoding.compiled.itemise(encoding.passes(requests))
+    whole = tower.expected_s + prompt.expected_s
+    ops = [
+        replace(op, name=f"{name}{op.name}", share=op.expected_s / whole)
+        for name, phase in (("tower ", tower), ("", prompt))
+        for op in phase.ops
+    ]
+    return replace(
+        prompt,
+        limit_s=tower.limit_s + prompt.limit_s,
+        ceiling_s=tower.ceiling_s + prompt.ceiling_s,
+        expected_s=whole,
+        overhead_s=tower.overhead_s + prompt.overhead_s,
+        flops=tower.flops + prompt.flops,
+        bytes=tower.bytes + prompt.bytes,
+        ops=tuple(ops),
+    )
 
 
 def _uncalibrated(at: Deployment) -> Speed | None:
@@ -146,6 +174,7 @@ def most_requests_per_s(at: Deployment, users: int, prefill: Iterable[OpTime]) -
 def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Workload:
     parallel, lengths = at.model.parallel, at.lengths
     users = at.load.users if at.load is not None else None
+    lora, encode = at.model.lora, at.encoding.seconds(1) if at.encoding else None
     return Workload(
         pace.running,
         lengths.input_tokens,
@@ -161,8 +190,11 @@ def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Wo
         at.model.draft_depth,
         speculative.acceptance if speculative else None,
         lengths.name or None,
-        *((lora.rank, lora.adapters) if (lora := at.model.lora) else (0, 0)),
-        at.placement,
+        lora_rank=lora.rank if lora else 0,
+        max_loras=lora.adapters if lora else 0,
+        expected_encode_s=encode.expected if encode else 0.0,
+        limit_encode_s=encode.limit if encode else 0.0,
+        placement=at.placement,
     )
 
 

@@ -21,6 +21,7 @@ from vperf.timing.collectives import link_bytes_per_s
 from vperf.timing.step import Card
 
 if TYPE_CHECKING:
+    from vperf.deployment import Deployment
     from vperf.serving.load import Load, Served
 
 
@@ -121,6 +122,25 @@ def drafted_by(speculative: Speculative) -> str:
     return speculative.draft_model or _BY[speculative.method]
 
 
+def of_encoding(at: Deployment) -> tuple[Note, ...]:
+    """What the tower reads of a request, and where it is kept."""
+    if at.encoding is None:
+        return ()
+    parts = at.encoding.parts
+    budget = max(at.card.engine.max_batched_tokens, at.encoding.tokens)
+    return (
+        Note(
+            "encoding",
+            parts=len(parts),
+            sequences=sum(part.sequences for part in parts),
+            patches=max(part.patches for part in parts),
+            tokens=at.encoding.tokens,
+            cache_tokens=budget,
+            cache_gb=budget * 2.0 * at.model.hidden / 1e9,
+        ),
+    )
+
+
 def of_requests(lengths: Lengths, load: Load | None, prompts: int | None) -> tuple[Note, ...]:
     """What a served load takes for granted, and a workload's lengths."""
     served = load is not None
@@ -204,10 +224,12 @@ def _no_pipe(fmt: Format, gpu: Gpu) -> Note:
     )
 
 
-def not_modelled(model: Model, image_tokens: int, *, served: bool) -> tuple[Note, ...]:
+def not_modelled(model: Model, at: Deployment, *, served: bool) -> tuple[Note, ...]:
     """What the figures leave out."""
     kinds = ["throttling"] if served else ["queueing", "throttling"]
-    if image_tokens:
+    if at.encoding is not None:
+        kinds.append("image_host")
+    elif at.image_tokens:
         kinds += ["image_host", "image_time"]
     elif model.tower_parameters:
         kinds.append("tower_time")

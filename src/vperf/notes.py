@@ -100,6 +100,17 @@ def _parallel(
     return f"{gpus} GPUs {where}, parallel: {listed}; joined by {link}{speed}, all-reduces {source}"
 
 
+def _encoding(
+    *, parts: int, sequences: int, patches: int, tokens: int, cache_tokens: int, cache_gb: float
+) -> str:
+    return (
+        f"{parts:,} image{'' if parts == 1 else 's'} or sounds a request: {sequences:,} x "
+        f"{patches:,} patches in the tower, {tokens:,} tokens of the prompt, by the published "
+        f"processor's rule; encoded before the prompt without CUDA graphs, and kept in the engine's "
+        f"encoder cache ({cache_tokens:,} tokens, {cache_gb:.2g} GB, not in the memory here)"
+    )
+
+
 def _lora(*, rank: int, adapters: int, targets: tuple[str, ...]) -> str:
     of = ", ".join(targets) if targets else "every linear layer but routers and experts"
     count = "one adapter" if adapters == 1 else f"{adapters:,} adapters"
@@ -268,6 +279,7 @@ KINDS: Mapping[str, NoteKind] = {
     "drafts_shared": NoteKind("assumption", "the head shares the model's embedding, as engines load it, and runs divided as the model is"),
     "draft_model_divided": NoteKind("assumption", "the draft model has its own weights and cache on every GPU's share, divided as the model is, in the model's KV cache format"),
     "lora": NoteKind("assumption", _lora),
+    "encoding": NoteKind("assumption", _encoding),
     "lookup_time": NoteKind("not_modelled", "the host's search of the text for drafts"),
     "calibrated": NoteKind("assumption", "calibrated to {results} results of this server ({before:.1%} off before, {after:.1%} after): {base} with memory x {memory:.2f}, compute x {compute:.2f}, host time x {host:.2f}, all-reduces x {link:.2f}; without that, TPOT {tpot_ms:.3g} ms and TTFT {ttft_ms:.3g} ms", guess=True),
     "load": NoteKind("assumption", _load),

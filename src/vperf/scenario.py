@@ -162,7 +162,7 @@ class Scenario:
     engine: str | Engine | None = _option(
         _ENGINE, "--engine", "What runs the model.", "NAME", shown=DEFAULT_ENGINE
     )
-    """None: DEFAULT_ENGINE."""
+    """None: that of a GGUF file, of the card, or DEFAULT_ENGINE."""
     tp: int = _ways("--tensor-parallel-size --tp", "GPUs that share a layer.")
     pp: int = _ways("--pipeline-parallel-size --pp", "Stages of layers.")
     ep: int = _ways("--expert-parallel-size --ep", "Groups of whole experts.")
@@ -362,6 +362,18 @@ class Scenario:
         minimum=0,
     )
     """Tokens that the images of a request add to its prompt."""
+    image: str | None = _of_load(
+        _LENGTHS, "--image", "Size of a request's images, as 1024x768.", "WxH", repeats=True
+    )
+    images: int | None = _of_load(
+        _LENGTHS, "--images", "How many of them. [1]", "N", kind=int, minimum=1
+    )
+    audio: str | None = _of_load(
+        _LENGTHS, "--audio", "Sound of a request, as 30s.", "TIME", repeats=False
+    )
+    video: str | None = _of_load(
+        _LENGTHS, "--video", "Video of a request, as 10s@2fps@1280x720.", "VIDEO", repeats=False
+    )
     workload: str | Path | Lengths | None = _of_load(
         _LENGTHS, "--workload", _WORKLOAD, "NAME", repeats=False
     )
@@ -466,6 +478,10 @@ class Options(TypedDict, total=False):
     max_loras: int | None
     lora_targets: str | None
     image_tokens: int
+    image: str | None
+    images: int | None
+    audio: str | None
+    video: str | None
     workload: str | Path | Lengths | None
     task: str | None
     texts_per_request: int | None
@@ -485,6 +501,9 @@ OF_DRAFTS = tuple(name for name, option in OPTIONS.items() if option.heading == 
 
 ACCEPTED = ("acceptance", "acceptance_length")
 """Those of them that change no memory."""
+
+MEDIA = ("image", "images", "audio", "video")
+"""Those of a request's images and sounds."""
 
 CARD = ("gpu_file", "memory_bandwidth", "memory", "peak")
 """Those that describe the card beside `gpu`."""

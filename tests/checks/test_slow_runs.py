@@ -19,7 +19,7 @@ class Slow(NamedTuple):
     model: str
     gpu: str
     options: dict[str, Any]
-    figures: dict[str, float]
+    figures: dict[str, Any]
     causes: frozenset[str]
 
 

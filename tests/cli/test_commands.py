@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,7 +12,7 @@ import vperf as package
 from vperf.cli import main as cli
 from vperf.cli.options import complete_engine, complete_gpu, complete_model
 
-from .conftest import QWEN, Run, one_line
+from .conftest import QWEN, Ran, Run, one_line
 
 COMMANDS = ("napkin", "estimate", "check", "compare", "sweep", "fit", "roofline", "gpus", "models",
             "engines", "workloads")  # fmt: skip
@@ -182,6 +183,18 @@ def test_an_interrupt_exits_130_without_a_word(vperf: Run, monkeypatch: pytest.M
     monkeypatch.setattr("vperf.api.napkin", interrupted)
     ran = vperf("napkin")
     assert (ran.code, ran.out, ran.err.strip()) == (130, "", "")
+
+
+def test_an_interrupt_within_an_answer_says_that_it_is_cut(
+    vperf: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_: object, **__: object) -> Iterator[str]:
+        yield "half of it"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vperf.report.to_csv.lines", cut)
+    ran = vperf("napkin", "--csv")
+    assert ran == Ran(130, "half of it", "error: interrupted: the answer is cut\n")
 
 
 def test_a_usage_error_says_where_help_is(vperf: Run) -> None:

@@ -14,6 +14,7 @@ import vperf
 from vperf import InputError
 from vperf.explore.candidates import Candidate, Layout, layouts, node_of, targets_of
 from vperf.explore.plan import By, Plan, plan
+from vperf.report.plan import chart
 from vperf.sources.gpus import load_gpu
 
 MODEL = "Qwen/Qwen3-32B"
@@ -239,3 +240,17 @@ def test_a_percentile_asks_for_no_fewer_gpus_than_the_mean_and_is_of_the_simulat
 def test_what_is_no_percentile_is_refused(target: str) -> None:
     with pytest.raises(InputError, match="percentile"):
         targets_of(ttft=target)
+
+
+def test_the_plot_of_a_plan_marks_its_winner_and_names_its_points() -> None:
+    answer = vperf.plan(
+        "qwen3-8b", ["l40s", "h100"], tpot="20ms", ttft="1s", request_rate=5, max_gpus=4
+    )
+    drawn = chart(answer)
+    labels = [label for series in drawn.series for label in series.labels]
+    assert labels.count("W") == 1
+    assert sorted(labels) == sorted(label for _, label, _ in drawn.key)
+    (said,) = (text for _, label, text in drawn.key if label == "W")
+    assert answer.winner is not None
+    assert said.startswith(f"{answer.winner.gpus} GPU")
+    assert "5 requests/s" in drawn.setting

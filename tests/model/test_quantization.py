@@ -639,10 +639,48 @@ def test_what_if_in_16_bit_undoes_a_checkpoints_quantization() -> None:
 
 def test_an_unknown_method_is_refused_by_name() -> None:
     with pytest.raises(UnsupportedModelError) as refusal:
-        scheme_of({"quant_method": "aqlm", "nbits_per_codebook": 16})
+        scheme_of({"quant_method": "spqr", "bits": 3})
     assert str(refusal.value) == (
-        "m: quantization_config.quant_method: quant_method 'aqlm' is not supported"
+        "m: quantization_config.quant_method: quant_method 'spqr' is not supported"
     )
+
+
+@pytest.mark.parametrize(
+    ("quantization", "bits"),
+    [
+        ({"quant_method": "hqq", "quant_config": {"weight_quant_params": {
+            "nbits": 4, "group_size": 64}}, "skip_modules": ["lm_head"]}, 4 + 32 / 64),
+        ({"quant_method": "aqlm", "nbits_per_codebook": 16, "num_codebooks": 1,
+          "in_group_size": 8, "out_group_size": 1}, 2 + (16 * 2**16 * 8 / 4096 + 16) / 4096),
+        ({"quant_method": "exl2", "bits": 4.65, "head_bits": 6}, 4.65),
+        ({"quant_method": "exl3", "bits": 3.0}, 3.0),
+        ({"quant_method": "quanto", "weights": "int4"}, 4 + 32 / 128),
+        ({"quant_method": "quanto", "weights": "int8"}, 8 + 16 / 4096),
+        ({"quant_method": "eetq"}, 8 + 16 / 4096),
+    ],
+)  # fmt: skip
+def test_methods_that_say_how_many_bits_a_weight_has(
+    quantization: Mapping[str, Any], bits: float
+) -> None:
+    scheme = scheme_of(quantization)
+    found = scheme.weight("model.layers.0.mlp.up_proj")
+    assert 8 * found.stored_bytes(4096, 4096) / 4096**2 == pytest.approx(bits)
+    head = scheme.weight("lm_head", "head")
+    assert head.bits == quantization.get("head_bits", 16)
+
+
+@pytest.mark.parametrize(("bits", "stored"), [(3, 3), (4, 4), (5, 5), (6, 6), (7, 7), (8, 8)])
+def test_compressed_tensors_packs_densely(bits: int, stored: float) -> None:
+    weights = {"num_bits": bits, "type": "int", "strategy": "channel", "symmetric": True}
+    scheme = scheme_of(compressed(weights, format="pack-quantized"))
+    assert scheme.weight("model.layers.0.mlp.up_proj").bits == stored
+
+
+def test_a_head_that_the_ignore_list_does_not_name_is_quantized() -> None:
+    weights = {"num_bits": 4, "type": "int", "strategy": "channel", "symmetric": True}
+    for ignore, bits in ([], 4), (["lm_head"], 16):
+        scheme = scheme_of(compressed(weights, format="pack-quantized", ignore=ignore))
+        assert scheme.weight("lm_head", "head").bits == bits
 
 
 @pytest.mark.parametrize(
@@ -653,8 +691,10 @@ def test_an_unknown_method_is_refused_by_name() -> None:
         ({"quant_method": "modelopt", "quant_algo": "W3A5"}, "quant_algo"),
         ({"quant_method": "torchao", "quant_type": "autoquant"}, "quant_type"),
         ({"quant_method": "quark", "global_quant_config": {"weight": {"dtype": "int3"}}}, "dtype"),
-        (compressed({"num_bits": 6, "type": "float", "strategy": "group", "group_size": 32}),
+        (compressed({"num_bits": 6, "type": "float", "strategy": "group", "group_size": 64}),
          "strategy"),
+        ({"quant_method": "quanto", "weights": "int3"}, "weights"),
+        ({"quant_method": "hqq", "quant_config": {"weight_quant_params": {"nbits": 7}}}, "nbits"),
         (compressed(INT8_CHANNEL, sparsity_config={"format": "sparse-24-bitmask"}), "format"),
         (compressed(INT8_CHANNEL, format="marlin-24"), "format"),
         (compressed(INT8_CHANNEL, kv_cache_scheme="int2"), "kv_cache_scheme"),

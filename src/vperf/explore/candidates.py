@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any, Literal
 
-from vperf.answer import Figures, SimulatedRun, Speed
+from vperf.answer import SimulatedRun, Speed, Speeds
 from vperf.errors import InputError
 from vperf.explore.rows import Row, flattened
 from vperf.hardware.gpu import Gpu
@@ -255,7 +255,7 @@ class Candidate:
         return self._served * self.replicas
 
     @property
-    def _figures(self) -> Figures:
+    def _figures(self) -> Speeds:
         assert self.row.figures is not None  # else there is no candidate
         return self.row.figures
 

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from operator import mul
 from typing import Any, Literal
 
-from vperf.answer import Figures, Speed
+from vperf.answer import Speed, Speeds
 from vperf.deployment import Deployment
 from vperf.errors import HubError, UnknownNameError, VperfError
 from vperf.estimate_notes import link_of, unpacks
@@ -32,7 +32,7 @@ class Row:
     """By option, of those that vary."""
     model: str
     gpu: str
-    figures: Figures | None
+    figures: Speeds | None
     """None: `problem` says why this cannot be."""
     cost: Cost | None = None
     tokens_per_joule: float | None = None
@@ -105,7 +105,7 @@ def flattened(row: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _expected(figures: Figures) -> dict[str, float]:
+def _expected(figures: Speeds) -> dict[str, float]:
     found: dict[str, float] = {}
     for key in Speed.__slots__:
         found[key] = getattr(figures.expected, key)
@@ -128,7 +128,7 @@ def row_of(resolver: Resolver, point: Point, prices: Prices | None = None) -> Ro
 
 
 def _row(
-    chosen: Mapping[str, Any], deployment: Deployment, figures: Figures, prices: Prices | None
+    chosen: Mapping[str, Any], deployment: Deployment, figures: Speeds, prices: Prices | None
 ) -> Row:
     gpu = deployment.card.gpu
     price = prices.get(gpu.id) if prices else None

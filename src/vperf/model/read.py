@@ -97,6 +97,9 @@ def _read_layers(
     if not generates:
         tied = head_bias = False
     head = None if family.encodes else _head(outer, top_head, embed_width, vocab, bias=head_bias)
+    embedding = outer.linear("model.embed_tokens", embed_width, vocab, kind="embedding")
+    if head and tied:
+        head = replace(head, format=embedding.format)  # whatever a rule says of a head
     on_top = family.encodes(text, outer, top_head) if family.encodes else ()
     finals = family.final_norm if isinstance(family.final_norm, int) else family.final_norm(text)
     final = finals * hidden * (1 + family.norm_bias)
@@ -113,7 +116,7 @@ def _read_layers(
         model_type=text.text("model_type", default=family.model_types[0]),
         hidden=hidden,
         kinds=tuple((count, kind) for kind, count in kinds.items()),
-        embedding=outer.linear("model.embed_tokens", embed_width, vocab, kind="embedding"),
+        embedding=embedding,
         head=head,
         tied=tied,
         other_parameters=final + extra + (vocab if head_bias and tied else 0)

@@ -145,6 +145,7 @@ def chart(answer: Comparison) -> Chart:
             groups.setdefault(group, []).append((letter(number), row, row.figures.expected))
     return Chart(
         title=f"{plural(min(answer.asked, _DRAWN), 'setting')}, the best first",
+        setting=second_line(answer),
         x=Axis("TTFT", "s", log=True),
         y=Axis("decode", "tok/s", log=True),
         series=tuple(

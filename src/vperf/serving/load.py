@@ -79,6 +79,9 @@ class Load:
     """Between an answer and the user's next request."""
     texts: int = 1
     """Of a request to a model that only reads them."""
+    encode_s: float = 0.0
+    """What the tower takes for the images and sounds of a request."""
+    encode_limit_s: float = 0.0
     proven: int = 0
     """Sequences that are known to have run at a time, whatever the memory is thought to hold."""
 
@@ -156,6 +159,7 @@ class Steps:
         self._pools = of_card or pools(compiled.model, full.gpu, full.engine)
         self.input_tokens, self.output_tokens = load.input_tokens, load.output_tokens
         self.cached_tokens = load.cached_tokens
+        self.encode_s, self.encode_limit_s = load.encode_s, load.encode_limit_s
         self.context = load.input_tokens + load.output_tokens // 2
         self._decode: dict[int, Seconds] = {}
         self._prefill: dict[tuple[int, int], Prefill] = {}
@@ -179,7 +183,9 @@ class Steps:
     def alone(self) -> Seconds:
         """The prefill of one prompt."""
         new = self.input_tokens - self.cached_tokens
-        return self.compiled.prefill(1, new, self.cached_tokens)
+        limit, expected, ceiling = self.compiled.prefill(1, new, self.cached_tokens)
+        floor = self.encode_limit_s
+        return Seconds(limit + floor, expected + self.encode_s, ceiling + floor)
 
     def decode(self, running: float) -> Seconds:
         """Of a decode step, between whole batches by interpolation."""
@@ -242,7 +248,7 @@ class Steps:
                 each = compiled.passes(chunk)[1]
             seconds += alike * (each + engine.scheduler.prompt_step_s)
             done += alike
-        return Prefill(count, seconds)
+        return Prefill(count, seconds + prompts * self.encode_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,14 +113,16 @@ def run(
     *,
     acceptance: float = 0.0,
     proven: int = 0,
+    encode_s: float = 0.0,
     times: DeploymentTimes | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Simulated:
     """Serve `traffic` with the scheduler of the card's engine.
 
-    `times` are those of other traffic on the same deployment; `proven`: as Load has it.
+    `times` are those of other traffic on the same deployment; `proven`, `encode_s`: as Load has
+    them.
     """
-    times = times or deployment_times(compiled, traffic)
+    times = times or deployment_times(compiled, traffic, encode_s)
     model, facts = compiled.model, compiled.card.engine.scheduler
     groups = model.parallel.data
     longest, shortest = _extent(traffic)
@@ -143,10 +145,12 @@ def run(
     )
 
 
-def deployment_times(compiled: Compiled, traffic: Traffic) -> DeploymentTimes:
+def deployment_times(
+    compiled: Compiled, traffic: Traffic, encode_s: float = 0.0
+) -> DeploymentTimes:
     """Step times for the contexts that `traffic` comes to."""
     longest, shortest = _extent(traffic)
-    return DeploymentTimes(compiled, shortest, longest)
+    return DeploymentTimes(compiled, shortest, longest, encode_s)
 
 
 def _extent(traffic: Traffic) -> tuple[int, int]:

@@ -3,7 +3,8 @@
 config_groups map targets (class names, module names, re: regexes) to a weights scheme
 {num_bits, type, strategy, group_size, symmetric, actorder} and an input_activations one (null:
 weight-only). Source: compressed_tensors/quantization/quant_args.py and
-compressors/quantized_compressors (pack_to_int32 wastes 32 mod bits of every word).
+compressors of release 0.20.1 (2026-11): words of 32 bit are packed densely at any width, scales of
+fp8 blocks are 16 bit, and lm_head is a Linear like others unless the ignore list names it.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ _CLASSES: dict[str, frozenset[Kind]] = {
 }
 _UNPACKED = frozenset({"int-quantized", "naive-quantized", "float-quantized"})
 _FORMATS = _UNPACKED | {
-    "", "pack-quantized", "nvfp4-pack-quantized", "mxfp4-pack-quantized", "mixed-precision",
-    "mxfp8-quantized",
+    "", "pack-quantized", "nvfp4-pack-quantized", "mxfp4-pack-quantized", "mxfp6-pack-quantized",
+    "mixed-precision", "mxfp8-quantized",
 }  # fmt: skip
 # What compressed-tensors calls activation "type" and bits -> the pipe that multiplies them.
-_PIPES = {("float", 8): "fp8", ("int", 8): "int8", ("float", 4): "fp4"}
+_PIPES = {
+    ("float", 8): "fp8", ("int", 8): "int8", ("float", 4): "fp4", ("float", 6): "fp8",
+}  # fmt: skip
 
 
 def read_compressed_tensors(config: Config, default: Format) -> Reading:
@@ -44,13 +47,18 @@ def read_compressed_tensors(config: Config, default: Format) -> Reading:
     rules, formats = group_rules(config)
     ignored = fields.strings(config, "ignore")
     cache = read_cache(config, "kv_cache_scheme")
-    notes: list[str] = []
-    if formats and not any("lm_head" in name or "head" in name for name in ignored):
-        notes.append("the checkpoint's ignore list does not name lm_head; it is taken as 16 bit")
     if not formats:
         return Reading(default.name, (), cache)
     kept = Rule(default, fields.named(config, "ignore", ignored), ALL)
-    return Reading(weights.mixture(formats), (kept, *rules), cache, tuple(notes))
+    if any("head" in name for name in ignored):
+        return Reading(weights.mixture(formats), (kept, *rules), cache)
+    head = [
+        replace(rule, kinds=rule.kinds | {"head"}) if "linear" in rule.kinds and not rule.names
+        else rule
+        for rule in rules
+    ]  # fmt: skip
+    note = "the checkpoint's ignore list does not name lm_head: an untied one is quantized"
+    return Reading(weights.mixture(formats), (kept, *head), cache, (note,))
 
 
 def group_rules(config: Config) -> tuple[list[Rule], list[Format]]:
@@ -107,6 +115,8 @@ def scheme_format(scheme: Config, inputs: Config | None, stored: str = "") -> Fo
         found = _fp8(
             scheme, strategy, group, pipe=pipe, static=static, mx=stored == "mxfp8-quantized"
         )
+    elif kind == "float" and bits == 6 and strategy == "group" and group == 32:
+        found = weights.mxfp6(pipe)
     elif kind == "float" and bits == 4:
         if "mxfp4" in stored or group == 32:
             found = weights.mxfp4(pipe=pipe)
@@ -130,7 +140,8 @@ def _fp8(
         block = scheme.integers("block_structure", minimum=1, maximum=fields.MAX_GROUP)
         if block is None or len(block) != 2:
             raise scheme.error("must hold two sizes", "block_structure")
-        return weights.fp8_block((block[0], block[1]), weight_only=pipe is None)
+        sizes = (block[0], block[1])
+        return weights.fp8_block(sizes, scale_bits=16, weight_only=pipe is None)
     if strategy == "group" and group:
         return weights.fp8_block((1, group), scale_bits=16, weight_only=pipe is None)
     if strategy in ("tensor", "channel"):
@@ -141,7 +152,7 @@ def _fp8(
 def _integers(scheme: Config, bits: int, group: int, pipe: str | None, stored: str) -> Format:
     if bits > 8:
         raise fields.unsupported(scheme, "num_bits", f"{bits}-bit integers")
-    container = 8.0 if stored in _UNPACKED else 32 / (32 // bits)
+    container = 8.0 if stored in _UNPACKED else float(bits)
     by_activation = scheme.raw("actorder") in ("group", True)
     return weights.integers(
         bits,

@@ -11,6 +11,7 @@ from vperf.formats import Format
 from vperf.model.checkpoint import Config
 from vperf.model.quantization import (
     bitsandbytes,
+    by_bits,
     compressed_tensors,
     fields,
     floats,
@@ -45,6 +46,12 @@ DIALECTS: dict[str, Reader] = {
     "mlx": mlx.read_mlx,
     "quark": quark.read_quark,
     "torchao": torchao.read_torchao,
+    "hqq": by_bits.read_hqq,
+    "aqlm": by_bits.read_aqlm,
+    "exl2": by_bits.read_exllama,
+    "exl3": by_bits.read_exllama,
+    "quanto": by_bits.read_quanto,
+    "eetq": by_bits.read_eetq,
 }
 """By quant_method, in lower case."""
 MODELOPT = frozenset({"modelopt", "modelopt_fp4", "modelopt_mixed", "modelopt_mxfp8"})

@@ -86,6 +86,12 @@ def mxfp4(*, pipe: str | None = "") -> Format:
     return replace(computing(MXFP4, pipe), name=f"mxfp4_{suffix}")
 
 
+def mxfp6(pipe: str | None) -> Format:
+    """One-byte scales per 32; four elements in three bytes."""
+    mx = replace(MXFP8, bits=6, summary="fp6, an 8-bit scale per 32")
+    return replace(computing(mx, pipe), name="mxfp6" if pipe else "mxfp6_w6a16")
+
+
 def mxfp8(*, group: int = 32) -> Format:
     """One-byte scales per 32 elements."""
     return replace(MXFP8, name=grouped("mxfp8", group, 32), block_in=group)
