@@ -47,7 +47,7 @@ Examples:
   vperf estimate -m qwen3-8b -g rtx-4090 --memory-bandwidth "1.5 TB/s" \\
       --memory "48 GB" --peak bf16="250 TFLOPS"
 
-limit is the datasheet's speed of light, which no correct measurement beats;
+limit is what the datasheet allows, which no correct measurement beats;
 expected is what a well-tuned engine reaches, with the range of most measurements.
 
 Exit codes: 0 answered, 2 wrong usage or input, 3 the Hub could not be reached.
