@@ -64,6 +64,8 @@ def assumptions(
     )
     if model.parallel.gpus > 1:
         notes.append(_parallel(model, card))
+    if model.diffuses and model.drafter is not None:
+        notes.append(Note("denoising", block=1 + model.drafter.tokens))
     if model.lora is not None:
         notes.append(
             Note(
@@ -233,7 +235,7 @@ def not_modelled(model: Model, at: Deployment, *, served: bool) -> tuple[Note, .
         kinds += ["image_host", "image_time"]
     elif model.tower_parameters:
         kinds.append("tower_time")
-    if model.drafter and model.drafter.model is None:
+    if model.drafter and model.drafter.model is None and not model.diffuses:
         kinds.append("lookup_time")
     return tuple(map(Note, kinds))
 

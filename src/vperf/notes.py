@@ -278,6 +278,7 @@ KINDS: Mapping[str, NoteKind] = {
     "drafts_prompt": NoteKind("assumption", "{by} reads the prompt too before the first token is given out (expected; the limit does not wait for it)"),
     "drafts_shared": NoteKind("assumption", "the head shares the model's embedding, as engines load it, and runs divided as the model is"),
     "draft_model_divided": NoteKind("assumption", "the draft model has its own weights and cache on every GPU's share, divided as the model is, in the model's KV cache format"),
+    "denoising": NoteKind("assumption", "diffusion: each step reads a block of {block} tokens and keeps as many as given, the blocks before are cached (SGLang, Fast-dLLM); prompts as if causal"),
     "lora": NoteKind("assumption", _lora),
     "encoding": NoteKind("assumption", _encoding),
     "lookup_time": NoteKind("not_modelled", "the host's search of the text for drafts"),

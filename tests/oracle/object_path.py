@@ -392,7 +392,7 @@ def passes_seconds(model: Model, passes: Sequence[Pass], card: Card) -> tuple[fl
         launches += each.count * times[2]
     sequences = passes[0].step.batch / model.parallel.data
     host = card.engine.overhead_s(launches, kernels, sequences)
-    host += card.engine.drafting_s(model.draft_depth)
+    host += card.engine.drafting_s(model.drafted_in_a_row)
     host += _stages_s(model, card, local_of(model, passes[0].step).tokens)
     return limit, max(limit, host + kernels), ceiling
 
@@ -412,7 +412,7 @@ def mixed_seconds(
         launches += times[2]
     tokens = sum(local_of(model, each[0].step).tokens for each in (decode, chunk))
     host = card.engine.overhead_s(launches, kernels, sequences) + _stages_s(model, card, tokens)
-    host += card.engine.drafting_s(model.draft_depth)
+    host += card.engine.drafting_s(model.drafted_in_a_row)
     return max(limit, host + kernels)
 
 

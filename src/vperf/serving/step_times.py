@@ -88,7 +88,7 @@ class DeploymentTimes:
             seconds += found[0] + found[1] * context_tokens
         engine = self.compiled.card.engine
         host = engine.overhead_s(self._launches, seconds, decoding + prompts)
-        host += engine.drafting_s(self.compiled.model.draft_depth)
+        host += engine.drafting_s(self.compiled.model.drafted_in_a_row)
         return seconds + host + engine.scheduler.prompt_step_s
 
     @cached_property
