@@ -31,10 +31,12 @@ STAYS = {
     "hardware/gpu.py": 2,  # the one place where the end of a constant's name gives its unit
     "hardware/commands.py": 1,  # values in the templates of an engine's file
     "mcp_server.py": 1,  # flags in sentences of the command line, as arguments
+    "model/vision.py": 1,  # model types of towers, in configs
     "report/chart_file.py": 1,  # matplotlib's SVG
     "report/format.py": 1,  # layout
     "report/markdown.py": 2,  # layout
     "report/screen.py": 2,  # layout
+    "serving/encoding.py": 3,  # sizes and times of media, as typed
     "report/to_csv.py": 1,  # what a spreadsheet takes for a formula
 }
 """Module -> searches of what was typed, of foreign text, or of text as layout."""

@@ -47,7 +47,15 @@ OTHER: dict[str, Any] = {
     "peak": ("fp8=1 PFLOPS",),
 }
 """Another value of every option that shapes the model, or its card."""
-FROM_ELSEWHERE = {"revision", "gpu_file", "draft_model", "max_loras", "lora_targets", "task"}
+FROM_ELSEWHERE = {
+    "revision",
+    "gpu_file",
+    "draft_model",
+    "max_loras",
+    "lora_targets",
+    "task",
+    "block_length",
+}
 AT_HOME = Scenario("openai/gpt-oss-20b", "rtx-4070+rtx-3060-12gb", n_cpu_moe=3)
 PLACED: dict[str, Any] = {
     "host": "EPYC 9654",

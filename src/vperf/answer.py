@@ -151,6 +151,9 @@ class Serving:
     """The rate of an open loop; None: users in a closed loop."""
     saturated: bool
     """More requests arrive than can be served: TTFT grows for as long as that lasts."""
+    prompt_share: float = 0.0
+    """Of the time, what prompts take. Above a half, means of an endless run hang on how prompts
+    happen to meet: those of the simulated run are right."""
     prompts: int | None = None
     """Of a finite run, which the expected speeds are then of; None: an endless one."""
 

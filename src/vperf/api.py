@@ -6,6 +6,8 @@ many scenarios (explore/).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 from vperf.answer import Estimate, ModelFacts, Speeds
@@ -49,9 +51,12 @@ def estimate(
     return ask(Scenario(model, gpu, **options))
 
 
-def ask(scenario: Scenario) -> Estimate:
-    """`estimate` with its options as a value."""
-    return estimate_of(deploy(scenario))
+def ask(scenario: Scenario, tick: Callable[[int, int], object] | None = None) -> Estimate:
+    """`estimate` with its options as a value; `tick` is told how far a simulated run is."""
+    at = deploy(scenario)
+    if tick is not None and at.run is not None:
+        at = replace(at, run=replace(at.run, tick=tick))
+    return estimate_of(at)
 
 
 def figures(scenario: Scenario) -> Speeds:

@@ -49,7 +49,8 @@ def estimate(at: Deployment) -> Estimate:
     pace = pace_of(at)
     prompt, output = at.request_tokens
     memory = plan_places(compiled, at.replica.pools, pace.held, prompt, output)
-    speculative = _speculative(at, pace) if model.draft_tokens else None
+    drafts = model.drafter is not None and not model.diffuses
+    speculative = _speculative(at, pace) if drafts else None
     workload = _workload(at, pace, speculative)
     given, served = at.scenario.engine is not None, load is not None
     # Of a load, the prefill of one prompt; of a batch, of all of them.
@@ -257,7 +258,7 @@ def _speculative(at: Deployment, pace: Pace) -> Speculative:
 def _drafts(at: Deployment, most: int) -> tuple[DraftsAt, ...]:
     """Drafting at each batch that fits, in steps of two."""
     drafter, compiled = at.model.drafter, at.compiled
-    if drafter is None:
+    if drafter is None or at.model.diffuses:
         return ()
     chain = drafter.branches == 1
     depths = range(1, 1 + _known_depth(at, drafter.depth)) if chain else ()

@@ -64,6 +64,8 @@ def assumptions(
     )
     if model.parallel.gpus > 1:
         notes.append(_parallel(model, card))
+    if model.diffuses and model.drafter is not None:
+        notes.append(Note("denoising", block=1 + model.drafter.tokens))
     if model.lora is not None:
         notes.append(
             Note(
@@ -233,7 +235,7 @@ def not_modelled(model: Model, at: Deployment, *, served: bool) -> tuple[Note, .
         kinds += ["image_host", "image_time"]
     elif model.tower_parameters:
         kinds.append("tower_time")
-    if model.drafter and model.drafter.model is None:
+    if model.drafter and model.drafter.model is None and not model.diffuses:
         kinds.append("lookup_time")
     return tuple(map(Note, kinds))
 
@@ -253,10 +255,14 @@ def warnings(model: Model, memory: Memory, context: int) -> tuple[Note, ...]:
 
 def load_warnings(load: Load, served: Served, prompts: int | None) -> tuple[Note, ...]:
     """Where a load is more than the deployment can serve, or has room for; `prompts` of a run."""
+    from vperf.serving.load import UNSURE_SHARE  # noqa: PLC0415  (most are of a batch)
+
     notes = []
     rate, most = load.requests_per_s, served.requests_per_s
     if served.saturated and rate is not None:
         notes.append(Note("saturated", requests_per_s=rate, most_per_s=most, prompts=prompts))
+    elif prompts is None and load.output_tokens and served.prompt_share > UNSURE_SHARE:
+        notes.append(Note("prompts_fill", share=served.prompt_share))
     if load.users is not None and load.users > served.slots and load.output_tokens:
         notes.append(Note("users_wait", slots=served.slots, users=load.users))
     return tuple(notes)

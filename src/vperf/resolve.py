@@ -46,6 +46,7 @@ from vperf.serving.lengths import Lengths, equal, without_output
 from vperf.serving.speculative import (
     acceptance_of,
     checked_acceptance,
+    denoising,
     divided_with,
     drafting,
     mean_tokens,
@@ -133,7 +134,11 @@ class Resolver:
             lengths = without_output(lengths)
         accepted: tuple[float, ...] = ()
         acceptance = None
-        if depth := model.draft_depth:
+        _check_denoising(scenario, model)
+        if model.diffuses and model.draft_depth:
+            accepted = checked_acceptance(None, scenario.tokens_per_step, model.draft_depth)
+            acceptance = acceptance_of(mean_tokens(accepted), len(accepted))
+        elif depth := model.draft_depth:
             accepted = checked_acceptance(scenario.acceptance, scenario.acceptance_length, depth)
             acceptance = _as_one(scenario, accepted)
         load, run = None, None
@@ -529,6 +534,10 @@ def resolve_model(
     task = scenario.task or found.task
     if task:
         model = run_for(model, found.id, task_named(task), found.config)
+    if model.diffuses and model.generates:
+        if scenario.speculative is not None:
+            raise InputError(f"{found.id} denoises blocks: nothing drafts", field="speculative")
+        model = denoising(model, found.id, scenario.block_length)
     if scenario.speculative is not None and not model.generates:
         raise InputError(f"{found.id} generates no tokens to draft", field="speculative")
     if scenario.speculative is not None:
@@ -711,6 +720,23 @@ def _of_texts(scenario: Scenario, lengths: Lengths, model_id: str, images: int) 
     return replace(load, texts=count or 1, input_tokens=load.input_tokens + images)
 
 
+def _check_denoising(scenario: Scenario, model: Model) -> None:
+    """InputError for tokens of a denoising step where there are none, and none where there are."""
+    given, diffuses = scenario.tokens_per_step, model.diffuses and model.generates
+    for name in ("block_length", "tokens_per_step"):
+        if getattr(scenario, name) is not None and not diffuses:
+            raise InputError("is of diffusion language models", field=name.replace("_", "-"))
+    if not diffuses:
+        return
+    block = 1 + model.draft_depth
+    if given is None or not 1 <= given <= block:
+        said = "missing" if given is None else f"must be from 1 to {block}, not {given!r}"
+        raise InputError(
+            f"{said}: a diffusion model is as fast as the tokens that a step keeps",
+            field="tokens-per-step", hint="the mean that the engine logs, at its threshold",
+        )  # fmt: skip
+
+
 def _encoding(scenario: Scenario, replica: Replica) -> Encoding | None:
     """The media of a request, with their tower. Raises InputError."""
     if scenario.images is not None and scenario.image is None:
@@ -722,7 +748,8 @@ def _encoding(scenario: Scenario, replica: Replica) -> Encoding | None:
     if scenario.image_tokens:
         raise InputError("cannot be combined with image, audio or video", field="image-tokens")
     encoder, compiled = replica.tower()
-    return Encoding(compiled, media_of(scenario, encoder, replica.found.id))
+    s, model_id = scenario, replica.found.id
+    return Encoding(compiled, media_of(encoder, model_id, s.image, s.images, s.audio, s.video))
 
 
 def _served(

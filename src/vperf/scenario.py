@@ -72,7 +72,7 @@ _CARD, _LENGTHS, _FORMATS = "Model and GPU", "Workload", "Formats"
 _ENGINE, _PARALLEL = "Engine", "Parallelism"
 _SERVED, _DRAFTS = "Served load", "Speculative decoding"
 _PLACES = "Host and placement"
-_ADAPTERS = "LoRA adapters"
+_ADAPTERS, _DIFFUSION = "LoRA adapters", "Diffusion language models"
 
 _MODEL = (
     "Hub id (owner/name), a unique short name of a bundled model, a directory, a config.json, "
@@ -325,6 +325,22 @@ class Scenario:
         "TOKENS",
         kind=float,
     )
+    block_length: int | None = _option(
+        _DIFFUSION,
+        "--block-length",
+        "Tokens that a step denoises.",
+        "TOKENS",
+        kind=int,
+        shapes="model",
+        minimum=1,
+    )
+    tokens_per_step: float | None = _of_load(
+        _DIFFUSION,
+        "--tokens-per-step",
+        "Tokens that a step keeps, on average.",
+        "TOKENS",
+        kind=float,
+    )
     lora_rank: int | None = _option(
         _ADAPTERS,
         "--lora-rank",
@@ -474,6 +490,8 @@ class Options(TypedDict, total=False):
     verify_tokens: int | None
     acceptance: float | str | None
     acceptance_length: float | None
+    block_length: int | None
+    tokens_per_step: float | None
     lora_rank: int | None
     max_loras: int | None
     lora_targets: str | None
@@ -499,7 +517,7 @@ OPTIONS: Mapping[str, Option] = {f.name: f.metadata["option"] for f in fields(Sc
 OF_DRAFTS = tuple(name for name, option in OPTIONS.items() if option.heading == _DRAFTS)
 """Those of speculative decoding, the first of which says what drafts."""
 
-ACCEPTED = ("acceptance", "acceptance_length")
+ACCEPTED = ("acceptance", "acceptance_length", "tokens_per_step")
 """Those of them that change no memory."""
 
 MEDIA = ("image", "images", "audio", "video")

@@ -321,6 +321,7 @@ def serving_of(pace: Pace, served: Served, load: Load) -> Serving:
         served.ttft_steady_s,
         load.requests_per_s,
         served.saturated,
+        served.prompt_share,
         pace.simulated.prompts if pace.simulated else None,
     )
 
@@ -337,9 +338,12 @@ def simulated_run(at: Deployment) -> SimulatedRun | None:
 
     asked = _with_images(asked, at.image_tokens)
     traffic = asked.traffic(compiled.model.max_context_tokens)
+    tick, count = asked.tick, len(traffic)
+    progress = None if tick is None else lambda done: tick(done, count)
     found = run(
-        compiled, traffic, acceptance=load.acceptance, proven=load.proven, encode_s=load.encode_s
-    )
+        compiled, traffic, acceptance=load.acceptance, proven=load.proven, encode_s=load.encode_s,
+        progress=progress,
+    )  # fmt: skip
     percents, steady = asked.percents, found.steady
     return SimulatedRun(
         prompts=len(found.traffic),

@@ -30,6 +30,17 @@ def found() -> Plan:
     return plan(MODEL, CARDS, quantization=["auto", "fp8"], **TASK)
 
 
+def _means(answer: vperf.Estimate) -> tuple[float, float]:
+    """(TTFT, TPOT): of the simulated run where they are near TASK's targets."""
+    ttft, tpot = answer.expected.ttft_s, answer.expected.tpot_s
+    run, served = answer.simulated, answer.serving
+    assert served
+    near = abs(ttft / 0.6 - 1) <= 0.15 or abs(tpot / 0.025 - 1) <= 0.02
+    if run and run.tpot and (near or served.prompt_share > 0.5) and not served.saturated:
+        return run.ttft.mean_s, run.tpot.mean_s
+    return ttft, tpot
+
+
 def _every() -> list[tuple[int, float, vperf.Estimate]]:
     """(GPUs, TPOT, estimate) of all that meets TASK's targets, one scenario after another."""
     met = []
@@ -41,10 +52,11 @@ def _every() -> list[tuple[int, float, vperf.Estimate]]:
                 MODEL, card, quantization=weights, tp=tp, pp=pp, input_len=2000, output_len=300,
                 request_rate=3.0 / replicas,
             )  # fmt: skip
-            good = answer.expected.ttft_s <= 0.6 and answer.expected.tpot_s <= 0.025
+            ttft, tpot = _means(answer)
+            good = ttft <= 0.6 and tpot <= 0.025
             assert answer.serving
             if good and answer.memory.fits and not answer.serving.saturated:
-                met.append((replicas * tp * pp, answer.expected.tpot_s, answer))
+                met.append((replicas * tp * pp, tpot, answer))
     return met
 
 
@@ -65,8 +77,9 @@ def test_every_member_of_the_front_is_what_estimate_says_of_it(found: Plan) -> N
         alone = vperf.ask(replace(each.scenario, gpu=each.row.gpu, model=MODEL))
         assert each.row.figures
         assert (each.row.figures.limit, each.row.figures.expected) == (alone.limit, alone.expected)
-        assert each.times.ttft_s == alone.expected.ttft_s <= 0.6
-        assert each.times.tpot_s == alone.expected.tpot_s <= 0.025
+        assert (each.times.ttft_s, each.times.tpot_s) == _means(alone)
+        assert each.times.ttft_s <= 0.6
+        assert each.times.tpot_s <= 0.025
         assert alone.memory.fits
 
 

@@ -143,7 +143,7 @@ def test_what_is_not_understood_is_refused(model: Any, options: dict[str, Any], 
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(28, 6000), st.integers(28, 6000))
+@given(st.integers(64, 6000), st.integers(64, 6000))
 def test_laws_of_an_image(width: int, height: int) -> None:
     at = deployed(image=f"{width}x{height}")
     part = at.encoding.parts[0]

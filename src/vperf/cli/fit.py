@@ -54,7 +54,7 @@ def fit(
     users: Annotated[int, typer.Option("--users", min=1, metavar="N", help="Users at a time.")] = 1,
     out: output.Out,
 ) -> None:
-    """Will it run? Memory by part, longest context, most users, what would make it fit.
+    """Will it run? Memory, context, users, what makes it fit.
 
     Without --gpu on all GPUs, without --model all models that ship. Exit code 1 where one model
     does not fit on one card.

@@ -23,6 +23,10 @@ from vperf.resolve import Resolver
 from vperf.speeds import speeds
 from vperf.values import dataclass
 
+POWER_SHARE = (0.50, 0.63, 0.76)
+"""Of their TDP that cards drew under load, 10th percentile, median and 90th: 79 served runs of
+six cards whose power is published (H100, GH200, RTX 3090, 5060 Ti, 5070 Ti, 5090; 2024 to 2026)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -37,7 +41,7 @@ class Row:
     cost: Cost | None = None
     tokens_per_joule: float | None = None
     """Decoded, if the GPUs drew their whole TDP: at least so many, for they draw no more. None:
-    the vendor states no TDP."""
+    the vendor states no TDP. Expected are more, by `POWER_SHARE`."""
     constants: Literal["measured", "generic"] = "generic"
     unpacked: bool = False
     """The card multiplies some of the weights in a wider format than they are stored in."""
@@ -52,9 +56,18 @@ class Row:
         """Whether it can be and each GPU has the memory."""
         return self.figures is not None and self.figures.fits
 
+    @property
+    def expected_tokens_per_joule(self) -> tuple[float | None, float | None, float | None]:
+        """Decoded at the power that cards draw: expected, at the most of it, at the least."""
+        at_tdp = self.tokens_per_joule
+        if at_tdp is None:
+            return None, None, None
+        least, middle, most = POWER_SHARE
+        return at_tdp / middle, at_tdp / most, at_tdp / least
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON: SI units, floats unrounded; null where there is nothing."""
-        figures = self.figures
+        figures, energy = self.figures, self.expected_tokens_per_joule
         return {
             **dict(self.chosen),
             "model": self.model,
@@ -74,6 +87,9 @@ class Row:
             "saturated": figures.serving.saturated if figures and figures.serving else None,
             "cost": asdict(self.cost) if self.cost else None,
             "decode_tokens_per_joule_at_tdp": self.tokens_per_joule,
+            "decode_tokens_per_joule": energy[0],
+            "decode_tokens_per_joule_low": energy[1],
+            "decode_tokens_per_joule_high": energy[2],
             "constants": self.constants if figures else None,
             "weights_unpacked": self.unpacked,
             "beyond_context": self.beyond_context,

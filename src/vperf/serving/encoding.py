@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from vperf.errors import InputError
 from vperf.model.divide import Parallel
@@ -21,9 +20,6 @@ from vperf.timing.passes import Pass
 from vperf.timing.step import Card
 from vperf.units import parse_seconds
 from vperf.values import dataclass
-
-if TYPE_CHECKING:
-    from vperf.scenario import Scenario
 
 _SIZE = re.compile(r"\s*(\d{1,5})\s*x\s*(\d{1,5})\s*", re.IGNORECASE)
 _FPS = re.compile(r"\s*([\d.]+)\s*fps\s*", re.IGNORECASE)
@@ -75,18 +71,21 @@ def heard(text: str, positions: int) -> int:
     return positions
 
 
-def media_of(scenario: Scenario, encoder: Encoder, model_id: str) -> tuple[Encoded, ...]:
+def media_of(  # noqa: PLR0917  (what a request may hold)
+    encoder: Encoder, model_id: str, image: str | None, images: int | None, audio: str | None,
+    video: str | None,
+) -> tuple[Encoded, ...]:  # fmt: skip
     """The media of one request. Raises InputError for what the model does not read."""
     found: list[Encoded] = []
-    if scenario.image is not None:
-        width, height = _size(scenario.image, "image")
+    if image is not None:
+        width, height = _size(image, "image")
         one = _by(encoder.images, "image", model_id)(Media(width, height))
-        found += [one] * (scenario.images or 1)
-    if scenario.audio is not None:
+        found += [one] * (images or 1)
+    if audio is not None:
         rule = _by(encoder.audio, "audio", model_id)
-        found.append(rule(Media(seconds=_seconds(scenario.audio, "audio"))))
-    if scenario.video is not None:
-        found.append(_by(encoder.video, "video", model_id)(_video(scenario.video)))
+        found.append(rule(Media(seconds=_seconds(audio, "audio"))))
+    if video is not None:
+        found.append(_by(encoder.video, "video", model_id)(_video(video)))
     return tuple(found)
 
 

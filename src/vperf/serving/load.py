@@ -38,6 +38,10 @@ BURST_SHARE = 0.12
 that a tenth of the measured requests are the first burst; 0.12 fits best, for the second wave of
 requests still comes bunched."""
 
+SURE_SHARE, UNSURE_SHARE = 0.2, 0.5
+"""Shares of the time that prompts take: up to one these means are the simulation's within 4 %
+(TPOT, rate) and 20 % (TTFT), up to the other 11 and 40, beyond it by no bound (tests/serving)."""
+
 _ROUNDS, _SECANTS = 80, 6
 """Trials of the fixed point, of which every so many-th halves the bracket."""
 _TOLERANCE = 1e-6
@@ -127,6 +131,8 @@ class Served:
     requests_per_s: float
     saturated: bool
     """The rate asked for is more than the deployment can serve: queues grow without end."""
+    prompt_share: float
+    """Of the time, what prompts take."""
     limit_tpot_s: float
     """The decode step of the running batch, as bound."""
     limit_ttft_s: float
@@ -321,6 +327,7 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
         prefill_s=point.prefill_s,
         requests_per_s=rate,
         saturated=saturated,
+        prompt_share=min(1.0, rate * point.extra_s / model.parallel.data),
         limit_tpot_s=point.limit_s,
         limit_ttft_s=steps.alone.limit,
         ceiling_tpot_s=point.ceiling_s,

@@ -37,8 +37,8 @@ MAX_TURNS = 10
 """Of a session, where the number of prompts does not say."""
 JITTER = 0.025
 """Share by which outputs differ. Equal ones keep users in lock step, wave after wave, as no server
-does: TTFT of 359 runs of NVIDIA's whose client is not published is 85 % too high with it, and right
-in the median with this."""
+does: the TTFT of NVIDIA's runs whose client is not published is 85 % too high with it, and right in
+the median with this."""
 _PROFILED_SEQUENCES = 256
 
 
@@ -62,6 +62,8 @@ class Run:
     seed: int = 0
     percents: tuple[float, ...] = DEFAULT
     """Percentiles to report (--metric-percentiles)."""
+    tick: Callable[[int, int], object] | None = None
+    """Told now and then how many requests of how many have ended."""
 
     def traffic(self, max_context: int | None = None) -> Traffic:
         """The requests. Raises InputError for what cannot be."""
@@ -141,6 +143,7 @@ def run(
         cache=room,
         tokens_per_step=tokens_per_step(acceptance, model.draft_depth),
         verified_tokens=1 + model.draft_tokens,
+        stages=model.parallel.pipeline,
         progress=progress,
     )
 
