@@ -101,6 +101,10 @@ def _read_layers(
     if head and tied:
         head = replace(head, format=embedding.format)  # whatever a rule says of a head
     on_top = family.encodes(text, outer, top_head) if family.encodes else ()
+    if family.before_head and top_head.kind != "none":
+        if not generates:
+            raise top.unsupported("the head of this class is not understood", "architectures")
+        on_top = family.before_head(text, outer)
     finals = family.final_norm if isinstance(family.final_norm, int) else family.final_norm(text)
     final = finals * hidden * (1 + family.norm_bias)
     extra = family.extra_parameters(text) if family.extra_parameters else 0
