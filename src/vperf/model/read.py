@@ -81,11 +81,11 @@ def _read_layers(
     kinds: dict[LayerKind, int] = {}
     order: list[LayerKind] = []
     for i in range(layers):
-        scope = Scope(f"model.layers.{i}", scheme.weight)
+        scope = Scope(f"model.layers.{i}", scheme.weight, scheme.vector_bytes)
         kind = LayerKind(family.blocks(text.of_layer(i), i, scope), norms)
         kinds[kind] = kinds.get(kind, 0) + 1
         order.append(kind)
-    outer = Scope("", scheme.weight)
+    outer = Scope("", scheme.weight, scheme.vector_bytes)
     embed_width = text.optional_integer(family.embedding_width) or hidden
     tied = _tied(top, text, family)
     head_bias = family.head_bias if isinstance(family.head_bias, bool) else family.head_bias(text)
@@ -109,7 +109,7 @@ def _read_layers(
     final = finals * hidden * (1 + family.norm_bias)
     extra = family.extra_parameters(text) if family.extra_parameters else 0
     tower = family.tower(top, text) if family.tower else Tower(0)
-    inner = Scope("model", scheme.weight)
+    inner = Scope("model", scheme.weight, scheme.vector_bytes)
     encoder = family.encoder(text, Scope("encoder", scheme.weight)) if family.encoder else ()
     stated = text.optional_integer(*MTP_KEYS, minimum=0, maximum=64)
     mtp_layers = family.unsaid_mtp if stated is None else stated

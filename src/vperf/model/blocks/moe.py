@@ -186,7 +186,7 @@ def read(
         else None,
         scope.linear("shared_expert_gate", hidden, 1, kind="router") if shared_gate else None,
         vectors,
-        identities,
+        identities=identities,
         favours=config.text("model_type", default="") in _FAVOURING,
     )
 
