@@ -71,6 +71,19 @@ Errors of TPOT, share of the {scored:,} points:
 **The limit** is beaten by {beaten} served points (two Qwen3-32B fp8 runs on H100, twice as fast as
 their TensorRT-LLM neighbours: their users were probably spread over several replicas), by {single}
 of {single_rows} one-user figures and by {kernels_beaten} of {kernels_rows:,} kernels (one of 20).
+Of 2,916 figures of 28 further sources two beat it: four dual cards (Arc Pro B60 "Dual") are eight
+GPUs, and ten answers of Ministral-3-3B on a DGX Spark ended before the 4,096 tokens they are asked
+as.
+
+**Further sources**, cards, engines and years (2026-12-01; constants of AMD Instinct, RDNA4,
+several GeForce cards and vLLM before 0.8 were fitted on them, those of the seven cards were not):
+TPOT 13.9 % mean and 9.1 % median of 1,071 points, 75 % inside the range; output rate 24.7 and
+13.3 % of 1,845, where one source states the rate of decoding alone behind prompts of 65,536
+tokens and more. Mean TTFT is off by 59 %, by 46 % where each run is simulated with its release,
+requests and lengths; medians, then, by 39 %. Worse than 25 % are cookbooks with default commands
+(two to five times slower than tuned ones), cards held to 60 % of their power, prompts whose
+prefix was cached, pages that repeat an A100's figures for an H100, and models that wait for
+memory on 16 GB cards.
 
 **Constants**: {constants} in all, {cards} of seven measured cards and {links} of their all-reduces,
 {engines} of {engine_count} engines, {generic} for every other card and its generation. Beside them
@@ -93,15 +106,14 @@ of AMD Instinct, RDNA4, GeForce with several cards and llama.cpp come from other
 not in these tables.
 
 **Known to be weak.** TTFT holds the server's own time, which differs between campaigns; where the
-client is not published no form helps. TPOT of Qwen3-32B fp8 on H100 under TensorRT-LLM 1.0: its
-prefill runs at half the rate of fp8 matmuls; a rate for one model is not fitted. Block-scaled fp8
-experts (MiniMax-M2.5, Qwen3.5, DeepSeek, GLM-5) are mostly predicted 5 to 18 % too fast,
-Qwen3-235B, which has them too, right: reading them at 0.88 of the stream would mend half, but
-kernels measured alone do not show it. InferenceMAX's launch commands for MiniMax-M2.5 on H100 and
-H200 ask for piecewise CUDA graphs, whose host time vperf does not know. GLM-5 nvfp4 under nightly
-builds of SGLang is measured as slow as GLM-5 fp8. SGLang on AMD Instinct depends on the release (a
-published regression, sgl-project/sglang#14043). Runs with default commands (cookbooks) are two to
-five times slower than tuned ones.
+client is not published no form helps. Block-scaled fp8 experts of Qwen3.5 and GLM-5 under SGLang
+0.5.9 and of MiniMax-M2.5 under vLLM 0.16 and 0.17 are predicted 9 to 18 % too fast, under later
+releases right: what changed in them is not known, and a release is not fitted on one model. Four
+Qwen3-32B runs under TensorRT-LLM 1.2 are twice as fast as those of 1.0. InferenceMAX's launch
+commands for MiniMax-M2.5 on H100 and H200 ask for piecewise CUDA graphs, whose host time vperf
+does not know. GLM-5 nvfp4 under nightly builds of SGLang is measured as slow as GLM-5 fp8. SGLang
+on AMD Instinct depends on the release (a published regression, sgl-project/sglang#14043). Runs
+with default commands (cookbooks) are two to five times slower than tuned ones.
 """
 
 

@@ -645,6 +645,7 @@ class Fuzzer:
         for name in model_ids():
             found = load_model_config(name)
             self.configs.append((name, dict(found.config), found.hf_quant_config))
+        self.slowest = next(each[1:] for each in self.configs if each[0].endswith("/DeepSeek-V3.2"))
         names: Counter[str] = Counter()
         for _, config, _ in self.configs:
             names.update(config.keys())
@@ -694,8 +695,8 @@ class Fuzzer:
 
     def config(self) -> Case:
         """A config.json as a value: answered or refused within 50 ms."""
-        name, original, quant = self.draw.choice(self.configs)
-        config = self.draw.mutated(original)
+        name, config, quant = self.draw.choice(self.configs)
+        config = self.draw.mutated(config)
         if quant is not None and self.draw.random() < 0.3:
             quant = self.draw.mutated(quant, 2)
 
@@ -713,8 +714,8 @@ class Fuzzer:
                 if time.process_time() - start > CPU_S:
                     gc.collect()  # which may have come between
                     best = min(once(config, quant) for _ in range(3))
-                    # On a machine that is busy all take longer: the one it was made of, too.
-                    if best > max(CPU_S, 1.5 * min(once(original, None) for _ in range(3))):
+                    # On a machine that is busy all take longer: the slowest that ships, too.
+                    if best > max(CPU_S, 1.5 * min(once(*self.slowest) for _ in range(3))):
                         raise Fault("slow", f"{1000 * best:.0f} ms of CPU")
 
         return {"model": name, "config": config}, act, HANG_S

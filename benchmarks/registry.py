@@ -38,7 +38,7 @@ def groups(source: str) -> dict[str, dict[str, tuple[str, str]]]:
             found[target.id] = {
                 str(key.value): ast.literal_eval(item)
                 for key, item in zip(value.keys, value.values, strict=True)
-                if isinstance(key, ast.Constant)
+                if isinstance(key, ast.Constant) and isinstance(key.value, str)
             }
     return found
 

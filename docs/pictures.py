@@ -1,4 +1,4 @@
-"""The picture of the README: a real answer on a terminal, as SVG for light and dark pages.
+"""The pictures of the README: real answers on a terminal, as SVG for light and dark pages.
 
     python docs/pictures.py
 
@@ -18,7 +18,11 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 from write_docs import DOCS, run, surroundings
 
-COMMAND = "vperf estimate --model Qwen/Qwen3-4B-Instruct-2507 --gpu rtx-pro-6000"
+COMMANDS = {
+    "estimate": "vperf estimate --model Qwen/Qwen3-4B-Instruct-2507 --gpu rtx-pro-6000",
+    "check": "vperf check serve-eager.json --min-efficiency 0.7",
+}
+"""By the name of the picture."""
 _FOLDER = DOCS / "images"
 _WIDTH = 80
 
@@ -38,7 +42,7 @@ THEMES = {"light": _LIGHT, "dark": _DARK}
 # rich's own frame loads a font from the network and draws the buttons of a window.
 _FRAME = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"
- aria-label="What vperf estimate prints">
+ aria-label="What vperf prints">
 <style>
 .{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
  font-size: {char_height}px; line-height: {line_height}px; font-variant-east-asian: full-width; }}
@@ -62,24 +66,24 @@ _BUTTONS = re.compile(r'<g transform="translate\(26,22\)">.*?</g>', re.DOTALL)
 _TITLE = re.compile(r'<text class="[^"]*-title".*?</text>', re.DOTALL)
 
 
-def path(theme: str) -> Path:
-    """Where the picture for pages of a theme lies."""
-    return _FOLDER / f"estimate-{theme}.svg"
+def path(name: str, theme: str) -> Path:
+    """Where a picture for pages of a theme lies."""
+    return _FOLDER / f"{name}-{theme}.svg"
 
 
-def printed(*extra: str) -> str:
-    """The short screen of the command, as on a terminal."""
+def printed(name: str, *extra: str) -> str:
+    """The short screen of its command, as on a terminal."""
     with surroundings():
-        return run(" ".join((COMMAND, "--brief", *extra)))[0]
+        return run(" ".join((COMMANDS[name], "--brief", *extra)))[0]
 
 
-def draw(theme: str) -> str:
-    """The picture, with the command above its answer."""
+def draw(name: str, theme: str) -> str:
+    """A picture, with the command above its answer."""
     console = Console(record=True, width=_WIDTH, file=io.StringIO(), force_terminal=True)
-    console.print(Text("$ " + COMMAND, style="dim"))
-    console.print(Text.from_ansi(printed("--color", "always")))
+    console.print(Text("$ " + COMMANDS[name], style="dim"))
+    console.print(Text.from_ansi(printed(name, "--color", "always")))
     drawn = console.export_svg(
-        title="vperf estimate", theme=THEMES[theme], code_format=_FRAME, unique_id="vperf"
+        title="vperf", theme=THEMES[theme], code_format=_FRAME, unique_id=f"vperf-{name}"
     )
     return _TITLE.sub("", _BUTTONS.sub("", drawn)).replace(_EDGE, "#8b949e")
 
@@ -94,10 +98,11 @@ def text_of(svg: str) -> list[str]:
 
 
 def write_pictures() -> None:
-    """Write the picture for both themes."""
+    """Write the pictures for both themes."""
     _FOLDER.mkdir(exist_ok=True)
-    for theme in THEMES:
-        path(theme).write_text(draw(theme), encoding="utf-8")
+    for name in COMMANDS:
+        for theme in THEMES:
+            path(name, theme).write_text(draw(name, theme), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -77,9 +77,10 @@ def test_each_generated_part_stands_on_some_page() -> None:
 
 
 @pytest.mark.parametrize("theme", pictures.THEMES)
-def test_the_picture_shows_what_its_command_prints(theme: str) -> None:
-    shown = pictures.text_of(pictures.path(theme).read_text(encoding="utf-8"))
-    now = ["$ " + pictures.COMMAND, *pictures.printed().splitlines()]
+@pytest.mark.parametrize("name", pictures.COMMANDS)
+def test_a_picture_shows_what_its_command_prints(name: str, theme: str) -> None:
+    shown = pictures.text_of(pictures.path(name, theme).read_text(encoding="utf-8"))
+    now = ["$ " + pictures.COMMANDS[name], *pictures.printed(name).splitlines()]
     assert [_squeezed(line) for line in shown if line] == [_squeezed(line) for line in now if line]
 
 
@@ -89,9 +90,10 @@ def _squeezed(line: str) -> str:
 
 
 def test_a_picture_loads_nothing() -> None:
-    for theme in pictures.THEMES:
-        drawn = pictures.path(theme).read_text(encoding="utf-8")
-        assert re.findall(r"https?://[^\"' )]+", drawn) == ["http://www.w3.org/2000/svg"]
+    for name in pictures.COMMANDS:
+        for theme in pictures.THEMES:
+            drawn = pictures.path(name, theme).read_text(encoding="utf-8")
+            assert re.findall(r"https?://[^\"' )]+", drawn) == ["http://www.w3.org/2000/svg"]
 
 
 def test_the_plot_shows_the_points_as_they_are_answered() -> None:

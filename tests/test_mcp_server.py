@@ -147,6 +147,7 @@ def test_a_failure_of_our_own_is_an_error_answer_too(monkeypatch: pytest.MonkeyP
         ),
         ("estimate", {"model": QWEN, "gpu": "h100", "tp": "2"}, "tp: input should be"),
         ("estimate", {"model": QWEN}, "gpu: is needed"),
+        ("estimate", {"model": QWEN, "gpu": "h100", "batch_sise": 8}, "batch_sise"),
         ("compare", {"model": QWEN, "gpu": "h100", "by": "cost"}, "give prices "),
         (
             "estimate",

@@ -162,3 +162,13 @@ def test_a_rate_with_a_cap_is_the_rate_below_it_and_the_closed_loop_above() -> N
     assert slow.simulated
     assert slow.simulated.mean_running < 8
     assert any("at most 8 requests are out" in note for note in fast.assumptions)
+
+
+def test_a_long_run_tells_how_far_it_is() -> None:
+    asked = scenario(request_rate=20.0, num_prompts=20_000, output_len=8)
+    told: list[tuple[int, int]] = []
+    answer = vperf.ask(asked, lambda done, count: told.append((done, count)))
+    assert answer.simulated
+    assert told
+    assert all(0 <= done <= count == 20_000 for done, count in told)
+    assert told == sorted(told)

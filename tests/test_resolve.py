@@ -47,7 +47,15 @@ OTHER: dict[str, Any] = {
     "peak": ("fp8=1 PFLOPS",),
 }
 """Another value of every option that shapes the model, or its card."""
-FROM_ELSEWHERE = {"revision", "gpu_file", "draft_model", "max_loras", "lora_targets", "task"}
+FROM_ELSEWHERE = {
+    "revision",
+    "gpu_file",
+    "draft_model",
+    "max_loras",
+    "lora_targets",
+    "task",
+    "block_length",
+}
 AT_HOME = Scenario("openai/gpt-oss-20b", "rtx-4070+rtx-3060-12gb", n_cpu_moe=3)
 PLACED: dict[str, Any] = {
     "host": "EPYC 9654",
@@ -174,3 +182,12 @@ def test_dir_shows_what_there_is_and_old_names_stay() -> None:
     assert set(vperf.__all__) <= set(dir(vperf))
     assert vperf.Question is vperf.Scenario
     assert vperf.Bars is vperf.Thresholds
+
+
+def test_a_card_has_an_engine_of_its_own_where_nobody_names_one() -> None:
+    apple = vperf.estimate("llama-3.1-8b-instruct", "m4-max")
+    assert apple.workload.engine == "mlx"
+    assert [note for note in apple.assumptions if note.kind == "engine_default"]
+    assert vperf.estimate("llama-3.1-8b-instruct", "h100").workload.engine == "vllm"
+    named = vperf.estimate("llama-3.1-8b-instruct", "m4-max", engine="llama.cpp")
+    assert named.workload.engine == "llama.cpp"

@@ -81,6 +81,9 @@ class Workload:
     lora_rank: int = 0
     """0: no adapters."""
     max_loras: int = 0
+    expected_encode_s: float = 0.0
+    """What the tower takes for the images and sounds of one request, in TTFT."""
+    limit_encode_s: float = 0.0
     placement: str = ""
     """What lies beyond the cards, as the engine's own options say it: "--n-cpu-moe 36"."""
 
@@ -148,6 +151,9 @@ class Serving:
     """The rate of an open loop; None: users in a closed loop."""
     saturated: bool
     """More requests arrive than can be served: TTFT grows for as long as that lasts."""
+    prompt_share: float = 0.0
+    """Of the time, what prompts take. Above a half, means of an endless run hang on how prompts
+    happen to meet: those of the simulated run are right."""
     prompts: int | None = None
     """Of a finite run, which the expected speeds are then of; None: an endless one."""
 
@@ -213,7 +219,7 @@ class SimulatedRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Speeds:
     """What an estimate comes down to: its speeds and whether it fits. No ops, no sentences."""
 
     limit: Speed

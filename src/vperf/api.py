@@ -6,9 +6,11 @@ many scenarios (explore/).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
-from vperf.answer import Estimate, Figures, ModelFacts
+from vperf.answer import Estimate, ModelFacts, Speeds
 from vperf.errors import InputError
 from vperf.estimate import estimate as estimate_of
 from vperf.estimate import model_facts_of
@@ -46,15 +48,18 @@ def estimate(
     Raises VperfError: InputError for what cannot be, UnsupportedModelError for an architecture
     that is not understood, HubError when the Hub is needed and cannot be reached.
     """
-    return estimate_of(deploy(Scenario(model, gpu, **options)))
+    return ask(Scenario(model, gpu, **options))
 
 
-def ask(scenario: Scenario) -> Estimate:
-    """`estimate` with its options as a value."""
-    return estimate_of(deploy(scenario))
+def ask(scenario: Scenario, tick: Callable[[int, int], object] | None = None) -> Estimate:
+    """`estimate` with its options as a value; `tick` is told how far a simulated run is."""
+    at = deploy(scenario)
+    if tick is not None and at.run is not None:
+        at = replace(at, run=replace(at.run, tick=tick))
+    return estimate_of(at)
 
 
-def figures(scenario: Scenario) -> Figures:
+def figures(scenario: Scenario) -> Speeds:
     """The speeds of `estimate` and whether it fits, without the rest."""
     return speeds(deploy(scenario))
 

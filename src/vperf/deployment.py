@@ -20,6 +20,8 @@ from vperf.timing.step import Card
 from vperf.values import dataclass
 
 if TYPE_CHECKING:
+    from vperf.model.vision import Encoder
+    from vperf.serving.encoding import Encoding
     from vperf.serving.load import Load, Steps
     from vperf.serving.simulation import Run
 
@@ -36,7 +38,7 @@ def _said(value: object) -> str:
 class Replica:
     """What deployments that differ in their load share: a model on its cards, and its steps."""
 
-    __slots__ = ("_pools", "_steps", "compiled", "found", "notes")
+    __slots__ = ("_pools", "_steps", "_tower", "compiled", "found", "notes")
 
     def __init__(
         self, found: ModelConfig, compiled: Compiled, notes: tuple[Note, ...] = ()
@@ -44,8 +46,21 @@ class Replica:
         self.found, self.compiled = found, compiled
         self.notes = notes
         """What its places take for granted."""
-        self._steps: dict[tuple[int, ...], Steps] = {}
+        self._steps: dict[tuple[float, ...], Steps] = {}
         self._pools: tuple[Pool, ...] = ()
+        self._tower: tuple[Encoder, Compiled] | None = None
+
+    def tower(self) -> tuple[Encoder, Compiled]:
+        """What encodes images and sounds, on its card. Raises InputError."""
+        from vperf.model.checkpoint import Config  # noqa: PLC0415  (most requests are of text)
+        from vperf.model.vision import read_media  # noqa: PLC0415
+        from vperf.serving.encoding import tower_on  # noqa: PLC0415
+
+        if self._tower is None:
+            config = Config(self.found.config, self.found.label)
+            encoder = read_media(config, self.compiled.model)
+            self._tower = encoder, tower_on(encoder, self.compiled.card)
+        return self._tower
 
     @property
     def pools(self) -> tuple[Pool, ...]:
@@ -59,7 +74,7 @@ class Replica:
         """Step times that loads of equal lengths share, each computed once."""
         from vperf.serving.load import Steps  # noqa: PLC0415  (most scenarios are of a batch)
 
-        key = (load.input_tokens, load.output_tokens, load.cached_tokens)
+        key = (load.input_tokens, load.output_tokens, load.cached_tokens, load.encode_s)
         found = self._steps.get(key)
         if found is None:
             self._steps.clear()  # a walk over lengths does not come back
@@ -88,6 +103,8 @@ class Deployment:
     run: Run | None = None
     """The requests of that load as a benchmark sends them; None: one batch."""
     warnings: tuple[Note, ...] = ()
+    encoding: Encoding | None = None
+    """Of a request's images and sounds; None: it has none, or their tokens alone are known."""
     """What finding the model warned of."""
 
     @property

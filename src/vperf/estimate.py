@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from vperf import estimate_notes as notes
 from vperf.answer import (
@@ -33,6 +34,9 @@ from vperf.timing.compiled import Compiled
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Card, OpTime, PhaseTimes
 
+if TYPE_CHECKING:
+    from vperf.serving.encoding import Encoding
+
 _DRAFTED_BATCHES, _MOST_DRAFTS = 9, 8
 """Batches, and drafts in a row, that are looked at for the best number of drafts."""
 _DEPTHS = (1024, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576)
@@ -45,7 +49,8 @@ def estimate(at: Deployment) -> Estimate:
     pace = pace_of(at)
     prompt, output = at.request_tokens
     memory = plan_places(compiled, at.replica.pools, pace.held, prompt, output)
-    speculative = _speculative(at, pace) if model.draft_tokens else None
+    drafts = model.drafter is not None and not model.diffuses
+    speculative = _speculative(at, pace) if drafts else None
     workload = _workload(at, pace, speculative)
     given, served = at.scenario.engine is not None, load is not None
     # Of a load, the prefill of one prompt; of a batch, of all of them.
@@ -60,7 +65,7 @@ def estimate(at: Deployment) -> Estimate:
         ceiling=pace.ceiling,
         expected=pace.expected,
         memory=memory,
-        prefill=Later(lambda: compiled.itemise(prefill)),
+        prefill=Later(lambda: with_encoding(compiled.itemise(prefill), at.encoding, prompts)),
         decode=Later(lambda: compiled.itemise(decode)),
         depth=Later(lambda: _depths(at, pace)),
         assumptions=Later(
@@ -69,10 +74,11 @@ def estimate(at: Deployment) -> Estimate:
                 *notes.calibrated(card, _uncalibrated(at)),
                 *notes.memory(card, memory),
                 *at.replica.notes,
+                *notes.of_encoding(at),
                 *notes.of_requests(at.lengths, load, _prompts(pace)),
             )
         ),
-        not_modelled=Later(lambda: notes.not_modelled(model, at.image_tokens, served=served)),
+        not_modelled=Later(lambda: notes.not_modelled(model, at, served=served)),
         warnings=Later(
             lambda: (
                 *notes.warnings(model, memory, prompt + output),
@@ -95,6 +101,29 @@ def estimate(at: Deployment) -> Estimate:
 
 def _prompts(pace: Pace) -> int | None:
     return pace.simulated.prompts if pace.simulated else None
+
+
+def with_encoding(prompt: PhaseTimes, encoding: Encoding | None, requests: int) -> PhaseTimes:
+    """Prefill behind the towers that encode what is in its prompts."""
+    if encoding is None:
+        return prompt
+    tower = encoding.compiled.itemise(encoding.passes(requests))
+    whole = tower.expected_s + prompt.expected_s
+    ops = [
+        replace(op, name=f"{name}{op.name}", share=op.expected_s / whole)
+        for name, phase in (("tower ", tower), ("", prompt))
+        for op in phase.ops
+    ]
+    return replace(
+        prompt,
+        limit_s=tower.limit_s + prompt.limit_s,
+        ceiling_s=tower.ceiling_s + prompt.ceiling_s,
+        expected_s=whole,
+        overhead_s=tower.overhead_s + prompt.overhead_s,
+        flops=tower.flops + prompt.flops,
+        bytes=tower.bytes + prompt.bytes,
+        ops=tuple(ops),
+    )
 
 
 def _uncalibrated(at: Deployment) -> Speed | None:
@@ -146,6 +175,7 @@ def most_requests_per_s(at: Deployment, users: int, prefill: Iterable[OpTime]) -
 def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Workload:
     parallel, lengths = at.model.parallel, at.lengths
     users = at.load.users if at.load is not None else None
+    lora, encode = at.model.lora, at.encoding.seconds(1) if at.encoding else None
     return Workload(
         pace.running,
         lengths.input_tokens,
@@ -161,8 +191,11 @@ def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Wo
         at.model.draft_depth,
         speculative.acceptance if speculative else None,
         lengths.name or None,
-        *((lora.rank, lora.adapters) if (lora := at.model.lora) else (0, 0)),
-        at.placement,
+        lora_rank=lora.rank if lora else 0,
+        max_loras=lora.adapters if lora else 0,
+        expected_encode_s=encode.expected if encode else 0.0,
+        limit_encode_s=encode.limit if encode else 0.0,
+        placement=at.placement,
     )
 
 
@@ -225,7 +258,7 @@ def _speculative(at: Deployment, pace: Pace) -> Speculative:
 def _drafts(at: Deployment, most: int) -> tuple[DraftsAt, ...]:
     """Drafting at each batch that fits, in steps of two."""
     drafter, compiled = at.model.drafter, at.compiled
-    if drafter is None:
+    if drafter is None or at.model.diffuses:
         return ()
     chain = drafter.branches == 1
     depths = range(1, 1 + _known_depth(at, drafter.depth)) if chain else ()

@@ -21,6 +21,7 @@ from vperf.timing.collectives import link_bytes_per_s
 from vperf.timing.step import Card
 
 if TYPE_CHECKING:
+    from vperf.deployment import Deployment
     from vperf.serving.load import Load, Served
 
 
@@ -63,6 +64,8 @@ def assumptions(
     )
     if model.parallel.gpus > 1:
         notes.append(_parallel(model, card))
+    if model.diffuses and model.drafter is not None:
+        notes.append(Note("denoising", block=1 + model.drafter.tokens))
     if model.lora is not None:
         notes.append(
             Note(
@@ -119,6 +122,25 @@ _BY = {"mtp": "the model's own MTP layer", "ngram": "looking the text up"}
 def drafted_by(speculative: Speculative) -> str:
     """What drafts, in words."""
     return speculative.draft_model or _BY[speculative.method]
+
+
+def of_encoding(at: Deployment) -> tuple[Note, ...]:
+    """What the tower reads of a request, and where it is kept."""
+    if at.encoding is None:
+        return ()
+    parts = at.encoding.parts
+    budget = max(at.card.engine.max_batched_tokens, at.encoding.tokens)
+    return (
+        Note(
+            "encoding",
+            parts=len(parts),
+            sequences=sum(part.sequences for part in parts),
+            patches=max(part.patches for part in parts),
+            tokens=at.encoding.tokens,
+            cache_tokens=budget,
+            cache_gb=budget * 2.0 * at.model.hidden / 1e9,
+        ),
+    )
 
 
 def of_requests(lengths: Lengths, load: Load | None, prompts: int | None) -> tuple[Note, ...]:
@@ -204,14 +226,16 @@ def _no_pipe(fmt: Format, gpu: Gpu) -> Note:
     )
 
 
-def not_modelled(model: Model, image_tokens: int, *, served: bool) -> tuple[Note, ...]:
+def not_modelled(model: Model, at: Deployment, *, served: bool) -> tuple[Note, ...]:
     """What the figures leave out."""
     kinds = ["throttling"] if served else ["queueing", "throttling"]
-    if image_tokens:
+    if at.encoding is not None:
+        kinds.append("image_host")
+    elif at.image_tokens:
         kinds += ["image_host", "image_time"]
     elif model.tower_parameters:
         kinds.append("tower_time")
-    if model.drafter and model.drafter.model is None:
+    if model.drafter and model.drafter.model is None and not model.diffuses:
         kinds.append("lookup_time")
     return tuple(map(Note, kinds))
 
@@ -231,10 +255,14 @@ def warnings(model: Model, memory: Memory, context: int) -> tuple[Note, ...]:
 
 def load_warnings(load: Load, served: Served, prompts: int | None) -> tuple[Note, ...]:
     """Where a load is more than the deployment can serve, or has room for; `prompts` of a run."""
+    from vperf.serving.load import UNSURE_SHARE  # noqa: PLC0415  (most are of a batch)
+
     notes = []
     rate, most = load.requests_per_s, served.requests_per_s
     if served.saturated and rate is not None:
         notes.append(Note("saturated", requests_per_s=rate, most_per_s=most, prompts=prompts))
+    elif prompts is None and load.output_tokens and served.prompt_share > UNSURE_SHARE:
+        notes.append(Note("prompts_fill", share=served.prompt_share))
     if load.users is not None and load.users > served.slots and load.output_tokens:
         notes.append(Note("users_wait", slots=served.slots, users=load.users))
     return tuple(notes)

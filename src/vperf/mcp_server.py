@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from vperf.errors import InputError, VperfError
-from vperf.scenario import ACCEPTED, OPTIONS
+from vperf.scenario import ACCEPTED, MEDIA, OPTIONS
 from vperf.version import __version__
 
 INSTRUCTIONS = """\
@@ -389,7 +389,8 @@ _LISTS: Mapping[str, tuple[str, ...]] = {
 _WITHOUT: Mapping[str, tuple[str, ...]] = {
     "plan": ("batch_size", "gpus_per_node"),
     "fit": ("input_len", "output_len", "batch_size", "workload", "max_concurrency",
-            "request_rate", "prefix_cache_hit", "cuda_graphs", "image_tokens", *ACCEPTED),
+            "request_rate", "prefix_cache_hit", "cuda_graphs", "image_tokens",
+            "texts_per_request", *MEDIA, *ACCEPTED),
 }  # fmt: skip
 """Options that the command of a tool does not have either."""
 _IN_OTHER_WORDS = {

@@ -100,6 +100,17 @@ def _parallel(
     return f"{gpus} GPUs {where}, parallel: {listed}; joined by {link}{speed}, all-reduces {source}"
 
 
+def _encoding(
+    *, parts: int, sequences: int, patches: int, tokens: int, cache_tokens: int, cache_gb: float
+) -> str:
+    return (
+        f"{parts:,} image{'' if parts == 1 else 's'} or sounds a request: {sequences:,} x "
+        f"{patches:,} patches in the tower, {tokens:,} tokens of the prompt, by the published "
+        f"processor's rule; encoded before the prompt without CUDA graphs, and kept in the engine's "
+        f"encoder cache ({cache_tokens:,} tokens, {cache_gb:.2g} GB, not in the memory here)"
+    )
+
+
 def _lora(*, rank: int, adapters: int, targets: tuple[str, ...]) -> str:
     of = ", ".join(targets) if targets else "every linear layer but routers and experts"
     count = "one adapter" if adapters == 1 else f"{adapters:,} adapters"
@@ -267,7 +278,9 @@ KINDS: Mapping[str, NoteKind] = {
     "drafts_prompt": NoteKind("assumption", "{by} reads the prompt too before the first token is given out (expected; the limit does not wait for it)"),
     "drafts_shared": NoteKind("assumption", "the head shares the model's embedding, as engines load it, and runs divided as the model is"),
     "draft_model_divided": NoteKind("assumption", "the draft model has its own weights and cache on every GPU's share, divided as the model is, in the model's KV cache format"),
+    "denoising": NoteKind("assumption", "diffusion: each step reads a block of {block} tokens and keeps as many as given, the blocks before are cached (SGLang, Fast-dLLM); prompts as if causal"),
     "lora": NoteKind("assumption", _lora),
+    "encoding": NoteKind("assumption", _encoding),
     "lookup_time": NoteKind("not_modelled", "the host's search of the text for drafts"),
     "calibrated": NoteKind("assumption", "calibrated to {results} results of this server ({before:.1%} off before, {after:.1%} after): {base} with memory x {memory:.2f}, compute x {compute:.2f}, host time x {host:.2f}, all-reduces x {link:.2f}; without that, TPOT {tpot_ms:.3g} ms and TTFT {ttft_ms:.3g} ms", guess=True),
     "load": NoteKind("assumption", _load),
@@ -276,6 +289,7 @@ KINDS: Mapping[str, NoteKind] = {
     "no_fit": NoteKind("warning", "does not fit: {short_gb:,.1f} GB more memory is needed"),
     "context": NoteKind("warning", "{context} tokens are beyond the model's maximum context of {most}"),
     "saturated": NoteKind("warning", _saturated),
+    "prompts_fill": NoteKind("warning", "reading prompts takes {share:.0%} of the time: means of an endless run may be far off, those of the simulated run are not"),
     "users_wait": NoteKind("warning", "the KV cache has room for {slots} of {users} users; the others wait"),
     "queueing": NoteKind("not_modelled", "queueing and prefix caching (all prompts start at once: see --max-concurrency)"),
     "throttling": NoteKind("not_modelled", "throttling and power caps"),
@@ -289,7 +303,7 @@ KINDS: Mapping[str, NoteKind] = {
     "closed_form": NoteKind("assumption", "served loads: the closed form of a run; vperf estimate simulates one request by request"),
     "more_are_slower": NoteKind("warning", _more_are_slower),
     "saturated_settings": NoteKind("warning", lambda count: f"{_settings(count)} that cannot serve what is asked: queues grow"),
-    "energy": NoteKind("assumption", "tok/J: decoded tokens per joule if each GPU drew its whole TDP; it draws no more, so at least so many at the expected speed; hosts and cooling come on top"),
+    "energy": NoteKind("assumption", "tok/J: decoded tokens per joule at 63 % of the TDP of all GPUs, as 79 measured runs drew (50 to 76 % in most); hosts and cooling come on top"),
     "dollars": NoteKind("assumption", "$: every GPU of the deployment is paid by the hour"),
     "no_price": NoteKind("warning", _no_price),
     # fit

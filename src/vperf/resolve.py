@@ -46,6 +46,7 @@ from vperf.serving.lengths import Lengths, equal, without_output
 from vperf.serving.speculative import (
     acceptance_of,
     checked_acceptance,
+    denoising,
     divided_with,
     drafting,
     mean_tokens,
@@ -60,6 +61,7 @@ from vperf.timing.step import Card
 from vperf.units import format_bytes, parse_bandwidth
 
 if TYPE_CHECKING:
+    from vperf.serving.encoding import Encoding
     from vperf.serving.load import Load
     from vperf.serving.simulation import Run
 
@@ -119,21 +121,34 @@ class Resolver:
         replica = self._replica(scenario)
         model, images = replica.compiled.model, scenario.image_tokens
         _check_lengths(model, replica.found.id, lengths, images)
+        positions = replica.found.config.get("max_source_positions")
+        if scenario.audio is not None and model.encoder and isinstance(positions, int):
+            from vperf.serving.encoding import heard  # noqa: PLC0415  (most are of text)
+
+            lengths = equal(heard(scenario.audio, positions), lengths.output_tokens)
+            scenario = replace(scenario, audio=None)
+        encoding = _encoding(scenario, replica)
+        if encoding is not None:
+            images = encoding.tokens
         if not model.generates:
             lengths = without_output(lengths)
         accepted: tuple[float, ...] = ()
         acceptance = None
-        if depth := model.draft_depth:
+        _check_denoising(scenario, model)
+        if model.diffuses and model.draft_depth:
+            accepted = checked_acceptance(None, scenario.tokens_per_step, model.draft_depth)
+            acceptance = acceptance_of(mean_tokens(accepted), len(accepted))
+        elif depth := model.draft_depth:
             accepted = checked_acceptance(scenario.acceptance, scenario.acceptance_length, depth)
             acceptance = _as_one(scenario, accepted)
         load, run = None, None
         if scenario.served and not model.generates:
-            load = _of_texts(scenario, lengths, replica.found.id)
+            load = _of_texts(scenario, lengths, replica.found.id, images)
         elif scenario.texts_per_request is not None:
             why = "a load" if not model.generates else "a model that generates no tokens"
             raise InputError(f"needs {why}", field="texts-per-request")
         elif scenario.served:
-            load, run = _served(scenario, lengths, acceptance)
+            load, run = _served(scenario, lengths, acceptance, images, encoding)
         else:
             _check_batch(scenario)
         return Deployment(
@@ -147,6 +162,7 @@ class Resolver:
             accepted,
             run,
             model_warnings(replica.found, model, scenario.quantization),
+            encoding,
         )
 
     def what_if(self, deployment: Deployment, **change: Any) -> Deployment:
@@ -207,12 +223,14 @@ class Resolver:
 
     def _find(self, scenario: Scenario) -> Replica:
         card = self.gpu(scenario)
-        named = engine_of(scenario, card)
+        named = engine_of(scenario, card)  # an unknown one is told before the network is asked
         gpu = _joined(card, scenario)
         check_formats(scenario.quantization, scenario.kv_cache_dtype)
+        config = self.config(scenario.model, scenario.revision)
+        if config.gguf is not None:
+            named = engine_of(scenario, card, PLACING_ENGINE)
         engine = _set(named, scenario).on(gpu.id, gpu.memory_bytes)
         engine = _scheduled(engine.calibrated(gpu.calibration, gpu.architecture), scenario)
-        config = self.config(scenario.model, scenario.revision)
         draft = self._draft(scenario)
         key = (id(config), id(draft), id(card), id(named), *_keys(_settings(scenario)))
         found: Replica | None
@@ -328,12 +346,15 @@ def _scheduled(engine: Engine, scenario: Scenario) -> Engine:
     return engine.with_scheduler(**facts) if facts else engine
 
 
-def engine_of(scenario: Scenario, card: Gpu) -> Engine:
-    """The engine of a scenario: as given, or the default of what is asked."""
+def engine_of(scenario: Scenario, card: Gpu, usual: str = "") -> Engine:
+    """The engine of a scenario: as given, or the default of what is asked.
+
+    `usual`: what runs files of the model's kind.
+    """
     if scenario.engine is not None:
         return engine_named(scenario.engine)
     on_places = places_given(scenario) or card.is_host or len(card.cards) > 1
-    return engine_named(PLACING_ENGINE if on_places else DEFAULT_ENGINE)
+    return engine_named(PLACING_ENGINE if on_places else usual or card.engine or DEFAULT_ENGINE)
 
 
 def _cpu_alone(card: Card, host: Gpu | None, scenario: Scenario) -> Card:
@@ -513,6 +534,10 @@ def resolve_model(
     task = scenario.task or found.task
     if task:
         model = run_for(model, found.id, task_named(task), found.config)
+    if model.diffuses and model.generates:
+        if scenario.speculative is not None:
+            raise InputError(f"{found.id} denoises blocks: nothing drafts", field="speculative")
+        model = denoising(model, found.id, scenario.block_length)
     if scenario.speculative is not None and not model.generates:
         raise InputError(f"{found.id} generates no tokens to draft", field="speculative")
     if scenario.speculative is not None:
@@ -677,7 +702,7 @@ def _check_batch(scenario: Scenario) -> None:
         raise InputError("needs max-concurrency or request-rate", field=name.replace("_", "-"))
 
 
-def _of_texts(scenario: Scenario, lengths: Lengths, model_id: str) -> Load:
+def _of_texts(scenario: Scenario, lengths: Lengths, model_id: str, images: int) -> Load:
     """The load of a model that only reads. Raises InputError for what is not understood of it."""
     from vperf import requests  # noqa: PLC0415  (most scenarios are of a batch)
 
@@ -692,17 +717,57 @@ def _of_texts(scenario: Scenario, lengths: Lengths, model_id: str) -> Load:
     count = scenario.texts_per_request
     if count is not None:
         check_count("texts-per-request", count, 1, 1_000_000)
-    return replace(load, texts=count or 1, input_tokens=load.input_tokens + scenario.image_tokens)
+    return replace(load, texts=count or 1, input_tokens=load.input_tokens + images)
 
 
-def _served(scenario: Scenario, lengths: Lengths, acceptance: float | None) -> tuple[Load, Run]:
+def _check_denoising(scenario: Scenario, model: Model) -> None:
+    """InputError for tokens of a denoising step where there are none, and none where there are."""
+    given, diffuses = scenario.tokens_per_step, model.diffuses and model.generates
+    for name in ("block_length", "tokens_per_step"):
+        if getattr(scenario, name) is not None and not diffuses:
+            raise InputError("is of diffusion language models", field=name.replace("_", "-"))
+    if not diffuses:
+        return
+    block = 1 + model.draft_depth
+    if given is None or not 1 <= given <= block:
+        said = "missing" if given is None else f"must be from 1 to {block}, not {given!r}"
+        raise InputError(
+            f"{said}: a diffusion model is as fast as the tokens that a step keeps",
+            field="tokens-per-step", hint="the mean that the engine logs, at its threshold",
+        )  # fmt: skip
+
+
+def _encoding(scenario: Scenario, replica: Replica) -> Encoding | None:
+    """The media of a request, with their tower. Raises InputError."""
+    if scenario.images is not None and scenario.image is None:
+        raise InputError("needs image, their size", field="images")
+    if scenario.image is None and scenario.audio is None and scenario.video is None:
+        return None
+    from vperf.serving.encoding import Encoding, media_of  # noqa: PLC0415  (most are of text)
+
+    if scenario.image_tokens:
+        raise InputError("cannot be combined with image, audio or video", field="image-tokens")
+    encoder, compiled = replica.tower()
+    s, model_id = scenario, replica.found.id
+    return Encoding(compiled, media_of(encoder, model_id, s.image, s.images, s.audio, s.video))
+
+
+def _served(
+    scenario: Scenario,
+    lengths: Lengths,
+    acceptance: float | None,
+    images: int,
+    encoding: Encoding | None,
+) -> tuple[Load, Run]:
     """The load of a served scenario as its model meets it: images in its prompts, drafts."""
     from vperf import requests  # noqa: PLC0415  (most scenarios are of a batch)
 
-    images = scenario.image_tokens
     load, run = requests.load_of(scenario, lengths), requests.run_of(scenario, lengths)
     if acceptance is not None:
         load = replace(load, acceptance=acceptance)
     if images:
         load = replace(load, input_tokens=load.input_tokens + images)
+    if encoding is not None:
+        one = encoding.seconds(1)
+        load = replace(load, encode_s=one.expected, encode_limit_s=one.limit)
     return load, run

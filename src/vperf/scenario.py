@@ -72,7 +72,7 @@ _CARD, _LENGTHS, _FORMATS = "Model and GPU", "Workload", "Formats"
 _ENGINE, _PARALLEL = "Engine", "Parallelism"
 _SERVED, _DRAFTS = "Served load", "Speculative decoding"
 _PLACES = "Host and placement"
-_ADAPTERS = "LoRA adapters"
+_ADAPTERS, _DIFFUSION = "LoRA adapters", "Diffusion language models"
 
 _MODEL = (
     "Hub id (owner/name), a unique short name of a bundled model, a directory, a config.json, "
@@ -162,7 +162,7 @@ class Scenario:
     engine: str | Engine | None = _option(
         _ENGINE, "--engine", "What runs the model.", "NAME", shown=DEFAULT_ENGINE
     )
-    """None: DEFAULT_ENGINE."""
+    """None: that of a GGUF file, of the card, or DEFAULT_ENGINE."""
     tp: int = _ways("--tensor-parallel-size --tp", "GPUs that share a layer.")
     pp: int = _ways("--pipeline-parallel-size --pp", "Stages of layers.")
     ep: int = _ways("--expert-parallel-size --ep", "Groups of whole experts.")
@@ -325,6 +325,22 @@ class Scenario:
         "TOKENS",
         kind=float,
     )
+    block_length: int | None = _option(
+        _DIFFUSION,
+        "--block-length",
+        "Tokens that a step denoises.",
+        "TOKENS",
+        kind=int,
+        shapes="model",
+        minimum=1,
+    )
+    tokens_per_step: float | None = _of_load(
+        _DIFFUSION,
+        "--tokens-per-step",
+        "Tokens that a step keeps, on average.",
+        "TOKENS",
+        kind=float,
+    )
     lora_rank: int | None = _option(
         _ADAPTERS,
         "--lora-rank",
@@ -362,6 +378,18 @@ class Scenario:
         minimum=0,
     )
     """Tokens that the images of a request add to its prompt."""
+    image: str | None = _of_load(
+        _LENGTHS, "--image", "Size of a request's images, as 1024x768.", "WxH", repeats=True
+    )
+    images: int | None = _of_load(
+        _LENGTHS, "--images", "How many of them. [1]", "N", kind=int, minimum=1
+    )
+    audio: str | None = _of_load(
+        _LENGTHS, "--audio", "Sound of a request, as 30s.", "TIME", repeats=False
+    )
+    video: str | None = _of_load(
+        _LENGTHS, "--video", "Video of a request, as 10s@2fps@1280x720.", "VIDEO", repeats=False
+    )
     workload: str | Path | Lengths | None = _of_load(
         _LENGTHS, "--workload", _WORKLOAD, "NAME", repeats=False
     )
@@ -462,10 +490,16 @@ class Options(TypedDict, total=False):
     verify_tokens: int | None
     acceptance: float | str | None
     acceptance_length: float | None
+    block_length: int | None
+    tokens_per_step: float | None
     lora_rank: int | None
     max_loras: int | None
     lora_targets: str | None
     image_tokens: int
+    image: str | None
+    images: int | None
+    audio: str | None
+    video: str | None
     workload: str | Path | Lengths | None
     task: str | None
     texts_per_request: int | None
@@ -483,8 +517,11 @@ OPTIONS: Mapping[str, Option] = {f.name: f.metadata["option"] for f in fields(Sc
 OF_DRAFTS = tuple(name for name, option in OPTIONS.items() if option.heading == _DRAFTS)
 """Those of speculative decoding, the first of which says what drafts."""
 
-ACCEPTED = ("acceptance", "acceptance_length")
+ACCEPTED = ("acceptance", "acceptance_length", "tokens_per_step")
 """Those of them that change no memory."""
+
+MEDIA = ("image", "images", "audio", "video")
+"""Those of a request's images and sounds."""
 
 CARD = ("gpu_file", "memory_bandwidth", "memory", "peak")
 """Those that describe the card beside `gpu`."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from vperf.answer import Expected, Figures, Serving, SimulatedRun, Speed, Texts
+from vperf.answer import Expected, Serving, SimulatedRun, Speed, Speeds, Texts
 from vperf.model.model import Model
 from vperf.serving.lengths import Lengths
 from vperf.serving.memory import Pool, largest_batch
@@ -50,7 +50,7 @@ class Pace:
     """The finite run that `expected` is of."""
 
 
-def speeds(at: Deployment) -> Figures:
+def speeds(at: Deployment) -> Speeds:
     """The speeds of a deployment, and whether it fits."""
     pace, load = pace_of(at), at.load
     expected, groups = pace.expected, at.model.parallel.data
@@ -67,7 +67,7 @@ def speeds(at: Deployment) -> Figures:
         prefill_s = at.compiled.prefill(groups, prompt - past, past).expected / groups
         input_s = prefill_s / prompt
         output_s = max(0.0, 1 / rate - prefill_s) / output if output else 0.0
-    return Figures(
+    return Speeds(
         pace.limit, expected, at.gpus, taken, capacity,
         input_s, output_s, rate, rate * output, serving,
     )  # fmt: skip
@@ -87,6 +87,8 @@ def _of_batch(at: Deployment) -> Pace:
     compiled, lengths, batch, images = at.compiled, at.lengths, at.batch_size, at.image_tokens
     gain = tokens_per_step(at.acceptance or 0.0, at.model.draft_depth)
     prefill = _prefill(compiled, lengths, batch, images)
+    if at.encoding is not None:
+        prefill = Seconds(*map(sum, zip(prefill, at.encoding.seconds(batch), strict=True)))
     step = mean_step(compiled, lengths, batch, images)
     tokens = batch * at.prompt_tokens
     limit = speed_of(prefill.limit, step.limit / gain, tokens, batch)
@@ -319,6 +321,7 @@ def serving_of(pace: Pace, served: Served, load: Load) -> Serving:
         served.ttft_steady_s,
         load.requests_per_s,
         served.saturated,
+        served.prompt_share,
         pace.simulated.prompts if pace.simulated else None,
     )
 
@@ -335,7 +338,12 @@ def simulated_run(at: Deployment) -> SimulatedRun | None:
 
     asked = _with_images(asked, at.image_tokens)
     traffic = asked.traffic(compiled.model.max_context_tokens)
-    found = run(compiled, traffic, acceptance=load.acceptance, proven=load.proven)
+    tick, count = asked.tick, len(traffic)
+    progress = None if tick is None else lambda done: tick(done, count)
+    found = run(
+        compiled, traffic, acceptance=load.acceptance, proven=load.proven, encode_s=load.encode_s,
+        progress=progress,
+    )  # fmt: skip
     percents, steady = asked.percents, found.steady
     return SimulatedRun(
         prompts=len(found.traffic),

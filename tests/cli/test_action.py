@@ -43,7 +43,7 @@ def test_no_expression_is_part_of_a_script() -> None:
 
 def test_every_option_that_it_passes_is_one_of_check(vperf: Run) -> None:
     passed = set(re.findall(r"(--[a-z-]+)", CHECK["run"].replace("(-- ", "(")))
-    known = set(re.findall(r"--[a-z-]+", vperf("check", "--help").out.split("Examples:")[0]))
+    known = set(re.findall(r"--[a-z-]+", vperf("check", "--help-all").out.split("Examples:")[0]))
     assert passed - known == set()
     assert {f"--{name}" for name in ACTION["inputs"]} & known == passed - {"--github"}
 
@@ -80,7 +80,7 @@ def test_the_script_passes_values_as_they_are(tmp_path: Path) -> None:
 def test_the_pre_commit_hook_runs_check(vperf: Run) -> None:
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
     assert hook["entry"].split() == ["vperf", "check"]
-    assert hook["args"][0] in vperf("check", "--help").out
+    assert hook["args"][0] in vperf("check", "--help-all").out
     assert hook["pass_filenames"] is False
     assert re.search(hook["files"], "bench/vperf.toml")
     assert re.search(hook["files"], "results/serve.json")

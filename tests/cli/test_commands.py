@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,7 +12,7 @@ import vperf as package
 from vperf.cli import main as cli
 from vperf.cli.options import complete_engine, complete_gpu, complete_model
 
-from .conftest import QWEN, Run, one_line
+from .conftest import QWEN, Ran, Run, one_line
 
 COMMANDS = ("napkin", "estimate", "check", "compare", "sweep", "fit", "roofline", "gpus", "models",
             "engines", "workloads")  # fmt: skip
@@ -37,7 +38,7 @@ def test_help_teaches_with_examples_in_80_columns(vperf: Run, command: str) -> N
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_examples_of_the_help_name_options_that_exist(vperf: Run, command: str) -> None:
-    out = vperf(command, "--help").out
+    out = vperf(command, "--help-all").out
     known, examples = out.split("Examples:")
     for option in re.findall(r"(?<=\s)--?[a-z][a-z-]*", examples):
         assert option in known
@@ -184,8 +185,20 @@ def test_an_interrupt_exits_130_without_a_word(vperf: Run, monkeypatch: pytest.M
     assert (ran.code, ran.out, ran.err.strip()) == (130, "", "")
 
 
+def test_an_interrupt_within_an_answer_says_that_it_is_cut(
+    vperf: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_: object, **__: object) -> Iterator[str]:
+        yield "half of it"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vperf.report.to_csv.lines", cut)
+    ran = vperf("napkin", "--csv")
+    assert ran == Ran(130, "half of it", "error: interrupted: the answer is cut\n")
+
+
 def test_a_usage_error_says_where_help_is(vperf: Run) -> None:
-    assert "'vperf estimate --help'" in one_line(vperf("estimate", "--nope"))
+    assert "'vperf estimate --help-all'" in one_line(vperf("estimate", "--nope"))
 
 
 @pytest.mark.parametrize(
@@ -265,6 +278,22 @@ def test_help_and_v_are_words_for_the_options(vperf: Run) -> None:
 
 
 def test_help_has_options_in_groups(vperf: Run) -> None:
-    headings = re.findall(r"^(\w.*):$", vperf("estimate", "--help").out, re.MULTILINE)
+    headings = re.findall(r"^(\w.*):$", vperf("estimate", "--help-all").out, re.MULTILINE)
     assert {"Model and GPU", "Workload", "Parallelism", "Engine", "Options"} <= set(headings)
     assert headings.index("Model and GPU") < headings.index("Options")
+
+
+def test_help_has_the_usual_options_and_names_where_all_are(vperf: Run) -> None:
+    short, whole = vperf("estimate", "--help").out, vperf("estimate", "--help-all").out
+    assert "more options: vperf estimate --help-all" in short
+    assert len(short.splitlines()) < 0.6 * len(whole.splitlines())
+    assert "--tensor-parallel-size" in short
+    assert "--burstiness" in whole
+    assert "--burstiness" not in short
+    assert "Sequences at a time. [1]" in whole
+    assert "x>=" not in whole
+
+
+def test_the_list_of_commands_cuts_no_description(vperf: Run) -> None:
+    listed = vperf("--help").out.partition("Commands:")[2].partition("Examples:")[0]
+    assert "..." not in listed

@@ -63,10 +63,11 @@ def test_a_reader_that_leaves_early_is_no_error(arguments: tuple[str, ...]) -> N
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_disk_is_one_line() -> None:
+@pytest.mark.parametrize("arguments", [ESTIMATE, ("--help",), ("--version",)])
+def test_a_full_disk_is_one_line(arguments: tuple[str, ...]) -> None:
     with open("/dev/full", "wb") as full:
         ran = subprocess.run(
-            [sys.executable, "-m", "vperf", *ESTIMATE],
+            [sys.executable, "-m", "vperf", *arguments],
             stdout=full,
             stderr=subprocess.PIPE,
             check=False,

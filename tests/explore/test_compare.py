@@ -60,6 +60,8 @@ def test_tokens_per_joule_are_of_the_tdp_of_all_gpus() -> None:
             assert row.figures is not None
             rate = row.figures.expected.decode_tokens_per_s
             assert row.tokens_per_joule == pytest.approx(rate / watts)
+            shares = [rate / watts / (each or 1) for each in row.expected_tokens_per_joule]
+            assert shares == pytest.approx([0.63, 0.76, 0.50])
 
 
 def test_what_does_not_fit_comes_after_what_does_and_what_cannot_be_last() -> None:

@@ -14,6 +14,7 @@ import vperf
 from vperf import InputError
 from vperf.explore.candidates import Candidate, Layout, layouts, node_of, targets_of
 from vperf.explore.plan import By, Plan, plan
+from vperf.report.plan import chart
 from vperf.sources.gpus import load_gpu
 
 MODEL = "Qwen/Qwen3-32B"
@@ -29,6 +30,17 @@ def found() -> Plan:
     return plan(MODEL, CARDS, quantization=["auto", "fp8"], **TASK)
 
 
+def _means(answer: vperf.Estimate) -> tuple[float, float]:
+    """(TTFT, TPOT): of the simulated run where they are near TASK's targets."""
+    ttft, tpot = answer.expected.ttft_s, answer.expected.tpot_s
+    run, served = answer.simulated, answer.serving
+    assert served
+    near = abs(ttft / 0.6 - 1) <= 0.15 or abs(tpot / 0.025 - 1) <= 0.02
+    if run and run.tpot and (near or served.prompt_share > 0.5) and not served.saturated:
+        return run.ttft.mean_s, run.tpot.mean_s
+    return ttft, tpot
+
+
 def _every() -> list[tuple[int, float, vperf.Estimate]]:
     """(GPUs, TPOT, estimate) of all that meets TASK's targets, one scenario after another."""
     met = []
@@ -40,10 +52,11 @@ def _every() -> list[tuple[int, float, vperf.Estimate]]:
                 MODEL, card, quantization=weights, tp=tp, pp=pp, input_len=2000, output_len=300,
                 request_rate=3.0 / replicas,
             )  # fmt: skip
-            good = answer.expected.ttft_s <= 0.6 and answer.expected.tpot_s <= 0.025
+            ttft, tpot = _means(answer)
+            good = ttft <= 0.6 and tpot <= 0.025
             assert answer.serving
             if good and answer.memory.fits and not answer.serving.saturated:
-                met.append((replicas * tp * pp, answer.expected.tpot_s, answer))
+                met.append((replicas * tp * pp, tpot, answer))
     return met
 
 
@@ -64,8 +77,9 @@ def test_every_member_of_the_front_is_what_estimate_says_of_it(found: Plan) -> N
         alone = vperf.ask(replace(each.scenario, gpu=each.row.gpu, model=MODEL))
         assert each.row.figures
         assert (each.row.figures.limit, each.row.figures.expected) == (alone.limit, alone.expected)
-        assert each.times.ttft_s == alone.expected.ttft_s <= 0.6
-        assert each.times.tpot_s == alone.expected.tpot_s <= 0.025
+        assert (each.times.ttft_s, each.times.tpot_s) == _means(alone)
+        assert each.times.ttft_s <= 0.6
+        assert each.times.tpot_s <= 0.025
         assert alone.memory.fits
 
 
@@ -239,3 +253,17 @@ def test_a_percentile_asks_for_no_fewer_gpus_than_the_mean_and_is_of_the_simulat
 def test_what_is_no_percentile_is_refused(target: str) -> None:
     with pytest.raises(InputError, match="percentile"):
         targets_of(ttft=target)
+
+
+def test_the_plot_of_a_plan_marks_its_winner_and_names_its_points() -> None:
+    answer = vperf.plan(
+        "qwen3-8b", ["l40s", "h100"], tpot="20ms", ttft="1s", request_rate=5, max_gpus=4
+    )
+    drawn = chart(answer)
+    labels = [label for series in drawn.series for label in series.labels]
+    assert labels.count("W") == 1
+    assert sorted(labels) == sorted(label for _, label, _ in drawn.key)
+    (said,) = (text for _, label, text in drawn.key if label == "W")
+    assert answer.winner is not None
+    assert said.startswith(f"{answer.winner.gpus} GPU")
+    assert "5 requests/s" in drawn.setting

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,6 +86,17 @@ def test_memory_and_answer_say_what_adapters_take() -> None:
 def test_adapters_that_cannot_be_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         vperf.estimate(LLAMA, "h100", **options)
+
+
+def test_an_adapter_s_own_file_says_its_rank_and_modules(tmp_path: Path) -> None:
+    said = {
+        "peft_type": "LORA", "base_model_name_or_path": LLAMA, "r": 16,
+        "target_modules": ["q_proj", "v_proj"],
+    }  # fmt: skip
+    (tmp_path / "adapter_config.json").write_text(json.dumps(said))
+    answer = vperf.estimate(str(tmp_path), "h100", max_loras=3)
+    assert answer.model.id == LLAMA
+    assert answer.memory.adapter_bytes == 3 * 2 * 6_815_744
 
 
 def test_routers_and_experts_have_no_adapters() -> None:

@@ -277,7 +277,7 @@ def _attention(op: Op, c: Constants, engine: Engine) -> float:
 
 def _decode_attention(op: Op, c: Constants, flop_per_s: float) -> float:
     """t_ad + pn(pn(bytes/B, tau blocks/SMs, 2), FLOPs/F, 2.5)."""
-    bandwidth = c.cache8_bandwidth if op.format.bits <= 8 else c.stream_bandwidth
+    bandwidth = c.cache8_bandwidth if op.format.bits <= 8 else c.cache_bandwidth
     moved = op.streamed_bytes / bandwidth + _activation_bytes(op, 16) / c.stream_bandwidth
     waves = c.decode_block_s * op.blocks / max(1, c.gpu.sm_count)
     return c.decode_latency_s + pn(pn(moved, waves, 2.0), op.flops / flop_per_s, 2.5)
@@ -392,7 +392,7 @@ def passes_seconds(model: Model, passes: Sequence[Pass], card: Card) -> tuple[fl
         launches += each.count * times[2]
     sequences = passes[0].step.batch / model.parallel.data
     host = card.engine.overhead_s(launches, kernels, sequences)
-    host += card.engine.drafting_s(model.draft_depth)
+    host += card.engine.drafting_s(model.drafted_in_a_row)
     host += _stages_s(model, card, local_of(model, passes[0].step).tokens)
     return limit, max(limit, host + kernels), ceiling
 
@@ -412,7 +412,7 @@ def mixed_seconds(
         launches += times[2]
     tokens = sum(local_of(model, each[0].step).tokens for each in (decode, chunk))
     host = card.engine.overhead_s(launches, kernels, sequences) + _stages_s(model, card, tokens)
-    host += card.engine.drafting_s(model.draft_depth)
+    host += card.engine.drafting_s(model.drafted_in_a_row)
     return max(limit, host + kernels)
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
-from vperf.answer import Expected, Figures, Serving, Speed
+from vperf.answer import Expected, Serving, Speed, Speeds
 from vperf.checks.baseline import Change, Drift
 from vperf.checks.check import Check
 from vperf.checks.grade import Metric, Utilization
@@ -45,7 +45,7 @@ def _speed(scale: float) -> Speed:
     return Speed(0.02 / scale, 51_200 * scale, 0.005 / scale, 200 * scale, 200 * scale)
 
 
-def figures(scale: float = 1.0, *, memory: float = 40e9, served: Serving | None = None) -> Figures:
+def figures(scale: float = 1.0, *, memory: float = 40e9, served: Serving | None = None) -> Speeds:
     """Speeds of `scale`, with a range of a fifth and a limit half as fast again."""
     mean = _speed(scale)
     low, high = _speed(scale * 1.2), _speed(scale * 0.8)
@@ -57,7 +57,7 @@ def figures(scale: float = 1.0, *, memory: float = 40e9, served: Serving | None 
         low=Speed(low.ttft_s, slow[0], low.tpot_s, slow[1], slow[2]),
         high=Speed(high.ttft_s, fast[0], high.tpot_s, fast[1], fast[2]),
     )  # fmt: skip
-    return Figures(
+    return Speeds(
         _speed(scale * 1.5), expected, 1, memory, 80e9, 2e-5, 5e-3, 1.5 * scale, 192 * scale, served
     )
 

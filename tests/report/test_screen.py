@@ -107,7 +107,7 @@ def _texts(block: Block) -> Iterator[str]:
 def test_colours_are_of_the_16_and_never_bright_black(name: str) -> None:
     text = render(SCREENS[name](""), Look(120, styles="color"))
     codes = {code for sgr in re.findall(r"\x1b\[([0-9;]*)m", text) for code in sgr.split(";")}
-    allowed = {"", "0", "1", "2", *map(str, range(30, 38)), *map(str, range(40, 48)),
+    allowed = {"", "0", "1", "2", "7", *map(str, range(30, 38)), *map(str, range(40, 48)),
                *map(str, range(91, 98))}  # fmt: skip
     assert codes <= allowed
     assert SGR.sub("", text) == render(SCREENS[name](""), Look(120))
@@ -116,7 +116,7 @@ def test_colours_are_of_the_16_and_never_bright_black(name: str) -> None:
 @pytest.mark.parametrize("name", SCREENS)
 def test_plain_styles_have_no_colour(name: str) -> None:
     text = render(SCREENS[name](""), Look(80, styles="plain"))
-    assert set(re.findall(r"\x1b\[([0-9;]*)m", text)) <= {"0", "1", "2", "1;2", "2;1"}
+    assert set(re.findall(r"\x1b\[([0-9;]*)m", text)) <= {"0", "1", "2", "1;2", "2;1", "1;7"}
 
 
 @pytest.mark.parametrize("name", SCREENS)

@@ -1,8 +1,9 @@
 """The closed form of a load, held to the simulated scheduler on random settings.
 
 Settings: models, engines and lengths below, outputs that differ by a quarter; up to 256 users or
-half of what the cache holds, or up to half of the rate that 1,024 users get. Nearer to saturation,
-and where prompts fill all steps, means of an endless run are a matter of how lengths vary.
+half of what the cache holds, or up to half of the rate that 1,024 users get. How near the closed
+form is hangs on the share of the time that prompts take; where they take most of it, means of an
+endless run are a matter of how lengths vary.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from vperf.resolve import deploy
 from vperf.scenario import Scenario
 from vperf.serving.arrivals import Traffic, arrival_times, draw_lengths
 from vperf.serving.lengths import equal
-from vperf.serving.load import Load, Steps, serve
+from vperf.serving.load import SURE_SHARE, UNSURE_SHARE, Load, Steps, serve
 from vperf.serving.simulation import run
 from vperf.timing.compiled import Compiled
 
@@ -32,6 +33,7 @@ class Error(NamedTuple):
     tpot: float
     rate: float
     ttft: float
+    prompt_share: float
 
 
 @lru_cache(maxsize=16)
@@ -63,16 +65,30 @@ def _error(seed: int) -> Error:
         served.tpot_s / steady.tpot_s - 1,
         served.requests_per_s / steady.requests_per_s - 1,
         served.ttft_steady_s / steady.ttft_s - 1,
+        served.prompt_share,
     )
 
 
 def _check(errors: list[Error]) -> None:
-    def within(name: str, most: float) -> float:
-        return statistics.fmean(abs(getattr(each, name)) <= most for each in errors)
+    # The rate of a simulated run of 2,000 requests is itself known to 3 %.
+    sure = [each for each in errors if each.prompt_share <= SURE_SHARE]
+    assert len(sure) > len(errors) / 3
+    assert max(abs(each.tpot) for each in sure) <= 0.045
+    assert max(abs(each.rate) for each in sure) <= 0.04
+    assert max(abs(each.ttft) for each in sure) <= 0.2
+    some = [each for each in errors if each.prompt_share <= UNSURE_SHARE]
+    assert max(abs(each.tpot) for each in some) <= 0.11
+    assert max(abs(each.ttft) for each in some) <= 0.4
 
-    assert within("tpot", 0.02) >= 0.75
-    assert within("rate", 0.02) >= 0.75
-    assert within("ttft", 0.15) >= 0.85
+    def within(name: str, most: float, among: list[Error]) -> float:
+        return statistics.fmean(abs(getattr(each, name)) <= most for each in among)
+
+    assert within("tpot", 0.02, sure) >= 0.9
+    assert within("rate", 0.02, sure) >= 0.85
+    assert within("ttft", 0.15, sure) >= 0.95
+    assert within("tpot", 0.02, errors) >= 0.75
+    assert within("rate", 0.02, errors) >= 0.75
+    assert within("ttft", 0.15, errors) >= 0.85
     assert statistics.median(abs(each.tpot) for each in errors) <= 0.008
     assert statistics.median(abs(each.rate) for each in errors) <= 0.01
     assert statistics.median(abs(each.ttft) for each in errors) <= 0.04

@@ -67,7 +67,7 @@ INVOCATIONS: Mapping[str, str] = {
     "models_one.txt": "models deepseek-v3",
     "models_one.json": "models qwen3-30b-a3b --json",
     "help.txt": "--help",
-    "estimate_help.txt": "estimate --help",
+    "estimate_help.txt": "estimate --help-all",
     "measure_help.txt": "measure --help",
     "error_unknown_gpu.txt": "estimate -m qwen3-8b -g h1000",
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -21,12 +22,12 @@ from vperf.formats import (
     Format,
     cache_format_named,
 )
-from vperf.model.ops import Linear, Op, Step, Visibility, Work, attention, matmul, recurrent
+from vperf.model.ops import Linear, Op, OpKind, Step, Visibility, Work, attention, matmul, recurrent
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing.constants import Constants, constants_of
 from vperf.timing.expected import pn
-from vperf.timing.kinds import op_expected_s
+from vperf.timing.kinds import KINDS, op_expected_s
 
 H100 = load_gpu("h100-sxm")
 VLLM = load_engine("vllm")
@@ -238,3 +239,7 @@ def test_more_rows_columns_or_depth_never_take_less(rows: int, k: int, n: int) -
     assert base <= seconds(rows + 1, k, n)
     assert base <= seconds(rows, k + 1, n)
     assert base <= seconds(rows, k, n + 1)
+
+
+def test_kinds_has_a_row_for_every_kind_of_op() -> None:
+    assert KINDS.keys() == {*get_args(OpKind)}

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from vperf.answer import Estimate, Figures, Speed
+from vperf.answer import Estimate, Speed, Speeds
 from vperf.checks.result import Result
 from vperf.deployment import Deployment
 from vperf.estimate import limit_of_batch, most_requests_per_s
@@ -117,7 +117,7 @@ def expected_figures(at: Deployment, mean: Speed, rate: float | None) -> dict[st
     return found
 
 
-def bounded_rate(at: Deployment, answer: Estimate | Figures) -> float | None:
+def bounded_rate(at: Deployment, answer: Estimate | Speeds) -> float | None:
     """Requests per second that a load settles to, where that is not what was offered."""
     if at.load is None or answer.serving is None:
         return None

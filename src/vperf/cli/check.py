@@ -164,7 +164,7 @@ def check(
     ] = None,
     out: output.Out,
 ) -> None:
-    """Whether a measured result is good: beside limit and expected, and why not.
+    """Is a measured result good? Where the time went, and why.
 
     Reads the result of a benchmark tool, or the figures given as options.
     """

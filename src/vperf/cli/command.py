@@ -5,6 +5,7 @@ Not here: what a command does (one file each), and values of options (coercion.p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,19 @@ from vperf.errors import InputError
 
 _NAMED = ("model", "gpu")
 """Of other options the last one given wins, as scripts that append options expect."""
+_FIRST = frozenset((
+    "model", "gpu", "input_len", "output_len", "batch_size", "quantization", "engine", "tp",
+    "max_concurrency", "request_rate",
+))  # fmt: skip
+"""Options of an estimate that help shows first; a command's own are shown all."""
+_ALL = "--help-all"
+_DEFAULT = re.compile(r"\s*\[(?:default: \(?(?P<value>[^]]*?)\)?)?(?:(?:; )?x>=-?\d+)?\]$")
+"""What Typer says of a default and of the least value, which a wrong one is told."""
+
+
+def _said(found: re.Match[str]) -> str:
+    value = found["value"]
+    return f" [{value}]" if value else ""
 
 
 class Command(TyperCommand):
@@ -23,11 +37,16 @@ class Command(TyperCommand):
         """Arguments, then options by their heading, those without one last."""
         groups: dict[str, list[tuple[str, str]]] = {"Arguments": []}
         others: list[tuple[str, str]] = []
+        more = 0
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is None:
                 continue
             heading = getattr(parameter, "rich_help_panel", None)
+            if heading and parameter.name not in _FIRST and not ctx.meta.get(_ALL):
+                more += 1
+                continue
+            record = (record[0], _DEFAULT.sub(_said, record[1]))
             if parameter.param_type_name == "argument":
                 heading = "Arguments"
                 record = (getattr(parameter, "metavar", None) or record[0], record[1])
@@ -37,9 +56,15 @@ class Command(TyperCommand):
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)
+        if more:
+            formatter.write_paragraph()
+            formatter.write_text(f"{more} more options: {ctx.command_path} {_ALL}")
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As any command. Raises InputError for two models or GPUs where one is meant."""
+        if _ALL in args[: args.index("--")] if "--" in args else _ALL in args:
+            ctx.meta[_ALL] = True
+            args = ["--help"]
         self._refuse_repeats(args)
         rest: list[str] = super().parse_args(ctx, args)
         return rest

@@ -41,6 +41,8 @@ Examples:
   vperf estimate openai/gpt-oss-120b rtx-3090 --n-cpu-moe 24 \\
       --host "Ryzen 9 9950X" --host-memory "96 GB DDR5-6000 x2"
   vperf estimate qwen3-32b rtx-5090+2xrtx-3090 -q q8_0
+  vperf estimate -m qwen2.5-vl-7b-instruct -g h100 --image 1024x768 --images 2
+  vperf estimate -m ./LLaDA-8B-Instruct -g h100 --block-length 32 --tokens-per-step 4
   vperf estimate -m ./my-checkpoint -g h200 -o answer.md
   vperf estimate -m - -g b200 < config.json
   vperf estimate -m qwen3-8b -g rtx-4090 --memory-bandwidth "1.5 TB/s" \\
@@ -70,9 +72,13 @@ def estimate(
     scenario = typed.scenario()
 
     from vperf import api
+    from vperf.cli.progress import Progress
     from vperf.report.forms import of_estimate
 
-    answer = api.ask(scenario)
+    with Progress() as progress:
+        answer = api.ask(scenario, progress.often)
+        if answer.memory.fits:
+            _ = answer.simulated  # what takes long of it
     ways = _ways(scenario, answer) if out.to_people and not answer.memory.fits else ()
     out.emit(of_estimate(answer, ops=ops, ways=ways))
 

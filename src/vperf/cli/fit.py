@@ -14,7 +14,7 @@ import typer
 
 from vperf.cli import many, output
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
-from vperf.scenario import ACCEPTED
+from vperf.scenario import ACCEPTED, MEDIA
 
 EPILOG = """\
 Examples:
@@ -33,7 +33,7 @@ Exit codes: 0 it fits (of several: answered), 1 it does not, 2 wrong usage or in
 
 _OF_A_LOAD = (
     "input_len", "output_len", "batch_size", "workload", "max_concurrency", "request_rate",
-    "prefix_cache_hit", "cuda_graphs", "image_tokens", *ACCEPTED,
+    "prefix_cache_hit", "cuda_graphs", "image_tokens", "texts_per_request", *MEDIA, *ACCEPTED,
 )  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def fit(
     users: Annotated[int, typer.Option("--users", min=1, metavar="N", help="Users at a time.")] = 1,
     out: output.Out,
 ) -> None:
-    """Will it run? Memory by part, longest context, most users, what would make it fit.
+    """Will it run? Memory, context, users, what makes it fit.
 
     Without --gpu on all GPUs, without --model all models that ship. Exit code 1 where one model
     does not fit on one card.

@@ -152,7 +152,8 @@ def _explain(error: Exception) -> int:
     message = getattr(error, "format_message", None)
     if callable(message):
         command = getattr(getattr(error, "ctx", None), "command_path", "vperf")
-        return _fail(str(message()), f"'{command} --help' shows all options", _USAGE)
+        every = "--help" if command == "vperf" else "--help-all"
+        return _fail(str(message()), f"'{command} {every}' shows all options", _USAGE)
     if os.environ.get("VPERF_DEBUG"):
         raise error
     what = "this is a bug in vperf; please report it with what VPERF_DEBUG=1 prints"

@@ -25,7 +25,7 @@ as the command of its name, short unless detail is asked for.
 
 
 def mcp() -> None:
-    """Serve an agent: vperf's answers as MCP tools over standard input and output.
+    """Serve an agent: each answer is an MCP tool on stdio.
 
     The Model Context Protocol's stdio transport; ends when its input does.
     """

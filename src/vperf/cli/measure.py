@@ -100,7 +100,7 @@ def measure(
     ] = False,
     out: output.Out,
 ) -> None:
-    """Measure this machine's GPU and write a GPU file that --gpu takes.
+    """Measure this machine's GPU; -o writes a file for --gpu.
 
     With --model: every op of the model's step, beside its limit and expected time.
     """

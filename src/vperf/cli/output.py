@@ -255,9 +255,15 @@ def stream(parts: Iterable[str], output: Path | None = None, *, option: str = "-
     if output is not None:
         _to_file(parts, output, "w", option)
         return
+    begun = False
     try:
         for part in parts:
             print(printable(part, sys.stdout), end="", flush=True)
+            begun = True
+    except KeyboardInterrupt:
+        if begun:
+            complain_of("interrupted: the answer is cut", "")
+        raise
     except BrokenPipeError:
         discard(sys.stdout)
     except OSError as error:

@@ -94,7 +94,7 @@ def plan(
     plot: Annotated[bool, typer.Option("--plot", help="Draw the front too.")] = False,
     out: output.Out,
 ) -> None:
-    """The cheapest or smallest deployment that meets targets, and how to launch it.
+    """The cheapest or smallest deployment that meets targets.
 
     Tries GPUs, weights, engines, ways to divide the model, replicas and users.
     """

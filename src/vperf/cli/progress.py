@@ -13,6 +13,7 @@ from vperf.cli import output
 _CELLS = 28
 _SHOWN_AFTER_S = 0.5
 _AGAIN_AFTER_S = 0.1
+_EVERY = 16
 
 
 class Progress:
@@ -36,7 +37,11 @@ class Progress:
             return
         now = time.monotonic()
         if label is None:
-            if done % 16 or now - self._start < _SHOWN_AFTER_S or now - self._last < _AGAIN_AFTER_S:
+            if (
+                done % _EVERY
+                or now - self._start < _SHOWN_AFTER_S
+                or now - self._last < _AGAIN_AFTER_S
+            ):
                 return
             label = f"{(now - self._start) * (count - done) / done:,.0f} s left"
         self._last, self._drawn = now, True
@@ -44,6 +49,11 @@ class Progress:
         line = f"[{bar}] {done:,} of {count:,}{label and ', '}{label}"[: output.width() - 1]
         sys.stderr.write(f"\r\x1b[K{output.printable(line, sys.stderr)}")
         sys.stderr.flush()
+
+    def often(self, done: int, count: int) -> None:
+        """The same where it is told seldom enough, not one by one."""
+        if done >= _EVERY:
+            self(done - done % _EVERY, count)
 
     def clear(self) -> None:
         """Take the bar away."""

@@ -60,7 +60,7 @@ def sweep(
     ] = None,
     out: output.Out,
 ) -> None:
-    """Speeds over batch sizes, contexts, users or any other option, and where they turn.
+    """Speeds over any option, and where they turn.
 
     Rows are printed as they are computed; below them the batch from which decode is compute-bound,
     the context at which the KV cache outweighs the weights, and other turns.

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any, Literal
 
-from vperf.answer import Figures, SimulatedRun, Speed
+from vperf.answer import SimulatedRun, Speed, Speeds
 from vperf.errors import InputError
 from vperf.explore.rows import Row, flattened
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
 from vperf.scenario import Scenario
-from vperf.serving.percentiles import read_percents
+from vperf.serving.percentiles import Distribution, read_percents
 from vperf.units import is_moderate, parse_seconds
 from vperf.values import dataclass
 
@@ -32,6 +32,10 @@ NETWORK_BYTES_PER_S = 50e9
 """400 Gb/s, one network port a GPU: what servers with eight GPUs are usually built with."""
 
 WAYS = ("tp", "pp", "ep", "dp")
+
+
+_NEAR: Mapping[Reason, float] = {"ttft": 0.15, "tpot": 0.02, "e2e": 0.05}
+"""How far closed-form means may be from the simulation's (tests/serving/test_closed_form.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +55,22 @@ class Targets:
         return name if percent is None else f"p{percent:g} {name}"
 
     def simulated(self, times: Times, run: SimulatedRun) -> Times:
-        """The times of a candidate, percentiles in place of means where they are asked for."""
-        found = {"ttft": times.ttft_s, "tpot": times.tpot_s, "e2e": times.e2e_s}
-        of_run = {"ttft": run.ttft, "tpot": run.tpot, "e2e": run.e2e}
-        for reason, percent in self.percents.items():
-            metric = of_run[reason]
+        """The times of a candidate as its run has them: means, or percentiles where asked for."""
+        found: dict[Reason, float] = {
+            "ttft": times.ttft_s, "tpot": times.tpot_s, "e2e": times.e2e_s,
+        }  # fmt: skip
+        of_run: dict[Reason, Distribution | None] = {
+            "ttft": run.ttft, "tpot": run.tpot, "e2e": run.e2e,
+        }  # fmt: skip
+        for reason, metric in of_run.items():
             if metric is not None:
-                found[reason] = metric.at(percent)
+                percent = self.percents.get(reason)
+                found[reason] = metric.mean_s if percent is None else metric.at(percent)
         return Times(found["ttft"], found["tpot"], found["e2e"])
+
+    def near(self, ratios: Mapping[Reason, float]) -> bool:
+        """Whether a mean is so near to its target that only a simulated run decides."""
+        return any(abs(ratio - 1) <= _NEAR.get(name, 0.0) for name, ratio in ratios.items())
 
     def ratios(self, times: Times) -> dict[Reason, float]:
         """By target, time over what is allowed: above 1 it is missed."""
@@ -255,7 +267,7 @@ class Candidate:
         return self._served * self.replicas
 
     @property
-    def _figures(self) -> Figures:
+    def _figures(self) -> Speeds:
         assert self.row.figures is not None  # else there is no candidate
         return self.row.figures
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vperf.answer import Figures, Serving
+from vperf.answer import Serving, Speeds
 from vperf.deployment import Deployment
 from vperf.errors import VperfError
 from vperf.explore.candidates import (
@@ -181,7 +181,7 @@ class Splitting:
         of_card = second.replica.pools
         held = held_batch(second.model, of_card, _load(after.steps), max(1, round(decode.batch)))
         use = memory_use(second.model, of_card, held, steps.input_tokens, steps.output_tokens)
-        figures = Figures(
+        figures = Speeds(
             limit=limit,
             expected=expected,
             gpus=gpus,

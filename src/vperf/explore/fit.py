@@ -218,6 +218,8 @@ def _room(
 ) -> MemoryFit:
     if scenario.speculative is not None and scenario.acceptance is None:
         scenario = replace(scenario, acceptance=0.0)  # no matter for the memory
+    if scenario.block_length is not None and scenario.tokens_per_step is None:
+        scenario = replace(scenario, tokens_per_step=1.0)
     try:
         at = resolver.deployment(scenario)
     except (UnknownNameError, HubError):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
-from vperf.answer import Estimate, Expected
+from vperf.answer import Estimate, Expected, Serving
 from vperf.errors import InputError, VperfError
 from vperf.estimate import estimate
 from vperf.explore.candidates import (
@@ -38,6 +38,7 @@ from vperf.model.model import Model
 from vperf.notes import Note
 from vperf.resolve import AS_STORED, Resolver, engine_named
 from vperf.scenario import Scenario
+from vperf.serving.load import UNSURE_SHARE
 from vperf.units import is_moderate, parse_bandwidth
 from vperf.values import dataclass
 from vperf.version import __version__
@@ -356,10 +357,10 @@ class _Search:
                 deployment.lengths.output_tokens,
             )
             ratios = self.targets.ratios(times)
-            if self.targets.percents and max(ratios.values()) <= _HOPELESS:
-                times = self._percentiles(scenario, times, speed)
-                ratios = self.targets.ratios(times)
             serving = row.figures.serving
+            if self._simulates(ratios, serving):
+                times = self._of_run(scenario, times, speed)
+                ratios = self.targets.ratios(times)
             if serving and serving.saturated and serving.requests_asked_per_s:
                 ratios["saturated"] = serving.requests_asked_per_s / serving.requests_per_s
             gpu = deployment.card.gpu
@@ -370,21 +371,29 @@ class _Search:
             if not self._take(candidate, left):
                 return
 
-    def _percentiles(self, scenario: Scenario, times: Times, speed: Expected) -> Times:
-        """The times of a candidate with percentiles where the targets are of these."""
+    def _simulates(self, ratios: Mapping[Reason, float], serving: Serving | None) -> bool:
+        """Whether a run decides: of percentiles, near a target, or where prompts take the time."""
+        if serving is None or serving.saturated or max(ratios.values()) > _HOPELESS:
+            return False
+        unsure = serving.prompt_share > UNSURE_SHARE and not self.conservative
+        return bool(self.targets.percents) or unsure or self.targets.near(ratios)
+
+    def _of_run(self, scenario: Scenario, times: Times, speed: Expected) -> Times:
+        """The times of a candidate as its simulated run has them."""
         wanted = ",".join(f"{percent:g}" for percent in set(self.targets.percents.values()))
-        asked = replace(scenario, metric_percentiles=wanted)
+        asked = replace(scenario, metric_percentiles=wanted or "50")
         run = estimate(self.resolver.deployment(asked)).simulated
         if run is None:
             return times
         found = self.targets.simulated(times, run)
         if not self.conservative:
             return found
-        slow, given = speed.high, self.targets.percents
+        slow = speed.high
+        slower = slow.tpot_s / speed.tpot_s
         return Times(
-            found.ttft_s * (slow.ttft_s / speed.ttft_s if "ttft" in given else 1),
-            found.tpot_s * (slow.tpot_s / speed.tpot_s if "tpot" in given else 1),
-            found.e2e_s * (slow.tpot_s / speed.tpot_s if "e2e" in given else 1),
+            found.ttft_s * (slow.ttft_s / speed.ttft_s),
+            found.tpot_s * slower,
+            found.e2e_s * slower,
         )
 
     def _loads(self, layout: Layout) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from vperf.answer import Figures
+from vperf.answer import Speeds
 from vperf.errors import InputError
 from vperf.files import read_toml
 from vperf.sources.gpus import load_gpu
@@ -34,7 +34,7 @@ class Cost:
     usd_per_request: float
 
 
-def cost_of(figures: Figures, usd_per_gpu_hour: float) -> Cost:
+def cost_of(figures: Speeds, usd_per_gpu_hour: float) -> Cost:
     """What the tokens of these figures cost at a price of one GPU for an hour."""
     hourly = usd_per_gpu_hour * figures.gpus
     rate = hourly / 3600

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from operator import mul
 from typing import Any, Literal
 
-from vperf.answer import Figures, Speed
+from vperf.answer import Speed, Speeds
 from vperf.deployment import Deployment
 from vperf.errors import HubError, UnknownNameError, VperfError
 from vperf.estimate_notes import link_of, unpacks
@@ -23,6 +23,10 @@ from vperf.resolve import Resolver
 from vperf.speeds import speeds
 from vperf.values import dataclass
 
+POWER_SHARE = (0.50, 0.63, 0.76)
+"""Of their TDP that cards drew under load, 10th percentile, median and 90th: 79 served runs of
+six cards whose power is published (H100, GH200, RTX 3090, 5060 Ti, 5070 Ti, 5090; 2024 to 2026)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -32,12 +36,12 @@ class Row:
     """By option, of those that vary."""
     model: str
     gpu: str
-    figures: Figures | None
+    figures: Speeds | None
     """None: `problem` says why this cannot be."""
     cost: Cost | None = None
     tokens_per_joule: float | None = None
     """Decoded, if the GPUs drew their whole TDP: at least so many, for they draw no more. None:
-    the vendor states no TDP."""
+    the vendor states no TDP. Expected are more, by `POWER_SHARE`."""
     constants: Literal["measured", "generic"] = "generic"
     unpacked: bool = False
     """The card multiplies some of the weights in a wider format than they are stored in."""
@@ -52,9 +56,18 @@ class Row:
         """Whether it can be and each GPU has the memory."""
         return self.figures is not None and self.figures.fits
 
+    @property
+    def expected_tokens_per_joule(self) -> tuple[float | None, float | None, float | None]:
+        """Decoded at the power that cards draw: expected, at the most of it, at the least."""
+        at_tdp = self.tokens_per_joule
+        if at_tdp is None:
+            return None, None, None
+        least, middle, most = POWER_SHARE
+        return at_tdp / middle, at_tdp / most, at_tdp / least
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON: SI units, floats unrounded; null where there is nothing."""
-        figures = self.figures
+        figures, energy = self.figures, self.expected_tokens_per_joule
         return {
             **dict(self.chosen),
             "model": self.model,
@@ -74,6 +87,9 @@ class Row:
             "saturated": figures.serving.saturated if figures and figures.serving else None,
             "cost": asdict(self.cost) if self.cost else None,
             "decode_tokens_per_joule_at_tdp": self.tokens_per_joule,
+            "decode_tokens_per_joule": energy[0],
+            "decode_tokens_per_joule_low": energy[1],
+            "decode_tokens_per_joule_high": energy[2],
             "constants": self.constants if figures else None,
             "weights_unpacked": self.unpacked,
             "beyond_context": self.beyond_context,
@@ -105,7 +121,7 @@ def flattened(row: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _expected(figures: Figures) -> dict[str, float]:
+def _expected(figures: Speeds) -> dict[str, float]:
     found: dict[str, float] = {}
     for key in Speed.__slots__:
         found[key] = getattr(figures.expected, key)
@@ -128,7 +144,7 @@ def row_of(resolver: Resolver, point: Point, prices: Prices | None = None) -> Ro
 
 
 def _row(
-    chosen: Mapping[str, Any], deployment: Deployment, figures: Figures, prices: Prices | None
+    chosen: Mapping[str, Any], deployment: Deployment, figures: Speeds, prices: Prices | None
 ) -> Row:
     gpu = deployment.card.gpu
     price = prices.get(gpu.id) if prices else None

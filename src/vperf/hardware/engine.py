@@ -31,6 +31,8 @@ class Kernels:
     """Share of the memory stream."""
     compute: float = 1.0
     """Share of the matmul rates."""
+    cache: float = 1.0
+    """Share of the stream at which decode attention reads its cache."""
 
 
 SAME_KERNELS = Kernels()

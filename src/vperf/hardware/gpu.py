@@ -214,6 +214,8 @@ class Gpu:
     engines switch their own all-reduce off and NCCL copies through the host."""
     gpus_per_node: int | None = None
     """As the user says; None: 8, or more where a link joins more."""
+    engine: str = ""
+    """What runs on it where nobody names an engine; empty: the default of all."""
     sockets: int = 1
     """Of a host: CPUs, each with an equal part of its memory."""
     beside: tuple[Gpu, ...] = ()

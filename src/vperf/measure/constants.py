@@ -81,6 +81,11 @@ class Reading:
     """`seconds` is what quantizing adds."""
 
 
+def pipe_of(constant: str) -> str:
+    """The pipe of a rate ("flop_per_s.bf16"); "" of any other constant."""
+    return constant.partition(".")[2]
+
+
 def probes(sizes: Sizes, pipes: Iterable[str]) -> tuple[Probe, ...]:
     """What is run, on a card with these compute pipes."""
     s = sizes
@@ -180,7 +185,7 @@ def solve(gpu: Gpu, readings: Iterable[Reading], say: Callable[[str], None]) -> 
     readings = tuple(readings)
     achieved = gpu.achieved or Achieved()
     for reading in readings:  # a start: the rate without any of the small constants
-        if reading.constant.startswith("flop_per_s"):
+        if pipe_of(reading.constant):
             achieved = _with(achieved, reading.constant, reading.op.flops / reading.seconds)
         elif reading.constant == "memory_bandwidth":
             achieved = replace(
@@ -237,10 +242,9 @@ def _fitted(gpu: Gpu, achieved: Achieved, reading: Reading) -> tuple[float, bool
 
 
 def _with(achieved: Achieved, constant: str, value: float) -> Achieved:
-    name, _, pipe = constant.partition(".")
-    if pipe:
+    if pipe := pipe_of(constant):
         return replace(achieved, flop_per_s={**achieved.flop_per_s, pipe: value})
-    return replace(achieved, **{name: value})  # type: ignore[arg-type]
+    return replace(achieved, **{constant: value})  # type: ignore[arg-type]
 
 
 def achieved_with(achieved: Achieved, values: Mapping[str, float]) -> Achieved:

@@ -5,7 +5,6 @@ Everything is read off the same blocks that give the ops and the count. Not here
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -147,7 +146,7 @@ def _words(block: Block) -> str:
     for kind, words in _IN_WORDS.items():
         if isinstance(block, kind):
             return words(block)
-    return re.sub(r"(?<!^)(?=[A-Z])", " ", type(block).__name__).lower()
+    return "".join(f" {c.lower()}" if c.isupper() else c for c in type(block).__name__).lstrip()
 
 
 def _attention(block: GroupedQueryAttention) -> str:

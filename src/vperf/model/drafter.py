@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vperf.model.blocks.base import Block
     from vperf.model.model import Model
 
-Method = Literal["mtp", "draft_model", "eagle", "eagle3", "ngram"]
+Method = Literal["mtp", "draft_model", "eagle", "eagle3", "ngram", "diffusion"]
 
 
 class Checkpoint(NamedTuple):

@@ -16,7 +16,9 @@ from vperf.values import dataclass
 
 Kind = Literal["lm", "none", "labels", "reward", "masked", "pretraining"]
 
-_LM = re.compile(r"ForCausalLM|LMHead|ForConditionalGeneration|LMModel$|Seq2Seq|TextToText")
+_LM = re.compile(
+    r"ForCausalLM|ModelLM$|LMHead|ForConditionalGeneration|LMModel$|Seq2Seq|TextToText"
+)
 _LABELS = r"For(Sequence|Token)Classification|ForQuestionAnswering|ForTextEncoding"
 _MASKED = r"ForMaskedLM|WithLMHeadModel|LMHeadModel|ForCausalLM"
 _DRAFT = re.compile(r"eagle|medusa|hydra|draft", re.IGNORECASE)

@@ -91,6 +91,8 @@ class Model:
     """Of an element of a norm: 16 bit, in GGUF files 32."""
     images: bool = False
     """Whether an image becomes tokens of the prompt."""
+    diffuses: bool = False
+    """Whether a step denoises a block of tokens (diffusion language models)."""
     generates: bool = True
     """Whether tokens come after the prompt; an encoder, an embedding model or a classifier has its
     answer when the prompt is read, so that there is no decode."""
@@ -148,6 +150,11 @@ class Model:
     def draft_depth(self) -> int:
         """Drafts in a row, as many of which as can be accepted; 0: nothing drafts."""
         return self.drafter.depth if self.drafter else 0
+
+    @property
+    def drafted_in_a_row(self) -> int:
+        """Drafts that something makes one after another: a block that is denoised has none."""
+        return 0 if self.diffuses else self.draft_depth
 
     @cached_property
     def mtp_module(self) -> Model | None:

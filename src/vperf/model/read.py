@@ -140,6 +140,7 @@ def _read_layers(
         lookups=family.lookups(text, inner) if family.lookups else (),
         outside=(*(family.outside(text, inner) if family.outside else ()), *on_top),
         generates=generates,
+        diffuses=family.diffuses,
         task=heads.TASKS[top_head.kind],
         mtp_layers=mtp_layers,
         mtp=LayerKind(mtp, norms) if mtp else None,

@@ -80,6 +80,8 @@ class Chart:
     marks: tuple[Mark, ...] = ()
     key: tuple[tuple[str, str, str], ...] = ()
     """(series name, label of a point, what it stands for), for a legend."""
+    setting: str = ""
+    """What was asked, under the title of a file, which is looked at alone."""
 
     def __post_init__(self) -> None:
         if not any(self.shown(each) for each in self.series):

@@ -28,6 +28,7 @@ from vperf.report.chart import Chart, Point, Series, share_of, spread, tick_text
 from vperf.report.chart_terminal import render_terminal
 from vperf.report.format import clean
 from vperf.values import dataclass
+from vperf.version import __version__
 
 Theme = Literal["light", "dark", "auto"]
 SUFFIXES = (".svg", ".png", ".html")
@@ -163,7 +164,7 @@ class _Drawing:
         ends = [*self.lines, *(mark.label for mark in chart.marks if mark.axis == "y")]
         right = _LEADER + 0.1 + max((self._text_inches(name) for name in ends), default=0.0)
         above = len(self._mark_rows(width - 0.85 - right)[1])
-        top = 0.45 + self._inches(above)
+        top = 0.45 + self._inches(above) + (self._inches(1) if chart.setting else 0.0)
         bottom = 0.6 + self._inches(rows)
         self.axes: Any = self.figure.add_axes(
             (0.85 / width, bottom / height, (width - 0.85 - right) / width,
@@ -225,6 +226,12 @@ class _Drawing:
             0.02, 1 - 0.12 / height, clean(chart.title), color=palette.ink,
             fontsize=_FONT * 1.2, fontweight="bold", va="top",
         )  # fmt: skip
+        if chart.setting:
+            self.figure.text(
+                0.02, 1 - (0.14 + self._inches(1.1)) / height,
+                f"{clean(chart.setting)} \N{MIDDLE DOT} vperf {__version__}", color=palette.ink,
+                fontsize=_FONT * 0.9, va="top",
+            )  # fmt: skip
 
     def _mark_rows(
         self, plot_inches: float

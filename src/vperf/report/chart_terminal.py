@@ -123,7 +123,7 @@ class _Plot:
         for number, name in enumerate(self.lines):
             self._line_letters(number, name)
         for series in chart.series:
-            if not _joined(series):
+            if series.labels or not _joined(series):
                 self._points(series)
         lines = [clean(chart.title)[: self.width], clean(chart.y.title)]
         lines += self._mark_labels()
@@ -234,6 +234,8 @@ class _Plot:
             if not series.labels:
                 if (column, row) not in self.labelled:
                     self._put(column, row, self.glyphs.points[series.style], tint)
+                continue
+            if not series.labels[number]:
                 continue
             # Points on one cell stand side by side.
             free = (c for c in _around(column, self.columns) if (c, row) not in self.labelled)

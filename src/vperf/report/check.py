@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from vperf.checks.baseline import Change, Drift
@@ -18,7 +19,7 @@ from vperf.checks.grade import TIMES, VERDICTS, Metric, Verdict
 from vperf.checks.suspects import Suspect
 from vperf.checks.thresholds import Threshold
 from vperf.checks.waterfall import Part, Waterfall
-from vperf.errors import VperfError
+from vperf.errors import InputError, VperfError
 from vperf.report.chart import Axis, Chart, Mark, Series, letter
 from vperf.report.document import (
     FAILS,
@@ -38,7 +39,7 @@ from vperf.report.document import (
     Tone,
     plain,
 )
-from vperf.report.estimate import basis, second_line
+from vperf.report.estimate import basis, second_line, workload
 from vperf.report.format import clean, per_second, percent, plural, seconds, span
 from vperf.report.forms import Report
 from vperf.report.notes import note_blocks
@@ -379,6 +380,7 @@ def chart(check: Check) -> Chart:
     title = TITLES[falls[0].metric] if falls else "the measured time"
     return Chart(
         title=f"Where {title} goes: {clean(check.estimate.model.id)} on {check.estimate.gpu.name}",
+        setting=workload(check.estimate),
         x=Axis("parts, one on the other"),
         y=Axis(title, "s"),
         series=(
@@ -521,7 +523,7 @@ def _likely(suspect: Suspect) -> str:
     if not suspect.predicted_s:
         return f"perhaps {what}"
     gain = f"; fixing it: {suspect.gain:.2f}x" if suspect.gain else ""
-    return f"likely {what}: predicts {seconds(suspect.predicted_s)}{gain}"
+    return f"likely: {what}, predicts {seconds(suspect.predicted_s)}{gain}"
 
 
 def why(check: Check) -> list[str]:
@@ -545,7 +547,8 @@ def line_1(check: Check) -> str:
 def error_line(name: str, error: VperfError) -> str:
     """What could not be graded, why, and the next step."""
     line = "; ".join(clean(text, 500) for text in (error.message, error.hint) if text)
-    return line if name in error.message else f"{clean(name)}: {line}"
+    source = error.source if isinstance(error, InputError) else ""
+    return line if name in (source, Path(source).name) else f"{clean(name)}: {line}"
 
 
 # Several results -----------------------------------------------------------------------------

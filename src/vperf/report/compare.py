@@ -145,6 +145,7 @@ def chart(answer: Comparison) -> Chart:
             groups.setdefault(group, []).append((letter(number), row, row.figures.expected))
     return Chart(
         title=f"{plural(min(answer.asked, _DRAWN), 'setting')}, the best first",
+        setting=second_line(answer),
         x=Axis("TTFT", "s", log=True),
         y=Axis("decode", "tok/s", log=True),
         series=tuple(
@@ -200,7 +201,7 @@ def _reached(by: By, answer: Comparison, best: Row) -> str:
         case "cost":
             return f"is the cheapest that fits: ${dollars(_per_thousand(best))} per 1,000 requests"
         case "energy":
-            reached = f"{joules(best)} tok/J at TDP" if best.tokens_per_joule else "no TDP known"
+            reached = f"{joules(best)} tok/J" if best.tokens_per_joule else "no TDP known"
             return f"is the most frugal that fits: {reached}"
         case "fits":
             return (

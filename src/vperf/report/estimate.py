@@ -401,6 +401,8 @@ def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
         yield "Texts", _best_texts(answer.texts)
     elif answer.serving:
         yield "Load", _load(answer.serving)
+    if answer.workload.expected_encode_s:
+        yield "Tower", _tower(answer)
     if answer.workload.lora_rank:
         yield "Adapters", _adapters(answer)
     yield "Memory", memory_line(answer)
@@ -551,6 +553,15 @@ def _drafts(answer: Speculative) -> str:
         f"{count} ({by}){nodes}, {answer.tokens_per_step:.3g} "
         f"tokens a step of {seconds(answer.expected_step_s)}; {pays}: without, TPOT is "
         f"{seconds(answer.expected_plain_tpot_s)}"
+    )
+
+
+def _tower(answer: Estimate) -> str:
+    """What the images of a request take of its first token."""
+    asked = answer.workload
+    return (
+        f"{seconds(asked.expected_encode_s)} for the images or sounds of a request (limit "
+        f"{seconds(asked.limit_encode_s)}), in the first token"
     )
 
 

@@ -11,8 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vperf.hardware.gpu import Gpu
+from vperf.hardware.gpu import MEASURED_BANDWIDTHS, MEASURED_SECONDS, Gpu
 from vperf.measure.card import CardMeasurement
+from vperf.measure.constants import pipe_of
 from vperf.measure.step import LayerMeasurement, OpMeasurement, StepMeasurement
 from vperf.report.document import (
     Bar,
@@ -39,7 +40,6 @@ from vperf.version import __version__
 
 SCHEMA = "vperf/measure/1"
 
-_RATE = "flop_per_s."
 _NAMES = {
     "gemm_latency_s": "t_gemm",
     "quantize_latency_s": "t_quant",
@@ -199,9 +199,9 @@ def _constants(measured: CardMeasurement) -> Iterator[Row]:
 def _shown(key: str, value: float | None) -> str:
     if value is None:
         return "-"
-    if key.endswith("_s"):
+    if key in MEASURED_SECONDS:
         return seconds(value) if value else "0 µs"
-    if key.endswith("bandwidth"):
+    if key in MEASURED_BANDWIDTHS:
         return format_bandwidth(value)
     return f"{value:.3g}"
 
@@ -255,10 +255,8 @@ def card_to_dict(measured: CardMeasurement, written: Written) -> dict[str, Any]:
         "weight_stream_bytes_per_s": measured.stream.bytes_per_s if measured.stream else None,
         "datasheet_bytes_per_s": measured.datasheet.memory_bandwidth,
         "launch": asdict(measured.launch) if measured.launch else None,
-        "constants": {k: v for k, v in measured.values.items() if not k.startswith(_RATE)},
-        "flop_per_s": {
-            k.removeprefix(_RATE): v for k, v in measured.values.items() if k.startswith(_RATE)
-        },
+        "constants": {k: v for k, v in measured.values.items() if not pipe_of(k)},
+        "flop_per_s": {pipe: v for k, v in measured.values.items() if (pipe := pipe_of(k))},
         "all_reduce": {str(n): asdict(line) for n, line in measured.all_reduce.items()},
         "state": {
             "before": asdict(watched.before),

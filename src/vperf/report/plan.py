@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from vperf.explore.candidates import WAYS, Candidate, Layout, Reason
 from vperf.explore.plan import By, GpuBest, Plan
-from vperf.report.chart import Axis, Chart, Mark, Series
+from vperf.report.chart import Axis, Chart, Mark, Series, letter
 from vperf.report.commands import (
     SIXTEEN_BIT,
     Bench,
@@ -505,6 +505,10 @@ def _sequences(running: float) -> int:
     return most
 
 
+_WINNER = "W"
+"""Its label in a plot."""
+
+
 def chart(answer: Plan) -> Chart:
     """The front: what a user sees against what a GPU gives, a line for each GPU and weights."""
     front = answer.front or ((answer.nearest,) if answer.nearest else ())
@@ -513,9 +517,22 @@ def chart(answer: Plan) -> Chart:
     for each in front:
         name = clean(each.row.gpu)
         by_gpu.setdefault(f"{name}, {clean(each.weights)}" if several else name, []).append(each)
+    drawn = [each for found in by_gpu.values() for each in found]
+    letters = {
+        id(each): _WINNER if each is answer.winner else letter(number)
+        for number, each in enumerate(drawn)
+    }
     series = [
-        Series(name, tuple((c.per_user, c.per_gpu) for c in found), joined=len(found) > 1)
+        Series(
+            name, tuple((c.per_user, c.per_gpu) for c in found), joined=len(found) > 1,
+            labels=tuple(letters[id(each)] for each in found),
+        )
         for name, found in by_gpu.items()
+    ]  # fmt: skip
+    key = [
+        (name, letters[id(each)], f"{plural(each.gpus, 'GPU')}: {_short(each)}")
+        for name, found in by_gpu.items()
+        for each in found
     ]
     marks = []
     if answer.targets.tpot_s is not None:
@@ -536,4 +553,6 @@ def chart(answer: Plan) -> Chart:
         y=Axis("output of one GPU", "tok/s"),
         series=tuple(series),
         marks=tuple(marks),
+        key=tuple(key),
+        setting=second_line(answer),
     )

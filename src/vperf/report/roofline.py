@@ -104,6 +104,7 @@ def chart(answer: Roofline) -> Chart:
             series.append(Series(phase.phase, points, style, joined=False, labels=labels))
     return Chart(
         title=f"Roofline of {subject(answer.estimate)}",
+        setting=workload(answer.estimate),
         x=Axis("arithmetic intensity", "FLOP/byte", log=True),
         y=Axis("attained", "FLOP/s", log=True),
         series=tuple(series),

@@ -201,8 +201,9 @@ def _paid(field: str) -> Callable[[Row], Cell]:
 
 
 def joules(row: Row) -> str:
-    """Tokens per joule at TDP."""
-    return "-" if row.tokens_per_joule is None else number(row.tokens_per_joule)
+    """Expected tokens per joule."""
+    expected, *_ = row.expected_tokens_per_joule
+    return "-" if expected is None else number(expected)
 
 
 def memory_column(capacity_bytes: float | None = None) -> RowColumn:

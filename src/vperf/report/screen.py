@@ -60,8 +60,8 @@ _LINE_BAR = 20
 
 _TONES: dict[Tone, str] = {
     "": "", "good": "bold green", "bad": "bold red", "warn": "yellow", "aside": "dim",
-    "strong": "bold", "command": "green", "pass": "bold white on green",
-    "fail": "bold white on red", "compute": "magenta", "memory": "cyan", "link": "blue",
+    "strong": "bold", "command": "green", "pass": "bold reverse green",
+    "fail": "bold reverse red", "compute": "magenta", "memory": "cyan", "link": "blue",
 }  # fmt: skip
 _WORDS: dict[Kind, dict[str, str]] = {
     "bound": {"compute": "magenta", "memory": "cyan", "link": "blue"},

@@ -288,6 +288,7 @@ def chart(sweep: Sweeping | Sweep, rows: Iterable[Row] = (), figure: str = "deco
         marks += () if knee is None else (Mark("x", knee, "knee"),)
     return Chart(
         title=title(sweep),
+        setting=second_line(sweep),
         x=Axis(heading(along), _UNITS.get(along, ""), log=spread >= 16),
         y=Axis(name, unit, log=bool(ys) and min(ys) > 0 and max(ys) / min(ys) > 100),
         series=tuple(series),

@@ -38,6 +38,10 @@ BURST_SHARE = 0.12
 that a tenth of the measured requests are the first burst; 0.12 fits best, for the second wave of
 requests still comes bunched."""
 
+SURE_SHARE, UNSURE_SHARE = 0.2, 0.5
+"""Shares of the time that prompts take: up to one these means are the simulation's within 4 %
+(TPOT, rate) and 20 % (TTFT), up to the other 11 and 40, beyond it by no bound (tests/serving)."""
+
 _ROUNDS, _SECANTS = 80, 6
 """Trials of the fixed point, of which every so many-th halves the bracket."""
 _TOLERANCE = 1e-6
@@ -79,6 +83,9 @@ class Load:
     """Between an answer and the user's next request."""
     texts: int = 1
     """Of a request to a model that only reads them."""
+    encode_s: float = 0.0
+    """What the tower takes for the images and sounds of a request."""
+    encode_limit_s: float = 0.0
     proven: int = 0
     """Sequences that are known to have run at a time, whatever the memory is thought to hold."""
 
@@ -124,6 +131,8 @@ class Served:
     requests_per_s: float
     saturated: bool
     """The rate asked for is more than the deployment can serve: queues grow without end."""
+    prompt_share: float
+    """Of the time, what prompts take."""
     limit_tpot_s: float
     """The decode step of the running batch, as bound."""
     limit_ttft_s: float
@@ -156,6 +165,7 @@ class Steps:
         self._pools = of_card or pools(compiled.model, full.gpu, full.engine)
         self.input_tokens, self.output_tokens = load.input_tokens, load.output_tokens
         self.cached_tokens = load.cached_tokens
+        self.encode_s, self.encode_limit_s = load.encode_s, load.encode_limit_s
         self.context = load.input_tokens + load.output_tokens // 2
         self._decode: dict[int, Seconds] = {}
         self._prefill: dict[tuple[int, int], Prefill] = {}
@@ -179,7 +189,9 @@ class Steps:
     def alone(self) -> Seconds:
         """The prefill of one prompt."""
         new = self.input_tokens - self.cached_tokens
-        return self.compiled.prefill(1, new, self.cached_tokens)
+        limit, expected, ceiling = self.compiled.prefill(1, new, self.cached_tokens)
+        floor = self.encode_limit_s
+        return Seconds(limit + floor, expected + self.encode_s, ceiling + floor)
 
     def decode(self, running: float) -> Seconds:
         """Of a decode step, between whole batches by interpolation."""
@@ -242,7 +254,7 @@ class Steps:
                 each = compiled.passes(chunk)[1]
             seconds += alike * (each + engine.scheduler.prompt_step_s)
             done += alike
-        return Prefill(count, seconds)
+        return Prefill(count, seconds + prompts * self.encode_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +327,7 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
         prefill_s=point.prefill_s,
         requests_per_s=rate,
         saturated=saturated,
+        prompt_share=min(1.0, rate * point.extra_s / model.parallel.data),
         limit_tpot_s=point.limit_s,
         limit_ttft_s=steps.alone.limit,
         ceiling_tpot_s=point.ceiling_s,

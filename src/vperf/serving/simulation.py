@@ -37,8 +37,8 @@ MAX_TURNS = 10
 """Of a session, where the number of prompts does not say."""
 JITTER = 0.025
 """Share by which outputs differ. Equal ones keep users in lock step, wave after wave, as no server
-does: TTFT of 359 runs of NVIDIA's whose client is not published is 85 % too high with it, and right
-in the median with this."""
+does: the TTFT of NVIDIA's runs whose client is not published is 85 % too high with it, and right in
+the median with this."""
 _PROFILED_SEQUENCES = 256
 
 
@@ -62,6 +62,8 @@ class Run:
     seed: int = 0
     percents: tuple[float, ...] = DEFAULT
     """Percentiles to report (--metric-percentiles)."""
+    tick: Callable[[int, int], object] | None = None
+    """Told now and then how many requests of how many have ended."""
 
     def traffic(self, max_context: int | None = None) -> Traffic:
         """The requests. Raises InputError for what cannot be."""
@@ -113,14 +115,16 @@ def run(
     *,
     acceptance: float = 0.0,
     proven: int = 0,
+    encode_s: float = 0.0,
     times: DeploymentTimes | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Simulated:
     """Serve `traffic` with the scheduler of the card's engine.
 
-    `times` are those of other traffic on the same deployment; `proven`: as Load has it.
+    `times` are those of other traffic on the same deployment; `proven`, `encode_s`: as Load has
+    them.
     """
-    times = times or deployment_times(compiled, traffic)
+    times = times or deployment_times(compiled, traffic, encode_s)
     model, facts = compiled.model, compiled.card.engine.scheduler
     groups = model.parallel.data
     longest, shortest = _extent(traffic)
@@ -143,10 +147,12 @@ def run(
     )
 
 
-def deployment_times(compiled: Compiled, traffic: Traffic) -> DeploymentTimes:
+def deployment_times(
+    compiled: Compiled, traffic: Traffic, encode_s: float = 0.0
+) -> DeploymentTimes:
     """Step times for the contexts that `traffic` comes to."""
     longest, shortest = _extent(traffic)
-    return DeploymentTimes(compiled, shortest, longest)
+    return DeploymentTimes(compiled, shortest, longest, encode_s)
 
 
 def _extent(traffic: Traffic) -> tuple[int, int]:

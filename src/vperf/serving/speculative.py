@@ -99,6 +99,25 @@ def drafting(  # noqa: PLR0917  (a model, and how it drafts)
     return replace(model, drafter=drafter)
 
 
+MOST_BLOCK = 4096
+
+
+def denoising(model: Model, model_id: str, block_length: int | None) -> Model:
+    """A diffusion language model that denoises blocks of so many tokens, the ones before cached.
+
+    Such a step is a verification of the whole block, without anything that drafts.
+    """
+    if block_length is None:
+        raise InputError(
+            f"missing: {model_id} denoises blocks of tokens, whose length is the engine's",
+            field="block-length", hint="--block-length 32 --tokens-per-step 4",
+        )  # fmt: skip
+    tokens = _count("block-length", block_length, 1, MOST_BLOCK) - 1
+    if not tokens:
+        return model
+    return replace(model, drafter=Drafter("diffusion", tokens, tokens))
+
+
 def divided_with(model: Model, parallel: Parallel) -> Model:
     """The model divided over GPUs, and with it what drafts. Raises InputError."""
     if parallel == SINGLE:

@@ -36,8 +36,11 @@ _BLOCK_TOKENS = 16
 class DeploymentTimes:
     """`StepTimes` of a model on a card, for contexts from `shortest` to `longest`."""
 
-    def __init__(self, compiled: Compiled, shortest: int, longest: int) -> None:
-        self.compiled = compiled
+    def __init__(
+        self, compiled: Compiled, shortest: int, longest: int, encode_s: float = 0.0
+    ) -> None:
+        """`encode_s`: what the images and sounds of a prompt take before it is read."""
+        self.compiled, self.encode_s = compiled, encode_s
         model = compiled.model
         self._heads = compiled.only(_is_head)
         self._linears = compiled.only(_is_linear)
@@ -75,7 +78,8 @@ class DeploymentTimes:
                 + self._head(index, decoding * each.tokens + prompts)
             )
         for chunk in chunks:
-            seconds += self._prompt(chunk) / self.groups
+            encoding = 0.0 if chunk[1] else self.encode_s
+            seconds += (self._prompt(chunk) + encoding) / self.groups
         if sequences:
             found = self._attention_at.get(sequences)
             if found is None:
@@ -84,7 +88,7 @@ class DeploymentTimes:
             seconds += found[0] + found[1] * context_tokens
         engine = self.compiled.card.engine
         host = engine.overhead_s(self._launches, seconds, decoding + prompts)
-        host += engine.drafting_s(self.compiled.model.draft_depth)
+        host += engine.drafting_s(self.compiled.model.drafted_in_a_row)
         return seconds + host + engine.scheduler.prompt_step_s
 
     @cached_property

@@ -73,6 +73,7 @@ def serve_texts(compiled: Compiled, load: Load) -> Served:
         prefill_s=seconds,
         requests_per_s=rate / texts,
         saturated=saturated,
+        prompt_share=0.0,
         limit_tpot_s=0.0,
         limit_ttft_s=least_s,
         ceiling_tpot_s=0.0,

@@ -20,6 +20,7 @@ the driver allows, and apart from both, in [achieved], what was measured, as tex
         limit_clock               what the limit uses instead of max_clock, on cards where many
                                   measurements show that no matmul beats the rated peak
         ops_per_clock             per SM and pipe: sms x ops_per_clock x rated_clock = peak
+    engine                        what runs on it where nobody names one; vLLM if not said
     [peak]                        dense FLOP/s per pipe (hardware.gpu.PIPES)
     [link]                        name, bandwidth in one direction; adds: a switch sums what passes
                                   it (NVLink SHARP); domain: how many cards it joins
@@ -138,6 +139,7 @@ GPU_FILE: Keys = {
     "default_for": Key("", list[str]),
     "others": Key("", list[str]),
     "vendor": Key("vendor", str),
+    "engine": Key("engine", str),
     "architecture": Key("architecture", str),
     "compute_capability": Key("compute_capability", str),
     "tensor_cores": Key("tensor_cores", TensorCores, needed_by="NVIDIA"),

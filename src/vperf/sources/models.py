@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vperf.errors import InputError, UnknownNameError
+from vperf.errors import HubError, InputError, UnknownNameError
 from vperf.files import STDIN, open_regular, read_bytes, read_stdin
 from vperf.model.config import Adapter, ModelConfig
 from vperf.sources.catalog import data_dir
@@ -339,6 +339,16 @@ _HUB_FILE, _HUB_TAG = r"(?i)([\w.-]+/[\w.-]+)/(.+\.gguf)", r"([\w.-]+/[\w.-]+):(
 def _from_hub(name: str, revision: str | None) -> ModelConfig:
     if "/" not in name:
         raise _unknown(name)
+    try:
+        return _fetched(name, revision)
+    except HubError as error:
+        near = _near(name.partition(":")[0].split("/")[1])
+        if near:  # that the Hub cannot be asked hides no name that is here
+            error.hint = f"bundled: {', '.join(near)}; {error.hint}"
+        raise
+
+
+def _fetched(name: str, revision: str | None) -> ModelConfig:
     from vperf.sources import hub  # noqa: PLC0415  (huggingface_hub takes 0.3 s to import)
 
     found: hub.HubModel | hub.HubGguf
@@ -362,6 +372,13 @@ def _from_hub(name: str, revision: str | None) -> ModelConfig:
 
 
 def _unknown(name: str) -> UnknownNameError:
+    return UnknownNameError(
+        "model", name, _near(name),
+        hint="give owner/name for a model on the Hub, or a path to a config.json",
+    )  # fmt: skip
+
+
+def _near(name: str) -> list[str]:
     """Names that start with it first, then those that have its words, then those spelled alike."""
     import difflib  # noqa: PLC0415  (only on the way to an error)
 
@@ -371,11 +388,7 @@ def _unknown(name: str) -> UnknownNameError:
     wanted = _words(typed)
     having = sorted((key for key in short if wanted and wanted <= _words(key)), key=len)
     alike = difflib.get_close_matches(typed, short, 4, 0.5)
-    near = list(dict.fromkeys(short[key] for key in (*starting, *having, *alike)))[:4]
-    return UnknownNameError(
-        "model", name, near,
-        hint="give owner/name for a model on the Hub, or a path to a config.json",
-    )  # fmt: skip
+    return list(dict.fromkeys(short[key] for key in (*starting, *having, *alike)))[:4]
 
 
 def _words(name: str) -> set[str]:

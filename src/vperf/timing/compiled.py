@@ -158,7 +158,7 @@ class Compiled:
         `tokens` of the step take from one to the next."""
         engine, stages = self.card.engine, self.model.parallel.pipeline
         host = engine.overhead_s(launches, kernels, sequences)
-        host += engine.drafting_s(self.model.draft_depth)
+        host += engine.drafting_s(self.model.drafted_in_a_row)
         if stages == 1:
             return host
         gpu = self.card.gpu

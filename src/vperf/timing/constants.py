@@ -127,7 +127,9 @@ class Constants:
     bandwidth: float
     """At which one matmul reads its weights."""
     stream_bandwidth: float
-    """At which decode attention reads its cache, and grouped experts their weights."""
+    """Of kernels that keep every SM reading: grouped experts, prefill attention."""
+    cache_bandwidth: float
+    """At which decode attention reads its cache."""
     cache8_bandwidth: float
     """At which decode attention reads an 8-bit cache."""
     wide_bandwidth: float
@@ -225,7 +227,8 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
         sums_in_half=engine.sums_in_half and "fp16_acc16" in gpu.peak_flop_per_s,
         bandwidth=bandwidth,
         stream_bandwidth=stream,
-        cache8_bandwidth=measured.cache8_bandwidth or stream,
+        cache_bandwidth=own.cache * stream,
+        cache8_bandwidth=own.cache * (measured.cache8_bandwidth or stream),
         wide_bandwidth=bandwidth * engine.wide_stream,
         narrow_bandwidth=bandwidth * engine.narrow_stream,
         nested_bandwidth=bandwidth * engine.nested_stream,

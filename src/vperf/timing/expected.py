@@ -151,7 +151,7 @@ def _decode_attention(work: Work[Q], c: Constants, flop_per_s: float) -> Form[Q]
     blocks: (sequence, KV head) pairs. An 8-bit cache has a Bs of its own. Up to 16 new tokens a
     sequence; fitted to decode tables of seven cards, contexts to 131,072.
     """
-    bandwidth = c.cache8_bandwidth if work.format.bits <= 8 else c.stream_bandwidth
+    bandwidth = c.cache8_bandwidth if work.format.bits <= 8 else c.cache_bandwidth
     moved = work.streamed_bytes / bandwidth + _activation_bytes(work, 16) / c.stream_bandwidth
     waves = work.blocks * (c.decode_block_s / max(1, c.gpu.sm_count))
     return Form(c.decode_latency_s, moved, waves, 2.0, work.flops / flop_per_s)

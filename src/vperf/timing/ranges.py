@@ -25,8 +25,11 @@ _SPREAD: dict[tuple[Phase, Origin], tuple[float, float]] = {
     ("decode", "measured"): (0.90, 1.31),
     ("decode", "generic"): (0.85, 1.27),
     ("prefill", "measured"): (0.77, 2.00),
-    ("prefill", "generic"): (0.65, 2.15),
+    ("prefill", "generic"): (0.75, 1.60),
 }
+_UNDER_LOAD = (0.65, 2.15)
+"""At least so wide for TTFT under load on cards with generic constants: of 253 such points of other
+sources four in ten lie inside even of it (docs/accuracy.md)."""
 
 
 def spread(phase: Phase, origin: Origin) -> tuple[float, float]:
@@ -40,8 +43,7 @@ def spread_under_load(engine: Engine, origin: Origin) -> tuple[float, float]:
     """
     low, high = engine.ttft_spread
     if origin == "generic":
-        generic = _SPREAD["prefill", origin]
-        return min(low, generic[0]), max(high, generic[1])
+        return min(low, _UNDER_LOAD[0]), max(high, _UNDER_LOAD[1])
     return low, high
 
 

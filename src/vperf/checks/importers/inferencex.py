@@ -14,11 +14,9 @@ from vperf.checks.importers.names import quantization_named
 from vperf.checks.importers.recognise import Format, JsonFormat
 from vperf.checks.importers.record import Record
 from vperf.checks.result import Result, Setup
+from vperf.sources.engines import engine_id
 
 _TOOL = "InferenceX"
-_ENGINES = {"vllm": "vllm", "sglang": "sglang", "trt": "trtllm", "trtllm": "trtllm",
-            "tensorrt-llm": "trtllm", "dynamo-trt": "trtllm", "dynamo-vllm": "vllm",
-            "dynamo-sglang": "sglang", "atom": None}  # fmt: skip
 _FORMATS = {"fp4": "fp4", "fp8": "fp8", "bf16": "bf16", "int4": "int4", "nvfp4": "nvfp4",
             "mxfp4": "mxfp4"}  # fmt: skip
 
@@ -56,7 +54,7 @@ def _result(record: Record, metrics: Record) -> Result:
         setup=Setup(
             model=record.text("model") or record.text("infmax_model_prefix"),
             gpu=record.text("hw") or record.text("hardware") or record.text("device"),
-            engine=_ENGINES.get(framework),
+            engine=engine_id(framework.removeprefix("dynamo-")),
             tp=1 if dp else tp,
             dp=dp,
             ep=record.degree("ep") or record.degree("decode_ep"),

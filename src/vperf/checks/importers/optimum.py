@@ -13,10 +13,9 @@ from vperf.checks.importers.names import quantization_named
 from vperf.checks.importers.recognise import Format, JsonFormat
 from vperf.checks.importers.record import Record
 from vperf.checks.result import Result, Setup
+from vperf.sources.engines import engine_id
 
 _TOOL = "optimum-benchmark"
-_ENGINES = {"pytorch": "transformers", "vllm": "vllm", "llama_cpp": "llama.cpp",
-            "tensorrt-llm": "trtllm"}  # fmt: skip
 
 
 def _whole(record: Record) -> Iterator[Result]:
@@ -30,7 +29,7 @@ def _whole(record: Record) -> Iterator[Result]:
     names = [name for name in cards if isinstance(name, str)] if isinstance(cards, list) else []
     setup = Setup(
         model=backend.text("model") if backend else None,
-        engine=_ENGINES.get((backend.text("name") if backend else None) or ""),
+        engine=engine_id((backend.text("name") if backend else None) or ""),
         gpu=names[0] if len(set(names)) == 1 else None,
         quantization=quantization_named(
             backend.text("quantization_scheme") if backend else None, notes

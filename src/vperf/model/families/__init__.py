@@ -24,6 +24,7 @@ LINEAGES: dict[str, str] = {
     "recurrent": "Recurrence without attention, or almost: Mamba, xLSTM, RWKV, Griffin",
     "multimodal": "Multimodal wrappers and their text models: tower counted, text step modelled",
     "encoder_decoder": "Encoder-decoders: the prompt is the encoder's",
+    "diffusion": "Diffusion language models: a block of tokens denoised at a time",
     "encoder": "Encoders: read a text both ways, generate no token",
 }
 """Modules of this package, the most asked for first, with what each understands."""

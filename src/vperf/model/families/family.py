@@ -81,6 +81,8 @@ class Family:
     """Of a wrapper: its vision or audio tower and projector, from the top and the text config."""
     images: bool = False
     """Of a wrapper: whether an image becomes tokens of the prompt."""
+    diffuses: bool = False
+    """Whether it denoises blocks of tokens instead of predicting the next one."""
     assumptions: tuple[str, ...] = ()
 
     def blocks(self, config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
