@@ -195,7 +195,7 @@ def _run(mutant: Mutant) -> int:
 
     SourceFileLoader.get_code = get_code  # type: ignore[assignment, method-assign]
     phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
-    hypothesis.settings.register_profile("mutants", phases=phases, database=None)
+    hypothesis.settings.register_profile("mutants", phases=phases, database=None, deadline=None)
     hypothesis.settings.load_profile("mutants")
     os.environ["HF_HUB_OFFLINE"] = "1"
     nowhere = os.open(os.devnull, os.O_WRONLY)

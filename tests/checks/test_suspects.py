@@ -229,3 +229,9 @@ def test_total_tokens_above_the_limit_are_recognised_by_their_ratio() -> None:
     check = vperf.check(result(ran=ran, output_tokens_per_s=4268.0))
     assert check.verdict == "impossible"
     assert "total-tokens" in [each.id for each in check.reasons]
+
+
+def test_no_fault_predicts_a_time_beyond_all_that_can_be() -> None:
+    check = vperf.check(result(tpot_s=1e15))
+    assert check.verdict == "slow"
+    assert not [s for s in check.suspects if s.kind == "suspect" and s.predicted_s]

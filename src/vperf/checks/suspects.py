@@ -169,18 +169,19 @@ def _fitting(change: _Change, case: Case) -> Iterator[Suspect]:
     predicted = _predict(case, change.options, falls)
     if predicted is None:
         return
-    offs = [there / fall.measured_s - 1 for there, fall in zip(predicted, falls, strict=True)]
+    ratios = [there / fall.measured_s for there, fall in zip(predicted, falls, strict=True)]
+    off = ratios[0] - 1
     healthy = [fall.expected_s / fall.measured_s for fall in falls]
     main = falls[0]
-    nearer = _distance(1 + off for off in offs) < 0.6 * _distance(healthy)
-    if abs(offs[0]) > _MATCH_TOLERANCE or not nearer:
+    nearer = _distance(ratios) < 0.6 * _distance(healthy)
+    if abs(off) > _MATCH_TOLERANCE or not nearer:
         return
     texts = [
         f"{_NAMES[fall.metric]} {_ms(there)} predicted, {_ms(fall.measured_s)} measured"
         for there, fall in zip(predicted, falls, strict=True)
     ]
     yield Suspect(
-        change.id, "suspect", change.sentence, "; ".join(texts), predicted[0], offs[0],
+        change.id, "suspect", change.sentence, "; ".join(texts), predicted[0], off,
         change.command, main.measured_s / main.expected_s,
     )  # fmt: skip
 

@@ -78,13 +78,12 @@ def _read_layers(
     vocab = text.integer("vocab_size", "padded_vocab_size")
     layers = family.layers(text)
     norms = family.layer_norms(text) * hidden
-    kinds: dict[LayerKind, int] = {}
-    order: list[LayerKind] = []
+    number: dict[LayerKind, int] = {}
+    order: list[int] = []
     for i in range(layers):
         scope = Scope(f"model.layers.{i}", scheme.weight, scheme.vector_bytes)
         kind = LayerKind(family.blocks(text.of_layer(i), i, scope), norms)
-        kinds[kind] = kinds.get(kind, 0) + 1
-        order.append(kind)
+        order.append(number.setdefault(kind, len(number)))  # one hash: it is of all its blocks
     outer = Scope("", scheme.weight, scheme.vector_bytes)
     embed_width = text.optional_integer(family.embedding_width) or hidden
     tied = _tied(top, text, family)
@@ -114,12 +113,11 @@ def _read_layers(
     stated = text.optional_integer(*MTP_KEYS, minimum=0, maximum=64)
     mtp_layers = family.unsaid_mtp if stated is None else stated
     mtp = family.mtp_blocks(text, layers - 1, Scope("mtp.0", scheme.weight)) if mtp_layers else None
-    number = {kind: place for place, kind in enumerate(kinds)}
     chosen = cache or scheme.cache or (scheme.default if scheme.default.bits == 16 else BF16)
     return Model(
         model_type=text.text("model_type", default=family.model_types[0]),
         hidden=hidden,
-        kinds=tuple((count, kind) for kind, count in kinds.items()),
+        kinds=tuple((order.count(place), kind) for kind, place in number.items()),
         embedding=embedding,
         head=head,
         tied=tied,
@@ -147,7 +145,7 @@ def _read_layers(
         images=family.images,
         encoder=tuple((count, LayerKind(blocks, own)) for count, blocks, own in encoder if count),
         vector_bytes=scheme.vector_bytes,
-        order=tuple([number[kind] for kind in order]),
+        order=tuple(order),
     )  # fmt: skip
 
 

@@ -185,7 +185,7 @@ def read(
         if shared_width
         else None,
         scope.linear("shared_expert_gate", hidden, 1, kind="router") if shared_gate else None,
-        vectors,
+        vectors=vectors,
         identities=identities,
         favours=config.text("model_type", default="") in _FAVOURING,
     )
