@@ -544,7 +544,7 @@ def _closed_form(answer: Estimate) -> str:
 def _drafts(answer: Speculative) -> str:
     """What speculative decoding brings, and from which acceptance on."""
     even = answer.break_even_acceptance
-    pays = "drafting never pays" if even is None else f"pays from an acceptance of {even:.2f} on"
+    pays = "never worth it" if even is None else f"worth it above {percent(even)} acceptance"
     by = clean(answer.method) + (f", {clean(answer.draft_model)}" if answer.draft_model else "")
     tree = answer.verified_tokens > answer.draft_tokens + 1
     count = f"{answer.draft_tokens} deep" if tree else f"{answer.draft_tokens} a step"
