@@ -92,10 +92,7 @@ def scenario_of(
     with _noted(unsaid):
         _lengths(result, asked, warnings, notes)
     unlike = gpu is None and "gpu_file" not in options and setup.unlike_gpus
-    if unlike:  # a split by layers over all of them
-        asked.pop("pp", None)
-    else:
-        _gpus(setup.gpus, asked, warnings, notes)
+    _split(asked, setup, warnings, notes, unlike=bool(unlike))
     with _noted(unsaid):
         own = {name: options[name] for name in CARD if name in options}
         card = _gpu(result, gpu, own, warnings, resolver)
@@ -111,6 +108,8 @@ def scenario_of(
         if "speculative" not in asked:
             _as_users(result, asked, warnings)
     _host(setup, asked, card, doubts)
+    if result.output_tokens_per_s is not None and not asked.keys() & {*_LOAD, "sessions", "trace"}:
+        doubts.append("how many sequences ran at a time is not said: one is taken")
     if doubts:
         warnings += [Note("doubt", text=text) for text in doubts]
     if not asked.keys() & {"max_concurrency", "request_rate"} and "prefix_cache_hit" not in options:
@@ -380,6 +379,15 @@ def _gpu(
         if not same:
             warnings.append(Note("option_wins", flag="--gpu", given=card.id, said=said))
     return card
+
+
+def _split(
+    asked: dict[str, Any], setup: Setup, warnings: Notes, notes: Notes, *, unlike: bool
+) -> None:
+    if unlike:  # by layers over all of them
+        asked.pop("pp", None)
+    else:
+        _gpus(setup.gpus, asked, warnings, notes)
 
 
 def _check_read_here(options: Mapping[str, Any]) -> None:
