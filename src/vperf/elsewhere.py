@@ -8,7 +8,6 @@ Not here: what that takes (serving/elsewhere.py).
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +17,7 @@ from vperf.model.model import Model
 from vperf.places import default_host, host_named
 from vperf.scenario import ELSEWHERE, MEDIA, PLACING, Scenario
 from vperf.serving.elsewhere import LINK_SHARE, Kept
+from vperf.sources.gpus import several
 from vperf.timing.collectives import PCIE_UNKNOWN
 from vperf.timing.compiled import Compiled
 from vperf.timing.placed import link_of
@@ -28,7 +28,6 @@ DISK_BYTES_PER_S = 7e9
 NETWORK_BYTES_PER_S = 50e9
 """A port of 400 Gbit/s for each card, as the plan takes it."""
 _GIB = 2.0**30
-_COUNTED = re.compile(r"([1-9]\d{0,3})\s*x\s*(\w.*)", re.IGNORECASE)
 
 
 def given(scenario: Scenario) -> bool:
@@ -99,12 +98,10 @@ def kept_of(scenario: Scenario, compiled: Compiled) -> Kept | None:
 
 def reading(scenario: Scenario) -> Scenario:
     """The scenario of the cards that read the prompts."""
-    text = (scenario.prefill_gpu or "").strip()
-    ways: dict[str, Any] = {"tp": 1, "pp": 1, "dp": 1, "ep": 1}
-    if many := _COUNTED.fullmatch(text):
-        text, ways["tp"] = many[2], int(many[1])
+    count, name = several(scenario.prefill_gpu or "")
+    ways: dict[str, Any] = {"tp": count, "pp": 1, "dp": 1, "ep": 1}
     cleared = dict.fromkeys(ELSEWHERE)
-    changed: dict[str, Any] = {**cleared, **ways, "gpu": text, "gpu_file": None, "peak": (),
+    changed: dict[str, Any] = {**cleared, **ways, "gpu": name, "gpu_file": None, "peak": (),
                                "memory_bandwidth": None, "memory": None}  # fmt: skip
     if any(getattr(scenario, name) not in (None, False, ()) for name in PLACING):
         raise InputError("is not understood with weights on the host", field="prefill-gpu")

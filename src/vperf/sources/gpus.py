@@ -171,13 +171,18 @@ _SEVERAL = re.compile(r"([1-9]\d?)\s*[xX]\s*(\S.*)")
 _MAX_CARDS = 64
 
 
+def several(name: str) -> tuple[int, str]:
+    """How many cards of which name: "2xrtx-3090"."""
+    many = _SEVERAL.fullmatch(name.strip())
+    return (int(many[1]), many[2]) if many else (1, name.strip())
+
+
 def _unlike(name: str) -> Gpu:
     """Several cards of one machine, as the first with the others beside it."""
     cards: list[Gpu] = []
     names: list[tuple[int, Gpu]] = []
     for part in name.split(BESIDE):
-        many = _SEVERAL.fullmatch(part.strip())
-        count, card = (int(many[1]), many[2]) if many else (1, part.strip())
+        count, card = several(part)
         if not card or card.lower().startswith(CPU):
             raise InputError(f"{name[:80]!r} is not like rtx-5090+2xrtx-3090", field="gpu")
         found = load_gpu(card)
