@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -102,7 +104,7 @@ def test_a_broken_file_is_told_when_it_is_used_and_leaves_the_others_alone(own: 
     assert "torn" not in {gpu.id for gpu in list_gpus()}
     (error,) = broken_gpu_files()
     assert error.source == str(path)
-    for load, name in ((load_gpu, "torn"), (load_engine, "torn")):
+    for load, name in ((load_gpu, load_gpu_file, "torn"), (load_engine, "torn")):
         with pytest.raises(InputError) as caught:
             load(name)
         assert "torn.toml" in caught.value.source
@@ -152,3 +154,13 @@ tp = { pipeline = "{pp}", tensors = "{tp}" }
 """
     (own / "engines" / "fast.toml").write_text(ENGINE.replace("[bench]", f"{text}[bench]"))
     assert launch(Server("fast", "a/b", tp=2))[0] == ["printf 'tensors: 2\\n' > a.yaml"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs of POSIX")
+def test_a_gpu_file_may_be_a_pipe_which_is_read_once(tmp_path: Path) -> None:
+    fifo = tmp_path / "card.toml"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=lambda: fifo.write_text(GPU))
+    writer.start()
+    assert load_gpu_file(fifo).name == "Lab Card 1"
+    writer.join()
