@@ -15,7 +15,7 @@ from vperf.hardware.commands import switch
 from vperf.report.commands import Bench, Server, bench, launch
 from vperf.sources.catalog import config_dir
 from vperf.sources.engines import engine_names, load_engine
-from vperf.sources.gpus import broken_gpu_files, gpu_names, list_gpus, load_gpu
+from vperf.sources.gpus import broken_gpu_files, gpu_names, list_gpus, load_gpu, load_gpu_file
 from vperf.sources.workloads import load_workload, workload_names
 
 GPU = """\
@@ -104,7 +104,7 @@ def test_a_broken_file_is_told_when_it_is_used_and_leaves_the_others_alone(own: 
     assert "torn" not in {gpu.id for gpu in list_gpus()}
     (error,) = broken_gpu_files()
     assert error.source == str(path)
-    for load, name in ((load_gpu, load_gpu_file, "torn"), (load_engine, "torn")):
+    for load, name in ((load_gpu, "torn"), (load_engine, "torn")):
         with pytest.raises(InputError) as caught:
             load(name)
         assert "torn.toml" in caught.value.source
