@@ -17,7 +17,7 @@ from vperf.notes import Note, notes_of
 from vperf.serving.lengths import Lengths
 from vperf.serving.memory import Memory
 from vperf.serving.speculative import shares_of
-from vperf.timing.collectives import link_bytes_per_s
+from vperf.timing.collectives import all_reduce_line, link_bytes_per_s
 from vperf.timing.step import Card
 
 if TYPE_CHECKING:
@@ -191,10 +191,17 @@ def _parallel(model: Model, card: Card) -> Note:
         ways={name: count for name, count in ways.items() if count > 1},
         link=link_of(gpu),
         bytes_per_s=rate if rate < math.inf else None,
-        measured=gpu.peer_access and gpu.achieved is not None and bool(gpu.achieved.all_reduce),
+        measured=_all_reduce_source(gpu, p.gpus),
         node=gpu.node_size,
         node_bytes_per_s=gpu.node_bytes_per_s,
     )
+
+
+def _all_reduce_source(gpu: Gpu, ranks: int) -> str:
+    """Where the time of an exchange is from; empty: generic constants."""
+    if not gpu.peer_access or gpu.achieved is None or not gpu.achieved.all_reduce:
+        return ""
+    return "scaled" if all_reduce_line(gpu, ranks).scaled else "card"
 
 
 def link_of(gpu: Gpu) -> str:

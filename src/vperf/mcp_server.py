@@ -23,8 +23,8 @@ from vperf.scenario import ACCEPTED, MEDIA, OPTIONS
 from vperf.version import __version__
 
 INSTRUCTIONS = """\
-vperf predicts how fast an LLM runs on a GPU, without a GPU. Figures come twice: `limit`, the
-datasheet's speed of light that no correct measurement beats, and `expected`, what a well-tuned
+vperf predicts how fast an LLM runs on a GPU, without a GPU. Figures come twice: `limit`, what
+the datasheet allows and no correct measurement beats, and `expected`, what a well-tuned
 engine reaches, with the range of most measurements. Units are SI: seconds, bytes, FLOP, tokens.
 Say the assumptions and warnings of an answer with its figures. Answers are short; detail=true
 gives all of one."""

@@ -83,8 +83,15 @@ def _engine(*, name: str, cuda_graphs: bool, step_s: float, sequence_s: float) -
     return f"{name}: {graphs}, {step_s * 1e3:.3g} ms of host time a step{each}"
 
 
+_ALL_REDUCE_SOURCES = {
+    "card": "measured on this card",
+    "scaled": "scaled from another card's by their links",
+    "": "from generic constants",
+}
+
+
 def _parallel(
-    *, gpus: int, ways: Mapping[str, int], link: str, bytes_per_s: float | None, measured: bool,
+    *, gpus: int, ways: Mapping[str, int], link: str, bytes_per_s: float | None, measured: str,
     node: int, node_bytes_per_s: float,
 ) -> str:  # fmt: skip
     listed = ", ".join(f"{name} {count}" for name, count in ways.items())
@@ -92,7 +99,7 @@ def _parallel(
         speed = " at an unknown rate (3.0 x16 taken)"
     else:
         speed = f" at {bytes_per_s / 1e9:,.0f} GB/s one way"
-    source = "measured on this card" if measured else "from generic constants"
+    source = _ALL_REDUCE_SOURCES[measured]
     where = "in one node"
     if gpus > node:
         rate = f"{node_bytes_per_s / 1e9:g} GB/s a GPU"

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
+import vperf
+from tests.checks.results import result, setup
 from vperf.checks.contradictions import consistent
 from vperf.checks.result import Result, Setup
 
@@ -41,3 +47,21 @@ def test_figures_that_agree_stay_as_they_are() -> None:
     run = Result("t", "", many, ttft_s=1.0, tpot_s=0.01, latency_s=2.0, requests_per_s=4.0,
                  output_tokens_per_s=404.0)  # fmt: skip
     assert consistent(run) is run
+
+
+def test_latency_and_ttft_are_clocks_that_a_short_tpot_contradicts() -> None:
+    # A client that counts empty chunks prints half of the time a token takes.
+    ran = setup(max_concurrency=8, batch_size=None, output_len=101.0)
+    found = consistent(result(ran=ran, latency_s=1.05, ttft_s=0.05, tpot_s=0.005))
+    assert found.tpot_s == pytest.approx(0.01)
+    assert "graded with what they leave, 10 ms a token" in found.warnings[0]
+
+
+def test_figures_that_contradict_each_other_prove_nothing() -> None:
+    ran = setup(max_concurrency=8, batch_size=None, output_len=101.0)
+    found = consistent(result(ran=ran, latency_s=0.6, ttft_s=0.05, tpot_s=0.01))
+    assert "tpot_s" in found.doubtful
+    rates = consistent(result(ran=ran, output_tokens_per_s=5e6, requests_per_s=1.0))
+    assert rates.doubtful == ("output_tokens_per_s", "requests_per_s")
+    assert vperf.check(rates).verdict == "better"
+    assert vperf.check(replace(rates, doubtful=())).verdict == "impossible"

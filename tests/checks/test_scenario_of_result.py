@@ -227,6 +227,24 @@ def test_a_format_of_as_many_bits_is_the_checkpoints_own() -> None:
     assert found.scenario.quantization is None
 
 
+def test_weights_whose_format_nobody_says_prove_nothing() -> None:
+    usual = posed(model_said="qwen3:8b", engine="llama.cpp", usual_quantization="q4_k_m")
+    assert usual.scenario.quantization == "q4_k_m"
+    assert "the usual one" in usual.doubts[0]
+    unsaid = posed(model_said="Qwen/Qwen3-8B", engine="llama.cpp")
+    assert unsaid.scenario.quantization is None
+    assert "does not say the weights' format" in unsaid.doubts[0]
+    assert posed(model_said="Qwen3-8B-Q4_K_M.gguf", engine="llama.cpp").doubts == ()
+    assert posed(engine="llama.cpp", options={"quantization": "q8_0"}).doubts == ()
+
+
+def test_a_rate_over_a_run_without_its_load_proves_nothing() -> None:
+    typed = Result("command line", "", output_tokens_per_s=9000.0)
+    assert "how many sequences" in resolve(typed, gpu=GPU, model=MODEL, options={}).doubts[0]
+    loaded = resolve(typed, gpu=GPU, model=MODEL, options={"batch_size": 8})
+    assert loaded.doubts == ()
+
+
 def test_what_llama_cpp_loaded_wins_over_a_quantized_checkpoint() -> None:
     found = posed(
         model_said="openai/gpt-oss-120b", engine="llama.cpp", quantization="mxfp4_moe",

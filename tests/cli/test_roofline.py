@@ -73,7 +73,7 @@ def test_without_matplotlib_nothing_is_computed_and_the_extra_is_named(
 ) -> None:
     monkeypatch.setattr("vperf.report.chart_file.find_spec", lambda _: None)
     error = one_line(vperf("roofline", "-o", tmp_path / "roofline.svg"))
-    assert error.endswith("pip install 'vperf[plot]'")
+    assert error.endswith(" -m pip install matplotlib")
 
 
 def test_an_unknown_theme_is_refused(vperf: Run, tmp_path: Path) -> None:

@@ -30,7 +30,10 @@ class File:
         for name, shape in shapes.items():
             full = f"{prefix}{name}" if name.endswith((".bias", "ssm_a", "ssm_d")) else (
                 f"{prefix}{name}.weight")  # fmt: skip
-            plain = len(shape) == 1 or "ffn_gate_inp" in name or "conv" in name.rpartition(".")[2]
+            plain = (
+                len(shape) == 1 or "ffn_gate_inp" in name or "conv" in name.rpartition(".")[2]
+                or name.endswith(".bias")  # llama-quantize leaves what is no weight alone
+            )  # fmt: skip
             self.tensors[full] = (shape, F32 if plain else kind)
         return self
 

@@ -28,8 +28,8 @@ def test_the_parameters_are_those_of_the_checkpoint(name: str) -> None:
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_bytes_are_those_of_the_file(name: str) -> None:
     header = KNOWN[name][0]().header
-    # The rest: biases are 32 bit in files and counted as 16.
-    assert build_gguf(header).weight_bytes == pytest.approx(header.stored_bytes, rel=1e-3)
+    # The rest: tables that converters write beside the parameters.
+    assert build_gguf(header).weight_bytes == pytest.approx(header.stored_bytes, rel=2e-5)
 
 
 def test_a_mix_is_exact_tensor_by_tensor() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import vperf
 from vperf.resolve import deploy
 from vperf.scenario import Scenario
 from vperf.serving.memory import pool
@@ -67,3 +68,21 @@ def test_the_cache_has_room_for_as_many_sequences_as_fit() -> None:
     each = model.rank_cache_bytes(2000)
     most = pool(model, card.gpu, card.engine, 256 * each).free_bytes / each
     assert room.size / (room.per_sequence + 2000 * room.per_token) == pytest.approx(most, rel=0.02)
+
+
+def test_a_pipeline_takes_its_share_of_a_prompt_a_step_and_gives_the_token_after_all_stages() -> (
+    None
+):
+    model = "meta-llama/Llama-3.1-70B-Instruct"
+    rate: list[float] = []
+    for stages in (1, 2, 4):
+        asked: dict[str, Any] = {"pp": stages, "quantization": "fp8", "input_len": 4000}
+        alone = vperf.estimate(model, "h200-sxm", **asked)
+        few = vperf.estimate(model, "h200-sxm", **asked, request_rate=0.02, num_prompts=40)
+        many = vperf.estimate(model, "h200-sxm", **asked, output_len=64, max_concurrency=64)
+        assert few.simulated
+        assert few.simulated.ttft.mean_s == pytest.approx(alone.expected.ttft_s, rel=0.15)
+        assert many.simulated
+        rate.append(many.simulated.requests_per_s)
+    assert rate[1] > 1.6 * rate[0]
+    assert rate[2] > 1.5 * rate[1]

@@ -102,6 +102,8 @@ def scenario_of(
         _drafting(found, setup, asked, warnings, notes, doubts)
         if "speculative" not in asked:
             _as_users(result, asked, warnings)
+    if result.output_tokens_per_s is not None and not asked.keys() & {*_LOAD, "sessions", "trace"}:
+        doubts.append("how many sequences ran at a time is not said: one is taken")
     if doubts:
         warnings += [Note("doubt", text=text) for text in doubts]
     if not asked.keys() & {"max_concurrency", "request_rate"} and "prefix_cache_hit" not in options:

@@ -76,7 +76,7 @@ def _time(flag: str, text: str) -> Any:
 
 
 @scenario_options(optional=True)
-@output.answers(cards=True)
+@output.answers(plots=True, cards=True)
 def check(
     files: Annotated[
         list[str] | None,

@@ -42,13 +42,14 @@ Examples:
       --host "Ryzen 9 9950X" --host-memory "96 GB DDR5-6000 x2"
   vperf estimate qwen3-32b rtx-5090+2xrtx-3090 -q q8_0
   vperf estimate -m qwen2.5-vl-7b-instruct -g h100 --image 1024x768 --images 2
-  vperf estimate -m ./LLaDA-8B-Instruct -g h100 --block-length 32 --tokens-per-step 4
+  vperf estimate -m ./LLaDA-8B-Instruct -g h100 --block-length 32 \\
+      --tokens-per-step 4
   vperf estimate -m ./my-checkpoint -g h200 -o answer.md
   vperf estimate -m - -g b200 < config.json
   vperf estimate -m qwen3-8b -g rtx-4090 --memory-bandwidth "1.5 TB/s" \\
       --memory "48 GB" --peak bf16="250 TFLOPS"
 
-limit is the datasheet's speed of light, which no correct measurement beats;
+limit is what the datasheet allows, which no correct measurement beats;
 expected is what a well-tuned engine reaches, with the range of most measurements.
 
 Exit codes: 0 answered, 2 wrong usage or input, 3 the Hub could not be reached.

@@ -22,7 +22,7 @@ Examples:
   vperf roofline -m qwen3-8b -g rtx-4090 -o roofline.csv
 
 An op left of the ridge is bounded by memory bandwidth, one right of it by
-compute. Plots in files need matplotlib: pip install 'vperf[plot]'
+compute. Plots in files need matplotlib: python -m pip install matplotlib
 """
 
 

@@ -250,6 +250,8 @@ class Linear:
     parts: int | None = None
     """Tensor parallelism can divide it into so many and copies them to further ranks: KV heads.
     1: every rank has it whole (a router). None: as many as there are ranks."""
+    bias_bytes: float = 2.0
+    """Of an element of the bias: 16 bit, in GGUF files 32."""
 
     def copied(self, ways: int) -> Linear:
         """As `ways` ranks hold it together: each of them has an equal share of this."""
@@ -263,8 +265,8 @@ class Linear:
 
     @property
     def stored_bytes(self) -> float:
-        """Bytes stored, scales and a 16-bit bias included."""
-        bias = 2 * self.out_features if self.bias else 0
+        """Bytes stored, scales and a bias included."""
+        bias = self.bias_bytes * self.out_features if self.bias else 0
         return self.format.stored_bytes(self.out_features, self.in_features) + bias
 
 

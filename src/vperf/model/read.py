@@ -81,10 +81,10 @@ def _read_layers(
     number: dict[LayerKind, int] = {}
     order: list[int] = []
     for i in range(layers):
-        scope = Scope(f"model.layers.{i}", scheme.weight)
+        scope = Scope(f"model.layers.{i}", scheme.weight, scheme.vector_bytes)
         kind = LayerKind(family.blocks(text.of_layer(i), i, scope), norms)
         order.append(number.setdefault(kind, len(number)))  # one hash: it is of all its blocks
-    outer = Scope("", scheme.weight)
+    outer = Scope("", scheme.weight, scheme.vector_bytes)
     embed_width = text.optional_integer(family.embedding_width) or hidden
     tied = _tied(top, text, family)
     head_bias = family.head_bias if isinstance(family.head_bias, bool) else family.head_bias(text)
@@ -100,11 +100,15 @@ def _read_layers(
     if head and tied:
         head = replace(head, format=embedding.format)  # whatever a rule says of a head
     on_top = family.encodes(text, outer, top_head) if family.encodes else ()
+    if family.before_head and top_head.kind != "none":
+        if not generates:
+            raise top.unsupported("the head of this class is not understood", "architectures")
+        on_top = family.before_head(text, outer)
     finals = family.final_norm if isinstance(family.final_norm, int) else family.final_norm(text)
     final = finals * hidden * (1 + family.norm_bias)
     extra = family.extra_parameters(text) if family.extra_parameters else 0
     tower = family.tower(top, text) if family.tower else Tower(0)
-    inner = Scope("model", scheme.weight)
+    inner = Scope("model", scheme.weight, scheme.vector_bytes)
     encoder = family.encoder(text, Scope("encoder", scheme.weight)) if family.encoder else ()
     stated = text.optional_integer(*MTP_KEYS, minimum=0, maximum=64)
     mtp_layers = family.unsaid_mtp if stated is None else stated

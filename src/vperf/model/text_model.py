@@ -52,7 +52,7 @@ def find_text_model(top: Config) -> tuple[Family, Config]:
     if never_ties(kind):
         family = replace(family, ties=False)
     if not family.wraps:
-        return family, _with_defaults(top, kind, family)
+        return family, _with_defaults(_unfolded(top, kind, family), kind, family)
     text, text_type = top, family.wraps[0]
     own: Mapping[str, Any] = {}
     if nest is not None:
@@ -83,6 +83,13 @@ def find_text_model(top: Config) -> tuple[Family, Config]:
     )
     own = {**own, **family.text_defaults.get(text_type, {})}
     return chosen, _with_defaults(text, text_type, text_family, own)
+
+
+def _unfolded(top: Config, kind: str, family: Family) -> Config:
+    inner = top.raw(family.unfolded) if family.unfolded else {}
+    if not isinstance(inner, Mapping):
+        raise top.error("must be an object", family.unfolded)
+    return top.overlaid({**inner, "model_type": kind}) if inner else top
 
 
 def _with_defaults(text: Config, kind: str, family: Family, own: Any = None) -> Config:

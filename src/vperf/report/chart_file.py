@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import html
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -88,7 +89,7 @@ def check_plot(path: Path, theme: str) -> None:
     if find_spec("matplotlib") is None:
         raise VperfError(
             "plots as files are drawn by matplotlib, which is not installed",
-            hint="pip install 'vperf[plot]'",
+            hint=f"{sys.executable} -m pip install matplotlib",
         )
 
 

@@ -20,6 +20,7 @@ from vperf.checks.suspects import Suspect
 from vperf.checks.thresholds import Threshold
 from vperf.checks.waterfall import Part, Waterfall
 from vperf.errors import InputError, VperfError
+from vperf.report import check_sweep
 from vperf.report.chart import Axis, Chart, Mark, Series, letter
 from vperf.report.document import (
     FAILS,
@@ -128,6 +129,7 @@ def report(checks: Named, errors: Errors = (), *, alone: bool = False, hint: str
         lambda: document(found[0]) if alone else documents(checks, errors, hint=hint),
         lambda: found[0].to_dict() if alone else summary(found, errors),
         lambda: (row for check in found for row in _csv(check)),
+        lambda: chart(found[0]) if alone else check_sweep.chart(found, TITLES),
     )
 
 
@@ -575,6 +577,7 @@ def documents(checks: Named, errors: Errors = (), *, hint: str = "") -> Iterator
         tuple(error_line(name, error) for name, error in errors), "Errors", mark=FAILS, tone="bad"
     )
     yield Table(_RESULT_COLUMNS, tuple(_result_row(name, check) for name, check in checks))
+    yield from check_sweep.tables([check for _, check in checks], TITLES)
     rows = tuple(_drift_rows(checks))
     if rows:
         columns = (Column("result"), Column("figure"), *_DRIFT_COLUMNS)

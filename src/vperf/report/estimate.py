@@ -544,7 +544,7 @@ def _closed_form(answer: Estimate) -> str:
 def _drafts(answer: Speculative) -> str:
     """What speculative decoding brings, and from which acceptance on."""
     even = answer.break_even_acceptance
-    pays = "drafting never pays" if even is None else f"pays from an acceptance of {even:.2f} on"
+    pays = "never pays" if even is None else f"pays above an acceptance of {even:.2f}"
     by = clean(answer.method) + (f", {clean(answer.draft_model)}" if answer.draft_model else "")
     tree = answer.verified_tokens > answer.draft_tokens + 1
     count = f"{answer.draft_tokens} deep" if tree else f"{answer.draft_tokens} a step"
@@ -591,7 +591,7 @@ def _drafts_table(answer: Estimate) -> Table:
             (
                 f"batch {each.batch_size:,}",
                 f"{each.speedup:.2f} x",
-                "never" if (even := each.break_even_acceptance) is None else percent(even),
+                "never" if (even := each.break_even_acceptance) is None else f"{even:.2f}",
                 "-" if each.best_draft_tokens is None else str(each.best_draft_tokens),
                 f"{each.best_speedup:.2f} x",
             )

@@ -30,7 +30,7 @@ from vperf.report.names import counted, flags, short_model
 from vperf.report.notes import note_blocks
 from vperf.report.rows import heading, problem_lines
 
-_SHOWN = 12
+_SHOWN = 11
 """Rows of the short form."""
 _BAR = 56
 _PARTS: tuple[tuple[str, Callable[[Parts], float], Tone], ...] = (

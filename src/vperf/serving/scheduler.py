@@ -69,15 +69,18 @@ def simulate(
     tokens_per_step: float = 1.0,
     verified_tokens: int = 1,
     longest_run: int = _FOREVER,
+    stages: int = 1,
     progress: Callable[[int], object] | None = None,
 ) -> Simulated:
     """Serve `traffic` to the end.
 
     `cache`: None is room for all. `tokens_per_step`: what a sequence gets of a decode step, of the
     `verified_tokens` that it adds to the step. `longest_run`: steps of one event at most; 1 goes
-    one by one. `progress` is told now and then how many requests have ended.
+    one by one. `stages` of a pipeline, through which prompts pass one behind another: a step takes
+    its share of their time, and a prompt comes out by the rest of it later. `progress` is told now
+    and then how many requests have ended.
     """
-    setting = _Setting(times, cache, tokens_per_step, verified_tokens, longest_run)
+    setting = _Setting(times, cache, tokens_per_step, verified_tokens, longest_run, stages)
     run = _Run(scheduler, traffic, setting)
     run.serve(progress)
     return run.result()
@@ -90,6 +93,7 @@ class _Setting:
     tokens_per_step: float
     verified: int
     longest_run: int
+    stages: int
 
 
 @dataclass(slots=True)
@@ -179,6 +183,9 @@ class _Run:
         self.facts, self.traffic, self.count = scheduler, traffic, count
         self.times, self.cache, self.verified = setting.times, setting.cache, setting.verified
         self.longest = setting.longest_run
+        self.behind: dict[int, float] | None = {} if setting.stages > 1 else None
+        """What requests come later for the stages that their prompts had still to pass."""
+        self.further = setting.stages - 1
         # Whole numbers of tokens stay whole.
         gain = setting.tokens_per_step
         self.gain: float = int(gain) if gain == int(gain) else gain
@@ -250,6 +257,8 @@ class _Run:
     def _finish(self, request: int, context: float) -> None:
         """Its last token has come; `context` is what it has in cache."""
         seen = self.now + self.half_way
+        if self.behind is not None:
+            seen += self.behind.pop(request, 0.0)
         self.ended[request] = seen
         self.done += 1
         del self.admitted[request]
@@ -467,6 +476,10 @@ class _Run:
             self._retire()
         elif sequences and not self.stalled:
             self.stalled.append((start, sequences))
+        if self.behind is not None:
+            base, slope = self.times.decode(decoding) if decoding else (0.0, 0.0)
+            late = self.further * max(0.0, seconds - base - slope * context)
+            self.behind.update(dict.fromkeys(ending, late))
         begun = self._begin(ending, now)
         if begun and self.running and not self.mixes:
             self.stalled.append((now, begun))
@@ -483,6 +496,8 @@ class _Run:
                 self.gap_count.append(1)
             else:
                 self.first[request] = now + self.half_way
+                if self.behind is not None:
+                    self.first[request] += self.behind[request]
             missing = self.outputs[request] - made - 1
             if missing <= 0:
                 self._finish(request, context)

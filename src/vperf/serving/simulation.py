@@ -143,6 +143,7 @@ def run(
         cache=room,
         tokens_per_step=tokens_per_step(acceptance, model.draft_depth),
         verified_tokens=1 + model.draft_tokens,
+        stages=model.parallel.pipeline,
         progress=progress,
     )
 

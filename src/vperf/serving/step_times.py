@@ -89,7 +89,13 @@ class DeploymentTimes:
         engine = self.compiled.card.engine
         host = engine.overhead_s(self._launches, seconds, decoding + prompts)
         host += engine.drafting_s(self.compiled.model.drafted_in_a_row)
-        return seconds + host + engine.scheduler.prompt_step_s
+        whole = seconds + host + engine.scheduler.prompt_step_s
+        if self.stages == 1:
+            return whole
+        # Other stages go on meanwhile: all wait for a stage's share of what prompts take.
+        base, slope = self.decode(sequences) if sequences else (0.0, 0.0)
+        decode, bubble = base + slope * context_tokens, self.compiled.bubble(sequences)
+        return decode + max(0.0, whole - decode / bubble) / self.stages
 
     @cached_property
     def _launches(self) -> float:
@@ -120,7 +126,7 @@ class DeploymentTimes:
         return base, slope / sequences
 
     def _decode_s(self, sequences: int, context: int) -> float:
-        return self.compiled.decode(sequences, context)[1]
+        return self.compiled.bubble(sequences) * self.compiled.decode(sequences, context)[1]
 
     def _attention_s(self, sequences: int, context: int) -> float:
         return self._attentions.kernels_s(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from vperf.model.model import Model
 from vperf.model.ops import COLLECTIVES, Op, Row, Step
@@ -21,8 +21,12 @@ from vperf.timing.kinds import KINDS, op_expected_s
 from vperf.timing.limit import StepLimit, bound_of
 from vperf.timing.mixed import Group, joined
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
-from vperf.timing.placed import PlacedTable, Places
 from vperf.timing.step import Bound, Card, OpTime, PhaseTimes, PlaceTime
+
+if TYPE_CHECKING:
+    from vperf.timing.placed import PlacedTable, Places
+
+    Table: TypeAlias = "_Table | PlacedTable"
 
 
 class Seconds(NamedTuple):
@@ -55,7 +59,7 @@ class Compiled:
         holds."""
         self.model, self.card, self.places = model, card, places
         self.fullest = fullest or card
-        self._own: Table = _Table(model, card) if places is None else PlacedTable(model, places)
+        self._own: Table = _table_of(model, card, places)
         self._draft: Table | None = None
         self._parts: dict[Callable[[Row], bool], Compiled] = {}
 
@@ -190,11 +194,7 @@ class Compiled:
         part = self._parts.get(wanted)
         if part is None:
             part = self._parts[wanted] = Compiled(self.model, self.card, self.places)
-            part._own = (
-                _Table(self.model, self.card, wanted)
-                if self.places is None
-                else PlacedTable(self.model, self.places, wanted)
-            )
+            part._own = _table_of(self.model, self.card, self.places, wanted)
             if self.model.draft is not None:
                 part._draft = _Table(self.model.draft, self.card, wanted)
         return part
@@ -321,7 +321,14 @@ class _Table:
         return bound
 
 
-Table = _Table | PlacedTable
+def _table_of(
+    model: Model, card: Card, places: Places | None, wanted: Callable[[Row], bool] | None = None
+) -> Table:
+    if places is None:
+        return _Table(model, card, wanted)
+    from vperf.timing.placed import PlacedTable  # noqa: PLC0415  (most have one place)
+
+    return PlacedTable(model, places, wanted)
 
 
 def op_seconds(op: Op, compute_s: float, bandwidth: float, card: Card) -> float:

@@ -137,15 +137,17 @@ def _copied(value: Any, ways: int) -> Any:
 class Scope:
     """Names and formats of the modules under a prefix: `scope.linear("q_proj", 2560, 4096)`."""
 
-    __slots__ = ("formats", "prefix")
+    __slots__ = ("formats", "prefix", "vector_bytes")
 
-    def __init__(self, prefix: str, formats: WeightFormat) -> None:
+    def __init__(self, prefix: str, formats: WeightFormat, vector_bytes: float = 2.0) -> None:
         self.prefix = prefix
         self.formats = formats
+        self.vector_bytes = vector_bytes
 
     def child(self, name: str) -> Scope:
         """The scope of a submodule."""
-        return Scope(f"{self.prefix}.{name}" if self.prefix else name, self.formats)
+        prefix = f"{self.prefix}.{name}" if self.prefix else name
+        return Scope(prefix, self.formats, self.vector_bytes)
 
     def linear(
         self,
@@ -165,4 +167,4 @@ class Scope:
         format = self.formats(full, kind).of_rows(in_features)
         if kind == "router":
             parts = 1
-        return Linear(name, in_features, out_features, format, bias, parts)
+        return Linear(name, in_features, out_features, format, bias, parts, self.vector_bytes)

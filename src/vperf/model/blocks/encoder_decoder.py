@@ -109,6 +109,8 @@ class CrossAttention(Block):
     """K and V of the encoder's output: computed once a prompt."""
     cross_output: Linear
     vectors: int = 0
+    kv_heads: int | None = None
+    """None: as many as queries."""
 
     @property
     def divided(self) -> tuple[tuple[int, str], ...]:
@@ -117,8 +119,13 @@ class CrossAttention(Block):
 
     @property
     def cache_heads(self) -> int:
-        """As many K and V as queries."""
-        return self.heads
+        """K and V heads of either attention."""
+        return self.kv_heads or self.heads
+
+    def copied(self, ways: int) -> CrossAttention:
+        """With a KV head for every rank."""
+        held = Block.copied(self, ways)
+        return replace(held, kv_heads=self.kv_heads and max(self.kv_heads, ways))
 
     @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
@@ -135,7 +142,7 @@ class CrossAttention(Block):
     @property
     def cache_elements(self) -> int:
         """K and V: of a prompt token for one attention, of a generated one for the other."""
-        return 2 * self.heads * self.head_dim
+        return 2 * self.cache_heads * self.head_dim
 
     def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """Projections of the new tokens, of the prompt while it is encoded, and attention."""
@@ -147,7 +154,7 @@ class CrossAttention(Block):
             "attention[self+cross]",
             step.seen_as(_over_prompt),
             heads=self.heads,
-            kv_heads=self.heads,
+            kv_heads=self.cache_heads,
             qk_dim=self.head_dim,
             v_dim=self.head_dim,
             cache=cache,

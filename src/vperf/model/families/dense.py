@@ -195,6 +195,7 @@ def _modern_norm(config: Config) -> int:
 def _modern_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
     """As the encoder's: no norm before the first attention; `local_attention` is both sides."""
     understood(config, "local_attention", "global_attn_every_n_layers", "sliding_window")
+    understood(config, "classifier_activation", "classifier_bias", "decoder_bias")
     kind = config.string_at(layer, "layer_types")
     every = config.optional_integer("global_attn_every_n_layers") or 3
     near = kind == "sliding_attention" if kind else layer % every != 0
@@ -211,7 +212,7 @@ def _modern_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]
 
 def _modern_head(config: Config, scope: Scope) -> tuple[Block, ...]:
     """A layer and a norm before the LM head."""
-    understood(config, "classifier_activation", "classifier_bias")
+
     hidden = gqa.hidden_size(config)
     bias = config.flag("classifier_bias", default=False)
     first = scope.linear("lm_head.dense", hidden, hidden, bias=bias)
@@ -232,7 +233,7 @@ LLAMA_LIKE = (
     Family(("diffllama",), _diff_attention, partial(dense.read, bias=False)),
     Family(("doge",), _doge_attention, norms=4),
     Family(("modernbert-decoder",), layer=_modern_layer, norms=0, final_norm=0, tied=True,
-           outside=_modern_head, extra_parameters=lambda config: 2 * _modern_norm(config),
+           before_head=_modern_head, extra_parameters=lambda config: 2 * _modern_norm(config),
            head_bias=lambda config: config.flag("decoder_bias", default=True)),
     Family(("mistral", "ministral", "ministral3"), partial(gqa.read, rule=every_layer)),
     Family(("qwen2",), partial(gqa.read, rule=from_max_window_layers, qkv_bias=True,

@@ -6,17 +6,18 @@ tests; blocks/encoder_decoder.py says how steps are read.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from vperf.errors import UnsupportedModelError
 from vperf.model.blocks import dense
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.encoder_decoder import CrossAttention, DecoderOnly, EncoderAttention
-from vperf.model.blocks.gqa import hidden_size
-from vperf.model.blocks.projection import Projections
+from vperf.model.blocks.gqa import attention_heads, hidden_size, kv_head_count
+from vperf.model.blocks.projection import Dormant, Projections
 from vperf.model.checkpoint import MAX_LAYERS, Config
 from vperf.model.families.family import EncoderLayers, Family
-from vperf.model.families.keys import refuse
+from vperf.model.families.keys import refuse, understood
 from vperf.model.ops import Linear
 
 # --- T5 ---------------------------------------------------------------------------------------
@@ -194,7 +195,10 @@ def _bart_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
 def _bart_tables(config: Config, scope: Scope, *, extra: int | None) -> tuple[Linear, ...]:
     """Positions, with `extra` rows before the first; of an untied model every half's embedding."""
     hidden = hidden_size(config)
-    refuse(config, "decoder_vocab_size", "use_prompt")
+    refuse(config, "use_prompt")
+    vocab = config.integer("vocab_size")
+    if config.optional_integer("decoder_vocab_size") not in {None, vocab}:
+        raise config.unsupported("two vocabularies are not understood", "decoder_vocab_size")
     if not config.flag("share_encoder_decoder_embeddings", default=True):
         raise config.unsupported("two embeddings are not understood", "decoder_vocab_size")
     tables = {}
@@ -221,7 +225,129 @@ def _bart(*names: str, positions: int | None, outer_norms: int) -> Family:
     )  # fmt: skip
 
 
+# --- LED: BART whose encoder sees a window, and global tokens ------------------------------------
+
+
+def _led_encoder(config: Config, scope: Scope) -> EncoderLayers:
+    """Projections of their own for tokens that see everything; stored, not run for others."""
+    (_, blocks, first), (others, _, norm) = _bart_encoder(config, scope, outer_norms=1)
+    attention, mlp = blocks
+    assert isinstance(attention, EncoderAttention)
+    hidden = hidden_size(config)
+    extra = tuple(
+        scope.linear(name, hidden, hidden, bias=True)
+        for name in ("query_global", "key_global", "value_global")
+    )
+    stated = config.raw("attention_window")
+    widths = stated if isinstance(stated, list) else [stated]
+    reach = max((w for w in widths if isinstance(w, int)), default=0) // 2
+    if reach < 1:
+        raise config.error("missing; it is needed", "attention_window")
+    stored = Dormant(Projections("global", (extra,)))
+    layer = (replace(attention, reach=reach), stored, mlp)
+    return ((1, layer, first), (others, layer, norm))
+
+
+def _led_positions(config: Config, scope: Scope) -> tuple[Linear, ...]:
+    """Of either half, beside the embeddings that an untied model has of each."""
+    hidden = hidden_size(config)
+    positions = tuple(
+        scope.linear(f"{part}.embed_positions", hidden, rows, kind="embedding")
+        for part in ("encoder", "decoder")
+        for rows in (config.integer(f"max_{part}_position_embeddings"),)
+    )
+    return (*positions, *_bart_tables(config, scope, extra=None))
+
+
+# --- LongT5: an encoder that sees its neighbours --------------------------------------------------
+
+
+def _long_encoder(config: Config, scope: Scope) -> EncoderLayers:
+    if config.text("encoder_attention_type", default="local") != "local":
+        raise config.unsupported("only local attention is understood", "encoder_attention_type")
+    understood(config, "global_block_size", "is_gated_act")
+    reach = config.integer("local_radius")
+
+    def near(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+        return tuple(
+            replace(b, reach=reach) if isinstance(b, EncoderAttention) else b for b in blocks
+        )
+
+    layers = _t5_encoder(config, scope, every=False)
+    return tuple((count, near(blocks), own) for count, blocks, own in layers)
+
+
+# --- T5Gemma: Gemma 2's layers, with a cross-attention in the decoder's --------------------------
+
+
+def _gemma_projections(
+    config: Config, scope: Scope
+) -> tuple[int, int, int, tuple[Linear, ...], Linear]:
+    hidden, heads = hidden_size(config), attention_heads(config)
+    kv_heads, dim = kv_head_count(config, heads), config.integer("head_dim")
+    bias = config.flag("attention_bias", default=False)
+    inputs = (
+        scope.linear("q_proj", hidden, heads * dim, bias=bias),
+        scope.linear("k_proj", hidden, kv_heads * dim, bias=bias, parts=kv_heads),
+        scope.linear("v_proj", hidden, kv_heads * dim, bias=bias, parts=kv_heads),
+    )
+    return heads, kv_heads, dim, inputs, scope.linear("o_proj", heads * dim, hidden, bias=bias)
+
+
+def _gemma_mlp(config: Config, scope: Scope) -> dense.DenseMlp:
+    return dense.build(scope, hidden_size(config), config.integer("intermediate_size"))
+
+
+def _t5gemma_encoder(config: Config, scope: Scope) -> EncoderLayers:
+    """Four norms a layer, one at the end; an embedding of its own."""
+    inner = config.child("encoder")
+    if inner is None:
+        raise config.error("missing; it is needed", "encoder")
+    understood(config, "decoder", "cross_attention_hidden_size")
+    hidden = hidden_size(inner)
+    kinds: dict[tuple[Block, ...], int] = {}
+    for layer in range(inner.layers()):
+        place = scope.child(f"layers.{layer}")
+        heads, kv_heads, dim, inputs, output = _gemma_projections(inner, place.child("self_attn"))
+        near = inner.string_at(layer, "layer_types") == "sliding_attention"
+        reach = inner.integer("sliding_window") if near else None
+        blocks: tuple[Block, ...] = (
+            EncoderAttention(heads, dim, inputs, output, 0, kv_heads, reach),
+            _gemma_mlp(inner, place.child("mlp")),
+        )
+        kinds[blocks] = kinds.get(blocks, 0) + 1
+    (first, count), *others = kinds.items()
+    extra = hidden * (1 + inner.integer("vocab_size"))
+    one = (1, first, 4 * hidden + extra)
+    rest = ((count - 1, first, 4 * hidden),) if count > 1 else ()
+    return (one, *rest, *((n, blocks, 4 * hidden) for blocks, n in others))
+
+
+def _t5gemma_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    heads, kv_heads, dim, inputs, output = _gemma_projections(config, scope.child("self_attn"))
+    _, _, _, cross, cross_output = _gemma_projections(config, scope.child("cross_attn"))
+    understood(config, "layer_types", "sliding_window")
+    other = config.optional_integer("cross_attention_hidden_size")
+    wide = other or hidden_size(config)
+    cross_inputs = tuple(replace(each, in_features=wide) for each in cross[1:])
+    attention = CrossAttention(
+        heads, dim, inputs, output, cross[0], cross_inputs, cross_output, kv_heads=kv_heads
+    )
+    return (attention, DecoderOnly(_gemma_mlp(config, scope.child("mlp"))))
+
+
 FAMILIES = (
+    Family(("led",), norms=3, norm_bias=True, tied=True, layer=_bart_layer,
+           layers=lambda config: config.layers("decoder_layers"), encoder=_led_encoder,
+           lookups=_led_positions,
+           assumptions=("the prompt goes through the encoder, every token after it the decoder",)),
+    Family(("longt5",), norms=3, tied=True, ties=True, layer=partial(_t5_layer, every=False),
+           layers=_t5_layers, encoder=_long_encoder,
+           assumptions=("the prompt goes through the encoder, every token after it the decoder",)),
+    Family(("t5gemma",), norms=6, tied=True, layer=_t5gemma_layer, encoder=_t5gemma_encoder,
+           unfolded="decoder", assumptions=(
+               "the prompt goes through the encoder, every token after it the decoder",
+               "windows of the decoder over what it generated are counted as full attention")),
     _bart("bart", "mvp", "plbart", positions=2, outer_norms=1),
     _bart("mbart", positions=2, outer_norms=2),
     _bart("m2m_100", positions=None, outer_norms=1),

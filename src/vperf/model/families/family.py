@@ -62,6 +62,10 @@ class Family:
     """Of an encoder-decoder: its encoder layers."""
     encodes: Callable[[Config, Scope, Head], tuple[Block, ...]] | None = None
     """Of an encoder, which generates no tokens: what stands on its layers."""
+    unfolded: str = ""
+    """The key of an object whose keys are read as the config's own (T5Gemma's decoder)."""
+    before_head: Callable[[Config, Scope], tuple[Block, ...]] | None = None
+    """What stands between the layers and an LM head, and not in a base model."""
     embedding_width: str = "word_embed_proj_dim"
     """The key of the embedding's width, where it may be another than the layers'."""
     mtp: MtpReader | Literal["last layer"] | None = None

@@ -173,6 +173,8 @@ def _hybrid(config: Config, layer: int) -> bool:
     kind = config.string_at(layer, "layers_block_type", "layer_types")
     listed = config.lists(layer, "hybrid_layer_ids")
     understood(config, "attn_layer_period", "attn_layer_offset", "hybrid_layer_ids")
+    if kind is not None and listed not in {None, kind == "hybrid"}:
+        raise config.unsupported(f"contradicts layers_block_type[{layer}]", "hybrid_layer_ids")
     if kind is not None:
         return kind == "hybrid"
     if listed is not None:

@@ -87,7 +87,6 @@ def _sparse_mlp(
     scope: Scope,
     *,
     first_dense: int,
-    biased: bool = False,
     width_of_shared: tuple[str, ...] = (),
 ) -> Block:
     """Experts but for the first layers, where no list says which."""
@@ -96,11 +95,8 @@ def _sparse_mlp(
             config, "mlp_layer_types", "moe_intermediate_size", "n_shared_experts",
             *moe.EXPERT_KEYS, *moe.ACTIVE_KEYS, *width_of_shared,
         )  # fmt: skip
-        bias = biased and config.flag("mlp_bias", default=False)
-        return dense.read(config, layer, scope.child("mlp"), bias=bias)
-    return sparse_or_dense(
-        config, layer, scope.child("mlp"), biased=biased, width_of_shared=width_of_shared
-    )
+        return dense.read(config, layer, scope.child("mlp"), bias=False)
+    return sparse_or_dense(config, layer, scope.child("mlp"), width_of_shared=width_of_shared)
 
 
 def _hy4_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
@@ -177,7 +173,7 @@ def _dots3_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
     near = kind == "sliding_attention"
     understood(
         config, "index_head_dim", "index_n_heads", "index_topk", "sliding_window", "use_dsa",
-        "sliding_window_size", "use_sliding_window", "swa_qk_rope_head_dim",
+        "sliding_window_size", "use_sliding_window", "swa_qk_rope_head_dim", "mlp_bias",
         *(f"swa_{name}" for name in _DOTS3_NEAR),
     )  # fmt: skip
     if kind == "full_attention" and config.raw("use_dsa") is False:
@@ -190,7 +186,7 @@ def _dots3_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
     gate = inner.linear("g_proj", gqa.hidden_size(config), plain.heads)
     attention = replace(_gated(plain, gate), vectors=plain.vectors + plain.rope)
     shared = ("moe_shared_expert_intermediate_size", "shared_experts_intermediate_size")
-    mlp = _sparse_mlp(config, layer, scope, first_dense=1, biased=True, width_of_shared=shared)
+    mlp = _sparse_mlp(config, layer, scope, first_dense=1, width_of_shared=shared)
     if near:
         return attention, mlp
     return sparse.read_indexer(config, layer, inner.child("indexer")), attention, mlp
