@@ -347,7 +347,7 @@ KINDS: Mapping[str, NoteKind] = {
     "not_in_baseline": NoteKind("warning", "not in {source}: no drift"),
     "in_flight": NoteKind("warning", _in_flight),
     "loaded_weights": NoteKind("warning", "the tool loaded {loaded_gb:.3g} GB of weights, {quantization} weights of {model} are {stored_gb:.3g} GB: see --quantization"),
-    "sent_at_once": NoteKind("assumption", "{requests:,} requests, all sent at once: that run is simulated", guess=True),
+    "sent_at_once": NoteKind("assumption", "{requests:,} requests, all sent at once: graded as that run", guess=True),
     "one_user": NoteKind("assumption", "one user is graded as batch 1: expected TTFT leaves out the server's own time"),
     "no_prompt": NoteKind("assumption", "decodes {output:,.0f} tokens from {cached}, with no prompt before them"),
     "default_lengths": NoteKind("assumption", "lengths not given; taken: {lengths}", guess=True),

@@ -717,7 +717,12 @@ def _of_texts(scenario: Scenario, lengths: Lengths, model_id: str, images: int) 
     count = scenario.texts_per_request
     if count is not None:
         check_count("texts-per-request", count, 1, 1_000_000)
-    return replace(load, texts=count or 1, input_tokens=load.input_tokens + images)
+    load = replace(load, texts=count or 1, input_tokens=load.input_tokens + images)
+    sent = scenario.num_prompts
+    if sent is not None and load.users is not None and sent <= load.users:
+        check_count("num-prompts", sent, 1)
+        load = replace(load, users=sent, at_once=True)
+    return load
 
 
 def _check_denoising(scenario: Scenario, model: Model) -> None:

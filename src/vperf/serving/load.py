@@ -83,6 +83,8 @@ class Load:
     """Between an answer and the user's next request."""
     texts: int = 1
     """Of a request to a model that only reads them."""
+    at_once: bool = False
+    """Of such a model: its users send one request each, all at the start."""
     encode_s: float = 0.0
     """What the tower takes for the images and sounds of a request."""
     encode_limit_s: float = 0.0
