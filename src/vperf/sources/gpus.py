@@ -20,7 +20,7 @@ from vperf.files import parse_toml, read_bytes, read_toml
 from vperf.hardware.gpu import PIPES, Achieved, AllReduce, Calibration, Gpu, Link
 from vperf.notes import Note, notes_of
 from vperf.sources.catalog import MAX_OWN_BYTES, Files, checked_file, files_of
-from vperf.sources.gpu_keys import GPU_FILE
+from vperf.sources.gpu_keys import GPU_FILE, SERVER_FILE
 from vperf.sources.keys import read
 from vperf.units import (
     format_bandwidth,
@@ -328,12 +328,10 @@ def load_gpu_file(path: str | Path) -> Gpu:
     One that names a `base` is that card in a server whose results were calibrated. Raises
     InputError naming file and field.
     """
-    if "base" not in read_toml(path, limit=MAX_OWN_BYTES):
-        found = _gpu(checked_file(path, GPU_FILE), Path(path).stem)
-        return replace(found, origin=str(path))
-    from vperf.sources.gpu_keys import SERVER_FILE  # noqa: PLC0415  (seldom needed)
-
-    server = read(SERVER_FILE, checked_file(path, SERVER_FILE))
+    data = checked_file(path, lambda told: SERVER_FILE if "base" in told else GPU_FILE)
+    if "base" not in data:
+        return replace(_gpu(data, Path(path).stem), origin=str(path))
+    server = read(SERVER_FILE, data)
     base = load_gpu(server["base"])
     if base.calibration is not None:
         raise InputError("is calibrated itself", source=str(path), field="base")
