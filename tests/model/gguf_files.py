@@ -214,6 +214,44 @@ def qwen3_next() -> File:
     return file.layers(range(3, 48, 4), full | moe)
 
 
+def dream() -> File:
+    """Dream-7B, of the shapes of Qwen2.5-7B."""
+    file = _model("dream", 3584, 152064, 28, attention__head_count=28,
+                  attention__head_count_kv=4)  # fmt: skip
+    biases = {"attn_q.bias": (3584,), "attn_k.bias": (512,), "attn_v.bias": (512,)}
+    return file.layers(range(28), attention(3584, 28, 4, 128) | mlp(3584, 18944) | biases)
+
+
+def llada() -> File:
+    """LLaDA-8B."""
+    file = _model("llada", 4096, 126464, 32, attention__head_count=32,
+                  attention__head_count_kv=32)  # fmt: skip
+    return file.layers(range(32), attention(4096, 32, 32, 128) | mlp(4096, 12288))
+
+
+def qwen() -> File:
+    """Qwen-7B."""
+    file = _model("qwen", 4096, 151936, 32, attention__head_count=32,
+                  feed_forward_length=22016)  # fmt: skip
+    return file.layers(range(32), mlp(4096, 11008) | {
+        "attn_qkv": (4096, 12288), "attn_qkv.bias": (12288,), "attn_output": (4096, 4096),
+        "attn_norm": (4096,)})  # fmt: skip
+
+
+def gptj() -> File:
+    """GPT-J-6B: one norm for attention and MLP, an LM head with a bias."""
+    file = _model("gptj", 4096, 50400, 28, attention__head_count=16)
+    file.add("", {"output_norm.bias": (4096,), "output.bias": (50400,)})
+    return file.layers(
+        range(28),
+        {
+            **attention(4096, 16, 16, 256),
+            "attn_norm.bias": (4096,),
+            **_biased({"ffn_up": (4096, 16384), "ffn_down": (16384, 4096)}),
+        },
+    )
+
+
 def _encoder(architecture: str, hidden: int, vocab: int, layers: int, heads: int,
              **more: Any) -> File:  # fmt: skip
     """Words and their norm; converters leave pooler and masked-LM head out."""
@@ -285,7 +323,7 @@ def gemma_embedding() -> File:
     file = _model("gemma-embedding", 768, 262144, 24, tied=True, attention__head_count=3,
                   attention__head_count_kv=1, attention__key_length=256,
                   attention__value_length=256, attention__sliding_window=512)  # fmt: skip
-    norms = {name: (768,) for name in ("post_attention_norm", "post_ffw_norm")}
+    norms = dict.fromkeys(("post_attention_norm", "post_ffw_norm"), (768,))
     norms |= {"attn_q_norm": (256,), "attn_k_norm": (256,)}
     return file.layers(range(24), attention(768, 3, 1, 256) | mlp(768, 1152) | norms)
 
@@ -299,6 +337,10 @@ KNOWN: dict[str, tuple[Callable[[], File], int, float]] = {
     "gemma-2-2b": (gemma2, 2_614_341_888, 106496),
     "LFM2-1.2B": (lfm2, 1_170_340_608, 12288),
     "Qwen3-Next-80B-A3B": (qwen3_next, 79_674_391_296, 24576),
+    "Dream-7B": (dream, 7_615_616_512, 57344),
+    "LLaDA-8B": (llada, 8_015_581_184, 524288),
+    "Qwen-7B": (qwen, 7_721_324_544, 524288),
+    "GPT-J-6B": (gptj, 6_050_882_784, 458752),
     "bge-large-en-v1.5": (bert, 335_141_888 - 1024 * 1025, 0),
     "bge-m3": (bge_m3, 567_754_752 - 1024 * 1025 - 2 * 1024, 0),
     "bge-reranker-v2-m3": (bge_reranker, 567_755_777 - 2 * 1024, 0),

@@ -529,6 +529,25 @@ def _afmoe(h: GgufHeader) -> Keys:
     return {"global_attn_every_n_layers": period}
 
 
+# --- Words of their own for plain layers -------------------------------------------------------
+
+
+def _llada(h: GgufHeader) -> Keys:
+    return {
+        "mlp_hidden_size": _dense_width(h), "n_kv_heads": h.number("attention.head_count_kv"),
+        "include_qkv_bias": h.has(*_QKV_BIAS), "include_bias": h.has("ffn_up.bias"),
+        "attention_bias": None, "mlp_bias": None, "num_key_value_heads": None,
+        "intermediate_size": None, "block_type": "llama", "tie_word_embeddings": None,
+        "weight_tying": "output.weight" not in h.tensors,
+    }  # fmt: skip
+
+
+def _qwen(h: GgufHeader) -> Keys:
+    """Its intermediate_size counts gate and up together; Q, K and V alone have biases."""
+    return {"intermediate_size": 2 * _dense_width(h), "no_bias": True, "attention_bias": None,
+            "mlp_bias": None}  # fmt: skip
+
+
 # --- Encoders ----------------------------------------------------------------------------------
 
 
@@ -675,6 +694,14 @@ ARCHITECTURES: dict[str, Row] = {
     "afmoe": Row("afmoe", (*_SPARSE, _window(4), _afmoe)),
     "apertus": Row("apertus", (lambda h: {"hidden_act": "xielu, its numbers in the metadata"},)),
     "mimo2": Row("mimo_v2_flash", (_experts, _window(6), _mimo2)),
+    "dream": Row("dream", (lambda h: {"attention_bias": None},)),
+    "llada": Row("llada", (_llada,)),
+    "qwen": Row("qwen", (_qwen,)),
+    "gptj": Row("gptj"),
+    "pangu-embedded": Row("pangu_embedded", (
+        _flag("qkv_bias", "attn_q.bias"), _flag("attention_bias", "attn_output.bias"))),
+    "paddleocr": Row("paddleocr_vl_text", (_flag("use_bias", "attn_q.bias"),)),
+    "hunyuan_vl": Row("hunyuan_vl_text"),
     "bert": Row("bert", (_positions, _no_heads_of_its_own, _reads("Bert"))),
     "jina-bert-v2": Row("bert", (
         _no_heads_of_its_own, _reads("JinaBert", position_embedding_type="alibi"),
