@@ -264,6 +264,8 @@ KINDS: Mapping[str, NoteKind] = {
     "host_local": NoteKind("assumption", "host: this machine's {name} with {memory}, its modules taken as {modules} (--host-memory)", guess=True),
     "placed": NoteKind("assumption", "placement: {layers}{experts}"),
     "weights_stored": NoteKind("assumption", "{gib:,.1f} GiB of each card's weights lie in host memory and are read over the link, {rate:,.1f} GB/s, at every step; {each:.0%} of that is expected"),
+    "kv_kept": NoteKind("assumption", "{found:,} of a prompt's {tokens:,} tokens are found {where}, {rate:,.1f} GB/s to each GPU, of which {share:.0%} is expected; the rest is read after they came", guess=True),
+    "read_by": NoteKind("assumption", "{gpu} reads the prompts and sends their caches when they are complete, {rate:,.1f} GB/s from each GPU; the first token is of a decode step"),
     # the model
     "model": NoteKind("assumption", "{text}"),
     "keys_passed": NoteKind("assumption", "set in the config and passed over: {listed}"),

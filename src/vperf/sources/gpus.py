@@ -158,26 +158,31 @@ def load_gpu(name: str) -> Gpu:
     except UnknownNameError:
         if os.path.isfile(name):
             return load_gpu_file(name)
-        if _BESIDE not in name:
+        if BESIDE not in name:
             raise
     return _unlike(name)
 
 
 CPU = "cpu:"
 """Before the name of a host: its CPUs alone are the target."""
-_BESIDE = "+"
+BESIDE = "+"
 """Between cards that have layers of their own: "rtx-5090+2xrtx-3090"."""
 _SEVERAL = re.compile(r"([1-9]\d?)\s*[xX]\s*(\S.*)")
 _MAX_CARDS = 64
+
+
+def several(name: str) -> tuple[int, str]:
+    """How many cards of which name: "2xrtx-3090"."""
+    many = _SEVERAL.fullmatch(name.strip())
+    return (int(many[1]), many[2]) if many else (1, name.strip())
 
 
 def _unlike(name: str) -> Gpu:
     """Several cards of one machine, as the first with the others beside it."""
     cards: list[Gpu] = []
     names: list[tuple[int, Gpu]] = []
-    for part in name.split(_BESIDE):
-        many = _SEVERAL.fullmatch(part.strip())
-        count, card = (int(many[1]), many[2]) if many else (1, part.strip())
+    for part in name.split(BESIDE):
+        count, card = several(part)
         if not card or card.lower().startswith(CPU):
             raise InputError(f"{name[:80]!r} is not like rtx-5090+2xrtx-3090", field="gpu")
         found = load_gpu(card)
@@ -189,7 +194,7 @@ def _unlike(name: str) -> Gpu:
     said = dict.fromkeys(note for card in cards for note in card.assumptions)
     return replace(
         first,
-        id=_BESIDE.join(f"{n}x{card.id}" if n > 1 else card.id for n, card in names),
+        id=BESIDE.join(f"{n}x{card.id}" if n > 1 else card.id for n, card in names),
         name=" + ".join(f"{n}x {card.name}" if n > 1 else card.name for n, card in names),
         beside=(first, *others),
         assumptions=tuple(said),
