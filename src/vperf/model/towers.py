@@ -507,7 +507,7 @@ def voxtral_realtime(top: Config, text: Config) -> Tower:
         + _linear(hidden, kv_width) + _linear(heads * dim, hidden)
         + 2 * _linear(hidden, intermediate, bias=False) + _linear(intermediate, hidden)
     )  # fmt: skip
-    frames = hidden * top.integer("downsample_factor")
+    frames = hidden * top.with_defaults({"downsample_factor": 4}).integer("downsample_factor")
     return _tower(
         _linear(3 * audio.integer("num_mel_bins"), hidden) + _linear(3 * hidden, hidden)
         + _layer_count(audio, "num_hidden_layers") * layer + _norm(hidden, bias=False)

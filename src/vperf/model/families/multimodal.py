@@ -75,6 +75,7 @@ def _realtime_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ..
 
 TEXT = (
     Family(("voxtral_realtime_text",), layer=_realtime_layer, tied=True),
+    replace(_like(dense_rows.FAMILIES, "phi3", "phi4_multimodal"), tower=towers.phi4_multimodal),
     Family(("qwen2_vl_text", "qwen2_5_vl_text", "qwen2_5_omni_text"), partial(
         gqa.read, rule=from_max_window_layers, qkv_bias=True, out_bias=False)),
     Family(("qwen3_vl_text",), partial(gqa.read, qk_norm="head")),
@@ -134,8 +135,8 @@ WRAPPERS = (
     _wrapper("musicflamingo", "qwen2", towers.audio_flamingo, images=False),
     _wrapper("paligemma", "gemma", towers.paligemma),
     _wrapper("internvl", "qwen2", towers.internvl),
-    _wrapper("phi4_multimodal", "phi3", towers.phi4_multimodal, images=False),
-    _wrapper("voxtral_realtime", "voxtral_realtime_text", towers.voxtral_realtime, images=False),
+    _wrapper("voxtral_realtime", "voxtral_realtime_text", towers.voxtral_realtime, images=False,
+             defaults={"voxtral_realtime_text": {"head_dim": 128}}),
     _wrapper("phi3_v", "phi3", None, assumptions=(_NOT_COUNTED,)),
     _wrapper("mllama", "mllama_text_model", towers.mllama, images=False),
     _wrapper("llama4", "llama4_text", towers.llama4),
