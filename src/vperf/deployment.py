@@ -103,9 +103,11 @@ class Deployment:
     run: Run | None = None
     """The requests of that load as a benchmark sends them; None: one batch."""
     warnings: tuple[Note, ...] = ()
+    """What finding the model warned of."""
     encoding: Encoding | None = None
     """Of a request's images and sounds; None: it has none, or their tokens alone are known."""
-    """What finding the model warned of."""
+    taken: tuple[Note, ...] = ()
+    """What was typed and taken as something else."""
 
     @property
     def found(self) -> ModelConfig:

@@ -70,6 +70,7 @@ def estimate(at: Deployment) -> Estimate:
         depth=Later(lambda: _depths(at, pace)),
         assumptions=Later(
             lambda: (
+                *at.taken,
                 *notes.assumptions(model, card, speculative, engine_given=given),
                 *notes.calibrated(card, _uncalibrated(at)),
                 *notes.memory(card, memory),

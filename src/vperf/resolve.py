@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from vperf.deployment import Deployment, Replica
 from vperf.errors import HubError, InputError, UnknownNameError, VperfError
-from vperf.formats import cache_format_named, format_named
+from vperf.formats import bits_named, cache_format_named, format_named
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
@@ -118,6 +118,15 @@ class Resolver:
         """The deployment of a scenario. Raises VperfError."""
         lengths = resolve_lengths(scenario)
         _check_drafting(scenario)
+        taken: tuple[Note, ...] = ()
+        if (typed := scenario.quantization) is not None and bits_named(typed):
+            usual = (
+                ""
+                if self.config(scenario.model, scenario.revision).gguf is None
+                else PLACING_ENGINE
+            )
+            name, note = own_format(engine_of(scenario, self.gpu(scenario), usual), typed)
+            scenario, taken = replace(scenario, quantization=name), (note,)
         replica = self._replica(scenario)
         model, images = replica.compiled.model, scenario.image_tokens
         _check_lengths(model, replica.found.id, lengths, images)
@@ -163,6 +172,7 @@ class Resolver:
             run,
             model_warnings(replica.found, model, scenario.quantization),
             encoding,
+            taken,
         )
 
     def what_if(self, deployment: Deployment, **change: Any) -> Deployment:
@@ -346,15 +356,30 @@ def _scheduled(engine: Engine, scenario: Scenario) -> Engine:
     return engine.with_scheduler(**facts) if facts else engine
 
 
-def engine_of(scenario: Scenario, card: Gpu, usual: str = "") -> Engine:
+def engine_of(scenario: Scenario, card: Gpu | None, usual: str = "") -> Engine:
     """The engine of a scenario: as given, or the default of what is asked.
 
     `usual`: what runs files of the model's kind.
     """
     if scenario.engine is not None:
         return engine_named(scenario.engine)
+    if card is None:
+        return engine_named(usual or DEFAULT_ENGINE)
     on_places = places_given(scenario) or card.is_host or len(card.cards) > 1
     return engine_named(PLACING_ENGINE if on_places else usual or card.engine or DEFAULT_ENGINE)
+
+
+def own_format(engine: Engine, typed: str) -> tuple[str, Note]:
+    """The engine's own format of the bits that are typed. Raises InputError."""
+    bits = bits_named(typed)
+    taken = engine.weights_of(bits) if bits else None
+    if taken is None:
+        raise InputError(
+            f"{engine.name} has no usual weights of {bits} bits",
+            field="quantization",
+            hint="name a format, as q3_k_m, mlx_q3 or 3.5bpw",
+        )
+    return taken, Note("own_format", typed=typed, taken=taken, engine=engine.name)
 
 
 def _cpu_alone(card: Card, host: Gpu | None, scenario: Scenario) -> Card:
@@ -473,7 +498,7 @@ def peaks_of(given: Sequence[str]) -> dict[str, str]:
 
 def check_formats(weights: str | None, cache: str | None) -> None:
     """UnknownNameError for a number format that there is not."""
-    if weights is not None and weights != AS_STORED:
+    if weights is not None and weights != AS_STORED and not bits_named(weights):
         format_named(weights)
     if cache is not None and cache != AS_STORED:
         cache_format_named(cache)

@@ -23,7 +23,7 @@ from vperf.checks.importers.names import spellings, weight_name
 from vperf.checks.model_named import find_model
 from vperf.checks.result import Result, Setup
 from vperf.errors import HubError, InputError, VperfError
-from vperf.formats import MIXES, MLX, Mix, format_named
+from vperf.formats import MIXES, MLX, Mix, bits_named, format_named
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
 from vperf.notes import Note, notes_of
@@ -493,6 +493,8 @@ def _format_spelling(said: str) -> str:
 
 
 def _bits(name: str) -> float:
+    if bits := bits_named(name):
+        return bits
     try:
         found = format_named(name)
     except VperfError:

@@ -22,7 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vperf.errors import InputError
+from vperf.errors import InputError, install
 from vperf.measure.all_reduce import all_reduce_seconds
 from vperf.measure.backend import (
     CannotRunError,
@@ -72,7 +72,7 @@ def open_backend(device: str | None, *, seconds: float) -> TorchBackend:
     except ImportError:
         raise InputError(
             "measuring needs PyTorch, which is not installed",
-            hint="pip install 'vperf[measure]', or PyTorch's own command for your GPU",
+            hint=f"{install('vperf[measure]')}, or PyTorch's own command for your GPU",
         ) from None
     has = {
         "cuda": bool(torch.cuda.is_available()),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from vperf.answer import DepthPoint, Estimate, Serving, SimulatedRun, Speculative, Texts
+from vperf.answer import DepthPoint, DraftsAt, Estimate, Serving, SimulatedRun, Speculative, Texts
 from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, drafts_of, launch
 from vperf.report.document import (
     FAILS,
@@ -81,7 +81,7 @@ def document(
         yield Prose(_run(run), "aside")
         yield run_table(run)
     about: list[tuple[str, Text]] = [("Model", _model(answer)), ("GPU", _gpu(answer))]
-    if run:
+    if answer.depth and (run or answer.drafts):
         about.insert(0, ("Depth", _depth_line(answer.depth)))
     if run and answer.serving and answer.serving.prompts is None:
         about.insert(0, ("Steady", _closed_form(answer)))
@@ -97,10 +97,10 @@ def document(
             "aside",
             "full",
         )
-    if answer.depth and run is None:
-        yield _depth_table(answer)
     if answer.drafts:
-        yield _drafts_table(answer)
+        yield _drafts_table(answer.drafts)
+    elif answer.depth and run is None:
+        yield _depth_table(answer)
     said = _said_in_line_1(answer)
     notes = (*answer.assumptions, *answer.warnings, *answer.not_modelled)
     yield from note_blocks(
@@ -544,15 +544,15 @@ def _closed_form(answer: Estimate) -> str:
 def _drafts(answer: Speculative) -> str:
     """What speculative decoding brings, and from which acceptance on."""
     even = answer.break_even_acceptance
-    pays = "never worth it" if even is None else f"worth it above {percent(even)} acceptance"
+    pays = "never worth it" if even is None else f"pays above {percent(even)}"
     by = clean(answer.method) + (f", {clean(answer.draft_model)}" if answer.draft_model else "")
     tree = answer.verified_tokens > answer.draft_tokens + 1
     count = f"{answer.draft_tokens} deep" if tree else f"{answer.draft_tokens} a step"
     nodes = f", {answer.verified_tokens} tokens verified" if tree else ""
     return (
-        f"{count} ({by}){nodes}, {answer.tokens_per_step:.3g} "
-        f"tokens a step of {seconds(answer.expected_step_s)}; {pays}: without, TPOT is "
-        f"{seconds(answer.expected_plain_tpot_s)}"
+        f"{count} ({by}){nodes}: {answer.tokens_per_step:.3g} tokens in "
+        f"{seconds(answer.expected_step_s)}, without 1 in "
+        f"{seconds(answer.expected_plain_tpot_s)}; {pays}"
     )
 
 
@@ -584,25 +584,22 @@ def _adapters(answer: Estimate) -> str:
     )
 
 
-def _drafts_table(answer: Estimate) -> Table:
-    """What drafting brings at each batch, and the best number of drafts."""
-    rows = [
-        Row(
-            (
-                f"batch {each.batch_size:,}",
-                f"{each.speedup:.2f} x",
-                "never" if (even := each.break_even_acceptance) is None else percent(even),
-                "-" if each.best_draft_tokens is None else str(each.best_draft_tokens),
-                f"{each.best_speedup:.2f} x",
-            )
-        )
-        for each in answer.drafts
-    ]
-    columns = (
-        Column("drafts at"), Column("faster", "count"), Column("pays above", "share"),
-        Column("best number", "count"), Column("then", "count"),
-    )  # fmt: skip
-    return Table(columns, rows, when="full")
+def _drafts_table(drafts: Sequence[DraftsAt]) -> Table:
+    """What drafting brings, batches side by side, and the best number of drafts."""
+    pays = (each.break_even_acceptance for each in drafts)
+    return Table(
+        (
+            Column("drafts at batch"),
+            *(Column(f"{each.batch_size:,}", "count", n % 2) for n, each in enumerate(drafts)),
+        ),
+        (
+            Row(("times as fast", *(f"{each.speedup:.2f}" for each in drafts))),
+            Row(("pays above", *("never" if even is None else percent(even) for even in pays))),
+            Row(("best number", *(str(each.best_draft_tokens or "-") for each in drafts))),
+            Row(("then", *(f"{each.best_speedup:.2f}" for each in drafts))),
+        ),
+        when="full",
+    )
 
 
 def basis(answer: Estimate) -> str:

@@ -102,8 +102,7 @@ def document(answer: Plan, *, plot: bool = False) -> Iterator[Block]:
     yield from commands(answer)
     pools = answer.winner is not None and answer.winner.pools is not None
     yield Facts(tuple(_facts(answer)), "The pools" if pools else "One replica", when="full")
-    yield Bullets(tuple(_means(answer)), "What is best", when="full")
-    notes = (*answer.notes, *_assumptions(answer), *_warnings(answer))
+    notes = (*_means(answer), *answer.notes, *_assumptions(answer), *_warnings(answer))
     yield from note_blocks(notes, more="how one replica does")
 
 
@@ -111,11 +110,11 @@ def headline(answer: Plan) -> Text:
     """Line 1: the winner and what it reaches, or which target binds."""
     best = answer.winner
     if best is not None:
-        price = f", ${dollars(best.usd_per_hour)} an hour" if best.usd_per_hour else ""
-        verb = "meets" if best.gpus == 1 else "meet"
+        price = f", ${dollars(best.usd_per_hour)}/hour" if best.usd_per_hour else ""
+        verb = "suffices" if best.gpus == 1 else "suffice"
         return (
             Span(f"{best.gpus:,} x {clean(best.row.gpu)}", "good"),
-            f" {verb} the targets: {', '.join(_reached(answer, best))}{price}.",
+            f" {verb}: {', '.join(_reached(answer, best))}{price}.",
         )
     most = f"up to {plural(answer.max_gpus, 'GPU')}"
     near = answer.nearest
@@ -385,7 +384,7 @@ def _means(answer: Plan) -> Iterator[str]:
     expense = "least $ per request" if priced else "least energy per request if GPUs drew their TDP"
     means = _MEANS[answer.by].format(expense=expense)
     if answer.winner:
-        yield means
+        yield f"best: {means}"
     if answer.computed < answer.asked:
         yield (
             f"{answer.computed:,} of {answer.asked:,} were computed: the others are replicas "
@@ -490,7 +489,11 @@ def commands(answer: Plan) -> list[Shell]:
             (f"Launch {_each(best.replicas)}{which}", words(launch(server(layout)))),
             (f"Measure {one}", words([bench(engine, model.id, share)])),
         ]
-    return [Shell(f"{title}:", text, when="always") for title, text in found if text]
+    return [
+        Shell(f"{title}:", text, when="always", tight=number > 0)
+        for number, (title, text) in enumerate(found)
+        if text
+    ]
 
 
 def _each(replicas: int) -> str:
