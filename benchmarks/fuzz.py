@@ -8,7 +8,7 @@ and results, however long it takes. Ctrl-C or SIGTERM ends either with what was 
 
     an exit code that is not documented, a traceback, an exception that is no VperfError
     an error of no line or several, an answer beside an error
-    a hang (10 s, 60 s where many answers are asked for), 700 MB in one case, 50 ms for one config
+    a hang (10 s of the processor, 60 s where many answers are asked for), 700 MB in one case, 50 ms for one config
     a figure that is not finite, or negative; expected faster than the limit
     text of strangers that reaches a screen, a report, a sheet or a protocol as more than text
     a path outside of a repository or a cache, a token that leaves its host
@@ -281,13 +281,20 @@ def guard(seconds: float) -> Iterator[None]:
     def ring(*_: object) -> None:
         raise Hang
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # Of the processor; of the clock ten times as much: a machine that is busy hangs nobody.
+    timers = (
+        (signal.SIGPROF, signal.ITIMER_PROF, seconds),
+        (signal.SIGALRM, signal.ITIMER_REAL, 10 * seconds),
+    )
+    before = [signal.signal(number, ring) for number, _, _ in timers]
+    for _, timer, most in timers:
+        signal.setitimer(timer, most)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for (number, timer, _), usual in zip(timers, before, strict=True):
+            signal.setitimer(timer, 0)
+            signal.signal(number, usual)
 
 
 # What is drawn from --------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from vperf.notes import Note, notes_of
 from vperf.serving.lengths import Lengths
 from vperf.serving.memory import Memory
 from vperf.serving.speculative import shares_of
-from vperf.timing.collectives import link_bytes_per_s
+from vperf.timing.collectives import all_reduce_line, link_bytes_per_s
 from vperf.timing.step import Card
 
 if TYPE_CHECKING:
@@ -31,6 +31,24 @@ def memory(card: Card, held: Memory) -> tuple[Note, ...]:
     if held.utilization <= default:
         return ()
     return (Note("utilization_raised", share=held.utilization, default=default),)
+
+
+_KEPT_WHERE = {"host": "in host memory", "disk": "on disk"}
+
+
+def elsewhere(at: Deployment) -> tuple[Note, ...]:
+    """Of prompts that are not read where they are decoded."""
+    if (kept := at.kept) is not None:
+        tokens, where = at.prompt_tokens, _KEPT_WHERE.get(kept.place, "beyond the card")
+        return (
+            Note("kv_kept", found=kept.found(tokens), tokens=tokens, where=where,
+                 rate=kept.bytes_per_s / 1e9, share=kept.share),
+        )  # fmt: skip
+    if (ahead := at.ahead) is not None:
+        gpu, count = ahead.compiled.card.gpu.name, ahead.compiled.model.parallel.gpus
+        gpu = f"{count}x {gpu}" if count > 1 else gpu
+        return (Note("read_by", gpu=gpu, rate=ahead.bytes_per_s / 1e9),)
+    return ()
 
 
 def assumptions(
@@ -192,10 +210,17 @@ def _parallel(model: Model, card: Card) -> Note:
         ways={name: count for name, count in ways.items() if count > 1},
         link=link_of(gpu),
         bytes_per_s=rate if rate < math.inf else None,
-        measured=gpu.peer_access and gpu.achieved is not None and bool(gpu.achieved.all_reduce),
+        measured=_all_reduce_source(gpu, p.gpus),
         node=gpu.node_size,
         node_bytes_per_s=gpu.node_bytes_per_s,
     )
+
+
+def _all_reduce_source(gpu: Gpu, ranks: int) -> str:
+    """Where the time of an exchange is from; empty: generic constants."""
+    if not gpu.peer_access or gpu.achieved is None or not gpu.achieved.all_reduce:
+        return ""
+    return "scaled" if all_reduce_line(gpu, ranks).scaled else "card"
 
 
 def link_of(gpu: Gpu) -> str:

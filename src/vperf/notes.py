@@ -89,8 +89,15 @@ def _engine(
     return f"{name}: {graphs}, {step_s * 1e3:.3g} ms of host time a step{each}"
 
 
+_ALL_REDUCE_SOURCES = {
+    "card": "measured on this card",
+    "scaled": "scaled from another card's by their links",
+    "": "from generic constants",
+}
+
+
 def _parallel(
-    *, gpus: int, ways: Mapping[str, int], link: str, bytes_per_s: float | None, measured: bool,
+    *, gpus: int, ways: Mapping[str, int], link: str, bytes_per_s: float | None, measured: str,
     node: int, node_bytes_per_s: float,
 ) -> str:  # fmt: skip
     listed = ", ".join(f"{name} {count}" for name, count in ways.items())
@@ -98,7 +105,7 @@ def _parallel(
         speed = " at an unknown rate (3.0 x16 taken)"
     else:
         speed = f" at {bytes_per_s / 1e9:,.0f} GB/s one way"
-    source = "measured on this card" if measured else "from generic constants"
+    source = _ALL_REDUCE_SOURCES[measured]
     where = "in one node"
     if gpus > node:
         rate = f"{node_bytes_per_s / 1e9:g} GB/s a GPU"
@@ -263,6 +270,8 @@ KINDS: Mapping[str, NoteKind] = {
     "host_local": NoteKind("assumption", "host: this machine's {name} with {memory}, its modules taken as {modules} (--host-memory)", guess=True),
     "placed": NoteKind("assumption", "placement: {layers}{experts}"),
     "weights_stored": NoteKind("assumption", "{gib:,.1f} GiB of each card's weights lie in host memory and are read over the link, {rate:,.1f} GB/s, at every step; {each:.0%} of that is expected"),
+    "kv_kept": NoteKind("assumption", "{found:,} of a prompt's {tokens:,} tokens are found {where}, {rate:,.1f} GB/s to each GPU, of which {share:.0%} is expected; the rest is read after they came", guess=True),
+    "read_by": NoteKind("assumption", "{gpu} reads the prompts and sends their caches when they are complete, {rate:,.1f} GB/s from each GPU; the first token is of a decode step"),
     # the model
     "model": NoteKind("assumption", "{text}"),
     "keys_passed": NoteKind("assumption", "set in the config and passed over: {listed}"),
@@ -347,7 +356,7 @@ KINDS: Mapping[str, NoteKind] = {
     "not_in_baseline": NoteKind("warning", "not in {source}: no drift"),
     "in_flight": NoteKind("warning", _in_flight),
     "loaded_weights": NoteKind("warning", "the tool loaded {loaded_gb:.3g} GB of weights, {quantization} weights of {model} are {stored_gb:.3g} GB: see --quantization"),
-    "sent_at_once": NoteKind("assumption", "{requests:,} requests, all sent at once: that run is simulated", guess=True),
+    "sent_at_once": NoteKind("assumption", "{requests:,} requests, all sent at once: graded as that run", guess=True),
     "one_user": NoteKind("assumption", "one user is graded as batch 1: expected TTFT leaves out the server's own time"),
     "no_prompt": NoteKind("assumption", "decodes {output:,.0f} tokens from {cached}, with no prompt before them"),
     "default_lengths": NoteKind("assumption", "lengths not given; taken: {lengths}", guess=True),

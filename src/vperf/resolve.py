@@ -15,6 +15,7 @@ from functools import lru_cache
 from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Any
 
+from vperf import elsewhere
 from vperf.deployment import Deployment, Replica
 from vperf.errors import HubError, InputError, UnknownNameError, VperfError
 from vperf.formats import bits_named, cache_format_named, format_named
@@ -61,6 +62,7 @@ from vperf.timing.step import Card
 from vperf.units import format_bytes, parse_bandwidth
 
 if TYPE_CHECKING:
+    from vperf.serving.elsewhere import Ahead
     from vperf.serving.encoding import Encoding
     from vperf.serving.load import Load
     from vperf.serving.simulation import Run
@@ -160,6 +162,11 @@ class Resolver:
             load, run = _served(scenario, lengths, acceptance, images, encoding)
         else:
             _check_batch(scenario)
+        kept, ahead = None, None
+        if elsewhere.given(scenario):
+            elsewhere.check(scenario, replica.compiled)
+            kept = elsewhere.kept_of(scenario, replica.compiled)
+            ahead = self._ahead(scenario, replica.compiled)
         return Deployment(
             scenario,
             replica,
@@ -172,8 +179,24 @@ class Resolver:
             run,
             model_warnings(replica.found, model, scenario.quantization),
             encoding,
-            taken,
+            taken=taken,
+            kept=kept,
+            ahead=ahead,
         )
+
+    def _ahead(self, scenario: Scenario, after: Compiled) -> Ahead | None:
+        if scenario.prefill_gpu is None:
+            return None
+        from vperf.serving.elsewhere import Ahead  # noqa: PLC0415  (seldom asked for)
+
+        reads = elsewhere.reading(scenario)
+        if reads.engine is None:
+            reads = replace(reads, engine=after.card.engine.id)
+        before = self.deployment(reads)
+        elsewhere.check(replace(reads, prefill_gpu=scenario.prefill_gpu), before.compiled)
+        elsewhere.same_cache(before.model, after.model)
+        link = elsewhere.between(scenario, before.card.gpu, after.card.gpu)
+        return Ahead(before.compiled, before.replica.pools, link)
 
     def what_if(self, deployment: Deployment, **change: Any) -> Deployment:
         """The deployment of the same scenario but for these options. Raises VperfError.
@@ -742,7 +765,12 @@ def _of_texts(scenario: Scenario, lengths: Lengths, model_id: str, images: int) 
     count = scenario.texts_per_request
     if count is not None:
         check_count("texts-per-request", count, 1, 1_000_000)
-    return replace(load, texts=count or 1, input_tokens=load.input_tokens + images)
+    load = replace(load, texts=count or 1, input_tokens=load.input_tokens + images)
+    sent = scenario.num_prompts
+    if sent is not None and load.users is not None and sent <= load.users:
+        check_count("num-prompts", sent, 1)
+        load = replace(load, users=sent, at_once=True)
+    return load
 
 
 def _check_denoising(scenario: Scenario, model: Model) -> None:

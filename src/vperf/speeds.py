@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vperf.answer import Expected, Serving, SimulatedRun, Speed, Speeds, Texts
+from vperf.errors import InputError
 from vperf.model.model import Model
 from vperf.serving.lengths import Lengths
 from vperf.serving.memory import Pool, largest_batch
@@ -51,7 +52,10 @@ class Pace:
 
 
 def speeds(at: Deployment) -> Speeds:
-    """The speeds of a deployment, and whether it fits."""
+    """The speeds of a deployment, and whether it fits. Raises InputError for prompts that other
+    cards read: their figures are not of one kind of card."""
+    if at.ahead is not None:
+        raise InputError("is answered by vperf estimate alone", field="prefill-gpu")
     pace, load = pace_of(at), at.load
     expected, groups = pace.expected, at.model.parallel.data
     prompt, output = at.request_tokens
@@ -86,7 +90,7 @@ def _of_batch(at: Deployment) -> Pace:
     """
     compiled, lengths, batch, images = at.compiled, at.lengths, at.batch_size, at.image_tokens
     gain = tokens_per_step(at.acceptance or 0.0, at.model.draft_depth)
-    prefill = _prefill(compiled, lengths, batch, images)
+    prefill = _prefill(at, batch)
     if at.encoding is not None:
         prefill = Seconds(*map(sum, zip(prefill, at.encoding.seconds(batch), strict=True)))
     step = mean_step(compiled, lengths, batch, images)
@@ -96,7 +100,11 @@ def _of_batch(at: Deployment) -> Pace:
     if (prefill.ceiling, step.ceiling) != (prefill.limit, step.limit):
         ceiling = speed_of(prefill.ceiling, step.ceiling / gain, tokens, batch)
     ttft_s, tpot_s = prefill.expected, step.expected / gain
-    expected = with_range(limit, ttft_s, tpot_s, compiled.card.constants, tokens, batch)
+    reads = at.ahead.compiled.card if at.ahead else compiled.card
+    expected = with_range(
+        limit, ttft_s, tpot_s, compiled.card.constants, tokens, batch,
+        ttft_spread=spread("prefill", reads.constants.origin),
+    )  # fmt: skip
     return Pace(limit, ceiling, expected, batch, batch, gain, step)
 
 
@@ -107,12 +115,20 @@ def speed_of(ttft_s: float, tpot_s: float, tokens: int, sequences: float) -> Spe
     return Speed(ttft_s, tokens / ttft_s, tpot_s, sequences / tpot_s, 1 / tpot_s)
 
 
-def _prefill(compiled: Compiled, lengths: Lengths, batch: int, images: int) -> Seconds:
+def _prefill(at: Deployment, batch: int) -> Seconds:
+    lengths, images = at.lengths, at.image_tokens
+
+    def of(tokens: int) -> Seconds:
+        if at.kept is not None:
+            return at.kept.prefill(at.compiled, batch, tokens)
+        if at.ahead is not None:
+            return at.ahead.prefill(at.compiled, batch, tokens)
+        return at.compiled.prefill(batch, tokens)
+
     if len(lengths.requests) == 1:
-        return compiled.prefill(batch, lengths.input_tokens + images)
+        return of(lengths.input_tokens + images)
     return _weighted(
-        (request.share, compiled.prefill(batch, request.input_tokens + images))
-        for request in lengths.requests
+        (request.share, of(request.input_tokens + images)) for request in lengths.requests
     )
 
 

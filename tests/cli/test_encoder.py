@@ -57,3 +57,17 @@ def test_it_is_answered(vperf: Run, bge: str, words: tuple[str, ...]) -> None:
 def test_it_is_refused_by_name(vperf: Run, bge: str, words: tuple[str, ...]) -> None:
     ran = vperf(words[0], "-m", bge, "-g", "h100-sxm", *words[1:])
     assert "generates no tokens" in one_line(ran)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sweep", "-g", "l4", "--batch-size", "1,64"),
+        ("sweep", "-g", "l4", "--max-concurrency", "1,64"),
+        ("compare", "-g", "l4,h100"),
+    ],
+)
+def test_rows_of_texts_say_requests_and_no_tokens_out(words: tuple[str, ...], vperf: Run) -> None:
+    text = vperf(words[0], "-m", "Qwen3-Embedding-0.6B", *words[1:]).out
+    assert "requests/s" in text
+    assert not [word for word in (" out", "TPOT", "KV cache has room") if word in text]

@@ -78,7 +78,7 @@ def _check(errors: list[Error]) -> None:
     assert max(abs(each.ttft) for each in sure) <= 0.2
     some = [each for each in errors if each.prompt_share <= UNSURE_SHARE]
     assert max(abs(each.tpot) for each in some) <= 0.11
-    assert max(abs(each.ttft) for each in some) <= 0.4
+    assert max(abs(each.ttft) for each in some) <= 0.7
 
     def within(name: str, most: float, among: list[Error]) -> float:
         return statistics.fmean(abs(getattr(each, name)) <= most for each in among)
@@ -86,6 +86,7 @@ def _check(errors: list[Error]) -> None:
     assert within("tpot", 0.02, sure) >= 0.9
     assert within("rate", 0.02, sure) >= 0.85
     assert within("ttft", 0.15, sure) >= 0.95
+    assert within("ttft", 0.25, some) >= 0.9
     assert within("tpot", 0.02, errors) >= 0.75
     assert within("rate", 0.02, errors) >= 0.75
     assert within("ttft", 0.15, errors) >= 0.85

@@ -166,3 +166,12 @@ def test_among_more_ranks_than_a_node_has_the_network_between_nodes_bounds() -> 
     assert collectives.limit_s(sixteen, rack) == pytest.approx(message / 900e9)
     small = replace(H100, gpus_per_node=4)
     assert collectives.expected_s(eight, small) > collectives.expected_s(eight, H100)
+
+
+def test_an_answer_says_whether_its_exchange_was_measured_or_scaled_from_another_card() -> None:
+    says = {
+        ranks: " ".join(vperf.estimate("llama-3.1-70b", "l40s", tp=ranks).assumptions)
+        for ranks in (2, 8)
+    }
+    assert "all-reduces measured on this card" in says[2]
+    assert "all-reduces scaled from another card's" in says[8]

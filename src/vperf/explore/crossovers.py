@@ -235,8 +235,9 @@ def _find_acceptance_crossover(options: Mapping[str, Any], resolver: Resolver) -
 
 
 def _find_users_crossover(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Found]:
-    serving = speeds(resolver.deployment(scenario_at(options))).serving
-    if serving is not None:
+    at = resolver.deployment(scenario_at(options))
+    serving = speeds(at).serving
+    if serving is not None and at.model.generates:
         text = f"the KV cache has room for {serving.slots:,} sequences: users beyond wait"
         yield "users wait for room", serving.slots, text
 

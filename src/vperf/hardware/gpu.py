@@ -73,6 +73,8 @@ class AllReduce:
     large_latency_s: float = 0.0
     large_bytes_per_s: float = 0.0
     """Of large messages; 0: there is one line only."""
+    scaled: bool = False
+    """From another card's, by the rates of their links; else measured on this one."""
 
     def seconds(self, message_bytes: float) -> float:
         """Time of one all-reduce of so many bytes."""

@@ -72,6 +72,7 @@ PARTS = {
     "elementwise": "element-wise kernels",
     "host": "launches and host time",
     "collectives": "collectives",
+    "transfers": "between places",
     "queueing": "queueing, prefills of others",
     "unexplained": "unexplained",
 }
@@ -89,7 +90,7 @@ _GROUPS = (
     _Group("limit: {}", ("weights", "kv_cache", "compute", "link"), "memory"),
     _Group("kernels above it", ("matmul", "attention", "moe", "recurrent", "elementwise"), "link"),
     _Group("launches and host time", ("host",), ""),
-    _Group("collectives", ("collectives",), "link"),
+    _Group("collectives", ("collectives", "transfers"), "link"),
     _Group("queueing, prefills of others", ("queueing",), ""),
     _Group("unexplained", ("unexplained",), "bad"),
 )

@@ -32,6 +32,7 @@ from vperf.report.rows import (
     bar_column,
     basis_column,
     extra_columns,
+    generate,
     joules,
     legend,
     limit_columns,
@@ -39,6 +40,7 @@ from vperf.report.rows import (
     memory_column,
     named,
     problem_lines,
+    requests_column,
     shared_words,
     speed_column,
     tpot_column,
@@ -102,10 +104,11 @@ def _columns(answer: Comparison, shown: list[Row]) -> list[RowColumn]:
         case _:
             assert_never(by)
     decode, ttft = by == "decode", by == "ttft"
+    generates = generate(shown)
     extras = extra_columns(
         () if by == "energy" else shown,
         priced=any(row.cost for row in shown),
-        served=any(row.figures and row.figures.serving for row in shown),
+        served=generates and any(row.figures and row.figures.serving for row in shown),
     )
     return [
         *axis_columns(axes),
@@ -114,7 +117,7 @@ def _columns(answer: Comparison, shown: list[Row]) -> list[RowColumn]:
         bar_column(most),
         *limit_columns(),
         ttft_column(f"TTFT {_UP}" if ttft else "TTFT", strong=ttft, rank=0 if ttft else 2),
-        tpot_column(rank=4),
+        tpot_column(rank=4) if generates else requests_column(rank=0),
         *extras,
         memory_column(),
         basis_column(rank=1),
@@ -186,8 +189,9 @@ def _reached(by: By, answer: Comparison, best: Row) -> str:
         case "decode":
             ends = (expected.low, expected.high)
             low, high = (per_second(each.main_tokens_per_s) for each in ends)
+            read = "" if generate([best]) else " read"
             return (
-                f"is the fastest that fits: {per_second(expected.main_tokens_per_s)} tok/s "
+                f"is the fastest that fits: {per_second(expected.main_tokens_per_s)} tok/s{read} "
                 f"({span(low, high)}), limit {per_second(limit.main_tokens_per_s)}"
             )
         case "ttft":
@@ -218,7 +222,7 @@ def second_line(answer: Comparison) -> str:
     model, gpu = fixed.pop("model", None), fixed.pop("gpu", None)
     names = [short_model(str(model))] if model else []
     names += [f"{'on ' if model else ''}{clean(gpu)}"] if gpu else []
-    shared = ", ".join(shared_words(fixed, answer.axes))
+    shared = ", ".join(shared_words(fixed, answer.axes, generate=generate(answer.rows)))
     cannot = sum(answer.problems.values())
     counts = [plural(answer.asked, "setting"), f"{answer.fitting:,} fit"]
     counts += [f"{cannot:,} cannot be"] if cannot else []

@@ -10,7 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from vperf.answer import DepthPoint, DraftsAt, Estimate, Serving, SimulatedRun, Speculative, Texts
+from vperf.answer import (
+    DepthPoint,
+    DraftsAt,
+    Estimate,
+    KeptCache,
+    ReadBy,
+    Serving,
+    SimulatedRun,
+    Speculative,
+    Texts,
+)
 from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, drafts_of, launch
 from vperf.report.document import (
     FAILS,
@@ -55,6 +65,8 @@ if TYPE_CHECKING:
 Bound = Literal["compute", "memory", "link", "host"]
 
 _SHOWN_PEAKS = ("bf16", "fp8", "fp4")
+_FEW_TOKENS = 64
+"""A cache beyond the card that pays from so few on pays for all."""
 _DEPTHS = (1024, 8192, 32768, 131072, 1048576)
 """Contexts of the short form."""
 _POOR = 0.5
@@ -278,6 +290,13 @@ def run_of(answer: Estimate) -> SimulatedRun | None:
     return answer.simulated if shown else None
 
 
+def _prefill_bound(answer: Estimate) -> str:
+    kept, by = answer.kept, answer.read_by
+    if (kept and kept.sent_s > kept.rest_s) or (by and by.sent_s > by.prefill_s):
+        return "link"
+    return answer.prefill.bound
+
+
 def _ttft(answer: Estimate) -> _Figure:
     """Of a served load the mean of its run."""
     run, closed = run_of(answer), _figure(answer, "ttft_s")
@@ -319,7 +338,7 @@ def _rate_of_all(answer: Estimate) -> _Figure:
 
 def speed_table(answer: Estimate) -> Table:
     """Each figure expected, its range, its limit, and what bounds that."""
-    prefill, generates = answer.prefill.bound, answer.workload.generates
+    prefill, generates = _prefill_bound(answer), answer.workload.generates
     rows = [_row("TTFT" if generates else "Latency", _ttft(answer), prefill, time=True)]
     if answer.texts:
         rows.append(_row("Texts/s", _texts(answer), prefill))
@@ -405,6 +424,10 @@ def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
         yield "Tower", _tower(answer)
     if answer.workload.lora_rank:
         yield "Adapters", _adapters(answer)
+    if answer.kept:
+        yield "Cache", _kept(answer.kept)
+    if answer.read_by:
+        yield "Read by", _read_by(answer.read_by)
     yield "Memory", memory_line(answer)
     memory = answer.memory
     if memory.places:
@@ -544,7 +567,7 @@ def _closed_form(answer: Estimate) -> str:
 def _drafts(answer: Speculative) -> str:
     """What speculative decoding brings, and from which acceptance on."""
     even = answer.break_even_acceptance
-    pays = "never worth it" if even is None else f"pays above {percent(even)}"
+    pays = "never pays" if even is None else f"pays above {even:.2f} accepted"
     by = clean(answer.method) + (f", {clean(answer.draft_model)}" if answer.draft_model else "")
     tree = answer.verified_tokens > answer.draft_tokens + 1
     count = f"{answer.draft_tokens} deep" if tree else f"{answer.draft_tokens} a step"
@@ -574,6 +597,39 @@ def _best_texts(of: Texts) -> str:
     )
 
 
+def _kept(kept: KeptCache) -> str:
+    """What a cache beyond the card takes and saves."""
+    line = (
+        f"{plural(kept.found_tokens, 'token')} from {clean(kept.place)} in {seconds(kept.sent_s)}, "
+        f"{size(kept.sent_bytes)} each GPU; the rest {seconds(kept.rest_s)}; "
+        f"anew {seconds(kept.anew_s)}"
+    )
+    if kept.pays_above_bytes_per_s is not None:
+        line += f"; pays above {format_bandwidth(kept.pays_above_bytes_per_s)}"
+        if kept.pays_from_tokens is None:
+            line += ", here for no prompt"
+        elif kept.pays_from_tokens > _FEW_TOKENS:
+            line += f", here from {plural(kept.pays_from_tokens, 'token')} on"
+    if kept.holds_tokens is not None:
+        line += f"; holds {plural(kept.holds_tokens, 'token')}"
+    return line
+
+
+def _read_by(by: ReadBy) -> Text:
+    """What cards of their own take to read the prompts, beside those that decode."""
+    cards = f"{by.gpus}x {by.gpu}" if by.gpus > 1 else by.gpu
+    line = (
+        f"{clean(cards)} in {seconds(by.prefill_s)}, sent in {seconds(by.sent_s)} "
+        f"({size(by.sent_bytes)}), first step {seconds(by.first_step_s)}; alone "
+        f"{seconds(by.ttft_alone_s)}; reads {by.requests_per_s:,.3g} requests/s, the others "
+        f"answer {by.decode_requests_per_s:,.3g}"
+    )
+    if by.fits:
+        return line
+    need, there = gib(by.memory_bytes), gib(by.capacity_bytes)
+    return (f"{line}; ", Span(f"does not fit: {need} of {there} GiB each", "bad"))
+
+
 def _adapters(answer: Estimate) -> str:
     """How much of the weights LoRA adapters are."""
     asked, held = answer.workload, answer.memory.adapter_bytes
@@ -594,7 +650,7 @@ def _drafts_table(drafts: Sequence[DraftsAt]) -> Table:
         ),
         (
             Row(("times as fast", *(f"{each.speedup:.2f}" for each in drafts))),
-            Row(("pays above", *("never" if even is None else percent(even) for even in pays))),
+            Row(("pays above", *("never" if even is None else f"{even:.2f}" for even in pays))),
             Row(("best number", *(str(each.best_draft_tokens or "-") for each in drafts))),
             Row(("then", *(f"{each.best_speedup:.2f}" for each in drafts))),
         ),

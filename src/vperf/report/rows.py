@@ -57,10 +57,20 @@ def choice(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.12g}"
 
 
-def shared_words(fixed: Mapping[str, Any], axes: Iterable[str]) -> list[str]:
+def generate(rows: Iterable[Row]) -> bool:
+    """Whether tokens come out of any; so it is taken of rows that are not known."""
+    known = [row.figures.expected for row in rows if row.figures]
+    return not known or any(each.decode_tokens_per_s for each in known)
+
+
+def shared_words(
+    fixed: Mapping[str, Any], axes: Iterable[str], *, generate: bool = True
+) -> list[str]:
     """What all rows share, in words: "1,024 tokens in", "128 out", "batch 1", "fp8 weights"."""
     rest = dict(fixed)
     tokens_in, tokens_out = rest.pop("input_len", None), rest.pop("output_len", None)
+    if not generate:
+        tokens_out = None
     words = [f"{plural(tokens_in, 'token')} in"] if tokens_in else []
     words += [f"{tokens_out:,} out"] if tokens_out else []
     loads = ("batch_size", "max_concurrency", "request_rate")
@@ -150,6 +160,13 @@ def tpot_column(*, rank: int = 0) -> RowColumn:
     """Expected."""
     column = Column("TPOT", "time", rank, width=7)
     return RowColumn(column, _of(lambda f: seconds(f.expected.tpot_s)))
+
+
+def requests_column(*, rank: int = 0) -> RowColumn:
+    """Requests answered a second, of models that only read."""
+    return RowColumn(
+        Column("requests/s", "rate", rank, width=7), _of(lambda f: per_second(f.requests_per_s))
+    )
 
 
 def bar_column(most: float, *, rank: int = 5) -> RowColumn:

@@ -27,6 +27,7 @@ from vperf.report.rows import (
     basis_column,
     choice,
     extra_columns,
+    generate,
     heading,
     legend,
     limit_columns,
@@ -34,6 +35,7 @@ from vperf.report.rows import (
     memory_column,
     named,
     problem_lines,
+    requests_column,
     shared_words,
     speed_column,
     tpot_column,
@@ -88,7 +90,7 @@ def document(
     else:
         best = _Best(held)
         yield Headline(best.line(sweep))
-    yield Prose(second_line(sweep), "aside", tight=True)
+    yield Prose(second_line(sweep, generate(held or ())), "aside", tight=True)
     if drawn is not None:
         yield Plot(drawn)
     else:
@@ -161,9 +163,16 @@ class _Best:
         limit = per_second(self._row.figures.limit.main_tokens_per_s)
         return (
             "Fastest that fits: ",
-            Span(f"{name}, {per_second(_speed(self._row))} tok/s", "good"),
+            Span(f"{name}, {_reached(self._row)}", "good"),
             f" (limit {limit}).",
         )
+
+
+def _reached(row: Row) -> str:
+    speed = per_second(_speed(row))
+    if generate([row]) or row.figures is None:
+        return f"{speed} tok/s"
+    return f"{per_second(row.figures.requests_per_s)} requests/s, {speed} tok/s read"
 
 
 def _speed(row: Row) -> float:
@@ -200,12 +209,13 @@ def _text(value: Any) -> str:
     return choice(_value(value))
 
 
-def second_line(sweep: Sweeping) -> str:
+def second_line(sweep: Sweeping, generates: bool = True) -> str:
     """Line 2: what all rows share, and what varies."""
     fixed = {n: v for n, v in sweep.grid.shared().items() if n not in ("model", "gpu")}
     spans = [f"{heading(axis)} {_span(values)}" for axis, values in sweep.axes.items()]
     varied = f"{', '.join(spans)}; {plural(sweep.grid.count, 'setting')}"
-    parts = (_subject(sweep), ", ".join(shared_words(fixed, sweep.axes)), varied)
+    shared = ", ".join(shared_words(fixed, sweep.axes, generate=generates))
+    parts = (_subject(sweep), shared, varied)
     return " \N{MIDDLE DOT} ".join(part for part in parts if part)
 
 
@@ -216,12 +226,14 @@ def _columns(sweep: Sweeping, held: Sequence[Row] | None) -> list[RowColumn]:
     rows = [row for row in held or () if row.figures]
     capacities = {row.figures.capacity_bytes for row in rows if row.figures}
     bar = [bar_column(max(map(_speed, rows)), rank=2)] if rows else []
+    generates = generate(rows)
+    served &= generates
     return [
         *axis_columns(sweep.axes),
         speed_column(strong=True),
         *bar,
         ttft_column(rank=1),
-        tpot_column(rank=1),
+        tpot_column(rank=1) if generates else requests_column(rank=1),
         memory_column(capacities.pop() if len(capacities) == 1 else None),
         *limit_columns(),
         *extra_columns(rows, priced=bool(sweep.prices), served=served),

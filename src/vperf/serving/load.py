@@ -40,7 +40,7 @@ requests still comes bunched."""
 
 SURE_SHARE, UNSURE_SHARE = 0.2, 0.5
 """Shares of the time that prompts take: up to one these means are the simulation's within 4 %
-(TPOT, rate) and 20 % (TTFT), up to the other 11 and 40, beyond it by no bound (tests/serving)."""
+(TPOT, rate) and 20 % (TTFT), up to the other 11 and 70, beyond it by no bound (tests/serving)."""
 
 _ROUNDS, _SECANTS = 80, 6
 """Trials of the fixed point, of which every so many-th halves the bracket."""
@@ -83,6 +83,8 @@ class Load:
     """Between an answer and the user's next request."""
     texts: int = 1
     """Of a request to a model that only reads them."""
+    at_once: bool = False
+    """Of such a model: its users send one request each, all at the start."""
     encode_s: float = 0.0
     """What the tower takes for the images and sounds of a request."""
     encode_limit_s: float = 0.0

@@ -100,6 +100,7 @@ ALL_REDUCE: Keys = {
     "bandwidth": Key("bytes_per_s", BANDWIDTH, required=True),
     "large_latency": Key("large_latency_s", SECONDS),
     "large_bandwidth": Key("large_bytes_per_s", BANDWIDTH),
+    "scaled": Key("scaled", bool),
 }
 
 

@@ -32,8 +32,9 @@ _HARMLESS = frozenset({
 
 
 def is_params(config: Mapping[str, Any]) -> bool:
-    """Whether a JSON object is a params.json."""
-    return {"dim", "n_layers", "n_heads"} <= config.keys() and "hidden_size" not in config
+    """Whether a JSON object is a params.json; DistilBERT's config has these keys too."""
+    named = config.get("model_type", "transformer") != "transformer" or "architectures" in config
+    return {"dim", "n_layers", "n_heads"} <= config.keys() and not named
 
 
 def config_of(params: Mapping[str, Any], source: str) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def all_reduce_line(gpu: Gpu, ranks: int) -> AllReduce:
         return line
     return AllReduce(
         line.latency_s * slower, line.bytes_per_s / slower,
-        line.large_latency_s * slower, line.large_bytes_per_s / slower,
+        line.large_latency_s * slower, line.large_bytes_per_s / slower, line.scaled,
     )  # fmt: skip
 
 

@@ -1,0 +1,54 @@
+"""How near the times of requests with an image are: python benchmarks/images.py
+
+Each row of data/images.csv is a published time to the first token, time of the tower alone, or
+rate of requests. Nothing is fitted to them.
+"""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from collections import defaultdict
+from pathlib import Path
+
+import vperf
+
+DATA = Path(__file__).parent / "data" / "images.csv"
+
+
+def predicted(row: dict[str, str]) -> float:
+    """What the row measured, as expected."""
+    batch_size, output_len = int(row["batch_size"]), int(row["output_len"])
+    answer = vperf.estimate(
+        row["model"], row["gpu"], engine=row["engine"], tp=int(row["tensor_parallel"]),
+        quantization=row["quantization"] or None, image=row["image"], images=1,
+        input_len=int(row["input_len"]), output_len=max(output_len, 2), batch_size=batch_size,
+    )  # fmt: skip
+    assert answer.expected
+    if row["what"] == "ttft_s":
+        return answer.expected.ttft_s
+    if row["what"] == "tower_s":
+        assert answer.workload.expected_encode_s
+        return answer.workload.expected_encode_s
+    tpot_s = answer.expected.tpot_s or 0
+    return batch_size / (answer.expected.ttft_s + (output_len - 1) * tpot_s)
+
+
+def main() -> None:
+    """Print every row, and the mean error of each kind."""
+    errors: dict[str, list[float]] = defaultdict(list)
+    for row in csv.DictReader(DATA.open(encoding="utf-8")):
+        measured, found = float(row["measured"]), predicted(row)
+        error = found / measured - 1
+        errors[row["what"]].append(error)
+        print(
+            f"{row['source']:30} {row['model']:26} {row['image']:10} {row['gpu']:9} "
+            f"{row['what']:15} measured {measured:6.3g}, expected {found:6.3g} ({error:+.0%})"
+        )
+    for kind, each in errors.items():
+        mean, bias = statistics.fmean(map(abs, each)), statistics.fmean(each)
+        print(f"{kind:15} {len(each):3} rows: mean error {mean:.1%}, bias {bias:+.1%}")
+
+
+if __name__ == "__main__":
+    main()
