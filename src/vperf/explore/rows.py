@@ -172,7 +172,7 @@ def _row(
 _WAYS = frozenset(("tp", "pp", "dp", "ep"))
 _FELT = 1.02
 """Times further apart than this are not alike."""
-_MOST_KEPT = 1000
+_MAX_KEPT = 1000
 
 
 class _Scaling:
@@ -188,7 +188,7 @@ class _Scaling:
             return
         chosen = ((name, each) for name, each in row.chosen.items() if name not in _WAYS)
         alike = (row.model, row.gpu, *chosen)
-        if alike not in self._fewest and len(self._fewest) >= _MOST_KEPT:
+        if alike not in self._fewest and len(self._fewest) >= _MAX_KEPT:
             return
         fewest = self._fewest.setdefault(alike, row)
         few, many = sorted((fewest, row), key=_gpus)

@@ -47,7 +47,7 @@ _CACHE_ASSUMED = 64 * 2.0**20
 """Last-level cache where the device does not say."""
 _FLUSH = 5.0
 """Weights in a rotation, in caches."""
-_MOST_COPIES = 128
+_MAX_COPIES = 128
 _SAMPLE_S = 0.05
 """One sample of a sustained rate."""
 _POOL = 2**22
@@ -178,7 +178,7 @@ class TorchBackend:
         if need > 0.9 * free:
             raise OutOfMemoryError(f"needs {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
         cold = math.ceil(_FLUSH * (self.device.l2_bytes or _CACHE_ASSUMED) / max(streamed, 1.0))
-        copies = max(1, min(cold, _MOST_COPIES, int(_MEMORY_SHARE * free / max(need, 1.0))))
+        copies = max(1, min(cold, _MAX_COPIES, int(_MEMORY_SHARE * free / max(need, 1.0))))
 
         def measured() -> Timing:
             rotation = [_in_a_row([make() for make in makers]) for _ in range(copies)]
