@@ -149,9 +149,9 @@ def headline(answer: Estimate) -> Text:
         need, there = gib(worst.total_bytes), gib(worst.capacity_bytes)
         return (Span(f"Does not fit: {need} GiB needed, {there} GiB there{each}.", "bad"),)
     if served and _grows(answer):
-        asked = format_requests(served.requests_asked_per_s or 0.0)
+        given = format_requests(served.requests_asked_per_s or 0.0)
         most = f"{served.requests_per_s:,.3g}"
-        return (Span(f"Cannot serve {asked}: at most {most}; the queue grows without end.", "bad"),)
+        return (Span(f"Cannot serve {given}: at most {most}; the queue grows without end.", "bad"),)
     figure, *rest = _speeds(answer)
     return (Span(figure, "good"), *rest, "; ", Span("fits", "good"), ".")
 
@@ -197,22 +197,22 @@ def second_line(answer: Estimate) -> str:
 
 def workload(answer: Estimate) -> str:
     """ "1,024 tokens in, 128 out, batch 1, bf16 weights, bf16 KV cache, vllm"."""
-    asked, model = answer.workload, answer.model
-    images = f" and {plural(asked.image_tokens, 'image token')}" if asked.image_tokens else ""
-    load = f"batch {asked.batch_size:,}"
-    out = f"{asked.output_tokens:,} out, " if asked.generates else ""
+    given, model = answer.workload, answer.model
+    images = f" and {plural(given.image_tokens, 'image token')}" if given.image_tokens else ""
+    load = f"batch {given.batch_size:,}"
+    out = f"{given.output_tokens:,} out, " if given.generates else ""
     if answer.serving:
         rate = answer.serving.requests_asked_per_s
-        load = plural(asked.concurrency, "user") if rate is None else format_requests(rate)
+        load = plural(given.concurrency, "user") if rate is None else format_requests(rate)
         if prompts := answer.serving.prompts:
-            at_once = rate is None and asked.concurrency >= prompts
+            at_once = rate is None and given.concurrency >= prompts
             load = f"{plural(prompts, 'prompt')} at once" if at_once else (
                 f"{load}, {plural(prompts, 'prompt')}"
             )  # fmt: skip
     return (
-        f"{plural(asked.input_tokens, 'token')}{images} in, {out}{load}, "
+        f"{plural(given.input_tokens, 'token')}{images} in, {out}{load}, "
         f"{clean(model.quantization)} weights, {clean(model.kv_cache_dtype)} KV cache, "
-        f"{clean(asked.engine)}{f' {clean(asked.placement)}' if asked.placement else ''}"
+        f"{clean(given.engine)}{f' {clean(given.placement)}' if given.placement else ''}"
     )
 
 
@@ -447,12 +447,12 @@ def _short_facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
 
 
 def _room(answer: Estimate) -> str:
-    memory, asked = answer.memory, answer.workload
+    memory, given = answer.memory, answer.workload
     if memory.max_context_tokens <= 0 and memory.max_batch_size <= 0:
         return "none: beside the weights no KV cache has space"
-    each = plural(asked.prompt_tokens + asked.output_tokens, "token")
+    each = plural(given.prompt_tokens + given.output_tokens, "token")
     return (
-        f"context {whole(memory.max_context_tokens)} at batch {asked.batch_size:,}, "
+        f"context {whole(memory.max_context_tokens)} at batch {given.batch_size:,}, "
         f"or batch {whole(memory.max_batch_size)} at {each}"
     )
 
@@ -581,10 +581,10 @@ def _drafts(answer: Speculative) -> str:
 
 def _tower(answer: Estimate) -> str:
     """What the images of a request take of its first token."""
-    asked = answer.workload
+    given = answer.workload
     return (
-        f"{seconds(asked.expected_encode_s)} for the images or sounds of a request (limit "
-        f"{seconds(asked.limit_encode_s)}), in the first token"
+        f"{seconds(given.expected_encode_s)} for the images or sounds of a request (limit "
+        f"{seconds(given.limit_encode_s)}), in the first token"
     )
 
 
@@ -632,10 +632,10 @@ def _read_by(by: ReadBy) -> Text:
 
 def _adapters(answer: Estimate) -> str:
     """How much of the weights LoRA adapters are."""
-    asked, held = answer.workload, answer.memory.adapter_bytes
+    given, held = answer.workload, answer.memory.adapter_bytes
     each = " per GPU" if answer.gpu.count > 1 else ""
     return (
-        f"{asked.max_loras:,} of rank {asked.lora_rank}, unmerged: {gib(held)} GiB of the "
+        f"{given.max_loras:,} of rank {given.lora_rank}, unmerged: {gib(held)} GiB of the "
         f"weights{each}"
     )
 
@@ -805,20 +805,20 @@ def verify(answer: Estimate) -> Shell:
 def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
     if not nameable(answer):
         return ()
-    asked, model = answer.workload, answer.model.id
+    given, model = answer.workload, answer.model.id
     server = Server(
-        asked.engine, model, asked.tensor_parallel, asked.pipeline_parallel,
-        asked.expert_parallel, asked.data_parallel, kv_cache=own_cache(answer),
+        given.engine, model, given.tensor_parallel, given.pipeline_parallel,
+        given.expert_parallel, given.data_parallel, kv_cache=own_cache(answer),
         drafts=drafts_of(answer.speculative),
-        lora_rank=asked.lora_rank, max_loras=asked.max_loras,
+        lora_rank=given.lora_rank, max_loras=given.max_loras,
     )  # fmt: skip
     served, run = answer.serving, answer.simulated
     rate = served.requests_asked_per_s if served else None
     measured = Bench(
-        asked.prompt_tokens, asked.output_tokens, asked.concurrency if rate is None else None, rate,
+        given.prompt_tokens, given.output_tokens, given.concurrency if rate is None else None, rate,
         prompts=run.prompts if run else None,
     )  # fmt: skip
     started = launch(server)
-    if started and asked.placement:
-        started[-1] = [*started[-1], asked.placement]
-    return [*started, bench(asked.engine, model, measured)]
+    if started and given.placement:
+        started[-1] = [*started[-1], given.placement]
+    return [*started, bench(given.engine, model, measured)]

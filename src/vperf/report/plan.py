@@ -232,8 +232,8 @@ def second_line(answer: Plan) -> str:
     elif answer.max_concurrency is not None:
         load = [plural(answer.max_concurrency, "user")]
     if estimate is not None:
-        asked = estimate.workload
-        load += [f"{plural(asked.prompt_tokens, 'token')} in", f"{asked.output_tokens:,} out"]
+        given = estimate.workload
+        load += [f"{plural(given.prompt_tokens, 'token')} in", f"{given.output_tokens:,} out"]
     wanted = ", ".join(
         f"{label} {seconds(value)}"
         for label, value in (
@@ -437,8 +437,8 @@ def commands(answer: Plan) -> list[Shell]:
     if best is None or estimate is None or not nameable(estimate):
         return []
     scenario, model = best.scenario, estimate.model
-    asked = estimate.workload
-    engine, layout = asked.engine, best.layout
+    given = estimate.workload
+    engine, layout = given.engine, best.layout
     online = scenario.quantization == "fp8" and answer.stored in SIXTEEN_BIT and quantizes(engine)
     figures = best.row.figures
     running = figures.serving.running_batch if figures and figures.serving else 1.0
@@ -451,10 +451,10 @@ def commands(answer: Plan) -> list[Shell]:
             kv_cache=own_cache(estimate),
             quantization="fp8" if online else "",
             drafts=drafts_of(estimate.speculative),
-            lora_rank=asked.lora_rank,
-            max_loras=asked.max_loras,
+            lora_rank=given.lora_rank,
+            max_loras=given.max_loras,
             cuda_graphs=scenario.cuda_graphs,
-            max_model_len=asked.prompt_tokens + asked.output_tokens,
+            max_model_len=given.prompt_tokens + given.output_tokens,
             memory_utilization=answer.memory_utilization,
             max_batched_tokens=answer.max_batched_tokens,
             max_sequences=_sequences(running),
@@ -465,9 +465,9 @@ def commands(answer: Plan) -> list[Shell]:
         return tuple(tuple(each) for each in found if each)
 
     hit = scenario.prefix_cache_hit or resolve_lengths(scenario).prefix_hit
-    prefix = int(asked.prompt_tokens * hit)
+    prefix = int(given.prompt_tokens * hit)
     share = Bench(
-        asked.prompt_tokens, asked.output_tokens, scenario.max_concurrency, scenario.request_rate,
+        given.prompt_tokens, given.output_tokens, scenario.max_concurrency, scenario.request_rate,
         prefix_tokens=prefix,
     )  # fmt: skip
     stored = best.what_if and not online
@@ -481,7 +481,7 @@ def commands(answer: Plan) -> list[Shell]:
             for role, side in (("prefill", best.pools.prefill), ("decode", best.pools.decode))
         ]
         rate = answer.request_rate
-        whole = Bench(asked.prompt_tokens, asked.output_tokens, None, rate, prefix)
+        whole = Bench(given.prompt_tokens, given.output_tokens, None, rate, prefix)
         found.append(("Measure it, through a router", words([bench(engine, model.id, whole)])))
     else:
         one = "one replica under its share of the load" if best.replicas > 1 else "it"
