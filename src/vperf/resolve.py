@@ -15,7 +15,6 @@ from functools import lru_cache
 from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Any
 
-from vperf import elsewhere
 from vperf.deployment import Deployment, Replica
 from vperf.errors import HubError, InputError, UnknownNameError, VperfError
 from vperf.formats import bits_named, cache_format_named, format_named
@@ -30,15 +29,17 @@ from vperf.model.ops import Step
 from vperf.model.read import build_model
 from vperf.model.tasks import run_for, task_named
 from vperf.notes import Note, notes_of
-from vperf.places import given as places_given
-from vperf.places import host_named, resolve_places
 from vperf.scenario import (
     CARD,
     DEFAULT_ENGINE,
+    ELSEWHERE,
+    HOST,
     INPUT_LEN,
+    LAYER_OPTIONS,
     OF_DRAFTS,
     OPTIONS,
     OUTPUT_LEN,
+    PLACING,
     PLACING_ENGINE,
     ModelLike,
     Scenario,
@@ -163,7 +164,9 @@ class Resolver:
         else:
             _check_batch(scenario)
         kept, ahead = None, None
-        if elsewhere.given(scenario):
+        if scenario.gives(ELSEWHERE):
+            from vperf import elsewhere  # noqa: PLC0415  (seldom asked for)
+
             elsewhere.check(scenario, replica.compiled)
             kept = elsewhere.kept_of(scenario, replica.compiled)
             ahead = self._ahead(scenario, replica.compiled)
@@ -187,7 +190,8 @@ class Resolver:
     def _ahead(self, scenario: Scenario, after: Compiled) -> Ahead | None:
         if scenario.prefill_gpu is None:
             return None
-        from vperf.serving.elsewhere import Ahead  # noqa: PLC0415  (seldom asked for)
+        from vperf import elsewhere  # noqa: PLC0415  (seldom asked for)
+        from vperf.serving.elsewhere import Ahead  # noqa: PLC0415
 
         reads = elsewhere.reading(scenario)
         if reads.engine is None:
@@ -287,8 +291,14 @@ class Resolver:
         card: Card,
         scenario: Scenario,
     ) -> Replica:
+        several, options = len(card.gpu.cards) > 1, (*PLACING, *HOST)
+        if not several and not card.gpu.is_host and not scenario.gives(options):
+            model = self._model(config, draft, named, card.engine, scenario)
+            return Replica(config, Compiled(model, card))
+        from vperf.places import host_named, resolve_places  # noqa: PLC0415  (seldom asked for)
+
         host = host_named(scenario, card.gpu)
-        moved = places_given(scenario) or len(card.gpu.cards) > 1
+        moved = several or scenario.gives(LAYER_OPTIONS)
         alone = replace(scenario, pp=1) if moved and scenario.pp > 1 else scenario
         model = self._model(config, draft, named, card.engine, alone)
         if card.gpu.is_host:
@@ -388,7 +398,7 @@ def engine_of(scenario: Scenario, card: Gpu | None, usual: str = "") -> Engine:
         return engine_named(scenario.engine)
     if card is None:
         return engine_named(usual or DEFAULT_ENGINE)
-    on_places = places_given(scenario) or card.is_host or len(card.cards) > 1
+    on_places = scenario.gives(LAYER_OPTIONS) or card.is_host or len(card.cards) > 1
     return engine_named(PLACING_ENGINE if on_places else usual or card.engine or DEFAULT_ENGINE)
 
 
