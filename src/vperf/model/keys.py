@@ -54,7 +54,8 @@ _HARMLESS = """
     mamba_ssm_cache_dtype mamba_ssm_dtype mask_feature_length mask_feature_min_masks
     mask_feature_prob mask_index mask_time_length mask_time_min_masks mask_time_prob
     matryoshka_dimensions max_batch_size max_inference_chunksize max_length max_new_tokens
-    max_attn_value max_num_columns max_num_rows max_window_layers median_filter_width min_length mlp_alpha_factor
+    max_attn_value max_num_columns max_num_rows max_window_layers
+    median_filter_width min_length mlp_alpha_factor
     mlp_beta_factor mlp_dropout mlp_gate_softcap mlp_hidden_act mlp_multipliers mlp_type
     mlp_up_softcap mm_hidden_size mm_projector_type mm_use_im_patch_token mm_use_im_start_end
     mm_vision_select_layer mm_vision_tower mode model_parallel_size model_type
@@ -69,7 +70,8 @@ _HARMLESS = """
     num_hash num_hash_layers num_image_tokens num_labels num_logits_to_keep
     num_nextn_predict_layers num_return_sequences onnx_export order_of_interleaved_layers
     original_max_position_embeddings output_attentions output_hidden_states output_logit_soft_cap
-    output_multiplier output_multiplier_scale output_router_logits output_scores pack_qkv pad_head_dim_to_multiple_of
+    output_multiplier output_multiplier_scale output_router_logits output_scores
+    pack_qkv pad_head_dim_to_multiple_of
     pad_vocab_size_multiple partial_rotary_factor pooler_hidden_act position_embedding_type
     positive_label_weight post_norm_eps pre_norm prefill_chunk_size prefix prefix_lm pretraining_tp
     problem_type projection_dim pruned_heads qk_head_dim qk_scale_factor quant_mode quantization
