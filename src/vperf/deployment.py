@@ -104,9 +104,11 @@ class Deployment:
     run: Run | None = None
     """The requests of that load as a benchmark sends them; None: one batch."""
     warnings: tuple[Note, ...] = ()
+    """What finding the model warned of."""
     encoding: Encoding | None = None
     """Of a request's images and sounds; None: it has none, or their tokens alone are known."""
-    """What finding the model warned of."""
+    taken: tuple[Note, ...] = ()
+    """What was typed and taken as something else."""
     kept: Kept | None = None
     """A cache beyond the cards in which part of each prompt is found."""
     ahead: Ahead | None = None

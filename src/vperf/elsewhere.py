@@ -30,8 +30,8 @@ NETWORK_BYTES_PER_S = 50e9
 _GIB = 2.0**30
 
 
-def given(scenario: Scenario) -> bool:
-    """Whether prompts are read elsewhere, or kept. Raises InputError for what means nothing."""
+def check(scenario: Scenario, compiled: Compiled) -> None:
+    """InputError for what means nothing, or is not understood beside such prompts."""
     if scenario.kv_offload is None:
         for name in ("kv_offload_hit", "kv_offload_size"):
             if getattr(scenario, name) is not None:
@@ -41,11 +41,6 @@ def given(scenario: Scenario) -> bool:
                 )  # fmt: skip
     elif scenario.prefill_gpu is not None:
         raise InputError("is not understood with --prefill-gpu", field="kv-offload")
-    return scenario.kv_offload is not None or scenario.prefill_gpu is not None
-
-
-def check(scenario: Scenario, compiled: Compiled) -> None:
-    """InputError for what is not understood beside such prompts."""
     field = "kv-offload" if scenario.kv_offload is not None else "prefill-gpu"
     model, gpu = compiled.model, compiled.card.gpu
     if scenario.served:
@@ -103,7 +98,7 @@ def reading(scenario: Scenario) -> Scenario:
     cleared = dict.fromkeys(ELSEWHERE)
     changed: dict[str, Any] = {**cleared, **ways, "gpu": name, "gpu_file": None, "peak": (),
                                "memory_bandwidth": None, "memory": None}  # fmt: skip
-    if any(getattr(scenario, name) not in (None, False, ()) for name in PLACING):
+    if scenario.gives(PLACING):
         raise InputError("is not understood with weights on the host", field="prefill-gpu")
     return replace(scenario, **changed)
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from vperf.serving.elsewhere import Ahead, Kept
     from vperf.serving.encoding import Encoding
 
-_DRAFTED_BATCHES, _MOST_DRAFTS = 9, 8
+_DRAFTED_BATCHES, _MAX_DRAFTS = 9, 8
 """Batches, and drafts in a row, that are looked at for the best number of drafts."""
 _DEPTHS = (1024, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576)
 
@@ -80,6 +80,7 @@ def estimate(at: Deployment) -> Estimate:
         depth=Later(lambda: _depths(at, pace)),
         assumptions=Later(
             lambda: (
+                *at.taken,
                 *notes.assumptions(model, card, speculative, engine_given=given),
                 *notes.calibrated(card, _uncalibrated(at)),
                 *notes.memory(card, memory),
@@ -348,13 +349,13 @@ def _drafts(at: Deployment, most: int) -> tuple[DraftsAt, ...]:
 def _known_depth(at: Deployment, depth: int) -> int:
     """Up to how many drafts in a row it is known how many are accepted: shares end."""
     by_position = isinstance(at.scenario.acceptance, str)
-    return depth if by_position else max(depth, _MOST_DRAFTS)
+    return depth if by_position else max(depth, _MAX_DRAFTS)
 
 
 def _shares(at: Deployment) -> tuple[float, ...]:
     if isinstance(at.scenario.acceptance, str):
         return at.accepted
-    return shares_of(at.acceptance or 0.0, max(len(at.accepted), _MOST_DRAFTS))
+    return shares_of(at.acceptance or 0.0, max(len(at.accepted), _MAX_DRAFTS))
 
 
 def model_facts_of(model: Model, model_id: str, source: ModelSource) -> ModelFacts:

@@ -75,6 +75,7 @@ def assumptions(
         Note(
             "engine" if engine_given else "engine_default",
             name=engine.name,
+            vendor=gpu.vendor,
             cuda_graphs=engine.cuda_graphs,
             step_s=engine.host_s_per_step,
             sequence_s=engine.host_s_per_sequence,

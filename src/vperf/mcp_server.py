@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from vperf.errors import InputError, VperfError
+from vperf.errors import InputError, VperfError, install
 from vperf.scenario import ACCEPTED, ELSEWHERE, MEDIA, OPTIONS
 from vperf.version import __version__
 
@@ -410,7 +410,7 @@ def server() -> Any:
         from mcp.server.mcpserver import MCPServer
     except ModuleNotFoundError:
         raise InputError(
-            "the MCP SDK is not installed", hint="pip install 'vperf[mcp]' (mcp 2.0 or newer)"
+            "the MCP SDK is not installed", hint=f"{install('vperf[mcp]')} (mcp 2.0 or newer)"
         ) from None
     return MCPServer(
         "vperf", version=__version__, instructions=INSTRUCTIONS, log_level="ERROR",

@@ -77,8 +77,14 @@ def _measured(*, source: str) -> str:
     return "expected: rates measured on this card" + (f" ({source})" if source else "")
 
 
-def _engine(*, name: str, cuda_graphs: bool, step_s: float, sequence_s: float) -> str:
-    graphs = "CUDA graphs" if cuda_graphs else "no CUDA graphs"
+_GRAPHS = {"NVIDIA": "CUDA graphs", "AMD": "HIP graphs"}
+
+
+def _engine(
+    *, name: str, vendor: str, cuda_graphs: bool, step_s: float, sequence_s: float
+) -> str:  # fmt: skip
+    one = _GRAPHS.get(vendor, "one launch a step")
+    graphs = one if cuda_graphs else f"no {_GRAPHS.get(vendor, 'graphs')}"
     each = f" and {sequence_s * 1e6:.3g} \N{MICRO SIGN}s a sequence" if sequence_s else ""
     return f"{name}: {graphs}, {step_s * 1e3:.3g} ms of host time a step{each}"
 
@@ -277,6 +283,7 @@ KINDS: Mapping[str, NoteKind] = {
     "routing": NoteKind("assumption", "experts: the limit counts those of one token, which any routing must read; ceiling, bytes and MBU even routing, expected {expected}"),
     "windows": NoteKind("assumption", "windowed layers cache no more than their window"),
     "engine_cache": NoteKind("assumption", "{engine} keeps an fp8 KV cache beside fp8 weights (--kv-cache-dtype says otherwise)"),
+    "own_format": NoteKind("assumption", "{typed} taken as {taken}, the usual of {engine}", guess=True),
     "active_experts": NoteKind("assumption", "mixture of experts: only the experts of one token are read"),
     "stored_size": NoteKind("warning", "the checkpoint stores {stored}, its config implies {implied} ({off:+.1%}): other formats, or layers not modelled"),
     "model_warning": NoteKind("warning", "{text}"),
@@ -284,7 +291,7 @@ KINDS: Mapping[str, NoteKind] = {
     "engine": NoteKind("assumption", _engine),
     "engine_default": NoteKind("assumption", _engine, guess=True),
     "drafts": NoteKind("assumption", _drafts),
-    "drafts_prompt": NoteKind("assumption", "{by} reads the prompt too before the first token is given out (expected; the limit does not wait for it)"),
+    "drafts_prompt": NoteKind("assumption", "{by} reads the prompt too, in TTFT (expected, not limit)"),
     "drafts_shared": NoteKind("assumption", "the head shares the model's embedding, as engines load it, and runs divided as the model is"),
     "draft_model_divided": NoteKind("assumption", "the draft model has its own weights and cache on every GPU's share, divided as the model is, in the model's KV cache format"),
     "denoising": NoteKind("assumption", "diffusion: each step reads a block of {block} tokens and keeps as many as given, the blocks before are cached (SGLang, Fast-dLLM); prompts as if causal"),

@@ -462,6 +462,11 @@ class Scenario:
         _CARD, "--peak", _PEAK, "FORMAT=RATE", default=(), kind=list, repeats=False, shapes="card"
     )
 
+    def gives(self, names: tuple[str, ...]) -> bool:
+        """Whether any of these options was given; their defaults are None, False or ()."""
+        values = (getattr(self, name) for name in names)
+        return any(value is not None and value is not False and value != () for value in values)
+
     @property
     def served(self) -> bool:
         """Whether it is of a load of many requests rather than of one batch."""
@@ -557,6 +562,8 @@ LAYER_OPTIONS = ("n_gpu_layers", "n_cpu_moe", "cpu_moe", "override_tensor", "ten
 """Those that place layers, experts or tensors one by one: of engines whose host computes."""
 PLACING = (*LAYER_OPTIONS, "cpu_offload_gb")
 """All that leaves part of a model to the host."""
+HOST = ("host", "host_memory")
+"""The machine around the cards."""
 
 ELSEWHERE = tuple(name for name, option in OPTIONS.items() if option.heading == _ELSEWHERE)
 """Those of prompts that are not read where they are decoded."""

@@ -266,8 +266,8 @@ def _of_texts(at: Deployment, load: Load) -> Pace:
 
     rate = served.requests_per_s * load.texts * tokens
     # A rate that is served is as it comes, however fast.
-    asked = load.requests_per_s is not None and not served.saturated
-    ends = (rate, rate) if asked else (rate / high, rate / low)
+    given = load.requests_per_s is not None and not served.saturated
+    ends = (rate, rate) if given else (rate / high, rate / low)
     least_s = served.limit_ttft_s
     latency_s = max(served.ttft_s, least_s)
     limit = Speed(least_s, top, 0.0, 0.0, 0.0)
@@ -345,25 +345,25 @@ def serving_of(pace: Pace, served: Served, load: Load) -> Serving:
 def simulated_run(at: Deployment) -> SimulatedRun | None:
     """A load as a benchmark runs it; None of a batch, and where the weights do not fit. Raises
     InputError."""
-    compiled, load, asked = at.compiled, at.load, at.run
-    if load is None or asked is None:
+    compiled, load, given = at.compiled, at.load, at.run
+    if load is None or given is None:
         return None
     if at.model.rank_weight_bytes >= at.card.gpu.memory_bytes:
         return None
     from vperf.serving.simulation import run  # noqa: PLC0415  (most scenarios are of a batch)
 
-    asked = _with_images(asked, at.image_tokens)
-    traffic = asked.traffic(compiled.model.max_context_tokens)
-    tick, count = asked.tick, len(traffic)
+    given = _with_images(given, at.image_tokens)
+    traffic = given.traffic(compiled.model.max_context_tokens)
+    tick, count = given.tick, len(traffic)
     progress = None if tick is None else lambda done: tick(done, count)
     found = run(
         compiled, traffic, acceptance=load.acceptance, proven=load.proven, encode_s=load.encode_s,
         progress=progress,
     )  # fmt: skip
-    percents, steady = asked.percents, found.steady
+    percents, steady = given.percents, found.steady
     return SimulatedRun(
         prompts=len(found.traffic),
-        seed=asked.seed,
+        seed=given.seed,
         duration_s=found.duration_s,
         requests_per_s=found.requests_per_s,
         output_tokens_per_s=found.output_tokens_per_s,
@@ -382,15 +382,15 @@ def simulated_run(at: Deployment) -> SimulatedRun | None:
     )
 
 
-def _with_images(asked: Run, image_tokens: int) -> Run:
+def _with_images(given: Run, image_tokens: int) -> Run:
     """Requests whose prompts hold images beside their text."""
     if not image_tokens:
-        return asked
+        return given
     longer = tuple(
         replace(each, input_tokens=each.input_tokens + image_tokens)
-        for each in asked.lengths.requests
+        for each in given.lengths.requests
     )
-    return replace(asked, lengths=replace(asked.lengths, requests=longer))
+    return replace(given, lengths=replace(given.lengths, requests=longer))
 
 
 def held_batch(model: Model, of_card: tuple[Pool, ...], load: Load, running: int) -> int:

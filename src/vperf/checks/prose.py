@@ -49,7 +49,7 @@ _STOPS = frozenset(
      "only", "running", "the", "to", "using", "with")
 )  # fmt: skip
 """Words that no name of a model has."""
-_MOST_WORDS = 6
+_MAX_WORDS = 6
 """Words that a name of a card or a model has at most."""
 
 
@@ -266,7 +266,7 @@ def _card_count(sentence: _Sentence) -> int:
 def _longest(sentence: _Sentence, meant: Callable[[str], str | None]) -> tuple[str | None, str]:
     """The longest run of words that names something, blanked; and what it names."""
     words = list(re.finditer(r"[^\s,;()]+", sentence.text))
-    for count in range(min(_MOST_WORDS, len(words)), 0, -1):
+    for count in range(min(_MAX_WORDS, len(words)), 0, -1):
         for first in range(len(words) - count + 1):
             start, end = words[first].start(), words[first + count - 1].end()
             text = sentence.text[start:end].strip(".:!?'\"")

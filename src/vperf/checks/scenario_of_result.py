@@ -23,13 +23,13 @@ from vperf.checks.importers.names import spellings, weight_name
 from vperf.checks.model_named import find_model
 from vperf.checks.result import Result, Setup
 from vperf.errors import HubError, InputError, VperfError
-from vperf.formats import MIXES, MLX, Mix, format_named
+from vperf.formats import MIXES, MLX, Mix, bits_named, format_named
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
 from vperf.notes import Note, notes_of
 from vperf.resolve import Resolver, built, gpu_named
 from vperf.scenario import CARD, ELSEWHERE, LAYER_OPTIONS, ModelLike, Scenario
-from vperf.serving.speculative import MOST_DRAFT_TOKENS, acceptance_of
+from vperf.serving.speculative import MAX_DRAFT_TOKENS, acceptance_of
 from vperf.sources.gpus import BESIDE
 from vperf.sources.hosts import load_host
 from vperf.values import dataclass
@@ -44,7 +44,7 @@ _CONVERTS = ("llama.cpp", "mlx")
 """Engines that run files made from a checkpoint, most often in fewer bits."""
 _BY_HAND = "command line"
 """The tool of a result whose figures the user typed."""
-_MOST_PROMPTS = 10_000
+_MAX_PROMPTS = 10_000
 """Of a run that is simulated: longer ones are steady."""
 _SAME_SIZE = 0.03
 """How far loaded weights may be off a format's: what embeddings and heads are kept in."""
@@ -233,7 +233,7 @@ def _run(result: Result, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The requests of the run that is graded, where the result counts them."""
     setup, found = result.setup, dict[str, Any]()
     if (setup.requests or 0) > 1:
-        found["num_prompts"] = min(setup.requests or 1, _MOST_PROMPTS)
+        found["num_prompts"] = min(setup.requests or 1, _MAX_PROMPTS)
     if setup.burstiness is not None and asked.get("request_rate", math.inf) != math.inf:
         found["burstiness"] = setup.burstiness
     if ranks := [
@@ -512,7 +512,7 @@ def _drafting(  # noqa: PLR0917  (what is said, and what is said of it)
         if not asked.keys() & {"acceptance", "acceptance_length"}:
             asked |= {"draft_tokens": drafts, "acceptance_length": round(length, 6)}
         return
-    if drafts > MOST_DRAFT_TOKENS:
+    if drafts > MAX_DRAFT_TOKENS:
         warnings.append(Note("drafting_run", tokens_per_step=length))
         doubts.append(f"speculation of {length:.2f} tokens a step is not in the limit")
         return
@@ -534,6 +534,8 @@ def _format_spelling(said: str) -> str:
 
 
 def _bits(name: str) -> float:
+    if bits := bits_named(name):
+        return bits
     try:
         found = format_named(name)
     except VperfError:

@@ -357,10 +357,10 @@ def _narrower(resolver: Resolver, scenario: Scenario) -> list[_Change]:
     if scenario.speculative is not None:
         scenario = replace(scenario, acceptance=0.0)
     at = resolver.deployment(scenario)
-    stored, formats = at.model, at.card.engine.formats
+    stored, engine = at.model, at.card.engine
     cache = {"kv_cache_dtype": "fp8"} if stored.cache.bits > 8 else {}
     steps: list[dict[str, Any]] = [cache] if cache else []
-    for weights in (formats.get("eight_bit", "fp8"), formats.get("four_bit", "int4")):
+    for weights in filter(None, map(engine.weights_of, (8, 4))):
         change: dict[str, Any] = {"quantization": weights}
         try:
             narrower = resolver.what_if(at, quantization=weights).model

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from vperf.answer import (
     DepthPoint,
+    DraftsAt,
     Estimate,
     KeptCache,
     ReadBy,
@@ -92,7 +93,7 @@ def document(
         yield Prose(_run(run), "aside")
         yield run_table(run)
     about: list[tuple[str, Text]] = [("Model", _model(answer)), ("GPU", _gpu(answer))]
-    if run:
+    if answer.depth and (run or answer.drafts):
         about.insert(0, ("Depth", _depth_line(answer.depth)))
     if run and answer.serving and answer.serving.prompts is None:
         about.insert(0, ("Steady", _closed_form(answer)))
@@ -108,10 +109,10 @@ def document(
             "aside",
             "full",
         )
-    if answer.depth and run is None:
-        yield _depth_table(answer)
     if answer.drafts:
-        yield _drafts_table(answer)
+        yield _drafts_table(answer.drafts)
+    elif answer.depth and run is None:
+        yield _depth_table(answer)
     said = _said_in_line_1(answer)
     notes = (*answer.assumptions, *answer.warnings, *answer.not_modelled)
     yield from note_blocks(
@@ -148,9 +149,9 @@ def headline(answer: Estimate) -> Text:
         need, there = gib(worst.total_bytes), gib(worst.capacity_bytes)
         return (Span(f"Does not fit: {need} GiB needed, {there} GiB there{each}.", "bad"),)
     if served and _grows(answer):
-        asked = format_requests(served.requests_asked_per_s or 0.0)
+        given = format_requests(served.requests_asked_per_s or 0.0)
         most = f"{served.requests_per_s:,.3g}"
-        return (Span(f"Cannot serve {asked}: at most {most}; the queue grows without end.", "bad"),)
+        return (Span(f"Cannot serve {given}: at most {most}; the queue grows without end.", "bad"),)
     figure, *rest = _speeds(answer)
     return (Span(figure, "good"), *rest, "; ", Span("fits", "good"), ".")
 
@@ -196,22 +197,22 @@ def second_line(answer: Estimate) -> str:
 
 def workload(answer: Estimate) -> str:
     """ "1,024 tokens in, 128 out, batch 1, bf16 weights, bf16 KV cache, vllm"."""
-    asked, model = answer.workload, answer.model
-    images = f" and {plural(asked.image_tokens, 'image token')}" if asked.image_tokens else ""
-    load = f"batch {asked.batch_size:,}"
-    out = f"{asked.output_tokens:,} out, " if asked.generates else ""
+    given, model = answer.workload, answer.model
+    images = f" and {plural(given.image_tokens, 'image token')}" if given.image_tokens else ""
+    load = f"batch {given.batch_size:,}"
+    out = f"{given.output_tokens:,} out, " if given.generates else ""
     if answer.serving:
         rate = answer.serving.requests_asked_per_s
-        load = plural(asked.concurrency, "user") if rate is None else format_requests(rate)
+        load = plural(given.concurrency, "user") if rate is None else format_requests(rate)
         if prompts := answer.serving.prompts:
-            at_once = rate is None and asked.concurrency >= prompts
+            at_once = rate is None and given.concurrency >= prompts
             load = f"{plural(prompts, 'prompt')} at once" if at_once else (
                 f"{load}, {plural(prompts, 'prompt')}"
             )  # fmt: skip
     return (
-        f"{plural(asked.input_tokens, 'token')}{images} in, {out}{load}, "
+        f"{plural(given.input_tokens, 'token')}{images} in, {out}{load}, "
         f"{clean(model.quantization)} weights, {clean(model.kv_cache_dtype)} KV cache, "
-        f"{clean(asked.engine)}{f' {clean(asked.placement)}' if asked.placement else ''}"
+        f"{clean(given.engine)}{f' {clean(given.placement)}' if given.placement else ''}"
     )
 
 
@@ -446,12 +447,12 @@ def _short_facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
 
 
 def _room(answer: Estimate) -> str:
-    memory, asked = answer.memory, answer.workload
+    memory, given = answer.memory, answer.workload
     if memory.max_context_tokens <= 0 and memory.max_batch_size <= 0:
         return "none: beside the weights no KV cache has space"
-    each = plural(asked.prompt_tokens + asked.output_tokens, "token")
+    each = plural(given.prompt_tokens + given.output_tokens, "token")
     return (
-        f"context {whole(memory.max_context_tokens)} at batch {asked.batch_size:,}, "
+        f"context {whole(memory.max_context_tokens)} at batch {given.batch_size:,}, "
         f"or batch {whole(memory.max_batch_size)} at {each}"
     )
 
@@ -566,24 +567,24 @@ def _closed_form(answer: Estimate) -> str:
 def _drafts(answer: Speculative) -> str:
     """What speculative decoding brings, and from which acceptance on."""
     even = answer.break_even_acceptance
-    pays = "never pays" if even is None else f"pays above an acceptance of {even:.2f}"
+    pays = "never pays" if even is None else f"pays above {even:.2f} accepted"
     by = clean(answer.method) + (f", {clean(answer.draft_model)}" if answer.draft_model else "")
     tree = answer.verified_tokens > answer.draft_tokens + 1
     count = f"{answer.draft_tokens} deep" if tree else f"{answer.draft_tokens} a step"
     nodes = f", {answer.verified_tokens} tokens verified" if tree else ""
     return (
-        f"{count} ({by}){nodes}, {answer.tokens_per_step:.3g} "
-        f"tokens a step of {seconds(answer.expected_step_s)}; {pays}: without, TPOT is "
-        f"{seconds(answer.expected_plain_tpot_s)}"
+        f"{count} ({by}){nodes}: {answer.tokens_per_step:.3g} tokens in "
+        f"{seconds(answer.expected_step_s)}, without 1 in "
+        f"{seconds(answer.expected_plain_tpot_s)}; {pays}"
     )
 
 
 def _tower(answer: Estimate) -> str:
     """What the images of a request take of its first token."""
-    asked = answer.workload
+    given = answer.workload
     return (
-        f"{seconds(asked.expected_encode_s)} for the images or sounds of a request (limit "
-        f"{seconds(asked.limit_encode_s)}), in the first token"
+        f"{seconds(given.expected_encode_s)} for the images or sounds of a request (limit "
+        f"{seconds(given.limit_encode_s)}), in the first token"
     )
 
 
@@ -631,33 +632,30 @@ def _read_by(by: ReadBy) -> Text:
 
 def _adapters(answer: Estimate) -> str:
     """How much of the weights LoRA adapters are."""
-    asked, held = answer.workload, answer.memory.adapter_bytes
+    given, held = answer.workload, answer.memory.adapter_bytes
     each = " per GPU" if answer.gpu.count > 1 else ""
     return (
-        f"{asked.max_loras:,} of rank {asked.lora_rank}, unmerged: {gib(held)} GiB of the "
+        f"{given.max_loras:,} of rank {given.lora_rank}, unmerged: {gib(held)} GiB of the "
         f"weights{each}"
     )
 
 
-def _drafts_table(answer: Estimate) -> Table:
-    """What drafting brings at each batch, and the best number of drafts."""
-    rows = [
-        Row(
-            (
-                f"batch {each.batch_size:,}",
-                f"{each.speedup:.2f} x",
-                "never" if (even := each.break_even_acceptance) is None else f"{even:.2f}",
-                "-" if each.best_draft_tokens is None else str(each.best_draft_tokens),
-                f"{each.best_speedup:.2f} x",
-            )
-        )
-        for each in answer.drafts
-    ]
-    columns = (
-        Column("drafts at"), Column("faster", "count"), Column("pays above", "share"),
-        Column("best number", "count"), Column("then", "count"),
-    )  # fmt: skip
-    return Table(columns, rows, when="full")
+def _drafts_table(drafts: Sequence[DraftsAt]) -> Table:
+    """What drafting brings, batches side by side, and the best number of drafts."""
+    pays = (each.break_even_acceptance for each in drafts)
+    return Table(
+        (
+            Column("drafts at batch"),
+            *(Column(f"{each.batch_size:,}", "count", n % 2) for n, each in enumerate(drafts)),
+        ),
+        (
+            Row(("times as fast", *(f"{each.speedup:.2f}" for each in drafts))),
+            Row(("pays above", *("never" if even is None else f"{even:.2f}" for even in pays))),
+            Row(("best number", *(str(each.best_draft_tokens or "-") for each in drafts))),
+            Row(("then", *(f"{each.best_speedup:.2f}" for each in drafts))),
+        ),
+        when="full",
+    )
 
 
 def basis(answer: Estimate) -> str:
@@ -807,20 +805,20 @@ def verify(answer: Estimate) -> Shell:
 def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
     if not nameable(answer):
         return ()
-    asked, model = answer.workload, answer.model.id
+    given, model = answer.workload, answer.model.id
     server = Server(
-        asked.engine, model, asked.tensor_parallel, asked.pipeline_parallel,
-        asked.expert_parallel, asked.data_parallel, kv_cache=own_cache(answer),
+        given.engine, model, given.tensor_parallel, given.pipeline_parallel,
+        given.expert_parallel, given.data_parallel, kv_cache=own_cache(answer),
         drafts=drafts_of(answer.speculative),
-        lora_rank=asked.lora_rank, max_loras=asked.max_loras,
+        lora_rank=given.lora_rank, max_loras=given.max_loras,
     )  # fmt: skip
     served, run = answer.serving, answer.simulated
     rate = served.requests_asked_per_s if served else None
     measured = Bench(
-        asked.prompt_tokens, asked.output_tokens, asked.concurrency if rate is None else None, rate,
+        given.prompt_tokens, given.output_tokens, given.concurrency if rate is None else None, rate,
         prompts=run.prompts if run else None,
     )  # fmt: skip
     started = launch(server)
-    if started and asked.placement:
-        started[-1] = [*started[-1], asked.placement]
-    return [*started, bench(asked.engine, model, measured)]
+    if started and given.placement:
+        started[-1] = [*started[-1], given.placement]
+    return [*started, bench(given.engine, model, measured)]

@@ -44,7 +44,7 @@ class Memory:
     fits: bool
     max_context_tokens: int
     """Longest context at this batch size, up to the model's own maximum; 0 if nothing fits. At
-    MOST_UTILIZATION unless a share was given."""
+    MAX_UTILIZATION unless a share was given."""
     max_batch_size: int
     """Most sequences of input + output tokens, likewise; 0 if not even one fits."""
     utilization: float
@@ -60,7 +60,7 @@ class Memory:
     the one that is full first."""
 
 
-MOST_UTILIZATION = 0.95
+MAX_UTILIZATION = 0.95
 """Share of memory that engines are given where their default leaves no room for a load."""
 
 
@@ -76,9 +76,9 @@ class Pool:
 
 
 def pools(model: Model, gpu: Gpu, engine: Engine) -> tuple[Pool, ...]:
-    """The pool at the engine's share and, where nobody gave that, at MOST_UTILIZATION."""
+    """The pool at the engine's share and, where nobody gave that, at MAX_UTILIZATION."""
     default = engine.memory_utilization
-    shares = (default,) if engine.share_given else (default, max(default, MOST_UTILIZATION))
+    shares = (default,) if engine.share_given else (default, max(default, MAX_UTILIZATION))
     found = []
     for share in shares:
         taken = overhead(model, gpu, engine, share)

@@ -18,7 +18,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from vperf.errors import InputError, VperfError
+from vperf.errors import InputError, VperfError, install
 from vperf.files import read_toml
 from vperf.sources.keys import Keys
 
@@ -42,7 +42,7 @@ def data_dir() -> Path:
             return candidate
     raise VperfError(
         f"vperf's bundled configs are missing; looked in {' and '.join(map(str, _CANDIDATES))}",
-        hint="reinstall vperf: pip install --force-reinstall vperf",
+        hint=f"reinstall vperf: {install('vperf')} --force-reinstall",
     )
 
 

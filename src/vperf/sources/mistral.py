@@ -69,7 +69,7 @@ def config_of(params: Mapping[str, Any], source: str) -> dict[str, Any]:
 _KEPT = frozenset({"model_type", "max_position_embeddings"})
 
 
-_MOST_SCALE = 64
+_MAX_SCALE = 64
 """No MLP is so wide."""
 
 
@@ -79,7 +79,7 @@ def _width(params: Mapping[str, Any], source: str) -> int:
     scale = params.get("ffn_dim_multiplier") or 1.0
     if not (isinstance(dim, int) and isinstance(unit, int) and unit > 0):
         raise InputError("missing; it is needed", source=source, field="hidden_dim")
-    if not isinstance(scale, int | float) or not 0 < scale < _MOST_SCALE:
+    if not isinstance(scale, int | float) or not 0 < scale < _MAX_SCALE:
         raise InputError("is no such factor", source=source, field="ffn_dim_multiplier")
     width = int(scale * int(2 * 4 * dim / 3))
     return unit * -(-width // unit)
