@@ -1499,6 +1499,12 @@ def processes(found: Report, folder: Path) -> None:
     found.case("process", ("many processes, one cache", lambda: _together(folder), 2 * LONG_S))
 
 
+def _cpu_s(pid: int) -> float:
+    """Seconds of the processor that a process has had."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _interrupted(target: Path, number: int, codes: tuple[int, ...]) -> None:
     """A signal while a sweep replaces a file: the file stays as it was."""
     target.write_text("an earlier answer\n")
@@ -1507,7 +1513,8 @@ def _interrupted(target: Path, number: int, codes: tuple[int, ...]) -> None:
         (*words, "-o", str(target)), stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (a job in the background ignores it)
     )  # fmt: skip
-    time.sleep(1.5)
+    while process.poll() is None and _cpu_s(process.pid) < 1.0:  # it is past its start
+        time.sleep(0.05)
     process.send_signal(number)
     try:
         _, err = process.communicate(timeout=5 * LONG_S)

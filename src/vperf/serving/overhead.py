@@ -74,7 +74,7 @@ def overhead(model: Model, gpu: Gpu, engine: Engine, share: float | None = None)
     ways = parallel.tensor
     tokens, token_bytes = engine.max_batched_tokens, 0.0
     each = 2.0 * (3 * model.hidden + 1.5 * model.widest_output / ways)
-    if tokens >= UNBOUNDED_TOKENS:
+    if tokens == UNBOUNDED_TOKENS:
         tokens, token_bytes = 0, each
     rows = min(_PROFILED_SEQUENCES, engine.scheduler.max_sequences) * (1 + model.draft_tokens)
     vocabulary = model.head.out_features if model.head else 0
