@@ -28,7 +28,7 @@ from vperf.answer import (
 from vperf.deployment import Deployment, Replica
 from vperf.model.config import ModelSource
 from vperf.model.model import Model
-from vperf.serving.memory import memory_use, that_holds
+from vperf.serving.memory import memory_use, sequence_bytes, that_holds
 from vperf.serving.memory_by_place import plan_places
 from vperf.serving.speculative import break_even, mean_tokens, shares_of
 from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run, speeds, texts_of
@@ -385,7 +385,7 @@ def _depths(at: Deployment, pace: Pace) -> tuple[DepthPoint, ...]:
     points = []
     for context in contexts:
         limit, expected, _ = compiled.decode(batch, context)
-        cache = sequences * model.rank_cache_bytes(context)
-        fits = cache <= that_holds(at.replica.pools, cache).free_bytes
+        wanted = sequences * sequence_bytes(model, at.replica.pools, context, 0)
+        fits = wanted <= that_holds(at.replica.pools, wanted).free_bytes
         points.append(DepthPoint(context, gain * batch / limit, gain * batch / expected, fits))
     return tuple(points)

@@ -15,7 +15,7 @@ from vperf.answer import Expected, Serving, SimulatedRun, Speed, Speeds, Texts
 from vperf.errors import InputError
 from vperf.model.model import Model
 from vperf.serving.lengths import Lengths
-from vperf.serving.memory import Pool, largest_batch
+from vperf.serving.memory import Pool, largest_batch, sequence_bytes
 from vperf.serving.memory_by_place import taken_of
 from vperf.serving.speculative import tokens_per_step
 from vperf.timing.compiled import Compiled, Seconds
@@ -398,6 +398,6 @@ def held_batch(model: Model, of_card: tuple[Pool, ...], load: Load, running: int
 
     Pages are shared out while sequences are shorter.
     """
-    each = model.rank_cache_bytes(load.input_tokens + load.output_tokens)
+    each = sequence_bytes(model, of_card, load.input_tokens, load.output_tokens)
     most = largest_batch(of_card, model.parallel.data, each, running)
     return max(1, min(running, most))
