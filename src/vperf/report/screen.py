@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from io import StringIO
 from itertools import chain, islice
 from typing import Literal, NamedTuple, assert_never
@@ -206,7 +207,7 @@ class _Writer:
         grid = RichTable.grid(padding=(0, gap, 0, 0), pad_edge=False)
         grid.add_column(width=first, no_wrap=True)
         rest = min(self._look.width, _MAX_PROSE) - first - gap
-        grid.add_column(width=max(1, rest), overflow="fold")
+        grid.add_column(width=max(1, rest - gap * _surplus()), overflow="fold")
         return grid
 
     # Tables ----------------------------------------------------------------------------------
@@ -274,7 +275,7 @@ class _Writer:
             table.add_column(
                 RichText(self._words(column.heading)),
                 justify="right" if is_number(column) else "left",
-                width=width,
+                width=width - _surplus() * (number == layout.kept[-1]),
                 no_wrap=is_number(column),
                 overflow="fold",
             )
@@ -426,3 +427,12 @@ def _stripped(line: str) -> str:
     if end is None:
         return line
     return line[: end.start()] + ("\x1b[0m" if "\x1b" in end[0] else "")
+
+
+@cache
+def _surplus() -> int:
+    """1 where rich, before version 15, widens a last column by a padding that it does not draw."""
+    table = RichTable.grid(padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column(width=1)
+    console = Console(width=9)
+    return console.measure(table).maximum - 1
