@@ -8,7 +8,7 @@ and results, however long it takes. Ctrl-C or SIGTERM ends either with what was 
 
     an exit code that is not documented, a traceback, an exception that is no VperfError
     an error of no line or several, an answer beside an error
-    a hang (10 s, 60 s where many answers are asked for), 700 MB in one case, 50 ms for one config
+    a hang (10 s of the processor, 60 s where many answers are asked for), 700 MB in one case, 50 ms for one config
     a figure that is not finite, or negative; expected faster than the limit
     text of strangers that reaches a screen, a report, a sheet or a protocol as more than text
     a path outside of a repository or a cache, a token that leaves its host
@@ -90,8 +90,8 @@ from vperf.sources.models import load_model_config, model_ids  # noqa: E402
 from vperf.timing.compiled import Compiled  # noqa: E402
 from vperf.timing.step import Card  # noqa: E402
 
-CPU_S = 0.05
-"""Of one config."""
+CPU_S, FIXED_S = 0.05, 0.0017
+"""Of one config, where `fixed_work` takes so long: of a slower or a busier machine, as much more."""
 HANG_S, LONG_S = 10.0, 60.0
 MEMORY_KB = 700 << 10
 SHARES = {
@@ -112,6 +112,14 @@ class Fault(Exception):  # noqa: N818  (a finding, no error of ours)
 
 class Hang(BaseException):
     """The alarm went off inside a case."""
+
+
+def fixed_work() -> float:
+    """Seconds of the processor for what never changes: how fast the machine is just now."""
+    start = time.process_time()
+    table = {f"k{number}": [number, 0.5 * number] for number in range(5000)}
+    assert sum(each[1] * len(key) for key, each in table.items()) > 0
+    return time.process_time() - start
 
 
 # Oracles -------------------------------------------------------------------------------------
@@ -281,13 +289,20 @@ def guard(seconds: float) -> Iterator[None]:
     def ring(*_: object) -> None:
         raise Hang
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # Of the processor; of the clock ten times as much: a machine that is busy hangs nobody.
+    timers = (
+        (signal.SIGPROF, signal.ITIMER_PROF, seconds),
+        (signal.SIGALRM, signal.ITIMER_REAL, 10 * seconds),
+    )
+    before = [signal.signal(number, ring) for number, _, _ in timers]
+    for _, timer, most in timers:
+        signal.setitimer(timer, most)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for (number, timer, _), usual in zip(timers, before, strict=True):
+            signal.setitimer(timer, 0)
+            signal.signal(number, usual)
 
 
 # What is drawn from --------------------------------------------------------------------------
@@ -645,7 +660,6 @@ class Fuzzer:
         for name in model_ids():
             found = load_model_config(name)
             self.configs.append((name, dict(found.config), found.hf_quant_config))
-        self.slowest = next(each[1:] for each in self.configs if each[0].endswith("/DeepSeek-V3.2"))
         names: Counter[str] = Counter()
         for _, config, _ in self.configs:
             names.update(config.keys())
@@ -714,9 +728,9 @@ class Fuzzer:
                 if time.process_time() - start > CPU_S:
                     gc.collect()  # which may have come between
                     best = min(once(config, quant) for _ in range(3))
-                    # On a machine that is busy all take longer: the slowest that ships, too.
-                    if best > max(CPU_S, 1.5 * min(once(*self.slowest) for _ in range(3))):
-                        raise Fault("slow", f"{1000 * best:.0f} ms of CPU")
+                    slower = max(1.0, min(fixed_work() for _ in range(5)) / FIXED_S)
+                    if best > slower * CPU_S:
+                        raise Fault("slow", f"{1000 * best / slower:.0f} ms of CPU")
 
         return {"model": name, "config": config}, act, HANG_S
 
@@ -1420,7 +1434,8 @@ _SHELL: Sequence[tuple[str, tuple[int, ...]]] = (
     ('"$V" check many.jsonl -g h100 -m qwen3-8b --input-len 512 --output-len 64 --csv >/dev/null', (0, 1, 2)),
     ('"$V" sweep -m qwen3-8b -g h100 --batch-size 1..$(printf "9%.0s" $(seq 400))', (2,)),
 )  # fmt: skip
-"""Scripts and the exit codes that they may have, each within 20 s but the many results (60 s)."""
+"""Scripts and the exit codes that they may have, each within 25 s of the processor but the many
+results (80 s)."""
 
 
 def _shell_files(folder: Path) -> None:
@@ -1460,11 +1475,11 @@ def processes(found: Report, folder: Path) -> None:
 
         def act(script: str = script, codes: tuple[int, ...] = codes) -> None:
             process = subprocess.Popen(
-                ("bash", "-c", f"ulimit -v 1500000; {script}"), stdout=subprocess.PIPE,
+                ("bash", "-c", f"ulimit -v 1500000 -t {80 if 'many' in script else 25}; {script}"), stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, env=here, start_new_session=True, cwd=folder,
             )  # fmt: skip
             try:
-                out, err = process.communicate(timeout=80 if "many" in script else 25)
+                out, err = process.communicate(timeout=5 * LONG_S)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
@@ -1484,6 +1499,12 @@ def processes(found: Report, folder: Path) -> None:
     found.case("process", ("many processes, one cache", lambda: _together(folder), 2 * LONG_S))
 
 
+def _cpu_s(pid: int) -> float:
+    """Seconds of the processor that a process has had."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _interrupted(target: Path, number: int, codes: tuple[int, ...]) -> None:
     """A signal while a sweep replaces a file: the file stays as it was."""
     target.write_text("an earlier answer\n")
@@ -1492,10 +1513,11 @@ def _interrupted(target: Path, number: int, codes: tuple[int, ...]) -> None:
         (*words, "-o", str(target)), stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (a job in the background ignores it)
     )  # fmt: skip
-    time.sleep(1.5)
+    while process.poll() is None and _cpu_s(process.pid) < 1.0:  # it is past its start
+        time.sleep(0.05)
     process.send_signal(number)
     try:
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=5 * LONG_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
@@ -1518,7 +1540,13 @@ def _together(folder: Path) -> None:
                    for _ in range(12)]  # fmt: skip
         answers = set()
         for process in running:
-            out, err = process.communicate(timeout=LONG_S)
+            try:
+                out, err = process.communicate(timeout=5 * LONG_S)
+            except subprocess.TimeoutExpired:
+                for each in running:
+                    each.kill()
+                    each.communicate()
+                raise Fault("a hang", "twelve processes") from None
             if process.returncode != 0:
                 raise Fault(f"exit {process.returncode}", err[-200:].decode("utf-8", "replace"))
             answers.add(json.dumps(json.loads(out)["limit"]))

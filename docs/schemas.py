@@ -25,6 +25,8 @@ SAMPLES = (
     "estimate -m qwen3-8b -g h100 --request-rate 1000 --num-prompts 20 --workload chat",
     "estimate -m qwen3-8b -g h100 --max-concurrency 4",
     "estimate -m deepseek-v3 -g h200 --tp 8 --speculative mtp --acceptance 0.8",
+    "estimate -m qwen3-8b -g h100 --kv-offload host --kv-offload-size 64",
+    "estimate -m qwen3-8b -g rtx-3090 --prefill-gpu h100",
     "check serve.json",
     "check serve.json --min-efficiency 0.7 --max-ttft 200ms -o before.json",
     "check serve-eager.json --baseline before.json --max-drift 5% --min-mbu 0.1",

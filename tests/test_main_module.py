@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 from importlib.abc import MetaPathFinder
 from typing import Any
@@ -24,3 +27,20 @@ def test_an_interrupt_while_modules_load_exits_130_without_a_traceback(
     monkeypatch.setattr(sys, "meta_path", [_Interrupt(), *sys.meta_path])
     assert run() == 130
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_an_interrupt_before_vperf_is_loaded_ends_it_as_a_signal_does() -> None:
+    code = """
+import signal, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "vperf":
+            signal.raise_signal(signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupt())
+from vperf_command import run
+run()
+"""
+    ran = subprocess.run((sys.executable, "-c", code), capture_output=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (-signal.SIGINT, b"", b"")

@@ -293,6 +293,60 @@ class DraftsAt:
     best_speedup: float
 
 
+@dataclass(frozen=True, slots=True)
+class KeptCache:
+    """What a cache beyond the card does to the prompts; seconds are expected, of all of them."""
+
+    place: str
+    """ "host", "disk" or the rate that was given."""
+    found_tokens: int
+    """Of a prompt of mean length."""
+    sent_bytes: float
+    """To each GPU."""
+    bytes_per_s: float
+    """Expected, to each GPU."""
+    sent_s: float
+    rest_s: float
+    """To read what is not found."""
+    anew_s: float
+    """To read all of it."""
+    pays: bool
+    """Whether it is faster than reading all anew."""
+    pays_above_bytes_per_s: float | None
+    """Expected to each GPU, from which on it pays; None: nothing is found."""
+    pays_from_tokens: int | None
+    """The shortest prompt, at this share found, that it pays for; None: none."""
+    size_bytes: float | None
+    holds_tokens: int | None
+    """Of all GPUs together."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBy:
+    """Cards of their own that read the prompts; seconds are expected, of all prompts."""
+
+    gpu: str
+    gpus: int
+    tp: int
+    prefill_s: float
+    sent_bytes: float
+    """Through each link."""
+    bytes_per_s: float
+    sent_s: float
+    first_step_s: float
+    """The decode step that gives the first token."""
+    ttft_alone_s: float
+    """With no such cards: the GPUs that decode read too."""
+    memory_bytes: float
+    """On each of them."""
+    capacity_bytes: float
+    fits: bool
+    requests_per_s: float
+    """That they read, one batch after another."""
+    decode_requests_per_s: float
+    """That the GPUs that decode answer meanwhile."""
+
+
 T = TypeVar("T")
 
 
@@ -357,6 +411,10 @@ class Estimate(Shown):
     speculative: Speculative | None = None
     texts: Texts | None = None
     """None: it generates tokens."""
+    kept: KeptCache | None = None
+    """Where prompts are found in a cache beyond the card."""
+    read_by: ReadBy | None = None
+    """Where other cards read the prompts."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -389,6 +447,8 @@ class Estimate(Shown):
             "simulated": self.simulated.to_dict() if self.simulated else None,
             "speculative": _speculative(self) if self.speculative else None,
             "texts": _flat(self.texts) if self.texts else None,
+            "kv_offload": _flat(self.kept) if self.kept else None,
+            "prefill_gpu": _flat(self.read_by) if self.read_by else None,
             "depth": [_flat(point) for point in self.depth],
             "assumptions": list(map(str, self.assumptions)),
             "not_modelled": list(map(str, self.not_modelled)),

@@ -14,12 +14,13 @@ from vperf.answer import Estimate, ModelFacts, Speeds
 from vperf.errors import InputError
 from vperf.estimate import estimate as estimate_of
 from vperf.estimate import model_facts_of
+from vperf.formats import bits_named
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
 from vperf.napkin import EXAMPLE_GPU, EXAMPLE_MODEL, Napkin, check_choice
 from vperf.napkin import napkin as _napkin
 from vperf.notes import Note, notes_of
-from vperf.resolve import build, deploy, gpu_named
+from vperf.resolve import build, deploy, engine_of, gpu_named, own_format
 from vperf.scenario import ModelLike, Options, Scenario
 from vperf.speeds import speeds
 from vperf.units import parse_bandwidth, parse_count
@@ -100,6 +101,9 @@ def napkin(
         return _napkin(count, 16 if bits is None else bits, rate, gpu_id=gpu_id,
                        gpu_name=gpu_name, assumptions=said, gpu_memory_bytes=memory,
                        measured_bandwidth=measured)  # fmt: skip
+    if quantization is not None and bits_named(quantization):
+        quantization, note = own_format(engine_of(Scenario("", None), card), quantization)
+        said = (*said, note)
     found, built = build(EXAMPLE_MODEL if model is None else model, quantization=quantization)
     if not built.generates:
         raise InputError(f"{found.id} generates no tokens: it has no decode speed", field="model")

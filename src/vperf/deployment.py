@@ -21,6 +21,7 @@ from vperf.values import dataclass
 
 if TYPE_CHECKING:
     from vperf.model.vision import Encoder
+    from vperf.serving.elsewhere import Ahead, Kept
     from vperf.serving.encoding import Encoding
     from vperf.serving.load import Load, Steps
     from vperf.serving.simulation import Run
@@ -103,9 +104,15 @@ class Deployment:
     run: Run | None = None
     """The requests of that load as a benchmark sends them; None: one batch."""
     warnings: tuple[Note, ...] = ()
+    """What finding the model warned of."""
     encoding: Encoding | None = None
     """Of a request's images and sounds; None: it has none, or their tokens alone are known."""
-    """What finding the model warned of."""
+    taken: tuple[Note, ...] = ()
+    """What was typed and taken as something else."""
+    kept: Kept | None = None
+    """A cache beyond the cards in which part of each prompt is found."""
+    ahead: Ahead | None = None
+    """Other cards that read the prompts."""
 
     @property
     def found(self) -> ModelConfig:

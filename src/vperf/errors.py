@@ -11,6 +11,7 @@ Not here: "does not fit" and "generic constants used". Those are answers, not er
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 
@@ -27,6 +28,12 @@ class VperfError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+def install(package: str) -> str:
+    """The command that installs a package for the Python that runs."""
+    words = f'"{package}"' if "[" in package else package
+    return f"{sys.executable} -m pip install {words}"
 
 
 class InputError(VperfError):

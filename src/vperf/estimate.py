@@ -16,8 +16,10 @@ from vperf.answer import (
     DraftsAt,
     Estimate,
     GpuFacts,
+    KeptCache,
     Later,
     ModelFacts,
+    ReadBy,
     SimulatedRun,
     Speculative,
     Speed,
@@ -26,7 +28,7 @@ from vperf.answer import (
 from vperf.deployment import Deployment, Replica
 from vperf.model.config import ModelSource
 from vperf.model.model import Model
-from vperf.serving.memory import that_holds
+from vperf.serving.memory import memory_use, sequence_bytes, that_holds
 from vperf.serving.memory_by_place import plan_places
 from vperf.serving.speculative import break_even, mean_tokens, shares_of
 from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run, speeds, texts_of
@@ -35,9 +37,10 @@ from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Card, OpTime, PhaseTimes
 
 if TYPE_CHECKING:
+    from vperf.serving.elsewhere import Ahead, Kept
     from vperf.serving.encoding import Encoding
 
-_DRAFTED_BATCHES, _MOST_DRAFTS = 9, 8
+_DRAFTED_BATCHES, _MAX_DRAFTS = 9, 8
 """Batches, and drafts in a row, that are looked at for the best number of drafts."""
 _DEPTHS = (1024, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576)
 
@@ -57,6 +60,13 @@ def estimate(at: Deployment) -> Estimate:
     prompts, past = (pace.running, 0) if load is None else (1, load.cached_tokens)
     prefill = prefill_passes(model, prompts, prompt - past, past)
     decode = decode_passes(model, pace.running, at.decode_context)
+    reads = compiled
+    if at.kept is not None:
+        past = at.kept.found(prompt)
+        prefill = prefill_passes(model, prompts, prompt - past, past)
+    elif at.ahead is not None:
+        reads = at.ahead.compiled
+        prefill = prefill_passes(reads.model, prompts, prompt)
     return Estimate(
         model=model_facts_of(model, at.found.id, at.found.source),
         gpu=_gpu_facts(card, at.gpus),
@@ -65,14 +75,16 @@ def estimate(at: Deployment) -> Estimate:
         ceiling=pace.ceiling,
         expected=pace.expected,
         memory=memory,
-        prefill=Later(lambda: with_encoding(compiled.itemise(prefill), at.encoding, prompts)),
+        prefill=Later(lambda: with_encoding(reads.itemise(prefill), at.encoding, prompts)),
         decode=Later(lambda: compiled.itemise(decode)),
         depth=Later(lambda: _depths(at, pace)),
         assumptions=Later(
             lambda: (
+                *at.taken,
                 *notes.assumptions(model, card, speculative, engine_given=given),
                 *notes.calibrated(card, _uncalibrated(at)),
                 *notes.memory(card, memory),
+                *notes.elsewhere(at),
                 *at.replica.notes,
                 *notes.of_encoding(at),
                 *notes.of_requests(at.lengths, load, _prompts(pace)),
@@ -96,6 +108,56 @@ def estimate(at: Deployment) -> Estimate:
         serving=serving_of(pace, pace.served, load) if load and pace.served else None,
         speculative=speculative,
         texts=None if model.generates else texts_of(at, pace),
+        kept=_kept(at, at.kept) if at.kept else None,
+        read_by=_read_by(at, at.ahead, pace) if at.ahead else None,
+    )
+
+
+def _kept(at: Deployment, kept: Kept) -> KeptCache:
+    compiled, batch, prompt = at.compiled, at.batch_size, at.prompt_tokens
+    found, sent = kept.found(prompt), kept.sent_bytes(at.compiled, batch, prompt)
+    rate = kept.bytes_per_s * kept.share
+    rest = compiled.prefill(batch, prompt - found, found).expected
+    anew = compiled.prefill(batch, prompt).expected
+    # A cache that the GPUs share out, of tokens each of them has a part of.
+    token = at.model.rank_cache_bytes(prompt) / prompt * at.model.parallel.gpus
+    return KeptCache(
+        place=kept.place,
+        found_tokens=found,
+        sent_bytes=sent,
+        bytes_per_s=rate,
+        sent_s=sent / rate,
+        rest_s=rest,
+        anew_s=anew,
+        pays=sent / rate + rest < anew,
+        pays_above_bytes_per_s=sent / (anew - rest) if sent and anew > rest else None,
+        pays_from_tokens=kept.pays_from(compiled, batch),
+        size_bytes=kept.size_bytes,
+        holds_tokens=None if kept.size_bytes is None else int(kept.size_bytes // token),
+    )
+
+
+def _read_by(at: Deployment, ahead: Ahead, pace: Pace) -> ReadBy:
+    before, batch, prompt = ahead.compiled, at.batch_size, at.prompt_tokens
+    model, output = before.model, at.lengths.output_tokens
+    read = before.prefill(batch, prompt).expected
+    sent = ahead.sent_bytes(at.compiled, batch, prompt)
+    use = memory_use(model, ahead.pools, batch, prompt, 0)
+    return ReadBy(
+        gpu=before.card.gpu.id,
+        gpus=model.parallel.gpus,
+        tp=model.parallel.tensor,
+        prefill_s=read,
+        sent_bytes=sent,
+        bytes_per_s=ahead.bytes_per_s,
+        sent_s=sent / ahead.bytes_per_s,
+        first_step_s=at.compiled.decode(batch, prompt).expected,
+        ttft_alone_s=at.compiled.prefill(batch, prompt).expected,
+        memory_bytes=use.total_bytes,
+        capacity_bytes=before.card.gpu.memory_bytes,
+        fits=use.total_bytes <= before.card.gpu.memory_bytes,
+        requests_per_s=batch / read,
+        decode_requests_per_s=batch / (pace.expected.tpot_s * output),
     )
 
 
@@ -129,7 +191,7 @@ def with_encoding(prompt: PhaseTimes, encoding: Encoding | None, requests: int) 
 def _uncalibrated(at: Deployment) -> Speed | None:
     """What is expected of the same without the calibration of its card."""
     found = at.card.gpu.calibration
-    if found is None or type(at.compiled) is not Compiled:  # of host and cards together: not told
+    if found is None or at.compiled.places is not None:  # of host and cards together: not told
         return None
     inverse = replace(
         found, memory=1 / found.memory, compute=1 / found.compute, host=1 / found.host
@@ -287,13 +349,13 @@ def _drafts(at: Deployment, most: int) -> tuple[DraftsAt, ...]:
 def _known_depth(at: Deployment, depth: int) -> int:
     """Up to how many drafts in a row it is known how many are accepted: shares end."""
     by_position = isinstance(at.scenario.acceptance, str)
-    return depth if by_position else max(depth, _MOST_DRAFTS)
+    return depth if by_position else max(depth, _MAX_DRAFTS)
 
 
 def _shares(at: Deployment) -> tuple[float, ...]:
     if isinstance(at.scenario.acceptance, str):
         return at.accepted
-    return shares_of(at.acceptance or 0.0, max(len(at.accepted), _MOST_DRAFTS))
+    return shares_of(at.acceptance or 0.0, max(len(at.accepted), _MAX_DRAFTS))
 
 
 def model_facts_of(model: Model, model_id: str, source: ModelSource) -> ModelFacts:
@@ -323,7 +385,7 @@ def _depths(at: Deployment, pace: Pace) -> tuple[DepthPoint, ...]:
     points = []
     for context in contexts:
         limit, expected, _ = compiled.decode(batch, context)
-        cache = sequences * model.rank_cache_bytes(context)
-        fits = cache <= that_holds(at.replica.pools, cache).free_bytes
+        wanted = sequences * sequence_bytes(model, at.replica.pools, context, 0)
+        fits = wanted <= that_holds(at.replica.pools, wanted).free_bytes
         points.append(DepthPoint(context, gain * batch / limit, gain * batch / expected, fits))
     return tuple(points)

@@ -33,6 +33,24 @@ def memory(card: Card, held: Memory) -> tuple[Note, ...]:
     return (Note("utilization_raised", share=held.utilization, default=default),)
 
 
+_KEPT_WHERE = {"host": "in host memory", "disk": "on disk"}
+
+
+def elsewhere(at: Deployment) -> tuple[Note, ...]:
+    """Of prompts that are not read where they are decoded."""
+    if (kept := at.kept) is not None:
+        tokens, where = at.prompt_tokens, _KEPT_WHERE.get(kept.place, "beyond the card")
+        return (
+            Note("kv_kept", found=kept.found(tokens), tokens=tokens, where=where,
+                 rate=kept.bytes_per_s / 1e9, share=kept.share),
+        )  # fmt: skip
+    if (ahead := at.ahead) is not None:
+        gpu, count = ahead.compiled.card.gpu.name, ahead.compiled.model.parallel.gpus
+        gpu = f"{count}x {gpu}" if count > 1 else gpu
+        return (Note("read_by", gpu=gpu, rate=ahead.bytes_per_s / 1e9),)
+    return ()
+
+
 def assumptions(
     model: Model, card: Card, speculative: Speculative | None, *, engine_given: bool
 ) -> tuple[Note, ...]:
@@ -57,6 +75,7 @@ def assumptions(
         Note(
             "engine" if engine_given else "engine_default",
             name=engine.name,
+            vendor=gpu.vendor,
             cuda_graphs=engine.cuda_graphs,
             step_s=engine.host_s_per_step,
             sequence_s=engine.host_s_per_sequence,

@@ -263,9 +263,15 @@ _ALIASES = {
     "fp8_block128": "fp8_block", "w8a8": "int8", "w8a8_int8": "int8", "int8_wo": "int8_w8a16",
     "w8a16": "int8_w8a16", "w4a16": "int4", "int4_wo": "int4", "bnb_nf4": "nf4",
     "bitsandbytes": "nf4", "fp4": "nvfp4", "q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m",
-    **{f"{bits}bit": f"mlx_q{bits}" for bits in (2, 3, 4, 5, 6, 8)},
-    **{f"{bits}_bit": f"mlx_q{bits}" for bits in (2, 3, 4, 5, 6, 8)},
 }  # fmt: skip
+
+_BITS = {f"{bits}{gap}bit": bits for bits in (2, 3, 4, 5, 6, 8) for gap in ("", "-", "_")}
+
+
+def bits_named(name: str) -> int | None:
+    """Bits of a weight, where that is all a name says: each engine has its own format of them."""
+    return _BITS.get(name.strip().lower())
+
 
 UNQUANTIZED = frozenset({"fp32", "bf16", "fp16"})
 """Formats that hold the whole model; all others leave embeddings, LM head and routers alone."""

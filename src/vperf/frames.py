@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
-from vperf.errors import VperfError
+from vperf.errors import VperfError, install
 
 
 def frame(rows: Iterable[Mapping[str, Any]]) -> Any:
@@ -20,7 +20,7 @@ def frame(rows: Iterable[Mapping[str, Any]]) -> Any:
     except ImportError:
         raise VperfError(
             "to_frame() needs pandas, which is not installed",
-            hint="pip install pandas; or take to_dict()",
+            hint=f"{install('pandas')}; or take to_dict()",
         ) from None
     return pandas.DataFrame(list(rows))
 

@@ -18,8 +18,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from vperf.errors import InputError, VperfError
-from vperf.scenario import ACCEPTED, MEDIA, OPTIONS
+from vperf.errors import InputError, VperfError, install
+from vperf.scenario import ACCEPTED, ELSEWHERE, MEDIA, OPTIONS
 from vperf.version import __version__
 
 INSTRUCTIONS = """\
@@ -387,10 +387,14 @@ _LISTS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Options of a tool that may be a list."""
 _WITHOUT: Mapping[str, tuple[str, ...]] = {
-    "plan": ("batch_size", "gpus_per_node"),
+    "plan": ("batch_size", "gpus_per_node", *ELSEWHERE),
+    "check": ELSEWHERE,
+    "roofline": ELSEWHERE,
+    "compare": ("prefill_gpu",),
+    "sweep": ("prefill_gpu",),
     "fit": ("input_len", "output_len", "batch_size", "workload", "max_concurrency",
             "request_rate", "prefix_cache_hit", "cuda_graphs", "image_tokens",
-            "texts_per_request", *MEDIA, *ACCEPTED),
+            "texts_per_request", *MEDIA, *ACCEPTED, *ELSEWHERE),
 }  # fmt: skip
 """Options that the command of a tool does not have either."""
 _IN_OTHER_WORDS = {
@@ -406,7 +410,7 @@ def server() -> Any:
         from mcp.server.mcpserver import MCPServer
     except ModuleNotFoundError:
         raise InputError(
-            "the MCP SDK is not installed", hint="pip install 'vperf[mcp]' (mcp 2.0 or newer)"
+            "the MCP SDK is not installed", hint=f"{install('vperf[mcp]')} (mcp 2.0 or newer)"
         ) from None
     return MCPServer(
         "vperf", version=__version__, instructions=INSTRUCTIONS, log_level="ERROR",

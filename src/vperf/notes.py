@@ -77,8 +77,14 @@ def _measured(*, source: str) -> str:
     return "expected: rates measured on this card" + (f" ({source})" if source else "")
 
 
-def _engine(*, name: str, cuda_graphs: bool, step_s: float, sequence_s: float) -> str:
-    graphs = "CUDA graphs" if cuda_graphs else "no CUDA graphs"
+_GRAPHS = {"NVIDIA": "CUDA graphs", "AMD": "HIP graphs"}
+
+
+def _engine(
+    *, name: str, vendor: str, cuda_graphs: bool, step_s: float, sequence_s: float
+) -> str:  # fmt: skip
+    one = _GRAPHS.get(vendor, "one launch a step")
+    graphs = one if cuda_graphs else f"no {_GRAPHS.get(vendor, 'graphs')}"
     each = f" and {sequence_s * 1e6:.3g} \N{MICRO SIGN}s a sequence" if sequence_s else ""
     return f"{name}: {graphs}, {step_s * 1e3:.3g} ms of host time a step{each}"
 
@@ -264,6 +270,8 @@ KINDS: Mapping[str, NoteKind] = {
     "host_local": NoteKind("assumption", "host: this machine's {name} with {memory}, its modules taken as {modules} (--host-memory)", guess=True),
     "placed": NoteKind("assumption", "placement: {layers}{experts}"),
     "weights_stored": NoteKind("assumption", "{gib:,.1f} GiB of each card's weights lie in host memory and are read over the link, {rate:,.1f} GB/s, at every step; {each:.0%} of that is expected"),
+    "kv_kept": NoteKind("assumption", "{found:,} of a prompt's {tokens:,} tokens are found {where}, {rate:,.1f} GB/s to each GPU, of which {share:.0%} is expected; the rest is read after they came", guess=True),
+    "read_by": NoteKind("assumption", "{gpu} reads the prompts and sends their caches when they are complete, {rate:,.1f} GB/s from each GPU; the first token is of a decode step"),
     # the model
     "model": NoteKind("assumption", "{text}"),
     "keys_passed": NoteKind("assumption", "set in the config and passed over: {listed}"),
@@ -275,6 +283,7 @@ KINDS: Mapping[str, NoteKind] = {
     "routing": NoteKind("assumption", "experts: the limit counts those of one token, which any routing must read; ceiling, bytes and MBU even routing, expected {expected}"),
     "windows": NoteKind("assumption", "windowed layers cache no more than their window"),
     "engine_cache": NoteKind("assumption", "{engine} keeps an fp8 KV cache beside fp8 weights (--kv-cache-dtype says otherwise)"),
+    "own_format": NoteKind("assumption", "{typed} taken as {taken}, the usual of {engine}", guess=True),
     "active_experts": NoteKind("assumption", "mixture of experts: only the experts of one token are read"),
     "stored_size": NoteKind("warning", "the checkpoint stores {stored}, its config implies {implied} ({off:+.1%}): other formats, or layers not modelled"),
     "model_warning": NoteKind("warning", "{text}"),
@@ -282,7 +291,7 @@ KINDS: Mapping[str, NoteKind] = {
     "engine": NoteKind("assumption", _engine),
     "engine_default": NoteKind("assumption", _engine, guess=True),
     "drafts": NoteKind("assumption", _drafts),
-    "drafts_prompt": NoteKind("assumption", "{by} reads the prompt too before the first token is given out (expected; the limit does not wait for it)"),
+    "drafts_prompt": NoteKind("assumption", "{by} reads the prompt too, in TTFT (expected, not limit)"),
     "drafts_shared": NoteKind("assumption", "the head shares the model's embedding, as engines load it, and runs divided as the model is"),
     "draft_model_divided": NoteKind("assumption", "the draft model has its own weights and cache on every GPU's share, divided as the model is, in the model's KV cache format"),
     "denoising": NoteKind("assumption", "diffusion: each step reads a block of {block} tokens and keeps as many as given, the blocks before are cached (SGLang, Fast-dLLM); prompts as if causal"),
@@ -347,7 +356,7 @@ KINDS: Mapping[str, NoteKind] = {
     "not_in_baseline": NoteKind("warning", "not in {source}: no drift"),
     "in_flight": NoteKind("warning", _in_flight),
     "loaded_weights": NoteKind("warning", "the tool loaded {loaded_gb:.3g} GB of weights, {quantization} weights of {model} are {stored_gb:.3g} GB: see --quantization"),
-    "sent_at_once": NoteKind("assumption", "{requests:,} requests, all sent at once: that run is simulated", guess=True),
+    "sent_at_once": NoteKind("assumption", "{requests:,} requests, all sent at once: graded as that run", guess=True),
     "one_user": NoteKind("assumption", "one user is graded as batch 1: expected TTFT leaves out the server's own time"),
     "no_prompt": NoteKind("assumption", "decodes {output:,.0f} tokens from {cached}, with no prompt before them"),
     "default_lengths": NoteKind("assumption", "lengths not given; taken: {lengths}", guess=True),

@@ -35,15 +35,6 @@ _DESKTOP, _SERVER = "desktop-ddr5", "server-ddr5"
 """The hosts taken beside a GeForce or a Radeon, and beside any other card."""
 
 
-def given(scenario: Scenario) -> bool:
-    """Whether something was typed that only means something with several places."""
-    return any(_typed(getattr(scenario, name)) for name in LAYER_OPTIONS)
-
-
-def _typed(value: object) -> bool:
-    return value is not None and value is not False and value != ()
-
-
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """A model on its places."""
@@ -63,17 +54,17 @@ def resolve_places(
     gpu, engine = card.gpu, card.engine
     several = len(gpu.cards) > 1
     if scenario.cpu_offload_gb is not None:
-        if several or given(scenario):
+        if several or scenario.gives(LAYER_OPTIONS):
             raise InputError(
                 "cannot be combined with layers or experts on other places",
                 field="cpu-offload-gb",
             )
         _without_adapters(scenario, "cpu-offload-gb")
         return _stored(model, card, scenario.cpu_offload_gb, host)
-    if not several and not given(scenario):
+    if not several and not scenario.gives(LAYER_OPTIONS):
         return None
     use = _use(engine, scenario, several=several)
-    if gpu.is_host and given(scenario):
+    if gpu.is_host and scenario.gives(LAYER_OPTIONS):
         raise InputError(f"{gpu.name} has no card to place layers on", field="n-gpu-layers")
     if scenario.speculative is not None:
         raise InputError("is not understood with layers on several places", field="speculative")
@@ -88,7 +79,7 @@ def _without_adapters(scenario: Scenario, field: str) -> None:
 
 def _use(engine: Engine, scenario: Scenario, *, several: bool) -> HostUse:
     use = engine.host
-    moved = next((name for name in LAYER_OPTIONS if _typed(getattr(scenario, name))), "gpu")
+    moved = next((name for name in LAYER_OPTIONS if scenario.gives((name,))), "gpu")
     if use is None or use.offloads == "weights":
         instead = "; it has --cpu-offload-gb" if use and not several else ""
         raise InputError(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from vperf.deployment import Deployment, Replica
 from vperf.errors import HubError, InputError, UnknownNameError, VperfError
-from vperf.formats import cache_format_named, format_named
+from vperf.formats import bits_named, cache_format_named, format_named
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
@@ -29,15 +29,17 @@ from vperf.model.ops import Step
 from vperf.model.read import build_model
 from vperf.model.tasks import run_for, task_named
 from vperf.notes import Note, notes_of
-from vperf.places import given as places_given
-from vperf.places import host_named, resolve_places
 from vperf.scenario import (
     CARD,
     DEFAULT_ENGINE,
+    ELSEWHERE,
+    HOST,
     INPUT_LEN,
+    LAYER_OPTIONS,
     OF_DRAFTS,
     OPTIONS,
     OUTPUT_LEN,
+    PLACING,
     PLACING_ENGINE,
     ModelLike,
     Scenario,
@@ -61,6 +63,7 @@ from vperf.timing.step import Card
 from vperf.units import format_bytes, parse_bandwidth
 
 if TYPE_CHECKING:
+    from vperf.serving.elsewhere import Ahead
     from vperf.serving.encoding import Encoding
     from vperf.serving.load import Load
     from vperf.serving.simulation import Run
@@ -118,6 +121,15 @@ class Resolver:
         """The deployment of a scenario. Raises VperfError."""
         lengths = resolve_lengths(scenario)
         _check_drafting(scenario)
+        taken: tuple[Note, ...] = ()
+        if (typed := scenario.quantization) is not None and bits_named(typed):
+            usual = (
+                ""
+                if self.config(scenario.model, scenario.revision).gguf is None
+                else PLACING_ENGINE
+            )
+            name, note = own_format(engine_of(scenario, self.gpu(scenario), usual), typed)
+            scenario, taken = replace(scenario, quantization=name), (note,)
         replica = self._replica(scenario)
         model, images = replica.compiled.model, scenario.image_tokens
         _check_lengths(model, replica.found.id, lengths, images)
@@ -151,6 +163,13 @@ class Resolver:
             load, run = _served(scenario, lengths, acceptance, images, encoding)
         else:
             _check_batch(scenario)
+        kept, ahead = None, None
+        if scenario.gives(ELSEWHERE):
+            from vperf import elsewhere  # noqa: PLC0415  (seldom asked for)
+
+            elsewhere.check(scenario, replica.compiled)
+            kept = elsewhere.kept_of(scenario, replica.compiled)
+            ahead = self._ahead(scenario, replica.compiled)
         return Deployment(
             scenario,
             replica,
@@ -163,7 +182,25 @@ class Resolver:
             run,
             model_warnings(replica.found, model, scenario.quantization),
             encoding,
+            taken=taken,
+            kept=kept,
+            ahead=ahead,
         )
+
+    def _ahead(self, scenario: Scenario, after: Compiled) -> Ahead | None:
+        if scenario.prefill_gpu is None:
+            return None
+        from vperf import elsewhere  # noqa: PLC0415  (seldom asked for)
+        from vperf.serving.elsewhere import Ahead  # noqa: PLC0415
+
+        reads = elsewhere.reading(scenario)
+        if reads.engine is None:
+            reads = replace(reads, engine=after.card.engine.id)
+        before = self.deployment(reads)
+        elsewhere.check(replace(reads, prefill_gpu=scenario.prefill_gpu), before.compiled)
+        elsewhere.same_cache(before.model, after.model)
+        link = elsewhere.between(scenario, before.card.gpu, after.card.gpu)
+        return Ahead(before.compiled, before.replica.pools, link)
 
     def what_if(self, deployment: Deployment, **change: Any) -> Deployment:
         """The deployment of the same scenario but for these options. Raises VperfError.
@@ -254,8 +291,14 @@ class Resolver:
         card: Card,
         scenario: Scenario,
     ) -> Replica:
+        several, options = len(card.gpu.cards) > 1, (*PLACING, *HOST)
+        if not several and not card.gpu.is_host and not scenario.gives(options):
+            model = self._model(config, draft, named, card.engine, scenario)
+            return Replica(config, Compiled(model, card))
+        from vperf.places import host_named, resolve_places  # noqa: PLC0415  (seldom asked for)
+
         host = host_named(scenario, card.gpu)
-        moved = places_given(scenario) or len(card.gpu.cards) > 1
+        moved = several or scenario.gives(LAYER_OPTIONS)
         alone = replace(scenario, pp=1) if moved and scenario.pp > 1 else scenario
         model = self._model(config, draft, named, card.engine, alone)
         if card.gpu.is_host:
@@ -346,15 +389,30 @@ def _scheduled(engine: Engine, scenario: Scenario) -> Engine:
     return engine.with_scheduler(**facts) if facts else engine
 
 
-def engine_of(scenario: Scenario, card: Gpu, usual: str = "") -> Engine:
+def engine_of(scenario: Scenario, card: Gpu | None, usual: str = "") -> Engine:
     """The engine of a scenario: as given, or the default of what is asked.
 
     `usual`: what runs files of the model's kind.
     """
     if scenario.engine is not None:
         return engine_named(scenario.engine)
-    on_places = places_given(scenario) or card.is_host or len(card.cards) > 1
+    if card is None:
+        return engine_named(usual or DEFAULT_ENGINE)
+    on_places = scenario.gives(LAYER_OPTIONS) or card.is_host or len(card.cards) > 1
     return engine_named(PLACING_ENGINE if on_places else usual or card.engine or DEFAULT_ENGINE)
+
+
+def own_format(engine: Engine, typed: str) -> tuple[str, Note]:
+    """The engine's own format of the bits that are typed. Raises InputError."""
+    bits = bits_named(typed)
+    taken = engine.weights_of(bits) if bits else None
+    if taken is None:
+        raise InputError(
+            f"{engine.name} has no usual weights of {bits} bits",
+            field="quantization",
+            hint="name a format, as q3_k_m, mlx_q3 or 3.5bpw",
+        )
+    return taken, Note("own_format", typed=typed, taken=taken, engine=engine.name)
 
 
 def _cpu_alone(card: Card, host: Gpu | None, scenario: Scenario) -> Card:
@@ -473,7 +531,7 @@ def peaks_of(given: Sequence[str]) -> dict[str, str]:
 
 def check_formats(weights: str | None, cache: str | None) -> None:
     """UnknownNameError for a number format that there is not."""
-    if weights is not None and weights != AS_STORED:
+    if weights is not None and weights != AS_STORED and not bits_named(weights):
         format_named(weights)
     if cache is not None and cache != AS_STORED:
         cache_format_named(cache)
@@ -717,7 +775,12 @@ def _of_texts(scenario: Scenario, lengths: Lengths, model_id: str, images: int) 
     count = scenario.texts_per_request
     if count is not None:
         check_count("texts-per-request", count, 1, 1_000_000)
-    return replace(load, texts=count or 1, input_tokens=load.input_tokens + images)
+    load = replace(load, texts=count or 1, input_tokens=load.input_tokens + images)
+    sent = scenario.num_prompts
+    if sent is not None and load.users is not None and sent <= load.users:
+        check_count("num-prompts", sent, 1)
+        load = replace(load, users=sent, at_once=True)
+    return load
 
 
 def _check_denoising(scenario: Scenario, model: Model) -> None:

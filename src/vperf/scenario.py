@@ -73,6 +73,7 @@ _ENGINE, _PARALLEL = "Engine", "Parallelism"
 _SERVED, _DRAFTS = "Served load", "Speculative decoding"
 _PLACES = "Host and placement"
 _ADAPTERS, _DIFFUSION = "LoRA adapters", "Diffusion language models"
+_ELSEWHERE = "Cache beyond the card"
 
 _MODEL = (
     "Hub id (owner/name), a unique short name of a bundled model, a directory, a config.json, "
@@ -111,6 +112,10 @@ _NCMOE = "Layers, the first ones, whose experts stay on the host."
 _OT = "Tensors elsewhere, as blk\\.1[0-9]\\.ffn_.*_exps=CPU; repeatable."
 _TS = "Shares of the layers for each card, as 3,1. [by free memory]"
 _CPU_OFFLOAD = "GiB of weights of each GPU in host memory, read over the link at every step."
+_KV_OFFLOAD = "Prompts are found in a cache beyond the card: host, disk, or a rate as 12 GB/s."
+_KV_HIT = "Share of each prompt found there. [all but its last token]"
+_KV_SIZE = "GiB of that cache, of all GPUs together."
+_PREFILL_GPU = "Cards of their own that read the prompts, as h100 or 2xh100; --gpu decodes."
 _DRAFTED = "What drafts: mtp (the model's own layers), draft_model, eagle, eagle3 or ngram."
 _DRAFTER = "The model or EAGLE head that drafts: as --model."
 _PEAK = 'Another dense peak, as bf16="250 TFLOPS"; repeatable.'
@@ -268,6 +273,24 @@ class Scenario:
     cpu_offload_gb: float | None = _option(
         _PLACES, "--cpu-offload-gb", _CPU_OFFLOAD, "GIB", kind=float, shapes="card"
     )
+    kv_offload: str | None = _of_load(
+        _ELSEWHERE, "--kv-offload", _KV_OFFLOAD, "PLACE", repeats=False
+    )
+    kv_offload_hit: float | None = _of_load(
+        _ELSEWHERE, "--kv-offload-hit", _KV_HIT, "SHARE", kind=float, repeats=False
+    )
+    kv_offload_size: float | None = _of_load(
+        _ELSEWHERE,
+        "--kv-offload-size --kv-offloading-size",
+        _KV_SIZE,
+        "GIB",
+        kind=float,
+        repeats=False,
+    )
+    prefill_gpu: str | None = _of_load(
+        _ELSEWHERE, "--prefill-gpu", _PREFILL_GPU, "GPU", repeats=False
+    )
+    """Another kind of card, or more of them, with the engine's link between both."""
     cuda_graphs: bool = _option(
         _ENGINE,
         "--no-cuda-graphs --enforce-eager",
@@ -439,6 +462,11 @@ class Scenario:
         _CARD, "--peak", _PEAK, "FORMAT=RATE", default=(), kind=list, repeats=False, shapes="card"
     )
 
+    def gives(self, names: tuple[str, ...]) -> bool:
+        """Whether any of these options was given; their defaults are None, False or ()."""
+        values = (getattr(self, name) for name in names)
+        return any(value is not None and value is not False and value != () for value in values)
+
     @property
     def served(self) -> bool:
         """Whether it is of a load of many requests rather than of one batch."""
@@ -482,6 +510,10 @@ class Options(TypedDict, total=False):
     override_tensor: Sequence[str]
     tensor_split: str | None
     cpu_offload_gb: float | None
+    kv_offload: str | None
+    kv_offload_hit: float | None
+    kv_offload_size: float | None
+    prefill_gpu: str | None
     cuda_graphs: bool
     speculative: str | None
     draft_model: ModelLike | None
@@ -530,6 +562,11 @@ LAYER_OPTIONS = ("n_gpu_layers", "n_cpu_moe", "cpu_moe", "override_tensor", "ten
 """Those that place layers, experts or tensors one by one: of engines whose host computes."""
 PLACING = (*LAYER_OPTIONS, "cpu_offload_gb")
 """All that leaves part of a model to the host."""
+HOST = ("host", "host_memory")
+"""The machine around the cards."""
+
+ELSEWHERE = tuple(name for name, option in OPTIONS.items() if option.heading == _ELSEWHERE)
+"""Those of prompts that are not read where they are decoded."""
 
 Question = Scenario
 """An older name."""

@@ -12,9 +12,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vperf.answer import Expected, Serving, SimulatedRun, Speed, Speeds, Texts
+from vperf.errors import InputError
 from vperf.model.model import Model
 from vperf.serving.lengths import Lengths
-from vperf.serving.memory import Pool, largest_batch
+from vperf.serving.memory import Pool, largest_batch, sequence_bytes
 from vperf.serving.memory_by_place import taken_of
 from vperf.serving.speculative import tokens_per_step
 from vperf.timing.compiled import Compiled, Seconds
@@ -51,7 +52,10 @@ class Pace:
 
 
 def speeds(at: Deployment) -> Speeds:
-    """The speeds of a deployment, and whether it fits."""
+    """The speeds of a deployment, and whether it fits. Raises InputError for prompts that other
+    cards read: their figures are not of one kind of card."""
+    if at.ahead is not None:
+        raise InputError("is answered by vperf estimate alone", field="prefill-gpu")
     pace, load = pace_of(at), at.load
     expected, groups = pace.expected, at.model.parallel.data
     prompt, output = at.request_tokens
@@ -86,7 +90,7 @@ def _of_batch(at: Deployment) -> Pace:
     """
     compiled, lengths, batch, images = at.compiled, at.lengths, at.batch_size, at.image_tokens
     gain = tokens_per_step(at.acceptance or 0.0, at.model.draft_depth)
-    prefill = _prefill(compiled, lengths, batch, images)
+    prefill = _prefill(at, batch)
     if at.encoding is not None:
         prefill = Seconds(*map(sum, zip(prefill, at.encoding.seconds(batch), strict=True)))
     step = mean_step(compiled, lengths, batch, images)
@@ -96,7 +100,11 @@ def _of_batch(at: Deployment) -> Pace:
     if (prefill.ceiling, step.ceiling) != (prefill.limit, step.limit):
         ceiling = speed_of(prefill.ceiling, step.ceiling / gain, tokens, batch)
     ttft_s, tpot_s = prefill.expected, step.expected / gain
-    expected = with_range(limit, ttft_s, tpot_s, compiled.card.constants, tokens, batch)
+    reads = at.ahead.compiled.card if at.ahead else compiled.card
+    expected = with_range(
+        limit, ttft_s, tpot_s, compiled.card.constants, tokens, batch,
+        ttft_spread=spread("prefill", reads.constants.origin),
+    )  # fmt: skip
     return Pace(limit, ceiling, expected, batch, batch, gain, step)
 
 
@@ -107,12 +115,20 @@ def speed_of(ttft_s: float, tpot_s: float, tokens: int, sequences: float) -> Spe
     return Speed(ttft_s, tokens / ttft_s, tpot_s, sequences / tpot_s, 1 / tpot_s)
 
 
-def _prefill(compiled: Compiled, lengths: Lengths, batch: int, images: int) -> Seconds:
+def _prefill(at: Deployment, batch: int) -> Seconds:
+    lengths, images = at.lengths, at.image_tokens
+
+    def of(tokens: int) -> Seconds:
+        if at.kept is not None:
+            return at.kept.prefill(at.compiled, batch, tokens)
+        if at.ahead is not None:
+            return at.ahead.prefill(at.compiled, batch, tokens)
+        return at.compiled.prefill(batch, tokens)
+
     if len(lengths.requests) == 1:
-        return compiled.prefill(batch, lengths.input_tokens + images)
+        return of(lengths.input_tokens + images)
     return _weighted(
-        (request.share, compiled.prefill(batch, request.input_tokens + images))
-        for request in lengths.requests
+        (request.share, of(request.input_tokens + images)) for request in lengths.requests
     )
 
 
@@ -250,8 +266,8 @@ def _of_texts(at: Deployment, load: Load) -> Pace:
 
     rate = served.requests_per_s * load.texts * tokens
     # A rate that is served is as it comes, however fast.
-    asked = load.requests_per_s is not None and not served.saturated
-    ends = (rate, rate) if asked else (rate / high, rate / low)
+    given = load.requests_per_s is not None and not served.saturated
+    ends = (rate, rate) if given else (rate / high, rate / low)
     least_s = served.limit_ttft_s
     latency_s = max(served.ttft_s, least_s)
     limit = Speed(least_s, top, 0.0, 0.0, 0.0)
@@ -329,25 +345,25 @@ def serving_of(pace: Pace, served: Served, load: Load) -> Serving:
 def simulated_run(at: Deployment) -> SimulatedRun | None:
     """A load as a benchmark runs it; None of a batch, and where the weights do not fit. Raises
     InputError."""
-    compiled, load, asked = at.compiled, at.load, at.run
-    if load is None or asked is None:
+    compiled, load, given = at.compiled, at.load, at.run
+    if load is None or given is None:
         return None
     if at.model.rank_weight_bytes >= at.card.gpu.memory_bytes:
         return None
     from vperf.serving.simulation import run  # noqa: PLC0415  (most scenarios are of a batch)
 
-    asked = _with_images(asked, at.image_tokens)
-    traffic = asked.traffic(compiled.model.max_context_tokens)
-    tick, count = asked.tick, len(traffic)
+    given = _with_images(given, at.image_tokens)
+    traffic = given.traffic(compiled.model.max_context_tokens)
+    tick, count = given.tick, len(traffic)
     progress = None if tick is None else lambda done: tick(done, count)
     found = run(
         compiled, traffic, acceptance=load.acceptance, proven=load.proven, encode_s=load.encode_s,
         progress=progress,
     )  # fmt: skip
-    percents, steady = asked.percents, found.steady
+    percents, steady = given.percents, found.steady
     return SimulatedRun(
         prompts=len(found.traffic),
-        seed=asked.seed,
+        seed=given.seed,
         duration_s=found.duration_s,
         requests_per_s=found.requests_per_s,
         output_tokens_per_s=found.output_tokens_per_s,
@@ -366,15 +382,15 @@ def simulated_run(at: Deployment) -> SimulatedRun | None:
     )
 
 
-def _with_images(asked: Run, image_tokens: int) -> Run:
+def _with_images(given: Run, image_tokens: int) -> Run:
     """Requests whose prompts hold images beside their text."""
     if not image_tokens:
-        return asked
+        return given
     longer = tuple(
         replace(each, input_tokens=each.input_tokens + image_tokens)
-        for each in asked.lengths.requests
+        for each in given.lengths.requests
     )
-    return replace(asked, lengths=replace(asked.lengths, requests=longer))
+    return replace(given, lengths=replace(given.lengths, requests=longer))
 
 
 def held_batch(model: Model, of_card: tuple[Pool, ...], load: Load, running: int) -> int:
@@ -382,6 +398,6 @@ def held_batch(model: Model, of_card: tuple[Pool, ...], load: Load, running: int
 
     Pages are shared out while sequences are shorter.
     """
-    each = model.rank_cache_bytes(load.input_tokens + load.output_tokens)
+    each = sequence_bytes(model, of_card, load.input_tokens, load.output_tokens)
     most = largest_batch(of_card, model.parallel.data, each, running)
     return max(1, min(running, most))

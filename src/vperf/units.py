@@ -21,7 +21,7 @@ _SECONDS = {
 _NUMBER = re.compile(r"([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(.*)", re.DOTALL)
 _LEAST, _MOST = 1e-30, 1e30
 """In SI units. What lies outside is no quantity of a computer, and overflows what is made of it."""
-_MOST_DIGITS = 40
+_MAX_DIGITS = 40
 _WHOLE = r"([+-]?\d[\d_]*(?:\.\d+)?)\s*([kKmM]?)"
 _WAYS = {
     "%": ("%",),
@@ -116,7 +116,7 @@ def parse_whole(text: str, unit: str = "") -> int:
     match = re.fullmatch(_WHOLE, text.strip())
     if match is None or ("." in match[1] and not match[2]):
         raise ValueError(f"{text!r} is not a whole number")
-    if len(match[1]) > _MOST_DIGITS:
+    if len(match[1]) > _MAX_DIGITS:
         raise ValueError(f"a number of {len(match[1])} digits is out of range")
     power = {"": 0, "k": 1, "m": 2}[match[2].lower()]
     if not power:

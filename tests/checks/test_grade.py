@@ -172,3 +172,9 @@ def test_a_percentile_has_the_range_of_the_mean_it_is_of() -> None:
     assert found["ttft_s"].expected_high / found["ttft_s"].expected != pytest.approx(
         found["tpot_s"].expected_high / found["tpot_s"].expected
     )
+
+
+def test_weights_that_fit_on_no_such_card_prove_nothing_where_their_number_is_not_said() -> None:
+    check = vperf.check(result(ran=setup(model="Qwen/Qwen3-32B"), tpot_s=0.001))
+    assert check.verdict == "better"
+    assert any("more cards ran (--tp)" in text for text in check.warnings)

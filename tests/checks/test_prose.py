@@ -122,6 +122,21 @@ SENTENCES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
         {"model": "moonshotai/Kimi-K2-Instruct", "gpu": "h20-96gb", "tp": 16,
          "max_concurrency": 32},
     ),
+    (
+        "2 x A100 80GB, Llama-3.1-70B-Instruct FP8, 100 requests/s, output throughput 3200 tok/s",
+        {"output_tokens_per_s": 3200.0},
+        {"model": "meta-llama/Llama-3.1-70B-Instruct", "tp": 2, "request_rate": 100.0},
+    ),
+    (
+        "llama 3.3 70b q4_k_m on a dual 3090 rig gives me 17 t/s",
+        {"decode_tokens_per_s": 17.0},
+        {"model": "meta-llama/Llama-3.3-70B-Instruct", "engine": "llama.cpp", "pp": 2, "tp": None},
+    ),
+    (
+        "Qwen3-30B-A3B-Instruct 4bit MLX on M3 Ultra: 84.6 tok/sec, 16k context",
+        {"decode_tokens_per_s": 84.6},
+        {"model": "Qwen/Qwen3-30B-A3B", "quantization": "mlx_q4", "input_len": 16384},
+    ),
 )  # fmt: skip
 
 

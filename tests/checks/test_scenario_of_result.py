@@ -21,8 +21,9 @@ def resolve(ran: Result, **given: Any) -> ResultScenario:
 
 def posed(gpu: Any = None, model: Any = None, options: Any = None, **said: Any) -> ResultScenario:
     figures = {k: said.pop(k) for k in list(said) if k.endswith("_s")}
-    if "model_said" in said:
-        said["model"] = said.pop("model_said")
+    for field in ("model", "gpu"):
+        if f"{field}_said" in said:
+            said[field] = said.pop(f"{field}_said")
     return scenario_of(
         result(ran=setup(**said), **figures),
         gpu=gpu,
@@ -283,9 +284,45 @@ def test_a_steady_run_at_a_rate_is_graded_at_that_rate() -> None:
     assert found.scenario.request_rate == 2.0
 
 
-def test_unlike_cards_are_both_named() -> None:
+UNLIKE = ("RTX 5090", "RTX 3090 Ti")
+
+
+def test_unlike_cards_have_layers_of_their_own() -> None:
+    found = posed_without_gpu(
+        unlike_gpus=UNLIKE, gpus=2, pp=2, engine="llama.cpp", tensor_split="3/2"
+    )
+    card = found.scenario.gpu
+    assert isinstance(card, Gpu)
+    assert [one.id for one in card.beside] == ["rtx-5090", "rtx-3090-ti"]
+    assert (found.scenario.tensor_split, found.scenario.pp) == ("3/2", 1)
+
+
+def test_unlike_cards_that_share_layers_are_both_named() -> None:
     with pytest.raises(InputError, match=r"unlike cards \(RTX 5090, RTX 3090 Ti\)"):
-        posed_without_gpu(unlike_gpus=("RTX 5090", "RTX 3090 Ti"), gpus=2)
+        posed_without_gpu(unlike_gpus=UNLIKE, gpus=2, tp=2)
+
+
+def test_layers_that_a_run_left_to_the_host_are_graded_as_such() -> None:
+    found = posed(engine="llama.cpp", n_gpu_layers=20, cpu="AMD EPYC 9654 96-Core Processor",
+                  max_batched_tokens=2048)  # fmt: skip
+    assert (found.scenario.n_gpu_layers, found.scenario.host) == (20, "epyc-9654")
+    assert found.scenario.max_num_batched_tokens == 2048
+    assert any("host's memory is not named" in text for text in found.warnings)
+    given = posed(engine="llama.cpp", n_cpu_moe=4, options={"host_memory": "DDR5-6000 x2"})
+    assert given.scenario.n_cpu_moe == 4
+    assert not any("host's memory is not named" in text for text in given.warnings)
+
+
+def test_a_host_that_is_not_in_the_catalogue_is_said() -> None:
+    found = posed(engine="llama.cpp", n_gpu_layers=20, cpu="Kunpeng 9999 Ultra")
+    assert found.scenario.host is None
+    assert any("Kunpeng 9999 Ultra, is not in the catalogue" in text for text in found.warnings)
+
+
+def test_a_run_on_cpus_alone_is_one_of_the_host() -> None:
+    found = posed(gpu_said="cpu:AMD EPYC 9654 96-Core Processor", engine="llama.cpp")
+    assert isinstance(found.scenario.gpu, Gpu)
+    assert found.scenario.gpu.is_host
 
 
 def posed_without_gpu(**said: Any) -> ResultScenario:

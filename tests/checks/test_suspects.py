@@ -129,7 +129,7 @@ def test_nothing_is_computed_while_a_check_is_read(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_cannot_have_fitted_is_the_first_reason() -> None:
-    found = vperf.check(result(ran=setup(model="Qwen/Qwen3-32B"), tpot_s=0.001))
+    found = vperf.check(result(ran=setup(model="Qwen/Qwen3-32B", tp=1), tpot_s=0.001))
     assert found.reasons[0].id == "memory"
 
 

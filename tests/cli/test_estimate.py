@@ -198,7 +198,7 @@ def test_drafts_are_said_with_the_acceptance_from_which_they_pay(vperf: Run) -> 
     ask = ("estimate", "-m", "deepseek-v3", "-g", "h200", "--tp", 8, *MTP, "--acceptance", 0.85)
     lines = vperf(*ask).out.splitlines()
     (line,) = (line for line in lines if line.startswith("Drafts"))
-    assert "1.85 tokens a step" in line
+    assert "1.85 tokens in" in line
     assert any("num_speculative_tokens" in line for line in lines)
     assert max(map(len, lines)) <= 80
     answer = json.loads(vperf(*ask, "--json").out)
@@ -264,7 +264,7 @@ def test_a_served_load_with_drafts_says_both(vperf: Run) -> None:
     ask = ("estimate", "-m", "deepseek-v3", "-g", "h200", "--tp", 8, *MTP, "--acceptance", 0.85,
            "--max-concurrency", 16)  # fmt: skip
     lines = vperf(*ask).out.splitlines()
-    assert any(line.startswith("Drafts") and "1.85 tokens a step" in line for line in lines)
+    assert any(line.startswith("Drafts") and "1.85 tokens in" in line for line in lines)
     assert any(line.startswith("Load") for line in lines)
     assert any("num_speculative_tokens" in line for line in lines)
     assert max(map(len, lines)) <= 80

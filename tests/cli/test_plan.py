@@ -22,7 +22,7 @@ def test_the_answer_is_the_first_line_and_its_commands_the_last(vperf: Run) -> N
     ran = vperf(*ASKED, *CARDS)
     assert ran.code == 0
     lines = ran.out.splitlines()
-    assert re.match(r"6 x h100-sxm-80gb meet the targets: TTFT \d+ of 500 ms, TPOT ", lines[0])
+    assert re.match(r"6 x h100-sxm-80gb suffice: TTFT \d+ of 500 ms, TPOT ", lines[0])
     assert len(lines[0]) <= 80
     assert max(map(len, lines)) <= 80
     assert sum(line.startswith("> h100-sxm-80gb") for line in lines) == 2  # both tables
@@ -60,7 +60,7 @@ def test_targets_nobody_meets_are_a_no(vperf: Run) -> None:
 
 def test_prices_make_it_the_cheapest(vperf: Run) -> None:
     ran = vperf(*ASKED, *CARDS, "--price", "h100-sxm=2.50", "--price", "l40s=0.9")
-    assert ", $15.00 an hour." in " ".join(ran.out.split()[:30])
+    assert ", $15.00/hour." in " ".join(ran.out.split()[:30])
 
 
 @pytest.mark.parametrize(

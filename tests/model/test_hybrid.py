@@ -252,3 +252,14 @@ def flops(model: Model, step: Step) -> float:
 def state_traffic(model: Model, step: Step) -> float:
     kinds = ("recurrent", "elementwise")
     return sum(op.count * op.cache_bytes for op in model.ops(step) if op.kind in kinds)
+
+
+def test_a_last_layer_of_another_kind_does_not_shape_the_drafting_one() -> None:
+    config = {
+        "model_type": "qwen3_next", "architectures": ["Qwen3NextModel"], "num_hidden_layers": 2,
+        "layer_types": ["full_attention", "linear_attention"], "hidden_size": 256,
+        "vocab_size": 1000,
+    }  # fmt: skip
+    model = build_model(config, source="config.json")
+    assert model.mtp is not None
+    assert model.mtp.blocks[1].cache_elements > 0

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from vperf.answer import Expected, Serving, Speed, Speeds
 from vperf.checks.baseline import Change, Drift
@@ -20,12 +19,13 @@ from vperf.checks.thresholds import Threshold
 from vperf.checks.waterfall import Part, Waterfall
 from vperf.explore.candidates import Candidate, Layout, Targets, Times
 from vperf.explore.compare import Comparison
+from vperf.explore.crossovers import Crossover
 from vperf.explore.fit import Fit, MemoryFit, Parts, Remedy
 from vperf.explore.plan import GpuBest, Plan
 from vperf.explore.prices import cost_of
 from vperf.explore.roofline import OpPoint, PhasePoint, Roof, Roofline
 from vperf.explore.rows import Row
-from vperf.explore.sweep import Sweeping
+from vperf.explore.sweep import Sweep
 from vperf.hardware.gpu import Achieved, AllReduce, Gpu, Link
 from vperf.napkin import napkin as napkin_of
 from vperf.notes import Note
@@ -160,22 +160,15 @@ def comparisons(name: str = "") -> Made:
 
 def sweeps(name: str = "", *, count: int = 4, plot: bool = False) -> Made:
     rows = [row(1.0 + n, memory=(30 + n * 18) * 1e9, batch_size=2**n) for n in range(count)]
-    return sweep.document(sweeping(rows, name), iter(rows), plot=plot)
+    return sweep.document(swept(rows, name), plot=plot)
 
 
-def sweeping(rows: list[Row], name: str = "") -> Sweeping:
-    """What `document` reads of a sweep under way."""
-    turn = SimpleNamespace(chosen={}, text="decode: compute-bound from batch 295 on", axis="batch",
-                           at=None)  # fmt: skip
+def swept(rows: list[Row], name: str = "") -> Sweep:
+    """A sweep that is over."""
+    turn = Crossover("batch", "", None, "decode: compute-bound from batch 295 on", {})
     shared = {"model": name or MODEL, "gpu": GPU, "input_len": 1024, "output_len": 128}
-    made = SimpleNamespace(
-        axes={"batch_size": tuple(each.chosen["batch_size"] for each in rows)},
-        grid=SimpleNamespace(count=len(rows), shared=lambda: shared, fixed={}, axes={}),
-        prices=None,
-        tally=SimpleNamespace(problems={}, notes=lambda: (Note("energy"),)),
-        crossovers=lambda: (turn,),
-    )
-    return cast("Sweeping", made)
+    axes = {"batch_size": tuple(each.chosen["batch_size"] for each in rows)}
+    return Sweep(tuple(rows), axes, shared, (turn,), {}, (Note("energy"),))
 
 
 def _room(scale: float, name: str = "", gpu: str = "rtx-4090") -> MemoryFit:

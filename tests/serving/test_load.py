@@ -236,7 +236,7 @@ def test_chunks_of_a_long_prompt_taken_in_stretches_sum_to_those_taken_singly(
     card = _chunking(300)
     compiled = Compiled(MODEL.model, card)
     singly = Steps(compiled, load).prefill(3)
-    monkeypatch.setattr("vperf.serving.load._MOST_CHUNKS", 100)
+    monkeypatch.setattr("vperf.serving.load._MAX_CHUNKS", 100)
     stretched = Steps(compiled, load).prefill(3)
     assert stretched.steps == singly.steps > 1300
     assert stretched.seconds == pytest.approx(singly.seconds, rel=1e-3)

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from vperf.hardware.engine import Engine
 from vperf.resolve import deploy
 from vperf.scenario import Scenario
+from vperf.serving.memory import Use, memory_use, plan_memory, pools
 from vperf.serving.overhead import Overhead, overhead, visible_bytes
 from vperf.sources.gpus import load_gpu
 
@@ -101,3 +103,34 @@ def test_activations_are_those_of_the_profiled_step() -> None:
     engine = at.card.engine
     by_hand = engine.max_batched_tokens * 2 * (3 * 4096 + 1.5 * 28672) + 256 * 128256 * 8.0
     assert overhead(at.model, at.card.gpu, engine).activation_bytes == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize("engine", ["transformers", "torch.compile"])
+def test_an_engine_without_a_budget_needs_activations_of_the_prompts_it_is_given(
+    engine: str,
+) -> None:
+    """Llama-3.1-8B on 80 GB: as above, for the 8 x 1,000 tokens of the prompts alone."""
+    at = deploy(Scenario("meta-llama/Llama-3.1-8B-Instruct", "h100-sxm", engine=engine))
+    card, model = at.card, at.model
+
+    def use(engine: Engine, batch: int, prompt: int) -> Use:
+        return memory_use(model, pools(model, card.gpu, engine), batch, prompt, 24)
+
+    by_hand = 8 * 1000 * 2 * (3 * 4096 + 1.5 * 28672)
+    more = use(card.engine, 8, 1000).other_bytes - use(card.engine, 8, 0).other_bytes
+    assert more == pytest.approx(by_hand)
+    given = card.engine.with_scheduler(max_batched_tokens=512)
+    assert use(given, 8, 1000).other_bytes == use(given, 1, 1000).other_bytes
+    plan = plan_memory(model, card.gpu, at.replica.pools, 1, 1024, 128)
+    assert plan.fits
+    largest = plan.max_batch_size
+    assert plan_memory(model, card.gpu, at.replica.pools, largest, 1024, 128).fits
+    assert not plan_memory(model, card.gpu, at.replica.pools, largest + 1, 1024, 128).fits
+
+
+def test_the_longest_prompt_without_a_budget_is_the_last_that_fits() -> None:
+    at = deploy(Scenario("meta-llama/Llama-3.1-8B-Instruct", "rtx-3090", engine="transformers"))
+    gpu, of_card = at.card.gpu, at.replica.pools
+    longest = plan_memory(at.model, gpu, of_card, 1, 1024, 128).max_context_tokens
+    assert plan_memory(at.model, gpu, of_card, 1, longest, 0).fits
+    assert not plan_memory(at.model, gpu, of_card, 1, longest + 1, 0).fits

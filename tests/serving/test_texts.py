@@ -120,3 +120,18 @@ def test_laws_of_loads(tokens: int, count: int, users: int, rate: float) -> None
     assert out == pytest.approx(users, rel=1e-6)
     more = vperf.estimate(BERT, "h100", **of, request_rate=2 * rate)
     assert more.expected.ttft_s >= opened.expected.ttft_s * 0.8
+
+
+def test_of_requests_all_sent_at_once_the_mean_waits_half_the_run() -> None:
+    once = vperf.estimate(EMBEDDING, "l4", input_len=512, max_concurrency=1000, num_prompts=1000)
+    over = vperf.estimate(EMBEDDING, "l4", input_len=512, max_concurrency=1000)
+    assert once.expected
+    assert over.expected
+    assert once.texts
+    assert over.texts
+    assert once.texts.expected_texts_per_s == pytest.approx(
+        over.texts.expected_texts_per_s, rel=0.02
+    )
+    run_s = 1000 / once.texts.expected_texts_per_s
+    assert once.expected.ttft_s == pytest.approx(run_s / 2, rel=0.02)
+    assert over.expected.ttft_s == pytest.approx(run_s, rel=0.02)

@@ -44,6 +44,13 @@ def test_params_of_a_release_are_read(
     assert model.parameters == parameters
 
 
+def test_a_config_with_the_same_keys_is_itself(tmp_path: Path) -> None:
+    config = {"model_type": "distilbert", "architectures": ["DistilBertModel"], "dim": 768,
+              "n_layers": 6, "n_heads": 12, "hidden_dim": 3072, "vocab_size": 30522}  # fmt: skip
+    _, model = build(str(written(tmp_path, "config.json", config)))
+    assert model.parameters == 66_362_880
+
+
 def test_mistral_large_3_is_mla_with_shared_experts(tmp_path: Path) -> None:
     params = {
         "dim": 1024, "n_layers": 3, "head_dim": 128, "hidden_dim": 4096, "n_heads": 8,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from vperf.hardware.commands import switch
 from vperf.report.commands import Bench, Server, bench, launch
 from vperf.sources.catalog import config_dir
 from vperf.sources.engines import engine_names, load_engine
-from vperf.sources.gpus import broken_gpu_files, gpu_names, list_gpus, load_gpu
+from vperf.sources.gpus import broken_gpu_files, gpu_names, list_gpus, load_gpu, load_gpu_file
 from vperf.sources.workloads import load_workload, workload_names
 
 GPU = """\
@@ -152,3 +154,13 @@ tp = { pipeline = "{pp}", tensors = "{tp}" }
 """
     (own / "engines" / "fast.toml").write_text(ENGINE.replace("[bench]", f"{text}[bench]"))
     assert launch(Server("fast", "a/b", tp=2))[0] == ["printf 'tensors: 2\\n' > a.yaml"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs of POSIX")
+def test_a_gpu_file_may_be_a_pipe_which_is_read_once(tmp_path: Path) -> None:
+    fifo = tmp_path / "card.toml"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=lambda: fifo.write_text(GPU))
+    writer.start()
+    assert load_gpu_file(fifo).name == "Lab Card 1"
+    writer.join()

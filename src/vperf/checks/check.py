@@ -362,8 +362,10 @@ def _grade(  # noqa: PLR0917  (as check)
     figures = measured_figures(result, at)
     at, answer, how = as_it_ran(resolver, at, figures)
     found = metrics(at, answer, figures)
+    more_cards = _more_cards(result, at)
+    doubts = bool(said.doubts or more_cards)
     found = tuple(
-        doubted(each) if said.doubts or each.name in result.doubtful else each for each in found
+        doubted(each) if doubts or each.name in result.doubtful else each for each in found
     )
     main = main_metric(found, served=at.load is not None)
     if main is None:
@@ -397,7 +399,7 @@ def _grade(  # noqa: PLR0917  (as check)
         drift=None,
         warnings=(
             *said.warnings,
-            *(note for note in how if note.role == "warning"),
+            *(note for note in (*more_cards, *how) if note.role == "warning"),
             *_weights_warning(result, answer),
             *_flight_warning(result, at, figures),
             *answer.warnings,
@@ -483,6 +485,22 @@ def _flight_warning(result: Result, at: Deployment, figures: dict[str, float]) -
     if not more and seen >= users / fewer:
         return ()
     return (Note("in_flight", requests=seen, users=users, more=more),)
+
+
+def _more_cards(result: Result, at: Deployment) -> tuple[Note, ...]:
+    """Say so where the weights alone are more than a card has, and nobody said how many ran."""
+    setup, asked = result.setup, at.scenario
+    said = any((setup.gpus, setup.tp, setup.pp, setup.dp, setup.ep))
+    if said or at.model.parallel.gpus > 1 or asked.quantization is not None:
+        return ()
+    need, there = at.model.rank_weight_bytes, at.card.gpu.memory_bytes
+    if need <= there:
+        return ()
+    text = (
+        f"{need / 2**30:,.0f} GiB of weights are on no card of {there / 2**30:,.0f} GiB: more cards"
+        " ran (--tp), lighter weights (--quantization), or some of them on the host"
+    )
+    return (Note("doubt", text=text),)
 
 
 def _weights_warning(result: Result, answer: Estimate) -> tuple[Note, ...]:

@@ -7,6 +7,7 @@ Not here: what tools print (importers/).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,7 @@ from vperf.checks.importers.names import weight_name
 from vperf.checks.model_named import find_model
 from vperf.checks.result import Result, Setup
 from vperf.errors import InputError, VperfError
+from vperf.formats import MIXES
 from vperf.sources.gpus import load_gpu
 
 TOOL = "command line"
@@ -47,7 +49,7 @@ _STOPS = frozenset(
      "only", "running", "the", "to", "using", "with")
 )  # fmt: skip
 """Words that no name of a model has."""
-_MOST_WORDS = 6
+_MAX_WORDS = 6
 """Words that a name of a card or a model has at most."""
 
 
@@ -77,7 +79,8 @@ def read_sentence(text: str) -> Result:
     """
     sentence = _Sentence(text)
     setup = _load(sentence, Setup())
-    figures = _figures(sentence, users=setup.max_concurrency or setup.batch_size or 1)
+    alone = 1 if setup.request_rate is None else math.inf
+    figures = _figures(sentence, users=setup.max_concurrency or setup.batch_size or alone)
     if not figures:
         raise InputError(
             "tells no measured figure", source="--text",
@@ -228,18 +231,20 @@ def _names(sentence: _Sentence, setup: Setup) -> Setup:
         setup = replace(setup, model=model, quantization=_format(said, mlx=setup.engine == "mlx"))
         sentence.understood.append(f"model {model}")
     card, said = _longest(sentence, _as_card)
+    count = _card_count(sentence) if card is not None else 1
     if card is not None:
-        count = _card_count(sentence)
         setup = replace(setup, gpu=card)
         sentence.understood.append(f"{count} x {card}" if count > 1 else f"card {card}")
-        if count > 1 and not (setup.tp or setup.pp):
-            split = "pp" if setup.engine == "llama.cpp" else "tp"
-            split_over: dict[str, Any] = {split: count}
-            setup = replace(setup, gpus=count, **split_over)
     if setup.quantization is None and (match := sentence.take(_FORMAT)):
         setup = replace(setup, quantization=_format(match[1], mlx=setup.engine == "mlx"))
     if setup.quantization is not None:
         sentence.understood.append(f"weights {setup.quantization}")
+    if setup.engine is None and setup.quantization in MIXES:
+        setup = replace(setup, engine="llama.cpp")
+        sentence.understood.append("engine llama.cpp, by the format")
+    if count > 1 and not (setup.tp or setup.pp):
+        split_over: dict[str, Any] = {"pp" if setup.engine == "llama.cpp" else "tp": count}
+        setup = replace(setup, gpus=count, **split_over)
     return setup
 
 
@@ -261,7 +266,7 @@ def _card_count(sentence: _Sentence) -> int:
 def _longest(sentence: _Sentence, meant: Callable[[str], str | None]) -> tuple[str | None, str]:
     """The longest run of words that names something, blanked; and what it names."""
     words = list(re.finditer(r"[^\s,;()]+", sentence.text))
-    for count in range(min(_MOST_WORDS, len(words)), 0, -1):
+    for count in range(min(_MAX_WORDS, len(words)), 0, -1):
         for first in range(len(words) - count + 1):
             start, end = words[first].start(), words[first + count - 1].end()
             text = sentence.text[start:end].strip(".:!?'\"")

@@ -20,6 +20,14 @@ class Setup:
     gpus: int | None = None
     unlike_gpus: tuple[str, ...] = ()
     """The names of the cards, where they are of several kinds."""
+    n_gpu_layers: int | None = None
+    """Layers on the cards, output layer included, where others ran on the host's CPUs."""
+    n_cpu_moe: int | None = None
+    """Layers whose experts lay on the host."""
+    tensor_split: str | None = None
+    """Shares of the layers of several cards, where they are not by free memory."""
+    cpu: str | None = None
+    """Of the host, as its kernel prints it."""
     engine: str | None = None
     """A vperf engine id."""
     engine_version: str | None = None

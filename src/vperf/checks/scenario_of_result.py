@@ -23,25 +23,28 @@ from vperf.checks.importers.names import spellings, weight_name
 from vperf.checks.model_named import find_model
 from vperf.checks.result import Result, Setup
 from vperf.errors import HubError, InputError, VperfError
-from vperf.formats import MIXES, MLX, Mix, format_named
+from vperf.formats import MIXES, MLX, Mix, bits_named, format_named
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
 from vperf.notes import Note, notes_of
 from vperf.resolve import Resolver, built, gpu_named
-from vperf.scenario import CARD, ModelLike, Scenario
-from vperf.serving.speculative import MOST_DRAFT_TOKENS, acceptance_of
+from vperf.scenario import CARD, ELSEWHERE, LAYER_OPTIONS, ModelLike, Scenario
+from vperf.serving.speculative import MAX_DRAFT_TOKENS, acceptance_of
+from vperf.sources.gpus import BESIDE
+from vperf.sources.hosts import load_host
 from vperf.values import dataclass
 
 Notes = list[Note]
 
 _LOAD = ("batch_size", "max_concurrency", "request_rate")
-_SETUP = ("engine", "tp", "pp", "ep", "dp", "quantization", "kv_cache_dtype", "prefix_cache_hit")
+_SETUP = ("engine", "tp", "pp", "ep", "dp", "quantization", "kv_cache_dtype", "prefix_cache_hit",
+          "n_gpu_layers", "n_cpu_moe", "tensor_split")  # fmt: skip
 _SIXTEEN_BIT = ("bf16", "fp16", "fp32")
 _CONVERTS = ("llama.cpp", "mlx")
 """Engines that run files made from a checkpoint, most often in fewer bits."""
 _BY_HAND = "command line"
 """The tool of a result whose figures the user typed."""
-_MOST_PROMPTS = 10_000
+_MAX_PROMPTS = 10_000
 """Of a run that is simulated: longer ones are steady."""
 _SAME_SIZE = 0.03
 """How far loaded weights may be off a format's: what embeddings and heads are kept in."""
@@ -71,6 +74,7 @@ def scenario_of(
 
     Raises InputError where neither says the model or the GPU.
     """
+    _check_read_here(options)
     setup = result.setup
     warnings: Notes = [*notes_of("said", result.warnings)]
     doubts: list[str] = []
@@ -87,7 +91,8 @@ def scenario_of(
         _load(result, asked, warnings, notes)
     with _noted(unsaid):
         _lengths(result, asked, warnings, notes)
-    _gpus(setup.gpus, asked, warnings, notes)
+    unlike = gpu is None and "gpu_file" not in options and setup.unlike_gpus
+    _split(asked, setup, warnings, notes, unlike=bool(unlike))
     with _noted(unsaid):
         own = {name: options[name] for name in CARD if name in options}
         card = _gpu(result, gpu, own, warnings, resolver)
@@ -102,6 +107,7 @@ def scenario_of(
         _drafting(found, setup, asked, warnings, notes, doubts)
         if "speculative" not in asked:
             _as_users(result, asked, warnings)
+    _host(setup, asked, card, doubts)
     if result.output_tokens_per_s is not None and not asked.keys() & {*_LOAD, "sessions", "trace"}:
         doubts.append("how many sequences ran at a time is not said: one is taken")
     if doubts:
@@ -227,7 +233,7 @@ def _run(result: Result, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The requests of the run that is graded, where the result counts them."""
     setup, found = result.setup, dict[str, Any]()
     if (setup.requests or 0) > 1:
-        found["num_prompts"] = min(setup.requests or 1, _MOST_PROMPTS)
+        found["num_prompts"] = min(setup.requests or 1, _MAX_PROMPTS)
     if setup.burstiness is not None and asked.get("request_rate", math.inf) != math.inf:
         found["burstiness"] = setup.burstiness
     if ranks := [
@@ -348,11 +354,14 @@ def _gpu(
     said = result.setup.gpu
     if given is None and own.get("gpu_file") is None:
         if unlike := result.setup.unlike_gpus:
-            raise InputError(
-                f"the result was measured on unlike cards ({', '.join(unlike)}), which vperf does"
-                " not model together",
-                hint="give --gpu, with --tp 1, for the one that most of the model is on",
-            )
+            if result.setup.tp:
+                raise InputError(
+                    f"the result was measured on unlike cards ({', '.join(unlike)}) that share each"
+                    " layer, which vperf does not model together",
+                    hint="give --gpu, with --tp 1, for the one that most of the model is on",
+                )
+            ids = [gpu_named(card_named(name)).id for name in unlike]
+            return resolver.gpu(Scenario("", BESIDE.join(ids), **own))
         if said is None:
             raise MissingSetupError(
                 "--gpu is missing: the result does not say on which card it was measured",
@@ -370,6 +379,38 @@ def _gpu(
         if not same:
             warnings.append(Note("option_wins", flag="--gpu", given=card.id, said=said))
     return card
+
+
+def _split(
+    asked: dict[str, Any], setup: Setup, warnings: Notes, notes: Notes, *, unlike: bool
+) -> None:
+    if unlike:  # by layers over all of them
+        asked.pop("pp", None)
+    else:
+        _gpus(setup.gpus, asked, warnings, notes)
+
+
+def _check_read_here(options: Mapping[str, Any]) -> None:
+    for name in ELSEWHERE:
+        if options.get(name) is not None:
+            raise InputError("is not understood of a result", field=name.replace("_", "-"))
+
+
+def _host(setup: Setup, asked: dict[str, Any], card: Gpu, doubts: list[str]) -> None:
+    """The host of a run that left layers or experts to it, and how it read its prompt."""
+    if not any(asked.get(name) not in (None, False, ()) for name in LAYER_OPTIONS):
+        return
+    if setup.max_batched_tokens:
+        asked.setdefault("max_num_batched_tokens", setup.max_batched_tokens)
+    if "host" in asked or "host_memory" in asked or (card.beside and "n_cpu_moe" not in asked):
+        return
+    if setup.cpu is not None:
+        try:
+            asked["host"] = load_host(setup.cpu).id
+        except VperfError:
+            doubts.append(f"the host's CPU, {setup.cpu[:60]}, is not in the catalogue")
+            return
+    doubts.append("the host's memory is not named: --host-memory says what it has")
 
 
 def _require_model(result: Result, given: ModelLike | None) -> None:
@@ -471,7 +512,7 @@ def _drafting(  # noqa: PLR0917  (what is said, and what is said of it)
         if not asked.keys() & {"acceptance", "acceptance_length"}:
             asked |= {"draft_tokens": drafts, "acceptance_length": round(length, 6)}
         return
-    if drafts > MOST_DRAFT_TOKENS:
+    if drafts > MAX_DRAFT_TOKENS:
         warnings.append(Note("drafting_run", tokens_per_step=length))
         doubts.append(f"speculation of {length:.2f} tokens a step is not in the limit")
         return
@@ -493,6 +534,8 @@ def _format_spelling(said: str) -> str:
 
 
 def _bits(name: str) -> float:
+    if bits := bits_named(name):
+        return bits
     try:
         found = format_named(name)
     except VperfError:

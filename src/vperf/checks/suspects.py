@@ -46,8 +46,6 @@ _LATE = 4.0
 """TTFT over expected from which a load does not explain it."""
 _MIN_KERNEL_SLOWDOWN, _CRAWL = 1.4, 15.0
 """Slowdowns from which kernels are named: where nothing else fits, and whatever else fits."""
-_HOST_MEMORY = 60e9
-"""Bytes/s of two channels of DDR5, from which layers run that are not on the card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,25 +332,45 @@ def _offload(case: Case) -> Iterator[Suspect]:
         return
     gain = main.measured_s / main.expected_s
     option = switch(engine, "offload")
-    if option and case.at.model.has_experts and not answer.memory.fits:
+    placed = case.at.compiled.places is not None
+    if option and not placed and case.at.model.has_experts and not answer.memory.fits:
         yield Suspect(
             "experts-on-host", "suspect",
             "experts of layers are in the host's memory (CPU): the model does not fit the card",
             "", None, None, "", None,
         )  # fmt: skip
-    slow = answer.model.weight_bytes / _HOST_MEMORY
-    share = (main.measured_s - main.expected_s) / max(slow - main.expected_s, 1e-12)
-    if option and 0.05 < share <= 1.05 and gain > 1.3 and answer.memory.fits:
-        yield Suspect(
-            "offload", "suspect",
-            f"layers in the host's memory: {min(share, 1):.0%} of them would do", "", None, None,
-            option, gain,
-        )  # fmt: skip
+    if option and not placed and gain > 1.3 and answer.memory.fits:
+        yield from _on_host(case, option)
     if option := switch(engine, "flash"):
         yield Suspect(
             "flash-attention", "suspect", "attention without its fused kernel", "", None, None,
             option, None,
         )  # fmt: skip
+
+
+def _on_host(case: Case, option: str) -> Iterator[Suspect]:
+    """As many layers, or experts of layers, on the host as would take what was measured."""
+    main, layers = case.falls[0], case.at.model.layer_count
+    experts = case.at.model.has_experts
+
+    def predicted(count: int) -> float | None:
+        change = {"n_cpu_moe": count} if experts else {"n_gpu_layers": layers + 1 - count}
+        found = _predict(case, change, (main,))
+        return found[0] if found else None
+
+    most = predicted(layers)
+    if most is None or most < main.measured_s * (1 - _MATCH_TOLERANCE):
+        return
+    low, high = 0, layers
+    while high - low > 1:
+        middle = (low + high) // 2
+        there = predicted(middle)
+        low, high = (middle, high) if there and there < main.measured_s else (low, middle)
+    what = f"the experts of {high} layers" if experts else f"{high} of {layers} layers"
+    yield Suspect(
+        "offload", "suspect", f"{what} in the host's memory would do", "", None, None, option,
+        main.measured_s / main.expected_s,
+    )  # fmt: skip
 
 
 def _tries(case: Case, changes: Iterable[_Change]) -> Iterator[Suspect]:

@@ -31,7 +31,7 @@ class Part:
 
     name: str
     """weights, kv_cache, compute or link; matmul, attention, moe, recurrent, elementwise, host,
-    collectives, queueing; unexplained."""
+    collectives, transfers, queueing; unexplained."""
     stage: Stage
     """Which figure it belongs to: the limit, or what lies between it and the next."""
     seconds: float
@@ -114,7 +114,7 @@ def _light(op: OpTime, phase: PhaseTimes) -> float:
     if phase.bound == "compute":
         return op.compute_s
     if phase.bound == "link":
-        return op.limit_s if op.kind in COLLECTIVES else 0.0
+        return op.limit_s if op.bound == "link" else 0.0
     return 0.0 if op.kind in COLLECTIVES else op.memory_s
 
 

@@ -19,6 +19,7 @@ import typer
 from vperf.cli import output
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 from vperf.errors import InputError, VperfError
+from vperf.scenario import ELSEWHERE
 from vperf.units import parse_number, refuse_odd
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _time(flag: str, text: str) -> Any:
     return typer.Option(flag, metavar="TIME", help=text)
 
 
-@scenario_options(optional=True)
+@scenario_options(optional=True, without=ELSEWHERE)
 @output.answers(plots=True, cards=True)
 def check(
     files: Annotated[

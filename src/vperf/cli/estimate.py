@@ -41,6 +41,8 @@ Examples:
   vperf estimate openai/gpt-oss-120b rtx-3090 --n-cpu-moe 24 \\
       --host "Ryzen 9 9950X" --host-memory "96 GB DDR5-6000 x2"
   vperf estimate qwen3-32b rtx-5090+2xrtx-3090 -q q8_0
+  vperf estimate qwen3-8b l40s --input-len 32768 --kv-offload host
+  vperf estimate qwen3-8b 2xrtx-3090 --input-len 16384 --prefill-gpu h100
   vperf estimate -m qwen2.5-vl-7b-instruct -g h100 --image 1024x768 --images 2
   vperf estimate -m ./LLaDA-8B-Instruct -g h100 --block-length 32 \\
       --tokens-per-step 4

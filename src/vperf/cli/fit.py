@@ -14,7 +14,7 @@ import typer
 
 from vperf.cli import many, output
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
-from vperf.scenario import ACCEPTED, MEDIA
+from vperf.scenario import ACCEPTED, ELSEWHERE, MEDIA
 
 EPILOG = """\
 Examples:
@@ -34,6 +34,7 @@ Exit codes: 0 it fits (of several: answered), 1 it does not, 2 wrong usage or in
 _OF_A_LOAD = (
     "input_len", "output_len", "batch_size", "workload", "max_concurrency", "request_rate",
     "prefix_cache_hit", "cuda_graphs", "image_tokens", "texts_per_request", *MEDIA, *ACCEPTED,
+    *ELSEWHERE,
 )  # fmt: skip
 
 

@@ -176,8 +176,8 @@ def answers(
 
         @wraps(command)
         def run(**values: Any) -> None:
-            asked = {parameter.name: values.pop(parameter.name) for parameter in own}
-            command(out=_out(asked, cards=cards), **values)
+            given = {parameter.name: values.pop(parameter.name) for parameter in own}
+            command(out=_out(given, cards=cards), **values)
 
         run.__dict__["__signature__"] = inspect.Signature(parameters)
         run.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -186,12 +186,12 @@ def answers(
     return wrap
 
 
-def _out(asked: dict[str, Any], *, cards: bool = False) -> Out:
-    file, theme = asked.get("output_file"), asked.get("theme")
-    flags = {form: bool(asked.get(form)) for form in FORMS}
+def _out(given: dict[str, Any], *, cards: bool = False) -> Out:
+    file, theme = given.get("output_file"), given.get("theme")
+    flags = {form: bool(given.get(form)) for form in FORMS}
     apart = cards and file is not None and file.suffix.lower() == ".toml"
-    form = choose(flags, None if apart else file, theme=theme, records="jsonl" in asked)
-    verbose, brief, when = asked["verbose"], asked["brief"], asked["color"]
+    form = choose(flags, None if apart else file, theme=theme, records="jsonl" in given)
+    verbose, brief, when = given["verbose"], given["brief"], given["color"]
     if verbose and brief:
         raise InputError("--verbose and --brief cannot be combined: give one of them")
     if when not in _WHENS:
@@ -211,19 +211,19 @@ def choose(
     `theme` None: the command has no chart for a file to hold. `records`: it has JSON lines.
     A chart that could not be written is an error now, not after the work.
     """
-    asked = [form for form, given in flags.items() if given]
-    if len(asked) > 1:
-        names = " and ".join(f"--{form}" for form in asked)
+    chosen = [form for form, given in flags.items() if given]
+    if len(chosen) > 1:
+        names = " and ".join(f"--{form}" for form in chosen)
         raise InputError(f"{names} cannot be combined: give one of them")
     known = {
         suffix: form for form, row in FORMS.items() for suffix in row.suffixes
         if (form != "plot" or theme is not None) and (form != "jsonl" or records)
     }  # fmt: skip
     by_suffix = known.get(output.suffix.lower()) if output else None
-    if asked:
-        if by_suffix and by_suffix != asked[0]:
-            raise InputError(f"--{asked[0]} contradicts the suffix of {output}", source="--output")
-        return asked[0]
+    if chosen:
+        if by_suffix and by_suffix != chosen[0]:
+            raise InputError(f"--{chosen[0]} contradicts the suffix of {output}", source="--output")
+        return chosen[0]
     if output and by_suffix is None:
         plots = ".svg, .png, .html, " if theme is not None else ""
         raise InputError(
@@ -341,8 +341,8 @@ def styles(stream: TextIO, when: str = "auto") -> Styles:
 
 def _forced() -> bool:
     """Whether the environment wants colours where no terminal is, as the logs of GitHub show."""
-    asked = (os.environ.get(name, "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE"))
-    return any(value not in ("", "0") for value in asked) or (
+    values = (os.environ.get(name, "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE"))
+    return any(value not in ("", "0") for value in values) or (
         os.environ.get("GITHUB_ACTIONS") == "true"
     )
 

@@ -15,6 +15,7 @@ import typer
 from vperf.cli import many, output
 from vperf.cli.progress import Progress
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
+from vperf.scenario import ELSEWHERE
 
 EPILOG = """\
 Examples:
@@ -39,7 +40,7 @@ input, 3 the Hub could not be reached.
 """
 
 _MANY = ("gpu", "quantization", "kv_cache_dtype", "engine", "tp", "pp", "ep", "dp")
-_OTHERWISE = ("batch_size", "gpus_per_node")
+_OTHERWISE = ("batch_size", "gpus_per_node", *ELSEWHERE)
 """What no served load can be combined with, and what bounds a replica here."""
 
 

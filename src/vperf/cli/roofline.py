@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from vperf.cli import output
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
+from vperf.scenario import ELSEWHERE
 
 EPILOG = """\
 Examples:
@@ -26,7 +27,7 @@ compute. Plots in files need matplotlib: python -m pip install matplotlib
 """
 
 
-@scenario_options(places=True)
+@scenario_options(places=True, without=ELSEWHERE)
 @output.answers(plots=True)
 def roofline(
     *,

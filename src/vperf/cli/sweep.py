@@ -38,7 +38,7 @@ Exit codes: 0 answered, 2 wrong usage or input, 3 the Hub could not be reached.
 """
 
 
-@scenario_options(many=many.MANY)
+@scenario_options(many=many.MANY, without=("prefill_gpu",))
 @output.answers(plots=True, records=True)
 def sweep(
     *,

@@ -17,7 +17,7 @@ from vperf.frames import Shown, frame
 from vperf.notes import Note
 from vperf.resolve import Resolver
 from vperf.scenario import Scenario
-from vperf.serving.memory import MOST_UTILIZATION
+from vperf.serving.memory import MAX_UTILIZATION
 from vperf.serving.memory_by_place import plan_places
 from vperf.serving.overhead import overhead
 from vperf.sources.models import model_ids
@@ -270,9 +270,9 @@ def _ways(resolver: Resolver, scenario: Scenario, room: MemoryFit) -> Iterator[R
                       room.users)  # fmt: skip
         return Remedy(text, change, other) if other.fits else None
 
-    if room.memory_utilization < MOST_UTILIZATION and (
-        way := tried(f"{MOST_UTILIZATION:.0%} of the memory for the engine, less for all else",
-                     gpu_memory_utilization=MOST_UTILIZATION)
+    if room.memory_utilization < MAX_UTILIZATION and (
+        way := tried(f"{MAX_UTILIZATION:.0%} of the memory for the engine, less for all else",
+                     gpu_memory_utilization=MAX_UTILIZATION)
     ):  # fmt: skip
         yield way
     changes = _narrower(resolver, scenario)
@@ -357,10 +357,10 @@ def _narrower(resolver: Resolver, scenario: Scenario) -> list[_Change]:
     if scenario.speculative is not None:
         scenario = replace(scenario, acceptance=0.0)
     at = resolver.deployment(scenario)
-    stored, formats = at.model, at.card.engine.formats
+    stored, engine = at.model, at.card.engine
     cache = {"kv_cache_dtype": "fp8"} if stored.cache.bits > 8 else {}
     steps: list[dict[str, Any]] = [cache] if cache else []
-    for weights in (formats.get("eight_bit", "fp8"), formats.get("four_bit", "int4")):
+    for weights in filter(None, map(engine.weights_of, (8, 4))):
         change: dict[str, Any] = {"quantization": weights}
         try:
             narrower = resolver.what_if(at, quantization=weights).model

@@ -50,6 +50,8 @@ class Row:
     problem: str = ""
     link: str = ""
     """What its GPUs exchange over."""
+    taken: tuple[Note, ...] = ()
+    """What was typed and taken as something else."""
 
     @property
     def fits(self) -> bool:
@@ -163,13 +165,14 @@ def _row(
         unpacked=unpacks(deployment.model, gpu),
         beyond_context=longest is not None and tokens > longest,
         link=link_of(gpu) if figures.gpus > 1 else "",
+        taken=deployment.taken,
     )
 
 
 _WAYS = frozenset(("tp", "pp", "dp", "ep"))
 _FELT = 1.02
 """Times further apart than this are not alike."""
-_MOST_KEPT = 1000
+_MAX_KEPT = 1000
 
 
 class _Scaling:
@@ -185,7 +188,7 @@ class _Scaling:
             return
         chosen = ((name, each) for name, each in row.chosen.items() if name not in _WAYS)
         alike = (row.model, row.gpu, *chosen)
-        if alike not in self._fewest and len(self._fewest) >= _MOST_KEPT:
+        if alike not in self._fewest and len(self._fewest) >= _MAX_KEPT:
             return
         fewest = self._fewest.setdefault(alike, row)
         few, many = sorted((fewest, row), key=_gpus)
@@ -225,6 +228,7 @@ class Tally:
         self._unpriced: dict[str, None] = {}
         self._scaling = _Scaling()
         self._closed = False
+        self._taken: dict[Note, None] = {}
         self.problems: Counter[str] = Counter()
         """Why settings cannot be, and how many."""
 
@@ -238,6 +242,8 @@ class Tally:
             row.fits, row.constants == "measured", row.tokens_per_joule is not None,
             row.unpacked, row.beyond_context, serving is not None and serving.saturated,
         ] += 1  # fmt: skip
+        if row.taken:
+            self._taken |= dict.fromkeys(row.taken)
         self._closed |= serving is not None and serving.prompts is None
         self._scaling.add(row)
         if self._prices and row.gpu not in self._prices:
@@ -262,6 +268,7 @@ class Tally:
         measured, watts, *warned = (sum(map(mul, counts, of)) for of in facts[1:])
         found = [Note("mixed_constants", measured=measured, every=self.answered)]
         kinds = ("unpacked_settings", "beyond_settings", "saturated_settings")
+        found += self._taken
         found += [Note(kind, count=n) for kind, n in zip(kinds, warned, strict=True) if n]
         found += self._scaling.notes()
         if self._closed:

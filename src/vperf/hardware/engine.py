@@ -48,6 +48,13 @@ class Launch(NamedTuple):
     """name, flag and options of a YAML file."""
 
 
+BITS = {
+    2: "two_bit", 3: "three_bit", 4: "four_bit", 5: "five_bit", 6: "six_bit", 8: "eight_bit",
+}  # fmt: skip
+_USUAL_FORMATS = {"four_bit": "int4", "eight_bit": "fp8"}
+"""Of engines that load checkpoints of PyTorch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """Facts of one engine, well configured (full CUDA graphs, asynchronous scheduling)."""
@@ -129,9 +136,14 @@ class Engine:
     switches: Mapping[str, str] = field(default_factory=dict)
     """Options that mend a fault or make it faster, by the name of the change."""
     formats: Mapping[str, str] = field(default_factory=dict)
-    """What a what-if tries: eight_bit and four_bit weights, a narrower cache."""
+    """Its own formats of weights by their bits ("four_bit"), and a narrower cache."""
     source: str = ""
     checked: str = ""
+
+    def weights_of(self, bits: int) -> str | None:
+        """Its own format of weights of so many bits; None: it has none."""
+        word = BITS[bits]
+        return self.formats.get(word, _USUAL_FORMATS.get(word))
 
     @property
     def max_batched_tokens(self) -> int:

@@ -16,13 +16,17 @@ Policy = Literal["mixed", "prefill_first"]
 sequence decodes on."""
 
 
+UNBOUNDED_TOKENS = 1 << 20
+"""Of a step: as many as it is given. No budget, so that nothing is set aside for one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scheduler:
     """Facts of an engine and of its launch command; tokens and sequences of one attention group."""
 
     policy: Policy = "mixed"
     max_batched_tokens: int = 8192
-    """Tokens of a step (--max-num-batched-tokens)."""
+    """Tokens of a step (--max-num-batched-tokens), or UNBOUNDED_TOKENS."""
     max_sequences: int = 1024
     """Sequences admitted at a time (--max-num-seqs); slots of llama.cpp."""
     splits_prompts: bool = True

@@ -24,7 +24,7 @@ _ROUND_S = 2e-3
 """Long enough for the host's clock."""
 _GRAPH_S = 2e-3
 """Work in one captured graph at least, so that its own launch does not count."""
-_MOST_CAPTURED = 512
+_MAX_CAPTURED = 512
 
 
 class Timer(Protocol):
@@ -127,7 +127,7 @@ class GraphTimer(EventTimer):
         end.synchronize()
         round_s = float(start.elapsed_time(end)) * 1e-3
         torch.cuda.current_stream().wait_stream(stream)
-        rounds = max(1, min(round(_GRAPH_S / max(round_s, 1e-7)), _MOST_CAPTURED // len(calls)))
+        rounds = max(1, min(round(_GRAPH_S / max(round_s, 1e-7)), _MAX_CAPTURED // len(calls)))
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph):

@@ -22,7 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vperf.errors import InputError
+from vperf.errors import InputError, install
 from vperf.measure.all_reduce import all_reduce_seconds
 from vperf.measure.backend import (
     CannotRunError,
@@ -47,7 +47,7 @@ _CACHE_ASSUMED = 64 * 2.0**20
 """Last-level cache where the device does not say."""
 _FLUSH = 5.0
 """Weights in a rotation, in caches."""
-_MOST_COPIES = 128
+_MAX_COPIES = 128
 _SAMPLE_S = 0.05
 """One sample of a sustained rate."""
 _POOL = 2**22
@@ -72,7 +72,7 @@ def open_backend(device: str | None, *, seconds: float) -> TorchBackend:
     except ImportError:
         raise InputError(
             "measuring needs PyTorch, which is not installed",
-            hint="pip install 'vperf[measure]', or PyTorch's own command for your GPU",
+            hint=f"{install('vperf[measure]')}, or PyTorch's own command for your GPU",
         ) from None
     has = {
         "cuda": bool(torch.cuda.is_available()),
@@ -178,7 +178,7 @@ class TorchBackend:
         if need > 0.9 * free:
             raise OutOfMemoryError(f"needs {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
         cold = math.ceil(_FLUSH * (self.device.l2_bytes or _CACHE_ASSUMED) / max(streamed, 1.0))
-        copies = max(1, min(cold, _MOST_COPIES, int(_MEMORY_SHARE * free / max(need, 1.0))))
+        copies = max(1, min(cold, _MAX_COPIES, int(_MEMORY_SHARE * free / max(need, 1.0))))
 
         def measured() -> Timing:
             rotation = [_in_a_row([make() for make in makers]) for _ in range(copies)]

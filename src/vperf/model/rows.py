@@ -48,12 +48,12 @@ class Test(NamedTuple):
 
 
 class Symbols:
-    """Any step that passes the same tests as `sample`; the tests it was asked for are `asked`."""
+    """Any step that passes the same tests as `sample`; `tests` gathers those it was asked for."""
 
-    __slots__ = ("_asked", "_sample", "_views")
+    __slots__ = ("_sample", "_tests", "_views")
 
-    def __init__(self, sample: Step, asked: dict[Test, None], views: tuple[View, ...] = ()) -> None:
-        self._sample, self._asked, self._views = sample, asked, views
+    def __init__(self, sample: Step, tests: dict[Test, None], views: tuple[View, ...] = ()) -> None:
+        self._sample, self._tests, self._views = sample, tests, views
 
     @property
     def batch(self) -> Affine:
@@ -71,13 +71,13 @@ class Symbols:
 
     def case(self, test: Callable[..., bool], *of: Hashable) -> bool:
         """The outcome for the sample, which is kept in mind."""
-        self._asked[Test(test, of, self._views)] = None
+        self._tests[Test(test, of, self._views)] = None
         return test(self._sample, *of)
 
     def seen_as(self, view: Callable[..., Step], *of: Hashable) -> Symbols:
         """What `view` makes of the step."""
         views = (*self._views, (view, of))
-        return Symbols(view(self._sample, *of), self._asked, views)
+        return Symbols(view(self._sample, *of), self._tests, views)
 
 
 Placed = tuple[Hashable, Row]
@@ -115,10 +115,10 @@ class RowTable:
         """The rows of a step of one attention group (Parallel.local)."""
         found = self._made.get(self.key(step))
         if found is None:
-            asked: dict[Test, None] = {}
-            rows = tuple(work_of(self._model, Symbols(step, asked)))
-            if asked.keys() - self._tests.keys():
-                self._tests.update(asked)
+            tests: dict[Test, None] = {}
+            rows = tuple(work_of(self._model, Symbols(step, tests)))
+            if tests.keys() - self._tests.keys():
+                self._tests.update(tests)
                 plain = not any(test.views for test in self._tests)
                 self._plain = tuple((t.test, t.of) for t in self._tests) if plain else ()
                 self._made.clear()  # their keys say too little

@@ -292,7 +292,7 @@ def _mistral3(top: Config, text: Model, kind: str) -> Encoder:
     return Encoder(model, image)
 
 
-_MOST_TILES = 12
+_MAX_TILES = 12
 
 
 def _internvl(top: Config, text: Model, kind: str) -> Encoder:
@@ -322,8 +322,8 @@ def _tiles(width: int, height: int, side: int) -> int:
     """Of the grids up to twelve tiles the one nearest in aspect ratio; of equals the larger one
     where the image has half of its area."""
     grids = sorted(
-        {(i, j) for i in range(1, _MOST_TILES + 1) for j in range(1, _MOST_TILES + 1)
-         if i * j <= _MOST_TILES},
+        {(i, j) for i in range(1, _MAX_TILES + 1) for j in range(1, _MAX_TILES + 1)
+         if i * j <= _MAX_TILES},
         key=lambda grid: grid[0] * grid[1],
     )  # fmt: skip
     best, nearest = (1, 1), math.inf

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import html
 import re
-import sys
 import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -23,7 +22,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from vperf.errors import InputError, VperfError
+from vperf.errors import InputError, VperfError, install
 from vperf.files import write_bytes_atomically
 from vperf.report.chart import Chart, Point, Series, share_of, spread, tick_text, ticks
 from vperf.report.chart_terminal import render_terminal
@@ -89,7 +88,7 @@ def check_plot(path: Path, theme: str) -> None:
     if find_spec("matplotlib") is None:
         raise VperfError(
             "plots as files are drawn by matplotlib, which is not installed",
-            hint=f"{sys.executable} -m pip install matplotlib",
+            hint=install("matplotlib"),
         )
 
 

@@ -72,6 +72,7 @@ PARTS = {
     "elementwise": "element-wise kernels",
     "host": "launches and host time",
     "collectives": "collectives",
+    "transfers": "between places",
     "queueing": "queueing, prefills of others",
     "unexplained": "unexplained",
 }
@@ -89,7 +90,7 @@ _GROUPS = (
     _Group("limit: {}", ("weights", "kv_cache", "compute", "link"), "memory"),
     _Group("kernels above it", ("matmul", "attention", "moe", "recurrent", "elementwise"), "link"),
     _Group("launches and host time", ("host",), ""),
-    _Group("collectives", ("collectives",), "link"),
+    _Group("collectives", ("collectives", "transfers"), "link"),
     _Group("queueing, prefills of others", ("queueing",), ""),
     _Group("unexplained", ("unexplained",), "bad"),
 )
@@ -108,11 +109,10 @@ _THRESHOLDS = {
     "max_drift": ("--max-drift", "slower than the baseline"),
 }
 _NEXT = (
-    "clocks and power of the card under load",
-    "vperf measure --quick -o me.toml, then check with -g me.toml: is it the card?",
-    "the engine's version, and what it logs of graphs, kernels and quantization",
-    "the real lengths of prompts and answers, and the prefix cache",
-    "PCIe width and NUMA placement",
+    "clocks and power of the card under load (vperf measure --quick -o me.toml, then check with "
+    "-g me.toml: is it the card?); the engine's version, and what it logs of graphs, kernels and "
+    "quantization; the real lengths of prompts and answers, and the prefix cache; PCIe width and "
+    "NUMA placement"
 )
 """What to look at where no predicted fault fits."""
 _NO_FAULT = "No predicted fault is within 15% of what was measured"
@@ -144,8 +144,7 @@ def document(check: Check) -> Iterator[Block]:
         yield Prose(text, tight=True)
     yield Table(METRIC_COLUMNS, tuple(metric_row(check, metric) for metric in check.metrics))
     if check.percentiles:
-        rows = tuple(metric_row(check, metric) for metric in check.percentiles)
-        yield Table(METRIC_COLUMNS, rows, "Percentiles, beside a simulated run", when="full")
+        yield _percentiles(check.percentiles)
     if check.utilization:
         yield Facts((("MBU, MFU", utilization_line(check)),), when="full", tight=True)
     if check.drift:
@@ -182,7 +181,7 @@ def _why(check: Check) -> Iterator[Block]:
     faults = tuple(f"{suspect_line(each)}{_with(each)}" for each in suspects)
     yield Bullets(faults, "Suspects", when="full")
     if unknown:
-        yield Bullets(_NEXT, f"{_NO_FAULT}: look at", when="full", tight=True)
+        yield Prose(f"{_NO_FAULT}: look at {_NEXT}", when="full", tight=True)
     yield Bullets(
         tuple(f"{suspect_line(each)}{_with(each)}" for each in tries),
         "To go faster, as vperf predicts", when="full", tight=bool(suspects),
@@ -295,6 +294,30 @@ def metric_row(check: Check, metric: Metric) -> Row:
         ),
         detail=detail and metric.verdict in ("good", check.verdict),
     )  # fmt: skip
+
+
+def _percentiles(metrics: Sequence[Metric]) -> Table:
+    """A row a metric, percentiles side by side: measured, and its share of the expected speed."""
+    by_place: dict[tuple[str, str], Metric] = {}
+    for metric in metrics:
+        rank, _, _ = metric.name.partition("_")
+        by_place[rank, titled(metric.name).removeprefix(f"{rank} ")] = metric
+    ranks = list(dict.fromkeys(rank for rank, _ in by_place))
+    names = dict.fromkeys(name for _, name in by_place)
+
+    def cell(metric: Metric | None) -> Cell:
+        if metric is None:
+            return "-"
+        text = f"{figure(metric.name, metric.measured)} {percent(metric.of_expected)}"
+        poor = metric.verdict in ("slow", "impossible")
+        return Span(f"{FAILS} {text}" if poor else text, _TONES[metric.verdict] if poor else "")
+
+    columns = (
+        Column(""), *(Column(rank, "time", len(ranks) - n) for n, rank in enumerate(ranks, 1)),
+    )  # fmt: skip
+    rows = tuple(Row((name, *(cell(by_place.get((r, name))) for r in ranks))) for name in names)
+    title = f"Percentiles, and how fast beside a simulated run ({FAILS} slow or impossible)"
+    return Table(columns, rows, title, when="full")
 
 
 def utilization_line(check: Check) -> str:

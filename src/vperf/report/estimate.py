@@ -10,7 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from vperf.answer import DepthPoint, Estimate, Serving, SimulatedRun, Speculative, Texts
+from vperf.answer import (
+    DepthPoint,
+    DraftsAt,
+    Estimate,
+    KeptCache,
+    ReadBy,
+    Serving,
+    SimulatedRun,
+    Speculative,
+    Texts,
+)
 from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, drafts_of, launch
 from vperf.report.document import (
     FAILS,
@@ -55,6 +65,8 @@ if TYPE_CHECKING:
 Bound = Literal["compute", "memory", "link", "host"]
 
 _SHOWN_PEAKS = ("bf16", "fp8", "fp4")
+_FEW_TOKENS = 64
+"""A cache beyond the card that pays from so few on pays for all."""
 _DEPTHS = (1024, 8192, 32768, 131072, 1048576)
 """Contexts of the short form."""
 _POOR = 0.5
@@ -81,7 +93,7 @@ def document(
         yield Prose(_run(run), "aside")
         yield run_table(run)
     about: list[tuple[str, Text]] = [("Model", _model(answer)), ("GPU", _gpu(answer))]
-    if run:
+    if answer.depth and (run or answer.drafts):
         about.insert(0, ("Depth", _depth_line(answer.depth)))
     if run and answer.serving and answer.serving.prompts is None:
         about.insert(0, ("Steady", _closed_form(answer)))
@@ -97,10 +109,10 @@ def document(
             "aside",
             "full",
         )
-    if answer.depth and run is None:
-        yield _depth_table(answer)
     if answer.drafts:
-        yield _drafts_table(answer)
+        yield _drafts_table(answer.drafts)
+    elif answer.depth and run is None:
+        yield _depth_table(answer)
     said = _said_in_line_1(answer)
     notes = (*answer.assumptions, *answer.warnings, *answer.not_modelled)
     yield from note_blocks(
@@ -137,9 +149,9 @@ def headline(answer: Estimate) -> Text:
         need, there = gib(worst.total_bytes), gib(worst.capacity_bytes)
         return (Span(f"Does not fit: {need} GiB needed, {there} GiB there{each}.", "bad"),)
     if served and _grows(answer):
-        asked = format_requests(served.requests_asked_per_s or 0.0)
+        given = format_requests(served.requests_asked_per_s or 0.0)
         most = f"{served.requests_per_s:,.3g}"
-        return (Span(f"Cannot serve {asked}: at most {most}; the queue grows without end.", "bad"),)
+        return (Span(f"Cannot serve {given}: at most {most}; the queue grows without end.", "bad"),)
     figure, *rest = _speeds(answer)
     return (Span(figure, "good"), *rest, "; ", Span("fits", "good"), ".")
 
@@ -185,22 +197,22 @@ def second_line(answer: Estimate) -> str:
 
 def workload(answer: Estimate) -> str:
     """ "1,024 tokens in, 128 out, batch 1, bf16 weights, bf16 KV cache, vllm"."""
-    asked, model = answer.workload, answer.model
-    images = f" and {plural(asked.image_tokens, 'image token')}" if asked.image_tokens else ""
-    load = f"batch {asked.batch_size:,}"
-    out = f"{asked.output_tokens:,} out, " if asked.generates else ""
+    given, model = answer.workload, answer.model
+    images = f" and {plural(given.image_tokens, 'image token')}" if given.image_tokens else ""
+    load = f"batch {given.batch_size:,}"
+    out = f"{given.output_tokens:,} out, " if given.generates else ""
     if answer.serving:
         rate = answer.serving.requests_asked_per_s
-        load = plural(asked.concurrency, "user") if rate is None else format_requests(rate)
+        load = plural(given.concurrency, "user") if rate is None else format_requests(rate)
         if prompts := answer.serving.prompts:
-            at_once = rate is None and asked.concurrency >= prompts
+            at_once = rate is None and given.concurrency >= prompts
             load = f"{plural(prompts, 'prompt')} at once" if at_once else (
                 f"{load}, {plural(prompts, 'prompt')}"
             )  # fmt: skip
     return (
-        f"{plural(asked.input_tokens, 'token')}{images} in, {out}{load}, "
+        f"{plural(given.input_tokens, 'token')}{images} in, {out}{load}, "
         f"{clean(model.quantization)} weights, {clean(model.kv_cache_dtype)} KV cache, "
-        f"{clean(asked.engine)}{f' {clean(asked.placement)}' if asked.placement else ''}"
+        f"{clean(given.engine)}{f' {clean(given.placement)}' if given.placement else ''}"
     )
 
 
@@ -278,6 +290,13 @@ def run_of(answer: Estimate) -> SimulatedRun | None:
     return answer.simulated if shown else None
 
 
+def _prefill_bound(answer: Estimate) -> str:
+    kept, by = answer.kept, answer.read_by
+    if (kept and kept.sent_s > kept.rest_s) or (by and by.sent_s > by.prefill_s):
+        return "link"
+    return answer.prefill.bound
+
+
 def _ttft(answer: Estimate) -> _Figure:
     """Of a served load the mean of its run."""
     run, closed = run_of(answer), _figure(answer, "ttft_s")
@@ -319,7 +338,7 @@ def _rate_of_all(answer: Estimate) -> _Figure:
 
 def speed_table(answer: Estimate) -> Table:
     """Each figure expected, its range, its limit, and what bounds that."""
-    prefill, generates = answer.prefill.bound, answer.workload.generates
+    prefill, generates = _prefill_bound(answer), answer.workload.generates
     rows = [_row("TTFT" if generates else "Latency", _ttft(answer), prefill, time=True)]
     if answer.texts:
         rows.append(_row("Texts/s", _texts(answer), prefill))
@@ -405,6 +424,10 @@ def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
         yield "Tower", _tower(answer)
     if answer.workload.lora_rank:
         yield "Adapters", _adapters(answer)
+    if answer.kept:
+        yield "Cache", _kept(answer.kept)
+    if answer.read_by:
+        yield "Read by", _read_by(answer.read_by)
     yield "Memory", memory_line(answer)
     memory = answer.memory
     if memory.places:
@@ -424,12 +447,12 @@ def _short_facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
 
 
 def _room(answer: Estimate) -> str:
-    memory, asked = answer.memory, answer.workload
+    memory, given = answer.memory, answer.workload
     if memory.max_context_tokens <= 0 and memory.max_batch_size <= 0:
         return "none: beside the weights no KV cache has space"
-    each = plural(asked.prompt_tokens + asked.output_tokens, "token")
+    each = plural(given.prompt_tokens + given.output_tokens, "token")
     return (
-        f"context {whole(memory.max_context_tokens)} at batch {asked.batch_size:,}, "
+        f"context {whole(memory.max_context_tokens)} at batch {given.batch_size:,}, "
         f"or batch {whole(memory.max_batch_size)} at {each}"
     )
 
@@ -544,24 +567,24 @@ def _closed_form(answer: Estimate) -> str:
 def _drafts(answer: Speculative) -> str:
     """What speculative decoding brings, and from which acceptance on."""
     even = answer.break_even_acceptance
-    pays = "never worth it" if even is None else f"worth it above {percent(even)} acceptance"
+    pays = "never pays" if even is None else f"pays above {even:.2f} accepted"
     by = clean(answer.method) + (f", {clean(answer.draft_model)}" if answer.draft_model else "")
     tree = answer.verified_tokens > answer.draft_tokens + 1
     count = f"{answer.draft_tokens} deep" if tree else f"{answer.draft_tokens} a step"
     nodes = f", {answer.verified_tokens} tokens verified" if tree else ""
     return (
-        f"{count} ({by}){nodes}, {answer.tokens_per_step:.3g} "
-        f"tokens a step of {seconds(answer.expected_step_s)}; {pays}: without, TPOT is "
-        f"{seconds(answer.expected_plain_tpot_s)}"
+        f"{count} ({by}){nodes}: {answer.tokens_per_step:.3g} tokens in "
+        f"{seconds(answer.expected_step_s)}, without 1 in "
+        f"{seconds(answer.expected_plain_tpot_s)}; {pays}"
     )
 
 
 def _tower(answer: Estimate) -> str:
     """What the images of a request take of its first token."""
-    asked = answer.workload
+    given = answer.workload
     return (
-        f"{seconds(asked.expected_encode_s)} for the images or sounds of a request (limit "
-        f"{seconds(asked.limit_encode_s)}), in the first token"
+        f"{seconds(given.expected_encode_s)} for the images or sounds of a request (limit "
+        f"{seconds(given.limit_encode_s)}), in the first token"
     )
 
 
@@ -574,35 +597,65 @@ def _best_texts(of: Texts) -> str:
     )
 
 
+def _kept(kept: KeptCache) -> str:
+    """What a cache beyond the card takes and saves."""
+    line = (
+        f"{plural(kept.found_tokens, 'token')} from {clean(kept.place)} in {seconds(kept.sent_s)}, "
+        f"{size(kept.sent_bytes)} each GPU; the rest {seconds(kept.rest_s)}; "
+        f"anew {seconds(kept.anew_s)}"
+    )
+    if kept.pays_above_bytes_per_s is not None:
+        line += f"; pays above {format_bandwidth(kept.pays_above_bytes_per_s)}"
+        if kept.pays_from_tokens is None:
+            line += ", here for no prompt"
+        elif kept.pays_from_tokens > _FEW_TOKENS:
+            line += f", here from {plural(kept.pays_from_tokens, 'token')} on"
+    if kept.holds_tokens is not None:
+        line += f"; holds {plural(kept.holds_tokens, 'token')}"
+    return line
+
+
+def _read_by(by: ReadBy) -> Text:
+    """What cards of their own take to read the prompts, beside those that decode."""
+    cards = f"{by.gpus}x {by.gpu}" if by.gpus > 1 else by.gpu
+    line = (
+        f"{clean(cards)} in {seconds(by.prefill_s)}, sent in {seconds(by.sent_s)} "
+        f"({size(by.sent_bytes)}), first step {seconds(by.first_step_s)}; alone "
+        f"{seconds(by.ttft_alone_s)}; reads {by.requests_per_s:,.3g} requests/s, the others "
+        f"answer {by.decode_requests_per_s:,.3g}"
+    )
+    if by.fits:
+        return line
+    need, there = gib(by.memory_bytes), gib(by.capacity_bytes)
+    return (f"{line}; ", Span(f"does not fit: {need} of {there} GiB each", "bad"))
+
+
 def _adapters(answer: Estimate) -> str:
     """How much of the weights LoRA adapters are."""
-    asked, held = answer.workload, answer.memory.adapter_bytes
+    given, held = answer.workload, answer.memory.adapter_bytes
     each = " per GPU" if answer.gpu.count > 1 else ""
     return (
-        f"{asked.max_loras:,} of rank {asked.lora_rank}, unmerged: {gib(held)} GiB of the "
+        f"{given.max_loras:,} of rank {given.lora_rank}, unmerged: {gib(held)} GiB of the "
         f"weights{each}"
     )
 
 
-def _drafts_table(answer: Estimate) -> Table:
-    """What drafting brings at each batch, and the best number of drafts."""
-    rows = [
-        Row(
-            (
-                f"batch {each.batch_size:,}",
-                f"{each.speedup:.2f} x",
-                "never" if (even := each.break_even_acceptance) is None else percent(even),
-                "-" if each.best_draft_tokens is None else str(each.best_draft_tokens),
-                f"{each.best_speedup:.2f} x",
-            )
-        )
-        for each in answer.drafts
-    ]
-    columns = (
-        Column("drafts at"), Column("faster", "count"), Column("pays above", "share"),
-        Column("best number", "count"), Column("then", "count"),
-    )  # fmt: skip
-    return Table(columns, rows, when="full")
+def _drafts_table(drafts: Sequence[DraftsAt]) -> Table:
+    """What drafting brings, batches side by side, and the best number of drafts."""
+    pays = (each.break_even_acceptance for each in drafts)
+    return Table(
+        (
+            Column("drafts at batch"),
+            *(Column(f"{each.batch_size:,}", "count", n % 2) for n, each in enumerate(drafts)),
+        ),
+        (
+            Row(("times as fast", *(f"{each.speedup:.2f}" for each in drafts))),
+            Row(("pays above", *("never" if even is None else f"{even:.2f}" for even in pays))),
+            Row(("best number", *(str(each.best_draft_tokens or "-") for each in drafts))),
+            Row(("then", *(f"{each.best_speedup:.2f}" for each in drafts))),
+        ),
+        when="full",
+    )
 
 
 def basis(answer: Estimate) -> str:
@@ -752,20 +805,20 @@ def verify(answer: Estimate) -> Shell:
 def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
     if not nameable(answer):
         return ()
-    asked, model = answer.workload, answer.model.id
+    given, model = answer.workload, answer.model.id
     server = Server(
-        asked.engine, model, asked.tensor_parallel, asked.pipeline_parallel,
-        asked.expert_parallel, asked.data_parallel, kv_cache=own_cache(answer),
+        given.engine, model, given.tensor_parallel, given.pipeline_parallel,
+        given.expert_parallel, given.data_parallel, kv_cache=own_cache(answer),
         drafts=drafts_of(answer.speculative),
-        lora_rank=asked.lora_rank, max_loras=asked.max_loras,
+        lora_rank=given.lora_rank, max_loras=given.max_loras,
     )  # fmt: skip
     served, run = answer.serving, answer.simulated
     rate = served.requests_asked_per_s if served else None
     measured = Bench(
-        asked.prompt_tokens, asked.output_tokens, asked.concurrency if rate is None else None, rate,
+        given.prompt_tokens, given.output_tokens, given.concurrency if rate is None else None, rate,
         prompts=run.prompts if run else None,
     )  # fmt: skip
     started = launch(server)
-    if started and asked.placement:
-        started[-1] = [*started[-1], asked.placement]
-    return [*started, bench(asked.engine, model, measured)]
+    if started and given.placement:
+        started[-1] = [*started[-1], given.placement]
+    return [*started, bench(given.engine, model, measured)]

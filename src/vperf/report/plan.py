@@ -102,8 +102,7 @@ def document(answer: Plan, *, plot: bool = False) -> Iterator[Block]:
     yield from commands(answer)
     pools = answer.winner is not None and answer.winner.pools is not None
     yield Facts(tuple(_facts(answer)), "The pools" if pools else "One replica", when="full")
-    yield Bullets(tuple(_means(answer)), "What is best", when="full")
-    notes = (*answer.notes, *_assumptions(answer), *_warnings(answer))
+    notes = (*_means(answer), *answer.notes, *_assumptions(answer), *_warnings(answer))
     yield from note_blocks(notes, more="how one replica does")
 
 
@@ -111,11 +110,11 @@ def headline(answer: Plan) -> Text:
     """Line 1: the winner and what it reaches, or which target binds."""
     best = answer.winner
     if best is not None:
-        price = f", ${dollars(best.usd_per_hour)} an hour" if best.usd_per_hour else ""
-        verb = "meets" if best.gpus == 1 else "meet"
+        price = f", ${dollars(best.usd_per_hour)}/hour" if best.usd_per_hour else ""
+        verb = "suffices" if best.gpus == 1 else "suffice"
         return (
             Span(f"{best.gpus:,} x {clean(best.row.gpu)}", "good"),
-            f" {verb} the targets: {', '.join(_reached(answer, best))}{price}.",
+            f" {verb}: {', '.join(_reached(answer, best))}{price}.",
         )
     most = f"up to {plural(answer.max_gpus, 'GPU')}"
     near = answer.nearest
@@ -233,8 +232,8 @@ def second_line(answer: Plan) -> str:
     elif answer.max_concurrency is not None:
         load = [plural(answer.max_concurrency, "user")]
     if estimate is not None:
-        asked = estimate.workload
-        load += [f"{plural(asked.prompt_tokens, 'token')} in", f"{asked.output_tokens:,} out"]
+        given = estimate.workload
+        load += [f"{plural(given.prompt_tokens, 'token')} in", f"{given.output_tokens:,} out"]
     wanted = ", ".join(
         f"{label} {seconds(value)}"
         for label, value in (
@@ -385,7 +384,7 @@ def _means(answer: Plan) -> Iterator[str]:
     expense = "least $ per request" if priced else "least energy per request if GPUs drew their TDP"
     means = _MEANS[answer.by].format(expense=expense)
     if answer.winner:
-        yield means
+        yield f"best: {means}"
     if answer.computed < answer.asked:
         yield (
             f"{answer.computed:,} of {answer.asked:,} were computed: the others are replicas "
@@ -438,8 +437,8 @@ def commands(answer: Plan) -> list[Shell]:
     if best is None or estimate is None or not nameable(estimate):
         return []
     scenario, model = best.scenario, estimate.model
-    asked = estimate.workload
-    engine, layout = asked.engine, best.layout
+    given = estimate.workload
+    engine, layout = given.engine, best.layout
     online = scenario.quantization == "fp8" and answer.stored in SIXTEEN_BIT and quantizes(engine)
     figures = best.row.figures
     running = figures.serving.running_batch if figures and figures.serving else 1.0
@@ -452,10 +451,10 @@ def commands(answer: Plan) -> list[Shell]:
             kv_cache=own_cache(estimate),
             quantization="fp8" if online else "",
             drafts=drafts_of(estimate.speculative),
-            lora_rank=asked.lora_rank,
-            max_loras=asked.max_loras,
+            lora_rank=given.lora_rank,
+            max_loras=given.max_loras,
             cuda_graphs=scenario.cuda_graphs,
-            max_model_len=asked.prompt_tokens + asked.output_tokens,
+            max_model_len=given.prompt_tokens + given.output_tokens,
             memory_utilization=answer.memory_utilization,
             max_batched_tokens=answer.max_batched_tokens,
             max_sequences=_sequences(running),
@@ -466,9 +465,9 @@ def commands(answer: Plan) -> list[Shell]:
         return tuple(tuple(each) for each in found if each)
 
     hit = scenario.prefix_cache_hit or resolve_lengths(scenario).prefix_hit
-    prefix = int(asked.prompt_tokens * hit)
+    prefix = int(given.prompt_tokens * hit)
     share = Bench(
-        asked.prompt_tokens, asked.output_tokens, scenario.max_concurrency, scenario.request_rate,
+        given.prompt_tokens, given.output_tokens, scenario.max_concurrency, scenario.request_rate,
         prefix_tokens=prefix,
     )  # fmt: skip
     stored = best.what_if and not online
@@ -482,7 +481,7 @@ def commands(answer: Plan) -> list[Shell]:
             for role, side in (("prefill", best.pools.prefill), ("decode", best.pools.decode))
         ]
         rate = answer.request_rate
-        whole = Bench(asked.prompt_tokens, asked.output_tokens, None, rate, prefix)
+        whole = Bench(given.prompt_tokens, given.output_tokens, None, rate, prefix)
         found.append(("Measure it, through a router", words([bench(engine, model.id, whole)])))
     else:
         one = "one replica under its share of the load" if best.replicas > 1 else "it"
@@ -490,7 +489,11 @@ def commands(answer: Plan) -> list[Shell]:
             (f"Launch {_each(best.replicas)}{which}", words(launch(server(layout)))),
             (f"Measure {one}", words([bench(engine, model.id, share)])),
         ]
-    return [Shell(f"{title}:", text, when="always") for title, text in found if text]
+    return [
+        Shell(f"{title}:", text, when="always", tight=number > 0)
+        for number, (title, text) in enumerate(found)
+        if text
+    ]
 
 
 def _each(replicas: int) -> str:

@@ -53,13 +53,15 @@ def document(answer: Roofline) -> Iterator[Block]:
     yield Headline(headline(answer))
     line = f"{subject(estimate)} \N{MIDDLE DOT} {workload(estimate)}"
     yield Prose(line, "aside", tight=True)
-    yield Plot(chart(answer), key=False)
+    yield Plot(chart(answer), key=False, when="full")
+    yield _short_table(answer)
     for phase in reversed(answer.phases):
         yield _table(answer, phase)
-    yield Facts(tuple(_facts(answer)))
+    yield Facts(tuple(_facts(answer)), tight=True)
     yield from note_blocks(
         (*estimate.assumptions, _ABOVE, *estimate.warnings, *estimate.not_modelled),
         basis=basis(estimate) if estimate.gpu.constants == "measured" else "",
+        more="the plot, all ops",
     )
 
 
@@ -154,7 +156,44 @@ def _table(answer: Roofline, phase: PhasePoint) -> Table:
     under = sum(op.under == phase.bound for op in ops if op.flops > 0)
     known = sum(op.flops > 0 for op in ops)
     title += f": {under} of {plural(known, 'op')} {phase.bound}-bound at the limit"
-    return Table(_COLUMNS, tuple(_rows(answer, phase)), title)
+    return Table(_COLUMNS, tuple(_rows(answer, phase)), title, when="full")
+
+
+_SHORT_OPS = 6
+"""Those that take the most of either phase."""
+
+
+def _short_table(answer: Roofline) -> Table:
+    """The ops that take the most, both phases side by side."""
+    phases = tuple(reversed(answer.phases))
+    by_name: dict[str, dict[str, OpPoint]] = {}
+    for op in answer.ops:
+        by_name.setdefault(op.name, {})[op.phase] = op
+    shares = {name: max(op.share for op in ops.values()) for name, ops in by_name.items()}
+    shown = set(sorted(shares, key=lambda name: -shares[name])[:_SHORT_OPS])
+    rows = [
+        Row((clean(name), *(c for each in phases for c in _short_cells(ops.get(each.phase)))))
+        for name, ops in by_name.items()
+        if name in shown
+    ]
+    total = (cell for each in phases for cell in (number(each.flop_per_byte), each.bound, ""))
+    columns = (
+        (Column(each.phase, "count"), Column("bound", "bound"), Column("share", "share"))
+        for each in phases
+    )
+    return Table(
+        (Column("op"), *(column for each in columns for column in each)),
+        (*rows, Row(("total", *total), "strong")),
+        "FLOP/byte, bound and share of the time",
+        when="short",
+    )
+
+
+def _short_cells(op: OpPoint | None) -> tuple[Cell, ...]:
+    if op is None:
+        return ("-",) * 3
+    intensity = number(op.flop_per_byte) if op.flop_per_byte else "-"
+    return (intensity, op.under, percent(op.share))
 
 
 def _rows(answer: Roofline, phase: PhasePoint) -> Iterator[Row]:

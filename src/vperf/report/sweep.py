@@ -6,14 +6,15 @@ Not here: the rows and where they turn (explore/sweep.py), their columns (rows.p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import SimpleNamespace
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from vperf.answer import SimulatedRun
 from vperf.errors import InputError
 from vperf.explore.crossovers import Crossover
 from vperf.explore.rows import Row
 from vperf.explore.sweep import Sweep, Sweeping, closing, opening
+from vperf.notes import Note
 from vperf.report.chart import Axis, Chart, Mark, Point, Series
 from vperf.report.document import Block, Bullets, Headline, Plot, Prose, Span, Table, Text
 from vperf.report.format import clean, per_second, plural
@@ -44,7 +45,7 @@ from vperf.report.rows import (
 
 _HELD = 200
 """Rows that are waited for, so that the answer is line 1; of more it comes last."""
-MOST_SERIES = 12
+MAX_SERIES = 12
 
 FIGURES: dict[str, tuple[str, str, str]] = {
     "decode": ("decode_tokens_per_s", "decode", "tok/s"),
@@ -70,23 +71,22 @@ def report(
 
 
 def document(
-    sweep: Sweeping | Sweep, rows: Iterable[Row] = (), figure: str = "decode", *, plot: bool = False
+    of: Sweeping | Sweep, rows: Iterable[Row] = (), figure: str = "decode", *, plot: bool = False
 ) -> Iterator[Block]:
     """The screen of `vperf sweep`; with `plot` a chart in place of the rows.
 
     A sweep under way comes with its rows, one that is over has them.
     """
-    if isinstance(sweep, Sweep):
-        done = sweep
-        sweep, rows = _under_way(done), done.rows
-    held = list(rows) if not plot and sweep.grid.count <= _HELD else None
+    sweep = _told(of)
+    rows = of.rows if isinstance(of, Sweep) else rows
+    held = list(rows) if not plot and sweep.settings <= _HELD else None
     drawn = None
     if plot:
         held = []
-        drawn = chart(sweep, _kept(rows, held), figure)  # what cannot be drawn is said before all
+        drawn = chart(of, _kept(rows, held), figure)  # what cannot be drawn is said before all
     best = _Best()
     if held is None:
-        yield Headline(f"{title(sweep)}; {plural(sweep.grid.count, 'setting')}.")
+        yield Headline(f"{title(sweep)}; {plural(sweep.settings, 'setting')}.")
     else:
         best = _Best(held)
         yield Headline(best.line(sweep))
@@ -102,26 +102,40 @@ def document(
     elif marks := legend(held):
         yield Prose(marks, "aside", tight=True)
     yield Bullets(turn_lines(sweep.crossovers()), "Where it turns")
-    yield Bullets(problem_lines(sweep.tally.problems), "Cannot be", mark="!", tone="warn")
-    if "context" in {*sweep.grid.axes, *sweep.grid.fixed}:
+    yield Bullets(problem_lines(sweep.problems), "Cannot be", mark="!", tone="warn")
+    if "context" in sweep.options:
         text = "context: one decode step with so many tokens cached; TTFT is their prefill"
         yield Prose(text, "aside", tight=True)
-    yield from note_blocks(sweep.tally.notes())
+    yield from note_blocks(sweep.notes())
 
 
-def _under_way(done: Sweep) -> Sweeping:
-    """What `document` reads of a sweep, of one that is over."""
-    made = SimpleNamespace(
-        axes=done.axes,
-        grid=SimpleNamespace(
-            count=len(done.rows), fixed=done.fixed, axes=done.axes, shared=lambda: dict(done.fixed)
-        ),
-        prices={row.gpu: 0.0 for row in done.rows if row.cost},
-        tally=SimpleNamespace(problems=done.problems, notes=lambda: done.notes),
-        crossovers=lambda: done.crossovers,
-        run=lambda _: None,
-    )
-    return cast("Sweeping", made)
+class _Told(NamedTuple):
+    """What is told of a sweep, under way or over; functions are called when its rows went by."""
+
+    axes: Mapping[str, Sequence[Any]]
+    shared: Mapping[str, Any]
+    """What all rows have, as it is shown."""
+    options: frozenset[str]
+    settings: int
+    priced: bool
+    problems: Mapping[str, int]
+    notes: Callable[[], tuple[Note, ...]]
+    crossovers: Callable[[], tuple[Crossover, ...]]
+    run: Callable[[Row], SimulatedRun | None]
+
+
+def _told(of: Sweeping | Sweep) -> _Told:
+    if isinstance(of, Sweep):
+        return _Told(
+            of.axes, of.fixed, frozenset((*of.axes, *of.fixed)), len(of.rows),
+            any(row.cost for row in of.rows), of.problems, lambda: of.notes,
+            lambda: of.crossovers, lambda _: None,
+        )  # fmt: skip
+    grid, tally = of.grid, of.tally
+    return _Told(
+        of.axes, grid.shared(), frozenset((*grid.axes, *grid.fixed)), grid.count, bool(of.prices),
+        tally.problems, tally.notes, of.crossovers, of.run,
+    )  # fmt: skip
 
 
 def _kept(rows: Iterable[Row], held: list[Row]) -> Iterator[Row]:
@@ -155,7 +169,7 @@ class _Best:
                 self._row = row
             yield row
 
-    def line(self, sweep: Sweeping) -> Text:
+    def line(self, sweep: _Told) -> Text:
         """The answer: the row, its speed and limit."""
         if self._row is None or self._row.figures is None:
             return (Span(f"None of {plural(self._count, 'setting')} fits.", "bad"),)
@@ -179,15 +193,15 @@ def _speed(row: Row) -> float:
     return row.figures.expected.main_tokens_per_s if row.figures else 0.0
 
 
-def title(sweep: Sweeping) -> str:
+def title(sweep: _Told) -> str:
     """What is swept over what: "Qwen3-4B on l40s: batch 1 to 512"."""
     spans = [f"{heading(axis)} {_span(values)}" for axis, values in sweep.axes.items()]
     names = _subject(sweep)
     return f"{f'{names}: ' if names else ''}{', '.join(spans)}"
 
 
-def _subject(sweep: Sweeping) -> str:
-    fixed = sweep.grid.shared()
+def _subject(sweep: _Told) -> str:
+    fixed = sweep.shared
     names = [short_model(str(fixed["model"]))] if "model" in fixed else []
     names += [f"on {clean(fixed['gpu'])}"] if "gpu" in fixed else []
     return " ".join(names)
@@ -209,20 +223,19 @@ def _text(value: Any) -> str:
     return choice(_value(value))
 
 
-def second_line(sweep: Sweeping, generates: bool = True) -> str:
+def second_line(sweep: _Told, generates: bool = True) -> str:
     """Line 2: what all rows share, and what varies."""
-    fixed = {n: v for n, v in sweep.grid.shared().items() if n not in ("model", "gpu")}
+    fixed = {n: v for n, v in sweep.shared.items() if n not in ("model", "gpu")}
     spans = [f"{heading(axis)} {_span(values)}" for axis, values in sweep.axes.items()]
-    varied = f"{', '.join(spans)}; {plural(sweep.grid.count, 'setting')}"
+    varied = f"{', '.join(spans)}; {plural(sweep.settings, 'setting')}"
     shared = ", ".join(shared_words(fixed, sweep.axes, generate=generates))
     parts = (_subject(sweep), shared, varied)
     return " \N{MIDDLE DOT} ".join(part for part in parts if part)
 
 
-def _columns(sweep: Sweeping, held: Sequence[Row] | None) -> list[RowColumn]:
+def _columns(sweep: _Told, held: Sequence[Row] | None) -> list[RowColumn]:
     """Of rows that are held, with what only those show; else all that is known beforehand."""
-    options = {**sweep.grid.fixed, **sweep.grid.axes}
-    served = "max_concurrency" in options or "request_rate" in options
+    served = not sweep.options.isdisjoint(_LOADS)
     rows = [row for row in held or () if row.figures]
     capacities = {row.figures.capacity_bytes for row in rows if row.figures}
     bar = [bar_column(max(map(_speed, rows)), rank=2)] if rows else []
@@ -236,7 +249,7 @@ def _columns(sweep: Sweeping, held: Sequence[Row] | None) -> list[RowColumn]:
         tpot_column(rank=1) if generates else requests_column(rank=1),
         memory_column(capacities.pop() if len(capacities) == 1 else None),
         *limit_columns(),
-        *extra_columns(rows, priced=bool(sweep.prices), served=served),
+        *extra_columns(rows, priced=sweep.priced, served=served),
         basis_column(rank=4),
     ]
 
@@ -256,15 +269,14 @@ def check_figure(figure: str) -> None:
         raise InputError(f"must be {', '.join(FIGURES)}, not {figure!r}", source="--y")
 
 
-def chart(sweep: Sweeping | Sweep, rows: Iterable[Row] = (), figure: str = "decode") -> Chart:
+def chart(of: Sweeping | Sweep, rows: Iterable[Row] = (), figure: str = "decode") -> Chart:
     """One of FIGURES over the longest axis of numbers, a line for each choice of the other axes.
 
     Raises InputError where no axis has numbers, or there are too many lines.
     """
     check_figure(figure)
-    if isinstance(sweep, Sweep):
-        rows = sweep.rows
-        sweep = _under_way(sweep)
+    sweep = _told(of)
+    rows = of.rows if isinstance(of, Sweep) else rows
     field, name, unit = FIGURES[figure]
     axes = sweep.axes
     numeric = [a for a, v in axes.items() if all(isinstance(x, int | float) for x in v)]
@@ -276,9 +288,9 @@ def chart(sweep: Sweeping | Sweep, rows: Iterable[Row] = (), figure: str = "deco
     for row in rows:
         if row.figures is not None:
             found.setdefault(_series_name(row, others) or _only(sweep), []).append(row)
-        if len(found) > MOST_SERIES:
+        if len(found) > MAX_SERIES:
             raise InputError(
-                f"more than {MOST_SERIES} lines in one plot", hint="sweep fewer values of "
+                f"more than {MAX_SERIES} lines in one plot", hint="sweep fewer values of "
                 f"{', '.join(map(heading, others))}",
             )  # fmt: skip
     series: list[Series] = []
@@ -316,7 +328,7 @@ _KNEE_POINTS = 4
 
 
 def _percentiles(
-    sweep: Sweeping, name: str, rows: Sequence[Row], along: str, figure: str
+    sweep: _Told, name: str, rows: Sequence[Row], along: str, figure: str
 ) -> Iterator[Series]:
     """Those of a metric over a load, from the simulated run of each row that can be served."""
     runs = [(float(row.chosen[along]), run) for row in rows if (run := sweep.run(row))]
@@ -352,9 +364,9 @@ _UNITS = {"input_len": "tokens", "output_len": "tokens", "context": "tokens",
           "batch_size": "sequences", "request_rate": "1/s"}  # fmt: skip
 
 
-def _only(sweep: Sweeping) -> str:
+def _only(sweep: _Told) -> str:
     """What the only line of a plot is called; its title says on what."""
-    return short_model(str(sweep.grid.shared().get("model", "")))
+    return short_model(str(sweep.shared.get("model", "")))
 
 
 def _series_name(row: Row, others: Sequence[str]) -> str:

@@ -55,7 +55,7 @@ _FULL = 1 - 1e-3
 _STEP_ROUNDS = 4
 _BUSIEST = 0.95
 """Queues are not extrapolated beyond this share of time spent on prefill."""
-_MOST_CHUNKS = 1000
+_MAX_CHUNKS = 1000
 """Steps of one prompt's prefill that are asked about one by one."""
 
 
@@ -83,6 +83,8 @@ class Load:
     """Between an answer and the user's next request."""
     texts: int = 1
     """Of a request to a model that only reads them."""
+    at_once: bool = False
+    """Of such a model: its users send one request each, all at the start."""
     encode_s: float = 0.0
     """What the tower takes for the images and sounds of a request."""
     encode_limit_s: float = 0.0
@@ -240,7 +242,7 @@ class Steps:
         count = -(-(self.input_tokens - past) // budget)
         # A chunk's time is all but linear in what is cached: of many, each stretch takes the time
         # of its middle. The last one, which is shorter, is asked about by itself.
-        stretch = max(1, count // _MOST_CHUNKS)
+        stretch = max(1, count // _MAX_CHUNKS)
         done = 0
         while done < count:
             alike = max(1, min(stretch, count - 1 - done))

@@ -60,7 +60,7 @@ class Memory:
     the one that is full first."""
 
 
-MOST_UTILIZATION = 0.95
+MAX_UTILIZATION = 0.95
 """Share of memory that engines are given where their default leaves no room for a load."""
 
 
@@ -76,9 +76,9 @@ class Pool:
 
 
 def pools(model: Model, gpu: Gpu, engine: Engine) -> tuple[Pool, ...]:
-    """The pool at the engine's share and, where nobody gave that, at MOST_UTILIZATION."""
+    """The pool at the engine's share and, where nobody gave that, at MAX_UTILIZATION."""
     default = engine.memory_utilization
-    shares = (default,) if engine.share_given else (default, max(default, MOST_UTILIZATION))
+    shares = (default,) if engine.share_given else (default, max(default, MAX_UTILIZATION))
     found = []
     for share in shares:
         taken = overhead(model, gpu, engine, share)
@@ -112,14 +112,24 @@ class Use:
         return self.weight_bytes + self.kv_cache_bytes + self.other_bytes
 
 
+def sequence_bytes(
+    model: Model, of_card: tuple[Pool, ...], input_tokens: int, output_tokens: int
+) -> float:
+    """What a sequence takes of the pool: its cache, and the activations of its prompt where the
+    engine sets nothing aside for them."""
+    cache = model.rank_cache_bytes(input_tokens + output_tokens)
+    return cache + input_tokens * of_card[0].overhead.prompt_token_bytes
+
+
 def memory_use(
     model: Model, of_card: tuple[Pool, ...], batch: int, input_tokens: int, output_tokens: int
 ) -> Use:
     """What `batch` sequences of input + output tokens each take, of the `pools` of a card."""
     sequences = -(-batch // model.parallel.data)
     cache = sequences * model.rank_cache_bytes(input_tokens + output_tokens)
-    taken = that_holds(of_card, cache).overhead
-    return Use(model.rank_weight_bytes, cache, taken.total_bytes)
+    wanted = sequences * sequence_bytes(model, of_card, input_tokens, output_tokens)
+    taken = that_holds(of_card, wanted).overhead
+    return Use(model.rank_weight_bytes, cache, taken.total_bytes + wanted - cache)
 
 
 def plan_memory(  # noqa: PLR0917  (a deployment, and what it is asked)
@@ -129,18 +139,18 @@ def plan_memory(  # noqa: PLR0917  (a deployment, and what it is asked)
     """Memory of `batch` sequences of input + output tokens each, of the `pools` of a card."""
     groups = model.parallel.data
     sequences = -(-batch // groups)
-    each = model.rank_cache_bytes(input_tokens + output_tokens)
+    each = sequence_bytes(model, of_card, input_tokens, output_tokens)
+    use = memory_use(model, of_card, batch, input_tokens, output_tokens)
     found = that_holds(of_card, sequences * each)
-    taken = found.overhead.total_bytes
     held = max(0.0, found.free_bytes) / each * groups if each else math.inf
     return Memory(
-        weight_bytes=model.rank_weight_bytes,
-        kv_cache_bytes=sequences * each,
-        other_bytes=taken,
-        total_bytes=model.rank_weight_bytes + sequences * each + taken,
+        weight_bytes=use.weight_bytes,
+        kv_cache_bytes=use.kv_cache_bytes,
+        other_bytes=use.other_bytes,
+        total_bytes=use.total_bytes,
         capacity_bytes=gpu.memory_bytes,
         fits=sequences * each <= found.free_bytes,
-        max_context_tokens=_longest_context(model, found.free_bytes / sequences),
+        max_context_tokens=_longest_context(model, (found,), found.free_bytes / sequences),
         max_batch_size=largest_batch((found,), groups, each, _LONGEST_SEARCHED),
         utilization=found.utilization,
         pool_bytes=max(0.0, found.free_bytes),
@@ -154,18 +164,23 @@ def _whole(held: float, groups: int) -> int:
     return groups * int(min(held, _LONGEST_SEARCHED) / groups + 1e-9)
 
 
-def _longest_context(model: Model, bytes_per_sequence: float) -> int:
-    """Largest context whose cache fits, up to the model's own maximum."""
+def _longest_context(model: Model, of_card: tuple[Pool, ...], bytes_per_sequence: float) -> int:
+    """Largest context that fits as a prompt, up to the model's own maximum."""
     most = model.max_context_tokens or _LONGEST_SEARCHED
-    cache = model.rank_cache
-    if cache.bytes_at(most) <= bytes_per_sequence:
+
+    def fits(context: int) -> bool:
+        return sequence_bytes(model, of_card, context, 0) <= bytes_per_sequence
+
+    if fits(most):
         return most
-    if cache.bytes_at(1) > bytes_per_sequence:
+    if not fits(1):
         return 0
-    low, high = cache.narrowed(bytes_per_sequence, most)
+    low, high = 1, most
+    if not of_card[0].overhead.prompt_token_bytes:
+        low, high = model.rank_cache.narrowed(bytes_per_sequence, most)
     while low < high:  # windows make the growth uneven
         middle = (low + high + 1) // 2
-        if cache.bytes_at(middle) <= bytes_per_sequence:
+        if fits(middle):
             low = middle
         else:
             high = middle - 1

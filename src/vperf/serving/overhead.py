@@ -1,9 +1,10 @@
 """What a card and an engine take of the memory beside weights and cache.
 
     visible     what the driver lets a program have; of a Mac, what Metal recommends
-    activations of the step that the engine profiles at start: as many tokens as it ever batches,
-                the residual stream three times, the widest pair of layer outputs and what the
-                activation makes of them, 16 bit each; logits of its sequences, 8 bytes each
+    activations of the step that the engine profiles at start: as many tokens as it ever batches
+                (without a budget: as the prompts have), the residual stream three times, the widest
+                pair of layer outputs and what the activation makes of them, 16 bit each; logits of
+                its sequences, 8 bytes each
     graphs      of CUDA, captured for every batch size, a layer after the other
     exchange    NCCL's buffers where GPUs work together
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
+from vperf.hardware.scheduler import UNBOUNDED_TOKENS
 from vperf.model.model import Model
 from vperf.values import dataclass
 
@@ -43,6 +45,8 @@ class Overhead:
     exchange_bytes: float
     left_bytes: float
     """Left alone by the engine's share, beyond what of it holds the above."""
+    prompt_token_bytes: float = 0.0
+    """Activations of each prompt token of a step, where the engine sets nothing aside for them."""
 
     @property
     def total_bytes(self) -> float:
@@ -68,11 +72,14 @@ def overhead(model: Model, gpu: Gpu, engine: Engine, share: float | None = None)
     visible = visible_bytes(gpu)
     parallel = model.parallel
     ways = parallel.tensor
-    tokens = engine.max_batched_tokens
+    tokens, token_bytes = engine.max_batched_tokens, 0.0
+    each = 2.0 * (3 * model.hidden + 1.5 * model.widest_output / ways)
+    if tokens == UNBOUNDED_TOKENS:
+        tokens, token_bytes = 0, each
     rows = min(_PROFILED_SEQUENCES, engine.scheduler.max_sequences) * (1 + model.draft_tokens)
     vocabulary = model.head.out_features if model.head else 0
     logits = _LOGIT_BYTES * rows * vocabulary / ways
-    activations = tokens * 2.0 * (3 * model.hidden + 1.5 * model.widest_output / ways) + logits
+    activations = tokens * each + logits
     layers = model.layer_count / parallel.pipeline
     graphs = engine.graph_bytes_per_layer * layers if engine.cuda_graphs else 0.0
     exchange = _NCCL_BYTES if parallel.gpus > 1 else 0.0
@@ -84,4 +91,6 @@ def overhead(model: Model, gpu: Gpu, engine: Engine, share: float | None = None)
         left_bytes = max(0.0, left * visible - needs)
     else:
         left_bytes = left * max(0.0, visible - model.rank_weight_bytes - needs)
-    return Overhead(gpu.memory_bytes - visible, activations, graphs, exchange, left_bytes)
+    return Overhead(
+        gpu.memory_bytes - visible, activations, graphs, exchange, left_bytes, token_bytes
+    )

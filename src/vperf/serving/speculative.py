@@ -35,9 +35,9 @@ METHODS: dict[str, Method] = {
 }  # fmt: skip
 """By their names and those that engines have for them."""
 
-MOST_DRAFT_TOKENS = DECODE_KERNEL_MAX_NEW - 1
+MAX_DRAFT_TOKENS = DECODE_KERNEL_MAX_NEW - 1
 """Of a chain: engines draft no longer ones, and verification is still decode attention."""
-MOST_BRANCHES, MOST_NODES = 64, 256
+MAX_BRANCHES, MAX_NODES = 64, 256
 """Of a tree."""
 
 _OTHER_VOCABULARY = 0.01
@@ -99,7 +99,7 @@ def drafting(  # noqa: PLR0917  (a model, and how it drafts)
     return replace(model, drafter=drafter)
 
 
-MOST_BLOCK = 4096
+MAX_BLOCK = 4096
 
 
 def denoising(model: Model, model_id: str, block_length: int | None) -> Model:
@@ -112,7 +112,7 @@ def denoising(model: Model, model_id: str, block_length: int | None) -> Model:
             f"missing: {model_id} denoises blocks of tokens, whose length is the engine's",
             field="block-length", hint="--block-length 32 --tokens-per-step 4",
         )  # fmt: skip
-    tokens = _count("block-length", block_length, 1, MOST_BLOCK) - 1
+    tokens = _count("block-length", block_length, 1, MAX_BLOCK) - 1
     if not tokens:
         return model
     return replace(model, drafter=Drafter("diffusion", tokens, tokens))
@@ -175,8 +175,8 @@ def _depth(method: Method, model: Model, draft_tokens: int | None) -> int:
         if method != "mtp":
             raise InputError(f"missing: --speculative {method} has no number of its own",
                              field="draft-tokens")  # fmt: skip
-        return min(model.mtp_layers, MOST_DRAFT_TOKENS)
-    return _count("draft-tokens", draft_tokens, 1, MOST_DRAFT_TOKENS)
+        return min(model.mtp_layers, MAX_DRAFT_TOKENS)
+    return _count("draft-tokens", draft_tokens, 1, MAX_DRAFT_TOKENS)
 
 
 def _tree(
@@ -188,11 +188,11 @@ def _tree(
     if method == "ngram":
         raise InputError("means nothing with --speculative ngram: it drafts a chain",
                          field="draft-branches" if branches else "verify-tokens")  # fmt: skip
-    wide = _count("draft-branches", 1 if branches is None else branches, 1, MOST_BRANCHES)
-    most = min(MOST_NODES, wide + (depth - 1) * wide * wide)  # the best of each pass's drafts
+    wide = _count("draft-branches", 1 if branches is None else branches, 1, MAX_BRANCHES)
+    most = min(MAX_NODES, wide + (depth - 1) * wide * wide)  # the best of each pass's drafts
     if wide == 1:
         most = depth
-    nodes = most if verified is None else _count("verify-tokens", verified, 2, MOST_NODES) - 1
+    nodes = most if verified is None else _count("verify-tokens", verified, 2, MAX_NODES) - 1
     if not depth <= nodes <= most:
         raise InputError(
             f"a tree of depth {depth} with {wide} branches has {depth + 1} to {most + 1} tokens to "

@@ -7,6 +7,7 @@ With t(b) the step of b texts, n texts a request:
     b = min(most, U n / 2), all of one user   closed loop: answered users send while others are read
     rate = b / t(b)                            closed loop; one user waits for the server besides
     latency = t(b) + what is left of the step before: half of it where one runs
+    b = min(most, N n), latency = (N n / b + 1) / 2 t(b)   N requests, all sent at once
 
 Not here: the step (timing/).
 """
@@ -43,7 +44,14 @@ def serve_texts(compiled: Compiled, load: Load) -> Served:
     alone = compiled.prefill(max(1, min(texts, most)), tokens)
     least_s = alone.limit * max(1.0, texts / most)
     saturated = False
-    if load.users is not None:
+    if load.users is not None and load.at_once:
+        out = load.users * texts
+        batch = float(min(most, out))
+        seconds = step_s(batch)
+        steps = out / batch
+        latency = seconds * (steps + 1) / 2 + waits
+        rate = out / (seconds * steps + waits)
+    elif load.users is not None:
         out = load.users * texts
         batch = float(texts) if load.users == 1 else max(float(texts), min(most, out / 2))
         seconds = step_s(batch)

@@ -18,7 +18,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from vperf.errors import InputError, VperfError
+from vperf.errors import InputError, VperfError, install
 from vperf.files import read_toml
 from vperf.sources.keys import Keys
 
@@ -42,7 +42,7 @@ def data_dir() -> Path:
             return candidate
     raise VperfError(
         f"vperf's bundled configs are missing; looked in {' and '.join(map(str, _CANDIDATES))}",
-        hint="reinstall vperf: pip install --force-reinstall vperf",
+        hint=f"reinstall vperf: {install('vperf')} --force-reinstall",
     )
 
 
@@ -141,10 +141,15 @@ class Files:
                 yield error
 
 
-def checked_file(path: str | Path, keys: Keys) -> Mapping[str, Any]:
-    """What a user's file says. Raises InputError naming file and field."""
+def checked_file(
+    path: str | Path, keys: Keys | Callable[[Mapping[str, Any]], Keys]
+) -> Mapping[str, Any]:
+    """What a user's file says; read once: a pipe has nothing more to say.
+
+    `keys` may be chosen by what it holds. Raises InputError naming file and field.
+    """
     from vperf.sources.schema import check_file  # noqa: PLC0415  (imports pydantic)
 
     data = read_toml(path, limit=MAX_OWN_BYTES)
-    check_file(data, keys, str(path))
+    check_file(data, keys(data) if callable(keys) else keys, str(path))
     return data

@@ -18,7 +18,7 @@
     [switches]                    what mends a fault or makes it faster, by checks/suspects.py:
                                   graphs, async, kv-fp8, fp8, tp, budget, offload, flash. What
                                   [launch] has a word for needs none.
-    [formats]                     eight_bit, four_bit: weights that a what-if tries; cache: the same
+    [formats]                     two_bit to eight_bit: its weights of so many bits; cache: the same
 
 A command is a list of words. A word holds values in braces ("--tp-size {stage}") and is left out
 where one of them is not set; {when = "eager", word = "--enforce-eager"} holds none but hangs on
@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vperf.hardware.engine import ShareOf
+from vperf.hardware.engine import BITS, ShareOf
 from vperf.hardware.gpu import PIPES
 from vperf.hardware.host import Offloads
 from vperf.hardware.scheduler import Policy
@@ -147,5 +147,5 @@ ENGINE_FILE: Keys = {
     "launch": Key("launch", LAUNCH),
     "bench": Key("bench", {"words": Key("words", WORDS, required=True)}),
     "switches": Key("switches", Each(str)),
-    "formats": Key("formats", Each(str, ("eight_bit", "four_bit", "cache"))),
+    "formats": Key("formats", Each(str, (*BITS.values(), "cache"))),
 }

@@ -20,7 +20,7 @@ from vperf.files import parse_toml, read_bytes, read_toml
 from vperf.hardware.gpu import PIPES, Achieved, AllReduce, Calibration, Gpu, Link
 from vperf.notes import Note, notes_of
 from vperf.sources.catalog import MAX_OWN_BYTES, Files, checked_file, files_of
-from vperf.sources.gpu_keys import GPU_FILE
+from vperf.sources.gpu_keys import GPU_FILE, SERVER_FILE
 from vperf.sources.keys import read
 from vperf.units import (
     format_bandwidth,
@@ -158,26 +158,31 @@ def load_gpu(name: str) -> Gpu:
     except UnknownNameError:
         if os.path.isfile(name):
             return load_gpu_file(name)
-        if _BESIDE not in name:
+        if BESIDE not in name:
             raise
     return _unlike(name)
 
 
 CPU = "cpu:"
 """Before the name of a host: its CPUs alone are the target."""
-_BESIDE = "+"
+BESIDE = "+"
 """Between cards that have layers of their own: "rtx-5090+2xrtx-3090"."""
 _SEVERAL = re.compile(r"([1-9]\d?)\s*[xX]\s*(\S.*)")
 _MAX_CARDS = 64
+
+
+def several(name: str) -> tuple[int, str]:
+    """How many cards of which name: "2xrtx-3090"."""
+    many = _SEVERAL.fullmatch(name.strip())
+    return (int(many[1]), many[2]) if many else (1, name.strip())
 
 
 def _unlike(name: str) -> Gpu:
     """Several cards of one machine, as the first with the others beside it."""
     cards: list[Gpu] = []
     names: list[tuple[int, Gpu]] = []
-    for part in name.split(_BESIDE):
-        many = _SEVERAL.fullmatch(part.strip())
-        count, card = (int(many[1]), many[2]) if many else (1, part.strip())
+    for part in name.split(BESIDE):
+        count, card = several(part)
         if not card or card.lower().startswith(CPU):
             raise InputError(f"{name[:80]!r} is not like rtx-5090+2xrtx-3090", field="gpu")
         found = load_gpu(card)
@@ -189,7 +194,7 @@ def _unlike(name: str) -> Gpu:
     said = dict.fromkeys(note for card in cards for note in card.assumptions)
     return replace(
         first,
-        id=_BESIDE.join(f"{n}x{card.id}" if n > 1 else card.id for n, card in names),
+        id=BESIDE.join(f"{n}x{card.id}" if n > 1 else card.id for n, card in names),
         name=" + ".join(f"{n}x {card.name}" if n > 1 else card.name for n, card in names),
         beside=(first, *others),
         assumptions=tuple(said),
@@ -328,12 +333,10 @@ def load_gpu_file(path: str | Path) -> Gpu:
     One that names a `base` is that card in a server whose results were calibrated. Raises
     InputError naming file and field.
     """
-    if "base" not in read_toml(path, limit=MAX_OWN_BYTES):
-        found = _gpu(checked_file(path, GPU_FILE), Path(path).stem)
-        return replace(found, origin=str(path))
-    from vperf.sources.gpu_keys import SERVER_FILE  # noqa: PLC0415  (seldom needed)
-
-    server = read(SERVER_FILE, checked_file(path, SERVER_FILE))
+    data = checked_file(path, lambda told: SERVER_FILE if "base" in told else GPU_FILE)
+    if "base" not in data:
+        return replace(_gpu(data, Path(path).stem), origin=str(path))
+    server = read(SERVER_FILE, data)
     base = load_gpu(server["base"])
     if base.calibration is not None:
         raise InputError("is calibrated itself", source=str(path), field="base")

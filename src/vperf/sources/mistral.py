@@ -32,8 +32,9 @@ _HARMLESS = frozenset({
 
 
 def is_params(config: Mapping[str, Any]) -> bool:
-    """Whether a JSON object is a params.json."""
-    return {"dim", "n_layers", "n_heads"} <= config.keys() and "hidden_size" not in config
+    """Whether a JSON object is a params.json; DistilBERT's config has these keys too."""
+    named = config.get("model_type", "transformer") != "transformer" or "architectures" in config
+    return {"dim", "n_layers", "n_heads"} <= config.keys() and not named
 
 
 def config_of(params: Mapping[str, Any], source: str) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def config_of(params: Mapping[str, Any], source: str) -> dict[str, Any]:
 _KEPT = frozenset({"model_type", "max_position_embeddings"})
 
 
-_MOST_SCALE = 64
+_MAX_SCALE = 64
 """No MLP is so wide."""
 
 
@@ -78,7 +79,7 @@ def _width(params: Mapping[str, Any], source: str) -> int:
     scale = params.get("ffn_dim_multiplier") or 1.0
     if not (isinstance(dim, int) and isinstance(unit, int) and unit > 0):
         raise InputError("missing; it is needed", source=source, field="hidden_dim")
-    if not isinstance(scale, int | float) or not 0 < scale < _MOST_SCALE:
+    if not isinstance(scale, int | float) or not 0 < scale < _MAX_SCALE:
         raise InputError("is no such factor", source=source, field="ffn_dim_multiplier")
     width = int(scale * int(2 * 4 * dim / 3))
     return unit * -(-width // unit)

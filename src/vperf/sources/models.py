@@ -277,8 +277,16 @@ def _kind(value: Any) -> str:
 @lru_cache(maxsize=1)
 def model_ids() -> tuple[str, ...]:
     """Ids of every shipped model, from file names alone."""
-    files = (data_dir() / "models").glob("*/*.json")
-    return tuple(sorted(f"{file.parent.name}/{file.name[:-5]}" for file in files))
+    root = data_dir() / "models"  # a glob would make a Path of each
+    return tuple(
+        sorted(
+            f"{owner}/{name.removesuffix('.json')}"
+            for owner in os.listdir(root)
+            if os.path.isdir(os.path.join(root, owner))
+            for name in os.listdir(os.path.join(root, owner))
+            if name.endswith(".json")
+        )
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.checks.importers.files import result
+import json
+
+from tests.checks.importers.files import DATA, result
+from vperf.checks.importers import results_in
 
 
 def test_rates_per_gpu_become_rates_and_lengths_the_mean_of_their_range() -> None:
@@ -18,3 +21,12 @@ def test_a_record_of_the_api_is_read_like_an_aggregate() -> None:
     run = result("inferencex_api.json")
     assert (run.output_tokens_per_s, run.tpot_s) == (1000.0, 0.0039)
     assert (run.setup.model, run.setup.gpu) == ("openai/gpt-oss-120b", "B200")
+
+
+def test_a_runner_s_name_is_its_card_s_and_drafts_prove_nothing() -> None:
+    text = (DATA / "inferencex_agg.json").read_text()
+    values = json.loads(text) | {"hw": "h200-cw_1", "mtp": "on"}
+    (run,) = results_in(values)
+    assert run.setup.gpu == "h200"
+    assert "tpot_s" in run.doubtful
+    assert any("MTP" in text for text in run.warnings)

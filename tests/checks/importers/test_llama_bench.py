@@ -67,16 +67,17 @@ def test_a_table_of_2023_spells_tests_with_a_blank() -> None:
     assert decode.setup.gpu is None
 
 
-def test_a_run_on_the_cpu_names_no_gpu() -> None:
+def test_a_run_on_the_cpu_is_one_of_the_host() -> None:
     run = result("llama_bench_2024.json")
-    assert run.setup.gpu is None
+    assert run.setup.gpu == "cpu:AMD Ryzen 9 7950X 16-Core Processor"
+    assert run.setup.n_gpu_layers is None
     assert run.setup.quantization == "fp32"
     assert run.setup.kv_cache_dtype is None
     assert run.notes == (
         "ran on the CPU (AMD Ryzen 9 7950X 16-Core Processor)",
         "keys and values of the cache differ: f16 and q8_0",
     )
-    assert run.warnings == ("0 layers on the GPU (-ngl): the model's others ran on the CPU",)
+    assert run.warnings == ()
 
 
 def row(tmp_path: Path, **fields: object) -> Path:
@@ -127,10 +128,23 @@ def test_layers_left_to_the_cpu_and_slower_attention_are_said(tmp_path: Path) ->
     (run,) = read_results(row(tmp_path, n_gpu_layers=20, flash_attn=0, no_kv_offload=True))
     assert run.warnings == (
         "the KV cache stays in host memory (-nkvo)",
-        "20 layers on the GPU (-ngl): the model's others ran on the CPU",
         "flash attention was off (-fa 0)",
     )
-    assert read_results(row(tmp_path, n_gpu_layers=-1, flash_attn=-1))[0].notes == ()
+    assert run.setup.n_gpu_layers == 20
+    (run,) = read_results(row(tmp_path, n_gpu_layers=-1, flash_attn=-1))
+    assert (run.notes, run.setup.n_gpu_layers) == ((), None)
+
+
+def test_what_lies_where_is_read(tmp_path: Path) -> None:
+    (run,) = read_results(
+        row(tmp_path, n_gpu_layers=99, n_cpu_moe=12, n_ubatch=2048, tensor_split="3.00/1.00",
+            cpu_info="AMD EPYC 9654 96-Core Processor")
+    )  # fmt: skip
+    said = run.setup
+    assert (said.n_gpu_layers, said.n_cpu_moe, said.tensor_split) == (None, 12, "3.00/1.00")
+    assert (said.cpu, said.max_batched_tokens) == ("AMD EPYC 9654 96-Core Processor", 2048)
+    (run,) = read_results(row(tmp_path, n_gpu_layers=0, tensor_split="0.00"))
+    assert (run.setup.n_gpu_layers, run.setup.n_cpu_moe, run.setup.tensor_split) == (0, None, None)
 
 
 def test_a_row_without_tokens_is_no_test(tmp_path: Path) -> None:

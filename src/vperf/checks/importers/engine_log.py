@@ -34,7 +34,7 @@ _PREFIX_HIT = re.compile(r"Prefix cache hit rate: ([\d.]+)%")
 _ACCEPTED = re.compile(r"[Mm]ean acceptance length: ([\d.]+)|accept len: ([\d.]+)")
 _LINES = 1_000
 """Lines of which the context is averaged."""
-_MOST_PREFILL = 0.5
+_MAX_PREFILL = 0.5
 """Prompt tokens per generated one up to which an interval is one of decoding."""
 
 
@@ -78,7 +78,7 @@ def _intervals(document: Document, pattern: re.Pattern[str], engine: str) -> Ite
     if not found:
         yield Record(document.source, {"rate": None, "engine": engine}, "")
         return
-    decoding = [m for m in found if _prompt(m) <= _MOST_PREFILL * float(m["rate"])]
+    decoding = [m for m in found if _prompt(m) <= _MAX_PREFILL * float(m["rate"])]
     groups: dict[int, list[re.Match[str]]] = defaultdict(list)
     for match in decoding or found:
         groups[int(match["running"][:9])].append(match)

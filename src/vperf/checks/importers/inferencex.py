@@ -1,13 +1,15 @@
 """InferenceX (InferenceMAX): the aggregates of its runs, and the records of its API.
 
-Keys as in SemiAnalysisAI/InferenceX utils/process_result.py (agg_*.json: "hw", "conc") and its
-benchmark records ("hardware", "metrics"; as known, not held against their source). Times are
+Keys as in SemiAnalysisAI/InferenceX utils/process_result.py at commit 00e51cc (read December 2026;
+agg_*.json: "hw", "conc") and its benchmark records ("hardware", "metrics"; as known). "hw" is the
+runner's name: the card's, then whose it is ("h200-cw_1"). Times are
 seconds; rates are per GPU. Prompts and answers are between 80 and 100 % of the lengths named. Not
 here: the raw result of its client, which is vLLM's (vllm_serve.py).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from vperf.checks.importers.names import quantization_named
@@ -17,6 +19,7 @@ from vperf.checks.result import Result, Setup
 from vperf.sources.engines import engine_id
 
 _TOOL = "InferenceX"
+_FIGURES = ("tpot_s", "output_tokens_per_s", "latency_s")
 _FORMATS = {"fp4": "fp4", "fp8": "fp8", "bf16": "bf16", "int4": "int4", "nvfp4": "nvfp4",
             "mxfp4": "mxfp4"}  # fmt: skip
 
@@ -43,6 +46,9 @@ def _result(record: Record, metrics: Record) -> Result:
         warnings.append(
             "disaggregated: prefill and decode ran on separate groups of cards; graded as one"
         )
+    drafts = record.get("mtp") not in (None, "", "off", "false", False)
+    if drafts:
+        warnings.append("it drafted with the model's MTP layers; how many it accepted is not said")
     users = record.degree("conc")
     rate = metrics.known("output_tput_per_gpu")
     input_len, output_len = record.known("isl"), record.known("osl")
@@ -53,7 +59,7 @@ def _result(record: Record, metrics: Record) -> Result:
         label=f"{record.text('framework') or 'run'} tp {tp or 1}, {users or 0} users",
         setup=Setup(
             model=record.text("model") or record.text("infmax_model_prefix"),
-            gpu=record.text("hw") or record.text("hardware") or record.text("device"),
+            gpu=_card(record.text("hw") or record.text("hardware") or record.text("device")),
             engine=engine_id(framework.removeprefix("dynamo-")),
             tp=1 if dp else tp,
             dp=dp,
@@ -72,7 +78,13 @@ def _result(record: Record, metrics: Record) -> Result:
         percentiles=tuple(_percentiles(metrics)),
         notes=tuple(notes),
         warnings=tuple(warnings),
+        doubtful=_FIGURES if drafts else (),
     )
+
+
+def _card(runner: str | None) -> str | None:
+    """The card of a runner: "b200-nvd_3" is a B200."""
+    return runner and re.sub(r"[-_](?:[a-z]{2,8}(?:_\d+)?|\d{1,3})$", "", runner)
 
 
 def _yes(record: Record, *keys: str) -> bool:

@@ -19,6 +19,7 @@ from vperf.checks.importers.surroundings import cards_in, options_in, used_cards
 from vperf.checks.result import Result, Setup
 from vperf.errors import InputError, UnknownNameError
 from vperf.formats import format_named
+from vperf.sources.gpus import CPU
 from vperf.units import parse_bytes, parse_count
 
 _TOOL = "llama-bench"
@@ -93,11 +94,10 @@ def _setup(record: Record) -> tuple[dict[str, Any], list[str], list[str]]:
         )
     if record.get("no_kv_offload") in (True, 1):
         warnings.append("the KV cache stays in host memory (-nkvo)")
-    if record.number("n_cpu_moe"):
-        warnings.append("experts of some layers stay on the CPU, in host memory (-ncmoe)")
     layers = record.get("n_gpu_layers")
-    if isinstance(layers, int | float) and 0 <= layers < _ALL_LAYERS:
-        warnings.append(f"{layers:g} layers on the GPU (-ngl): the model's others ran on the CPU")
+    on_cpu = gpu is not None and gpu.startswith(CPU)
+    some = isinstance(layers, int | float) and 0 <= layers < _ALL_LAYERS and not on_cpu
+    shares = str(record.get("tensor_split") or "").split("/")
     if record.get("flash_attn") in (False, 0):
         warnings.append("flash attention was off (-fa 0)")
     return (
@@ -106,6 +106,11 @@ def _setup(record: Record) -> tuple[dict[str, Any], list[str], list[str]]:
             "gpu": gpu,
             "gpus": gpus,
             "unlike_gpus": unlike,
+            "n_gpu_layers": record.count("n_gpu_layers") if some else None,
+            "n_cpu_moe": record.count("n_cpu_moe") or None,
+            "tensor_split": "/".join(shares) if any(map(_share, shares)) else None,
+            "cpu": (record.text("cpu_info") or "").split(",")[0].strip() or None,
+            "max_batched_tokens": record.count("n_ubatch"),
             "tp": shared if split in _TENSOR_SPLITS else None,
             "pp": shared if split not in _TENSOR_SPLITS else None,
             "engine_version": f"b{build}" if build else None,
@@ -119,13 +124,21 @@ def _setup(record: Record) -> tuple[dict[str, Any], list[str], list[str]]:
     )
 
 
+def _share(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
 def _gpus(record: Record, notes: list[str]) -> tuple[str | None, int | None, tuple[str, ...]]:
     """Name and number of the GPUs, and all names of unlike ones; llama-bench lists what it sees."""
     names = [name.strip() for name in (record.text("gpu_info") or "").split(",") if name.strip()]
     if not names:
+        cpu = record.text("cpu_info") if "CPU" in (record.text("backends") or "") else None
         if "CPU" in (record.text("backends") or ""):
-            notes.append(f"ran on the CPU ({record.text('cpu_info') or 'unnamed'})")
-        return None, None, ()
+            notes.append(f"ran on the CPU ({cpu or 'unnamed'})")
+        return (f"{CPU}{cpu}", None, ()) if cpu else (None, None, ())
     names = used_cards(names)
     if record.text("split_mode") == "none":
         names = names[:1]
@@ -207,7 +220,7 @@ def _row(row: Mapping[str, str], document: Document, where: str) -> dict[str, An
             source=document.source, field=where,
         )  # fmt: skip
     prompt, generated, depth = (int(length or 0) for length in test.groups())
-    numbers = {name: row.get(name) for name in ("ngl", "n_cpu_moe", "nkvo")}
+    numbers = {name: row.get(name) for name in ("ngl", "n_cpu_moe", "nkvo", "n_ubatch")}
     return {
         "model_type": row.get("model"),
         "model_size": _parsed(parse_bytes, row.get("size")),
@@ -216,6 +229,8 @@ def _row(row: Mapping[str, str], document: Document, where: str) -> dict[str, An
         "n_gpu_layers": _cell(numbers["ngl"]),
         "n_cpu_moe": _cell(numbers["n_cpu_moe"]),
         "no_kv_offload": _cell(numbers["nkvo"]),
+        "n_ubatch": _cell(numbers["n_ubatch"]),
+        "tensor_split": row.get("ts"),
         "flash_attn": _cell(row.get("fa")),
         "type_k": row.get("type_k"),
         "type_v": row.get("type_v"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from vperf.errors import UnknownNameError
-from vperf.formats import format_named
+from vperf.formats import bits_named, format_named
 from vperf.values import dataclass
 
 _NAMES = {
@@ -34,6 +34,8 @@ def quantization_named(name: str | None, notes: list[str]) -> str | None:
     key = (name or "none").lower()
     if name is None or key in _NONE:
         return None
+    if bits_named(key):
+        return key
     try:
         return format_named(_NAMES.get(key, name)).name
     except UnknownNameError:

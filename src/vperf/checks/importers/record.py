@@ -16,7 +16,7 @@ from typing import Any
 from vperf.errors import InputError
 from vperf.values import dataclass
 
-_LEAST, _MOST, _MOST_COUNTED = 1e-12, 1e18, 1e15
+_LEAST, _MOST, _MAX_COUNTED = 1e-12, 1e18, 1e15
 """What no measurement leaves, so that arithmetic with them cannot overflow."""
 
 
@@ -95,7 +95,7 @@ class Record:
     def count(self, key: str) -> int | None:
         """A whole number, zero or more."""
         number = self.number(key)
-        if number is not None and not (number.is_integer() and number <= _MOST_COUNTED):
+        if number is not None and not (number.is_integer() and number <= _MAX_COUNTED):
             raise self.error(key, f"{shown(self.get(key))} is not a whole number")
         return None if number is None else int(number)
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from vperf.checks.importers.names import quantization_named
 from vperf.checks.result import Setup
 
-_MOST_READ = 200_000
+_MAX_READ = 200_000
 """Characters of text before a result that are looked at; a server's log may be endless."""
 
 _SERVERS = (
@@ -60,7 +60,7 @@ Options = Mapping[str, str]
 def options_in(text: str) -> dict[str, str]:
     """Every option that the text gives a tool or an engine, by its long name with underscores."""
     found: dict[str, str] = {}
-    text = text[-_MOST_READ:]
+    text = text[-_MAX_READ:]
     tools = [name for name in (*_SERVERS, *_CLIENTS) if name in text]
     for line in _joined(text):
         if any(name in line for name in _REPRS):
@@ -222,7 +222,7 @@ def cards_in(text: str) -> list[str]:
     which llama.cpp leaves alone.
     """
     found: list[tuple[str, str]] = []
-    for line in text[-_MOST_READ:].splitlines():
+    for line in text[-_MAX_READ:].splitlines():
         for pattern in _INDEXED:
             if match := pattern.match(line):
                 if int(match[1][:6]) == 0:

@@ -16,7 +16,7 @@ from vperf.errors import InputError
 from vperf.values import dataclass
 
 _TIMEOUT_S = 5.0
-_MOST_BYTES = 16 << 20
+_MAX_BYTES = 16 << 20
 TOKEN = "VPERF_SERVER_TOKEN"
 
 
@@ -56,7 +56,7 @@ class Server:
         opener = urllib.request.build_opener(_SameOrigin, urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=_TIMEOUT_S) as answer:
-                body: bytes = answer.read(_MOST_BYTES + 1)
+                body: bytes = answer.read(_MAX_BYTES + 1)
         except urllib.error.HTTPError as error:
             if error.code in {401, 403}:
                 raise InputError(
@@ -71,8 +71,8 @@ class Server:
                 f"cannot be reached: {reason}", source=self.url,
                 hint="is the server running, and is this its address and port?",
             ) from None  # fmt: skip
-        if len(body) > _MOST_BYTES:
-            raise InputError(f"{path} is larger than {_MOST_BYTES >> 20} MiB", source=self.url)
+        if len(body) > _MAX_BYTES:
+            raise InputError(f"{path} is larger than {_MAX_BYTES >> 20} MiB", source=self.url)
         return body.decode("utf-8", "replace")
 
     def json(self, path: str) -> Any:

@@ -23,7 +23,7 @@ from vperf.errors import InputError
 
 DURATION_S = 10.0
 """How long the server is watched, where nobody says."""
-_MOST_S = 3600.0
+_MAX_S = 3600.0
 _LOOKS = 5
 _FULL, _ROOMY = 0.9, 0.8
 """Shares of the cache in use: above the first it holds sequences back, below the second not."""
@@ -47,8 +47,8 @@ def read_server(
 
     Raises InputError where it cannot be reached, has no metrics that vperf knows, or was idle.
     """
-    if not 0 < duration_s <= _MOST_S:
-        raise InputError(f"must be above 0 and at most {_MOST_S:,.0f} s", field="--duration")
+    if not 0 < duration_s <= _MAX_S:
+        raise InputError(f"must be above 0 and at most {_MAX_S:,.0f} s", field="--duration")
     parts = urlsplit(url)
     server = Server(f"{parts.scheme}://{parts.netloc}")
     looks: list[Metrics] = []

@@ -17,6 +17,7 @@ from vperf.model.checkpoint import Config
 from vperf.model.families.family import BlockReader, Family
 from vperf.model.families.keys import attends, refuse, understood
 from vperf.model.families.moe import qwen_mlp
+from vperf.model.ops import FULL
 
 # --- Qwen3-Next, Qwen3.5: Gated DeltaNet, every fourth layer gated attention ------------------
 
@@ -47,7 +48,14 @@ def _qwen_mtp(config: Config, last: int, scope: Scope, *, mlp: BlockReader) -> t
     gated = config.flag("attn_output_gate", default=True)
     return (
         mtp.build(scope, gqa.hidden_size(config)),
-        gqa.read(config, last, scope.child("self_attn"), qk_norm="head", gated_query=gated),
+        gqa.read(
+            config,
+            last,
+            scope.child("self_attn"),
+            qk_norm="head",
+            gated_query=gated,
+            visibility=FULL,
+        ),
         mlp(config, last, scope.child("mlp")),
     )
 

@@ -1,0 +1,120 @@
+"""What was typed of prompts that are not read where they are decoded -> Kept, Ahead.
+
+    --kv-offload host|disk|RATE    a cache beyond the card; --kv-offload-hit, --kv-offload-size
+    --prefill-gpu [Nx]NAME         cards of their own read the prompts; --node-link between both
+
+Not here: what that takes (serving/elsewhere.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from vperf.errors import InputError, VperfError
+from vperf.hardware.gpu import Gpu
+from vperf.model.model import Model
+from vperf.places import default_host, host_named
+from vperf.scenario import ELSEWHERE, MEDIA, PLACING, Scenario
+from vperf.serving.elsewhere import LINK_SHARE, Kept
+from vperf.sources.gpus import several
+from vperf.timing.collectives import PCIE_UNKNOWN
+from vperf.timing.compiled import Compiled
+from vperf.timing.placed import link_of
+from vperf.units import parse_bandwidth
+
+DISK_BYTES_PER_S = 7e9
+"""Sequential reads of one PCIe 4.0 x4 drive, as datasheets have them."""
+NETWORK_BYTES_PER_S = 50e9
+"""A port of 400 Gbit/s for each card, as the plan takes it."""
+_GIB = 2.0**30
+
+
+def check(scenario: Scenario, compiled: Compiled) -> None:
+    """InputError for what means nothing, or is not understood beside such prompts."""
+    if scenario.kv_offload is None:
+        for name in ("kv_offload_hit", "kv_offload_size"):
+            if getattr(scenario, name) is not None:
+                raise InputError(
+                    "is of a cache beyond the card", field=name.replace("_", "-"),
+                    hint="add --kv-offload host",
+                )  # fmt: skip
+    elif scenario.prefill_gpu is not None:
+        raise InputError("is not understood with --prefill-gpu", field="kv-offload")
+    field = "kv-offload" if scenario.kv_offload is not None else "prefill-gpu"
+    model, gpu = compiled.model, compiled.card.gpu
+    if scenario.served:
+        hint = "--prefix-cache-hit is what a load finds on the card"
+        if field == "prefill-gpu":
+            hint = "vperf plan finds pools under a rate"
+        raise InputError("is of one batch, not of a served load", field=field, hint=hint)
+    if not model.generates or model.encoder:
+        raise InputError("is of a decoder that generates tokens", field=field)
+    if compiled.model.drafter is not None:
+        raise InputError("is not understood with drafts or denoised blocks", field=field)
+    if scenario.image_tokens or any(getattr(scenario, name) is not None for name in MEDIA):
+        raise InputError("is not understood with images and sounds", field=field)
+    placed = compiled.places is not None and compiled.places.placement is not None
+    if placed or gpu.beside or gpu.is_host:
+        raise InputError("is not understood with layers on several places", field=field)
+    if model.parallel.pipeline > 1:
+        raise InputError("is not understood with pipeline stages", field=field)
+
+
+def kept_of(scenario: Scenario, compiled: Compiled) -> Kept | None:
+    """The cache beyond the card. Raises InputError."""
+    place, hit, size = scenario.kv_offload, scenario.kv_offload_hit, scenario.kv_offload_size
+    if place is None:
+        return None
+    if hit is not None and not 0 <= hit <= 1:
+        raise InputError(f"must be from 0 to 1, not {hit!r}", field="kv-offload-hit")
+    if size is not None and size <= 0:
+        raise InputError(f"must be above 0, not {size:g}", field="kv-offload-size")
+    gpu, gpus = compiled.card.gpu, compiled.model.parallel.gpus
+    name, share = place.strip().lower(), LINK_SHARE
+    if name in ("host", "disk"):
+        if gpu.memory_class in ("Apple", "unified") and name == "host":
+            raise InputError(f"the memory of {gpu.name} is the host's own", field="kv-offload")
+        host = host_named(scenario, gpu) or default_host(gpu)
+        rate = min(link_of(gpu, host), host.memory_bandwidth / gpus)
+        if name == "disk":
+            rate = min(rate, DISK_BYTES_PER_S / gpus)
+        elif (use := compiled.card.engine.host) is not None and use.link_share < 1:
+            share = use.link_share
+    else:
+        try:
+            rate = parse_bandwidth(place)
+        except VperfError:
+            raise InputError(
+                f"must be host, disk or a rate, not {place!r}", field="kv-offload"
+            ) from None
+    return Kept(name, rate, share, hit, None if size is None else size * _GIB)
+
+
+def reading(scenario: Scenario) -> Scenario:
+    """The scenario of the cards that read the prompts."""
+    count, name = several(scenario.prefill_gpu or "")
+    ways: dict[str, Any] = {"tp": count, "pp": 1, "dp": 1, "ep": 1}
+    cleared = dict.fromkeys(ELSEWHERE)
+    changed: dict[str, Any] = {**cleared, **ways, "gpu": name, "gpu_file": None, "peak": (),
+                               "memory_bandwidth": None, "memory": None}  # fmt: skip
+    if scenario.gives(PLACING):
+        raise InputError("is not understood with weights on the host", field="prefill-gpu")
+    return replace(scenario, **changed)
+
+
+def between(scenario: Scenario, first: Gpu, second: Gpu) -> float:
+    """Bytes per second from a card that reads prompts to one that decodes."""
+    port = NETWORK_BYTES_PER_S
+    if scenario.node_link is not None:
+        port = parse_bandwidth(scenario.node_link)
+    return min(port, *(gpu.pcie_bytes_per_s or PCIE_UNKNOWN for gpu in (first, second)))
+
+
+def same_cache(first: Model, second: Model) -> None:
+    """InputError where one side's cache means nothing to the other."""
+    if first.cache.bytes_per_element != second.cache.bytes_per_element:
+        raise InputError(
+            "both kinds of card must keep the cache in one format", field="prefill-gpu",
+            hint="give --kv-cache-dtype",
+        )  # fmt: skip

@@ -1,0 +1,183 @@
+"""Prompts that are not read where they are decoded: caches that were kept, and other cards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import vperf
+from vperf import Estimate, InputError
+from vperf.api import figures
+from vperf.scenario import Scenario
+from vperf.serving.elsewhere import LINK_SHARE
+
+GIB = 2.0**30
+CARD = "a100-sxm-80gb"
+PROMPT = 16384
+
+
+def ask(gpu: str = CARD, model: str = "qwen3-8b", **options: Any) -> Estimate:
+    return vperf.estimate(model, gpu, **{"input_len": PROMPT, **options})
+
+
+def test_a_kept_prompt_is_its_cache_over_the_link() -> None:
+    # 36 layers, 8 KV heads of 128, keys and values of two bytes: 147,456 bytes a token.
+    cache = 147_456 * (PROMPT - 1)
+    link = 31.5e9  # PCIe 4.0 x16 of the card
+    kept = ask(kv_offload="host").kept
+    assert kept is not None
+    assert kept.found_tokens == PROMPT - 1
+    assert kept.sent_bytes == cache
+    assert kept.sent_s == pytest.approx(cache / (LINK_SHARE * link), rel=1e-3)
+    assert ask(kv_offload="host").expected.ttft_s == pytest.approx(kept.sent_s + kept.rest_s)
+    assert ask(kv_offload="host").limit.ttft_s == pytest.approx(cache / link, rel=1e-3)
+
+
+def test_a_disk_is_read_at_its_own_rate_and_a_rate_as_given() -> None:
+    disk, given = ask(kv_offload="disk").kept, ask(kv_offload="3.5 GB/s").kept
+    assert disk is not None
+    assert given is not None
+    assert disk.bytes_per_s == LINK_SHARE * 7e9
+    assert given.bytes_per_s == LINK_SHARE * 3.5e9
+    assert given.sent_s == 2 * disk.sent_s
+
+
+def test_cards_share_out_the_cache_and_the_disk() -> None:
+    one, two = ask(kv_offload="disk").kept, ask(kv_offload="disk", tp=2).kept
+    assert one is not None
+    assert two is not None
+    assert two.sent_bytes == one.sent_bytes / 2
+    assert two.sent_s == one.sent_s  # half of it, at half of the drive's rate
+
+
+def test_nothing_found_is_no_cache_at_all() -> None:
+    plain, none = ask(), ask(kv_offload="host", kv_offload_hit=0.0)
+    assert none.limit == plain.limit
+    assert none.expected == plain.expected
+
+
+@pytest.mark.parametrize("hit", [0.1, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("place", ["host", "disk", "0.2 GB/s"])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_no_cache_is_read_faster_than_its_limit(place: str, hit: float, batch: int) -> None:
+    found = ask(kv_offload=place, kv_offload_hit=hit, batch_size=batch)
+    assert found.limit.ttft_s <= found.expected.low.ttft_s <= found.expected.ttft_s
+    assert found.kept is not None
+    assert found.kept.pays == (found.expected.ttft_s < ask(batch_size=batch).expected.ttft_s)
+
+
+def test_it_pays_above_the_rate_that_it_says_and_not_below() -> None:
+    kept = ask(kv_offload="disk", kv_offload_hit=0.5).kept
+    assert kept is not None
+    assert kept.pays_above_bytes_per_s is not None
+    even = kept.pays_above_bytes_per_s / LINK_SHARE
+    for factor, pays in ((1.01, True), (0.99, False)):
+        at = ask(kv_offload=f"{factor * even / 1e9} GB/s", kv_offload_hit=0.5).kept
+        assert at is not None
+        assert at.pays is pays
+
+
+def test_it_pays_from_the_prompt_that_it_says() -> None:
+    kept = ask(kv_offload="2.1 GB/s").kept
+    assert kept is not None
+    least = kept.pays_from_tokens
+    assert least is not None
+    for tokens, pays in ((int(0.8 * least), False), (least, True)):
+        at = ask(kv_offload="2.1 GB/s", input_len=tokens).kept
+        assert at is not None
+        assert at.pays is pays
+    slow = ask(kv_offload="0.01 GB/s").kept
+    assert slow is not None
+    assert slow.pays_from_tokens is None
+
+
+def test_a_cache_holds_as_many_tokens_as_its_bytes() -> None:
+    for tp in (1, 2):
+        kept = ask(kv_offload="host", kv_offload_size=64.0, tp=tp).kept
+        assert kept is not None
+        assert kept.holds_tokens == int(64 * GIB / 147_456)
+
+
+def test_prompts_that_another_card_reads_are_sent_before_they_are_decoded() -> None:
+    cache = 147_456 * PROMPT
+    found, reads, alone = ask(prefill_gpu="h100"), ask("h100"), ask()
+    by = found.read_by
+    assert by is not None
+    assert by.prefill_s == pytest.approx(reads.expected.ttft_s)
+    assert by.sent_bytes == cache
+    assert by.sent_s == pytest.approx(cache / 31.5e9, rel=1e-3)  # the slower of both slots
+    assert found.expected.ttft_s == pytest.approx(by.prefill_s + by.sent_s + by.first_step_s)
+    assert found.limit.ttft_s == pytest.approx(max(reads.limit.ttft_s, by.sent_s))
+    assert by.ttft_alone_s == pytest.approx(alone.expected.ttft_s)
+    # Tokens are decoded as ever.
+    assert found.expected.tpot_s == alone.expected.tpot_s
+    assert found.limit.tpot_s == alone.limit.tpot_s
+
+
+def test_a_name_is_one_card_whatever_decodes() -> None:
+    by = ask(tp=2, prefill_gpu="h100").read_by
+    assert by is not None
+    assert by.gpus == 1
+    assert by.prefill_s == pytest.approx(ask("h100").expected.ttft_s)
+    assert by.sent_bytes == 147_456 * PROMPT  # the one card sends all of it
+
+
+def test_so_many_cards_read_with_shares_of_each_layer() -> None:
+    found, reads = ask(prefill_gpu="2xh100"), ask("h100", tp=2)
+    assert found.read_by is not None
+    assert (found.read_by.gpus, found.read_by.tp) == (2, 2)
+    assert found.read_by.prefill_s == pytest.approx(reads.expected.ttft_s)
+
+
+def test_a_link_of_its_own_between_both() -> None:
+    by = ask(prefill_gpu="h100", node_link="1 GB/s").read_by
+    assert by is not None
+    assert by.sent_s == pytest.approx(147_456 * PROMPT / 1e9)
+
+
+def test_cards_that_cannot_hold_the_model_are_said() -> None:
+    by = ask("h200", prefill_gpu="rtx-3060").read_by
+    assert by is not None
+    assert not by.fits
+
+
+@pytest.mark.parametrize("name", ["kv_offload", "prefill_gpu"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_concurrency": 4},
+        {"engine": "llama.cpp", "n_gpu_layers": 20},
+        {"pp": 2},
+        {"model": "qwen2.5-vl-7b-instruct", "image_tokens": 500},
+    ],
+)
+def test_what_is_not_understood_is_refused(name: str, options: dict[str, Any]) -> None:
+    value = {"kv_offload": "host", "prefill_gpu": "h100"}[name]
+    with pytest.raises(InputError, match=r"is of one batch|not understood"):
+        ask(**{name: value}, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"kv_offload": "moon"}, "must be host, disk or a rate"),
+        ({"kv_offload": "host", "kv_offload_hit": 1.5}, "must be from 0 to 1"),
+        ({"kv_offload": "host", "kv_offload_size": 0.0}, "must be above 0"),
+        ({"kv_offload_hit": 0.5}, "add --kv-offload host"),
+        ({"kv_offload": "host", "prefill_gpu": "h100"}, "not understood with --prefill-gpu"),
+        ({"gpu": "apple-m4-max", "kv_offload": "host"}, "the host's own"),
+        ({"prefill_gpu": "h100", "cpu_offload_gb": 4.0}, "weights on the host"),
+    ],
+)
+def test_what_means_nothing_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        ask(**options)
+
+
+def test_tables_have_a_cache_beyond_the_card_and_no_cards_of_another_kind() -> None:
+    (row,) = vperf.compare("qwen3-8b", [CARD], input_len=PROMPT, kv_offload="host").rows
+    assert row.figures is not None
+    assert row.figures.expected == ask(kv_offload="host").expected
+    with pytest.raises(InputError, match="vperf estimate alone"):
+        figures(Scenario("qwen3-8b", CARD, prefill_gpu="h100"))
