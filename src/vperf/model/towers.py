@@ -12,7 +12,7 @@ from typing import Any
 
 from vperf.errors import UnsupportedModelError
 from vperf.model.blocks.gqa import hidden_size
-from vperf.model.checkpoint import MAX_DIMENSION, Config
+from vperf.model.checkpoint import Config
 from vperf.values import dataclass
 
 
@@ -435,57 +435,6 @@ def voxtral(top: Config, text: Config) -> Tower:
     layers, width = _layer_count(audio, "num_hidden_layers"), hidden_size(text)
     encoder = _whisper_encoder(audio, hidden, intermediate, layers)
     return _tower(encoder + intermediate * width + width * width, audio)
-
-
-_PHI4_VISION = {
-    "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27, "image_size": 448,
-    "patch_size": 14, "vision_use_head": True,
-}  # fmt: skip
-_PHI4_AUDIO = {
-    "hidden_size": 1024, "intermediate_size": 1536, "num_blocks": 24, "num_attention_heads": 16,
-    "kernel_size": 3, "depthwise_multiplier": 1, "depthwise_separable_out_channel": 1024,
-    "ext_pw_out_channel": 1024, "input_size": 80, "time_reduction": 8, "nemo_conv_channels": 1024,
-    "bias_max_distance": 1000, "downsample_rate": 1,
-}  # fmt: skip
-
-
-def phi4_multimodal(top: Config, text: Config) -> Tower:
-    """SigLIP and a conformer; a projector of two layers for images, two such for speech."""
-    vision = _part(top, "vision_config", _PHI4_VISION)
-    audio = _part(top, "audio_config", _PHI4_AUDIO)
-    width, seen, heard = hidden_size(text), hidden_size(vision), hidden_size(audio)
-    frames = heard * audio.integer("downsample_rate")
-    images = _siglip(vision, _patches(vision)) + _linear(seen, width) + 2 * seen
-    speech = _phi4_conformer(audio, heard) + 2 * _linear(frames, width)
-    return _tower(images + speech + 3 * _linear(width, width), vision, audio)
-
-
-def _phi4_conformer(audio: Config, hidden: int) -> int:
-    """Strided convolutions; layers of attention and convolution between two half MLPs."""
-    inner, outer = audio.integer("intermediate_size"), audio.integer("ext_pw_out_channel")
-    deep = hidden * audio.integer("depthwise_multiplier")
-    apart = audio.integer("depthwise_separable_out_channel")
-    channels, bins = audio.integer("nemo_conv_channels"), audio.integer("input_size")
-    halvings = audio.integer("time_reduction", maximum=MAX_DIMENSION).bit_length() - 1
-    for _ in range(halvings):
-        bins = (bins - 1) // 2 + 1
-    mlp = _norm(hidden) + _linear(hidden, 2 * inner) + _linear(inner, hidden)
-    convolution = (
-        _norm(hidden) + _linear(hidden, 2 * outer) + 2 * outer
-        + _linear(audio.integer("kernel_size"), deep) + _linear(deep, apart)
-        + _linear(hidden, outer)
-    )  # fmt: skip
-    layer = 2 * mlp + 4 * _linear(hidden, hidden) + convolution + 2 * _norm(hidden)
-    buckets = audio.integer("bias_max_distance") * (
-        1 if audio.flag("bias_symmetric", default=False) else 2
-    )
-    return (
-        _linear(9, channels)
-        + (halvings - 1) * (_linear(9, channels) + _linear(channels, channels))
-        + _linear(channels * bins, hidden)
-        + buckets * audio.integer("num_attention_heads")
-        + _layer_count(audio, "num_blocks") * layer
-    )
 
 
 _REALTIME_ENCODER = {

@@ -502,8 +502,6 @@ _BIASED_PLAIN_MLP = partial(_plain_mlp, bias=True)
 LAYER_NORM = (
     Family(("gpt2",), _BIASED, _BIASED_PLAIN_MLP, norm_bias=True, tied=True,
            lookups=_positions),
-    Family(("openai-gpt",), _BIASED, _BIASED_PLAIN_MLP, norm_bias=True, final_norm=0, tied=True,
-           lookups=_positions),
     Family(("ctrl",), _BIASED, _ctrl_mlp, norm_bias=True, tied=True, head_bias=True),
     Family(("xglm",), _xglm_attention, _BIASED_PLAIN_MLP, norm_bias=True, tied=True),
     Family(("biogpt",), _BIASED, _BIASED_PLAIN_MLP, norm_bias=True, tied=True,

@@ -75,7 +75,6 @@ def _realtime_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ..
 
 TEXT = (
     Family(("voxtral_realtime_text",), layer=_realtime_layer, tied=True),
-    replace(_like(dense_rows.FAMILIES, "phi3", "phi4_multimodal"), tower=towers.phi4_multimodal),
     Family(("qwen2_vl_text", "qwen2_5_vl_text", "qwen2_5_omni_text"), partial(
         gqa.read, rule=from_max_window_layers, qkv_bias=True, out_bias=False)),
     Family(("qwen3_vl_text",), partial(gqa.read, qk_norm="head")),
