@@ -214,6 +214,120 @@ def qwen3_next() -> File:
     return file.layers(range(3, 48, 4), full | moe)
 
 
+def dream() -> File:
+    """Dream-7B, of the shapes of Qwen2.5-7B."""
+    file = _model("dream", 3584, 152064, 28, attention__head_count=28,
+                  attention__head_count_kv=4)  # fmt: skip
+    biases = {"attn_q.bias": (3584,), "attn_k.bias": (512,), "attn_v.bias": (512,)}
+    return file.layers(range(28), attention(3584, 28, 4, 128) | mlp(3584, 18944) | biases)
+
+
+def llada() -> File:
+    """LLaDA-8B."""
+    file = _model("llada", 4096, 126464, 32, attention__head_count=32,
+                  attention__head_count_kv=32)  # fmt: skip
+    return file.layers(range(32), attention(4096, 32, 32, 128) | mlp(4096, 12288))
+
+
+def qwen() -> File:
+    """Qwen-7B."""
+    file = _model("qwen", 4096, 151936, 32, attention__head_count=32,
+                  feed_forward_length=22016)  # fmt: skip
+    return file.layers(range(32), mlp(4096, 11008) | {
+        "attn_qkv": (4096, 12288), "attn_qkv.bias": (12288,), "attn_output": (4096, 4096),
+        "attn_norm": (4096,)})  # fmt: skip
+
+
+def gptj() -> File:
+    """GPT-J-6B: one norm for attention and MLP, an LM head with a bias."""
+    file = _model("gptj", 4096, 50400, 28, attention__head_count=16)
+    file.add("", {"output_norm.bias": (4096,), "output.bias": (50400,)})
+    return file.layers(
+        range(28),
+        {
+            **attention(4096, 16, 16, 256),
+            "attn_norm.bias": (4096,),
+            **_biased({"ffn_up": (4096, 16384), "ffn_down": (16384, 4096)}),
+        },
+    )
+
+
+def _encoder(architecture: str, hidden: int, vocab: int, layers: int, heads: int,
+             **more: Any) -> File:  # fmt: skip
+    """Words and their norm; converters leave pooler and masked-LM head out."""
+    file = _model(architecture, hidden, vocab, layers, tied=True, attention__head_count=heads,
+                  **more)  # fmt: skip
+    del file.tensors["output_norm.weight"]
+    return file.add("", {"token_embd_norm": (hidden,)})
+
+
+def _biased(shapes: Shapes) -> Shapes:
+    """Matrices and norms with a bias each."""
+    return shapes | {f"{name}.bias": shape[-1:] for name, shape in shapes.items()}
+
+
+def bert(vocab: int = 30522, positions: int = 512, types: int = 2) -> File:
+    """bge-large-en-v1.5 without its pooler, unless told otherwise."""
+    file = _encoder("bert", 1024, vocab, 24, 16)
+    file.add("", {"position_embd": (1024, positions), "token_types": (1024, types),
+                  "token_embd_norm.bias": (1024,)})  # fmt: skip
+    return file.layers(range(24), _biased({
+        "attn_q": (1024, 1024), "attn_k": (1024, 1024), "attn_v": (1024, 1024),
+        "attn_output": (1024, 1024), "attn_output_norm": (1024,), "layer_output_norm": (1024,),
+        "ffn_up": (1024, 4096), "ffn_down": (4096, 1024)}))  # fmt: skip
+
+
+def bge_m3() -> File:
+    """bge-m3: XLM-RoBERTa, whose first two positions converters cut."""
+    return bert(250002, 8192, 1)
+
+
+def bge_reranker() -> File:
+    """bge-reranker-v2-m3: the same with a layer and one score on top."""
+    return bge_m3().add("", _biased({"cls": (1024, 1024), "cls.output": (1024, 1)}))
+
+
+def nomic_bert() -> File:
+    """nomic-embed-text-v1.5."""
+    file = _encoder("nomic-bert", 768, 30528, 12, 12)
+    file.add("", {"token_types": (768, 2), "token_embd_norm.bias": (768,)})
+    return file.layers(range(12), {
+        "attn_qkv": (768, 2304), "attn_output": (768, 768), "ffn_gate": (768, 3072),
+        "ffn_up": (768, 3072), "ffn_down": (3072, 768),
+        **_biased({"attn_output_norm": (768,), "layer_output_norm": (768,)})})  # fmt: skip
+
+
+def jina_bert() -> File:
+    """jina-embeddings-v2-base-en: ALiBi, a gated MLP."""
+    file = _encoder("jina-bert-v2", 768, 30528, 12, 12)
+    file.add("", {"token_types": (768, 2), "token_embd_norm.bias": (768,)})
+    return file.layers(range(12), {"ffn_gate": (768, 3072), "ffn_up": (768, 3072), **_biased({
+        "attn_q": (768, 768), "attn_k": (768, 768), "attn_v": (768, 768),
+        "attn_output": (768, 768), "attn_output_norm": (768,), "layer_output_norm": (768,),
+        "ffn_down": (3072, 768)})})  # fmt: skip
+
+
+def modern_bert() -> File:
+    """ModernBERT-base: gate and up in one matrix, no norm before the first attention."""
+    file = _encoder("modern-bert", 768, 50368, 22, 12, attention__sliding_window=128,
+                    attention__sliding_window_pattern=3)  # fmt: skip
+    file.add("", {"output_norm": (768,)})
+    file.layers(range(1, 22), {"attn_norm": (768,)})
+    return file.layers(range(22), {
+        "attn_qkv": (768, 2304), "attn_output": (768, 768), "ffn_norm": (768,),
+        "ffn_up": (768, 2304), "ffn_down": (1152, 768)})  # fmt: skip
+
+
+def gemma_embedding() -> File:
+    """embeddinggemma-300m: a Gemma 3 without an LM head."""
+    file = _model("gemma-embedding", 768, 262144, 24, tied=True, attention__head_count=3,
+                  attention__head_count_kv=1, attention__key_length=256,
+                  attention__value_length=256, attention__sliding_window=512)  # fmt: skip
+    norms = dict.fromkeys(("post_attention_norm", "post_ffw_norm"), (768,))
+    norms |= {"attn_q_norm": (256,), "attn_k_norm": (256,)}
+    return file.layers(range(24), attention(768, 3, 1, 256) | mlp(768, 1152) | norms)
+
+
 KNOWN: dict[str, tuple[Callable[[], File], int, float]] = {
     "Llama-3.1-8B": (llama, 8_030_261_248, 131072),
     "Qwen3-30B-A3B": (qwen3_moe, 30_532_122_624, 98304),
@@ -223,5 +337,16 @@ KNOWN: dict[str, tuple[Callable[[], File], int, float]] = {
     "gemma-2-2b": (gemma2, 2_614_341_888, 106496),
     "LFM2-1.2B": (lfm2, 1_170_340_608, 12288),
     "Qwen3-Next-80B-A3B": (qwen3_next, 79_674_391_296, 24576),
+    "Dream-7B": (dream, 7_615_616_512, 57344),
+    "LLaDA-8B": (llada, 8_015_581_184, 524288),
+    "Qwen-7B": (qwen, 7_721_324_544, 524288),
+    "GPT-J-6B": (gptj, 6_050_882_784, 458752),
+    "bge-large-en-v1.5": (bert, 335_141_888 - 1024 * 1025, 0),
+    "bge-m3": (bge_m3, 567_754_752 - 1024 * 1025 - 2 * 1024, 0),
+    "bge-reranker-v2-m3": (bge_reranker, 567_755_777 - 2 * 1024, 0),
+    "nomic-embed-text-v1.5": (nomic_bert, 136_731_648, 0),
+    "jina-embeddings-v2-base": (jina_bert, 137_368_320 - 768 * 769, 0),
+    "ModernBERT-base": (modern_bert, 149_014_272, 0),
+    "embeddinggemma-300m": (gemma_embedding, 302_863_104, 24576),
 }
 """A file, the checkpoint's parameters, KV bytes of one more token at 16 bit."""

@@ -52,6 +52,40 @@ def test_longcat_counts_its_real_experts_only() -> None:
     assert model.kv_bytes_per_token == 2 * 28 * 576 * 2
 
 
+def test_arctic_has_a_dense_mlp_of_the_hidden_width_beside_its_experts() -> None:
+    """479B published."""
+    config = {
+        "model_type": "arctic", "architectures": ["ArcticForCausalLM"], "hidden_size": 7168,
+        "intermediate_size": 4864, "num_hidden_layers": 35, "num_attention_heads": 56,
+        "num_key_value_heads": 8, "vocab_size": 32000, "num_local_experts": 128,
+        "num_experts_per_tok": 2, "moe_layer_frequency": 1, "parallel_attn_mlp_res": True,
+        "tie_word_embeddings": False, "moe_train_capacity_factor": 1, "moe_token_dropping": False,
+        "use_residual": True, "enable_expert_tensor_parallelism": False,
+    }  # fmt: skip
+    model = build_model(config, source="snowflake-arctic-instruct")
+    attention, expert, beside = 2 * 7168 * (7168 + 1024), 3 * 7168 * 4864, 3 * 7168**2
+    layer = attention + 128 * (expert + 7168) + beside + 3 * 7168
+    assert model.parameters == 35 * layer + 2 * 32000 * 7168 + 7168 == 478_584_608_768
+    assert model.active_parameters == model.parameters - 35 * 126 * expert
+    every_other = build_model({**config, "moe_layer_frequency": 2}, source="config.json")
+    dense = attention + expert + 2 * 7168
+    assert model.parameters - every_other.parameters == 18 * (layer - dense)
+
+
+def test_grok_1_has_four_norms_a_layer_and_one_embedding() -> None:
+    """314B published, without the embedding."""
+    config = {
+        "model_type": "grok-1", "hidden_size": 6144, "intermediate_size": 32768,
+        "num_hidden_layers": 64, "num_attention_heads": 48, "num_key_value_heads": 8,
+        "vocab_size": 131072, "num_experts": 8, "num_experts_per_tok": 2,
+        "attn_output_multiplier": 0.088, "max_attn_value": 30.0,
+        "embedding_multiplier_scale": 78.4, "output_multiplier_scale": 0.577,
+    }  # fmt: skip
+    model = build_model(config, source="grok-1")
+    layer = 2 * 6144 * (6144 + 1024) + 8 * (3 * 6144 * 32768 + 6144) + 4 * 6144
+    assert model.parameters == 64 * layer + 131072 * 6144 + 6144 == 315_684_820_992
+
+
 def test_step_3_5_has_more_heads_in_windowed_layers_and_one_gate_a_head() -> None:
     """196.96B published for the text model."""
     model = build_model(

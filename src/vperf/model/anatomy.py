@@ -5,26 +5,8 @@ Everything is read off the same blocks that give the ops and the count. Not here
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from vperf.model.blocks.base import Block
-from vperf.model.blocks.dense import DenseMlp
-from vperf.model.blocks.encoder_decoder import CrossAttention, EncoderAttention
-from vperf.model.blocks.gqa import GroupedQueryAttention
-from vperf.model.blocks.hyper import HyperConnections
-from vperf.model.blocks.linear_attention import LinearAttention
-from vperf.model.blocks.mamba import Mamba
-from vperf.model.blocks.mla import LatentAttention
-from vperf.model.blocks.moe import MixtureOfExperts
-from vperf.model.blocks.projection import Dormant, Projections
-from vperf.model.blocks.rg_lru import GatedLinearRecurrence
-from vperf.model.blocks.rwkv import ChannelMix, TimeMix
-from vperf.model.blocks.short_conv import ShortConvolution
-from vperf.model.blocks.sparse import CompressedAttention, CompressedVisibility, Indexer
-from vperf.model.blocks.wrapper import Again, Wrapper
 from vperf.model.model import LayerKind, Model
-from vperf.model.ops import Linear, Visibility
+from vperf.model.ops import Linear
 from vperf.values import dataclass
 
 
@@ -83,7 +65,7 @@ def anatomy(model: Model) -> Anatomy:
             parts.get("norms and other vectors", 0) + count * kind.vectors
         )
         for block in kind.blocks:
-            part = _part(block)
+            part = block.part
             for n, linear in block.linears:
                 name = "experts" if n > 1 else part
                 parts[name] = parts.get(name, 0) + count * n * linear.parameters
@@ -117,99 +99,8 @@ def anatomy(model: Model) -> Anatomy:
 def _row(count: int, kind: LayerKind) -> LayerRow:
     return LayerRow(
         count,
-        tuple(_words(block) for block in kind.blocks),
+        tuple(block.in_words() for block in kind.blocks),
         kind.parameters,
         sum(block.cache_elements for block in kind.blocks),
         sum(block.state_bytes for block in kind.blocks),
     )
-
-
-_ATTENTION = (GroupedQueryAttention, LatentAttention, EncoderAttention, Indexer)
-
-
-def _part(block: Block) -> str:
-    if isinstance(block, Dormant | Wrapper):
-        return _part(block.sleeper if isinstance(block, Dormant) else block.inner)
-    if isinstance(block, MixtureOfExperts):
-        return "routers and shared experts"
-    if isinstance(block, DenseMlp):
-        return "MLPs"
-    if isinstance(block, Projections) and block.pooled:
-        return "pooler and scores"
-    if block.cache_elements or isinstance(block, _ATTENTION):
-        return "attention"
-    return "recurrent and other mixers" if block.state_bytes else "other projections"
-
-
-def _words(block: Block) -> str:
-    """A mechanism in words; one without words of its own is called by its class."""
-    for kind, words in _IN_WORDS.items():
-        if isinstance(block, kind):
-            return words(block)
-    return "".join(f" {c.lower()}" if c.isupper() else c for c in type(block).__name__).lstrip()
-
-
-def _attention(block: GroupedQueryAttention) -> str:
-    dim = f"{block.qk_dim}" if block.qk_dim == block.v_dim else f"{block.qk_dim}/{block.v_dim}"
-    shared = ", cache of an earlier layer" if block.shares_cache else ""
-    seen = _seen(block.visibility)
-    return f"attention {block.heads} heads, {block.kv_heads} KV heads of {dim}{seen}{shared}"
-
-
-def _seen(visibility: Visibility) -> str:
-    if visibility.chunk:
-        return f", chunks of {visibility.chunk}"
-    if visibility.window:
-        return f", window {visibility.window}"
-    return f", best {visibility.top} keys" if visibility.top else ""
-
-
-def _compressed(block: CompressedAttention) -> str:
-    visibility = block.visibility
-    ratio = ""
-    if isinstance(visibility, CompressedVisibility):
-        ratio = f", 1 entry a {visibility.ratio} tokens"
-    return (
-        f"attention {block.heads} heads, 1 shared KV head of {block.dim}{_seen(visibility)}{ratio}"
-    )
-
-
-def _experts(block: MixtureOfExperts) -> str:
-    shared = f", shared {block.shared.down.in_features}" if block.shared else ""
-    latent = ", latent" if block.latent else ""
-    width = block.expert.down.in_features
-    return f"experts {block.active} of {block.experts}, width {width}{latent}{shared}"
-
-
-def _mlp(block: DenseMlp) -> str:
-    return f"{'gated ' if len(block.inputs) > 1 else ''}MLP {block.down.in_features}"
-
-
-def _linear_attention(block: LinearAttention) -> str:
-    name = block.name.replace("_", " ")
-    return f"{name} {block.heads} heads of {block.key_dim}x{block.value_dim}"
-
-
-_IN_WORDS: dict[type[Any], Callable[[Any], str]] = {
-    GroupedQueryAttention: _attention,
-    LatentAttention: lambda b: (
-        f"MLA {b.heads} heads, latent {b.latent} + {b.rope}{_seen(b.visibility)}"
-    ),
-    CompressedAttention: _compressed,
-    Indexer: lambda b: f"indexer {b.heads} heads of {b.dim}, picks {b.top}",
-    MixtureOfExperts: _experts,
-    DenseMlp: _mlp,
-    LinearAttention: _linear_attention,
-    Mamba: lambda b: f"Mamba {b.inner} channels, state {b.state}",
-    ShortConvolution: lambda b: f"gated convolution of {b.kernel} over {b.channels} channels",
-    GatedLinearRecurrence: lambda b: f"gated linear recurrence, {b.width} channels",
-    TimeMix: lambda b: f"RWKV time mix, {b.width} channels",
-    ChannelMix: lambda b: f"RWKV channel mix {b.projections[0].out_features}",
-    HyperConnections: lambda b: f"hyper-connections of {b.streams} streams",
-    EncoderAttention: lambda b: f"attention both ways, {b.heads} heads of {b.head_dim}",
-    CrossAttention: lambda b: f"self- and cross-attention {b.heads} heads of {b.head_dim}",
-    Again: lambda b: f"{_words(b.inner)}, weights of an earlier layer",
-    Wrapper: lambda b: _words(b.inner),
-    Dormant: lambda b: f"not run for text: {_words(b.sleeper)}",
-    Projections: lambda b: f"{b.name.replace('_', ' ')} projections",
-}

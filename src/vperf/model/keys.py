@@ -21,7 +21,8 @@ _HARMLESS = """
     apply_router_weight_on_input apply_spec_augment approx_mode architectures attention_head_scale
     attention_in_multiplier attention_multiplier attention_out_multiplier
     attention_probs_dropout_prob attention_softmax_in_fp32 attention_value_scale
-    attn_implementation attn_logit_softcapping attn_scale attn_temperature_tuning auto_map
+    attn_implementation attn_logit_softcapping attn_output_multiplier attn_scale
+    attn_temperature_tuning auto_map
     autocast_kernel_dtype aux_loss_alpha aux_loss_coef average_approximation_function
     average_logits_per_cell bad_words_ids balance_loss_weight begin_suppress_tokens bi_data
     block_dim block_per_row block_use_swiglu canvas_length cell_selection_preference
@@ -30,7 +31,8 @@ _HARMLESS = """
     conv_dim_out conv_use_xavier_init cross_attention_hidden_size dense_act_fn dense_seq_output
     deterministic_flash_attn dim_model_base disable_per_token_loss diversity_penalty do_sample
     dtype early_stopping emb_pooler embed_init_std embedding_initializer_range embedding_multiplier
-    embedding_scale enable_moe_fp32_combine end_n_top eod_token_id eos_token_ids ep_size eps
+    embedding_multiplier_scale embedding_scale enable_expert_tensor_parallelism
+    enable_moe_fp32_combine end_n_top eod_token_id eos_token_ids ep_size eps
     esmfold_config expert_dtype expert_selection_fn feature_layer ffn_act_fn
     final_logit_softcapping final_w_init_variance_scale finetuning_task flash_attn floor_scale
     force_dequant fp32_residual_connection freeze_lm_head freeze_mm_mlp_adapter freeze_text_layers
@@ -52,11 +54,13 @@ _HARMLESS = """
     mamba_ssm_cache_dtype mamba_ssm_dtype mask_feature_length mask_feature_min_masks
     mask_feature_prob mask_index mask_time_length mask_time_min_masks mask_time_prob
     matryoshka_dimensions max_batch_size max_inference_chunksize max_length max_new_tokens
-    max_num_columns max_num_rows max_window_layers median_filter_width min_length mlp_alpha_factor
+    max_attn_value max_num_columns max_num_rows max_window_layers
+    median_filter_width min_length mlp_alpha_factor
     mlp_beta_factor mlp_dropout mlp_gate_softcap mlp_hidden_act mlp_multipliers mlp_type
     mlp_up_softcap mm_hidden_size mm_projector_type mm_use_im_patch_token mm_use_im_start_end
     mm_vision_select_layer mm_vision_tower mode model_parallel_size model_type
-    moe_apply_router_weight_on_input moe_layer_dispatch moe_norm_min moe_norm_topk_prob
+    moe_apply_router_weight_on_input moe_eval_capacity_factor moe_layer_dispatch moe_min_capacity
+    moe_token_dropping moe_train_capacity_factor moe_norm_min moe_norm_topk_prob
     moe_renormalize moe_routed_scaling_factor moe_router_activation_func moe_router_dtype
     moe_router_logit_softcapping moe_router_scaling_factor moe_router_use_sigmoid
     moe_shared_expert_overlap mscale mup_enabled mup_init n_ctx n_group name_or_path
@@ -66,7 +70,8 @@ _HARMLESS = """
     num_hash num_hash_layers num_image_tokens num_labels num_logits_to_keep
     num_nextn_predict_layers num_return_sequences onnx_export order_of_interleaved_layers
     original_max_position_embeddings output_attentions output_hidden_states output_logit_soft_cap
-    output_multiplier output_router_logits output_scores pack_qkv pad_head_dim_to_multiple_of
+    output_multiplier output_multiplier_scale output_router_logits output_scores
+    pack_qkv pad_head_dim_to_multiple_of
     pad_vocab_size_multiple partial_rotary_factor pooler_hidden_act position_embedding_type
     positive_label_weight post_norm_eps pre_norm prefill_chunk_size prefix prefix_lm pretraining_tp
     problem_type projection_dim pruned_heads qk_head_dim qk_scale_factor quant_mode quantization

@@ -110,6 +110,14 @@ class Visibility:
         """Beyond so many keys a query reads no more; None: it reads all."""
         return self.window or self.top
 
+    def in_words(self) -> str:
+        """What it leaves out, to follow the words of a mechanism."""
+        if self.chunk:
+            return f", chunks of {self.chunk}"
+        if self.window:
+            return f", window {self.window}"
+        return f", best {self.top} keys" if self.top else ""
+
     def named(self, name: str) -> str:
         """The name of an op of this visibility."""
         if self.top is not None:

@@ -63,15 +63,6 @@ class Placement:
     shares: tuple[Share, ...]
     crossings: int
 
-    @property
-    def trivial(self) -> bool:
-        """Whether all of it is on the first place."""
-        return not any(_runs(share) for share in self.shares[1:])
-
-
-def _runs(share: Share) -> bool:
-    return bool(share.blocks or share.experts or share.head)
-
 
 @dataclass(frozen=True, slots=True)
 class Override:

@@ -437,6 +437,34 @@ def voxtral(top: Config, text: Config) -> Tower:
     return _tower(encoder + intermediate * width + width * width, audio)
 
 
+_REALTIME_ENCODER = {
+    "hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_mel_bins": 128,
+    "num_attention_heads": 32, "head_dim": 64,
+}  # fmt: skip
+
+
+def voxtral_realtime(top: Config, text: Config) -> Tower:
+    """A causal encoder of Llama's layers with some biases behind two convolutions."""
+    audio = _part(top, "audio_config", _REALTIME_ENCODER)
+    hidden, width = hidden_size(audio), hidden_size(text)
+    heads, dim = audio.integer("num_attention_heads"), audio.integer("head_dim")
+    kv_width = (audio.optional_integer("num_key_value_heads") or heads) * dim
+    intermediate = audio.integer("intermediate_size")
+    layer = (
+        2 * _norm(hidden, bias=False)
+        + _linear(hidden, heads * dim) + _linear(hidden, kv_width, bias=False)
+        + _linear(hidden, kv_width) + _linear(heads * dim, hidden)
+        + 2 * _linear(hidden, intermediate, bias=False) + _linear(intermediate, hidden)
+    )  # fmt: skip
+    frames = hidden * top.with_defaults({"downsample_factor": 4}).integer("downsample_factor")
+    return _tower(
+        _linear(3 * audio.integer("num_mel_bins"), hidden) + _linear(3 * hidden, hidden)
+        + _layer_count(audio, "num_hidden_layers") * layer + _norm(hidden, bias=False)
+        + frames * width + width * width,
+        audio,
+    )  # fmt: skip
+
+
 def _whisper_encoder(audio: Config, hidden: int, intermediate: int, layers: int) -> int:
     return (
         _linear(3 * audio.integer("num_mel_bins"), hidden) + _linear(3 * hidden, hidden)

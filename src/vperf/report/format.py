@@ -26,11 +26,6 @@ def clean(text: object, limit: int = 2000) -> str:
     return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in line)
 
 
-def shortened(text: str, most: int) -> str:
-    """At most so many characters, with "..." where some are missing."""
-    return text if len(text) <= most else f"{text[: most - 3]}..."
-
-
 def per_second(value: float) -> str:
     """A rate in tokens per second: "12,345", "190", "58.3", "4.21"."""
     if not math.isfinite(value):

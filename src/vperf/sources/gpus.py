@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vperf.errors import InputError, UnknownNameError
-from vperf.files import parse_toml, read_bytes, read_toml
+from vperf.files import read_bytes, read_toml
 from vperf.hardware.gpu import PIPES, Achieved, AllReduce, Calibration, Gpu, Link
 from vperf.notes import Note, notes_of
 from vperf.sources.catalog import MAX_OWN_BYTES, Files, checked_file, files_of
@@ -343,15 +343,6 @@ def load_gpu_file(path: str | Path) -> Gpu:
     return replace(
         base, id=Path(path).stem, calibration=Calibration(server["base"], **server["calibration"])
     )
-
-
-def parse_gpu(text: str, source: str, gpu_id: str) -> Gpu:
-    """A GPU from the text of a file, validated; `source` is what errors call it."""
-    from vperf.sources.schema import check_file  # noqa: PLC0415  (imports pydantic)
-
-    data = parse_toml(text, source)
-    check_file(data, GPU_FILE, source)
-    return _gpu(data, gpu_id)
 
 
 def override(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, blocks
-from vperf.checks.importers.record import Record
+from vperf.checks.importers.record import Record, number_or_none
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
 
@@ -82,16 +82,9 @@ def _printed(document: Document) -> Iterator[Record]:
         values: dict[str, object] = {}
         for line in block.splitlines():
             if match := _ROW.match(line.strip()):
-                values.setdefault(match[1], _number(match[2]))
+                values.setdefault(match[1], number_or_none(match[2]))
         where = f"run {index}" if len(found) > 1 else ""
         yield Record(document.source, values, where, before)
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text.replace(",", ""))
-    except ValueError:
-        return None
 
 
 FORMATS: tuple[Format, ...] = (

@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat
-from vperf.checks.importers.record import Record
+from vperf.checks.importers.record import Record, number_or_text
 from vperf.checks.importers.surroundings import options_in
 from vperf.checks.result import Result, Setup
 
@@ -151,16 +151,16 @@ def _printed(document: Document) -> Iterator[Record]:
             info[cells[0]] = cells
             continue
         made = info.get(cells[0], [])
-        numbers = [_number(cell) for cell in cells[1:]]
+        numbers = [number_or_text(cell) for cell in cells[1:]]
         values: dict[str, object] = {"run": cells[0], "model": model[1] if model else None}
         # Per second, concurrency, out tok/s, total tok/s, latency (s) and TTFT, ITL, TPOT (ms):
         # means, each latency with its median and p99 (p95).
         values |= dict(zip(_STATISTICS, numbers, strict=False))
         if len(made) > 10:
             values |= {
-                "requests": _number(made[4]), "errors": _number(made[6]),
-                "input_len": _number(made[7]), "output_len": _number(made[10]),
-                "duration": _number(made[3]),
+                "requests": number_or_text(made[4]), "errors": number_or_text(made[6]),
+                "input_len": number_or_text(made[7]), "output_len": number_or_text(made[10]),
+                "duration": number_or_text(made[3]),
             }  # fmt: skip
         yield Record(document.source, values, f"line {number}", before)
 
@@ -230,7 +230,7 @@ def _tables(document: Document) -> Iterator[Record]:
         while len(rows) <= number:
             rows.append({"kind": cells[0]})
         for name, cell in zip(names, cells, strict=True):
-            rows[number].setdefault(f"{title}: {name}", _number(cell))
+            rows[number].setdefault(f"{title}: {name}", number_or_text(cell))
         number += 1
     yield from _joined(document, rows, around)
 
@@ -309,7 +309,7 @@ def _sheet(document: Document) -> Iterator[Record]:
     for index, row in enumerate(body, 1):
         values: dict[str, object] = {}
         for group, name, unit, cell in zip(*heads, row, strict=False):
-            values.setdefault(" ".join(filter(None, (group, name, unit))), _number(cell))
+            values.setdefault(" ".join(filter(None, (group, name, unit))), number_or_text(cell))
             if name == "Backend" and (match := re.search(r'"model": "([^"]+)"', cell)):
                 values["model"] = match[1]
             if name == "Strategy":
@@ -348,13 +348,6 @@ def _sheet_row(record: Record) -> Iterator[Result]:
         requests_per_s=rate,
         notes=(_NOTE,) if itl else (),
     )  # fmt: skip
-
-
-def _number(text: str) -> float | str:
-    try:
-        return float(text.replace(",", ""))
-    except ValueError:
-        return text[:40]
 
 
 FORMATS: tuple[Format, ...] = (

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
-from vperf.checks.importers.record import Record, shown
+from vperf.checks.importers.record import Record, number_or_text, shown
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
 from vperf.errors import InputError
@@ -117,11 +117,8 @@ def _sheet(record: Record) -> Iterator[Result]:
 
 def _number(text: str) -> float | str | None:
     """The mean before its deviation."""
-    mean = text.split("±", maxsplit=1)[0].strip().replace(",", "")
-    try:
-        return float(mean) if mean else None
-    except ValueError:
-        return mean[:40]
+    mean = text.split("±", maxsplit=1)[0].strip()
+    return number_or_text(mean) if mean else None
 
 
 FORMATS: tuple[Format, ...] = (

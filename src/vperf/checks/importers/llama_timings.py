@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat, blocks
-from vperf.checks.importers.record import Record
+from vperf.checks.importers.record import Record, number_or_text
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
 
@@ -103,11 +103,11 @@ def _printed(document: Document) -> Iterator[Record]:
             name = "prompt" if kind == "prompt eval" else "predicted"
             if f"{name}_n" in values:
                 continue
-            values[f"{name}_n"] = _number(count)
-            values[f"{name}_ms"] = _number(milliseconds)
+            values[f"{name}_n"] = number_or_text(count)
+            values[f"{name}_ms"] = number_or_text(milliseconds)
             values[f"{name}_per_second"] = _finite(per_second)
         if drafted := _DRAFTED.search(block):
-            values["draft_n_accepted"], values["draft_n"] = map(_number, drafted.groups())
+            values["draft_n_accepted"], values["draft_n"] = map(number_or_text, drafted.groups())
         if named := _LOADED.findall(before):
             values["model"] = named[-1]
         where = f"run {index}" if len(found) > 1 else ""
@@ -121,7 +121,7 @@ def _so_far(document: Document) -> Iterator[Record]:
     for (_, task), match in last.items():
         before = text[max(0, match.start() - CONTEXT) : match.start()]
         values: dict[str, object] = {
-            "predicted_n": _number(match[3]), "predicted_per_second": _finite(match[4]),
+            "predicted_n": number_or_text(match[3]), "predicted_per_second": _finite(match[4]),
             "so_far": True,
         }  # fmt: skip
         if named := _LOADED.findall(before):
@@ -144,16 +144,9 @@ def _short(document: Document) -> Iterator[Record]:
         yield Record(document.source, values, where, before)
 
 
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text[:40]
-
-
 def _finite(text: str) -> float | str | None:
     """None for "inf" and "nan", which it prints where nothing was timed."""
-    return None if text.lower().strip("-+") in ("inf", "nan") else _number(text)
+    return None if text.lower().strip("-+") in ("inf", "nan") else number_or_text(text)
 
 
 FORMATS: tuple[Format, ...] = (

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.names import weight_name
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, blocks
-from vperf.checks.importers.record import Record
+from vperf.checks.importers.record import Record, number_or_none
 from vperf.checks.result import Result, Setup
 
 _TOOL = "LocalScore"
@@ -89,8 +89,9 @@ def _printed(document: Document) -> Iterator[Record]:
                 continue
             row = dict(zip(header, cells, strict=True))
             run: dict[str, object] = {
-                "name": row["test"], "prompt_tps": _number(row.get("pp t/s", "")),
-                "gen_tps": _number(row.get("tg t/s", "")), "ttft_ms": _ms(row.get("ttft", "")),
+                "name": row["test"], "prompt_tps": number_or_none(row.get("pp t/s", "")),
+                "gen_tps": number_or_none(row.get("tg t/s", "")),
+                "ttft_ms": _ms(row.get("ttft", "")),
                 "model_quant_str": named[-1][1] if named else None,
             }  # fmt: skip
             values = {"card": card[-1] if card else None, "run": run,
@@ -104,17 +105,10 @@ def _printed_row(record: Record) -> Iterator[Result]:
     yield _result(run, record.text("model"), record.text("card"))
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text.replace(",", ""))
-    except ValueError:
-        return None
-
-
 def _ms(text: str) -> float | None:
     """ "231.40 ms", "1.20 s" in milliseconds."""
     number, _, unit = text.partition(" ")
-    value = _number(number)
+    value = number_or_none(number)
     return value * (1e3 if unit.strip() == "s" else 1.0) if value is not None else None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.recognise import Format, TextFormat, blocks
-from vperf.checks.importers.record import Record
+from vperf.checks.importers.record import Record, number_or_text
 from vperf.checks.result import Result, Setup
 
 _TOOL = "MLPerf summary"
@@ -81,18 +81,11 @@ def _printed(document: Document) -> Iterator[Record]:
             if not colon:
                 continue
             if key := _KEYS.get(name):
-                values.setdefault(key, _value(text.strip()))
+                values.setdefault(key, number_or_text(text.strip()))
             elif match := _PERCENTILE.fullmatch(name):
-                values[f"p{match[1]}_{_NAMES[match[2]]}_s"] = _value(text.strip())
+                values[f"p{match[1]}_{_NAMES[match[2]]}_s"] = number_or_text(text.strip())
         where = f"run {index}" if len(found) > 1 else ""
         yield Record(document.source, values, where, before)
-
-
-def _value(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text[:60]
 
 
 FORMATS: tuple[Format, ...] = (

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.recognise import CONTEXT, Format, TextFormat, blocks
-from vperf.checks.importers.record import Record
+from vperf.checks.importers.record import Record, number_or_text
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
 from vperf.errors import InputError
@@ -117,12 +117,7 @@ def _after_first(record: Record) -> tuple[float, tuple[str, ...]]:
 
 
 def _number(text: str | None) -> float | str | None:
-    if text is None:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return text or None
+    return number_or_text(text) if text else None
 
 
 FORMATS: tuple[Format, ...] = (

@@ -154,3 +154,17 @@ def shown(value: object) -> str:
         return "a number of more than 60 digits"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def number_or_none(text: str) -> float | None:
+    """A number as printed, perhaps with commas between thousands; None: it is none."""
+    try:
+        return float(text.replace(",", ""))
+    except ValueError:
+        return None
+
+
+def number_or_text(text: str) -> float | str:
+    """The same; what is no number is kept, so that the reader of the record can refuse it."""
+    number = number_or_none(text)
+    return text[:40] if number is None else number

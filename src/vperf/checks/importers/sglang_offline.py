@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, blocks
-from vperf.checks.importers.record import Record
+from vperf.checks.importers.record import Record, number_or_text
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
 
@@ -63,16 +63,9 @@ def _printed(document: Document) -> Iterator[Record]:
         for line in block.splitlines():
             name, colon, text = line.strip().rpartition(":")
             if colon and (key := _KEYS.get(name.strip().lower())):
-                values[key] = _value(text.strip())
+                values[key] = number_or_text(text.strip())
         where = f"result {index}" if len(found) > 1 else ""
         yield Record(document.source, values, where, before)
-
-
-def _value(text: str) -> float | str:
-    try:
-        return float(text.replace(",", ""))
-    except ValueError:
-        return text[:40]
 
 
 FORMATS: tuple[Format, ...] = (

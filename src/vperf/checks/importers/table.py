@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.recognise import CONTEXT, Format, TextFormat
-from vperf.checks.importers.record import Record
+from vperf.checks.importers.record import Record, number_or_none
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
 
@@ -98,10 +98,7 @@ def _rows(document: Document) -> Iterator[Record]:
 
 
 def _number(text: str) -> float | None:
-    try:
-        return float(re.split(r"[±(]", text, maxsplit=1)[0].strip().replace(",", ""))
-    except ValueError:
-        return None
+    return number_or_none(re.split(r"[±(]", text, maxsplit=1)[0].strip())
 
 
 def _read(record: Record) -> Iterator[Result]:

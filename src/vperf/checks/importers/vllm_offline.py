@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat, blocks
-from vperf.checks.importers.record import Record
+from vperf.checks.importers.record import Record, number_or_text
 from vperf.checks.importers.surroundings import (
     cards_in,
     filled,
@@ -86,8 +86,8 @@ def _latencies(document: Document) -> Iterator[Record]:
         mean = re.search(_AVERAGE, block, re.MULTILINE)
         percentiles = re.findall(rf"^[ \t]*{_PERCENTILE}", block, re.MULTILINE)
         values = {
-            "avg_latency": _number(mean[1]) if mean else None,
-            "percentiles": {name: _number(text) for name, text in percentiles},
+            "avg_latency": number_or_text(mean[1]) if mean else None,
+            "percentiles": {name: number_or_text(text) for name, text in percentiles},
         }
         where = f"result {index}" if len(found) > 1 else ""
         yield Record(document.source, values, where, before)
@@ -127,7 +127,9 @@ def _throughputs(document: Document) -> Iterator[Record]:
     found = list(re.finditer(rf"^[ \t]*{_RATES}", text, re.MULTILINE))
     for index, match in enumerate(found, 1):
         names = ("requests_per_second", "tokens_per_second", "output_tokens_per_second")
-        values: dict[str, object] = dict(zip(names, map(_number, match.groups()), strict=True))
+        values: dict[str, object] = dict(
+            zip(names, map(number_or_text, match.groups()), strict=True)
+        )
         before = text[max(0, match.start() - CONTEXT) : match.start()]
         if len(found) == 1 and (total := re.search(_TOTAL, text, re.MULTILINE)):
             rates = Record(document.source, values)
@@ -138,13 +140,6 @@ def _throughputs(document: Document) -> Iterator[Record]:
             values["num_requests"] = int(asked)
         where = f"result {index}" if len(found) > 1 else ""
         yield Record(document.source, values, where, before)
-
-
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 FORMATS: tuple[Format, ...] = (

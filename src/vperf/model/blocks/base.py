@@ -123,6 +123,18 @@ class Block(Protocol):
         """Contexts at which the growth of the work with context has a kink."""
         return ()
 
+    @property
+    def part(self) -> str:
+        """Which part of a model its weights are counted as (anatomy.py)."""
+        if self.cache_elements:
+            return "attention"
+        return "recurrent and other mixers" if self.state_bytes else "other projections"
+
+    def in_words(self) -> str:
+        """What it is, for a person; without words of its own it is called by its class."""
+        name = type(self).__name__
+        return "".join(f" {c.lower()}" if c.isupper() else c for c in name).lstrip()
+
     def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """The work of `step`."""
 

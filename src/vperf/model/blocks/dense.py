@@ -21,6 +21,15 @@ class DenseMlp(Block):
     vectors: int = 0
 
     @property
+    def part(self) -> str:
+        """What its weights are counted as."""
+        return "MLPs"
+
+    def in_words(self) -> str:
+        """What it is."""
+        return f"{'gated ' if len(self.inputs) > 1 else ''}MLP {self.down.in_features}"
+
+    @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """(gate), up, down."""
         return tuple((1, linear) for linear in (*self.inputs, self.down))

@@ -62,6 +62,15 @@ class EncoderAttention(Block):
     """What its ops are called before their own names: "" where there is no decoder."""
 
     @property
+    def part(self) -> str:
+        """What its weights are counted as."""
+        return "attention"
+
+    def in_words(self) -> str:
+        """What it is."""
+        return f"attention both ways, {self.heads} heads of {self.head_dim}"
+
+    @property
     def divided(self) -> tuple[tuple[int, str], ...]:
         """Heads."""
         return ((self.heads, "attention heads"),)
@@ -111,6 +120,10 @@ class CrossAttention(Block):
     vectors: int = 0
     kv_heads: int | None = None
     """None: as many as queries."""
+
+    def in_words(self) -> str:
+        """What it is."""
+        return f"self- and cross-attention {self.heads} heads of {self.head_dim}"
 
     @property
     def divided(self) -> tuple[tuple[int, str], ...]:

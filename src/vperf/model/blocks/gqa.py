@@ -41,6 +41,20 @@ class GroupedQueryAttention(Block):
     """Reuses the cache of an earlier layer (Gemma 3n): reads it, stores nothing."""
 
     @property
+    def part(self) -> str:
+        """What its weights are counted as."""
+        return "attention"
+
+    def in_words(self) -> str:
+        """What it is."""
+        dim = f"{self.qk_dim}" if self.qk_dim == self.v_dim else f"{self.qk_dim}/{self.v_dim}"
+        shared = ", cache of an earlier layer" if self.shares_cache else ""
+        return (
+            f"attention {self.heads} heads, {self.kv_heads} KV heads of {dim}"
+            f"{self.visibility.in_words()}{shared}"
+        )
+
+    @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """q, k, v, (gate), o."""
         return tuple((1, linear) for linear in (*self.inputs, self.output))

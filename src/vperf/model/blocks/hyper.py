@@ -24,6 +24,10 @@ class HyperConnections(Block):
     mixes: tuple[Linear, ...]
     vectors: int = 0
 
+    def in_words(self) -> str:
+        """What it is."""
+        return f"hyper-connections of {self.streams} streams"
+
     @property
     def whole(self) -> bool:
         """Yes."""

@@ -51,6 +51,11 @@ class LinearAttention(Block):
     chunk: int = FUSED_CHUNK
     vectors: int = 0
 
+    def in_words(self) -> str:
+        """What it is."""
+        name = self.name.replace("_", " ")
+        return f"{name} {self.heads} heads of {self.key_dim}x{self.value_dim}"
+
     @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """Input projections and gates, output projection."""

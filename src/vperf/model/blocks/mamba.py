@@ -47,6 +47,10 @@ class Mamba(Block):
     element_bytes: int = 4
     vectors: int = 0
 
+    def in_words(self) -> str:
+        """What it is."""
+        return f"Mamba {self.inner} channels, state {self.state}"
+
     @property
     def divided(self) -> tuple[tuple[int, str], ...]:
         """Channels."""

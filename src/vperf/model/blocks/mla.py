@@ -49,6 +49,16 @@ class LatentAttention(Block):
     visibility: Visibility = FULL
 
     @property
+    def part(self) -> str:
+        """What its weights are counted as."""
+        return "attention"
+
+    def in_words(self) -> str:
+        """What it is."""
+        seen = self.visibility.in_words()
+        return f"MLA {self.heads} heads, latent {self.latent} + {self.rope}{seen}"
+
+    @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """q_a, q_b, kv_a, kv_b, o."""
         middle = (self.q_b, self.kv_b) if self.q_b else (self.kv_b,)

@@ -43,6 +43,18 @@ class MixtureOfExperts(Block):
     (Nemotron-3); router and shared experts stay at the hidden width."""
 
     @property
+    def part(self) -> str:
+        """What its weights are counted as."""
+        return "routers and shared experts"
+
+    def in_words(self) -> str:
+        """What it is."""
+        shared = f", shared {self.shared.down.in_features}" if self.shared else ""
+        latent = ", latent" if self.latent else ""
+        width = self.expert.down.in_features
+        return f"experts {self.active} of {self.experts}, width {width}{latent}{shared}"
+
+    @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """Router, every expert, shared experts."""
         one = tuple(linear for _, linear in self.expert.linears)

@@ -28,6 +28,15 @@ class Projections(Block):
     """Whether it runs once a sequence, not once a token."""
 
     @property
+    def part(self) -> str:
+        """What its weights are counted as."""
+        return "pooler and scores" if self.pooled else "other projections"
+
+    def in_words(self) -> str:
+        """What it is."""
+        return f"{self.name.replace('_', ' ')} projections"
+
+    @property
     def whole(self) -> bool:
         """Yes."""
         return True
@@ -61,6 +70,15 @@ class Dormant(Block):
     image when there is none, and a text's embedding has no use for a masked-LM head."""
 
     sleeper: Block
+
+    @property
+    def part(self) -> str:
+        """What its weights are counted as."""
+        return self.sleeper.part
+
+    def in_words(self) -> str:
+        """What it is."""
+        return f"not run for text: {self.sleeper.in_words()}"
 
     @property
     def divided(self) -> tuple[tuple[int, str], ...]:

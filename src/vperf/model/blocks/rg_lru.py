@@ -34,6 +34,10 @@ class GatedLinearRecurrence(Block):
     conv_kernel: int
     vectors: int = 0
 
+    def in_words(self) -> str:
+        """What it is."""
+        return f"gated linear recurrence, {self.width} channels"
+
     @property
     def divided(self) -> tuple[tuple[int, str], ...]:
         """Channels."""

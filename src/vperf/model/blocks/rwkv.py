@@ -34,6 +34,10 @@ class TimeMix(Block):
     output: Linear
     vectors: int = 0
 
+    def in_words(self) -> str:
+        """What it is."""
+        return f"RWKV time mix, {self.width} channels"
+
     @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """key, value, receptance, output."""
@@ -81,6 +85,10 @@ class ChannelMix(Block):
     projections: tuple[Linear, Linear, Linear]
     """Key, receptance, value."""
     vectors: int = 0
+
+    def in_words(self) -> str:
+        """What it is."""
+        return f"RWKV channel mix {self.projections[0].out_features}"
 
     @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:

@@ -26,6 +26,10 @@ class ShortConvolution(Block):
     output: Linear
     vectors: int = 0
 
+    def in_words(self) -> str:
+        """What it is."""
+        return f"gated convolution of {self.kernel} over {self.channels} channels"
+
     @property
     def divided(self) -> tuple[tuple[int, str], ...]:
         """Channels."""

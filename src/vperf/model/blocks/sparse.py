@@ -85,6 +85,15 @@ class Indexer(Block):
     """Of the scores' multiplication."""
 
     @property
+    def part(self) -> str:
+        """What its weights are counted as."""
+        return "attention"
+
+    def in_words(self) -> str:
+        """What it is."""
+        return f"indexer {self.heads} heads of {self.dim}, picks {self.top}"
+
+    @property
     def whole(self) -> bool:
         """Yes."""
         return True
@@ -172,6 +181,10 @@ class CompressedVisibility(Visibility):
 
     ratio: int = 1
 
+    def in_words(self) -> str:
+        """What it leaves out, to follow the words of a mechanism."""
+        return f"{Visibility.in_words(self)}, 1 entry a {self.ratio} tokens"
+
     def named(self, name: str) -> str:
         """The name of an op of this visibility."""
         return f"{name}[compressed]"
@@ -208,6 +221,11 @@ class CompressedAttention(Block):
     group_output: Linear
     output: Linear
     vectors: int = 0
+
+    def in_words(self) -> str:
+        """What it is."""
+        seen = self.visibility.in_words()
+        return f"attention {self.heads} heads, 1 shared KV head of {self.dim}{seen}"
 
     @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:

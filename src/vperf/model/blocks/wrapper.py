@@ -20,6 +20,15 @@ class Wrapper(Block):
     inner: Block
 
     @property
+    def part(self) -> str:
+        """What its weights are counted as."""
+        return self.inner.part
+
+    def in_words(self) -> str:
+        """What it is."""
+        return self.inner.in_words()
+
+    @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:
         """Those of the mechanism."""
         return self.inner.linears
@@ -78,6 +87,10 @@ class Wrapper(Block):
 class Again(Wrapper):
     """A mechanism whose weights an earlier layer stores: run again, its cache its own (ALBERT,
     Zamba)."""
+
+    def in_words(self) -> str:
+        """What it is."""
+        return f"{self.inner.in_words()}, weights of an earlier layer"
 
     @property
     def linears(self) -> tuple[tuple[int, Linear], ...]:

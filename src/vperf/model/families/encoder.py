@@ -224,22 +224,28 @@ def _top(
     masked: Masked = _masked,
     pools_always: bool = False,
 ) -> tuple[Block, ...]:
-    """A pooler of the base model, where its class has one; scores, of a sequence behind a layer of
-    hidden width (`first`); a masked-LM head, which is not run."""
+    """A pooler of the base model, where its class has one and `add_pooling_layer` keeps it; scores,
+    of a sequence behind a layer of hidden width (`first`); a masked-LM head, which is not run."""
     hidden = hidden_size(config)
     understood(config, "pooler_hidden_size")
-    pool = scope.linear("pooler", hidden, hidden, bias=True)
-    pooled = Projections("pooled", ((pool,),), pooled=True)
+    pooler = config.flag("add_pooling_layer", default=True) and pooler
     if head.kind == "pretraining":
         raise config.unsupported("the heads of pre-training are not understood", "architectures")
     if head.kind == "labels":
         scores = scope.linear("score", hidden, head.labels, bias=True, kind="head")
         behind = first and not head.of_tokens
-        chain = ((pool,), (scores,)) if behind else ((scores,),)
+        chain = ((_pool(config, scope),), (scores,)) if behind else ((scores,),)
         return (Projections("classifier", chain, pooled=not head.of_tokens),)
+    pooled = pooler if head.kind == "none" else pools_always
+    below = (Projections("pooled", ((_pool(config, scope),),), pooled=True),) if pooled else ()
     if head.kind == "none":
-        return (pooled,) if pooler else ()
-    return (*((pooled,) if pools_always else ()), _stored("masked_lm", *masked(config, scope)))
+        return below
+    return (*below, _stored("masked_lm", *masked(config, scope)))
+
+
+def _pool(config: Config, scope: Scope) -> Linear:
+    hidden = hidden_size(config)
+    return scope.linear("pooler", hidden, hidden, bias=True)
 
 
 def _bert(
@@ -336,10 +342,10 @@ def _modern_top(config: Config, scope: Scope, head: Head) -> tuple[Block, ...]:
     """A layer and a norm before scores of any kind and before the masked-LM head."""
     understood(config, "sparse_prediction")
     hidden, bias = hidden_size(config), config.flag("classifier_bias", default=False)
-    of_masked = config.flag("decoder_bias", default=True)
-    first = scope.linear("head", hidden, hidden, bias=bias)
     if head.kind == "none":
         return ()
+    of_masked = config.flag("decoder_bias", default=True)
+    first = scope.linear("head", hidden, hidden, bias=bias)
     if head.kind == "labels":
         scores = scope.linear("score", hidden, head.labels, bias=True, kind="head")
         chain = ((first,), (scores,))

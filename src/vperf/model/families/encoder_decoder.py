@@ -88,20 +88,21 @@ def _t5(*names: str, every: bool = False) -> Family:
     )  # fmt: skip
 
 
-# --- Whisper ----------------------------------------------------------------------------------
-
-
-def _whisper_projections(
-    config: Config, scope: Scope, heads_key: str
+def _projections(
+    config: Config, scope: Scope, heads_key: str, *, key_bias: bool
 ) -> tuple[int, int, tuple[Linear, ...], Linear]:
+    """(heads, their size, queries, keys and values, output), all as wide as the model."""
     hidden, heads = hidden_size(config), config.integer(heads_key)
     if hidden % heads:
         raise config.error(f"{heads} heads do not divide d_model {hidden}", heads_key)
     inputs = tuple(
-        scope.linear(name, hidden, hidden, bias=name != "k_proj")
+        scope.linear(name, hidden, hidden, bias=key_bias or name != "k_proj")
         for name in ("q_proj", "k_proj", "v_proj")
     )
     return heads, hidden // heads, inputs, scope.linear("out_proj", hidden, hidden, bias=True)
+
+
+# --- Whisper ----------------------------------------------------------------------------------
 
 
 def _whisper_mlp(config: Config, scope: Scope, key: str) -> dense.DenseMlp:
@@ -115,8 +116,8 @@ def _whisper_encoder(config: Config, scope: Scope) -> EncoderLayers:
     first = scope.linear("conv1", 3 * mels, hidden, bias=True, kind="conv")
     second = scope.linear("conv2", 3 * hidden, hidden, bias=True, kind="conv")
     layer = scope.child("layers.0")
-    heads, dim, inputs, output = _whisper_projections(
-        config, layer.child("self_attn"), "encoder_attention_heads"
+    heads, dim, inputs, output = _projections(
+        config, layer.child("self_attn"), "encoder_attention_heads", key_bias=False
     )
     blocks: tuple[Block, ...] = (
         EncoderAttention(heads, dim, inputs, output),
@@ -135,8 +136,10 @@ def _whisper_encoder(config: Config, scope: Scope) -> EncoderLayers:
 
 def _whisper_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
     key = "decoder_attention_heads"
-    heads, dim, inputs, output = _whisper_projections(config, scope.child("self_attn"), key)
-    _, _, cross, cross_output = _whisper_projections(config, scope.child("encoder_attn"), key)
+    heads, dim, inputs, output = _projections(config, scope.child("self_attn"), key, key_bias=False)
+    _, _, cross, cross_output = _projections(
+        config, scope.child("encoder_attn"), key, key_bias=False
+    )
     return (
         CrossAttention(heads, dim, inputs, output, cross[0], cross[1:], cross_output),
         DecoderOnly(_whisper_mlp(config, scope, "decoder_ffn_dim")),
@@ -157,22 +160,10 @@ def _whisper_positions(config: Config, scope: Scope) -> tuple[Linear, ...]:
 # --- BART and its kin -------------------------------------------------------------------------
 
 
-def _bart_projections(
-    config: Config, scope: Scope, heads_key: str
-) -> tuple[int, int, tuple[Linear, ...], Linear]:
-    hidden, heads = hidden_size(config), config.integer(heads_key)
-    if hidden % heads:
-        raise config.error(f"{heads} heads do not divide d_model {hidden}", heads_key)
-    inputs = tuple(
-        scope.linear(name, hidden, hidden, bias=True) for name in ("q_proj", "k_proj", "v_proj")
-    )
-    return heads, hidden // heads, inputs, scope.linear("out_proj", hidden, hidden, bias=True)
-
-
 def _bart_encoder(config: Config, scope: Scope, *, outer_norms: int) -> EncoderLayers:
     hidden, layer = hidden_size(config), scope.child("layers.0")
-    heads, dim, inputs, output = _bart_projections(
-        config, layer.child("self_attn"), "encoder_attention_heads"
+    heads, dim, inputs, output = _projections(
+        config, layer.child("self_attn"), "encoder_attention_heads", key_bias=True
     )
     blocks: tuple[Block, ...] = (
         EncoderAttention(heads, dim, inputs, output),
@@ -184,8 +175,10 @@ def _bart_encoder(config: Config, scope: Scope, *, outer_norms: int) -> EncoderL
 
 def _bart_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
     key = "decoder_attention_heads"
-    heads, dim, inputs, output = _bart_projections(config, scope.child("self_attn"), key)
-    _, _, cross, cross_output = _bart_projections(config, scope.child("encoder_attn"), key)
+    heads, dim, inputs, output = _projections(config, scope.child("self_attn"), key, key_bias=True)
+    _, _, cross, cross_output = _projections(
+        config, scope.child("encoder_attn"), key, key_bias=True
+    )
     return (
         CrossAttention(heads, dim, inputs, output, cross[0], cross[1:], cross_output),
         DecoderOnly(_whisper_mlp(config, scope, "decoder_ffn_dim")),

@@ -394,6 +394,35 @@ def _ernie_vl_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ..
 # --- Step-3: queries through a narrower space, one KV head ---------------------------------------
 
 
+_ARCTIC = {
+    "moe_layer_frequency": 2, "parallel_attn_mlp_res": False, "num_experts_per_tok": 1,
+    "num_local_experts": 8,
+}  # fmt: skip
+"""Class defaults of configuration_arctic.py of Snowflake/snowflake-arctic-instruct."""
+
+
+def _arctic_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    """Experts in every so many layers, a dense MLP of the hidden width beside them (vLLM's
+    arctic.py, 2024)."""
+    attention = gqa.read(config, layer, scope.child("self_attn"), rule=every_layer)
+    inner = scope.child("block_sparse_moe")
+    if (layer + 1) % config.integer("moe_layer_frequency"):
+        understood(config, *moe.EXPERT_KEYS, *moe.ACTIVE_KEYS)
+        return attention, dense.read(config, layer, inner.child("mlp"), bias=False)
+    beside = _arctic_residual(config)
+    width = gqa.hidden_size(config)
+    return (
+        attention,
+        *((dense.build(scope.child("residual_mlp"), width, width),) if beside else ()),
+        replace(moe.read(config, layer, inner), vectors=width if beside else 0),
+    )
+
+
+def _arctic_residual(config: Config) -> bool:
+    """`use_residual` is what older files call it."""
+    return config.flag("parallel_attn_mlp_res", "use_residual", default=False)
+
+
 def _step3_attention(config: Config, layer: int, scope: Scope) -> Block:
     """Multi-matrix factorization: down to `share_q_dim`, a norm, up to all heads."""
     hidden, heads = gqa.hidden_size(config), gqa.attention_heads(config)
@@ -515,6 +544,9 @@ FAMILIES = (
     Family(("phimoe",), partial(gqa.read, rule=every_layer), moe.read, norm_bias=True,
            mlp_scope="block_sparse_moe",
            head_bias=lambda config: config.flag("lm_head_bias", default=False)),
+    Family(("arctic",), layer=_arctic_layer, defaults=_ARCTIC),
+    Family(("grok-1",), partial(gqa.read, qkv_bias=False, out_bias=False), moe.read, norms=4,
+           mlp_scope="moe_block", ties=True, tied=True),
     Family(("granitemoe",), mlp=moe.read, mlp_scope="block_sparse_moe", tied=False),
     Family(("minimax_m2",), partial(gqa.read, qk_norm="whole"),
            partial(moe.read, width_keys=("intermediate_size",)),

@@ -15,13 +15,13 @@ from typing import Any
 from vperf.model import towers
 from vperf.model.blocks import dense, gqa
 from vperf.model.blocks.base import Block, Scope
-from vperf.model.blocks.projection import Dormant
+from vperf.model.blocks.projection import Dormant, Projections
 from vperf.model.checkpoint import Config
 from vperf.model.families import dense as dense_rows
 from vperf.model.families import moe
 from vperf.model.families.family import Family
 from vperf.model.ops import Linear
-from vperf.model.windows import from_max_window_layers
+from vperf.model.windows import every_layer, from_max_window_layers
 
 # --- Text models that only wrappers hold ------------------------------------------------------
 
@@ -58,7 +58,23 @@ def _mllama_image_rows(config: Config, scope: Scope) -> tuple[Linear, ...]:
     return (rows,)
 
 
+# --- Voxtral Realtime: layers that know the delay ----------------------------------------------
+
+
+def _realtime_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+    """Between attention and MLP two narrow matrices turn the delay into a scale, once a step."""
+    hidden, inner = gqa.hidden_size(config), scope.child("ada_rms_norm")
+    chain = ((inner.linear("linear1", hidden, 32),), (inner.linear("linear2", 32, hidden),))
+    return (
+        gqa.read(config, layer, scope.child("self_attn"), rule=every_layer, qkv_bias=False,
+                 out_bias=False),
+        Projections("delay", chain, pooled=True),
+        dense.read(config, layer, scope.child("mlp"), bias=False),
+    )  # fmt: skip
+
+
 TEXT = (
+    Family(("voxtral_realtime_text",), layer=_realtime_layer, tied=True),
     Family(("qwen2_vl_text", "qwen2_5_vl_text", "qwen2_5_omni_text"), partial(
         gqa.read, rule=from_max_window_layers, qkv_bias=True, out_bias=False)),
     Family(("qwen3_vl_text",), partial(gqa.read, qk_norm="head")),
@@ -118,6 +134,8 @@ WRAPPERS = (
     _wrapper("musicflamingo", "qwen2", towers.audio_flamingo, images=False),
     _wrapper("paligemma", "gemma", towers.paligemma),
     _wrapper("internvl", "qwen2", towers.internvl),
+    _wrapper("voxtral_realtime", "voxtral_realtime_text", towers.voxtral_realtime, images=False,
+             defaults={"voxtral_realtime_text": {"head_dim": 128}}),
     _wrapper("phi3_v", "phi3", None, assumptions=(_NOT_COUNTED,)),
     _wrapper("mllama", "mllama_text_model", towers.mllama, images=False),
     _wrapper("llama4", "llama4_text", towers.llama4),

@@ -245,7 +245,8 @@ def _falcon(h: GgufHeader) -> Keys:
 
 def _positions(h: GgufHeader) -> Keys:
     table = h.tensors.get("position_embd.weight")
-    return {"n_positions": table.shape[-1] if table else h.needed("context_length")}
+    rows = table.shape[-1] if table else h.needed("context_length")
+    return {"n_positions": rows, "max_position_embeddings": rows}
 
 
 def _mpt(h: GgufHeader) -> Keys:
@@ -528,6 +529,76 @@ def _afmoe(h: GgufHeader) -> Keys:
     return {"global_attn_every_n_layers": period}
 
 
+# --- Words of their own for plain layers -------------------------------------------------------
+
+
+def _llada(h: GgufHeader) -> Keys:
+    return {
+        "mlp_hidden_size": _dense_width(h), "n_kv_heads": h.number("attention.head_count_kv"),
+        "include_qkv_bias": h.has(*_QKV_BIAS), "include_bias": h.has("ffn_up.bias"),
+        "attention_bias": None, "mlp_bias": None, "num_key_value_heads": None,
+        "intermediate_size": None, "block_type": "llama", "tie_word_embeddings": None,
+        "weight_tying": "output.weight" not in h.tensors,
+    }  # fmt: skip
+
+
+def _qwen(h: GgufHeader) -> Keys:
+    """Its intermediate_size counts gate and up together; Q, K and V alone have biases."""
+    return {"intermediate_size": 2 * _dense_width(h), "no_bias": True, "attention_bias": None,
+            "mlp_bias": None}  # fmt: skip
+
+
+# --- Encoders ----------------------------------------------------------------------------------
+
+
+def _reads(name: str, **more: str | None) -> Part:
+    """An encoder of transformers' class `name`: its scores where the file has some, no pooler.
+
+    Converters leave the pooler and the masked-LM head out. `more`: keys that its class has other
+    words for, or none (null).
+    """
+
+    def part(h: GgufHeader) -> Keys:
+        types = h.tensors.get("token_types.weight")
+        rows = 0 if types is None else types.elements // h.needed("embedding_length")
+        scores = h.tensors.get("cls.output.weight") or h.tensors.get("cls.weight")
+        labels = 0 if scores is None else scores.elements // scores.shape[0]
+        return {
+            "architectures": [f"{name}ForSequenceClassification" if labels else f"{name}Model"],
+            "id2label": {str(i): f"LABEL_{i}" for i in range(labels)} or None,
+            "type_vocab_size": rows,
+            "add_pooling_layer": False,
+            "tie_word_embeddings": True,
+            **more,
+        }
+
+    return part
+
+
+def _no_heads_of_its_own(h: GgufHeader) -> Keys:
+    """BERT's heads divide the width, one for K and V as for Q; biases go without saying."""
+    return dict.fromkeys(("head_dim", "num_key_value_heads", "attention_bias", "mlp_bias"))
+
+
+def _modern_bert(h: GgufHeader) -> Keys:
+    every = h.raw("attention.sliding_window_pattern")
+    return {
+        "local_attention": h.needed("attention.sliding_window"),
+        "global_attn_every_n_layers": every if isinstance(every, int) else 3,
+        "attention_bias": h.has("attn_qkv.bias"),
+        "mlp_bias": h.has("ffn_up.bias"),
+        "norm_bias": h.has("attn_norm.bias"),
+    }
+
+
+def _nomic_bert(h: GgufHeader) -> Keys:
+    return {
+        "qkv_proj_bias": h.has(*_QKV_BIAS),
+        "mlp_fc1_bias": h.has("ffn_up.bias"),
+        "mlp_fc2_bias": h.has("ffn_down.bias"),
+    }
+
+
 # --- Rows --------------------------------------------------------------------------------------
 
 ARCHITECTURES: dict[str, Row] = {
@@ -623,5 +694,28 @@ ARCHITECTURES: dict[str, Row] = {
     "afmoe": Row("afmoe", (*_SPARSE, _window(4), _afmoe)),
     "apertus": Row("apertus", (lambda h: {"hidden_act": "xielu, its numbers in the metadata"},)),
     "mimo2": Row("mimo_v2_flash", (_experts, _window(6), _mimo2)),
+    "dream": Row("dream", (lambda h: {"attention_bias": None},)),
+    "llada": Row("llada", (_llada,)),
+    "qwen": Row("qwen", (_qwen,)),
+    "gptj": Row("gptj"),
+    "pangu-embedded": Row("pangu_embedded", (
+        _flag("qkv_bias", "attn_q.bias"), _flag("attention_bias", "attn_output.bias"))),
+    "paddleocr": Row("paddleocr_vl_text", (_flag("use_bias", "attn_q.bias"),)),
+    "hunyuan_vl": Row("hunyuan_vl_text"),
+    "bert": Row("bert", (_positions, _no_heads_of_its_own, _reads("Bert"))),
+    "jina-bert-v2": Row("bert", (
+        _no_heads_of_its_own, _reads("JinaBert", position_embedding_type="alibi"),
+        _flag("use_qk_norm", "attn_q_norm.weight"),
+        lambda h: {"feed_forward_type": "original" if h.has("ffn_up.bias") else "geglu"})),
+    "jina-bert-v3": Row("jina_embeddings_v3", (
+        _no_heads_of_its_own, _reads("XLMRoberta", position_embedding_type="rotary"))),
+    "nomic-bert": Row("nomic_bert", (
+        _no_heads_of_its_own, _reads("NomicBert"), _nomic_bert)),
+    "modern-bert": Row("modernbert", (
+        _no_heads_of_its_own, _reads("ModernBert"), _modern_bert)),
+    "eurobert": Row("eurobert", (_reads("EuroBert"),)),
+    "gemma-embedding": Row("gemma3_text", (
+        _window(6), lambda h: {"architectures": ["Gemma3TextModel"]})),
+    "llama-embed": Row("llama", (lambda h: {"architectures": ["LlamaModel"]},)),
 }  # fmt: skip
 """By general.architecture (MODEL_ARCH_NAMES in gguf-py/gguf/constants.py)."""

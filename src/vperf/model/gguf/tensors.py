@@ -21,6 +21,11 @@ _OUTSIDE: dict[str, tuple[Names, ...]] = {
     "lm_head": (("output",), ("token_embd",)),
     "embed_tokens": (("token_embd",),),
     "embed_positions": (("position_embd",),),
+    "embeddings.0": (("position_embd",),),
+    "embeddings.1": (("token_types",),),
+    "pooler": (("cls",),),
+    "head": (("cls",),),
+    "score": (("cls.output",), ("cls",)),
     "embed_tokens_per_layer": (("per_layer_token_embd",),),
     "per_layer_model_projection": (("per_layer_model_proj",),),
     "altup_projections": (("altup_proj",),),
@@ -37,6 +42,12 @@ _IN_LAYER: dict[str, tuple[Names, ...]] = {
     "v_proj": (("attn_v",), ("attn_qkv",)),
     "o_proj": (("attn_output",),),
     "g_proj": (("attn_gate",),),
+    "query": (("attn_q",), ("attn_qkv",)),
+    "key": (("attn_k",), ("attn_qkv",)),
+    "value": (("attn_v",), ("attn_qkv",)),
+    "dense": (("attn_output",),),
+    "mlp.intermediate": (("ffn_up",),),
+    "mlp.output": (("ffn_down",),),
     "q_a_proj": (("attn_q_a",),),
     "q_b_proj": (("attn_q_b",),),
     "kv_a_proj_with_mqa": (("attn_kv_a_mqa",),),
@@ -120,8 +131,8 @@ class StoredTypes(Scheme):
         assert self.header is not None
         match = re.match(r"(?:(model)\.layers|mtp)\.(\d+)\.(.+)", module)
         if match is None:
-            parts = module.removeprefix("model.").split(".")
-            return self._first("", _OUTSIDE.get(parts[0], ()))
+            rest = module.removeprefix("model.")
+            return self._first("", _OUTSIDE.get(rest) or _OUTSIDE.get(rest.split(".")[0], ()))
         layer = int(match[2]) + (0 if match[1] else self.header.layers)
         return self._first(f"blk.{layer}.", tensor_names(match[3], kind))
 
