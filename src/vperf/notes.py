@@ -334,7 +334,7 @@ KINDS: Mapping[str, NoteKind] = {
     "kv_link": NoteKind("assumption", "--kv-link: {gb_per_s:,.4g} GB/s one way for each GPU; unless given, the peer link where both pools are in one node, else a network port of {port_gb_per_s:g} GB/s (400 Gb/s)"),
     "replicas_users": NoteKind("assumption", "each of {replicas} replicas has its share of the users, rounded up"),
     "replicas_rate": NoteKind("assumption", "each of {replicas} replicas gets an equal share of the requests"),
-    "one_node": NoteKind("assumption", "a replica stays within a node: its GPUs are all joined by the link"),
+    "one_node": NoteKind("assumption", "tensor parallel ranks stay within a node; stages and groups of experts may cross nodes (--node-link)"),
     "targets_slow": NoteKind("assumption", "targets are held against the slow end of the range"),
     "targets_mean": NoteKind("assumption", "targets are held against the expected mean; --conservative takes the slow end"),
     # check

@@ -12,6 +12,7 @@ import pytest
 
 import vperf as api
 from tests.cli.conftest import Run, one_line
+from tests.snapshots.test_snapshots import HERE as SNAPSHOTS
 
 SETUP = ("-m", "qwen3-4b-instruct-2507", "-g", "rtx-4090")
 SERVED = {
@@ -407,3 +408,22 @@ def test_results_of_one_server_calibrate_a_file_for_its_card(vperf: Run, tmp_pat
     assert kept["schema"] == "vperf/calibration/1"
     refused = vperf("check", files[0], "-g", "rtx-4090", "-o", server)
     assert (refused.code, "add --calibrate" in refused.err) == (2, True)
+
+
+def test_percentiles_stand_side_by_side_and_a_pipe_has_at_most_45_lines(
+    vperf: Run, tmp_path: Path
+) -> None:
+    served = json.loads((SNAPSHOTS / "inputs" / "serve.json").read_text())
+    times = {"ttft": 410.0, "tpot": 27.0, "itl": 27.0, "e2el": 4000.0}
+    served |= {f"p{p}_{name}_ms": t * (1 + p / 100) for name, t in times.items() for p in (50, 99)}
+    (tmp_path / "served.json").write_text(json.dumps(served))
+    lines = vperf("check", tmp_path / "served.json", "-g", "rtx-4090").out.splitlines()
+    assert len(lines) <= 45
+    at = next(n for n, line in enumerate(lines) if line.startswith("Percentiles"))
+    assert lines[at + 1].split() == ["p50", "p99"]
+    assert [line.split()[0] for line in lines[at + 3 : at + 7]] == [
+        "TTFT",
+        "TPOT",
+        "ITL",
+        "Latency",
+    ]

@@ -75,17 +75,30 @@ def test_a_little_too_much_fits_where_the_engine_leaves_less_free() -> None:
     assert answer.ways[0].room.fits
 
 
-def test_no_longer_context_fits_than_the_longest() -> None:
-    (room,) = vperf.fit("qwen3-32b", "rtx-4090", quantization="int4").rooms
-    for context, fits in ((room.max_context_tokens, 1), (room.max_context_tokens + 256, 0)):
-        again = vperf.fit("qwen3-32b", "rtx-4090", quantization="int4", context=context)
-        assert again.fitting == fits
+@pytest.mark.parametrize("share", [None, 0.92])
+def test_no_longer_context_fits_than_the_longest_at_that_share(share: float | None) -> None:
+    given: dict[str, Any] = {"quantization": "int4", "gpu_memory_utilization": share}
+    (room,) = vperf.fit("qwen3-32b", "rtx-4090", context=512, **given).rooms
+    longest = vperf.fit("qwen3-32b", "rtx-4090", context=room.max_context_tokens, **given)
+    assert longest.fitting == 1
+    assert longest.rooms[0].memory_utilization == room.memory_utilization == 0.92
+    (more,) = vperf.fit("qwen3-32b", "rtx-4090", context=room.max_context_tokens + 9, **given).rooms
+    assert (more.memory_utilization, more.fits) == ((0.92, False) if share else (0.95, True))
+
+
+def test_the_longest_context_of_one_user_is_the_pool_that_engines_log() -> None:
+    # Of an RTX 5090 from whom 122,880 tokens were had and 131,072 were not.
+    model = "Qwen/Qwen3-Coder-30B-A3B-Instruct"
+    (room,) = vperf.fit(model, "rtx-5090", quantization="awq", context=131_072).rooms
+    assert room.max_context_tokens == room.pool_tokens == pytest.approx(127_000, rel=0.08)
+    assert (room.memory_utilization, room.max_users) == (0.92, 1)
 
 
 def test_as_many_users_fit_as_it_says() -> None:
-    (room,) = vperf.fit("qwen3-8b", "h100", context=4096).rooms
-    assert vperf.fit("qwen3-8b", "h100", context=4096, users=room.max_users).fitting == 1
-    assert vperf.fit("qwen3-8b", "h100", context=4096, users=room.max_users + 1).fitting == 0
+    given: dict[str, Any] = {"context": 4096, "gpu_memory_utilization": 0.9}
+    (room,) = vperf.fit("qwen3-8b", "h100", **given).rooms
+    assert vperf.fit("qwen3-8b", "h100", users=room.max_users, **given).fitting == 1
+    assert vperf.fit("qwen3-8b", "h100", users=room.max_users + 1, **given).fitting == 0
 
 
 def test_what_does_not_fit_alone_may_fit_divided_and_narrower() -> None:

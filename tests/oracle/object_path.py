@@ -391,7 +391,9 @@ def passes_seconds(model: Model, passes: Sequence[Pass], card: Card) -> tuple[fl
         kernels += each.count * times[1]
         launches += each.count * times[2]
     sequences = passes[0].step.batch / model.parallel.data
-    host = card.engine.overhead_s(launches, kernels, sequences)
+    first = passes[0].step
+    reads = model.generates and first.new > first.outputs
+    host = card.engine.overhead_s(launches, kernels, sequences, reads_prompts=reads)
     host += card.engine.drafting_s(model.drafted_in_a_row)
     host += _stages_s(model, card, local_of(model, passes[0].step).tokens)
     return limit, max(limit, host + kernels), ceiling
@@ -411,7 +413,9 @@ def mixed_seconds(
         kernels += times[1]
         launches += times[2]
     tokens = sum(local_of(model, each[0].step).tokens for each in (decode, chunk))
-    host = card.engine.overhead_s(launches, kernels, sequences) + _stages_s(model, card, tokens)
+    reads = chunk[0].step.new > chunk[0].step.outputs
+    host = card.engine.overhead_s(launches, kernels, sequences, reads_prompts=reads)
+    host += _stages_s(model, card, tokens)
     host += card.engine.drafting_s(model.drafted_in_a_row)
     return max(limit, host + kernels)
 

@@ -125,7 +125,10 @@ def test_ascii_is_ascii(name: str, width: int) -> None:
     assert render(SCREENS[name](""), Look(width, ascii=True)).isascii()
 
 
-SHORT = ("estimate", "does_not_fit", "saturated", "napkin", "check", "compare", "fit", "fits")
+SHORT = (
+    "estimate", "does_not_fit", "saturated", "napkin", "check", "compare", "fit", "fits",
+    "roofline",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SHORT)

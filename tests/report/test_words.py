@@ -115,8 +115,8 @@ def test_the_whole_form_states_exact_counts_and_the_command_that_verifies() -> N
 def test_drafts_are_one_line_with_their_break_even() -> None:
     drafts = Speculative("mtp", 1, 0.85, 1.85, 0.25, 9e-3, 10e-3, 1e-3, 1.2e-3, 7e-3, 8e-3)
     text = " ".join(screen(replace(EXAMPLE, speculative=drafts)).split())
-    assert "Drafts 1 a step (mtp): 1.85 tokens in 10.0 ms, without 1 in 8.00 ms" in text
-    assert "pays above 0.25 accepted" in text
+    assert "Drafts 1 a step (mtp): 1.85 tokens in 10.0 ms, else 1 in 8.00 ms" in text
+    assert "pays from 0.25" in text
     never = replace(drafts, break_even_acceptance=None)
     assert "never pays" in screen(replace(EXAMPLE, speculative=never))
 

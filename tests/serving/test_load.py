@@ -16,6 +16,7 @@ import vperf
 from vperf.model.divide import Parallel, divide
 from vperf.serving.load import BURST_SHARE, Load, Steps, pays_from, serve, server_s
 from vperf.serving.speculative import drafting
+from vperf.serving.step_times import DeploymentTimes
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing.compiled import Compiled
@@ -37,6 +38,22 @@ def test_one_user_decodes_alone() -> None:
     assert served.running_batch == pytest.approx(1, abs=0.05)
     alone = MODEL.decode(1, 1500)[1]
     assert alone <= served.tpot_s <= 1.05 * alone + 0.03 / 1000
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm", "vllm-v0"])
+@pytest.mark.parametrize("prompt", [128, 2000])
+def test_one_user_waits_for_the_prefill_of_batch_1_and_the_server(engine: str, prompt: int) -> None:
+    """In the closed form and in the step that is simulated; all of the host's time is in each."""
+    card = Card(load_gpu("h100-sxm"), load_engine(engine))
+    alone = Compiled(vperf.load_model("meta-llama/Llama-3.1-8B-Instruct"), card)
+    wanted = alone.prefill(1, prompt).expected
+    served = serve(alone, Load(prompt, 500, 1))
+    assert served.ttft_steady_s == pytest.approx(wanted + server_s(card, prompt), rel=1e-6)
+    simulated = DeploymentTimes(alone, prompt, prompt + 500).mixed(0, 0.0, [(prompt, 0)])
+    assert simulated == pytest.approx(wanted, rel=0.01)
+    without = Compiled(alone.model, Card(card.gpu, card.engine.with_scheduler(prompt_step_s=0.0)))
+    extra = card.engine.scheduler.prompt_step_s
+    assert wanted - without.prefill(1, prompt).expected == pytest.approx(extra, abs=1e-9)
 
 
 def test_littles_law_holds_at_the_fixed_point() -> None:

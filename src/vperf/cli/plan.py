@@ -67,7 +67,7 @@ def plan(
     gpus_per_node: Annotated[
         int | None,
         typer.Option(
-            "--gpus-per-node", metavar="N", help="GPUs of a replica. [8, or those of the link]"
+            "--gpus-per-node", metavar="N", help="GPUs of a node. [8, or those of the link]"
         ),
     ] = None,
     by: Annotated[

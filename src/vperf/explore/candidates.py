@@ -14,7 +14,6 @@ from typing import Any, Literal
 from vperf.answer import SimulatedRun, Speed, Speeds
 from vperf.errors import InputError
 from vperf.explore.rows import Row, flattened
-from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
 from vperf.scenario import Scenario
 from vperf.serving.percentiles import Distribution, read_percents
@@ -224,6 +223,8 @@ class Candidate:
     ratios: Mapping[Reason, float]
     """By target, and for "saturated" requests asked over requests served."""
     pools: Pools | None = None
+    simulated: bool = False
+    """The times are those of a run."""
 
     @property
     def gpus(self) -> int:
@@ -325,16 +326,14 @@ def _round(value: float) -> float:
     return float(f"{value:.9g}")
 
 
-def node_of(gpu: Gpu, given: int | None) -> int:
-    """GPUs that a replica may span: those of a server, or of its link where these are more."""
-    return gpu.node_size if given is None else given
-
-
-def layouts(model: Model, most: int, given: Mapping[str, Sequence[int]]) -> Iterator[Layout]:
+def layouts(
+    model: Model, most: int, given: Mapping[str, Sequence[int]], node: int
+) -> Iterator[Layout]:
     """Layouts of a model over at most so many GPUs: powers of two, or those given of each way.
 
     Experts in groups and attention data parallelism only for mixtures of experts: of a dense
-    model, data parallelism is replicas.
+    model, data parallelism is replicas. Beyond a node a stage fills nodes, and the ranks that share
+    a layer stay in one, unless they are given.
     """
     experts = model.has_experts
     powers = [1 << n for n in range(most.bit_length())]
@@ -342,6 +341,9 @@ def layouts(model: Model, most: int, given: Mapping[str, Sequence[int]]) -> Iter
         for dp in given.get("dp") or (powers if experts else (1,)):
             for pp in given.get("pp") or powers:
                 if tp * dp * pp > most:
+                    continue
+                far = tp * dp * pp > node and not given
+                if far and (tp > node or tp * dp % node):
                     continue
                 groups = dict.fromkeys((1, tp * dp)) if experts else (1,)
                 for ep in given.get("ep") or groups:

@@ -17,6 +17,7 @@ from vperf.frames import Shown, frame
 from vperf.notes import Note
 from vperf.resolve import Resolver
 from vperf.scenario import Scenario
+from vperf.serving.memory import MAX_UTILIZATION
 from vperf.serving.memory_by_place import plan_places
 from vperf.serving.overhead import overhead
 from vperf.sources.models import model_ids
@@ -26,7 +27,6 @@ from vperf.version import __version__
 SCHEMA = "vperf/fit/1"
 CONTEXT = 8192
 """Tokens a user holds where nobody says; less where the model is made for less."""
-_MAX_UTILIZATION = 0.95
 _MORE_GPUS = (2, 4, 8, 16)
 
 
@@ -270,9 +270,9 @@ def _ways(resolver: Resolver, scenario: Scenario, room: MemoryFit) -> Iterator[R
                       room.users)  # fmt: skip
         return Remedy(text, change, other) if other.fits else None
 
-    if room.memory_utilization < _MAX_UTILIZATION and (
-        way := tried(f"{_MAX_UTILIZATION:.0%} of the memory for the engine, less for all else",
-                     gpu_memory_utilization=_MAX_UTILIZATION)
+    if room.memory_utilization < MAX_UTILIZATION and (
+        way := tried(f"{MAX_UTILIZATION:.0%} of the memory for the engine, less for all else",
+                     gpu_memory_utilization=MAX_UTILIZATION)
     ):  # fmt: skip
         yield way
     changes = _narrower(resolver, scenario)

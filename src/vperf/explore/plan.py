@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any, Literal, get_args
 
 from vperf.answer import Estimate, Expected, Serving
+from vperf.deployment import Deployment
 from vperf.errors import InputError, VperfError
 from vperf.estimate import estimate
 from vperf.explore.candidates import (
@@ -26,7 +27,6 @@ from vperf.explore.candidates import (
     Targets,
     Times,
     layouts,
-    node_of,
     targets_of,
     times_of,
 )
@@ -34,7 +34,6 @@ from vperf.explore.grid import Grid, Point, grid
 from vperf.explore.prices import Prices, prices_of
 from vperf.explore.rows import row_of
 from vperf.frames import Plotted, frame
-from vperf.model.model import Model
 from vperf.notes import Note
 from vperf.resolve import AS_STORED, Resolver, engine_named
 from vperf.scenario import Scenario
@@ -194,10 +193,12 @@ def plan(
         raise InputError(f"must be one of {', '.join(get_args(By))}, not {by!r}", field="by")
     ways = {way: _counts(way, options.pop(way, None)) for way in WAYS}
     resolver = Resolver()
+    if gpus_per_node is not None:
+        options["gpus_per_node"] = gpus_per_node
     points = grid({"model": model, "gpu": gpu, **options}, resolver)
     search = _Search(
         resolver, targets, {way: counts for way, counts in ways.items() if counts}, max_gpus,
-        gpus_per_node, request_rate, max_concurrency, known, conservative,
+        request_rate, max_concurrency, known, conservative,
     )  # fmt: skip
     if "model" in points.axes:
         raise InputError("one model at a time can be planned for", field="model")
@@ -218,7 +219,7 @@ def plan(
     for number, point in enumerate(points, 1):
         search.walk(point)
         if pools is not None:
-            search.take_pools(pools.of(point, *search.room(point)))
+            search.take_pools(pools.of(point, *search.pools_room(point)))
         if tick:
             tick(number, count)
     return _plan(search, objective, points)
@@ -278,7 +279,6 @@ class _Search:
         targets: Targets,
         ways: Mapping[str, Sequence[int]],
         max_gpus: int,
-        node: int | None,
         rate: float | None,
         users: int | None,
         prices: Prices | None,
@@ -297,36 +297,39 @@ class _Search:
         self.lost: Counter[Reason] = Counter()
         self.problems: Counter[str] = Counter()
         self.notes: dict[str, None] = {}
-        self._ways, self._node, self._prices = ways, node, prices
+        self._ways, self._prices = ways, prices
 
-    def room(self, point: Point) -> tuple[tuple[Layout, ...], int, int]:
-        """The layouts of a replica of a point, the GPUs of a node and of all."""
-        node = node_of(self.resolver.gpu(point.scenario), self._node)
-        model = self._model(point.scenario)
-        found = tuple(layouts(model, min(node, self.max_gpus), self._ways))
-        return found, node, self.max_gpus
+    def pools_room(self, point: Point) -> tuple[tuple[Layout, ...], int, int]:
+        """The layouts of a pool's replica of a point, the GPUs of a node and of all."""
+        found, node = self._layouts(point)
+        return tuple(each for each in found if each.gpus <= node), node, self.max_gpus
+
+    def _layouts(self, point: Point) -> tuple[tuple[Layout, ...], int]:
+        """Of a replica of a point, and the GPUs of a node."""
+        at = self._one_user(point.scenario)
+        node = at.card.gpu.node_size
+        return tuple(layouts(at.model, self.max_gpus, self._ways, node)), node
 
     def stored(self, scenario: Scenario) -> str:
         """The format of the checkpoint's weights."""
-        return self._model(replace(scenario, quantization=None)).quantization
+        return self._one_user(replace(scenario, quantization=None)).model.quantization
 
-    def _model(self, scenario: Scenario) -> Model:
-        return self.resolver.deployment(replace(scenario, max_concurrency=1)).model
+    def _one_user(self, scenario: Scenario) -> Deployment:
+        return self.resolver.deployment(replace(scenario, max_concurrency=1))
 
     def walk(self, point: Point) -> None:
         """All candidates of one GPU, weights, cache and engine."""
         self._gpu = self.resolver.gpu(point.scenario).id
         try:
-            found, node, _ = self.room(point)
+            found, _ = self._layouts(point)
         except VperfError as error:
             self.asked += 1
             self._out("layout", 1, error.message)
             return
         if not found:
             ways = ", ".join(f"{way} {'/'.join(map(str, n))}" for way, n in self._ways.items())
-            most = min(node, self.max_gpus)
             self.asked += 1
-            self._out("layout", 1, f"{ways} takes more than {most} GPU{'' if most == 1 else 's'}")
+            self._out("layout", 1, f"{ways} takes more than {_gpus(self.max_gpus)}")
         for layout in found:
             self._family(point, layout)
 
@@ -358,8 +361,10 @@ class _Search:
             )
             ratios = self.targets.ratios(times)
             serving = row.figures.serving
+            ran = None
             if self._simulates(ratios, serving):
-                times = self._of_run(scenario, times, speed)
+                ran = self._of_run(scenario, times, speed)
+                times = ran or times
                 ratios = self.targets.ratios(times)
             if serving and serving.saturated and serving.requests_asked_per_s:
                 ratios["saturated"] = serving.requests_asked_per_s / serving.requests_per_s
@@ -367,6 +372,7 @@ class _Search:
             candidate = Candidate(
                 row, scenario, replicas, layout, deployment.model.quantization,
                 deployment.model.cache_name, gpu.name, gpu.tdp_w, times, ratios,
+                simulated=ran is not None,
             )  # fmt: skip
             if not self._take(candidate, left):
                 return
@@ -378,13 +384,36 @@ class _Search:
         unsure = serving.prompt_share > UNSURE_SHARE and not self.conservative
         return bool(self.targets.percents) or unsure or self.targets.near(ratios)
 
-    def _of_run(self, scenario: Scenario, times: Times, speed: Expected) -> Times:
-        """The times of a candidate as its simulated run has them."""
+    def ran(self, candidate: Candidate) -> Candidate:
+        """A candidate with the times of its simulated run, if it has none of these; and whoever met
+        the targets but misses them so is out."""
+        figures = candidate.row.figures
+        serving = figures.serving if figures else None
+        if figures is None or serving is None or serving.saturated or candidate.pools is not None:
+            return replace(candidate, simulated=True)
+        times = self._of_run(candidate.scenario, candidate.times, figures.expected)
+        times = times or candidate.times
+        ratios = self.targets.ratios(times)
+        return replace(candidate, simulated=True, times=times, ratios=ratios)
+
+    def exchange(self, old: Candidate, new: Candidate) -> None:
+        """`new` in the place of `old`, where it still belongs there."""
+        if self.nearest is old:
+            self.nearest = new
+        if self.nearest_of.get(old.row.gpu) is old:
+            self.nearest_of[old.row.gpu] = new
+        at = next((n for n, each in enumerate(self.met) if each is old), None)
+        if at is not None:
+            del self.met[at]
+            self._take(new, 1)
+
+    def _of_run(self, scenario: Scenario, times: Times, speed: Expected) -> Times | None:
+        """The times of a candidate as its simulated run has them; None: it has none."""
         wanted = ",".join(f"{percent:g}" for percent in set(self.targets.percents.values()))
         asked = replace(scenario, metric_percentiles=wanted or "50")
         run = estimate(self.resolver.deployment(asked)).simulated
         if run is None:
-            return times
+            return None
         found = self.targets.simulated(times, run)
         if not self.conservative:
             return found
@@ -486,16 +515,42 @@ def _front(met: Sequence[Candidate], by: By) -> tuple[Candidate, ...]:
     return tuple(each for _, each in front)
 
 
-def _plan(search: _Search, by: By, points: Grid) -> Plan:
+def _winner_and_front(
+    search: _Search, by: By
+) -> tuple[Candidate | None, tuple[Candidate, ...]]:  # fmt: skip
     winner = min(search.met, key=lambda c: _rank(c, by), default=None)
-    nearest = None if winner else search.nearest
-    if winner is None and nearest is None and set(search.lost) == {"layout"}:
-        raise InputError(next(iter(search.problems)))
     front = _front(search.met, by)
     if winner is not None and not any(each is winner for each in front):
         # Of equals in all that the front is about, the winner stands for them.
         same = next(n for n, c in enumerate(front) if _rank(c, by)[:-1] == _rank(winner, by)[:-1])
         front = (*front[:same], winner, *front[same + 1 :])
+    return winner, front
+
+
+def _all_simulated(search: _Search, by: By) -> tuple[Candidate | None, tuple[Candidate, ...]]:
+    """The winner and the front, once every row that is shown has the times of a run: means that are
+    corrected may bring others up."""
+    while True:
+        winner, front = _winner_and_front(search, by)
+        best = (each.candidate for each in _best_per_gpu(search, by))
+        nearest = None if winner else search.nearest
+        shown = {id(each): each for each in (*front, *best, nearest) if each}
+        plain = [each for each in shown.values() if not each.simulated]
+        if not plain:
+            return winner, front
+        for each in plain:
+            search.exchange(each, search.ran(each))
+
+
+def _gpus(count: int) -> str:
+    return f"{count} GPU{'' if count == 1 else 's'}"
+
+
+def _plan(search: _Search, by: By, points: Grid) -> Plan:
+    winner, front = _all_simulated(search, by)
+    nearest = None if winner else search.nearest
+    if winner is None and nearest is None and set(search.lost) == {"layout"}:
+        raise InputError(next(iter(search.problems)))
     shown = winner or nearest
     first = next(iter(points)).scenario
     stored = search.stored(first)

@@ -198,12 +198,16 @@ class Engine:
             cpu=use,
         )
 
-    def overhead_s(self, kernels: float, kernel_s: float, sequences: float) -> float:
+    def overhead_s(
+        self, kernels: float, kernel_s: float, sequences: float, *, reads_prompts: bool = False
+    ) -> float:
         """What a step of so many kernels and sequences takes beyond the `kernel_s` they run.
 
         Without CUDA graphs the GPU waits wherever the host launches slower than it computes.
         """
         host = self.host_s_per_step + sequences * self.host_s_per_sequence
+        if reads_prompts:
+            host += self.scheduler.prompt_step_s
         if self.cuda_graphs:
             return host
         return host + max(0.0, kernels * self.eager_launch_s - kernel_s)

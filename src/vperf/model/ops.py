@@ -78,6 +78,11 @@ class Step(NamedTuple):
         """Rows of every matmul of the step."""
         return self.batch * self.new
 
+    @property
+    def reads_prompts(self) -> bool:
+        """Whether tokens go in of which none comes out; of a prompt of one token none does."""
+        return self.new > self.outputs
+
     def fact(self, function: Callable[..., float], *of: Hashable) -> float:
         """The number itself."""
         return function(self, *of)

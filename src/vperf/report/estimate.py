@@ -567,14 +567,14 @@ def _closed_form(answer: Estimate) -> str:
 def _drafts(answer: Speculative) -> str:
     """What speculative decoding brings, and from which acceptance on."""
     even = answer.break_even_acceptance
-    pays = "never pays" if even is None else f"pays above {even:.2f} accepted"
+    pays = "never pays" if even is None else f"pays from {even:.2f}"
     by = clean(answer.method) + (f", {clean(answer.draft_model)}" if answer.draft_model else "")
     tree = answer.verified_tokens > answer.draft_tokens + 1
     count = f"{answer.draft_tokens} deep" if tree else f"{answer.draft_tokens} a step"
     nodes = f", {answer.verified_tokens} tokens verified" if tree else ""
     return (
         f"{count} ({by}){nodes}: {answer.tokens_per_step:.3g} tokens in "
-        f"{seconds(answer.expected_step_s)}, without 1 in "
+        f"{seconds(answer.expected_step_s)}, else 1 in "
         f"{seconds(answer.expected_plain_tpot_s)}; {pays}"
     )
 
@@ -655,6 +655,7 @@ def _drafts_table(drafts: Sequence[DraftsAt]) -> Table:
             Row(("then", *(f"{each.best_speedup:.2f}" for each in drafts))),
         ),
         when="full",
+        tight=True,
     )
 
 

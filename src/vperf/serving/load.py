@@ -235,7 +235,7 @@ class Steps:
 
     def _chunks(self, decoding: int, prompts: int) -> Prefill:
         compiled, model = self.compiled, self.compiled.model
-        groups, engine = model.parallel.data, compiled.card.engine
+        groups = model.parallel.data
         budget = self._budget(decoding)
         decode = decode_passes(model, decoding, self.context) if decoding else ()
         past, seconds = self.cached_tokens, 0.0
@@ -254,7 +254,7 @@ class Steps:
                 each = compiled.mixed(decode, chunk, decoding / groups + prompts)[1]
             else:
                 each = compiled.passes(chunk)[1]
-            seconds += alike * (each + engine.scheduler.prompt_step_s)
+            seconds += alike * each
             done += alike
         return Prefill(count, seconds + prompts * self.encode_s)
 

@@ -43,8 +43,8 @@ class Memory:
     capacity_bytes: float
     fits: bool
     max_context_tokens: int
-    """Longest context at this batch size, up to the model's own maximum; 0 if nothing fits. At
-    MAX_UTILIZATION unless a share was given."""
+    """Longest context at this batch size, up to the model's own maximum, at this share of memory; 0
+    if nothing fits."""
     max_batch_size: int
     """Most sequences of input + output tokens, likewise; 0 if not even one fits."""
     utilization: float
@@ -141,7 +141,7 @@ def plan_memory(  # noqa: PLR0917  (a deployment, and what it is asked)
     sequences = -(-batch // groups)
     each = sequence_bytes(model, of_card, input_tokens, output_tokens)
     use = memory_use(model, of_card, batch, input_tokens, output_tokens)
-    found, most = that_holds(of_card, sequences * each), of_card[-1].free_bytes
+    found = that_holds(of_card, sequences * each)
     held = max(0.0, found.free_bytes) / each * groups if each else math.inf
     return Memory(
         weight_bytes=use.weight_bytes,
@@ -150,8 +150,8 @@ def plan_memory(  # noqa: PLR0917  (a deployment, and what it is asked)
         total_bytes=use.total_bytes,
         capacity_bytes=gpu.memory_bytes,
         fits=sequences * each <= found.free_bytes,
-        max_context_tokens=_longest_context(model, of_card, most / sequences),
-        max_batch_size=largest_batch(of_card, groups, each, _LONGEST_SEARCHED),
+        max_context_tokens=_longest_context(model, (found,), found.free_bytes / sequences),
+        max_batch_size=largest_batch((found,), groups, each, _LONGEST_SEARCHED),
         utilization=found.utilization,
         pool_bytes=max(0.0, found.free_bytes),
         pool_tokens=int(min(held * (input_tokens + output_tokens), _LONGEST_SEARCHED)),

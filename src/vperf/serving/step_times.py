@@ -87,9 +87,10 @@ class DeploymentTimes:
                 self._attention_at[sequences] = found
             seconds += found[0] + found[1] * context_tokens
         engine = self.compiled.card.engine
-        host = engine.overhead_s(self._launches, seconds, decoding + prompts)
+        reads = any(new > 1 for new, _ in chunks)
+        host = engine.overhead_s(self._launches, seconds, decoding + prompts, reads_prompts=reads)
         host += engine.drafting_s(self.compiled.model.drafted_in_a_row)
-        whole = seconds + host + engine.scheduler.prompt_step_s
+        whole = seconds + host
         if self.stages == 1:
             return whole
         # Other stages go on meanwhile: all wait for a stage's share of what prompts take.

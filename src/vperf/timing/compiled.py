@@ -97,23 +97,27 @@ class Compiled:
     def step(self, step: Step) -> Seconds:
         """The same of one pass."""
         limit, kernels, launches, ceiling = self._own.times(step)
-        host = self._host_s(launches, kernels, self._sequences(step.batch), self._tokens(step))
+        reads = step.reads_prompts
+        sequences, tokens = self._sequences(step.batch), self._tokens(step)
+        host = self._host_s(launches, kernels, sequences, tokens, reads_prompts=reads)
         return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def passes(self, passes: Iterable[Pass]) -> Seconds:
         """The same of several, the first of which says how many sequences there are."""
         limit = kernels = launches = ceiling = tokens = 0.0
-        sequences = 0
+        sequences, reads = 0, False
         for each in passes:
             if not sequences:
                 sequences, tokens = each.step.batch, self._tokens(each.step)
+                reads = each.step.reads_prompts
             times = self._table(each).times(each.step)
             if each.awaited:
                 limit += each.count * times[0]
                 ceiling += each.count * times[3]
             kernels += each.count * times[1]
             launches += each.count * times[2]
-        host = self._host_s(launches, kernels, self._sequences(sequences), tokens)
+        own = self._sequences(sequences)
+        host = self._host_s(launches, kernels, own, tokens, reads_prompts=reads)
         return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def mixed(
@@ -134,7 +138,8 @@ class Compiled:
         if sequences is None:
             sequences = self._sequences(decode[0].step.batch + chunk[0].step.batch)
         tokens = self._tokens(decode[0].step) + self._tokens(chunk[0].step)
-        host = self._host_s(launches, kernels, sequences, tokens)
+        reads = chunk[0].step.reads_prompts
+        host = self._host_s(launches, kernels, sequences, tokens, reads_prompts=reads)
         return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def batch(self, decodes: Group, chunks: Group = ()) -> Seconds:
@@ -148,7 +153,8 @@ class Compiled:
             limit, kernels, launches, ceiling = table.mixed_times(decodes, chunks, local=True)
         sequences = sum(step.batch for step in (*decodes, *chunks))
         tokens = sum(step.tokens for step in (*decodes, *chunks))
-        host = self._host_s(launches, kernels, sequences, tokens)
+        reads = any(step.reads_prompts for step in chunks)
+        host = self._host_s(launches, kernels, sequences, tokens, reads_prompts=reads)
         return Seconds(limit, max(limit, host + kernels), ceiling)
 
     def bubble(self, batch: float) -> float:
@@ -157,11 +163,15 @@ class Compiled:
         busy = min(float(self.model.parallel.pipeline), batch)
         return 1.0 + _BUBBLE * max(0.0, busy - 1.0)
 
-    def _host_s(self, launches: float, kernels: float, sequences: float, tokens: float) -> float:
+    def _host_s(
+        self, launches: float, kernels: float, sequences: float, tokens: float, *,
+        reads_prompts: bool,
+    ) -> float:  # fmt: skip
         """Time of a step that no kernel takes: the host's, in every stage of a pipeline, and what
         `tokens` of the step take from one to the next."""
         engine, stages = self.card.engine, self.model.parallel.pipeline
-        host = engine.overhead_s(launches, kernels, sequences)
+        reads = reads_prompts and self.model.generates
+        host = engine.overhead_s(launches, kernels, sequences, reads_prompts=reads)
         host += engine.drafting_s(self.model.drafted_in_a_row)
         if stages == 1:
             return host
@@ -226,7 +236,8 @@ class Compiled:
         if not passes:  # of a model that generates no tokens
             return PhaseTimes(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, "memory", ())
         first = passes[0].step
-        host = self._host_s(launches, kernels, self._sequences(first.batch), self._tokens(first))
+        sequences, reads = self._sequences(first.batch), first.reads_prompts
+        host = self._host_s(launches, kernels, sequences, self._tokens(first), reads_prompts=reads)
         total = max(limit_s, host + kernels)
         pipe = self.card.limits.pipe
         return PhaseTimes(
