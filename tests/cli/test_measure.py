@@ -106,7 +106,7 @@ def test_without_pytorch_one_line_says_how_to_get_it(
     vperf: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "torch", None)
-    assert "pip install 'vperf[measure]'" in one_line(vperf("measure"))
+    assert '-m pip install "vperf[measure]"' in one_line(vperf("measure"))
 
 
 def test_the_ops_of_a_model_beside_limit_and_expected(vperf: Run, here: Here) -> None:
