@@ -131,9 +131,12 @@ def _unknown_wrapper(top: Config, kind: str) -> Family | None:
 def _unsupported(config: Config, kind: str) -> UnsupportedModelError:
     import difflib  # noqa: PLC0415  (only on the way to an error)
 
+    from vperf.model.refused import WHY  # noqa: PLC0415
+
     near = difflib.get_close_matches(kind, all_families(), 3, 0.6)
     return UnsupportedModelError(
-        f"model_type {kind!r} is not supported: vperf does not know what its layers compute",
+        f"model_type {kind!r} is not supported: "
+        f"{WHY.get(kind, 'vperf does not know what its layers compute')}",
         source=config.source,
         hint=f"supported and near: {', '.join(near)}" if near else "",
     )
