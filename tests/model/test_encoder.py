@@ -155,3 +155,10 @@ def test_an_estimate_is_of_the_prefill_alone(bge: str) -> None:
     assert found["expected"]["ttft_s"] > found["limit"]["ttft_s"] > 0
     assert found["workload"]["output_tokens"] == 0
     assert any("generates no tokens" in line for line in found["assumptions"])
+
+
+@pytest.mark.parametrize(("kind", "tokens"), [("bert", 514), ("xlm-roberta", 512), ("mpnet", 512)])
+def test_roberta_counts_positions_from_behind_its_padding(kind: str, tokens: int) -> None:
+    config = BERT_LARGE | {"model_type": kind, "max_position_embeddings": 514}
+    config |= {"relative_attention_num_buckets": 32} if kind == "mpnet" else {}
+    assert built(config, None).max_context_tokens == tokens

@@ -127,10 +127,7 @@ def _read_layers(
         quantization=scheme.name,
         cache=chosen,
         cache_name=chosen.name,
-        max_context_tokens=text.optional_integer(
-            "max_position_embeddings", "n_positions", "max_seq_len", "seq_length",
-            "max_sequence_length", "model_max_length", maximum=10**9,
-        ),
+        max_context_tokens=_longest(text, family),
         assumptions=(
             *scheme.assumptions, *family.assumptions, *tower.assumptions, *_defaults_line(text),
             *top_head.assumptions, *(() if generates else (Note("no_tokens"),)),
@@ -147,6 +144,15 @@ def _read_layers(
         vector_bytes=scheme.vector_bytes,
         order=tuple(order),
     )  # fmt: skip
+
+
+def _longest(text: Config, family: Family) -> int | None:
+    """Tokens of the longest context; None where the config does not say."""
+    positions = text.optional_integer(
+        "max_position_embeddings", "n_positions", "max_seq_len", "seq_length",
+        "max_sequence_length", "model_max_length", maximum=10**9,
+    )  # fmt: skip
+    return max(1, positions - family.unused_positions) if positions else positions
 
 
 def _tied(top: Config, text: Config, family: Family) -> bool:

@@ -261,6 +261,7 @@ def _bert(
     final_norm: int = 0,
     norms: int = 2,
     norm_bias: bool = True,
+    unused: int = 0,
     assumptions: tuple[str, ...] = (),
 ) -> Family:
     """BERT but for what is given: LayerNorms with a bias around attention and MLP, one over the
@@ -268,7 +269,7 @@ def _bert(
     return Family(
         names, attention, mlp, "attention", norms=norms, norm_bias=norm_bias,
         final_norm=final_norm, extra_parameters=extra, lookups=rows, encodes=top, layer=layer,
-        outside=outside, embedding_width=width, assumptions=assumptions,
+        outside=outside, embedding_width=width, unused_positions=unused, assumptions=assumptions,
     )  # fmt: skip
 
 
@@ -656,11 +657,11 @@ def _llama_mlp(config: Config, layer: int, scope: Scope) -> Block:
 
 FAMILIES = (
     _bert("bert", mlp=_jina_mlp),
-    _bert("roberta", "xlm-roberta", "camembert", "data2vec-text", "ibert"),
+    _bert("roberta", "xlm-roberta", "camembert", "data2vec-text", "ibert", unused=2),
     _bert("distilbert", rows=partial(_rows, types=False),
           top=partial(_top, pooler=False, masked=partial(_masked, biases=1))),
     _bert("ernie", rows=partial(_rows, more=_tasks)),
-    _bert("mpnet", rows=partial(_rows, types=False), extra=lambda config: _norm(config)
+    _bert("mpnet", unused=2, rows=partial(_rows, types=False), extra=lambda config: _norm(config)
           + config.integer("relative_attention_num_buckets") * attention_heads(config)),
     _bert("albert", layer=_albert_layer, norms=0, width="embedding_size",
           rows=partial(_rows, width_key="embedding_size"),
@@ -690,8 +691,9 @@ FAMILIES = (
           extra=hidden_size, rows=lambda config, scope: (),
           top=partial(_top, pooler=False, masked=partial(_masked, biases=1, ties=False))),
     _bert("esm", rows=partial(_rows, types=False), final_norm=1, extra=_esm_extra, top=_esm_top),
-    _bert("roberta-prelayernorm", final_norm=1),
-    _bert("xlm-roberta-xl", "megatron-bert", final_norm=1, extra=None),
+    _bert("roberta-prelayernorm", final_norm=1, unused=2),
+    _bert("xlm-roberta-xl", final_norm=1, extra=None, unused=2),
+    _bert("megatron-bert", final_norm=1, extra=None),
     _bert("clip_text_model", rows=partial(_rows, types=False), final_norm=1, extra=None,
           top=partial(_top, pooler=False)),
     _bert("tipsv2_text_model", rows=partial(_rows, positions=None, types=False), final_norm=1,

@@ -60,6 +60,8 @@ class Family:
     """Mechanisms that run once a step, outside of the layers (Gemma 3n's stream projections)."""
     encoder: Callable[[Config, Scope], EncoderLayers] | None = None
     """Of an encoder-decoder: its encoder layers."""
+    unused_positions: int = 0
+    """Learned positions that no token takes: RoBERTa counts from its padding index + 1."""
     encodes: Callable[[Config, Scope, Head], tuple[Block, ...]] | None = None
     """Of an encoder, which generates no tokens: what stands on its layers."""
     unfolded: str = ""
