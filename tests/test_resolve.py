@@ -209,3 +209,13 @@ def test_bits_alone_are_the_engines_own_format_and_that_is_said(
 def test_bits_that_an_engine_has_no_format_of_are_refused() -> None:
     with pytest.raises(InputError, match="no usual weights of 3 bits"):
         deploy(Scenario("qwen3-8b", "h100", quantization="3bit"))
+
+
+def test_a_text_of_no_given_length_is_as_long_as_the_model_takes() -> None:
+    bge = "BAAI/bge-large-en-v1.5"
+    taken, typed = vperf.estimate(bge, "l4"), vperf.estimate(bge, "l4", input_len=512)
+    assert taken.workload.prompt_tokens == 512
+    assert taken.limit.ttft_s == typed.limit.ttft_s
+    assert any("texts of 512 tokens" in line for line in taken.to_dict()["assumptions"])
+    assert vperf.estimate(bge, "l4", input_len=700).workload.prompt_tokens == 700
+    assert vperf.estimate("BAAI/bge-m3", "l4").workload.prompt_tokens == 1024

@@ -283,6 +283,7 @@ KINDS: Mapping[str, NoteKind] = {
     "routing": NoteKind("assumption", "experts: the limit counts those of one token, which any routing must read; ceiling, bytes and MBU even routing, expected {expected}"),
     "windows": NoteKind("assumption", "windowed layers cache no more than their window"),
     "engine_cache": NoteKind("assumption", "{engine} keeps an fp8 KV cache beside fp8 weights (--kv-cache-dtype says otherwise)"),
+    "text_length": NoteKind("assumption", "texts of {tokens:,} tokens, the longest that the model takes (--input-len says otherwise)", guess=True),
     "own_format": NoteKind("assumption", "{typed} taken as {taken}, the usual of {engine}", guess=True),
     "active_experts": NoteKind("assumption", "mixture of experts: only the experts of one token are read"),
     "stored_size": NoteKind("warning", "the checkpoint stores {stored}, its config implies {implied} ({off:+.1%}): other formats, or layers not modelled"),

@@ -143,7 +143,8 @@ class Resolver:
         if encoding is not None:
             images = encoding.tokens
         if not model.generates:
-            lengths = without_output(lengths)
+            lengths, said = _texts(model, scenario, lengths)
+            taken += said
         accepted: tuple[float, ...] = ()
         acceptance = None
         _check_denoising(scenario, model)
@@ -706,6 +707,15 @@ def resolve_lengths(scenario: Scenario) -> Lengths:
     from vperf.sources.workloads import load_workload  # noqa: PLC0415  (most give lengths)
 
     return load_workload(given)
+
+
+def _texts(model: Model, scenario: Scenario, lengths: Lengths) -> tuple[Lengths, tuple[Note, ...]]:
+    """Of a model that only reads: no output; where no length is given, no more than it takes."""
+    longest = model.max_context_tokens or INPUT_LEN
+    given = scenario.workload is not None or scenario.trace is not None
+    if given or scenario.input_len != INPUT_LEN or longest >= INPUT_LEN:
+        return without_output(lengths), ()
+    return without_output(equal(longest, 1)), (Note("text_length", tokens=longest),)
 
 
 def _as_one(scenario: Scenario, accepted: tuple[float, ...]) -> float:

@@ -451,10 +451,10 @@ def _room(answer: Estimate) -> str:
     if memory.max_context_tokens <= 0 and memory.max_batch_size <= 0:
         return "none: beside the weights no KV cache has space"
     each = plural(given.prompt_tokens + given.output_tokens, "token")
-    return (
-        f"context {whole(memory.max_context_tokens)} at batch {given.batch_size:,}, "
-        f"or batch {whole(memory.max_batch_size)} at {each}"
-    )
+    most = f"batch {whole(memory.max_batch_size)} at {each}"
+    if not memory.kv_cache_bytes:  # a text leaves nothing behind, and any number waits
+        most = f"any number of texts of {each}"
+    return f"context {whole(memory.max_context_tokens)} at batch {given.batch_size:,}, or {most}"
 
 
 def _ceiling(answer: Estimate) -> str:
