@@ -6,11 +6,10 @@ them.
 
 from __future__ import annotations
 
-import csv
-import statistics
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
+
+from scoring import print_published
 
 import vperf
 
@@ -41,23 +40,20 @@ def predicted(row: dict[str, str]) -> float:
     return answer.texts.expected_texts_per_s
 
 
-def main() -> None:
-    """Print every row, and the mean error of each card."""
-    errors: dict[str, list[float]] = defaultdict(list)
-    for row in csv.DictReader(DATA.open(encoding="utf-8")):
-        measured, found = float(row["texts_per_s"]), predicted(row)
-        error = found / measured - 1
-        errors[f"{row['gpu']}, {row['engine']}"].append(error)
-        errors["all"].append(error)
-        what = f"{row['model']} {row['input_len']} x {row['batch_size']}"
-        print(
+def line(row: dict[str, str]) -> tuple[str, float, str]:
+    """Its card and engine, the error, and the row in words."""
+    measured, found = float(row["texts_per_s"]), predicted(row)
+    error = found / measured - 1
+    what = f"{row['model']} {row['input_len']} x {row['batch_size']}"
+    return (
+        f"{row['gpu']}, {row['engine']}",
+        error,
+        (
             f"{row['gpu']:14} {what:24} measured {measured:7,.0f} texts/s, expected {found:7,.0f} "
             f"({error:+.0%})"
-        )
-    for kind, each in errors.items():
-        mean, bias = statistics.fmean(map(abs, each)), statistics.fmean(each)
-        print(f"{kind:24} {len(each):3} rows: mean error {mean:.1%}, bias {bias:+.1%}")
+        ),
+    )
 
 
 if __name__ == "__main__":
-    main()
+    print_published(DATA, line)

@@ -6,10 +6,9 @@ rate of requests. Nothing is fitted to them.
 
 from __future__ import annotations
 
-import csv
-import statistics
-from collections import defaultdict
 from pathlib import Path
+
+from scoring import print_published
 
 import vperf
 
@@ -34,21 +33,19 @@ def predicted(row: dict[str, str]) -> float:
     return batch_size / (answer.expected.ttft_s + (output_len - 1) * tpot_s)
 
 
-def main() -> None:
-    """Print every row, and the mean error of each kind."""
-    errors: dict[str, list[float]] = defaultdict(list)
-    for row in csv.DictReader(DATA.open(encoding="utf-8")):
-        measured, found = float(row["measured"]), predicted(row)
-        error = found / measured - 1
-        errors[row["what"]].append(error)
-        print(
+def line(row: dict[str, str]) -> tuple[str, float, str]:
+    """What it measured, the error, and the row in words."""
+    measured, found = float(row["measured"]), predicted(row)
+    error = found / measured - 1
+    return (
+        row["what"],
+        error,
+        (
             f"{row['source']:30} {row['model']:26} {row['image']:10} {row['gpu']:9} "
             f"{row['what']:15} measured {measured:6.3g}, expected {found:6.3g} ({error:+.0%})"
-        )
-    for kind, each in errors.items():
-        mean, bias = statistics.fmean(map(abs, each)), statistics.fmean(each)
-        print(f"{kind:15} {len(each):3} rows: mean error {mean:.1%}, bias {bias:+.1%}")
+        ),
+    )
 
 
 if __name__ == "__main__":
-    main()
+    print_published(DATA, line)

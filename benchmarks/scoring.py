@@ -5,11 +5,13 @@ A `Point` is one scored measurement of a time; the modes of accuracy.py make the
 
 from __future__ import annotations
 
+import csv
 import json
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -199,3 +201,19 @@ def summary(tally: Tally, **more: Any) -> str:
             "limit_worst_ratio": beaten[0].measured_s / beaten[0].limit_s if beaten else 1.0,
         }
     return json.dumps(found | more)
+
+
+def print_published(data: Path, line: Callable[[dict[str, str]], tuple[str, float, str]]) -> None:
+    """Each published row of a CSV and what is predicted of it, then the mean error of each kind.
+
+    `line` says of a row its kind, predicted / measured - 1, and what is printed.
+    """
+    errors: dict[str, list[float]] = defaultdict(list)
+    for row in csv.DictReader(data.open(encoding="utf-8")):
+        kind, error, said = line(row)
+        errors[kind].append(error)
+        errors["all"].append(error)
+        print(said)
+    for kind, each in errors.items():
+        mean, bias = statistics.fmean(map(abs, each)), statistics.fmean(each)
+        print(f"{kind:24} {len(each):3} rows: mean error {mean:.1%}, bias {bias:+.1%}")

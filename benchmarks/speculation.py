@@ -7,11 +7,10 @@ is fitted to the rows of theirs, nothing else.
 
 from __future__ import annotations
 
-import csv
-import statistics
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
+
+from scoring import print_published
 
 import vperf
 from vperf.model.config import ModelConfig
@@ -60,26 +59,23 @@ def predicted(row: dict[str, str]) -> tuple[float, float]:
     return plain.expected.decode_tokens_per_s, drafted.expected.decode_tokens_per_s
 
 
-def main() -> None:
-    """Print every row, and the mean error of each kind of draft and engine."""
-    errors: dict[str, list[float]] = defaultdict(list)
-    for row in csv.DictReader(DATA.open(encoding="utf-8")):
-        plain, drafted = predicted(row)
-        measured = float(row["drafted_tok_s"]) / float(row["plain_tok_s"])
-        found = drafted / plain
-        error = found / measured - 1
-        errors[f"{row['method']}, {row['engine']}"].append(error)
-        errors["all"].append(error)
-        what = f"{row['method']} {row['draft_tokens']} b{row['batch_size']}"
-        print(
+def line(row: dict[str, str]) -> tuple[str, float, str]:
+    """What drafts on which engine, the error, and the row in words."""
+    plain, drafted = predicted(row)
+    measured = float(row["drafted_tok_s"]) / float(row["plain_tok_s"])
+    found = drafted / plain
+    error = found / measured - 1
+    what = f"{row['method']} {row['draft_tokens']} b{row['batch_size']}"
+    return (
+        f"{row['method']}, {row['engine']}",
+        error,
+        (
             f"{row['source']:26} {row['target'].split('/')[-1]:28} {what:20} measured "
             f"{measured:5.2f} x, expected {found:5.2f} x ({error:+.0%}); plain "
             f"{float(row['plain_tok_s']):5.0f} / {plain:5.0f} tok/s"
-        )
-    for kind, each in errors.items():
-        mean, bias = statistics.fmean(map(abs, each)), statistics.fmean(each)
-        print(f"{kind:24} {len(each):3} rows: mean error {mean:.1%}, bias {bias:+.1%}")
+        ),
+    )
 
 
 if __name__ == "__main__":
-    main()
+    print_published(DATA, line)
