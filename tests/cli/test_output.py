@@ -120,3 +120,18 @@ def test_every_command_has_every_form(vperf: Run, command: str) -> None:
         assert (ran.code, ran.err) == (0, "")
         assert ran.out.startswith(start)
         assert form != "--csv" or "," in ran.out.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("gpt-oss-120b", "rtx-5090", "--n-cpu-moe", "24"),
+        ("qwen3-32b", "rtx-5090+2xrtx-3090", "-q", "q4_k_m"),
+        ("bge-large-en-v1.5", "l4"),
+        ("qwen3-8b", "h100", "--max-concurrency", "64"),
+    ],
+)
+def test_a_short_page_leaves_its_first_line_on_the_screen(
+    vperf: Run, asked: tuple[str, ...]
+) -> None:
+    assert len(vperf("estimate", *asked, "--brief").out.splitlines()) <= 22

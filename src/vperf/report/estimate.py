@@ -438,10 +438,12 @@ def facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
 
 
 def _short_facts(answer: Estimate) -> Iterator[tuple[str, Text]]:
-    """Those of the short form: a load's percentiles take the place of room and depth."""
-    loaded = run_of(answer) is not None
-    yield from (row for row in facts(answer) if not (loaded and row[0] in ("Load", "Room")))
-    if answer.depth and not loaded:
+    """Those of the short form: a load's percentiles take the place of room and depth, the memory
+    of several places that of the card's own."""
+    loaded, placed = run_of(answer) is not None, bool(answer.memory.places)
+    left_out = (("Load", "Room") if loaded else ()) + (("Memory",) if placed else ())
+    yield from (row for row in facts(answer) if row[0] not in left_out)
+    if answer.depth and not loaded and not placed:
         short = [p for p in answer.depth if p.context_tokens in _DEPTHS]
         yield "Depth", _depth_line(short or answer.depth)
 
