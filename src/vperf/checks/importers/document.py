@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from vperf.checks.importers.cleaned import as_printed
 from vperf.checks.importers.record import Record
 from vperf.errors import InputError
 from vperf.files import STDIN, read_bytes, read_stdin
@@ -25,8 +26,6 @@ _PARTIAL_WORD = re.compile(r"[\w.+-]{0,20}\Z")
 _DECODER = json.JSONDecoder()
 _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 """PowerShell's `>` writes UTF-16."""
-_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[()][A-Z0-9]|[=>])|\x08")
-"""Colours and movements of a terminal that `script` or a pager left in the text."""
 _JSON_LINE = re.compile(r'^[ \t]*(?=\{[ \t]*(?:["}]|$)|\[[ \t]*(?:[{\]]|$))', re.MULTILINE)
 """Where an object, or an array of objects, may begin below other lines."""
 _CSV_HEADER = re.compile(r'[ \t]*"?[\w%/ ().-]+"?(?:,[ \t]*"?[\w%/ ().-]+"?){5,}[ \t]*')
@@ -53,8 +52,31 @@ class Document:
         """The text as it was printed: without Markdown's quotes, headings, bullets and emphasis."""
         return _plain(self.text)
 
+    def in_columns(self) -> Document | None:
+        """The text with a pipe between columns that tabs or spaces part; None without such."""
+        if len(self.text) > _MAX_IN_COLUMNS:
+            return None
+        lines = self.plain.split("\n")
+        cells = [_COLUMN.split(line.strip()) for line in lines]
+        counts = [0, *(len(each) if len(each) > 1 else 0 for each in cells), 0]
+        tabular = [
+            counts[n] > 1 and counts[n] in (counts[n - 1], counts[n + 1])
+            for n in range(1, len(counts) - 1)
+        ]
+        if not any(tabular):
+            return None
+        found = (
+            f"| {' | '.join(each)} |" if table else line
+            for line, each, table in zip(lines, cells, tabular, strict=True)
+        )
+        return Document(self.source, "\n".join(found))
 
-@lru_cache(maxsize=1)
+
+_MAX_IN_COLUMNS = 2 << 20
+_COLUMN = re.compile(r"[ ]*\t[ \t]*|[ ]{2,}")
+
+
+@lru_cache(maxsize=2)
 def _plain(text: str) -> str:
     return _QUOTED.sub("", text).replace("**", "").replace("`", "")
 
@@ -72,8 +94,6 @@ def parse(text: str, name: str) -> Document:
         raise InputError(
             "is empty", source=name, hint="did the benchmark finish? It writes its file at the end"
         )
-    if "\x1b" in text or "\b" in text:
-        text = _TERMINAL.sub("", text)
     broken = None
     if _JSON_LINE.match(text.lstrip()):
         try:
@@ -89,7 +109,7 @@ def parse(text: str, name: str) -> Document:
                 return Document(name, "", tuple(rows))
         except InputError as error:
             broken = error
-    inside, rest = _among_lines(text, name)
+    inside, rest = _among_lines(as_printed(text), name)
     return Document(name, rest, inside, broken)
 
 

@@ -17,7 +17,7 @@ from vperf.checks.importers.surroundings import cards_in, filled, options_in, se
 from vperf.checks.result import Result, Setup
 
 _TOOL = "evalscope perf"
-_ROW = re.compile(r"[|│][ \t]*([A-Za-z][^|│]*?)[ \t]*[|│][ \t]*([^|│]*?)[ \t]*[|│]?[ \t]*$")
+_ROW = re.compile(r"\|[ \t]*([A-Za-z][^|]*?)[ \t]*[|][ \t]*([^|]*?)[ \t]*[|]?[ \t]*$")
 _UNITS = {"(s)": 1.0, "(ms)": 1e-3}
 
 
@@ -77,7 +77,7 @@ def _time(record: Record, name: str) -> float | None:
 
 
 def _printed(document: Document) -> Iterator[Record]:
-    found = list(blocks(r"[|│][ \t]*Time taken for tests", document.plain))
+    found = list(blocks(r"[|][ \t]*Time taken for tests", document.plain))
     for index, (before, block) in enumerate(found, 1):
         values: dict[str, object] = {}
         for line in block.splitlines():
@@ -96,7 +96,7 @@ FORMATS: tuple[Format, ...] = (
     TextFormat(
         _TOOL,
         "Time taken for tests",
-        lines=(r"[|│][ \t]*Time taken for tests",),
+        lines=(r"[|][ \t]*Time taken for tests",),
         records=_printed,
         read=_read,
     ),

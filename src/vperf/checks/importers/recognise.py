@@ -25,6 +25,8 @@ class JsonFormat:
     keys: tuple[str, ...]
     read: Callable[[Record], Iterable[Result]]
     without: tuple[str, ...] = ()
+    fallback: bool = False
+    """Whether it is for what no other format is found in."""
 
     def missing(self, record: Record) -> tuple[str, ...]:
         """The keys that a record lacks to be of this format."""
@@ -52,6 +54,7 @@ class TextFormat:
     records: Callable[[Document], Iterable[Record | InputError]]
     read: Callable[[Record], Iterable[Result]]
     without: tuple[str, ...] = ()
+    fallback: bool = False
 
     def position(self, text: str) -> int | None:
         """Where its first line is; None where the text is not of this format."""
@@ -76,28 +79,60 @@ class Reading:
 
 
 def read_document(document: Document, formats: Sequence[Format]) -> Reading:
-    """What a document holds. Raises InputError where no format agrees, or nothing could be read."""
+    """What a document holds. Raises InputError where no format agrees, or nothing could be read.
+
+    Where no tool's format is found, the text is looked at with its columns as cells, and then for
+    what people's own tables and scripts have.
+    """
+    tools = [form for form in formats if not form.fallback]
+    others = [form for form in formats if form.fallback]
     results: list[Result] = []
     left_out = [*document.left_out]
-    unknown: list[InputError] = []
+    unknown: list[tuple[Record, _UnknownRecordError]] = []
     for record in document.records:
         try:
-            form = _json_format(record, formats)
+            form = _json_format(record, tools)
         except _UnknownRecordError as error:
-            unknown.append(error)
+            unknown.append((record, error))
             continue
         _read(form, record, results, left_out)
-    texts = (
-        _text_formats(document, formats) if not document.records or document.text.strip() else []
-    )
+    texts = _text_formats(document, tools) if not document.records or document.text.strip() else []
     for text in texts:
         for each in text.records(document):
             _read(text, each, results, left_out)
     if results:
         if document.records and not texts:
-            left_out += unknown
+            left_out += [error for _, error in unknown]
         return Reading(tuple(results), tuple(left_out))
-    raise next(iter((*left_out, *unknown)), document.broken or _unknown_text(document, formats))
+    if not left_out and (own := _own(document, unknown, tools, others)):
+        return Reading(own, ())
+    errors = (*left_out, *(error for _, error in unknown))
+    raise next(iter(errors), document.broken or _unknown_text(document, formats))
+
+
+def _own(
+    document: Document,
+    unknown: Iterable[tuple[Record, _UnknownRecordError]],
+    tools: Sequence[Format],
+    others: Sequence[Format],
+) -> tuple[Result, ...]:
+    """What people's own tables, summaries and scripts have; empty where there is nothing."""
+    results: list[Result] = []
+    refused: list[InputError] = []
+    for record, error in unknown:
+        for form in others:
+            if isinstance(form, JsonFormat) and not error.near:
+                _read(form, record, results, refused)
+    columns = document.in_columns()
+    for each, forms in ((columns, tools), (document, others), (columns, others)):
+        for form in _text_formats(each, forms) if each and each.text.strip() else ():
+            if results and form.fallback:
+                break
+            for record in form.records(each):
+                _read(form, record, results, refused)
+        if results:
+            break
+    return tuple(results)
 
 
 def _read(
@@ -125,7 +160,9 @@ def _text_formats(document: Document, formats: Sequence[Format]) -> list[TextFor
 
 
 class _UnknownRecordError(InputError):
-    """No format has the record's keys."""
+    """No format has the record's keys; `near`: it is a tool's but for some, or vperf's own."""
+
+    near = False
 
 
 def _json_format(record: Record, formats: Sequence[Format]) -> JsonFormat:
@@ -142,11 +179,13 @@ def _unknown(record: Record, formats: Sequence[Format]) -> _UnknownRecordError:
     """Says what the nearest formats have and the record has not."""
     schema = record.get("schema")
     if isinstance(schema, str) and schema.startswith("vperf/"):
-        return _UnknownRecordError(
+        error = _UnknownRecordError(
             f"is an answer of vperf ({schema}), not a result of a benchmark",
             source=record.source, field=record.where,
             hint="give what the benchmark wrote; --baseline takes an earlier check",
         )  # fmt: skip
+        error.near = True
+        return error
     shares = [(_share(f, record), f) for f in formats if isinstance(f, JsonFormat)]
     least = min((len(f.missing(record)) for share, f in shares if share >= _NEAR), default=0)
     nearest = [
@@ -155,9 +194,11 @@ def _unknown(record: Record, formats: Sequence[Format]) -> _UnknownRecordError:
         if share >= _NEAR and len(f.missing(record)) == least > 0
     ]
     message = f"{_UNKNOWN}; it looks like {' or '.join(nearest)}" if nearest else _UNKNOWN
-    return _UnknownRecordError(
+    error = _UnknownRecordError(
         message, source=record.source, field=record.where, hint=_known(formats)
     )
+    error.near = bool(nearest)
+    return error
 
 
 def _unknown_text(document: Document, formats: Sequence[Format]) -> InputError:
