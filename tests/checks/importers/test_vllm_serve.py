@@ -84,9 +84,20 @@ def test_two_pasted_summaries_are_two_results(tmp_path: Path) -> None:
     assert [run.label for run in read_results(tmp_path / "two.txt")] == ["result 1", "result 2"]
 
 
-def test_a_summary_without_its_last_line_is_cut(tmp_path: Path) -> None:
+def test_a_summary_without_its_closing_rule_is_read_but_for_the_line_where_it_ends(
+    tmp_path: Path,
+) -> None:
     text = (DATA / "vllm_serve.txt").read_text()
-    (tmp_path / "cut.txt").write_text(text[: text.index("Mean ITL") + 45])
+    (tmp_path / "cut.txt").write_text(text[: text.index("Mean TPOT") + 42])
+    (run,) = read_results(tmp_path / "cut.txt")
+    assert run.ttft_s == result("vllm_serve.txt").ttft_s
+    assert run.tpot_s is None
+    assert "the summary is cut" in run.warnings[0]
+
+
+def test_a_summary_cut_before_its_figures_is_told_to_be_cut(tmp_path: Path) -> None:
+    text = (DATA / "vllm_serve.txt").read_text()
+    (tmp_path / "cut.txt").write_text(text[: text.index("Request throughput") + 42])
     with pytest.raises(InputError, match="summary is cut"):
         read_results(tmp_path / "cut.txt")
 

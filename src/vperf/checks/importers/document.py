@@ -6,11 +6,14 @@ lines of a log all end as one sequence of records. Not here: which tool wrote th
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
 import re
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -218,10 +221,40 @@ def _among_lines(text: str, name: str) -> tuple[tuple[Record, ...], str]:
         position = after
     rest.append(text[position:])
     if not records:
-        return (), text
+        records = [Record(name, each, "", text[:start][-_AROUND:]) for start, each in _inside(text)]
+        return tuple(records), text
     if len(records) == 1:
         records = [Record(name, records[0].values, "", records[0].around)]
     return tuple(records), "".join(rest)
+
+
+_INSIDE = re.compile(r"[:=>,)][ \t]*(?=\{[ \t]*\")")
+_PYTHON = re.compile(r"(?:^|[:=>,)\]])[ \t]*(\{'(?:[^\n]|\n(?=[ \t]))*?\})[ \t]*$", re.MULTILINE)
+_NO_LITERAL = re.compile(r"(?<![\w'\"])(?:nan|-?inf)(?![\w'\"])")
+_MAX_INSIDE, _MAX_PYTHON = 100, 200_000
+
+
+def _inside(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Objects after words on their line ("result: {...}"), as JSON or as Python prints them."""
+    position = 0
+    for match in islice(_INSIDE.finditer(text), _MAX_INSIDE):
+        if match.end() < position:
+            continue
+        try:
+            value, position = _DECODER.raw_decode(text, match.end())
+        except (RecursionError, ValueError):
+            continue
+        if isinstance(value, dict) and len(value) > 1:
+            yield match.start(), value
+    if "{'" not in text or len(text) > _MAX_PYTHON:
+        return
+    for match in islice(_PYTHON.finditer(text), _MAX_INSIDE):
+        try:
+            value = ast.literal_eval(_NO_LITERAL.sub("None", match[1]))
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        if isinstance(value, dict):
+            yield match.start(), {key: each for key, each in value.items() if isinstance(key, str)}
 
 
 def _csv_records(text: str, name: str) -> list[Record]:

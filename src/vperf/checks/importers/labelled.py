@@ -198,6 +198,13 @@ def _runs(
     head = grid[0][1]
     labels = [label_of(cell) or label_of(cell, "ms") or label_of(cell, "tok/s") for cell in head]
     keys = [_key(label) for label in labels if label is not None]
+    below = grid[1][1] if len(grid) > 1 else []
+    if len(below) == len(head) and not any(map(_measures, head)):
+        # A head of two lines.
+        joined = [f"{upper} {lower}".strip() for upper, lower in zip(head, below, strict=True)]
+        if sum(_measures(said) for said in joined) > 1 and value_of(below[-1])[0] is None:
+            yield from _runs(document, [(grid[0][0], joined), *grid[2:]], around)
+            return
     by_row = len(set(keys)) == len(keys) and any(
         key in _RATES or key.split("_", 1)[-1] in _TIMES or key in _TIMES for key in keys
     )
@@ -209,11 +216,14 @@ def _runs(
             for said, cell in zip(head, cells, strict=True):
                 _add(fields, said, cell)
             if _is_run(fields):
-                yield Record(
-                    document.source, {**fields, "tool": _TABLE}, f"line {number}", around
-                )
+                yield Record(document.source, {**fields, "tool": _TABLE}, f"line {number}", around)
         return
     yield from _columns(document, grid, around)
+
+
+def _measures(said: str) -> bool:
+    label = label_of(said)
+    return label is not None and label.scale is not None and label.field in {*_TIMES, *_RATES}
 
 
 def _columns(
@@ -264,13 +274,11 @@ def _lines(document: Document) -> Iterator[Record]:
             section = match[1] if (match := _SECTION.fullmatch(line)) else ""
             continue
         for said, value in pairs:
-            for label in (said, f"{section} {said}"):
-                if label_of(label, value_of(value)[1]) or label_of(label):
-                    if not _add(fields, label, value) and _again(fields, label, value):
-                        found.append(fields)
-                        fields = {name: each for name, each in fields.items() if name in _KEPT}
-                        _restate(fields, label, value)
-                    break
+            label = _whole_label(section, said, value)
+            if label and not _add(fields, label, value) and _again(fields, label, value):
+                found.append(fields)
+                fields = {name: each for name, each in fields.items() if name in _KEPT}
+                _restate(fields, label, value)
     found.append(fields)
     runs = [each for each in found if _is_run(each, of_what=False)]
     for index, run in enumerate(runs, 1):
@@ -279,6 +287,24 @@ def _lines(document: Document) -> Iterator[Record]:
 
 
 _LONGEST_LINE = 400
+_OPEN = re.compile(
+    r"(?:throughput|speed|latency|rate|tokens?(?: ?/ ?| per )s\w*|value)", re.IGNORECASE
+)
+"""Labels that the heading above them completes."""
+_TOPIC = re.compile(
+    r"prefill|prompt|decod|generat|token|latency|ttft|request|output|input", re.IGNORECASE
+)
+
+
+def _whole_label(section: str, said: str, value: str) -> str:
+    """The label with the heading above it where it says nothing alone; empty where it is none."""
+    unit = value_of(value)[1]
+    together = f"{section} {said}"
+    alone = label_of(said, unit) or label_of(said)
+    about = bool(section) and bool(_TOPIC.search(section))
+    if about and (alone is None or _OPEN.fullmatch(said.strip())):
+        return together if label_of(together, unit) or label_of(together) else ""
+    return said if alone else ""
 
 
 def _again(fields: Fields, said: str, text: str) -> bool:
@@ -326,7 +352,9 @@ def _objects(values: Mapping[str, Any], outer: Fields, depth: int) -> Iterator[F
 
 
 def _setup_alone(fields: Fields) -> Fields:
-    return {name: value for name, value in fields.items() if not _is_run({name: value}, of_what=False)}
+    return {
+        name: value for name, value in fields.items() if not _is_run({name: value}, of_what=False)
+    }
 
 
 def _flat(

@@ -13,13 +13,11 @@ from functools import lru_cache
 from vperf.checks.importers.record import number_or_none
 from vperf.values import dataclass
 
-_TOKEN_RATES = (
-    r"tok(?:en)?s?(?: ?/ ?| per )s(?:ec(?:ond)?s?)?|tok(?:en)?s? s(?:ec)?|t/s|tps"
-)
+_TOKEN_RATES = r"tok(?:en)?s?(?: ?/ ?| per )s(?:ec(?:ond)?s?)?|tok(?:en)?s? s(?:ec)?|t/s|tps"
 _REQUEST_RATES = r"req(?:uest)?s?(?: ?/ ?| per )s(?:ec(?:ond)?)?|rps|qps|it/s"
 _UNITS: tuple[tuple[str, str, float], ...] = (
     (rf"(?:{_TOKEN_RATES})(?: ?/ ?| per )(?:user|req(?:uest)?|stream|seq(?:uence)?)", "each", 1.0),
-    (_TOKEN_RATES, "rate", 1.0),
+    (_TOKEN_RATES + r"|toks/s", "rate", 1.0),
     (_REQUEST_RATES, "requests", 1.0),
     (r"ms|msecs?|milliseconds?|ms ?/ ?tok(?:en)?|ms per tok(?:en)?", "time", 1e-3),
     (r"s|secs?|seconds?|s ?/ ?tok(?:en)?|s per tok(?:en)?", "time", 1.0),
@@ -28,7 +26,9 @@ _UNITS: tuple[tuple[str, str, float], ...] = (
     (r"min|mins|minutes?", "time", 60.0),
     (r"tok(?:en)?s?(?:\(s\))?", "count", 1.0),
 )
-_UNIT = tuple((re.compile(rf"(?:in )?(?:{pattern})"), kind, scale) for pattern, kind, scale in _UNITS)
+_UNIT = tuple(
+    (re.compile(rf"(?:in )?(?:{pattern})"), kind, scale) for pattern, kind, scale in _UNITS
+)
 _MEAN = re.compile(r"\b(?:mean|avg|average|averaged|ave)\b")
 _STATISTIC = re.compile(
     r"\b(?:p ?(?P<p>\d{1,2}(?:\.\d+)?)|(?P<q>\d{1,2}(?:\.\d+)?) ?(?:%|th)?(?: ?percentile| ?%ile)"
@@ -42,7 +42,7 @@ _EACH = (
     r"|decode latency per token|time between tokens|tbt|latency per (?:output )?token)"
 )
 _GAP = r"(?:inter ?token(?: latency| delay)?|itl)"
-_WHOLE = r"(?:(?:end to end|e2e|request|overall|response|query|total request)(?: latency| time)|e2el?|latency)"
+_WHOLE = r"(?:(?:end to end|e2e|request|overall|response|query|total request)(?: latency| time)|e2el?|lat(?:ency)?)"
 _SPEED = r"(?:throughput|tput|speed|rate|thrpt)"
 _OUT = r"(?:output|generated|generation|gen|completion|decoded|out)"
 _IN = r"(?:input|prompt|in)"
@@ -120,6 +120,7 @@ def label_of(said: str, unit: str = "") -> Label | None:
     if len(said) > _LONGEST:
         return None
     kinds, scale = _unit(unit)
+    said = said.replace("(per request)", " per request").replace("(per user)", " per user")
     text = _CAMEL.sub(" ", said.strip(" *:`_=.\t")).lower()
     for inside in _BRACKETS.findall(text):
         kind, factor = _unit(inside)

@@ -1,17 +1,19 @@
-"""LM Studio: the JSON of its REST API (/api/v0), which has the speed of each answer.
+"""LM Studio: the JSON of its REST API (/api/v0), the line below an answer, and `lms --stats`.
 
 Keys as in lmstudio.ai/docs/api/rest-api (beta, 2025): `stats` with tokens_per_second and
-time_to_first_token in seconds, `usage`, and `model_info` with the format of the weights. Not here:
-its OpenAI-compatible answers, which have no timings.
+time_to_first_token in seconds, `usage`, and `model_info` with the format of the weights. The line is "61.2 tok/sec • 512 tokens •
+0.32s to first token". Not here: its OpenAI-compatible answers, which have no timings.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from vperf.checks.importers.document import Document
 from vperf.checks.importers.names import quantization_named, weight_name
-from vperf.checks.importers.recognise import Format, JsonFormat
-from vperf.checks.importers.record import Record
+from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat
+from vperf.checks.importers.record import Record, number_or_text
 from vperf.checks.importers.surroundings import cards_in
 from vperf.checks.result import Result, Setup
 
@@ -42,8 +44,35 @@ def _read(record: Record) -> Iterator[Result]:
     )
 
 
+_LINE = re.compile(
+    r"([\d.,]+) tok/s(?:ec)?\b[^\w\n]{1,9}(\d[\d,]*) tokens\b[^\w\n]{1,9}([\d.,]+) ?s to first token"
+)
+_STATS = re.compile(
+    r"Tokens/Second:[ \t]*([\d.,]+)\s+Time to First Token:[ \t]*([\d.,]+) ?s\s+"
+    r"Prompt Tokens:[ \t]*([\d,]+)\s+Predicted Tokens:[ \t]*([\d,]+)"
+)
+
+
+def _printed(document: Document) -> Iterator[Record]:
+    text = document.plain
+    for match in (*_LINE.finditer(text), *_STATS.finditer(text)):
+        figures = [number_or_text(each) for each in match.groups()]
+        stats = match.re is _STATS
+        values = {
+            "stats": {"tokens_per_second": figures[0], "time_to_first_token": figures[1 if stats else 2]},
+            "usage": {"prompt_tokens": figures[2] if stats else None,
+                      "completion_tokens": figures[3 if stats else 1]},
+        }  # fmt: skip
+        around = text[max(0, match.start() - CONTEXT) : match.start()]
+        yield Record(document.source, values, "", around)
+
+
 FORMATS: tuple[Format, ...] = (
     JsonFormat(
         _TOOL, keys=("stats.tokens_per_second", "stats.time_to_first_token", "usage"), read=_read
     ),
+    TextFormat(
+        _TOOL, "to first token", lines=(rf"[^\n]*?{_LINE.pattern}",), records=_printed, read=_read
+    ),
+    TextFormat(_TOOL, "Tokens/Second", lines=(_STATS.pattern,), records=_printed, read=_read),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.record import Record
@@ -239,6 +240,6 @@ def blocks(pattern: str, text: str) -> Iterator[tuple[str, str]]:
     """
     starts = [match.start() for match in re.finditer(rf"^[ \t]*(?:{pattern})", text, re.MULTILINE)]
     head, before = text[: starts[0]][-CONTEXT:] if starts else "", ""
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in pairwise([*starts, len(text)]):
         yield head + before[-CONTEXT:], text[start:end]
         before = text[start:end]

@@ -26,7 +26,8 @@ _CLIENTS = (
     "sglang.bench_serving", "sglang.bench_offline_throughput", "sglang.bench_one_batch",
     "trtllm-bench", "llama-bench", "llama-batched-bench", "llama-sweep-bench", "llama-cli",
     "llama-completion", "genai-perf", "aiperf", "guidellm", "mlx_lm.generate", "mlx_lm.benchmark",
-    "evalscope perf", "ollama run", "llama-benchy", "inference-perf",
+    "evalscope perf", "ollama run", "llama-benchy", "inference-perf", "token_benchmark_ray.py",
+    "profile_throughput.py", "profile_restful_api.py",
 )  # fmt: skip
 _COMMAND = re.compile("|".join(rf"(?<![\w/.-]){re.escape(name)}\b|(?<=/){re.escape(name)}\b"
                                for name in (*_SERVERS, *_CLIENTS)))  # fmt: skip
