@@ -161,3 +161,13 @@ def test_the_parameters_of_a_sweep_are_the_setup(name: str) -> None:
     few, many = results(name)
     assert (few.label, many.label) == ("4 users", "16 users")
     assert (few.setup.tp, few.setup.max_batch, few.setup.requests) == (2, 64, 200)
+
+
+@pytest.mark.parametrize("name", ["max_serve.txt", "max_serve_2026.txt"])
+def test_modulars_summaries_have_other_labels_and_a_table(name: str) -> None:
+    run = result(name)
+    old = name == "max_serve.txt"
+    assert (run.ttft_s, run.tpot_s) == ((1.0, 0.02) if old else (0.15, pytest.approx(0.024)))
+    assert run.setup.max_concurrency == (500 if old else 32)
+    assert run.output_tokens_per_s == (2000.0 if old else 1280.0)
+    assert old or dict(run.percentiles)["p99_ttft_s"] == pytest.approx(0.24)

@@ -12,13 +12,14 @@ import re
 
 _TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[()][A-Z0-9]|[=>])|\x08")
 """Colours and movements of a terminal that `script` or a pager left in the text."""
-_PLUS_MINUS = re.compile("Â±|┬▒|В±|ï¿½|\ufffd(?= ?\\d)")
+_PLUS_MINUS = re.compile("Â±|┬▒|\u0412±|ï¿½|\ufffd(?= ?\\d)")
 """The sign as one byte of a code page makes it of two."""
 _SIGNS = str.maketrans(
     dict.fromkeys("\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
                   "\u202f\u205f\u3000", " ")
     | dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", "")
-    | dict.fromkeys("│┃║╎┆┊｜", "|")
+    | dict(zip("\uff1a\uff0c\uff08\uff09\uff1d", ":,()=", strict=True))
+    | dict.fromkeys("│┃║╎┆┊\uff5c", "|")
     | dict.fromkeys("─━═╌┄┈", "-")
     | dict.fromkeys("┌┬┐├┼┤└┴┘┏┳┓┡╇┩┣╋┫┗┻┛╔╦╗╠╬╣╚╩╝╭╮╰╯╞╪╡╒╤╕╘╧╛┠┨┯┷┿╂", "+")
 )  # fmt: skip
@@ -27,6 +28,7 @@ _TAG = re.compile(
     r"|ol|a|sub|sup|h\d)\b[^<>\n]{0,300}>",
     re.IGNORECASE,
 )
+_BETWEEN_ROWS = re.compile(r"\|[ \t]*\n\s*\n")
 _ENDS_A_LINE = frozenset({"pre", "code", "details", "summary", "br", "p", "div", "tr", "li"})
 
 _TIME = r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
@@ -35,8 +37,9 @@ _PREFIX = re.compile(
     r"^(?:[ \t]*(?:"
     r"\[(?:pod|job|deployment)/[^\]\s]+\]"  # kubectl logs --prefix
     rf"|\[{_TIME}(?: \w+)*\]|{_TIME}(?=\s)"  # docker -t, SGLang
-    rf"|-[ \t]+[\w.]+[ \t]+-[ \t]+{_LEVEL}[ \t]*[-:]|[-|]?[ \t]*\[?{_LEVEL}\]?[ \t]*(?:[-|:]|(?=\s))"
     rf"|{_LEVEL} \d\d-\d\d \d\d:\d\d:\d\d (?:\[[\w./]+:\d+\]|[\w./]+:\d+\])"  # vLLM
+    rf"|-[ \t]+[\w.]+[ \t]+-[ \t]+{_LEVEL}[ \t]*[-:]"
+    rf"|[-|]?[ \t]*\[?{_LEVEL}\]?[ \t]*(?:[-|:]|(?=\s))"
     r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [\w.-]+ [\w./@-]+(?:\[\d+\])?:"  # journald
     r"|\([\w ]{0,40}pid=\d+[^)\n]{0,80}\)"  # vLLM, Ray
     r"|\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\](?: \[[\w-]+\])*"  # TensorRT-LLM
@@ -59,7 +62,7 @@ def as_printed(text: str) -> str:
     if not text.isascii():
         text = _PLUS_MINUS.sub("±", text).translate(_SIGNS)
     if "<" in text:
-        text = _TAG.sub(_without_tag, text)
+        text = _BETWEEN_ROWS.sub("|\n", _TAG.sub(_without_tag, text))
     if "&" in text:
         text = html.unescape(text)
     return _without_runs(_PREFIX.sub("", text))

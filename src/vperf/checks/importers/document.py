@@ -18,13 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from vperf.checks.importers.cleaned import as_printed
-from vperf.checks.importers.record import Record
+from vperf.checks.importers.record import Record, number_or_none
 from vperf.errors import InputError
 from vperf.files import STDIN, read_bytes, read_stdin
 from vperf.values import dataclass
 
 MAX_RESULT_BYTES = 512 << 20
 """vLLM's --save-detailed writes a latency for every token: 200 MB for 10,000 requests."""
+_LAST_COMMA = re.compile(r",(\s*[}\]])")
+"""A comma after the last item, as people leave it who cut an object short."""
+_MAX_MENDED = 1 << 20
 _PARTIAL_WORD = re.compile(r"[\w.+-]{0,20}\Z")
 _DECODER = json.JSONDecoder()
 _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
@@ -105,6 +108,9 @@ def parse(text: str, name: str) -> Document:
         except _BelowJsonError:
             pass  # lines of a log below it
         except InputError as error:
+            mended = _LAST_COMMA.sub(r"\1", text) if len(text) < _MAX_MENDED else text
+            if mended != text:
+                return parse(mended, name)
             return Document(name, text, broken=error)
     else:
         try:
@@ -229,7 +235,7 @@ def _among_lines(text: str, name: str) -> tuple[tuple[Record, ...], str]:
 
 
 _INSIDE = re.compile(r"[:=>,)][ \t]*(?=\{[ \t]*\")")
-_PYTHON = re.compile(r"(?:^|[:=>,)\]])[ \t]*(\{'(?:[^\n]|\n(?=[ \t]))*?\})[ \t]*$", re.MULTILINE)
+_PYTHON = re.compile(r"(?:^|[\s:=>,)\]])[ \t]*(\{'(?:[^\n]|\n(?=[ \t]))*?\})[ \t]*$", re.MULTILINE)
 _NO_LITERAL = re.compile(r"(?<![\w'\"])(?:nan|-?inf)(?![\w'\"])")
 _MAX_INSIDE, _MAX_PYTHON = 100, 200_000
 
@@ -258,35 +264,48 @@ def _inside(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _csv_records(text: str, name: str) -> list[Record]:
-    """Rows under a header, numbers as numbers; none where the text is no CSV."""
+    """Rows under a header, numbers as numbers; none where the text is no CSV.
+
+    A tool's header has bare words; in one of words and units, each row must be as long and have a
+    number. Excel of some countries parts by semicolons.
+    """
     first, _, below = text.lstrip().partition("\n")
-    if not re.fullmatch(r'\s*"?\w*"?(\s*,\s*"?[\w.]+"?)+\s*', first):  # pandas numbers its rows
+    parted = ";" if first.count(";") > 1 and "," not in first else ","
+    bare = re.fullmatch(r'\s*"?\w*"?(\s*[,;]\s*"?[\w.]+"?)+\s*', first)  # pandas numbers its rows
+    if not bare and not (_CSV_WORDS.fullmatch(first) and first.count(parted) > 1):
         return []
     if not below.strip() and _CSV_HEADER.fullmatch(first):
         raise InputError(
             "has a header and no rows: the run wrote no result", source=name,
             hint="look at what the benchmark printed: it stopped before its first measurement",
         )  # fmt: skip
-    rows = csv.reader(io.StringIO(text.strip()), skipinitialspace=True, strict=True)
+    rows = csv.reader(
+        io.StringIO(text.strip()), skipinitialspace=True, strict=True, delimiter=parted
+    )
     records = []
     try:
         header = next(rows)
         for row in filter(None, rows):
             where = f"line {rows.line_num}"
             if len(row) != len(header):
+                if not bare:
+                    return []
                 raise InputError(
                     f"has {len(row)} values under {len(header)} columns",
                     source=name, field=where, hint="the file was cut, or two were joined",
                 )  # fmt: skip
             cells = dict(zip(header, map(_cell, row), strict=True))
+            if not bare and not any(isinstance(cell, float) for cell in cells.values()):
+                return []
             records.append(Record(name, cells, where))
     except csv.Error as error:
         raise InputError(f"is not CSV: {error}", source=name) from None
     return records
 
 
+_CSV_WORDS = re.compile(r'[ \t]*"?[A-Za-z#][^|:\n]{0,2000}')
+
+
 def _cell(text: str) -> str | float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return text or None
+    number = number_or_none(text.strip())
+    return (text or None) if number is None else number

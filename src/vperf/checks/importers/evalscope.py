@@ -57,7 +57,9 @@ def _read(said: Record) -> Iterator[Result]:
     tpot = _time(record, "Average time per output token")
     output = _first(record, "Output token throughput (tok/s)")
     users = _count(record, "Number of concurrency")
-    inverse = bool(tpot and output and users and users > 1 and abs(tpot * output - 1) < _INVERSE)
+    inverse = "old TPOT" in record.values or bool(
+        tpot and output and users and users > 1 and abs(tpot * output - 1) < _INVERSE
+    )
     if inverse:
         notes.append("its time per output token is 1 / throughput, as evalscope had it: left out")
     accepted = _first(record, "Average decoded tokens per iter")

@@ -21,7 +21,7 @@ from vperf.checks.importers.document import Document
 from vperf.checks.importers.labels import TEXTS, Label, label_of, value_of
 from vperf.checks.importers.names import quantization_named, weight_name
 from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat
-from vperf.checks.importers.record import Record
+from vperf.checks.importers.record import Record, number_or_none
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
 from vperf.sources.engines import engine_id
@@ -34,7 +34,9 @@ _OF_WHAT = {"input_len", "output_len", "max_concurrency", "batch_size", "request
             "gpu", "requests", "completed"}  # fmt: skip
 _KEPT = {*TEXTS, "gpus", "tp", "input_len", "output_len"}
 """What a run says once and the next one leaves out."""
-_COUNTED_CARD = re.compile(r"(\d{1,3})[ ]?[x×*][ ]?(.+)|(.+?)[ ]?[x×*][ ]?(\d{1,3})")
+_COUNTED_CARD = re.compile(
+    r"(\d{1,3})[ ]?[x\u00d7*][ ]?(.+)|(.+?)[ ]?[x\u00d7*][ ]?(\d{1,3})", re.IGNORECASE
+)
 
 Fields = dict[str, Any]
 
@@ -43,32 +45,44 @@ def _add(fields: Fields, said: str, text: str) -> bool:
     """Puts the figure of a label into `fields`; False where it is none, or there already."""
     number, unit = value_of(text)
     label = label_of(said, unit) or label_of(said)
-    if label is None:
+    if label is None or _key(label) in fields or label.statistic == "none":
         return False
-    key = _key(label)
     if label.field in TEXTS:
-        value = text.strip(" *`'\"")
-        if not re.search(r"[A-Za-z\d]", value) or key in fields:
-            return False
-        if label.field == "gpu" and (match := _COUNTED_CARD.fullmatch(value)):
-            fields["gpus"] = float(match[1] or match[4])
-            value = match[2] or match[3]
-        elif label.field == "gpu" and not re.search(r"[A-Za-z]", value):
-            return False
-        fields[key] = value
-        return True
-    if number is None or label.statistic == "none":
+        return _add_words(fields, label.field, text.strip(" *`'\""))
+    if number is None:
         return False
     if label.scale is None:
         fields.setdefault("no unit", said.strip()[:40])
         return False
-    if key in fields:
-        return False
-    fields[key] = number * label.scale
+    fields[_key(label)] = number * label.scale
     if label.length is not None:
         place = "input_len" if label.field == "prefill_tokens_per_s" else "output_len"
         fields.setdefault(place, float(label.length))
     return True
+
+
+def _add_words(fields: Fields, name: str, value: str) -> bool:
+    if name == "gpu" and (match := _COUNTED_CARD.fullmatch(value)):
+        fields["gpus"] = float(match[1] or match[4])
+        value = match[2] or match[3]
+    if name == "lengths":
+        if match := _LENGTHS.fullmatch(value):
+            fields["input_len"], fields["output_len"] = map(_tokens, match.groups())
+        return match is not None
+    if _CODE.search(value) or not re.search(r"[A-Za-z]" if name == "gpu" else r"[A-Za-z\d]", value):
+        return False
+    fields[name] = value
+    return True
+
+
+_CODE = re.compile(r"[\"'{}=\[\]]|[,(]$")
+_LENGTHS = re.compile(r"(\d[\d.,]*[kK]?) ?(?:/|x|,|-|:|in/) ?(\d[\d.,]*[kK]?)(?: ?out)?")
+
+
+def _tokens(text: str) -> float:
+    """Of "1024", "1k" and "8K"."""
+    short = text.lower().removesuffix("k")
+    return (number_or_none(short) or 0.0) * (1024.0 if short != text.lower() else 1.0)
 
 
 def _key(label: Label) -> str:
@@ -81,7 +95,7 @@ def _is_run(fields: Mapping[str, Any], *, of_what: bool = True) -> bool:
     known = {name for name in fields if name != "no unit"}
     measured = {name for name in known if name in _RATES or name.split("_", 1)[-1] in _TIMES
                 or name in _TIMES}  # fmt: skip
-    return bool(measured) and (bool(known & _OF_WHAT) or not of_what)
+    return bool(measured) and (bool(known & _OF_WHAT) or (not of_what and known != {"latency_s"}))
 
 
 # A run's fields -> its result -----------------------------------------------------------------
@@ -93,7 +107,7 @@ def _read(record: Record) -> Iterator[Result]:
     cards = cards_in(record.around)
     batch, users = record.degree("batch_size"), record.known("max_concurrency")
     requests = _whole(record, "completed") or _whole(record, "requests")
-    many = (users or batch or 1) > 1 or (requests or 1) > 1 and users is None
+    many = (users or batch or 1) > 1 or ((requests or 1) > 1 and users is None)
     output = record.known("output_tokens_per_s")
     decode = record.known("decode_tokens_per_s")
     prefill = record.known("prefill_tokens_per_s")
@@ -116,6 +130,11 @@ def _read(record: Record) -> Iterator[Result]:
         notes.append("TPOT is from tokens per second of a user")
     if record.text("no unit"):
         notes.append(f"left out, as no unit is said: {record.text('no unit')}")
+    output_len = _length(record, "output_len", "all_output", requests)
+    each_s = record.known("requests_per_s")
+    if output_len is None and output is not None and each_s is not None:
+        output_len = output / each_s
+        notes.append(f"{output_len:,.0f} tokens of an answer: output rate over request rate")
     failed = record.known("failed")
     said, model = record.text("quantization"), record.text("model")
     quantization = quantization_named(said, []) if said else None
@@ -134,7 +153,7 @@ def _read(record: Record) -> Iterator[Result]:
                 quantization=quantization,
                 tp=_whole(record, "tp"),
                 input_len=_length(record, "input_len", "all_input", requests),
-                output_len=_length(record, "output_len", "all_output", requests),
+                output_len=output_len,
                 batch_size=batch,
                 max_concurrency=users,
                 request_rate=record.known("request_rate"),
@@ -149,7 +168,7 @@ def _read(record: Record) -> Iterator[Result]:
         output_tokens_per_s=output,
         prefill_tokens_per_s=prefill if not many or batch else None,
         latency_s=record.known("latency_s") or record.known("p50_latency_s"),
-        requests_per_s=record.known("requests_per_s"),
+        requests_per_s=each_s,
         percentiles=tuple(
             (name, value)
             for name in values
@@ -209,11 +228,13 @@ def _runs(
         key in _RATES or key.split("_", 1)[-1] in _TIMES or key in _TIMES for key in keys
     )
     if by_row:
+        first = ""
         for number, cells in grid[1:]:
             if len(cells) != len(head):
                 continue
             fields: Fields = {}
-            for said, cell in zip(head, cells, strict=True):
+            first = cells[0] or first
+            for said, cell in zip(head, [first, *cells[1:]], strict=True):
                 _add(fields, said, cell)
             if _is_run(fields):
                 yield Record(document.source, {**fields, "tool": _TABLE}, f"line {number}", around)
@@ -254,22 +275,28 @@ def _columns(
 # Lines ----------------------------------------------------------------------------------------
 
 _LINE = re.compile(
-    r"[-+*•>\s]*([A-Za-z#][^:=|\t\n]{0,79}?)[ \t]*(?:\.{2,}:?|[:=]|\t|[ \t]{3,})[ \t]*(\S.*)"
+    r"[-+*•>\s]*(?:\[[^\]\n]{0,40}\][ \t]*)*([A-Za-z#][^:=|\t\n]{0,79}?)[ \t]*"
+    r"(?:\.{2,}:?|[:=]|\t|[ \t]{3,})[ \t]*(\S.*)"
 )
 _PAIRS = re.compile(r"\s[|;·•]\s|[,;]\s+(?=[A-Za-z][\w ()/.-]{0,60}[:=])")
+_ASSIGNED = re.compile(r"([A-Za-z_]\w*)[=:](\d[\d.,]*[a-zA-Z/]*)(?=[\s,;]|$)")
+_NUMBERED = re.compile(r"([A-Za-z]\w*(?:\(\w+\))?):? (\d[\d.]*)(?=[\s,]|$)")
+"""A log's "ttft=120ms tpot=14ms" and "latency(ms) 210.3 tokensPerSec 760.6"."""
 _SECTION = re.compile(r"[-+*=#•\s]*([A-Za-z][^:=|\n]{0,60}?)[-+*=#:\s]*$")
 
 
 def _lines(document: Document) -> Iterator[Record]:
     """A block ends where a figure comes a second time."""
     text = document.plain
+    if _ANSWER.search(text):
+        return
     fields: Fields = {}
     section = ""
     found: list[Fields] = []
     for line in text.splitlines():
         if len(line) > _LONGEST_LINE:
             continue
-        pairs = [match.groups() for part in _PAIRS.split(line) if (match := _LINE.fullmatch(part))]
+        pairs = _pairs(line)
         if not pairs:
             section = match[1] if (match := _SECTION.fullmatch(line)) else ""
             continue
@@ -280,10 +307,28 @@ def _lines(document: Document) -> Iterator[Record]:
                 fields = {name: each for name, each in fields.items() if name in _KEPT}
                 _restate(fields, label, value)
     found.append(fields)
-    runs = [each for each in found if _is_run(each, of_what=False)]
+    least = 1 if sum(map(bool, map(str.strip, text.splitlines()))) <= _SHORT else 2
+    runs = [
+        each for each in found if _is_run(each, of_what=False) and len(each.keys() - _KEPT) >= least
+    ]
     for index, run in enumerate(runs, 1):
         where = f"run {index}" if len(runs) > 1 else ""
         yield Record(document.source, {**run, "tool": _LINES}, where, text[-CONTEXT:])
+
+
+_ANSWER = re.compile(r"\d% of (?:expected|the limit)\b|^limit +expected\b", re.MULTILINE)
+"""What vperf prints, of which nothing was measured here."""
+_SHORT = 15
+"""Lines up to which one figure with its label is a summary."""
+
+
+def _pairs(line: str) -> list[tuple[str, str]]:
+    """What a line says, label by label."""
+    for pattern, least in ((_ASSIGNED, 2), (_NUMBERED, 4)):
+        if len(found := pattern.findall(line)) >= least:
+            return found
+    parts = (_LINE.fullmatch(part) for part in _PAIRS.split(line))
+    return [(match[1], match[2]) for match in parts if match]
 
 
 _LONGEST_LINE = 400
@@ -335,7 +380,11 @@ def _own(record: Record) -> Iterator[Result]:
 
 def _objects(values: Mapping[str, Any], outer: Fields, depth: int) -> Iterator[Fields]:
     fields: Fields = {}
-    lists = []
+    lists: list[list[Any]] = []
+    named = [each for each in values.values() if isinstance(each, Mapping)]
+    if len(named) > 1 and all(_is_run(_alone(each), of_what=False) for each in named):
+        lists.append(named)
+        values = {key: each for key, each in values.items() if not isinstance(each, Mapping)}
     _flat(values, "", fields, lists, 0)
     merged = {**outer, **fields}
     inner = [
@@ -349,6 +398,12 @@ def _objects(values: Mapping[str, Any], outer: Fields, depth: int) -> Iterator[F
         yield merged
     else:
         yield from inner
+
+
+def _alone(values: Mapping[str, Any]) -> Fields:
+    fields: Fields = {}
+    _flat(values, "", fields, [], _MAX_DEPTH)
+    return fields
 
 
 def _setup_alone(fields: Fields) -> Fields:

@@ -17,11 +17,11 @@ _TOKEN_RATES = r"tok(?:en)?s?(?: ?/ ?| per )s(?:ec(?:ond)?s?)?|tok(?:en)?s? s(?:
 _REQUEST_RATES = r"req(?:uest)?s?(?: ?/ ?| per )s(?:ec(?:ond)?)?|rps|qps|it/s"
 _UNITS: tuple[tuple[str, str, float], ...] = (
     (rf"(?:{_TOKEN_RATES})(?: ?/ ?| per )(?:user|req(?:uest)?|stream|seq(?:uence)?)", "each", 1.0),
-    (_TOKEN_RATES + r"|toks/s", "rate", 1.0),
+    (_TOKEN_RATES + r"|toks/s|gen/s", "rate", 1.0),
     (_REQUEST_RATES, "requests", 1.0),
     (r"ms|msecs?|milliseconds?|ms ?/ ?tok(?:en)?|ms per tok(?:en)?", "time", 1e-3),
     (r"s|secs?|seconds?|s ?/ ?tok(?:en)?|s per tok(?:en)?", "time", 1.0),
-    (r"us|µs|μs|microseconds?", "time", 1e-6),
+    (r"us|[\u00b5\u03bc]s|microseconds?", "time", 1e-6),
     (r"ns|nanoseconds?", "time", 1e-9),
     (r"min|mins|minutes?", "time", 60.0),
     (r"tok(?:en)?s?(?:\(s\))?", "count", 1.0),
@@ -33,72 +33,90 @@ _MEAN = re.compile(r"\b(?:mean|avg|average|averaged|ave)\b")
 _STATISTIC = re.compile(
     r"\b(?:p ?(?P<p>\d{1,2}(?:\.\d+)?)|(?P<q>\d{1,2}(?:\.\d+)?) ?(?:%|th)?(?: ?percentile| ?%ile)"
     r"|(?P<q2>\d{1,2}(?:\.\d+)?)%|(?P<median>median|mdn|med)|(?P<max>max(?:imum)?|highest|worst)"
-    r"|(?P<other>min(?:imum)?|lowest|best|std ?dev|stddev|std|stdev|variance|peak|total count|count))"
-    r"(?=\W|$)"
+    r"|(?P<other>min(?:imum)?|lowest|best|std ?dev|stddev|std|stdev|variance|peak"
+    r"|(?:total )?count))(?=\W|$)"
 )
-_FIRST = r"(?:time to (?:the )?first (?:output )?token|ttft|first token(?: latency| time)?|prefill (?:latency|time))"
+_FIRST = (
+    r"(?:time to (?:the )?first (?:output )?token|ttft|first token(?: latency| time)?"
+    r"|prefill (?:latency|time))"
+)
 _EACH = (
     r"(?:time per (?:output )?token|tpot|(?:per |output |decode )?token latency"
+    r"|other tokens latency"
     r"|decode latency per token|time between tokens|tbt|latency per (?:output )?token)"
 )
-_GAP = r"(?:inter ?token(?: latency| delay)?|itl)"
-_WHOLE = r"(?:(?:end to end|e2e|request|overall|response|query|total request)(?: latency| time)|e2el?|lat(?:ency)?)"
-_SPEED = r"(?:throughput|tput|speed|rate|thrpt)"
+_WHOLE = (
+    r"(?:(?:end to end|e2e|request|overall|response|query|total request)(?: latency| time)"
+    r"|e2el?|lat(?:ency)?)"
+)
+_SPEED = r"(?:throughput|tput|thrpt|speed|rate)"
+_TOKENS = r"tok(?:en)?s?"
 _OUT = r"(?:output|generated|generation|gen|completion|decoded|out)"
 _IN = r"(?:input|prompt|in)"
 _SIZE = r"(?: ?(?:len(?:gth)?|size|tokens?|token count|sequence length|seq(?:uence)? len|count))"
-_EACH_ONE = r"(?: per (?:request|prompt|req))?"
+_OF_ONE = r"(?: per (?:request|prompt|req))?"
+_NUMBER_OF = r"(?:total |num(?:ber)?(?: of)? |n |# ?)?"
 _NAMES: tuple[tuple[str, str, str], ...] = (
-    # What the label is, without statistic and unit; the kinds of unit that it may have; the field.
-    (rf"{_FIRST}", "time", "ttft_s"),
-    (rf"{_EACH}", "time", "tpot_s"),
-    (rf"{_GAP}", "time", "itl_s"),
-    (rf"{_WHOLE}", "time", "latency_s"),
-    (r"(?:benchmark |test |run )?duration|(?:total |elapsed |wall )(?:clock )?time|elapsed"
-     r"|time taken for tests|total benchmark time", "time", "duration_s"),
-    (rf"(?:(?:total|overall|aggregate[d]?) )?{_OUT}(?: tok(?:en)?s?)?(?: {_SPEED})?"
-     rf"|tok(?:en)? {_SPEED}|(?:output|out) tok(?:en)?s?", "rate", "output_tokens_per_s"),
-    (rf"(?:decode|decoding|eval|tg ?\d*|token generation|tput decode)(?: {_SPEED})?"
-     rf"|generation speed|generationspeed|gen speed", "rate", "decode_tokens_per_s"),
-    (rf"(?:prefill|prompt processing|prompt eval|prompt|pp ?\d*|processing|ingestion)(?: {_SPEED})?"
-     r"|processingspeed", "rate", "prefill_tokens_per_s"),
-    (rf"(?:total|overall|combined|aggregate[d]?)(?: tok(?:en)?s?)?(?: {_SPEED})?"
-     rf"|input(?: tok(?:en)?s?)?(?: {_SPEED})?", "rate", "no_s"),
-    (rf"(?:user|per user|per request)(?: tok(?:en)?s?)?(?: {_SPEED})?", "rate each", "each_tokens_per_s"),
-    (rf"(?:tok(?:en)?s?)?(?: ?{_SPEED})?", "each", "each_tokens_per_s"),
-    (rf"(?:tok(?:en)?s? )?{_SPEED}|tok(?:en)?s?|", "rate", "tokens_per_s"),
-    (rf"(?:req(?:uest)?s?)?(?: ?{_SPEED})?", "requests", "requests_per_s"),
-    (r"(?:traffic )?(?:request|arrival|target) rate(?: configured)?", "requests none", "request_rate"),
-    (r"(?:successful|success|succeed(?:ed)?|completed) (?:requests?|reqs?)|completed", "none", "completed"),
-    (r"(?:total |num(?:ber)?(?: of)? |n |# ?)?(?:requests?|reqs?|prompts)", "none", "requests"),
-    (r"(?:failed|errored?|error) (?:requests?|reqs?)|errors|number of errored requests", "none", "failed"),
-    (r"(?:(?:request |number of |num |user )?concurrency|conc|concurrent(?: (?:users|requests))?|users"
-     r"|clients|ccu?|vus|number of concurrency|parallel(?: requests)?|virtual users|num users"
-     r"|concurrencies)", "none", "max_concurrency"),
-    (r"(?:batch(?: ?size)?|bs|batchsize)", "none", "batch_size"),
-    (rf"isl|{_IN}{_SIZE}{_EACH_ONE}|(?:number of |num )?input tokens?{_EACH_ONE}"
-     r"|(?:context|ctx)(?: (?:len(?:gth)?|size))?|sequence length|prompt", "none count", "input_len"),
-    (rf"osl|{_OUT}{_SIZE}{_EACH_ONE}|decode length|max (?:new )?tokens|genamount"
-     rf"|(?:number of |num )?output tokens?{_EACH_ONE}|predicted tokens", "none count", "output_len"),
-    (rf"total (?:num(?:ber of)? )?{_IN}(?: text)? tokens|number of prompt tokens", "none count", "all_input"),
-    (rf"total (?:num(?:ber of)? )?{_OUT}? ?tokens(?: generated)?|number of completion tokens",
-     "none count", "all_output"),
-    (r"model(?: (?:name|id|path))?", "none", "model"),
-    (r"gpu(?:s| name| type| model)?|hardware|device|card|accelerator", "none", "gpu"),
-    (r"(?:num(?:ber)?(?: of)? |n )gpus|gpu count", "none", "gpus"),
-    (r"tp(?: size)?|tensor parallel(?:ism)?(?: size)?", "none", "tp"),
-    (r"quant(?:ization|isation)?|precision|weights?(?: format)?|dtype", "none", "quantization"),
-    (r"engine|framework|backend|server|inference engine|runtime", "none", "engine"),
+    # The field; the kinds of unit that it may have; what its label is, without statistic and unit.
+    ("ttft_s", "time", _FIRST),
+    ("tpot_s", "time", _EACH),
+    ("itl_s", "time", r"inter ?token(?: latency| delay)?|itl"),
+    ("latency_s", "time", _WHOLE),
+    ("duration_s", "time", r"(?:benchmark |test |run )?duration|elapsed|time taken for tests"
+     r"|(?:total |elapsed |wall |total benchmark )(?:clock )?time"),
+    ("output_tokens_per_s", "rate",
+     rf"(?:(?:total|overall|aggregated?) )?{_OUT}(?: {_TOKENS})?(?: {_SPEED})?"
+     rf"|{_TOKENS} {_SPEED}|gen"),
+    ("decode_tokens_per_s", "rate",
+     rf"(?:decode|decoding|eval|tg ?\d*|token generation|tput decode)(?: {_SPEED})?"
+     r"|gen(?:eration)? speed"),
+    ("prefill_tokens_per_s", "rate",
+     r"(?:prefill|prompt processing|prompt eval|prompt|pp ?\d*|processing|ingestion)"
+     rf"(?: {_SPEED})?"),
+    ("other rate", "rate",
+     rf"(?:total|overall|combined|aggregated?|input)(?: {_TOKENS})?(?: {_SPEED})?"),
+    ("each_tokens_per_s", "rate each",
+     rf"(?:user|per user|per request)(?: {_TOKENS})?(?: {_SPEED})?"),
+    ("each_tokens_per_s", "each", rf"(?:{_TOKENS})?(?: ?{_SPEED})?"),
+    ("tokens_per_s", "rate", rf"(?:{_TOKENS} )?{_SPEED}|{_TOKENS}|"),
+    ("requests_per_s", "requests", rf"(?:req(?:uest)?s?)?(?: ?{_SPEED})?"),
+    ("request_rate", "requests none",
+     r"(?:traffic )?(?:request|arrival|target) rate(?: configured)?"),
+    ("completed", "none",
+     r"(?:number of )?(?:successful|success|succeed(?:ed)?|completed)(?: (?:requests?|reqs?))?"),
+    ("requests", "none", rf"{_NUMBER_OF}(?:requests?|reqs?|prompts)|num|request count"),
+    ("failed", "none", r"(?:number of )?(?:failed|errored?|error)(?: (?:requests?|reqs?))?|errors"),
+    ("max_concurrency", "none",
+     rf"{_NUMBER_OF}(?:(?:request |user )?concurrenc(?:y|ies)|users)|conc|clients|ccu?|vus"
+     r"|concurrent(?: (?:users|requests))?|parallel(?: requests)?|virtual users"),
+    ("batch_size", "none", r"batch ?(?:size)?|bs"),
+    ("lengths", "none", r"config|workload|scenario|shape|isl ?/ ?osl|in(?:put)? ?/ ?out(?:put)?"),
+    ("input_len", "none count",
+     rf"isl|{_IN}{_SIZE}{_OF_ONE}|(?:number of |num )?input tokens?{_OF_ONE}"
+     r"|(?:context|ctx)(?: (?:len(?:gth)?|size))?|sequence length|prompt"),
+    ("output_len", "none count",
+     rf"osl|{_OUT}{_SIZE}{_OF_ONE}|(?:number of |num )?output tokens?{_OF_ONE}|decode length"
+     r"|max (?:new )?tokens|genamount|predicted tokens"),
+    ("all_input", "none count",
+     rf"total (?:num(?:ber of)? )?{_IN}(?: text)? tokens|number of prompt tokens"),
+    ("all_output", "none count",
+     rf"total (?:num(?:ber of)? )?(?:{_OUT} )?tokens(?: generated)?|number of completion tokens"),
+    ("model", "none", r"model(?: (?:name|id|path))?"),
+    ("gpu", "none", r"gpu(?:s| name| type| model)?|hardware|device|card|accelerator"),
+    ("gpus", "none", r"(?:num(?:ber)?(?: of)? |n )gpus|gpu count"),
+    ("tp", "none", r"tp(?: size)?|tensor parallel(?:ism)?(?: size)?"),
+    ("quantization", "none", r"quant(?:i[sz]ation)?|precision|weights?(?: format)?|dtype"),
+    ("engine", "none", r"engine|framework|backend|server|inference engine|runtime"),
 )  # fmt: skip
-_KNOWN = tuple((re.compile(pattern), kinds.split(), name) for pattern, kinds, name in _NAMES)
+_KNOWN = tuple((re.compile(pattern), kinds.split(), name) for name, kinds, pattern in _NAMES)
 _BRACKETS = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
 _TEST = re.compile(r"(pp|tg) ?(\d{1,7})")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_VALUE = re.compile(r"[~≈]?[ ]?([+-]?\d[\d.,]*(?:[eE][+-]?\d+)?)[ ]?(.*)")
+_VALUE = re.compile(r"[~\u2248]?[ ]?([+-]?\d[\d.,]*(?:[eE][+-]?\d+)?)[ ]?(.*)")
 _OF_TOKENS = {"output_tokens_per_s", "decode_tokens_per_s", "prefill_tokens_per_s"}
 _RATES = ("throughput", "speed", "rate")
 """What ends a label that can only be of tokens a second, where no unit is said."""
-TEXTS = frozenset({"model", "gpu", "quantization", "engine"})
+TEXTS = frozenset({"model", "gpu", "quantization", "engine", "lengths"})
 """Fields whose values are words."""
 
 
@@ -116,7 +134,7 @@ class Label:
 
 @lru_cache(maxsize=4096)
 def label_of(said: str, unit: str = "") -> Label | None:
-    """The field of a label, with the unit said beside its number, if any; None: it is none known."""
+    """The field of a label, with the unit that stands beside its number; None: it is none known."""
     if len(said) > _LONGEST:
         return None
     kinds, scale = _unit(unit)
@@ -128,11 +146,13 @@ def label_of(said: str, unit: str = "") -> Label | None:
             kinds, scale = kind, factor
     text = _BRACKETS.sub(" ", text)
     text = re.sub(r"(?:[ _\-#]|\.(?!\d))+", " ", text).strip(" :,")
+    text = _OF_WHOM.sub("", text)
     whole = _named(text, kinds, scale, "mean")
     return whole or _in_words(text, kinds, scale)
 
 
 _LONGEST = 80
+_OF_WHOM = re.compile(r"^(?:llm|gen ?ai|results?|metrics?|client|summary) ")
 
 
 def _in_words(text: str, kind: str, scale: float | None) -> Label | None:

@@ -28,6 +28,8 @@ _ALL_LAYERS = 99
 _TENSOR_SPLITS = ("row", "tensor", "graph")
 """Modes (-sm) in which the cards share each matmul; by default each takes layers."""
 _RPC = "RPC"
+_MISTRALRS = "mistralrs-bench"
+"""Of mistral.rs, whose table has llama-bench's columns and more."""
 _KINDS = {"small": "s", "medium": "m", "large": "l"}
 _NAMES = {"all_f32": "fp32", "f32": "fp32", "f16": "fp16", "bf16": "bf16", "q2_k_m": "q2_k",
           "iq3_s_mix": "iq3_m", "mxfp4_moe": "mxfp4_moe"}  # fmt: skip
@@ -53,13 +55,14 @@ def _read(record: Record) -> Iterator[Result]:
         f"{name}{length}" for name, length in (("pp", prompt), ("tg", generated)) if length
     )
     both = bool(prompt and generated)
+    other = record.text("tool")
     yield Result(
-        tool=_TOOL,
+        tool=other or _TOOL,
         label=f"{test} @ d{depth}" if depth else test,
         setup=Setup(
             **setup,
-            engine="llama.cpp",
-            batch_size=1,
+            engine=None if other else "llama.cpp",
+            batch_size=record.degree("concurrency") or 1,
             input_len=prompt,
             output_len=generated,
             past_len=depth,
@@ -188,7 +191,7 @@ def _rows(document: Document) -> Iterator[Record | InputError]:
                 bare = not fenced
             continue
         if "|" not in line:
-            header = [] if line else header
+            header = header if set(line) <= set("+-= ") else []
             continue
         if not header and (bare_row := _headless(cells)):
             header, bare, printed = bare_row, not fenced, {}
@@ -262,6 +265,8 @@ def _row(row: Mapping[str, str], document: Document, where: str) -> dict[str, An
         "n_prompt": prompt,
         "n_gen": generated,
         "n_depth": depth,
+        "tool": _MISTRALRS if "ms/t" in row else None,
+        "concurrency": _cell(row.get("concurrency")),
         "avg_ts": number_or_none(speed[1]),
         "stddev_ts": number_or_none(speed[2] or ""),
     }

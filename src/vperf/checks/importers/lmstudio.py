@@ -1,8 +1,9 @@
 """LM Studio: the JSON of its REST API (/api/v0), the line below an answer, and `lms --stats`.
 
 Keys as in lmstudio.ai/docs/api/rest-api (beta, 2025): `stats` with tokens_per_second and
-time_to_first_token in seconds, `usage`, and `model_info` with the format of the weights. The line is "61.2 tok/sec • 512 tokens •
-0.32s to first token". Not here: its OpenAI-compatible answers, which have no timings.
+time_to_first_token in seconds, `usage`, and `model_info` with the format of the weights. The line
+is "61.2 tok/sec • 512 tokens • 0.32s to first token". Not here: its OpenAI-compatible answers,
+which have no timings.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def _read(record: Record) -> Iterator[Result]:
 
 
 _LINE = re.compile(
-    r"([\d.,]+) tok/s(?:ec)?\b[^\w\n]{1,9}(\d[\d,]*) tokens\b[^\w\n]{1,9}([\d.,]+) ?s to first token"
+    r"([\d.,]+) tok/s(?:ec)?\b\W{1,9}(\d[\d,]*) tokens\b\W{1,9}"
+    r"([\d.,]+) ?s to first token"
 )
 _STATS = re.compile(
     r"Tokens/Second:[ \t]*([\d.,]+)\s+Time to First Token:[ \t]*([\d.,]+) ?s\s+"
@@ -56,13 +58,16 @@ _STATS = re.compile(
 def _printed(document: Document) -> Iterator[Record]:
     text = document.plain
     for match in (*_LINE.finditer(text), *_STATS.finditer(text)):
-        figures = [number_or_text(each) for each in match.groups()]
-        stats = match.re is _STATS
+        figures: list[float | str | None] = [number_or_text(each) for each in match.groups()]
+        if match.re is _STATS:
+            rate, first, prompt, written = figures
+        else:
+            rate, written, first = figures
+            prompt = None
         values = {
-            "stats": {"tokens_per_second": figures[0], "time_to_first_token": figures[1 if stats else 2]},
-            "usage": {"prompt_tokens": figures[2] if stats else None,
-                      "completion_tokens": figures[3 if stats else 1]},
-        }  # fmt: skip
+            "stats": {"tokens_per_second": rate, "time_to_first_token": first},
+            "usage": {"prompt_tokens": prompt, "completion_tokens": written},
+        }
         around = text[max(0, match.start() - CONTEXT) : match.start()]
         yield Record(document.source, values, "", around)
 

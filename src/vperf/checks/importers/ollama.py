@@ -2,7 +2,9 @@
 
 Lines and keys as in ollama/ollama api/types.go (Metrics.Summary, GenerateResponse; read November
 2026). Durations are nanoseconds in the JSON; a prompt that was found in the cache has no
-prompt_eval_count. A model's name has its size and format after the colon.
+prompt_eval_count. A model's name has its size and format after the colon. KTransformers prints the
+same lines without the total, and its rates with all digits (kvcache-ai/ktransformers
+archive/ktransformers/util/utils.py, read December 2026).
 """
 
 from __future__ import annotations
@@ -42,7 +44,14 @@ _MODEL = re.compile(
 
 def _read(record: Record) -> Iterator[Result]:
     if record.get("total_duration") is None and _is_long(record.get("eval_rate")):
-        yield replace(next(_answer(record)), tool="KTransformers", notes=())
+        options = options_in(record.around)
+        model = options.get("gguf_path") or options.get("model_path") or record.text("model")
+        named = Record(
+            record.source, {**record.values, "model": model}, record.where, record.around
+        )
+        (answer,) = _answer(named)
+        setup = replace(answer.setup, engine="ktransformers", usual_quantization=None)
+        yield replace(answer, tool="KTransformers", setup=setup, notes=())
         return
     yield from _answer(record)
 

@@ -114,6 +114,7 @@ _FIELDS = ("Model", "MaxCtx", "GenAmount", "ProcessingSpeed", "GenerationSpeed")
 
 def _benchmark(record: Record) -> Iterator[Result]:
     generated, context = record.known("GenAmount"), record.known("MaxCtx")
+    prompt = context - generated if context and generated else 0.0
     yield Result(
         tool=_KOBOLD,
         label=record.where,
@@ -121,9 +122,7 @@ def _benchmark(record: Record) -> Iterator[Result]:
             model=record.text("Model"),
             engine="llama.cpp",
             batch_size=1,
-            input_len=context - generated
-            if context and generated and context > generated
-            else None,
+            input_len=prompt if prompt > 0 else None,
             output_len=generated,
         ),
         decode_tokens_per_s=record.known("GenerationSpeed"),

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 from vperf.checks.importers.names import quantization_named
 from vperf.checks.result import Setup
@@ -27,7 +28,7 @@ _CLIENTS = (
     "trtllm-bench", "llama-bench", "llama-batched-bench", "llama-sweep-bench", "llama-cli",
     "llama-completion", "genai-perf", "aiperf", "guidellm", "mlx_lm.generate", "mlx_lm.benchmark",
     "evalscope perf", "ollama run", "llama-benchy", "inference-perf", "token_benchmark_ray.py",
-    "profile_throughput.py", "profile_restful_api.py",
+    "profile_throughput.py", "profile_restful_api.py", "ktransformers.local_chat", "local_chat.py",
 )  # fmt: skip
 _COMMAND = re.compile("|".join(rf"(?<![\w/.-]){re.escape(name)}\b|(?<=/){re.escape(name)}\b"
                                for name in (*_SERVERS, *_CLIENTS)))  # fmt: skip
@@ -144,7 +145,7 @@ def _command(line: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
         words = line[match.end() :].split()
     if match[0] in _POSITIONAL and words and not words[0].startswith("-"):
         yield "model", words[0]
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in pairwise([*words, ""]):
         if word in ("|", ">", ">>", "&&", ";"):
             return
         if not word.startswith("-") or word.strip("-").replace(".", "").isdigit():

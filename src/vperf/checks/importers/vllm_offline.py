@@ -35,7 +35,7 @@ _NO_LENGTHS = (
 _AVERAGE = r"Avg latency: (\S+) seconds[ \t]*$"
 _PERCENTILE = r"(\d+)% percentile latency: (\S+) seconds[ \t]*$"
 _RATES = r"Throughput: (\S+) requests/s, (\S+) total tokens/s, (\S+) output tokens/s[ \t]*$"
-_OLD_RATES = r"Throughput: (\S+) requests/s, (\S+) tokens/s[ \t]*$"
+_OLD_RATES = r"(?:[\w. ]{1,30}: )?Throughput: (\S+) requests/s, (\S+) tokens/s[ \t]*$"
 """Before October 2024: prompt and output tokens in one sum."""
 _BAR = (
     r"[^\n]*?Processed prompts: 100%[^\n]*?\b(\d+)/\1 \[(?:(\d+):)?(\d+):(\d+)<[^\n]*?"
