@@ -40,7 +40,7 @@ from vperf.report.format import clean, dollars, per_second, percent, plural, sec
 from vperf.report.forms import Report
 from vperf.report.names import nameable, own_cache, short_model
 from vperf.report.notes import note_blocks
-from vperf.resolve import resolve_lengths
+from vperf.resolve.load import resolve_lengths
 from vperf.units import format_bandwidth, format_requests
 
 _ROWS = 8
