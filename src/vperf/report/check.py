@@ -40,7 +40,8 @@ from vperf.report.document import (
     Tone,
     plain,
 )
-from vperf.report.estimate import basis, second_line, workload
+from vperf.report.estimate.facts import basis
+from vperf.report.estimate.page import second_line, workload
 from vperf.report.format import clean, per_second, percent, plural, seconds, span
 from vperf.report.forms import Report
 from vperf.report.notes import note_blocks
