@@ -29,7 +29,8 @@ from vperf.explore.sweep import Sweep
 from vperf.hardware.gpu import Achieved, AllReduce, Gpu, Link
 from vperf.napkin import napkin as napkin_of
 from vperf.notes import Note
-from vperf.report import check, compare, fit, gpus, napkin, plan, roofline, sweep
+from vperf.report import compare, fit, gpus, napkin, plan, roofline, sweep
+from vperf.report.check import page as check_page
 from vperf.report.document import Block
 from vperf.report.estimate import page
 from vperf.scenario import Scenario
@@ -141,11 +142,13 @@ def graded(name: str = "", verdict: Any = "slow") -> Check:
 
 
 def checks(name: str = "") -> Made:
-    return check.document(graded(name))
+    return check_page.document(graded(name))
 
 
 def several_checks(name: str = "") -> Made:
-    return check.documents([(name or "a.json", graded(name)), ("b.json", graded())], hint="more")
+    return check_page.documents(
+        [(name or "a.json", graded(name)), ("b.json", graded())], hint="more"
+    )
 
 
 def comparisons(name: str = "") -> Made:
