@@ -23,7 +23,8 @@ from vperf.errors import InputError
 from vperf.estimate import estimate
 from vperf.explore.grid import CONTEXT, scenario_at
 from vperf.hardware.gpu import Gpu
-from vperf.resolve import AS_STORED, Resolver
+from vperf.resolve import Resolver
+from vperf.resolve.model import AS_STORED
 from vperf.scenario import OF_DRAFTS
 from vperf.serving.memory import memory_use
 from vperf.speeds import speeds

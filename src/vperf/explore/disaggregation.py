@@ -30,7 +30,8 @@ from vperf.explore.grid import Point
 from vperf.explore.prices import Prices, cost_of
 from vperf.explore.rows import Row
 from vperf.hardware.gpu import Gpu
-from vperf.resolve import AS_STORED, Resolver
+from vperf.resolve import Resolver
+from vperf.resolve.model import AS_STORED
 from vperf.serving.load import Load, Steps, server_s
 from vperf.serving.memory import memory_use
 from vperf.serving.speculative import tokens_per_step

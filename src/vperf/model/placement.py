@@ -3,7 +3,7 @@
 Layers are counted as llama.cpp counts them: `-ngl N` takes the last N of layers and output layer,
 a split over cards gives each its share of those by place, tensors are named as in a GGUF file. A
 placement says of every place which part of the model's rows it runs and which bytes it holds.
-Not here: how fast a place is (timing/placed.py) and what was typed (resolve.py).
+Not here: how fast a place is (timing/placed.py) and what was typed (resolve/).
 """
 
 from __future__ import annotations

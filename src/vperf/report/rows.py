@@ -23,7 +23,7 @@ from vperf.report.format import (
     span,
 )
 from vperf.report.names import short_model
-from vperf.resolve import AS_STORED
+from vperf.resolve.model import AS_STORED
 
 AXIS_HEADINGS = {
     "model": "model", "gpu": "GPU", "quantization": "weights", "kv_cache_dtype": "KV cache",
