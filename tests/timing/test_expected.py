@@ -133,6 +133,17 @@ def test_a_tile_along_a_window_has_two_edges_and_loads_its_keys_for_the_heads_of
     assert op_expected_s(op, C, VLLM) == pytest.approx(by_hand, rel=1e-6)
 
 
+def test_prefill_over_heads_of_72_multiplies_as_if_they_were_of_96() -> None:
+    def busy(width: int) -> float:
+        op = attention("a", Step(1, 65536, 0), heads=16, kv_heads=16, qk_dim=width, v_dim=width,
+                       cache=BF16)  # fmt: skip
+        return op_expected_s(op, C, VLLM)
+
+    assert busy(72) == pytest.approx(busy(96), rel=1e-3)
+    assert busy(64) < busy(72)
+    assert busy(80) == pytest.approx(busy(96), rel=1e-3)
+
+
 def test_prefill_over_heads_of_512_is_as_slow_as_measured() -> None:
     # 12 of 47 rows of NVIDIA aiconfigurator's tables: TensorRT-LLM's kernels, and theirs in
     # SGLang, on B200 and B300. Without a rate of their own they are predicted 30 % too fast.
