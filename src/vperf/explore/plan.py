@@ -40,6 +40,7 @@ from vperf.resolve.engine import engine_named
 from vperf.resolve.model import AS_STORED
 from vperf.scenario import Scenario
 from vperf.serving.load import UNSURE_SHARE
+from vperf.spelling import flag
 from vperf.units import is_moderate, parse_bandwidth
 from vperf.values import dataclass
 from vperf.version import __version__
@@ -255,7 +256,7 @@ def _check_priced(gpus: Sequence[str], prices: Prices | None) -> None:
     if missing:
         raise InputError(
             f"no price for {missing[0]}", field="by cost",
-            hint=f"add --price {missing[0]}=2.50, or choose --by gpus",
+            hint=f"add {flag('price')} {missing[0]}=2.50, or choose {flag('by')} gpus",
         )  # fmt: skip
 
 

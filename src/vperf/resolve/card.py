@@ -13,6 +13,7 @@ from vperf.errors import InputError, UnknownNameError, check_count
 from vperf.hardware.gpu import Gpu
 from vperf.scenario import Scenario
 from vperf.sources.gpus import load_gpu
+from vperf.spelling import flag
 from vperf.timing.step import Card
 from vperf.units import parse_bandwidth
 
@@ -21,9 +22,13 @@ def resolve_gpu(scenario: Scenario) -> Gpu:
     """The card by name or from its file, with the datasheet figures that are given instead."""
     given, file = scenario.gpu, scenario.gpu_file
     if given is not None and file is not None:
-        raise InputError("--gpu cannot be combined with --gpu-file: give one of them")
+        raise InputError(
+            f"{flag('gpu')} cannot be combined with {flag('gpu_file')}: give one of them"
+        )
     if given is None and file is None:
-        raise InputError("--gpu is missing", hint="'vperf gpus' lists them; or --gpu-file")
+        raise InputError(
+            f"{flag('gpu')} is missing", hint=f"'vperf gpus' lists them; or {flag('gpu_file')}"
+        )
     if file is not None:
         from vperf.sources.gpus import load_gpu_file  # noqa: PLC0415  (imports pydantic)
 
@@ -59,7 +64,7 @@ def cpu_alone(card: Card, host: Gpu | None, scenario: Scenario) -> Card:
         raise InputError(
             f"{engine.name} on CPUs alone is not modelled",
             field="engine",
-            hint="--engine llama.cpp is",
+            hint=f"{flag('engine')} llama.cpp is",
         )
     if scenario.tp * scenario.pp * scenario.ep * scenario.dp > 1:
         raise InputError("several hosts are not understood together", field="tensor-parallel-size")
@@ -116,8 +121,8 @@ def peaks_of(given: Sequence[str]) -> dict[str, str]:
     for text in given:
         pipe, equals, rate = text.partition("=")
         if not (equals and pipe.strip() and rate.strip()):
-            raise InputError(f'{text!r} is not like bf16="250 TFLOPS"', source="--peak")
+            raise InputError(f'{text!r} is not like bf16="250 TFLOPS"', source=flag("peak"))
         if pipe.strip().lower() in peaks:
-            raise InputError(f"{pipe.strip()} is given twice", source="--peak")
+            raise InputError(f"{pipe.strip()} is given twice", source=flag("peak"))
         peaks[pipe.strip().lower()] = rate.strip()
     return peaks
