@@ -85,8 +85,8 @@ def _constants(
         "matmul rates": matmul_rates, "memory stream": memory_stream, "kernel times": kernel_times,
     }  # fmt: skip
     whose = {
-        "measured": "measured on this card",
-        "same_die": f"measured on {same_die}, which has its die",
+        "measured": "measured",
+        "same_die": f"those of {same_die}, of the same die",
         "generic": "generic",
     }
     said = [
@@ -98,7 +98,7 @@ def _constants(
         return "expected: constants measured on this card" + (f" ({source})" if source else "")
     if set(parts.values()) == {"generic"}:
         return "expected: not measured on this card; generic fractions of its peaks"
-    return f"expected: {'; '.join(said)}"
+    return f"expected: {', '.join(said)}"
 
 
 _GRAPHS = {"NVIDIA": "CUDA graphs", "AMD": "HIP graphs"}
