@@ -45,7 +45,7 @@ def test_pn_is_a_smooth_maximum(x: float, y: float, p: float) -> None:
 
 
 def test_h100_takes_its_measured_constants() -> None:
-    assert C.origin == "measured"
+    assert C.origins.whole == "measured"
     assert C.flop_per_s("bf16") == 790e12
     assert C.flop_per_s("fp8") == 1400e12
     assert C.flop_per_s("fp8", "fp8_block") == 1300e12
@@ -55,7 +55,7 @@ def test_h100_takes_its_measured_constants() -> None:
 
 def test_a_card_nobody_measured_takes_generic_fractions_of_its_peaks() -> None:
     constants = constants_of(replace(H100, achieved=None), VLLM)
-    assert constants.origin == "generic"
+    assert constants.origins.whole == "generic"
     assert constants.flop_per_s("bf16") == pytest.approx(0.79 * 989.4e12)
     assert constants.bandwidth == pytest.approx(0.83 * 3350e9)
     assert constants.stream_bandwidth == pytest.approx(1.07 * 0.83 * 3350e9)
