@@ -41,6 +41,7 @@ from vperf.resolve.engine import engine_named
 from vperf.resolve.model import AS_STORED
 from vperf.scenario import Scenario
 from vperf.serving.load import UNSURE_SHARE
+from vperf.spelling import flag
 from vperf.units import is_moderate, parse_bandwidth
 from vperf.values import dataclass
 from vperf.version import __version__
@@ -207,7 +208,7 @@ def plan(
         isinstance(card, Cards) for card in (points.fixed.get("gpu"), *points.axes.get("gpu", ()))
     ):
         raise InputError(
-            "plan finds how many GPUs it takes", field="gpu", hint="--max-gpus, or --tp"
+            "plan finds how many GPUs it takes", field="gpu", hint=f"{flag('max_gpus')}, or {flag('tp')}"
         )
     if "model" in points.axes:
         raise InputError("one model at a time can be planned for", field="model")
@@ -262,7 +263,7 @@ def _check_priced(gpus: Sequence[str], prices: Prices | None) -> None:
     if missing:
         raise InputError(
             f"no price for {missing[0]}", field="by cost",
-            hint=f"add --price {missing[0]}=2.50, or choose --by gpus",
+            hint=f"add {flag('price')} {missing[0]}=2.50, or choose {flag('by')} gpus",
         )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from vperf.errors import InputError, UnknownNameError, check_count
 from vperf.hardware.gpu import Gpu
 from vperf.scenario import LAYER_OPTIONS, Scenario
 from vperf.sources.gpus import BESIDE, load_gpu, several
+from vperf.spelling import flag
 from vperf.timing.step import Card
 from vperf.units import parse_bandwidth
 from vperf.values import dataclass
@@ -23,9 +24,13 @@ def resolve_gpu(scenario: Scenario) -> Gpu:
     """The card by name or from its file, with the datasheet figures that are given instead."""
     given, file = scenario.gpu, scenario.gpu_file
     if given is not None and file is not None:
-        raise InputError("--gpu cannot be combined with --gpu-file: give one of them")
+        raise InputError(
+            f"{flag('gpu')} cannot be combined with {flag('gpu_file')}: give one of them"
+        )
     if given is None and file is None:
-        raise InputError("--gpu is missing", hint="'vperf gpus' lists them; or --gpu-file")
+        raise InputError(
+            f"{flag('gpu')} is missing", hint=f"'vperf gpus' lists them; or {flag('gpu_file')}"
+        )
     if file is not None:
         from vperf.sources.gpus import load_gpu_file  # noqa: PLC0415  (imports pydantic)
 
@@ -61,7 +66,7 @@ def cpu_alone(card: Card, host: Gpu | None, scenario: Scenario) -> Card:
         raise InputError(
             f"{engine.name} on CPUs alone is not modelled",
             field="engine",
-            hint="--engine llama.cpp is",
+            hint=f"{flag('engine')} llama.cpp is",
         )
     if scenario.tp * scenario.pp * scenario.ep * scenario.dp > 1:
         raise InputError("several hosts are not understood together", field="tensor-parallel-size")
@@ -111,7 +116,7 @@ def with_count(options: Mapping[str, Any]) -> dict[str, Any]:
     if count in (1, ways):
         return found
     if ways > 1:
-        raise InputError(f"{count} GPUs are not the {ways} of tp x pp x dp", source="--gpu")
+        raise InputError(f"{count} GPUs are not the {ways} of tp x pp x dp", field="gpu")
     # Layers that are placed one by one are split by layers, others over all cards.
     way = "pp" if any(found.get(name) for name in LAYER_OPTIONS) else "tp"
     return {**found, way: count}
@@ -160,8 +165,8 @@ def peaks_of(given: Sequence[str]) -> dict[str, str]:
     for text in given:
         pipe, equals, rate = text.partition("=")
         if not (equals and pipe.strip() and rate.strip()):
-            raise InputError(f'{text!r} is not like bf16="250 TFLOPS"', source="--peak")
+            raise InputError(f'{text!r} is not like bf16="250 TFLOPS"', source=flag("peak"))
         if pipe.strip().lower() in peaks:
-            raise InputError(f"{pipe.strip()} is given twice", source="--peak")
+            raise InputError(f"{pipe.strip()} is given twice", source=flag("peak"))
         peaks[pipe.strip().lower()] = rate.strip()
     return peaks

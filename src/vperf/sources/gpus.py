@@ -22,6 +22,7 @@ from vperf.notes import Note, notes_of
 from vperf.sources.catalog import MAX_OWN_BYTES, Files, checked_file, files_of
 from vperf.sources.gpu_keys import GPU_FILE, SERVER_FILE
 from vperf.sources.keys import read
+from vperf.spelling import flag
 from vperf.units import (
     format_bandwidth,
     format_bytes,
@@ -337,7 +338,7 @@ def _unknown(name: str, files: Files) -> UnknownNameError:
     nearest = list(dict.fromkeys([*starting, *inside, *alike]))[:5]
     shown = name if len(name) <= 80 else f"{name[:77]}..."
     return UnknownNameError(
-        "GPU", shown, nearest, hint="'vperf gpus' lists all; --gpu FILE.toml is your own"
+        "GPU", shown, nearest, hint=f"'vperf gpus' lists all; {flag('gpu')} FILE.toml is your own"
     )
 
 
