@@ -208,7 +208,9 @@ def plan(
         isinstance(card, Cards) for card in (points.fixed.get("gpu"), *points.axes.get("gpu", ()))
     ):
         raise InputError(
-            "plan finds how many GPUs it takes", field="gpu", hint=f"{flag('max_gpus')}, or {flag('tp')}"
+            "plan finds how many GPUs it takes",
+            field="gpu",
+            hint=f"{flag('max_gpus')}, or {flag('tp')}",
         )
     if "model" in points.axes:
         raise InputError("one model at a time can be planned for", field="model")
