@@ -90,10 +90,10 @@ def _ways(scenario: Scenario, answer: Estimate) -> Sequence[Remedy]:
     """What would make it fit."""
     from vperf.explore.fit import fit
 
-    asked = answer.workload
+    load = answer.workload
     return fit(
-        scenario.model, scenario.gpu, context=asked.prompt_tokens + asked.output_tokens,
-        users=1 if scenario.served else asked.batch_size, quantization=scenario.quantization,
+        scenario.model, scenario.gpu, context=load.prompt_tokens + load.output_tokens,
+        users=1 if scenario.served else load.batch_size, quantization=scenario.quantization,
         kv_cache_dtype=scenario.kv_cache_dtype, engine=scenario.engine, tp=scenario.tp,
         pp=scenario.pp, ep=scenario.ep, dp=scenario.dp,
         gpu_memory_utilization=scenario.gpu_memory_utilization, host=scenario.host,
