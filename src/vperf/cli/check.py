@@ -171,7 +171,7 @@ def check(
     """
     from vperf.checks.baseline import read_baseline
     from vperf.checks.thresholds import Thresholds, longest, seconds, share
-    from vperf.report.check import report
+    from vperf.report.check.page import report
 
     def time_of(flag: str, text: str | None) -> float | None:
         if text is None:
@@ -208,10 +208,10 @@ def check(
         named, errors = list(graded.checks), graded.errors
     else:
         before = baseline and read_baseline(baseline)
-        asked = _Asked(*_setup(typed), replace(bars, max_drift=drift), before, label, explain)
+        grading = _Grading(*_setup(typed), replace(bars, max_drift=drift), before, label, explain)
         watched = time_of("--duration", duration)
         named, errors = _graded(
-            files or (None,), lambda file: _source(file, text, figures, label, watched), asked
+            files or (None,), lambda file: _source(file, text, figures, label, watched), grading
         )
     if calibrate and not errors:
         _calibrate(named, card_file, out)
@@ -233,7 +233,7 @@ def check(
         raise typer.Exit(1)
 
 
-class _Asked(NamedTuple):
+class _Grading(NamedTuple):
     """How all files are graded."""
 
     gpu: Any
@@ -246,7 +246,7 @@ class _Asked(NamedTuple):
 
 
 def _graded(
-    files: Sequence[str | None], source: Callable[[str | None], Any], asked: _Asked
+    files: Sequence[str | None], source: Callable[[str | None], Any], grading: _Grading
 ) -> tuple[list[tuple[str, Check]], list[tuple[str, VperfError]]]:
     """Every result of every file by name; and the files that could not be graded, and why.
 
@@ -264,9 +264,10 @@ def _graded(
         for done, file in enumerate(files, 1):
             try:
                 found = check_all(
-                    source(file), asked.gpu, asked.model, bars=asked.bars, baseline=asked.baseline,
-                    label=asked.label, explain=asked.explain, resolver=resolver,
-                    progress=None if several else progress, **asked.options,
+                    source(file), grading.gpu, grading.model, bars=grading.bars,
+                    baseline=grading.baseline, label=grading.label, explain=grading.explain,
+                    resolver=resolver,
+                    progress=None if several else progress, **grading.options,
                 )  # fmt: skip
             except VperfError as error:
                 failed.append((file or "figures", error))
@@ -303,7 +304,7 @@ def _calibrate(named: list[tuple[str, Check]], file: Path | None, out: output.Ou
 
 def _say_missed(named: list[tuple[str, Check]]) -> None:
     """Why it fails, on standard error, where the answer went to a file."""
-    from vperf.report.check import bar_line, missed
+    from vperf.report.check.sentences import bar_line, missed
 
     output.complain("".join(f"{bar_line(bar)}\n" for _, each in named for bar in missed(each)))
 
@@ -331,12 +332,12 @@ def _write_beside(
 
         output.write(report.render(named, errors), junit, option="--junit")
     if github:
-        from vperf.report import check as words
         from vperf.report import github as actions
+        from vperf.report.check import page
         from vperf.report.markdown import render
 
         alone = len(named) == 1 and not errors
-        said = words.document(named[0][1]) if alone else words.documents(named, errors)
+        said = page.document(named[0][1]) if alone else page.documents(named, errors)
         for variable, text in (
             ("GITHUB_STEP_SUMMARY", render(said)),
             ("GITHUB_OUTPUT", actions.outputs(named, errors)),

@@ -15,6 +15,7 @@ from vperf.checks.importers.document import Document
 from vperf.checks.importers.record import Record
 from vperf.checks.result import Result
 from vperf.errors import InputError
+from vperf.spelling import flag
 from vperf.values import dataclass
 
 
@@ -183,7 +184,7 @@ def _unknown(record: Record, formats: Sequence[Format]) -> _UnknownRecordError:
         error = _UnknownRecordError(
             f"is an answer of vperf ({schema}), not a result of a benchmark",
             source=record.source, field=record.where,
-            hint="give what the benchmark wrote; --baseline takes an earlier check",
+            hint=f"give what the benchmark wrote; {flag('baseline')} takes an earlier check",
         )  # fmt: skip
         error.near = True
         return error
@@ -209,7 +210,8 @@ def _unknown_text(document: Document, formats: Sequence[Format]) -> InputError:
 def _known(formats: Iterable[Format]) -> str:
     return (
         f"vperf reads what these wrote or printed: {', '.join(sorted({f.tool for f in formats}))};"
-        " or give the figures: --decode-tok-s, --tpot, --ttft, --latency, --output-tok-s"
+        " or give the figures: "
+        + ", ".join(map(flag, ("decode_tok_s", "tpot", "ttft", "latency", "output_tok_s")))
     )
 
 
