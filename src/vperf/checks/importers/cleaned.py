@@ -23,6 +23,7 @@ _SIGNS = str.maketrans(
     | dict.fromkeys("─━═╌┄┈", "-")
     | dict.fromkeys("┌┬┐├┼┤└┴┘┏┳┓┡╇┩┣╋┫┗┻┛╔╦╗╠╬╣╚╩╝╭╮╰╯╞╪╡╒╤╕╘╧╛┠┨┯┷┿╂", "+")
 )  # fmt: skip
+_SIGN = re.compile(f"[{''.join(re.escape(chr(sign)) for sign in _SIGNS)}]")
 _TAG = re.compile(
     r"<(/?)(pre|code|details|summary|br|p|div|span|table|thead|tbody|tr|t[dh]|b|strong|em|i|li|ul"
     r"|ol|a|sub|sup|h\d)\b[^<>\n]{0,300}>",
@@ -60,7 +61,8 @@ def as_printed(text: str) -> str:
         text = _TERMINAL.sub("", text)
     text = text.replace("\r", "\n")
     if not text.isascii():
-        text = _PLUS_MINUS.sub("±", text).translate(_SIGNS)
+        text = _PLUS_MINUS.sub("±", text)
+        text = _SIGN.sub(lambda match: _SIGNS[ord(match[0])], text)
     if "<" in text:
         text = _BETWEEN_ROWS.sub("|\n", _TAG.sub(_without_tag, text))
     if "&" in text:

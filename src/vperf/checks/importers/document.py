@@ -243,7 +243,8 @@ _MAX_INSIDE, _MAX_PYTHON = 100, 200_000
 def _inside(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Objects after words on their line ("result: {...}"), as JSON or as Python prints them."""
     position = 0
-    for match in islice(_INSIDE.finditer(text), _MAX_INSIDE):
+    found = _INSIDE.finditer(text) if '{"' in text or '{ "' in text else iter(())
+    for match in islice(found, _MAX_INSIDE):
         if match.end() < position:
             continue
         try:

@@ -288,7 +288,7 @@ _SECTION = re.compile(r"[-+*=#•\s]*([A-Za-z][^:=|\n]{0,60}?)[-+*=#:\s]*$")
 def _lines(document: Document) -> Iterator[Record]:
     """A block ends where a figure comes a second time."""
     text = document.plain
-    if _ANSWER.search(text):
+    if len(text) > _LONGEST or _ANSWER.search(text):
         return
     fields: Fields = {}
     section = ""
@@ -318,6 +318,7 @@ def _lines(document: Document) -> Iterator[Record]:
 
 _ANSWER = re.compile(r"\d% of (?:expected|the limit)\b|^limit +expected\b", re.MULTILINE)
 """What vperf prints, of which nothing was measured here."""
+_LONGEST = 2 << 20
 _SHORT = 15
 """Lines up to which one figure with its label is a summary."""
 

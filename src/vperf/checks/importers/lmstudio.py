@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.names import quantization_named, weight_name
-from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat
+from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, matches
 from vperf.checks.importers.record import Record, number_or_text
 from vperf.checks.importers.surroundings import cards_in
 from vperf.checks.result import Result, Setup
@@ -57,7 +57,7 @@ _STATS = re.compile(
 
 def _printed(document: Document) -> Iterator[Record]:
     text = document.plain
-    for match in (*_LINE.finditer(text), *_STATS.finditer(text)):
+    for above, match, where in (*matches(_LINE, text), *matches(_STATS, text)):
         figures: list[float | str | None] = [number_or_text(each) for each in match.groups()]
         if match.re is _STATS:
             rate, first, prompt, written = figures
@@ -68,8 +68,7 @@ def _printed(document: Document) -> Iterator[Record]:
             "stats": {"tokens_per_second": rate, "time_to_first_token": first},
             "usage": {"prompt_tokens": prompt, "completion_tokens": written},
         }
-        around = text[max(0, match.start() - CONTEXT) : match.start()]
-        yield Record(document.source, values, "", around)
+        yield Record(document.source, values, where, above)
 
 
 FORMATS: tuple[Format, ...] = (

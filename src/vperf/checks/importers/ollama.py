@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.names import weight_name
-from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat
+from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, matches
 from vperf.checks.importers.record import Record, number_or_none, number_or_text
 from vperf.checks.importers.surroundings import cards_in, options_in
 from vperf.checks.result import Result, Setup
@@ -96,14 +96,13 @@ def _answer(record: Record) -> Iterator[Result]:
 def _printed(document: Document) -> Iterator[Record]:
     """A run ends where one of its lines comes a second time."""
     text = document.plain
-    runs: list[tuple[int, dict[str, object]]] = []
-    for match in _LINE.finditer(text):
+    runs: list[tuple[str, dict[str, object]]] = []
+    for above, match, _ in matches(_LINE, text):
         key = _LINES[match[1].lower()]
         if not runs or key in runs[-1][1]:
-            runs.append((match.start(), {}))
+            runs.append((above, {}))
         runs[-1][1][key] = _value(key, match[2].strip())
-    for index, (start, values) in enumerate(runs, 1):
-        before = text[max(0, start - CONTEXT) : start]
+    for index, (before, values) in enumerate(runs, 1):
         named = _MODEL.findall(before)
         values["model"] = named[-1] if named else options_in(before).get("model")
         where = f"run {index}" if len(runs) > 1 else ""

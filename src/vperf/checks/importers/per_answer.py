@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat
+from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, matches
 from vperf.checks.importers.record import Record, number_or_none
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
@@ -97,13 +97,9 @@ def _read(record: Record) -> Iterator[Result]:
 
 
 def _records(tool: str, document: Document) -> Iterator[Record]:
-    text = document.plain
-    found = list(_LINES[tool].finditer(text))
-    for index, match in enumerate(found, 1):
-        where = f"run {index}" if len(found) > 1 else ""
-        before = text[max(0, match.start() - CONTEXT) : match.start()]
+    for above, match, where in matches(_LINES[tool], document.plain):
         values = {**_values(tool, match), "tool": tool}
-        yield Record(document.source, values, where, before)
+        yield Record(document.source, values, where, above)
 
 
 # KoboldCpp's --benchmark ----------------------------------------------------------------------

@@ -127,11 +127,13 @@ def _own(
                 _read(form, record, results, refused)
     columns = document.in_columns()
     for each, forms in ((columns, tools), (document, others), (columns, others)):
-        for form in _text_formats(each, forms) if each and each.text.strip() else ():
+        if each is None or not each.text.strip():
+            continue
+        for form in _text_formats(each, forms):
             if results and form.fallback:
                 break
-            for record in form.records(each):
-                _read(form, record, results, refused)
+            for found in form.records(each):
+                _read(form, found, results, refused)
         if results:
             break
     return tuple(results)
@@ -232,6 +234,19 @@ def _search(line: str, text: str) -> re.Match[str] | None:
 
 CONTEXT = 20_000
 """Characters before a block that are looked at, of the file's head and of what is just above."""
+
+
+def matches(pattern: str | re.Pattern[str], text: str) -> Iterator[tuple[str, re.Match[str], str]]:
+    """(what is above it, the match, its place among several) of each match in the text.
+
+    Above it are the head of the text and what stands since the match before.
+    """
+    found = list(re.finditer(pattern, text, re.MULTILINE if isinstance(pattern, str) else 0))
+    head, before = text[: found[0].start()][-CONTEXT:] if found else "", 0
+    for number, match in enumerate(found, 1):
+        above = head if number == 1 else head + text[before : match.start()][-CONTEXT:]
+        before = match.start()
+        yield above, match, f"run {number}" if len(found) > 1 else ""
 
 
 def blocks(pattern: str, text: str) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 
 from vperf.checks.importers.names import quantization_named
@@ -61,8 +62,13 @@ Options = Mapping[str, str]
 
 def options_in(text: str) -> dict[str, str]:
     """Every option that the text gives a tool or an engine, by its long name with underscores."""
+    return dict(_options(text[-_MAX_READ:]))
+
+
+@lru_cache(maxsize=4)
+def _options(text: str) -> Options:
+    """Of many runs with one text above them, read once."""
     found: dict[str, str] = {}
-    text = text[-_MAX_READ:]
     tools = [name for name in (*_SERVERS, *_CLIENTS) if name in text]
     for line in _joined(text):
         if any(name in line for name in _REPRS):
@@ -223,8 +229,13 @@ def cards_in(text: str) -> list[str]:
     Without those that only drive a display, and without the processor's own beside a discrete one,
     which llama.cpp leaves alone.
     """
+    return list(_cards(text[-_MAX_READ:]))
+
+
+@lru_cache(maxsize=4)
+def _cards(text: str) -> tuple[str, ...]:
     found: list[tuple[str, str]] = []
-    for line in text[-_MAX_READ:].splitlines():
+    for line in text.splitlines():
         for pattern in _INDEXED:
             if match := pattern.match(line):
                 if int(match[1][:6]) == 0:
@@ -237,7 +248,7 @@ def cards_in(text: str) -> list[str]:
                     found = [(match[1], "")]
     if any("uma: 0" in rest and not _DISPLAY_ONLY.search(name) for name, rest in found):
         found = [each for each in found if not _SHARED_MEMORY.search(each[1])]
-    return used_cards([name.strip().replace(",", " ") for name, _ in found])
+    return tuple(used_cards([name.strip().replace(",", " ") for name, _ in found]))
 
 
 def used_cards(names: list[str]) -> list[str]:

@@ -13,7 +13,14 @@ import statistics
 from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat, blocks
+from vperf.checks.importers.recognise import (
+    CONTEXT,
+    Format,
+    JsonFormat,
+    TextFormat,
+    blocks,
+    matches,
+)
 from vperf.checks.importers.record import Record, number_or_text
 from vperf.checks.importers.surroundings import (
     cards_in,
@@ -151,21 +158,17 @@ def _throughputs(document: Document) -> Iterator[Record]:
 
 
 def _old_throughputs(document: Document) -> Iterator[Record]:
-    text = document.plain
-    for match in re.finditer(rf"^[ \t]*{_OLD_RATES}", text, re.MULTILINE):
+    for above, match, where in matches(rf"^[ \t]*{_OLD_RATES}", document.plain):
         values = {
             "requests_per_second": number_or_text(match[1]),
             "tokens_per_second": number_or_text(match[2]),
         }
-        before = text[max(0, match.start() - CONTEXT) : match.start()]
-        yield Record(document.source, values, "", before)
+        yield Record(document.source, values, where, above)
 
 
 def _bars(document: Document) -> Iterator[Record]:
     """LLM.generate's progress, at its end: all prompts are handed over at once."""
-    text = document.plain
-    found = list(re.finditer(rf"^{_BAR}", text, re.MULTILINE))
-    for index, match in enumerate(found, 1):
+    for above, match, where in matches(rf"^{_BAR}", document.plain):
         count, read, written = (number_or_text(match[group]) for group in (1, 5, 6))
         seconds = sum(int(match[g] or 0) * unit for g, unit in ((2, 3600), (3, 60), (4, 1)))
         values: dict[str, object] = {
@@ -174,9 +177,7 @@ def _bars(document: Document) -> Iterator[Record]:
         }  # fmt: skip
         if isinstance(read, float) and isinstance(written, float):
             values["tokens_per_second"] = read + written
-        before = text[max(0, match.start() - CONTEXT) : match.start()]
-        where = f"result {index}" if len(found) > 1 else ""
-        yield Record(document.source, values, where, before)
+        yield Record(document.source, values, where, above)
 
 
 FORMATS: tuple[Format, ...] = (
