@@ -222,6 +222,8 @@ def basis(answer: Estimate) -> str:
     match answer.gpu.constants:
         case "measured":
             return "constants measured on this card"
+        case "same_die":
+            return "constants measured on another card with its die"
         case "datasheet":
             return "constants from the datasheet alone"
         case _:
