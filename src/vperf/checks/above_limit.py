@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from vperf.checks.grade import TIMES, Metric, bounded_rate, expected_figures
-from vperf.checks.suspects import Case
+from vperf.checks.case import Case
 from vperf.errors import VperfError
 from vperf.hardware.gpu import Gpu
 from vperf.resolve.card import gpus_named

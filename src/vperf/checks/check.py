@@ -17,6 +17,7 @@ from vperf.checks import thresholds, waterfall
 from vperf.checks.above_limit import Reason, explanations
 from vperf.checks.as_it_ran import as_it_ran
 from vperf.checks.baseline import Baseline, Drift, Run, compare_to, read_baseline, setup_of
+from vperf.checks.case import Case, Suspect
 from vperf.checks.grade import (
     RATES,
     TIMES,
@@ -35,7 +36,7 @@ from vperf.checks.grade import (
 )
 from vperf.checks.result import Result
 from vperf.checks.scenario_of_result import scenario_of
-from vperf.checks.suspects import Case, Suspect, find_suspects
+from vperf.checks.suspects import find_suspects
 from vperf.checks.thresholds import Threshold, Thresholds, refuse_unapplied
 from vperf.checks.waterfall import Waterfall
 from vperf.deployment import Deployment
@@ -378,7 +379,7 @@ def _grade(  # noqa: PLR0917  (as check)
     falls = _waterfalls(at, answer, figures)
     batch = running(at, answer, figures)
     tpot = next((fall.measured_s for fall in falls if fall.metric == "tpot_s"), None)
-    case = Case(resolver, at, answer, falls)
+    case = Case(resolver, at, answer, falls, result.setup)
     return Check(
         result=result,
         source=source,

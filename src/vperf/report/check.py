@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from vperf.checks.baseline import Change, Drift
 from vperf.checks.check import Check, summary
 from vperf.checks.grade import TIMES, VERDICTS, Metric, Verdict
-from vperf.checks.suspects import Suspect
+from vperf.checks.case import Suspect
 from vperf.checks.thresholds import Threshold
 from vperf.checks.waterfall import Part, Waterfall
 from vperf.errors import InputError, VperfError
