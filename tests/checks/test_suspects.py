@@ -11,8 +11,8 @@ import pytest
 import vperf
 from tests.checks.results import GPU, MODEL, result, setup, went
 from vperf import Scenario
-from vperf.checks.check import Check
 from vperf.checks.case import Suspect
+from vperf.checks.check import Check
 from vperf.resolve import Resolver
 from vperf.serving import load
 from vperf.sources.gpus import load_gpu

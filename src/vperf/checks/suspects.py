@@ -20,6 +20,8 @@ from vperf.checks.unknowns import telling
 _MAX_SHOWN = 3
 _MAX_WHAT_IFS = 9
 """Scenarios that are looked at to explain one result."""
+_BESIDE = 0.5
+"""Share of the most telling one's odds below which others are not worth a line."""
 _TELLING = 0.6
 """Odds from which a suspect is more than what is usual."""
 
@@ -46,4 +48,5 @@ def _once(found: Iterable[Suspect]) -> list[Suspect]:
     best: dict[str, Suspect] = {}
     for each in sorted(found, key=lambda each: -each.odds):
         best.setdefault(each.id, each)
-    return list(best.values())
+    most = max((each.odds for each in best.values()), default=0.0)
+    return [each for each in best.values() if each.odds >= _BESIDE * most]

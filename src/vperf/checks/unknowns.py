@@ -2,12 +2,12 @@
 
     launches      us of the host for each kernel, ms for each step
     links         us for each all-reduce; GB/s of a prompt's all-reduces
-    host memory   layers or experts that lie there, GB/s at which it is read
     bandwidth     share of the card's that a decode step has left
     attention     times its kernel's time
     acceptance    of drafted tokens
 
-Facts of the file and the machine rule faults out. Not here: faults with a prediction (faults.py).
+Facts of the file and the machine rule faults out. Not here: faults with a prediction (faults.py),
+and what lies in the host's memory (host_memory.py).
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from dataclasses import replace
 
 from vperf.checks.case import MATCH_TOLERANCE, MIN_SLOWDOWN, Case, Suspect
 from vperf.checks.faults import SIXTEEN_BIT, ms, reads_blocks, unpacks
+from vperf.checks.host_memory import in_host_memory
 from vperf.checks.looks import look
 from vperf.errors import VperfError
-from vperf.estimate import decode_step, estimate
+from vperf.estimate import decode_step
 from vperf.formats import MIXES
 from vperf.hardware.commands import switch
 from vperf.model.ops import COLLECTIVES
@@ -36,14 +37,14 @@ _NODE = 8
 """GPUs of one machine, mostly."""
 _LINK_BYTES_PER_S = (0.3e9, 14e9)
 """Of a prompt's all-reduces over PCIe from 3.0 x1 to 4.0 x8."""
-_HOST_BYTES_PER_S = (2e9, 900e9)
-"""Memory of hosts, from one channel of DDR4 or a disk's cache to two sockets of twelve channels."""
 _LONG_CACHE = 0.2
 """Share of a step that its cache takes, from which attention may be what is slow."""
 _ATTENTION = (1.4, 60.0)
 """An attention kernel that is not meant for the card, over the one that is."""
 _BANDWIDTH = (0.02, 0.75)
 """Shares of a card's bandwidth that low clocks, or other work, leave."""
+_LOWEST_CLOCKS = 8.0
+"""Slowdown that clocks of an idle card, or the lowest power mode, do not reach."""
 _SLOW_CACHE = ("q4_1", "q5_0", "q5_1", "iq4_nl")
 """Cache types that llama.cpp's default build has no attention kernels of a card for
 (GGML_CUDA_FA_ALL_QUANTS; ggml-org/llama.cpp#28455, read 2026-12-01)."""
@@ -62,7 +63,7 @@ def telling(case: Case) -> Iterator[Suspect]:
     if case.is_slow:
         yield from _launches(case)
         yield from _links(case)
-        yield from _host_memory(case)
+        yield from in_host_memory(case)
         yield from _swap(case)
         yield from _packed(case)
         yield from _attention(case)
@@ -145,129 +146,6 @@ def _links(case: Case) -> Iterator[Suspect]:
             )  # fmt: skip
 
 
-def _host_memory(case: Case) -> Iterator[Suspect]:
-    """Layers or experts in the host's memory: those that do not fit, or as many as would do."""
-    use, places = case.engine.host, case.at.compiled.places
-    if use is None or case.gpu.is_host or case.falls[0].metric != "tpot_s":
-        return
-    if use.offloads == "weights":
-        if not case.answer.memory.fits:
-            yield Suspect(
-                "host-weights", "suspect",
-                "weights in the host's memory, read over PCIe: the model does not fit the card",
-                odds=0.5,
-            )  # fmt: skip
-        return
-    if places is not None:
-        yield from _slow_host_memory(case, case.answer.memory.fits)
-        return
-    fits, experts = case.answer.memory.fits, case.at.model.has_experts
-    if fits and use.offloads == "layers" and _all_on_card(case):
-        return
-    if use.offloads == "experts" and not experts:
-        return
-    alike = case.ratios.get("ttft_s", 0.0) >= MIN_SLOWDOWN
-    odds = 0.95 if not fits else 0.3 if alike else 0.55
-    layers = case.at.model.layer_count
-    needed = 0 if fits else _outside(case)
-    count = max(needed, _count_on_host(case, layers, experts=experts))
-    what = f"the experts of {count} of {layers} layers" if experts else f"{count} of {layers} layers"
-    where = "are in the host's memory (CPU)"
-    why = "" if fits else ": the model does not fit the card"
-    predicted = case.predict(_on_host(case, count, experts=experts), case.falls[:1])
-    if predicted is None:
-        return
-    off = predicted[0] / case.falls[0].measured_s - 1
-    near = abs(off) <= MATCH_TOLERANCE
-    evidence = f"TPOT {ms(predicted[0])} predicted, {ms(case.falls[0].measured_s)} measured"
-    if not near:
-        rate = _host_rate(case, count, experts=experts)
-        if rate is None or not _HOST_BYTES_PER_S[0] <= rate <= _HOST_BYTES_PER_S[1]:
-            if fits:
-                return
-            evidence = ""
-        else:
-            evidence = f"{rate / 1e9:,.3g} GB/s of the host's memory would do"
-            if off < 0:
-                where += _SLOW_MEMORY
-    name = "experts-on-host" if experts else "offload"
-    yield Suspect(
-        name, "suspect", f"{what} {where}{why}", evidence, predicted[0] if near else None,
-        off if near else None, switch(case.engine, "offload") if fits else "",
-        case.slowdown if fits else None, odds,
-    )  # fmt: skip
-
-
-_SLOW_MEMORY = (
-    ", which is read slowly (NUMA: memory of the other socket; channels that are empty; more threads"
-    " than cores; PCIe)"
-)
-
-
-def _slow_host_memory(case: Case, _fits: bool) -> Iterator[Suspect]:
-    """Layers that are said to be on the host, whose memory is slower than was taken."""
-    near = [op for op in case.answer.decode.ops if op.place == _host_id(case)]
-    on_host = sum(op.expected_s for op in near)
-    moved = sum(op.bytes for op in near)
-    spent = on_host + case.excess_s
-    if on_host > case.answer.decode.expected_s / 2 and spent > 0:
-        yield Suspect(
-            "host-memory", "suspect", f"the host's memory{_SLOW_MEMORY}",
-            f"{moved / spent / 1e9:,.3g} GB/s of it would do", command="numactl --hardware",
-            gain=case.slowdown, odds=0.75,
-        )  # fmt: skip
-
-
-def _host_id(case: Case) -> str | None:
-    places = case.at.compiled.places
-    return next((place.name for place in places.places if place.host), None) if places else None
-
-
-def _all_on_card(case: Case) -> bool:
-    """Whether the file says that nothing was left to the host."""
-    said = case.setup.weight_bytes is not None  # llama-bench, whose -ngl is all unless it is said
-    return said and case.setup.n_gpu_layers is None and case.setup.n_cpu_moe is None
-
-
-def _on_host(case: Case, count: int, *, experts: bool) -> dict[str, int]:
-    layers = case.at.model.layer_count
-    return {"n_cpu_moe": count} if experts else {"n_gpu_layers": layers + 1 - count}
-
-
-def _outside(case: Case) -> int:
-    """Layers of weights that the cards have no room for."""
-    memory, layers = case.answer.memory, case.at.model.layer_count
-    over = memory.total_bytes - memory.capacity_bytes * memory.utilization
-    return min(layers, max(1, -int(-layers * over // memory.weight_bytes)))
-
-
-def _count_on_host(case: Case, layers: int, *, experts: bool) -> int:
-    """As many as would take what was measured."""
-    low, high = 0, layers
-    main = case.falls[:1]
-    while high - low > 1:
-        middle = (low + high) // 2
-        there = case.predict(_on_host(case, middle, experts=experts), main)
-        slower = there is not None and there[0] < main[0].measured_s
-        low, high = (middle, high) if slower else (low, middle)
-    return high
-
-
-def _host_rate(case: Case, count: int, *, experts: bool) -> float | None:
-    """Bytes a second at which the host would have to be read."""
-    try:
-        other = case.resolver.what_if(case.at, **_on_host(case, count, experts=experts))
-        answer = estimate(other)
-    except VperfError:
-        return None
-    places = other.compiled.places
-    name = next((place.name for place in places.places if place.host), "") if places else ""
-    near = [op for op in answer.decode.ops if op.place == name]
-    moved, on_host = sum(op.bytes for op in near), sum(op.expected_s for op in near)
-    spent = case.falls[0].measured_s - (answer.decode.expected_s - on_host)
-    return moved / spent if spent > 0 else None
-
-
 def _swap(case: Case) -> Iterator[Suspect]:
     """Weights that the system swaps out, where memory is shared and they do not fit."""
     if case.answer.memory.fits or case.gpu.memory_class not in ("unified", "Apple"):
@@ -318,13 +196,16 @@ def _attention(case: Case) -> Iterator[Suspect]:
     times = 1 + (fall.measured_s - fall.expected_s) / own if own else 0.0
     if share < _LONG_CACHE or not _ATTENTION[0] <= times <= _ATTENTION[1]:
         return
-    sentence = "attention without its fused kernel" if option else (
-        "an attention kernel that is slow at this context, or on this card"
+    sentence = (
+        "attention without its fused kernel"
+        if option
+        else ("an attention kernel that is slow at this context, or on this card")
     )
     off = case.setup.flash_attention is False
     yield Suspect(
         "flash-attention", "suspect", sentence, f"{times:.1f} times its time would do",
-        command=option, gain=case.slowdown, odds=0.9 if off else 0.7 if option else 0.58,
+        command=option, gain=case.slowdown,
+        odds=0.9 if off else 0.35 + 0.25 * min(1.0, share / 0.4) + 0.15 * bool(option),
     )  # fmt: skip
 
 
@@ -343,7 +224,7 @@ def _clocks(case: Case) -> Iterator[Suspect]:
             "clocks", "suspect",
             "power cap, low clocks, or other work on the card: every phase is slow alike",
             times, main.expected_s * mean, main.expected_s * mean / main.measured_s - 1,
-            look("clocks", case.gpu), ratios[0], 0.8,
+            look("clocks", case.gpu), ratios[0], 0.8 if case.slowdown < _LOWEST_CLOCKS else 0.4,
         )  # fmt: skip
 
 

@@ -177,7 +177,7 @@ class Splitting:
 
         of = steps.input_tokens, running
         limit = speed_of(steps.alone.limit, decode.limit_s, *of)
-        scatter = spread_under_load(engine, card.constants.origin)
+        scatter = spread_under_load(engine, card.constants.origins.whole)
         expected = with_range(limit, ttft, decode.tpot_s, card.constants, *of, ttft_spread=scatter)
         of_card = second.replica.pools
         held = held_batch(second.model, of_card, _load(after.steps), max(1, round(decode.batch)))
@@ -205,7 +205,7 @@ class Splitting:
             second.found.id, gpu.id, figures,
             cost=cost_of(figures, price) if price is not None else None,
             tokens_per_joule=expected.decode_tokens_per_s / watts if watts else None,
-            constants=card.constants.origin,
+            constants=card.constants.origins.whole,
         )  # fmt: skip
         times = times_of(expected.high if self._conservative else expected, steps.output_tokens)
         pools = Pools(

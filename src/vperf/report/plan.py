@@ -35,7 +35,7 @@ from vperf.report.document import (
     Table,
     Text,
 )
-from vperf.report.estimate import facts as estimate_facts
+from vperf.report.estimate.facts import facts as estimate_facts
 from vperf.report.format import clean, dollars, per_second, percent, plural, seconds, size, span
 from vperf.report.forms import Report
 from vperf.report.names import nameable, own_cache, short_model
