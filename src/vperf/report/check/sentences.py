@@ -97,9 +97,9 @@ def bar_option(bar: Threshold) -> str:
     option = _THRESHOLDS[bar.name][0]
     if bar.name == "max_drift":
         return f"{option} {100 * bar.asked:g}%"
-    asked = seconds(bar.asked) if bar.name in ("max_ttft_s", "max_tpot_s") else f"{bar.asked:g}"
+    least = seconds(bar.asked) if bar.name in ("max_ttft_s", "max_tpot_s") else f"{bar.asked:g}"
     rank, of, _ = bar.metric.rpartition(bar.name.removeprefix("max_"))
-    return f"{option} {rank.rstrip('_')}:{asked}" if of and rank else f"{option} {asked}"
+    return f"{option} {rank.rstrip('_')}:{least}" if of and rank else f"{option} {least}"
 
 
 def threshold(bar: Threshold) -> str:
