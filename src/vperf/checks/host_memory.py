@@ -79,13 +79,13 @@ def _left_there(case: Case) -> Iterator[Suspect]:
     evidence = f"{rate / 1e9:,.3g} GB/s of the host's memory would do" if rate else ""
     if near:
         evidence = f"TPOT {ms(predicted[0])} predicted, {ms(main.measured_s)} measured"
-    alike = case.ratios.get("ttft_s", 0.0) >= MIN_SLOWDOWN
+    doubtful = case.ratios.get("ttft_s", 0.0) >= MIN_SLOWDOWN or case.at.model.parallel.gpus > 1
     yield Suspect(
         "experts-on-host" if of else "offload", "suspect",
         f"{of}{count} of {layers} layers are in the host's memory (CPU){slowly}{why}", evidence,
         predicted[0] if near else None, off if near else None,
         switch(case.engine, "offload") if fits else "", case.slowdown if fits else None,
-        0.95 if not fits else 0.42 if alike else 0.55,
+        0.95 if not fits else 0.42 if doubtful else 0.55,
     )  # fmt: skip
 
 
