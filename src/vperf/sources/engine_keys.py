@@ -63,6 +63,7 @@ _PLAIN: dict[str, Any] = {
     "narrow_stream": float,
     "nested_stream": float,
     "nested_compute": float,
+    "vector_products_per_clock": float,
     "ttft_spread": tuple[float, float],
     "compute_share": Each(float, PIPES),
 }
@@ -88,7 +89,9 @@ SMALL_CARDS: Keys = {
     "cards": Key("cards", list[str]),
     **_SCHEDULER,
 }
-KERNELS: Keys = {name: Key(name, float) for name in ("latency", "stream", "compute", "cache")}
+KERNELS: Keys = {
+    name: Key(name, float) for name in ("latency", "stream", "compute", "cache", "vector")
+}
 
 HOST: Keys = {
     "offloads": Key("offloads", Offloads, required=True),
