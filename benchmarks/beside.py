@@ -1,4 +1,6 @@
-"""What runs beside plain text serving, against published figures: python benchmarks/beside.py [KIND]
+"""What runs beside plain text serving, against published figures.
+
+    python benchmarks/beside.py [KIND]
 
 KIND is a file of data/ by its name: images, audio, lora, kv_cache, pools, diffusion; all without.
 A row says what ran (`options` are fields of a Scenario, between semicolons), which figure was

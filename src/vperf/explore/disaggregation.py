@@ -103,7 +103,7 @@ class Splitting:
                     if found is not None:
                         yield found
 
-    def exactly(  # noqa: PLR0917  (two pools of so many replicas)
+    def exactly(
         self, point: Point, layout: Layout, prefill: int, decode: int, node: int
     ) -> Candidate | None:
         """So many replicas of one layout; None where they cannot serve the rate."""
