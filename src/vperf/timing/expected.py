@@ -116,7 +116,8 @@ def matmul(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
         each = 3.0 / c.bandwidth + engine.quantize_s_per_element
         base = work.input_elements * each + (base + kernels * latency)
     moved = _stream_s(work, c) + _activation_bytes(work, bits) / c.bandwidth
-    return Form(base, work.flops / rate, moved, 2.5, _one_by_one_s(work, c))
+    one_by_one = _one_by_one_s(work, c)
+    return Form(base, work.flops / rate, moved, 2.5, one_by_one)
 
 
 def _one_by_one_s(work: Work[Q], c: Constants) -> Q | float:
@@ -132,8 +133,9 @@ def _one_by_one_s(work: Work[Q], c: Constants) -> Q | float:
     beyond: float = _ONE_BY_ONE
     if c.gpu.vendor == "Apple":
         beyond = 1.0 + 2.0 * _METAL_TILE * rate / c.path(work.format)[1]
-    one_by_one: Q | float = few(rows, _ONE_BY_ONE, beyond) - 1.0
-    return one_by_one * (inputs * outputs / rate)
+    each_s = inputs * outputs / rate
+    seconds: Q | float = (few(rows, _ONE_BY_ONE, beyond) - 1.0) * each_s
+    return seconds
 
 
 def attention(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
