@@ -4,7 +4,7 @@ A field of `Scenario` is an option of `vperf.estimate`, of every command, of vpe
 MCP tools; its `Option` says how the command line spells it and what it changes. Values are names
 and numbers as they were given, or the very Gpu, Engine or config that a Python program holds.
 
-Not here: what a name means and whether a value can be (resolve.py).
+Not here: what a name means and whether a value can be (resolve/).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PLACING_ENGINE = "llama.cpp"
 
 Shapes = Literal["both", "model", "card", "load"]
 """What an option changes: the model as it is loaded, its card with the engine, or the load alone.
-Deployments that differ in their load share all else (resolve.py)."""
+Deployments that differ in their load share all else (resolve/)."""
 
 
 class Option(NamedTuple):
@@ -115,9 +115,9 @@ _CPU_OFFLOAD = "GiB of weights of each GPU in host memory, read over the link at
 _KV_OFFLOAD = "Prompts are found in a cache beyond the card: host, disk, or a rate as 12 GB/s."
 _KV_HIT = "Share of each prompt found there. [all but its last token]"
 _KV_SIZE = "GiB of that cache, of all GPUs together."
-_PREFILL_GPU = "Cards of their own that read the prompts, as h100 or 2xh100; --gpu decodes."
+_PREFILL_GPU = "Cards of their own that read the prompts, as h100 or 2xh100; the others decode."
 _DRAFTED = "What drafts: mtp (the model's own layers), draft_model, eagle, eagle3 or ngram."
-_DRAFTER = "The model or EAGLE head that drafts: as --model."
+_DRAFTER = "The model or EAGLE head that drafts."
 _PEAK = 'Another dense peak, as bf16="250 TFLOPS"; repeatable.'
 
 

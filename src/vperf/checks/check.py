@@ -46,6 +46,7 @@ from vperf.hardware.gpu import Gpu
 from vperf.notes import Note
 from vperf.resolve import Resolver, lasting
 from vperf.scenario import ModelLike, Options, Scenario
+from vperf.spelling import flag
 from vperf.units import refuse_odd
 from vperf.values import dataclass
 from vperf.version import __version__
@@ -284,7 +285,7 @@ def compare_to_baseline(checks: list[Check], baseline: Baseline) -> list[Check]:
         raise InputError(
             "holds no result to compare with",
             source=baseline.source,
-            field="--baseline",
+            field=flag("baseline"),
             hint=f"it has {labels}" if any(each.label for each in baseline.results) else "",
         )
     absent = Note("not_in_baseline", source=baseline.source)
@@ -339,7 +340,8 @@ def _check_nothing_decoded(result: Result, at: Deployment) -> None:
         if getattr(result, name) is not None:
             raise InputError(
                 f"{at.found.id} generates no tokens: this figure cannot be its", field=name,
-                hint="--ttft: the time in which all texts are read; --prefill-tok-s",
+                hint=f"{flag('ttft')}: the time in which all texts are read; "
+                f"{flag('prefill_tok_s')}",
             )  # fmt: skip
 
 
@@ -498,7 +500,8 @@ def _more_cards(result: Result, at: Deployment) -> tuple[Note, ...]:
         return ()
     text = (
         f"{need / 2**30:,.0f} GiB of weights are on no card of {there / 2**30:,.0f} GiB: more cards"
-        " ran (--tp), lighter weights (--quantization), or some of them on the host"
+        f" ran ({flag('tp')}), lighter weights ({flag('quantization')}), or some of them on the"
+        " host"
     )
     return (Note("doubt", text=text),)
 

@@ -14,6 +14,7 @@ from vperf.checks.importers.document import Document
 from vperf.checks.importers.record import Record
 from vperf.checks.result import Result
 from vperf.errors import InputError
+from vperf.spelling import flag
 from vperf.values import dataclass
 
 
@@ -145,7 +146,7 @@ def _unknown(record: Record, formats: Sequence[Format]) -> _UnknownRecordError:
         return _UnknownRecordError(
             f"is an answer of vperf ({schema}), not a result of a benchmark",
             source=record.source, field=record.where,
-            hint="give what the benchmark wrote; --baseline takes an earlier check",
+            hint=f"give what the benchmark wrote; {flag('baseline')} takes an earlier check",
         )  # fmt: skip
     shares = [(_share(f, record), f) for f in formats if isinstance(f, JsonFormat)]
     least = min((len(f.missing(record)) for share, f in shares if share >= _NEAR), default=0)
@@ -167,7 +168,8 @@ def _unknown_text(document: Document, formats: Sequence[Format]) -> InputError:
 def _known(formats: Iterable[Format]) -> str:
     return (
         f"vperf reads what these wrote or printed: {', '.join(sorted({f.tool for f in formats}))};"
-        " or give the figures: --decode-tok-s, --tpot, --ttft, --latency, --output-tok-s"
+        " or give the figures: "
+        + ", ".join(map(flag, ("decode_tok_s", "tpot", "ttft", "latency", "output_tok_s")))
     )
 
 
