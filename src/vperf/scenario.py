@@ -80,8 +80,8 @@ _MODEL = (
     "or - for a config.json on standard input."
 )
 _GPU = (
-    "GPU id, any name that a driver or vendor prints, local (the one in this machine), "
-    "or a GPU file (.toml)."
+    "GPU id, any name that a driver or vendor prints, several as 2xh100, local (the one in this "
+    "machine), or a GPU file (.toml)."
 )
 _QUANTIZATION = (
     "Weights as bf16, fp16, fp8, int8, int4, awq, gptq, mxfp4 or nvfp4 "

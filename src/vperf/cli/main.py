@@ -70,8 +70,8 @@ COMMANDS = (
 """Each is a function of that name in the file of that name, with its EPILOG."""
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(wanted: bool) -> None:
+    if wanted:
         from vperf import __version__
 
         output.write(f"vperf {__version__}\n")

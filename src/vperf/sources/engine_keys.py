@@ -16,8 +16,9 @@
                                   only, by the value that asks for it
     [bench]                       words: the command that measures a server
     [switches]                    what mends a fault or makes it faster, by checks/suspects.py:
-                                  graphs, async, kv-fp8, fp8, tp, budget, offload, flash. What
-                                  [launch] has a word for needs none.
+                                  graphs, async, kv-fp8, fp8, tp, budget, offload, flash; log: what
+                                  shows it in the engine's log. What [launch] has a word for needs
+                                  none.
     [formats]                     two_bit to eight_bit: its weights of so many bits; cache: the same
 
 A command is a list of words. A word holds values in braces ("--tp-size {stage}") and is left out

@@ -182,14 +182,17 @@ CPU = "cpu:"
 """Before the name of a host: its CPUs alone are the target."""
 BESIDE = "+"
 """Between cards that have layers of their own: "rtx-5090+2xrtx-3090"."""
-_SEVERAL = re.compile(r"([1-9]\d?)\s*[xX]\s*(\S.*)")
+_SEVERAL = re.compile(r"([1-9]\d{0,3})\s*x\s*(\S.*)|(.*\w):([1-9]\d{0,3})", re.IGNORECASE)
 _MAX_CARDS = 64
 
 
 def several(name: str) -> tuple[int, str]:
-    """How many cards of which name: "2xrtx-3090"."""
-    many = _SEVERAL.fullmatch(name.strip())
-    return (int(many[1]), many[2]) if many else (1, name.strip())
+    """How many cards of which name: "2xrtx-3090", "h100:2"; a file's name is whole."""
+    name = name.strip()
+    many = _SEVERAL.fullmatch(name)
+    if many is None or name.lower().startswith(CPU) or os.path.exists(name):
+        return 1, name
+    return int(many[1] or many[4]), many[2] or many[3]
 
 
 def _unlike(name: str) -> Gpu:

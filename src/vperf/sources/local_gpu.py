@@ -92,11 +92,11 @@ def run(command: Sequence[str]) -> str | None:
 def read_cards(runner: Runner = run, *, platform: str = sys.platform) -> tuple[LocalCard, ...]:
     """Every card in this machine, by the first tool that knows one; empty without any."""
     readers = [_nvml] if runner is run else []
-    asked: list[Callable[[], tuple[LocalCard, ...]]] = [*readers, lambda: _nvidia_smi(runner)]
-    asked.append(lambda: _rocm_smi(runner))
+    sources: list[Callable[[], tuple[LocalCard, ...]]] = [*readers, lambda: _nvidia_smi(runner)]
+    sources.append(lambda: _rocm_smi(runner))
     if platform == "darwin":
-        asked.append(lambda: _system_profiler(runner))
-    return next((cards for read in asked if (cards := read())), ())
+        sources.append(lambda: _system_profiler(runner))
+    return next((cards for read in sources if (cards := read())), ())
 
 
 def local_gpu(runner: Runner = run, *, platform: str = sys.platform) -> Gpu:

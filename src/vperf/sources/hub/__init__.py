@@ -216,8 +216,8 @@ def _from_cache(cache: Cache, notes: tuple[str, ...]) -> HubModel:
             f"the stored size of {cache.model_id} is not in the cache: "
             "weight bytes come from the config alone",
         )
-    asked = cache.path(QUANT_CONFIG) or cache.is_known_absent(QUANT_CONFIG)
-    if not asked and "quantization_config" not in config:
+    known = cache.path(QUANT_CONFIG) or cache.is_known_absent(QUANT_CONFIG)
+    if not known and "quantization_config" not in config:
         notes += (f"{QUANT_CONFIG} is not in the cache: taken to be absent, so not quantized",)
     return HubModel(
         id=cache.model_id,
