@@ -33,6 +33,11 @@ class Kernels:
     """Share of the matmul rates."""
     cache: float = 1.0
     """Share of the stream at which decode attention reads its cache."""
+    experts: float = 1.0
+    """Factor on `latency` of grouped kernels."""
+    blocks: float = 1.0
+    """Factor on `latency` of kernels for weights with block scales: those that quantize their
+    activations, and grouped ones."""
 
 
 SAME_KERNELS = Kernels()
@@ -166,7 +171,9 @@ class Engine:
         if found is None:
             return self
         own = self.kernels_on.get(architecture, SAME_KERNELS)
-        kernels = Kernels(own.latency, own.stream * found.memory, own.compute * found.compute)
+        kernels = replace(
+            own, stream=own.stream * found.memory, compute=own.compute * found.compute
+        )
         return replace(
             self,
             kernels_on={**self.kernels_on, architecture: kernels},
