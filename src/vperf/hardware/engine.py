@@ -35,6 +35,11 @@ class Kernels:
     """Share of the stream at which decode attention reads its cache."""
     vector: float = 1.0
     """Share of the products that a vector kernel makes a clock."""
+    experts: float = 1.0
+    """Factor on `latency` of grouped kernels."""
+    blocks: float = 1.0
+    """Factor on `latency` of kernels for weights with block scales: those that quantize their
+    activations, and grouped ones."""
 
 
 SAME_KERNELS = Kernels()

@@ -19,6 +19,12 @@ from vperf.values import dataclass
 _US = 1e-6
 
 
+_OF_EXPERTS = ("moe_latency_s", "moe_block_latency_s")
+"""Latencies of grouped kernels (`Kernels.experts`)."""
+_OF_BLOCKS = ("quantize_latency_s", "moe_block_latency_s")
+"""Latencies of kernels for weights with block scales (`Kernels.blocks`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
     """What the cards of one architecture share and nobody measured on each: in place of what
@@ -221,7 +227,11 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
             value = family.others.get(name)
             if value is None:
                 value = kinds[kind] * (family.latency if name in MEASURED_SECONDS else 1.0)
-        values[name] = value * own.latency if name in MEASURED_SECONDS else value
+        if name in MEASURED_SECONDS:
+            value *= own.latency
+            value *= own.experts if name in _OF_EXPERTS else 1.0
+            value *= own.blocks if name in _OF_BLOCKS else 1.0
+        values[name] = value
     rates = {**die.flop_per_s, **measured.flop_per_s}
     rate_16 = rates.get("bf16") or rates.get("fp16")
     peak_16 = gpu.peak_flop_per_s.get("bf16") or gpu.peak_flop_per_s.get("fp16")
