@@ -39,7 +39,9 @@ def test_a_count_at_a_cards_name_divides_the_model(named: str) -> None:
 
 
 def test_layers_that_are_placed_are_divided_by_layers() -> None:
-    assert with_count({"gpu": "2x3090", "n_gpu_layers": 20})["pp"] == 2
+    for named in ({"n_gpu_layers": 20}, {"engine": "llama.cpp"}, {"quantization": "Q4_K_M"}):
+        assert with_count({"gpu": "2x3090", **named})["pp"] == 2
+    assert with_count({"gpu": "2x3090", "engine": "vllm", "quantization": "q4_k_m"})["tp"] == 2
 
 
 def test_a_count_that_tp_pp_and_dp_contradict_is_an_error() -> None:

@@ -18,7 +18,6 @@ import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, fields
 from functools import wraps
-from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Argument, Option
@@ -26,6 +25,7 @@ from typer import Argument, Option
 from vperf.cli import options
 from vperf.cli.coercion import reader
 from vperf.errors import InputError
+from vperf.files import is_there
 from vperf.scenario import CARD, OPTIONS, Scenario
 from vperf.values import dataclass
 
@@ -61,7 +61,7 @@ class ScenarioOptions:
 
         given = with_count(given)
         gpu = given.setdefault("gpu", None)
-        if gpu is not None and ("," in gpu or gpu.lower() == "all") and not Path(gpu).exists():
+        if gpu is not None and ("," in gpu or gpu.lower() == "all") and not is_there(gpu):
             raise InputError(
                 f"{gpu!r} is not one GPU",
                 source="--gpu",

@@ -12,7 +12,8 @@ from typing import Any
 
 from vperf.errors import InputError, UnknownNameError, check_count
 from vperf.hardware.gpu import Gpu
-from vperf.scenario import LAYER_OPTIONS, Scenario
+from vperf.resolve.engine import places_layers
+from vperf.scenario import Scenario
 from vperf.sources.gpus import BESIDE, load_gpu, several
 from vperf.spelling import flag
 from vperf.timing.step import Card
@@ -117,9 +118,7 @@ def with_count(options: Mapping[str, Any]) -> dict[str, Any]:
         return found
     if ways > 1:
         raise InputError(f"{count} GPUs are not the {ways} of tp x pp x dp", field="gpu")
-    # Layers that are placed one by one are split by layers, others over all cards.
-    way = "pp" if any(found.get(name) for name in LAYER_OPTIONS) else "tp"
-    return {**found, way: count}
+    return {**found, "pp" if places_layers(options) else "tp": count}
 
 
 def gpus_named(names: Iterable[str | Gpu]) -> tuple[Gpu, ...]:

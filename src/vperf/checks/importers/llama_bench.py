@@ -122,12 +122,17 @@ def _setup(record: Record) -> tuple[dict[str, Any], list[str], list[str]]:
             "engine_version": f"b{build}" if build else None,
             "quantization": quantization,
             "kv_cache_dtype": cache.pop() if len(cache) == 1 else None,
+            "flash_attention": _FLASH.get(record.get("flash_attn")),
             "weight_bytes": record.metric("model_size"),
             "params": record.metric("model_n_params"),
         },
         notes,
         warnings,
     )
+
+
+_FLASH = {1: True, "on": True, 0: False, "off": False}
+"""-fa; "auto" says nothing."""
 
 
 def _share(text: str) -> float:
