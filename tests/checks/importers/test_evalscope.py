@@ -24,7 +24,8 @@ def test_the_printed_table_has_the_model_of_the_line_above() -> None:
 
 def test_the_labels_of_2026_are_read() -> None:
     run = result("evalscope_2026.txt")
-    assert (run.ttft_s, run.tpot_s, run.latency_s) == (pytest.approx(0.1204), 0.0152, 5.9)
+    assert run.ttft_s == pytest.approx(0.1204)
+    assert (run.tpot_s, run.latency_s) == (0.0152, 5.9)
     assert (run.output_tokens_per_s, run.requests_per_s) == (512.0, 1.33)
     assert (run.setup.max_concurrency, run.setup.request_rate, run.setup.requests) == (8, None, 80)
     assert (run.setup.input_len, run.setup.output_len, run.setup.duration_s) == (1024, 384, 60)

@@ -9,11 +9,8 @@ from tests.checks.importers.files import results
 
 def test_a_step_is_named_in_its_first_row_alone() -> None:
     one, eight = results("tgi_benchmark.md")
-    assert (one.ttft_s, one.tpot_s, one.decode_tokens_per_s) == (
-        pytest.approx(0.0401),
-        0.0121,
-        82.6,
-    )
+    assert one.ttft_s == pytest.approx(0.0401)
+    assert (one.tpot_s, one.decode_tokens_per_s) == (0.0121, 82.6)
     assert (eight.ttft_s, eight.tpot_s, eight.prefill_tokens_per_s) == (0.2401, 0.0131, 17068.0)
     assert (eight.label, eight.setup.batch_size) == ("batch 8", 8)
     assert (one.setup.model, one.setup.input_len, one.setup.output_len) == (
