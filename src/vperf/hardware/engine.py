@@ -33,6 +33,9 @@ class Kernels:
     """Share of the matmul rates."""
     cache: float = 1.0
     """Share of the stream at which decode attention reads its cache."""
+    blocks: float = 1.0
+    """Factor on the latency of what multiplies fp8 weights with block scales: quantizing
+    activations by blocks, and experts of such weights."""
 
 
 SAME_KERNELS = Kernels()

@@ -9,7 +9,8 @@
                                   that differ on cards with less memory
     [[versions]]                  before: a version; what was otherwise of both before it
     [host]                        the fields of hardware.host.HostUse: what it leaves to the host
-    [kernels_on.ARCHITECTURE]     latency, stream, compute, cache: where its kernels are its own
+    [kernels_on.ARCHITECTURE]     latency, stream, compute, cache, blocks: where its kernels are
+                                  its own
     [launch]                      words: the command that starts a server, see below
         [launch.names]            kv_cache: what the engine calls vperf's formats
         [launch.file]             name, flag, [launch.file.options]: what it takes from a YAML file
@@ -88,7 +89,7 @@ SMALL_CARDS: Keys = {
     "cards": Key("cards", list[str]),
     **_SCHEDULER,
 }
-KERNELS: Keys = {name: Key(name, float) for name in ("latency", "stream", "compute", "cache")}
+KERNELS: Keys = {name: Key(name, float) for name in ("latency", "stream", "compute", "cache", "blocks")}
 
 HOST: Keys = {
     "offloads": Key("offloads", Offloads, required=True),

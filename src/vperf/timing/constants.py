@@ -109,6 +109,9 @@ GENERIC = Generic(
 
 Origin = Literal["measured", "generic"]
 
+_OF_BLOCKS = ("quantize_latency_s", "moe_block_latency_s")
+"""What fp8 weights with block scales alone have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Constants:
@@ -200,7 +203,9 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
             value = family.others.get(name)
             if value is None:
                 value = kinds[kind] * (family.latency if name in MEASURED_SECONDS else 1.0)
-        values[name] = value * own.latency if name in MEASURED_SECONDS else value
+        if name in MEASURED_SECONDS:
+            value *= own.latency * (own.blocks if name in _OF_BLOCKS else 1.0)
+        values[name] = value
     rate_16 = measured.flop_per_s.get("bf16") or measured.flop_per_s.get("fp16")
     peak_16 = gpu.peak_flop_per_s.get("bf16") or gpu.peak_flop_per_s.get("fp16")
     known = rate_16 is not None and measured.memory_bandwidth is not None
