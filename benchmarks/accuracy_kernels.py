@@ -497,7 +497,7 @@ def timed(op: Op, card: Card) -> dict[str, float]:
     """Seconds of one kernel as the estimate has them."""
     limit = card.limits.of_step([(1, op)]).seconds
     expected = max(limit, op_expected_s(op, card.constants, card.engine))
-    low, high = spread_of_op(op, card.constants.origin)
+    low, high = spread_of_op(op, card.constants.origins.whole)
     return {
         "expected_s": expected,
         "limit_s": limit,

@@ -77,8 +77,8 @@ from vperf.model.config import ModelConfig  # noqa: E402
 from vperf.model.gguf import build_gguf  # noqa: E402
 from vperf.model.model import Model  # noqa: E402
 from vperf.model.read import build_model  # noqa: E402
-from vperf.report import check as check_report  # noqa: E402
 from vperf.report import github, junit, markdown, screen, to_csv  # noqa: E402
+from vperf.report.check import page as check_report  # noqa: E402
 from vperf.report.format import clean  # noqa: E402
 from vperf.scenario import Scenario  # noqa: E402
 from vperf.serving.lengths import equal  # noqa: E402

@@ -71,7 +71,7 @@ class Vperf:
         if found.passed is None:
             pytest.fail("vperf: nothing is asked of the result: give a bar", pytrace=False)
         if not found.passed:
-            from vperf.report.check import bar_line, missed, why
+            from vperf.report.check.sentences import bar_line, missed, why
 
             raise AssertionError("\n".join([*map(bar_line, missed(found)), *why(found)]))
         return found

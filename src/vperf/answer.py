@@ -53,8 +53,11 @@ class GpuFacts:
     memory_bytes: float
     memory_bandwidth_bytes_per_s: float
     peak_flop_per_s: Mapping[str, float]
-    constants: Literal["measured", "generic", "datasheet"]
-    """Where the constants behind `expected` come from."""
+    constants: Literal["measured", "same_die", "generic", "datasheet"]
+    """Where the matmul rate and the memory stream behind `expected` were measured: on this card, on
+    another with its die, or on others."""
+    constants_by_part: Mapping[str, Literal["measured", "same_die", "generic"]]
+    """The same of the matmul rates, the memory stream and the kernels' times apart."""
 
 
 @dataclass(frozen=True, slots=True)

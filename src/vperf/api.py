@@ -1,6 +1,6 @@
 """The Python API: names in, frozen answers out. The command line calls exactly these functions.
 
-Not here: what a name means (resolve.py), any arithmetic (speeds.py, estimate.py), and answers of
+Not here: what a name means (resolve/), any arithmetic (speeds.py, estimate.py), and answers of
 many scenarios (explore/).
 """
 
@@ -20,7 +20,10 @@ from vperf.model.model import Model
 from vperf.napkin import EXAMPLE_GPU, EXAMPLE_MODEL, Napkin, check_choice
 from vperf.napkin import napkin as _napkin
 from vperf.notes import Note, notes_of
-from vperf.resolve import build, deploy, engine_of, gpu_named, own_format
+from vperf.resolve import deploy
+from vperf.resolve.card import gpu_named
+from vperf.resolve.engine import engine_of, own_format
+from vperf.resolve.model import build
 from vperf.scenario import ModelLike, Options, Scenario
 from vperf.speeds import speeds
 from vperf.units import parse_bandwidth, parse_count

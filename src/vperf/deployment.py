@@ -1,6 +1,6 @@
 """A deployment: a model, divided, on its cards with their engine, and the requests it answers.
 
-All names are values here, and all that can be refused has been (resolve.py). Pure and frozen: its
+All names are values here, and all that can be refused has been (resolve/). Pure and frozen: its
 speeds (speeds.py) and its estimate (estimate.py) are functions of it.
 """
 
@@ -88,7 +88,7 @@ class Deployment:
     """A replica and the requests that come to it."""
 
     scenario: Scenario
-    """What it came from: what-ifs change it (resolve.py), nothing else reads a name in it."""
+    """What it came from: what-ifs change it (resolve/), nothing else reads a name in it."""
     replica: Replica
     lengths: Lengths
     """Text tokens of the requests."""

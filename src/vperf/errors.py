@@ -30,6 +30,17 @@ class VperfError(Exception):
         return f"{self.message}; {self.hint}" if self.hint else self.message
 
 
+MAX_COUNT = 10**9
+"""No length, batch or number of anything beyond it is a scenario."""
+
+
+def check_count(field: str, value: int, least: int, most: int = MAX_COUNT) -> int:
+    """The value; InputError where it is no integer from `least` to `most`."""
+    if type(value) is not int or not least <= value <= most:
+        raise InputError(f"must be an integer from {least} to {most}, not {value!r}", field=field)
+    return value
+
+
 def install(package: str) -> str:
     """The command that installs a package for the Python that runs."""
     words = f'"{package}"' if "[" in package else package

@@ -262,7 +262,7 @@ def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Wo
 
 
 def _gpu_facts(card: Card, count: int) -> GpuFacts:
-    gpu = card.gpu
+    gpu, origins = card.gpu, card.constants.origins
     return GpuFacts(
         id=gpu.id,
         name=gpu.name,
@@ -270,7 +270,12 @@ def _gpu_facts(card: Card, count: int) -> GpuFacts:
         memory_bytes=gpu.memory_bytes,
         memory_bandwidth_bytes_per_s=gpu.memory_bandwidth,
         peak_flop_per_s=gpu.peak_flop_per_s,
-        constants=card.constants.origin,
+        constants=origins.whole,
+        constants_by_part={
+            "matmul_rates": origins.matmul_rates,
+            "memory_stream": origins.memory_stream,
+            "kernel_times": origins.kernel_times,
+        },
     )
 
 

@@ -66,11 +66,17 @@ def assumptions(
         notes.append(Note("routing", expected=taken))
     if model.windows:
         notes.append(Note("windows"))
-    if constants.origin == "measured":
-        source = gpu.achieved.source if gpu.achieved else ""
-        notes.append(Note("measured_constants", source=source))
-    else:
-        notes.append(Note("generic_constants"))
+    origins = constants.origins
+    notes.append(
+        Note(
+            "measured_constants" if origins.whole == "measured" else "generic_constants",
+            matmul_rates=origins.matmul_rates,
+            memory_stream=origins.memory_stream,
+            kernel_times=origins.kernel_times,
+            same_die=gpu.same_die,
+            source=gpu.achieved.source if gpu.achieved else "",
+        )
+    )
     notes.append(
         Note(
             "engine" if engine_given else "engine_default",

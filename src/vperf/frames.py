@@ -71,7 +71,7 @@ class Plotted(Shown):
 
 
 _REPORTS = {
-    "Estimate": "estimate", "Napkin": "napkin", "Check": "check", "Comparison": "compare",
+    "Estimate": "estimate.page", "Napkin": "napkin", "Check": "check.page", "Comparison": "compare",
     "Sweep": "sweep", "Fit": "fit", "Plan": "plan", "Roofline": "roofline",
 }  # fmt: skip
 """The file of report/ that says what an answer of this class says."""

@@ -73,8 +73,27 @@ def _card_choice(*, typed: str, taken: str, others: tuple[str, ...]) -> str:
     return f"{typed} taken as {taken}{rest}"
 
 
-def _measured(*, source: str) -> str:
-    return "expected: rates measured on this card" + (f" ({source})" if source else "")
+def _constants(
+    *, matmul_rates: str, memory_stream: str, kernel_times: str, same_die: str, source: str
+) -> str:
+    parts = {
+        "matmul rates": matmul_rates, "memory stream": memory_stream, "kernel times": kernel_times,
+    }  # fmt: skip
+    whose = {
+        "measured": "measured",
+        "same_die": f"those of {same_die}, of the same die",
+        "generic": "generic",
+    }
+    said = [
+        f"{' and '.join(', '.join(of).rsplit(', ', 1))} {where}"
+        for each, where in whose.items()
+        if (of := [part for part, origin in parts.items() if origin == each])
+    ]
+    if set(parts.values()) == {"measured"}:
+        return "expected: constants measured on this card" + (f" ({source})" if source else "")
+    if set(parts.values()) == {"generic"}:
+        return "expected: not measured on this card; generic fractions of its peaks"
+    return f"expected: {', '.join(said)}"
 
 
 _GRAPHS = {"NVIDIA": "CUDA graphs", "AMD": "HIP graphs"}
@@ -220,15 +239,16 @@ def _settings(count: int) -> str:
     return f"{count:,} setting{'' if count == 1 else 's'}"
 
 
-def _mixed_constants(*, measured: int, every: int) -> str:
+def _mixed_constants(*, measured: int, same_die: int, every: int) -> str:
     if measured == every:
         return "expected: rates measured on the card"
-    if not measured:
+    if not measured and not same_die:
         return "expected: not measured on the card; generic fractions of its peaks"
-    return (
-        f"expected: rates measured on the card in {measured:,} of {every:,}, generic "
-        "fractions of the peaks in the others"
-    )
+    parts = [f"on the card in {measured:,}"] if measured else []
+    parts += [f"on another with its die in {same_die:,}"] if same_die else []
+    rest = measured + same_die < every
+    others = ", generic fractions of the peaks in the others" if rest else ""
+    return f"expected: rates measured {', '.join(parts)} of {every:,}{others}"
 
 
 def _no_price(*, gpus: tuple[str, ...]) -> str:
@@ -260,8 +280,8 @@ KINDS: Mapping[str, NoteKind] = {
     "card_memory": NoteKind("assumption", "{text}", guess=True),
     "boost": NoteKind("assumption", "limit: compute peaks at the card's highest clock, {clock_mhz:,.0f} MHz ({boost:.2f} x rated)"),
     "no_pipe": NoteKind("assumption", "{gpu} has no {pipe} pipe: {format} weights stay {bits:g}-bit in memory and are multiplied in {taken}"),
-    "measured_constants": NoteKind("assumption", _measured),
-    "generic_constants": NoteKind("assumption", "expected: not measured on this card; generic fractions of its peaks", guess=True),
+    "measured_constants": NoteKind("assumption", _constants),
+    "generic_constants": NoteKind("assumption", _constants, guess=True),
     "parallel": NoteKind("assumption", _parallel),
     # the host and what lies there
     "host": NoteKind("assumption", "host: {name}, {cores} cores, {memory}, {rate:,.0f} GB/s"),

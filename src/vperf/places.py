@@ -19,6 +19,7 @@ from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.hardware.host import HostUse
 from vperf.model import placement
+from vperf.model.drafter import Drafter
 from vperf.model.model import Held, Model
 from vperf.model.placement import Override, Placement
 from vperf.notes import Note
@@ -66,8 +67,6 @@ def resolve_places(
     use = _use(engine, scenario, several=several)
     if gpu.is_host and scenario.gives(LAYER_OPTIONS):
         raise InputError(f"{gpu.name} has no card to place layers on", field="n-gpu-layers")
-    if scenario.speculative is not None:
-        raise InputError("is not understood with layers on several places", field="speculative")
     _without_adapters(scenario, "lora-rank")
     return _placed(model, card, scenario, host, use)
 
@@ -86,9 +85,14 @@ def _use(engine: Engine, scenario: Scenario, *, several: bool) -> HostUse:
             f"{engine.name} does not place layers one by one{instead}",
             field=moved.replace("_", "-"), hint="--engine llama.cpp does",
         )  # fmt: skip
-    if scenario.tp * scenario.dp * scenario.ep > 1:
+    if scenario.dp * scenario.ep > 1:
         raise InputError(
-            "cards that share each layer cannot place layers one by one",
+            "groups of attention or of experts are not understood with layers on several places",
+            field="expert-parallel-size" if scenario.ep > 1 else "data-parallel-size",
+        )
+    if scenario.tp > 1 and (several or scenario.pp > 1):
+        raise InputError(
+            "cards that share each layer are one place: no others can be beside them",
             field="tensor-parallel-size", hint="--pp, or --gpu A+B, is a split by layers",
         )  # fmt: skip
     return use
@@ -108,10 +112,9 @@ def _stored(model: Model, card: Card, gib: float, host: Gpu | None) -> Resolved 
         )  # fmt: skip
     if card.gpu.is_host or card.gpu.memory_class in ("Apple", "unified"):
         raise InputError(f"the memory of {card.gpu.name} is the host's own", field="cpu-offload-gb")
-    if model.parallel.pipeline > 1 or model.encoder or model.draft_tokens:
-        raise InputError(
-            "is not understood with pipeline stages, encoders or drafts", field="cpu-offload-gb"
-        )
+    if model.parallel.pipeline > 1 or model.encoder:
+        raise InputError("is not understood with pipeline stages or encoders",
+                         field="cpu-offload-gb")  # fmt: skip
     if not gib:
         return None
     stored = placement.store(model, gib * _GIB)
@@ -120,7 +123,7 @@ def _stored(model: Model, card: Card, gib: float, host: Gpu | None) -> Resolved 
     )
     near = host or default_host(card.gpu)
     places = Places((Place(card.gpu.id, card),), None, stored, near, use)
-    rate = min(link_of(card.gpu, near), near.memory_bandwidth)
+    rate = min(link_of(card.gpu, near), near.memory_bandwidth / model.parallel.gpus)
     notes = (
         *_host_notes(near, given=host is not None),
         Note("weights_stored", gib=stored.held_bytes / _GIB, rate=rate / 1e9, each=use.link_share),
@@ -152,10 +155,15 @@ def _placed(
             hint="--n-cpu-moe, or --engine llama.cpp",
         )  # fmt: skip
     first = at_host if at_host in homes else 0
-    found = placement.place(model, homes, at_host + 1, first=first, overrides=overrides)
+    found = placement.place(
+        model, homes, at_host + 1, first=first, overrides=overrides, host=at_host
+    )
     used = found.shares[at_host].visits > 0
     if len(cards) == 1 and not used:
         return None  # all of it is on the card
+    if model.drafter is not None:
+        _check_drafter(model, len(cards), homes[-1] == at_host)
+        found = _with_drafter(found, model.drafter)
     near = host or default_host(gpu) if used else None
     places = [Place(name, Card(each, engine)) for name, each in _named(cards)]
     notes: list[Note] = []
@@ -172,6 +180,26 @@ def _placed(
     notes.append(_said(made, model))
     held = replace(model, held=found.shares[fullest].held)
     return Resolved(held, made, places[fullest].card, tuple(notes))
+
+
+def _check_drafter(model: Model, cards: int, head_on_host: bool) -> None:
+    """InputError where what drafts is not on the one card, with all that it needs."""
+    drafter = model.drafter
+    assert drafter is not None
+    if cards > 1:
+        raise InputError("is not understood with layers on several cards", field="speculative")
+    if head_on_host and drafter.model is not None and drafter.method != "draft_model":
+        raise InputError(
+            f"{drafter.method} drafts with the model's output layer, which is on the host",
+            field="n-gpu-layers",
+        )
+
+
+def _with_drafter(found: Placement, drafter: Drafter) -> Placement:
+    """The first card holds what drafts too."""
+    first, *others = found.shares
+    held = replace(first.held, weight_bytes=first.held.weight_bytes + drafter.rank_weight_bytes)
+    return replace(found, shares=(replace(first, held=held), *others))
 
 
 def _named(cards: Sequence[Gpu]) -> Iterator[tuple[str, Gpu]]:

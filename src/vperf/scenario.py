@@ -4,7 +4,7 @@ A field of `Scenario` is an option of `vperf.estimate`, of every command, of vpe
 MCP tools; its `Option` says how the command line spells it and what it changes. Values are names
 and numbers as they were given, or the very Gpu, Engine or config that a Python program holds.
 
-Not here: what a name means and whether a value can be (resolve.py).
+Not here: what a name means and whether a value can be (resolve/).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PLACING_ENGINE = "llama.cpp"
 
 Shapes = Literal["both", "model", "card", "load"]
 """What an option changes: the model as it is loaded, its card with the engine, or the load alone.
-Deployments that differ in their load share all else (resolve.py)."""
+Deployments that differ in their load share all else (resolve/)."""
 
 
 class Option(NamedTuple):

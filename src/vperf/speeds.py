@@ -103,7 +103,7 @@ def _of_batch(at: Deployment) -> Pace:
     reads = at.ahead.compiled.card if at.ahead else compiled.card
     expected = with_range(
         limit, ttft_s, tpot_s, compiled.card.constants, tokens, batch,
-        ttft_spread=spread("prefill", reads.constants.origin),
+        ttft_spread=spread("prefill", reads.constants.origins.whole),
     )  # fmt: skip
     return Pace(limit, ceiling, expected, batch, batch, gain, step)
 
@@ -206,7 +206,7 @@ def with_range(  # noqa: PLR0917  (as speed_of, beside what bounds it)
     ttft_spread: tuple[float, float] | None = None,
 ) -> Expected:
     """Expected speed with its range; the fast end of the range stops at the limit."""
-    low, high = ttft_spread or spread("prefill", constants.origin)
+    low, high = ttft_spread or spread("prefill", constants.origins.whole)
     ttft_low, ttft_high = max(ttft_s * low, limit.ttft_s), ttft_s * high
     ttft, tpot = max(ttft_s, limit.ttft_s), max(tpot_s, limit.tpot_s)
     if not tpot:
@@ -215,7 +215,7 @@ def with_range(  # noqa: PLR0917  (as speed_of, beside what bounds it)
             Speed(ttft_low, tokens / ttft_high, 0.0, 0.0, 0.0),
             Speed(ttft_high, tokens / ttft_low, 0.0, 0.0, 0.0),
         )  # fmt: skip
-    low, high = spread("decode", constants.origin)
+    low, high = spread("decode", constants.origins.whole)
     tpot_low, tpot_high = max(tpot_s * low, limit.tpot_s), tpot_s * high
     return Expected(
         ttft, tokens / ttft, tpot, sequences / tpot, 1 / tpot,
@@ -241,7 +241,7 @@ def _of_load(at: Deployment, load: Load) -> Pace:
     of = load.input_tokens, served.running_batch
     limit = speed_of(served.limit_ttft_s, served.limit_tpot_s, *of)
     ceiling = speed_of(served.ceiling_ttft_s, served.ceiling_tpot_s, *of)
-    of_load = spread_under_load(card.engine, card.constants.origin)
+    of_load = spread_under_load(card.engine, card.constants.origins.whole)
     expected = with_range(
         limit, served.ttft_s, served.tpot_s, card.constants, *of, ttft_spread=of_load
     )
@@ -258,7 +258,7 @@ def _of_texts(at: Deployment, load: Load) -> Pace:
     served, tokens = serve_texts(at.compiled, load), load.input_tokens
     most = most_texts(at.card, tokens, at.model.parallel.data)
     full = at.compiled.prefill(most, tokens)
-    low, high = spread_under_load(at.card.engine, at.card.constants.origin)
+    low, high = spread_under_load(at.card.engine, at.card.constants.origins.whole)
     top = most * tokens / full.limit
 
     def speed(latency_s: float, rate: float) -> Speed:

@@ -14,7 +14,8 @@ from vperf.answer import Estimate
 from vperf.errors import InputError
 from vperf.explore.rows import Row
 from vperf.report.document import words_of
-from vperf.report.estimate import run_of, speed_table
+from vperf.report.estimate.figures import run_of
+from vperf.report.estimate.speed_table import speed_table
 from vperf.report.rows import limit_columns, speed_column, tpot_column, ttft_column
 from vperf.resolve import Resolver, deploy
 from vperf.speeds import speeds

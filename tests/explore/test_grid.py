@@ -12,7 +12,8 @@ import pytest
 from vperf import api
 from vperf.errors import InputError, UnknownNameError
 from vperf.explore.grid import Grid, grid
-from vperf.resolve import Resolver, gpus_named
+from vperf.resolve import Resolver
+from vperf.resolve.card import gpus_named
 from vperf.sources.gpus import gpu_names
 from vperf.sources.models import load_model_config
 from vperf.speeds import speeds

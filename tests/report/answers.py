@@ -29,8 +29,10 @@ from vperf.explore.sweep import Sweep
 from vperf.hardware.gpu import Achieved, AllReduce, Gpu, Link
 from vperf.napkin import napkin as napkin_of
 from vperf.notes import Note
-from vperf.report import check, compare, estimate, fit, gpus, napkin, plan, roofline, sweep
+from vperf.report import compare, fit, gpus, napkin, plan, roofline, sweep
+from vperf.report.check import page as check_page
 from vperf.report.document import Block
+from vperf.report.estimate import page
 from vperf.scenario import Scenario
 
 from .example import EXAMPLE, example
@@ -77,20 +79,20 @@ def estimates(name: str = "") -> Made:
         example(**parts) if name else EXAMPLE, warnings=(WARNING,),
         assumptions=(GUESS, *EXAMPLE.assumptions),
     )  # fmt: skip
-    return estimate.document(answer, ops=True)
+    return page.document(answer, ops=True)
 
 
 def does_not_fit(name: str = "") -> Made:
     parts: dict[str, Any] = {"memory": {"fits": False, "capacity_bytes": 10e9}}
     if name:
         parts["model"] = {"id": name}
-    return estimate.document(example(**parts), ways=(_remedy(name),))
+    return page.document(example(**parts), ways=(_remedy(name),))
 
 
 def saturated(name: str = "") -> Made:
     serving = Serving(383.0, 383, 30.2, 0.4, 1000.0, saturated=True)
     answer = replace(example(workload={"batch_size": 383}), serving=serving)
-    return estimate.document(answer)
+    return page.document(answer)
 
 
 def napkins(name: str = "") -> Made:
@@ -140,11 +142,13 @@ def graded(name: str = "", verdict: Any = "slow") -> Check:
 
 
 def checks(name: str = "") -> Made:
-    return check.document(graded(name))
+    return check_page.document(graded(name))
 
 
 def several_checks(name: str = "") -> Made:
-    return check.documents([(name or "a.json", graded(name)), ("b.json", graded())], hint="more")
+    return check_page.documents(
+        [(name or "a.json", graded(name)), ("b.json", graded())], hint="more"
+    )
 
 
 def comparisons(name: str = "") -> Made:

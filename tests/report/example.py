@@ -49,6 +49,11 @@ EXAMPLE = Estimate(
         memory_bandwidth_bytes_per_s=1.792e12,
         peak_flop_per_s={"bf16": 503.8e12, "fp8": 1007.6e12},
         constants="measured",
+        constants_by_part={
+            "matmul_rates": "measured",
+            "memory_stream": "measured",
+            "kernel_times": "measured",
+        },
     ),
     workload=Workload(
         batch_size=1, input_tokens=1024, output_tokens=128, concurrency=1, engine="vllm"

@@ -16,7 +16,8 @@ from tests.checks.results import result
 from vperf import Bars, Check
 from vperf.checks.baseline import Change, Drift
 from vperf.checks.check import apply_thresholds
-from vperf.report import check, github, junit, markdown, to_csv
+from vperf.report import github, junit, markdown, to_csv
+from vperf.report.check import page, sentences
 
 GOOD = vperf.check(result(tpot_s=0.0103, ttft_s=0.062), bars=Bars(min_efficiency=0.7))
 SLOW = vperf.check(result(tpot_s=0.03, ttft_s=0.062), bars=Bars(min_efficiency=0.7, max_ttft_s=0.1))
@@ -80,7 +81,7 @@ def test_junit_has_a_case_a_bar_and_the_verdict_without_any() -> None:
 def test_junit_fails_with_the_line_of_the_screen() -> None:
     root = ElementTree.fromstring(junit.render(CHECKS))
     (failure,) = root.iter("failure")
-    assert failure.get("message") == check.bar_line(check.missed(SLOW)[0])
+    assert failure.get("message") == sentences.bar_line(sentences.missed(SLOW)[0])
     assert failure.text
     assert failure.text.startswith("FAIL SLOW: 33.3 tok/s is ")
 
@@ -137,7 +138,7 @@ def test_outputs_of_a_step_are_whether_it_passed_and_the_lowest_efficiency() -> 
 
 def _markdown(*named: tuple[str, Check]) -> str:
     alone = len(named) == 1
-    return markdown.render(check.report(named, alone=alone).document())
+    return markdown.render(page.report(named, alone=alone).document())
 
 
 def test_markdown_of_one_result_starts_with_its_verdict_and_its_bars() -> None:
@@ -156,7 +157,7 @@ def test_markdown_of_several_says_why_those_are_poor_that_are_not_good() -> None
 
 def test_the_csv_has_a_row_a_figure() -> None:
     def rows(*named: tuple[str, Check]) -> list[dict[str, str]]:
-        text = "".join(to_csv.lines(check.report(named).rows()))
+        text = "".join(to_csv.lines(page.report(named).rows()))
         return list(csv.DictReader(io.StringIO(text)))
 
     found = rows(("a", GOOD), ("b", SLOW))
@@ -181,7 +182,7 @@ def test_every_form_has_the_baseline() -> None:
 
 def test_a_missed_drift_says_what_the_spread_allows() -> None:
     (bar,) = apply_thresholds(_drifted(GOOD, slack=0.004), Bars(max_drift=0.05)).bars
-    assert check.bar_line(bar) == (
+    assert sentences.bar_line(bar) == (
         "Fails --max-drift 5%: TPOT is 6.0% slower than the baseline "
         "(0.4% allowed for the spread of repeats)."
     )

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from vperf.answer import Speculative
-from vperf.report import estimate, html, markdown, to_csv, to_json
+from vperf.report import html, markdown, to_csv, to_json
 from vperf.report.columns import is_number
 from vperf.report.document import Bullets, Facts, Headline, Prose, Table, plain, shown, words_of
+from vperf.report.estimate import page
 from vperf.report.forms import of_estimate
 
 from .answers import SCREENS
@@ -168,10 +169,10 @@ def test_the_answer_as_data_is_its_own() -> None:
 
 
 def test_a_hostile_id_is_never_offered_to_a_shell() -> None:
-    first, *_ = estimate.verify(example(model={"id": "a/$(rm -rf ~);b"})).commands
+    first, *_ = page.verify(example(model={"id": "a/$(rm -rf ~);b"})).commands
     assert first == ("vllm serve", "'a/$(rm -rf ~);b'")
-    assert estimate.verify(example(model={"id": "a/b\nrm"})).commands == ()
-    assert estimate.verify(example(model={"source": "local"})).commands == ()
+    assert page.verify(example(model={"id": "a/b\nrm"})).commands == ()
+    assert page.verify(example(model={"source": "local"})).commands == ()
 
 
 def test_the_command_that_verifies_asks_for_the_same_gpus_and_drafts() -> None:
@@ -180,7 +181,7 @@ def test_the_command_that_verifies_asks_for_the_same_gpus_and_drafts() -> None:
 
     def words(drafts: Speculative | None = None, **workload: Any) -> str:
         asked = replace(example(workload=workload), speculative=drafts)
-        commands = estimate.verify(asked).commands
+        commands = page.verify(asked).commands
         return " ".join(word for command in commands for word in command)
 
     serve = words(drafts, **many)

@@ -28,6 +28,20 @@ INTERN: dict[str, Any] = {
         "vocab_size": 151674,
     },
 }  # fmt: skip
+MINIMAX: dict[str, Any] = {
+    "model_type": "minimax_m3_vl", "vision_config": {},
+    "text_config": {
+        "model_type": "minimax_m3_vl_text", "vocab_size": 200064, "hidden_size": 6144,
+        "intermediate_size": 3072, "dense_intermediate_size": 12288,
+        "shared_intermediate_size": 3072, "num_hidden_layers": 60, "num_attention_heads": 64,
+        "num_key_value_heads": 4, "head_dim": 128, "num_experts_per_tok": 4,
+        "num_local_experts": 128, "moe_layer_freq": [0] * 3 + [1] * 57,
+        "sparse_attention_config": {
+            "sparse_attention_freq": [0] * 3 + [1] * 57, "sparse_num_index_heads": 4,
+            "sparse_index_dim": 128, "sparse_block_size": 128, "sparse_topk_blocks": 16,
+        },
+    },
+}  # fmt: skip
 
 
 def deployed(model: Any = QWEN, **options: Any) -> Any:
@@ -51,6 +65,17 @@ def deployed(model: Any = QWEN, **options: Any) -> Any:
         ("llava-hf/llava-1.5-7b-hf", "1024x768", 577, 576),
         # 4 x 3 tiles of 448 pixels and a thumbnail, 256 tokens each.
         (INTERN, "1024x768", 1025, 13 * 256),
+        # 280 tokens of 48 x 48 pixels at most: 19 x 14, each of 3 x 3 patches.
+        ("google/gemma-4-31B-it", "1024x768", 9 * 266, 266),
+        # 4 x 3 tiles of 336 pixels and all of it in one, 144 tokens each, and 12 + 3 around them.
+        ("meta-llama/Llama-4-Scout-17B-16E-Instruct", "1024x768", 577, 13 * 144 + 12 + 3),
+        ("meta-llama/Llama-4-Scout-17B-16E-Instruct", "300x200", 577, 144 + 3),
+        # 36.6 x 27.4 units of 28 pixels, filled up.
+        ("moonshotai/Kimi-K2.5", "1024x768", 4 * 37 * 28, 37 * 28),
+        # 16,384 patches at most: shrunk by 0.518 to 2,073 x 1,554 pixels.
+        ("moonshotai/Kimi-K2.5", "4000x3000", 4 * 75 * 56, 75 * 56),
+        # At most 451,584 pixels: 27 x 20 units of 28 pixels.
+        (MINIMAX, "1024x768", 4 * 540, 540),
     ],
 )
 def test_an_image_is_as_many_tokens_as_its_family_makes_of_it(
@@ -76,14 +101,42 @@ def test_a_video_is_pairs_of_frames() -> None:
 
 
 @pytest.mark.parametrize(
+    ("video", "pairs", "patches", "around"),
+    [
+        # 20 x 11 units of 32 pixels; each pair has <0.2 seconds> (6 tokens), a start and an end.
+        ("10s@2fps@640x360", 10, 4 * 220, 10 * 8),
+        # 240 frames share 25,165,824 pixels: 13 x 7 units each. From 10 s on a time has a digit
+        # more, from 100 s on another.
+        ("120s@2fps@1920x1080", 120, 4 * 13 * 7, 120 * 8 + 110 + 20),
+        # Four frames at least, however short.
+        ("1s@1fps@64x64", 2, 4 * 4, 2 * 8),
+    ],
+)
+def test_the_frames_of_a_video_share_qwen3_vl_s_pixels(
+    video: str, pairs: int, patches: int, around: int
+) -> None:
+    encoding = deployed("Qwen/Qwen3-VL-8B-Instruct", video=video).encoding
+    assert encoding.parts == ((pairs, patches, pairs * patches // 4 + around),)
+
+
+@pytest.mark.parametrize(
     "model",
     [QWEN, "Qwen/Qwen2-VL-7B-Instruct", "Qwen/Qwen3-VL-8B-Instruct", "google/gemma-3-4b-it",
-     "mistralai/Mistral-Small-3.1-24B-Instruct-2503"],
+     "mistralai/Mistral-Small-3.1-24B-Instruct-2503", MINIMAX,
+     "meta-llama/Llama-4-Scout-17B-16E-Instruct", "moonshotai/Kimi-K2.5"],
 )  # fmt: skip
-def test_the_layers_of_a_tower_hold_the_parameters_that_are_counted(model: str) -> None:
+def test_the_layers_of_a_tower_hold_the_parameters_that_are_counted(model: Any) -> None:
     at = deployed(model, image="512x512")
     assert at.encoding.compiled.model.parameters == pytest.approx(
         at.model.tower_parameters, rel=0.02
+    )
+
+
+def test_gemma_4_looks_its_positions_up() -> None:
+    at = deployed("google/gemma-4-31B-it", image="512x512")
+    tables = 2 * 10_240 * 1152
+    assert at.encoding.compiled.model.parameters + tables == pytest.approx(
+        at.model.tower_parameters, rel=0.002
     )
 
 
@@ -128,7 +181,7 @@ def test_a_load_of_images_is_served_slower() -> None:
     [
         ("Qwen/Qwen3-8B", {"image": "10x10"}, "is not known here"),
         ("google/gemma-3-27b-it", {"audio": "30s"}, "reads audio is not known"),
-        ("Qwen/Qwen3-VL-4B-Instruct", {"video": "10s@640x360"}, "reads video is not known"),
+        ("google/gemma-3-27b-it", {"video": "10s@640x360"}, "reads video is not known"),
         (QWEN, {"image": "1024"}, "as 1024x768"),
         (QWEN, {"image": "9000x10"}, "200 times"),
         (QWEN, {"images": 3}, "needs image"),

@@ -244,6 +244,18 @@ def test_a_minimal_file_is_enough_and_what_is_missing_is_said(tmp_path: Path) ->
     assert "cache" in said
 
 
+def test_a_file_may_name_a_measured_card_of_the_same_die(tmp_path: Path) -> None:
+    text = MINIMAL.replace("[memory]", 'same_die = "h100-sxm-80gb"\n[memory]', 1)
+    gpu = load_gpu_file(written(tmp_path, text))
+    assert gpu.of_die is not None
+    assert gpu.of_die.gemm_latency_s == pytest.approx(3.4e-6)
+    # 790 of the H100's 989.4 TFLOPS, of 250; its HBM3 is not this card's memory.
+    assert gpu.of_die.flop_per_s["bf16"] == pytest.approx(250e12 * 790 / 989.4, rel=1e-3)
+    assert gpu.of_die.memory_bandwidth is None
+    with pytest.raises(InputError, match="same_die"):
+        load_gpu_file(written(tmp_path, text.replace("h100-sxm-80gb", "h100")))
+
+
 def test_a_file_may_carry_measured_constants(tmp_path: Path) -> None:
     text = MINIMAL + (
         '[achieved]\nsource = "measured here"\nchecked = 2026-11-23\n'

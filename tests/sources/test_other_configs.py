@@ -10,7 +10,7 @@ import pytest
 
 import vperf
 from vperf.errors import InputError, VperfError
-from vperf.resolve import build
+from vperf.resolve.model import build
 from vperf.sources.models import load_model_config
 
 MISTRAL_7B = {

@@ -12,7 +12,7 @@ from vperf.hardware.engine import Kernels
 from vperf.hardware.gpu import Achieved, Gpu
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import list_gpus, load_gpu
-from vperf.timing.constants import GENERIC, TENSOR_CORES, constants_of, tensor_cores
+from vperf.timing.constants import GENERIC, TENSOR_CORES, Origins, constants_of, tensor_cores
 
 VLLM, LLAMA_CPP = load_engine("vllm"), load_engine("llama.cpp")
 
@@ -41,13 +41,47 @@ def test_no_card_achieves_more_than_its_peaks(gpu: Gpu) -> None:
         assert 0 < c.flop_per_s(pipe) <= fastest * 1.001
 
 
-def test_what_nobody_measured_is_named() -> None:
-    known = replace(load_gpu("h100-sxm"), achieved=Achieved(decode_latency_s=9e-6))
+def test_each_kind_of_constant_says_where_it_was_measured() -> None:
+    h100 = load_gpu("h100-sxm")
+    known = replace(h100, achieved=Achieved(decode_latency_s=9e-6))
     constants = constants_of(known, VLLM)
     assert constants.decode_latency_s == 9e-6
-    assert "decode_latency_s" not in constants.guessed
-    assert "gemm_latency_s" in constants.guessed
-    assert constants.origin == "generic"
+    assert constants.origins == Origins("generic", "generic", "generic")
+    assert constants_of(h100, VLLM).origins == Origins("measured", "measured", "measured")
+    rate_only = replace(h100, achieved=Achieved(flop_per_s={"bf16": 700e12}))
+    origins = constants_of(rate_only.with_same_die(h100), VLLM).origins
+    assert origins == Origins("measured", "same_die", "same_die")
+    assert origins.whole == "same_die"
+
+
+def test_a_card_of_a_measured_die_keeps_its_shares_and_its_kernels_times() -> None:
+    # The H20: an H100's die with 148 of 989.4 TFLOPS and 4,000 of 3,350 GB/s of the same HBM3.
+    h20, h100 = load_gpu("h20-96gb"), load_gpu("h100-sxm")
+    c = constants_of(replace(h20, achieved=None), VLLM)
+    assert c.bandwidth == pytest.approx(2.9e12 * 4000 / 3350)
+    assert c.flop_per_s("bf16") == pytest.approx(790e12 * 148 / 989.4, rel=1e-3)
+    assert c.gemm_latency_s == constants_of(h100, VLLM).gemm_latency_s
+    # Its own matmul rate was measured: that stands before the share.
+    assert constants_of(h20, VLLM).flop_per_s("bf16") == 142.1e12
+
+
+def test_a_stream_carries_over_to_the_same_hbm_only() -> None:
+    h100_pcie, workstation = load_gpu("h100-pcie"), load_gpu("rtx-pro-6000-workstation")
+    assert h100_pcie.same_die
+    assert constants_of(h100_pcie, VLLM).origins.memory_stream == "generic"
+    found = constants_of(workstation, VLLM)
+    assert found.bandwidth == pytest.approx(GENERIC.bandwidth_fraction["GDDR"] * 1792e9)
+    assert found.origins == Origins("measured", "generic", "same_die")
+
+
+def test_no_card_stands_in_that_was_not_measured_itself() -> None:
+    for gpu in list_gpus():
+        if gpu.same_die:
+            other = load_gpu(gpu.same_die)
+            assert other.id == gpu.same_die
+            assert not other.same_die
+            assert constants_of(other, VLLM).origins.whole == "measured"
+            assert other.architecture == gpu.architecture
 
 
 def test_block_scaled_fp8_and_unpacked_weights_have_rates_of_their_own() -> None:

@@ -45,7 +45,7 @@ def test_pn_is_a_smooth_maximum(x: float, y: float, p: float) -> None:
 
 
 def test_h100_takes_its_measured_constants() -> None:
-    assert C.origin == "measured"
+    assert C.origins.whole == "measured"
     assert C.flop_per_s("bf16") == 790e12
     assert C.flop_per_s("fp8") == 1400e12
     assert C.flop_per_s("fp8", "fp8_block") == 1300e12
@@ -55,7 +55,7 @@ def test_h100_takes_its_measured_constants() -> None:
 
 def test_a_card_nobody_measured_takes_generic_fractions_of_its_peaks() -> None:
     constants = constants_of(replace(H100, achieved=None), VLLM)
-    assert constants.origin == "generic"
+    assert constants.origins.whole == "generic"
     assert constants.flop_per_s("bf16") == pytest.approx(0.79 * 989.4e12)
     assert constants.bandwidth == pytest.approx(0.83 * 3350e9)
     assert constants.stream_bandwidth == pytest.approx(1.07 * 0.83 * 3350e9)
@@ -131,6 +131,17 @@ def test_a_tile_along_a_window_has_two_edges_and_loads_its_keys_for_the_heads_of
     moved = 2 * s * (32 + 8 + 8 + 32) * 128
     by_hand = _prefill_by_hand(pairs, 32 * s, moved)
     assert op_expected_s(op, C, VLLM) == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_prefill_over_heads_of_72_multiplies_as_if_they_were_of_96() -> None:
+    def busy(width: int) -> float:
+        op = attention("a", Step(1, 65536, 0), heads=16, kv_heads=16, qk_dim=width, v_dim=width,
+                       cache=BF16)  # fmt: skip
+        return op_expected_s(op, C, VLLM)
+
+    assert busy(72) == pytest.approx(busy(96), rel=1e-3)
+    assert busy(64) < busy(72)
+    assert busy(80) == pytest.approx(busy(96), rel=1e-3)
 
 
 def test_prefill_over_heads_of_512_is_as_slow_as_measured() -> None:

@@ -211,7 +211,20 @@ def test_the_slower_of_unlike_cards_costs_what_its_layers_take_longer() -> None:
         ({"engine": "vllm", "n_gpu_layers": 3}, "does not place layers one by one"),
         ({"engine": "llama.cpp", "cpu_offload_gb": 3}, "no such option"),
         ({"engine": "sglang", "n_cpu_moe": 3}, "does not place"),
-        ({"tp": 2, "n_cpu_moe": 3}, "share each layer"),
+        ({"tp": 2, "pp": 2, "n_cpu_moe": 3}, "share each layer"),
+        ({"tp": 2, "ep": 2, "n_cpu_moe": 3}, "groups of attention or of experts"),
+        ({"dp": 2, "n_cpu_moe": 3}, "groups of attention or of experts"),
+        (
+            {
+                "speculative": "draft_model",
+                "draft_model": "Qwen/Qwen3-0.6B",
+                "draft_tokens": 3,
+                "acceptance": 0.5,
+                "pp": 2,
+                "tensor_split": "1,1",
+            },
+            "several cards",
+        ),
         ({"override_tensor": ["attn_q=CPU"]}, "moved as one"),
         ({"override_tensor": ["(=CPU"]}, "no regular expression"),
         ({"override_tensor": ["exps=GPU7"]}, "neither CPU nor"),
@@ -224,6 +237,95 @@ def test_the_slower_of_unlike_cards_costs_what_its_layers_take_longer() -> None:
 def test_what_is_not_understood_is_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         vperf.estimate(SMALL, "rtx-4090", **options)
+
+
+DRAFTS: dict[str, Any] = {
+    "speculative": "draft_model", "draft_model": "Qwen/Qwen3-0.6B", "draft_tokens": 4,
+}  # fmt: skip
+
+
+def test_a_step_of_drafts_verifies_on_every_place_and_drafts_on_the_card() -> None:
+    placed = at(DENSE, n_gpu_layers=21, acceptance=0.7, **DRAFTS)
+    on_card = at(DENSE, acceptance=0.7, **DRAFTS)
+    from vperf.timing.passes import decode_passes  # noqa: PLC0415
+
+    verify, *drafts = decode_passes(placed.model, 1, 500)
+    limits = [placed.passes([each]).limit for each in (verify, *drafts)]
+    assert placed.decode(1, 500).limit == pytest.approx(sum(limits))
+    # Five tokens are verified at hardly more than the time of one, which the host's memory bounds.
+    plain = placed.without_drafts()
+    assert limits[0] == pytest.approx(plain.decode(1, 500).limit, rel=0.02)
+    same = [placed.kernels_s([each]) for each in drafts]
+    assert same == pytest.approx([on_card.kernels_s([each]) for each in drafts])
+
+
+@pytest.mark.parametrize(
+    "options", [{"n_gpu_layers": 21}, {"n_gpu_layers": 0}, {"engine": "vllm", "cpu_offload_gb": 20}]
+)
+def test_laws_of_drafts_beside_a_host(options: dict[str, Any]) -> None:
+    def tpot_s(**more: Any) -> float:
+        found = vperf.estimate(DENSE, "rtx-4090", **{"engine": "llama.cpp", **options, **more})
+        assert found.limit.tpot_s <= found.expected.tpot_s
+        return float(found.expected.tpot_s)
+
+    plain = tpot_s()
+    never, always = (tpot_s(acceptance=share, **DRAFTS) for share in (0.0, 1.0))
+    assert never >= plain
+    assert always == pytest.approx(never / 5)
+
+
+def test_the_first_card_holds_what_drafts() -> None:
+    plain = vperf.estimate(DENSE, "rtx-4090", engine="llama.cpp", n_gpu_layers=21)
+    drafts = vperf.estimate(
+        DENSE, "rtx-4090", engine="llama.cpp", n_gpu_layers=21, acceptance=0.5, **DRAFTS
+    )
+    own = vperf.estimate("Qwen/Qwen3-0.6B", "rtx-4090", engine="llama.cpp")
+    (card, board), (with_drafts, same) = plain.memory.places, drafts.memory.places
+    assert with_drafts.weight_bytes - card.weight_bytes == pytest.approx(own.model.weight_bytes)
+    more = with_drafts.kv_cache_bytes - card.kv_cache_bytes
+    assert more == pytest.approx(own.memory.kv_cache_bytes)
+    assert same == board
+
+
+def test_mtp_needs_the_output_layer_on_the_card() -> None:
+    options: dict[str, Any] = {"speculative": "mtp", "acceptance": 0.5, "draft_tokens": 2}
+    model = "Qwen/Qwen3.6-35B-A3B"
+    assert at(model, n_cpu_moe=40, **options).decode(1, 500).expected > 0
+    with pytest.raises(InputError, match="output layer, which is on the host"):
+        at(model, n_gpu_layers=0, **options)
+
+
+def test_cards_that_share_each_layer_hold_and_read_their_part_of_it_the_host_the_whole() -> None:
+    one, two = (at(DENSE, n_gpu_layers=33, tp=n) for n in (1, 2))
+    near, far = one.places.placement.shares, two.places.placement.shares
+    small = one.model.vector_bytes * 33 * one.model.kinds[0][1].vectors
+    assert far[0].held.weight_bytes == pytest.approx(near[0].held.weight_bytes / 2, abs=small)
+    assert far[1].held.weight_bytes == pytest.approx(near[1].held.weight_bytes)
+    # The card's part of a token is halved, the host's is what it was.
+    host_s = at(DENSE, n_gpu_layers=0).decode(1, 500).limit * 32 / 64
+    card_s = one.decode(1, 500).limit - host_s
+    assert two.decode(1, 500).limit == pytest.approx(host_s + card_s / 2, rel=0.03)
+
+
+def test_everything_on_cards_that_share_each_layer_is_no_offload() -> None:
+    plain, moved = at(SMALL, tp=2), at(SMALL, tp=2, n_cpu_moe=0)
+    assert moved.decode(4, 700) == pytest.approx(plain.decode(4, 700), rel=1e-9)
+
+
+@pytest.mark.parametrize("tp", [1, 2, 4])
+def test_a_layer_more_on_the_host_never_makes_a_token_faster_on_cards_that_share(tp: int) -> None:
+    layers = at(SMALL).model.layer_count
+    steps = [at(SMALL, n_cpu_moe=n, tp=tp).decode(1, 2000) for n in range(1, layers + 1, 9)]
+    assert [s.limit for s in steps] == sorted(s.limit for s in steps)
+    assert [s.expected for s in steps] == sorted(s.expected for s in steps)
+
+
+def test_cards_that_read_their_weights_from_the_host_share_its_memory() -> None:
+    """Four cards read 4 GiB each from 89.6 GB/s: 22.4 GB/s for each, less than its PCIe."""
+    options: dict[str, Any] = {"quantization": "fp8", "cpu_offload_gb": 4, "engine": "vllm"}
+    four, two = (at(DENSE, tp=n, **options).decode(1, 500).limit for n in (4, 2))
+    assert four == pytest.approx(4 * 2**30 / (89.6e9 / 4), rel=1e-6)
+    assert two == pytest.approx(4 * 2**30 / 31.5e9, rel=1e-6)
 
 
 def test_a_split_over_cards_counts_layers_and_output_as_llama_cpp_does() -> None:

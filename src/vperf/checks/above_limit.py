@@ -13,7 +13,7 @@ from vperf.checks.grade import TIMES, Metric, bounded_rate, expected_figures
 from vperf.checks.suspects import Case
 from vperf.errors import VperfError
 from vperf.hardware.gpu import Gpu
-from vperf.resolve import gpus_named
+from vperf.resolve.card import gpus_named
 from vperf.speeds import speeds
 from vperf.values import dataclass
 

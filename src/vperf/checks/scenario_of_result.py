@@ -27,7 +27,9 @@ from vperf.formats import MIXES, MLX, Mix, bits_named, format_named
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
 from vperf.notes import Note, notes_of
-from vperf.resolve import Resolver, built, gpu_named
+from vperf.resolve import Resolver
+from vperf.resolve.card import gpu_named
+from vperf.resolve.model import built
 from vperf.scenario import CARD, ELSEWHERE, LAYER_OPTIONS, ModelLike, Scenario
 from vperf.serving.speculative import MAX_DRAFT_TOKENS, acceptance_of
 from vperf.sources.gpus import BESIDE

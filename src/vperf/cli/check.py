@@ -171,7 +171,7 @@ def check(
     """
     from vperf.checks.baseline import read_baseline
     from vperf.checks.thresholds import Thresholds, longest, seconds, share
-    from vperf.report.check import report
+    from vperf.report.check.page import report
 
     def time_of(flag: str, text: str | None) -> float | None:
         if text is None:
@@ -303,7 +303,7 @@ def _calibrate(named: list[tuple[str, Check]], file: Path | None, out: output.Ou
 
 def _say_missed(named: list[tuple[str, Check]]) -> None:
     """Why it fails, on standard error, where the answer went to a file."""
-    from vperf.report.check import bar_line, missed
+    from vperf.report.check.sentences import bar_line, missed
 
     output.complain("".join(f"{bar_line(bar)}\n" for _, each in named for bar in missed(each)))
 
@@ -331,12 +331,12 @@ def _write_beside(
 
         output.write(report.render(named, errors), junit, option="--junit")
     if github:
-        from vperf.report import check as words
         from vperf.report import github as actions
+        from vperf.report.check import page
         from vperf.report.markdown import render
 
         alone = len(named) == 1 and not errors
-        said = words.document(named[0][1]) if alone else words.documents(named, errors)
+        said = page.document(named[0][1]) if alone else page.documents(named, errors)
         for variable, text in (
             ("GITHUB_STEP_SUMMARY", render(said)),
             ("GITHUB_OUTPUT", actions.outputs(named, errors)),

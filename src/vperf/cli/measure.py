@@ -295,6 +295,6 @@ def _slug(name: str) -> str:
 
 
 def _peaks(given: list[str]) -> dict[str, str]:
-    from vperf.resolve import peaks_of
+    from vperf.resolve.card import peaks_of
 
     return peaks_of(given)

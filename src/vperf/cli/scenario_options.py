@@ -6,7 +6,7 @@ the command gets their values as `ScenarioOptions`. With `many`, options repeat 
 those by `option(name)`.
 
 Not here: flags, help and defaults (scenario.py), options of one command (its own file), and what a
-value means (resolve.py).
+value means (resolve/).
 """
 
 # Imports wait for the command that needs them: a start costs what it uses.

@@ -22,8 +22,9 @@ from vperf.deployment import Deployment
 from vperf.errors import InputError
 from vperf.estimate import estimate
 from vperf.explore.grid import CONTEXT, scenario_at
-from vperf.hardware.gpu import Gpu
-from vperf.resolve import AS_STORED, Resolver
+from vperf.hardware.gpu import Achieved, Gpu
+from vperf.resolve import Resolver
+from vperf.resolve.model import AS_STORED
 from vperf.scenario import OF_DRAFTS
 from vperf.serving.memory import memory_use
 from vperf.speeds import speeds
@@ -141,15 +142,20 @@ def _without(card: Card) -> tuple[Card, Card]:
 
 def _scaled(gpu: Gpu, *, bandwidth: float, flops: float) -> Gpu:
     gpu = gpu.with_bandwidth(gpu.memory_bandwidth * bandwidth)
-    achieved = gpu.achieved
-    if achieved is not None:
-        rates = {pipe: rate * flops for pipe, rate in achieved.flop_per_s.items()}
-        achieved = replace(achieved, flop_per_s=rates)
     return replace(
         gpu,
-        peak_flop_per_s={pipe: rate * flops for pipe, rate in gpu.peak_flop_per_s.items()},
-        achieved=achieved,
+        peak_flop_per_s=_times(gpu.peak_flop_per_s, flops),
+        achieved=_faster(gpu.achieved, flops),
+        of_die=_faster(gpu.of_die, flops),
     )
+
+
+def _faster(achieved: Achieved | None, flops: float) -> Achieved | None:
+    return achieved and replace(achieved, flop_per_s=_times(achieved.flop_per_s, flops))
+
+
+def _times(rates: Mapping[str, float], factor: float) -> dict[str, float]:
+    return {pipe: rate * factor for pipe, rate in rates.items()}
 
 
 def _find_ends_of_help(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Found]:

@@ -30,7 +30,8 @@ from vperf.explore.grid import Point
 from vperf.explore.prices import Prices, cost_of
 from vperf.explore.rows import Row
 from vperf.hardware.gpu import Gpu
-from vperf.resolve import AS_STORED, Resolver
+from vperf.resolve import Resolver
+from vperf.resolve.model import AS_STORED
 from vperf.serving.load import Load, Steps, server_s
 from vperf.serving.memory import memory_use
 from vperf.serving.speculative import tokens_per_step
@@ -176,7 +177,7 @@ class Splitting:
 
         of = steps.input_tokens, running
         limit = speed_of(steps.alone.limit, decode.limit_s, *of)
-        scatter = spread_under_load(engine, card.constants.origin)
+        scatter = spread_under_load(engine, card.constants.origins.whole)
         expected = with_range(limit, ttft, decode.tpot_s, card.constants, *of, ttft_spread=scatter)
         of_card = second.replica.pools
         held = held_batch(second.model, of_card, _load(after.steps), max(1, round(decode.batch)))
@@ -204,7 +205,7 @@ class Splitting:
             second.found.id, gpu.id, figures,
             cost=cost_of(figures, price) if price is not None else None,
             tokens_per_joule=expected.decode_tokens_per_s / watts if watts else None,
-            constants=card.constants.origin,
+            constants=card.constants.origins.whole,
         )  # fmt: skip
         times = times_of(expected.high if self._conservative else expected, steps.output_tokens)
         pools = Pools(

@@ -17,14 +17,10 @@ from vperf.errors import InputError
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
-from vperf.resolve import (
-    AS_STORED,
-    Resolver,
-    check_formats,
-    engine_named,
-    gpus_named,
-    resolve_gpu,
-)
+from vperf.resolve import Resolver
+from vperf.resolve.card import gpus_named, resolve_gpu
+from vperf.resolve.engine import engine_named
+from vperf.resolve.model import AS_STORED, check_formats
 from vperf.scenario import CARD, INPUT_LEN, OPTIONS, OUTPUT_LEN, Scenario
 from vperf.serving.lengths import Lengths
 from vperf.values import dataclass

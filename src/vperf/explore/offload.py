@@ -39,7 +39,7 @@ _Kind = tuple[int, Callable[[int], dict[str, Any]]]
 
 
 def _kinds(resolver: Resolver, scenario: Scenario) -> Iterator[_Kind]:
-    if scenario.speculative is not None or scenario.ep > 1 or scenario.dp > 1:
+    if scenario.ep > 1 or scenario.dp > 1:
         return
     try:
         at = resolver.deployment(scenario)
@@ -59,7 +59,7 @@ def _kinds(resolver: Resolver, scenario: Scenario) -> Iterator[_Kind]:
             most = int(at.model.weight_bytes / 2**30 / scenario.tp) + 1
             yield most, lambda gib: {"cpu_offload_gb": float(gib)}
         return
-    if given or scenario.tp > 1 or not (engine or use):
+    if given or not (engine or use):
         return
     layers = at.model.layer_count
     if at.model.has_experts:

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 from vperf.answer import Estimate, Expected, Serving
 from vperf.deployment import Deployment
-from vperf.errors import InputError, VperfError
+from vperf.errors import InputError, VperfError, check_count
 from vperf.estimate import estimate
 from vperf.explore.candidates import (
     NETWORK_BYTES_PER_S,
@@ -35,7 +35,9 @@ from vperf.explore.prices import Prices, prices_of
 from vperf.explore.rows import row_of
 from vperf.frames import Plotted, frame
 from vperf.notes import Note
-from vperf.resolve import AS_STORED, Resolver, engine_named
+from vperf.resolve import Resolver
+from vperf.resolve.engine import engine_named
+from vperf.resolve.model import AS_STORED
 from vperf.scenario import Scenario
 from vperf.serving.load import UNSURE_SHARE
 from vperf.units import is_moderate, parse_bandwidth
@@ -228,9 +230,8 @@ def plan(
 def _check(max_gpus: int, node: int | None, rate: float | None, users: int | None) -> None:
     counts = (("max-gpus", max_gpus), ("gpus-per-node", node), ("max-concurrency", users))
     for name, value in counts:
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if value is not None and not (whole and 1 <= value <= 100_000):
-            raise InputError(f"must be an integer from 1 to 100000, not {value!r}", field=name)
+        if value is not None:
+            check_count(name, value, 1, 100_000)
     if rate is not None:
         if users is not None:
             raise InputError("give either max-concurrency or request-rate")

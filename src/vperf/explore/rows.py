@@ -42,7 +42,7 @@ class Row:
     tokens_per_joule: float | None = None
     """Decoded, if the GPUs drew their whole TDP: at least so many, for they draw no more. None:
     the vendor states no TDP. Expected are more, by `POWER_SHARE`."""
-    constants: Literal["measured", "generic"] = "generic"
+    constants: Literal["measured", "same_die", "generic"] = "generic"
     unpacked: bool = False
     """The card multiplies some of the weights in a wider format than they are stored in."""
     beyond_context: bool = False
@@ -161,7 +161,7 @@ def _row(
         figures,
         cost=cost_of(figures, price) if price is not None else None,
         tokens_per_joule=figures.expected.decode_tokens_per_s / watts if watts else None,
-        constants=deployment.card.constants.origin,
+        constants=deployment.card.constants.origins.whole,
         unpacked=unpacks(deployment.model, gpu),
         beyond_context=longest is not None and tokens > longest,
         link=link_of(gpu) if figures.gpus > 1 else "",
@@ -239,7 +239,8 @@ class Tally:
             return
         serving = row.figures.serving
         self._kinds[
-            row.fits, row.constants == "measured", row.tokens_per_joule is not None,
+            row.fits, row.constants == "measured", row.constants == "same_die",
+            row.tokens_per_joule is not None,
             row.unpacked, row.beyond_context, serving is not None and serving.saturated,
         ] += 1  # fmt: skip
         if row.taken:
@@ -265,8 +266,8 @@ class Tally:
             return ()
         counts = self._kinds.values()
         facts = list(zip(*self._kinds, strict=True))
-        measured, watts, *warned = (sum(map(mul, counts, of)) for of in facts[1:])
-        found = [Note("mixed_constants", measured=measured, every=self.answered)]
+        measured, same_die, watts, *warned = (sum(map(mul, counts, of)) for of in facts[1:])
+        found = [Note("mixed_constants", measured=measured, same_die=same_die, every=self.answered)]
         kinds = ("unpacked_settings", "beyond_settings", "saturated_settings")
         found += self._taken
         found += [Note(kind, count=n) for kind, n in zip(kinds, warned, strict=True) if n]

@@ -18,7 +18,8 @@ from vperf.explore.prices import Prices, prices_of
 from vperf.explore.rows import Row, Tally, row_of
 from vperf.frames import Plotted, frame
 from vperf.notes import Note
-from vperf.resolve import AS_STORED, Resolver
+from vperf.resolve import Resolver
+from vperf.resolve.model import AS_STORED
 from vperf.values import dataclass
 from vperf.version import __version__
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field, fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 from vperf.notes import Note
 from vperf.values import dataclass
@@ -132,6 +132,14 @@ class Achieved:
     source: str = ""
     checked: str = ""
 
+    def with_streams(self, scale: float | None) -> Achieved:
+        """Times so much from memory; None: without its streams."""
+        streams: dict[str, Any] = {}
+        for name in MEASURED_BANDWIDTHS:
+            rate = getattr(self, name)
+            streams[name] = rate * scale if rate and scale else None
+        return replace(self, **streams)
+
 
 MEASURED = tuple(each.name for each in fields(Achieved) if each.default is None)
 """The constants of `Achieved` that are one number, in its order."""
@@ -211,6 +219,10 @@ class Gpu:
     """Exponentials per SM and clock: what bounds the softmax of flash attention."""
     calibration: Calibration | None = None
     """Of the server that it is in; no limit and no datasheet figure changes with it."""
+    same_die: str = ""
+    """Another card, of which the die and all its constants were measured."""
+    of_die: Achieved | None = None
+    """What was measured on that one, as it would be here: where `achieved` has nothing."""
     peer_access: bool = True
     """Cards read each other's memory, over a link or PCIe. GeForce drivers do not let them, so that
     engines switch their own all-reduce off and NCCL copies through the host."""
@@ -252,10 +264,30 @@ class Gpu:
     def with_bandwidth(self, bytes_per_s: float) -> Gpu:
         """The card with another datasheet bandwidth; what was measured keeps its share of it."""
         scale = bytes_per_s / self.memory_bandwidth
-        achieved = self.achieved
-        if achieved is not None:
-            measured = {name: getattr(achieved, name) for name in MEASURED_BANDWIDTHS}
-            achieved = replace(
-                achieved, **{name: rate * scale for name, rate in measured.items() if rate}
-            )
-        return replace(self, memory_bandwidth=bytes_per_s, achieved=achieved)
+        return replace(
+            self,
+            memory_bandwidth=bytes_per_s,
+            achieved=self.achieved and self.achieved.with_streams(scale),
+            of_die=self.of_die and self.of_die.with_streams(scale),
+        )
+
+    def with_same_die(self, measured: Gpu) -> Gpu:
+        """The card with the constants of another that has its die.
+
+        Times and shares are the die's. Matmul rates keep their share of the peak, at whatever clock
+        that is. Streams keep their share of the datasheet's bandwidth where both have the same HBM:
+        what ECC takes of GDDR is a setting (on in an L40S, off in an RTX 6000 Ada).
+        """
+        known = measured.achieved
+        if known is None:
+            return replace(self, same_die=measured.id)
+        peaks, others = self.peak_flop_per_s, measured.peak_flop_per_s
+        shares = {}
+        for kind, rate in known.flop_per_s.items():
+            pipe = "fp8" if kind == "fp8_block" else kind
+            if pipe in peaks and pipe in others:
+                shares[kind] = rate * peaks[pipe] / others[pipe]
+        same_memory = self.memory_class == "HBM" and self.memory_type == measured.memory_type
+        scale = self.memory_bandwidth / measured.memory_bandwidth if same_memory else None
+        found = replace(known.with_streams(scale), flop_per_s=shares, all_reduce={})
+        return replace(self, same_die=measured.id, of_die=found)

@@ -9,9 +9,10 @@ a config leaves them out) are used only where a family declares them, and are re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from vperf.errors import InputError, UnsupportedModelError
+from vperf.model.layers import item_of, one_of
 
 MAX_DIMENSION = 2**31
 """No dimension of a real model comes near; absurd values must not become answers."""
@@ -147,14 +148,19 @@ class Config:
     def _name_of(self, names: Sequence[str]) -> str:
         return next((name for name in names if self._data.get(name) is not None), names[0])
 
-    def _checked(self, value: Any, name: str, minimum: int, maximum: int) -> int:
+    def _checked(
+        self, value: Any, name: str, minimum: int, maximum: int, index: int | None = None
+    ) -> int:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int):
+        well = isinstance(value, int) and not isinstance(value, bool)
+        if well and minimum <= value <= maximum:
+            return cast("int", value)
+        if index is not None:
+            name = f"{name}[{index}]"
+        if not well:
             raise self.error(f"must be an integer, not {_shown(value)}", name)
-        if not minimum <= value <= maximum:
-            raise self.error(f"must be between {minimum} and {maximum}, not {_shown(value)}", name)
-        return value
+        raise self.error(f"must be between {minimum} and {maximum}, not {_shown(value)}", name)
 
     def number(self, *names: str, default: float | None = None) -> float:
         """A finite number."""
@@ -205,9 +211,7 @@ class Config:
         if items is None:
             return None
         name = self._name_of(names)
-        return tuple(
-            self._checked(item, f"{name}[{i}]", minimum, maximum) for i, item in enumerate(items)
-        )
+        return tuple(self._checked(item, name, minimum, maximum, i) for i, item in enumerate(items))
 
     def strings(self, *names: str) -> tuple[str, ...] | None:
         """A list of strings, or None when absent."""
@@ -240,7 +244,7 @@ class Config:
             raise self.error(f"must be a list, not {_shown(value)}", name)
         if index >= len(value):
             raise self.error(f"has {len(value)} entries, fewer than there are layers", name)
-        return value[index]
+        return item_of(value, index)
 
     def string_at(self, index: int, *names: str) -> str | None:
         """One string of a list, or None when there is no list: what a layer asks of layer_types.
@@ -260,7 +264,7 @@ class Config:
         item = self._item_at(index, names)
         if item is None:
             return None
-        return self._checked(item, f"{self._name_of(names)}[{index}]", minimum, maximum)
+        return self._checked(item, self._name_of(names), minimum, maximum, index)
 
     def lists(self, item: int, *names: str) -> bool | None:
         """Whether a list of integers holds `item`, or None when there is no list."""
@@ -269,7 +273,7 @@ class Config:
             return None
         if not isinstance(value, list | tuple):
             raise self.error(f"must be a list, not {_shown(value)}", self._name_of(names))
-        return item in value
+        return one_of(item, value)
 
     def layers(self, *names: str) -> int:
         """The number of layers, bounded so that a nonsense file costs no memory."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vperf.errors import InputError
+from vperf.errors import InputError, check_count
 from vperf.formats import BF16
 from vperf.model.affine import Q
 from vperf.model.ops import OpKind, Step, Work
@@ -21,6 +21,9 @@ from vperf.values import dataclass
 if TYPE_CHECKING:
     from vperf.model.blocks.base import Block
     from vperf.model.model import Model
+
+
+MAX_WAYS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,7 @@ class Parallel:
             ("expert-parallel-size", self.expert),
             ("data-parallel-size", self.data),
         ):
-            if isinstance(ways, bool) or not isinstance(ways, int) or not 1 <= ways <= 1024:
-                raise InputError(f"must be an integer from 1 to 1024, not {ways!r}", field=name)
+            check_count(name, ways, 1, MAX_WAYS)
         if self.stage % self.expert:
             raise InputError(
                 f"{self.expert} groups of experts do not divide {self.stage} GPUs",

@@ -2,7 +2,7 @@
 
 `architectures` names the class that a checkpoint was saved from: base models (embeddings) have no
 LM head, classification and reward models one row a label instead. Not here: whether an LM head is
-tied (read of the layers), what an encoder builds of it (families/encoder.py).
+tied (read of the layers), what an encoder builds of it (families/encoder_parts.py).
 """
 
 from __future__ import annotations

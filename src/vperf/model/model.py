@@ -7,7 +7,7 @@ configs (read.py), how a model is divided (divide.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import Literal
@@ -240,13 +240,18 @@ class Model:
 
     def rank_layer_bytes(self, kind: LayerKind) -> float:
         """Matrices of one such layer on one GPU of its stage."""
-        p, stored = self.parallel, 0.0
-        for block in kind.blocks:
-            held, ways = (block, 1) if block.whole else (block.copied(p.tensor), p.tensor)
-            for n, w in held.linears:
-                held_n = -(-n // p.expert) / p.expert_ways if n > 1 else n / ways
-                stored += held_n * w.stored_bytes
-        return stored
+        return sum(
+            count * w.stored_bytes
+            for block in kind.blocks
+            for _, count, w in self.rank_linears(block)
+        )
+
+    def rank_linears(self, block: Block) -> Iterator[tuple[int, float, Linear]]:
+        """(how many in all, how many of them one GPU holds, matrix) of a block."""
+        p = self.parallel
+        held, ways = (block, 1) if block.whole else (block.copied(p.tensor), p.tensor)
+        for n, w in held.linears:
+            yield n, (-(-n // p.expert) / p.expert_ways if n > 1 else n / ways), w
 
     @cached_property
     def rank_cache(self) -> CacheSize:

@@ -3,7 +3,7 @@
 Layers are counted as llama.cpp counts them: `-ngl N` takes the last N of layers and output layer,
 a split over cards gives each its share of those by place, tensors are named as in a GGUF file. A
 placement says of every place which part of the model's rows it runs and which bytes it holds.
-Not here: how fast a place is (timing/placed.py) and what was typed (resolve.py).
+Not here: how fast a place is (timing/placed.py) and what was typed (resolve/).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from itertools import accumulate, groupby
 from vperf.errors import InputError
 from vperf.model.affine import Q
 from vperf.model.blocks.base import Block
+from vperf.model.divide import SINGLE
 from vperf.model.model import Held, LayerKind, Model
 from vperf.model.ops import Row, Step, Work
 from vperf.model.rows import Placed
@@ -99,23 +100,29 @@ def place(
     *,
     first: int = 0,
     overrides: Sequence[Override] = (),
+    host: int | None = None,
 ) -> Placement:
     """The placement of layers and output layer at these `places`, tensors that match an override
-    elsewhere; the embedding is on `first`. Raises InputError for what is not understood."""
+    elsewhere; the embedding is on `first`. Cards that share each layer are one place, which holds
+    what one of them does; the `host` holds what lies there whole. Raises InputError for what is not
+    understood."""
     if model.encoder:
         raise InputError(
             "the layers of an encoder-decoder cannot lie on several places", field="n-gpu-layers"
         )
-    numbers = {block: number for number, (_, block) in enumerate(model.decoder_blocks)}
+    whole = undivided(model)
+    numbers = {block: number for number, (_, block) in enumerate(whole.decoder_blocks)}
+    held_by = [whole if at == host else model for at in range(places)]
+    ways = [each.parallel.tensor for each in held_by]
     blocks: list[dict[int, dict[float, int]]] = [{} for _ in range(places)]
     experts: list[dict[int, dict[float, int]]] = [{} for _ in range(places)]
     waits: list[dict[int, int]] = [{} for _ in range(places)]
     matrices, vectors = [0.0] * places, [0] * places
-    whole, cached = [0] * places, [[0] * len(model.kinds) for _ in range(places)]
+    complete, cached = [0] * places, [[0] * len(model.kinds) for _ in range(places)]
     visited: list[int] = []
     for layer, number in enumerate(model.order):
         kind, home = model.kinds[number][1], layers[layer]
-        whole[home] += 1
+        complete[home] += 1
         vectors[home] += kind.vectors
         keeps = home
         for block in kind.blocks:
@@ -126,12 +133,14 @@ def place(
             visited.append(at)
             if group == "mixer":
                 keeps = at
-            matrices[at] += sum(n * w.stored_bytes for n, w in block.linears if n == 1)
+            own = held_by[at].rank_linears(block)
+            matrices[at] += sum(count * w.stored_bytes for n, count, w in own if n == 1)
             if not block.expert_split[0]:
                 continue
-            for there, share, stored in _expert_parts(layer, block, home, overrides):
+            for there, share in _expert_parts(layer, block, home, overrides):
                 _add(experts[there], of, share)
-                matrices[there] += stored
+                own = held_by[there].rank_linears(block)
+                matrices[there] += share * sum(c * w.stored_bytes for n, c, w in own if n > 1)
                 visited.append(there)
                 if there != at:
                     waits[at][of] = waits[at].get(of, 0) + 1
@@ -139,16 +148,17 @@ def place(
     head = layers[-1]
     for block in model.outside:
         _add(blocks[head], numbers[block], 1.0)
-        matrices[head] += sum(n * w.stored_bytes for n, w in block.linears)
+        own = held_by[head].rank_linears(block)
+        matrices[head] += sum(count * w.stored_bytes for _, count, w in own)
         vectors[head] += block.vectors
     visited.append(head)
     road = [at for at, _ in groupby(visited)]
     held = [each + model.vector_bytes * own for each, own in zip(matrices, vectors, strict=True)]
     held[head] += model.vector_bytes * model.other_parameters
-    held[first] += sum(t.stored_bytes for t in (*model.lookups, model.embedding))
-    held[min(layers)] += 2.0 * model.tower_parameters
+    held[first] += sum(t.stored_bytes for t in (*model.lookups, model.embedding)) / ways[first]
+    held[min(layers)] += 2.0 * model.tower_parameters / ways[min(layers)]
     if model.head and (not model.tied or head != first):
-        held[head] += model.head.stored_bytes
+        held[head] += model.head.stored_bytes / ways[head]
     count = max(1, len(model.order))
     return Placement(
         tuple(
@@ -156,8 +166,8 @@ def place(
                 _portions(blocks[at]),
                 _portions(experts[at]),
                 head == at,
-                whole[at] / count,
-                whole[at],
+                complete[at] / count,
+                complete[at],
                 road.count(at),
                 waits[at],
                 Held(held[at], tuple(cached[at])),
@@ -166,6 +176,11 @@ def place(
         ),
         len(road) - 1,
     )
+
+
+def undivided(model: Model) -> Model:
+    """The model as a host has it, whose CPUs share nothing."""
+    return model if model.parallel == SINGLE else replace(model, parallel=SINGLE)
 
 
 def _add(found: dict[int, dict[float, int]], block: int, share: float) -> None:
@@ -206,8 +221,8 @@ def _overridden(layer: int, tensor: str, home: int, overrides: Sequence[Override
 
 def _expert_parts(
     layer: int, block: Block, home: int, overrides: Sequence[Override]
-) -> Iterator[tuple[int, float, float]]:
-    """(place, share of the work, bytes) of a layer's routed experts."""
+) -> Iterator[tuple[int, float]]:
+    """(place, share) of a layer's routed experts."""
     weights = [(n, w) for n, w in block.linears if n > 1]
     names = _EXPERTS[-len(weights) :] if len(weights) <= len(_EXPERTS) else ()
     if not names:
@@ -217,11 +232,8 @@ def _expert_parts(
     for (n, weight), name in zip(weights, names, strict=True):
         at = _overridden(layer, name, home, overrides)
         found[at] = found.get(at, 0.0) + n * weight.stored_bytes
-    if len(found) == 1:
-        yield next(iter(found)), 1.0, total
-        return
     for at, stored in found.items():
-        yield at, round(stored / total, 6), stored
+        yield at, round(stored / total, 6)
 
 
 # The rows of a place -------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from vperf.errors import InputError
 from vperf.formats import BF16, Format, Mix
@@ -19,6 +19,7 @@ from vperf.model.class_defaults import class_defaults
 from vperf.model.families.family import Family
 from vperf.model.heads import read_head
 from vperf.model.keys import unread_lines
+from vperf.model.layers import EqualLayers, LayerNumber
 from vperf.model.model import LayerKind, Model
 from vperf.model.ops import Linear
 from vperf.model.quantization import Scheme, read_scheme, what_if
@@ -79,11 +80,16 @@ def _read_layers(
     layers = family.layers(text)
     norms = family.layer_norms(text) * hidden
     number: dict[LayerKind, int] = {}
-    order: list[int] = []
-    for i in range(layers):
-        scope = Scope(f"model.layers.{i}", scheme.weight, scheme.vector_bytes)
-        kind = LayerKind(family.blocks(text.of_layer(i), i, scope), norms)
-        order.append(number.setdefault(kind, len(number)))  # one hash: it is of all its blocks
+
+    def read(layer: LayerNumber) -> int:
+        layer.ask(scheme.of_layer)
+        scope = Scope(f"model.layers.{layer.number}", scheme.weight, scheme.vector_bytes)
+        this = cast("int", layer)  # to readers it is the number
+        kind = LayerKind(family.blocks(text.of_layer(this), this, scope), norms)
+        return number.setdefault(kind, len(number))
+
+    by_number = EqualLayers(read)
+    order = [by_number[i] for i in range(layers)]
     outer = Scope("", scheme.weight, scheme.vector_bytes)
     embed_width = text.optional_integer(family.embedding_width) or hidden
     tied = _tied(top, text, family)

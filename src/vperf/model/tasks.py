@@ -7,7 +7,7 @@ the text is read.
 
 A decoder is run for the others as vLLM and SGLang convert it: its LM head is left out, and a head
 of scores put on the last token. Not here: heads that a config states (heads.py,
-families/encoder.py).
+families/encoder_parts.py).
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class Encoder:
 
 @dataclass(frozen=True, slots=True)
 class Merger(Block):
-    """A projector behind the layers: matmuls one after another, on fewer rows than patches."""
+    """A projector behind the layers: matmuls one after another, on a share of the patches' rows."""
 
     chain: tuple[Linear, ...]
     share: float
@@ -106,23 +106,24 @@ class _Shape(NamedTuple):
     heads: int
     gated: bool = False
     kv_width: int = 0
+    head_dim: int = 0
+    """0: the width, divided over the heads."""
     whole_layers: int | None = None
     """That see all patches, where the others see a window; None: all do."""
     reach: int = 0
 
 
-def _tower(
-    text: Model, shape: _Shape, patch: tuple[Linear, ...], projector: Merger | None
-) -> Model:
+def _tower(text: Model, shape: _Shape, patch: tuple[Linear, ...], *projectors: Merger) -> Model:
     """The tower as a model that generates nothing."""
 
     def layer(reach: int | None) -> LayerKind:
-        hidden, kv = shape.hidden, shape.kv_width or shape.hidden
-        dim = hidden // shape.heads
+        hidden, dim = shape.hidden, shape.head_dim or shape.hidden // shape.heads
+        queries = shape.heads * dim
+        kv = shape.kv_width or queries
         attention = EncoderAttention(
             shape.heads, dim,
-            (_linear("q", hidden, hidden), _linear("k", hidden, kv), _linear("v", hidden, kv)),
-            _linear("o", hidden, hidden), 0, kv // dim, reach, "",
+            (_linear("q", hidden, queries), _linear("k", hidden, kv), _linear("v", hidden, kv)),
+            _linear("o", queries, hidden), 0, kv // dim, reach, "",
         )  # fmt: skip
         names = ("gate", "up") if shape.gated else ("up",)
         mlp = DenseMlp(
@@ -135,11 +136,8 @@ def _tower(
     kinds = [(seeing_all, layer(None))] if seeing_all else []
     if shape.layers > seeing_all:
         kinds.append((shape.layers - seeing_all, layer(shape.reach)))
-    outside: tuple[Block, ...] = tuple(
-        block
-        for block in (Projections("patches", (patch,)) if patch else None, projector)
-        if block is not None
-    )
+    embedded: tuple[Block, ...] = (Projections("patches", (patch,)),) if patch else ()
+    outside = (*embedded, *projectors)
     return replace(
         text, model_type="tower", hidden=shape.hidden, kinds=tuple(kinds), head=None, tied=False,
         embedding=Linear("embed_tokens", 0, 0), other_parameters=0, tower_parameters=0,
@@ -165,23 +163,62 @@ def _resized(width: int, height: int, unit: int, least: int, most: int) -> tuple
     return wide, high
 
 
-def _qwen_rules(
-    patch: int, merge: int, least: int, most: int, video_most: int
-) -> tuple[Rule, Rule | None]:
-    unit = patch * merge
+def _native(patch: int, merge: int, least: int, most: int) -> Rule:
+    """An image of its own size, within bounds."""
 
     def image(of: Media) -> Encoded:
-        wide, high = _resized(of.width, of.height, unit, least, most)
+        wide, high = _resized(of.width, of.height, patch * merge, least, most)
         patches = (wide // patch) * (high // patch)
         return Encoded(1, patches, patches // merge**2)
 
+    return image
+
+
+def _frame_pairs(patch: int, merge: int, least: int, most: int) -> Rule:
+    """Qwen2-VL, 2.5-VL: each frame is resized as an image is; two of them become patches."""
+
     def video(of: Media) -> Encoded:
-        wide, high = _resized(of.width, of.height, unit, least, video_most)
+        wide, high = _resized(of.width, of.height, patch * merge, least, most)
         patches = (wide // patch) * (high // patch)
         pairs = max(1, math.ceil(of.frames / 2))
         return Encoded(pairs, patches, pairs * patches // merge**2)
 
-    return image, video if video_most else None
+    return video
+
+
+_VIDEO_FRAMES = 4, 768
+_VIDEO_PIXELS = 4096, 25_165_824
+"""Of all frames together (video_preprocessor_config.json of the Qwen3-VL checkpoints)."""
+_STAMP = 7
+"""Tokens around the frames of a pair beside the digits of its second: <12.5 seconds> and the start
+and the end of what is seen."""
+
+
+def _stamped_pairs(patch: int, merge: int) -> Rule:
+    """Qwen3-VL: all frames share one budget of pixels; each pair has its time in words."""
+    unit, (least, most) = patch * merge, _VIDEO_PIXELS
+
+    def side(length: float, by: float, rounds: Callable[[float], int]) -> int:
+        return max(unit, rounds(length * by / unit) * unit)
+
+    def video(of: Media) -> Encoded:
+        frames = min(max(of.frames, _VIDEO_FRAMES[0]), _VIDEO_FRAMES[1])
+        larger = max(1.0, unit / of.width, unit / of.height)
+        size = int(of.width * larger), int(of.height * larger)
+        wide, high = (side(each, 1.0, round) for each in size)
+        pixels = 2 * round(frames / 2) * wide * high
+        if pixels > most:
+            by = math.sqrt(most / (frames * size[0] * size[1]))
+            wide, high = (side(each, by, math.floor) for each in size)
+        elif pixels < least:
+            by = math.sqrt(least / (frames * size[0] * size[1]))
+            wide, high = (side(each, by, math.ceil) for each in size)
+        patches = (wide // patch) * (high // patch)
+        pairs = math.ceil(frames / 2)
+        digits = sum(len(str(int((2 * n + 0.5) * of.seconds / frames))) for n in range(pairs))
+        return Encoded(pairs, patches, pairs * (patches // merge**2 + _STAMP) + digits)
+
+    return video
 
 
 def _qwen(top: Config, text: Model, kind: str) -> Encoder:
@@ -214,10 +251,59 @@ def _qwen(top: Config, text: Model, kind: str) -> Encoder:
     projector = Merger(chain * (1 + taps), 1 / merge**2)
     inputs = 3 * patch * patch * vision.integer("temporal_patch_size")
     model = _tower(text, shape, (_linear("embed", inputs, hidden),), projector)
-    older = kind in {"qwen2_vl", "qwen2_5_vl"}
-    least, most = (3136, 12_845_056) if older else (65_536, 16_777_216)
-    image, video = _qwen_rules(patch, merge, least, most, 602_112 if older else 0)
-    return Encoder(model, image, video=video)
+    if kind in {"qwen2_vl", "qwen2_5_vl"}:
+        image = _native(patch, merge, 3136, 12_845_056)
+        return Encoder(model, image, video=_frame_pairs(patch, merge, 3136, 602_112))
+    image = _native(patch, merge, 65_536, 16_777_216)
+    return Encoder(model, image, video=_stamped_pairs(patch, merge))
+
+
+def _minimax_m3(top: Config, text: Model, kind: str) -> Encoder:
+    """MiniMax-M3: as Qwen2-VL, with a projector before and one after patches are merged."""
+    vision = towers._part(top, "vision_config", towers._MINIMAX_M3 | {"num_attention_heads": 16})
+    hidden, patch = hidden_size(vision), vision.integer("patch_size")
+    merge, width = vision.integer("spatial_merge_size"), text.hidden
+    middle = top.optional_integer("projector_hidden_size") or 6144
+    inputs = 3 * patch * patch * vision.integer("temporal_patch_size")
+    model = _tower(
+        text, _shape_of(vision, hidden), (_linear("embed", inputs, hidden, bias=False),),
+        Merger((_linear("fc1", hidden, middle), _linear("fc2", middle, width)), 1.0),
+        Merger((_linear("fc3", width * merge**2, middle), _linear("fc4", middle, width)),
+               1 / merge**2),
+    )  # fmt: skip
+    return Encoder(model, _native(patch, merge, 3136, 451_584))
+
+
+_MOON_SIDE = 512
+_MOON_PATCHES = 16_384
+
+
+def _moon_vit(top: Config, text: Model, kind: str) -> Encoder:
+    """Kimi-K2.5: the image's own size, never enlarged, filled up to whole merged patches."""
+    vision = towers._part(top, "vision_config", towers._MOON_VIT | {"num_attention_heads": 16})
+    hidden = vision.integer("vt_hidden_size", "hidden_size")
+    patch = vision.integer("patch_size")
+    down, across = towers._pair(vision, "merge_kernel_size")
+    merged = hidden * down * across
+    shape = _Shape(
+        hidden, vision.integer("vt_num_hidden_layers", "num_hidden_layers", maximum=4096),
+        vision.integer("vt_intermediate_size", "intermediate_size"),
+        vision.integer("vt_num_attention_heads", "num_attention_heads"),
+    )  # fmt: skip
+    chain = (_linear("fc1", merged, merged), _linear("fc2", merged, text.hidden))
+    model = _tower(text, shape, (_linear("embed", 3 * patch * patch, hidden),),
+                   Merger(chain, 1 / (down * across)))  # fmt: skip
+
+    def image(of: Media) -> Encoded:
+        sides = of.width, of.height
+        count = math.prod(max(1, side // patch) for side in sides)
+        longest = _MOON_SIDE * patch
+        by = min(1.0, math.sqrt(_MOON_PATCHES / count), *(longest / side for side in sides))
+        wide, high = (min(max(1, int(side * by)), longest) for side in sides)
+        tokens = math.ceil(wide / (across * patch)) * math.ceil(high / (down * patch))
+        return Encoded(1, tokens * down * across, tokens)
+
+    return Encoder(model, image)
 
 
 # --- Towers of a fixed size --------------------------------------------------------------------
@@ -235,6 +321,88 @@ def _siglip(top: Config, text: Model, kind: str) -> Encoder:
     projector = Merger((_linear("fc", hidden, text.hidden),), tokens / patches)
     model = _tower(text, shape, (_linear("embed", 3 * patch * patch, hidden),), projector)
     return Encoder(model, lambda of: Encoded(1, patches, tokens))
+
+
+def _gemma4(top: Config, text: Model, kind: str) -> Encoder:
+    """Gemma 4: as large as its budget of tokens allows, patches pooled 3 x 3."""
+    if not top.has("vision_config"):
+        raise _unknown(top, kind)
+    vision = towers._part(top, "vision_config", towers._GEMMA4_VISION | {"pooling_kernel_size": 3})
+    hidden, patch = hidden_size(vision), vision.integer("patch_size")
+    pooled, dim = vision.integer("pooling_kernel_size"), vision.integer("head_dim")
+    most = top.optional_integer("vision_soft_tokens_per_image") or 280
+    shape = _shape_of(vision, hidden)._replace(
+        gated=True, head_dim=dim, kv_width=vision.integer("num_key_value_heads") * dim,
+    )  # fmt: skip
+    model = _tower(
+        text, shape, (_linear("embed", 3 * patch * patch, hidden, bias=False),),
+        Merger((_linear("fc", hidden, text.hidden, bias=False),), 1 / pooled**2),
+    )  # fmt: skip
+    unit = pooled * patch
+
+    def image(of: Media) -> Encoded:
+        by = math.sqrt(most * unit * unit / (of.width * of.height))
+        wide, high = (math.floor(by * side / unit) for side in (of.width, of.height))
+        if not wide and not high:
+            raise InputError(f"{of.width}x{of.height} is too small", field="image")
+        if not high:
+            wide, high = min(of.width // of.height, most), 1
+        elif not wide:
+            wide, high = 1, min(of.height // of.width, most)
+        return Encoded(1, wide * high * pooled**2, wide * high)
+
+    return Encoder(model, image)
+
+
+_LLAMA4_TILES = 16
+
+
+def _llama4(top: Config, text: Model, kind: str) -> Encoder:
+    """Llama 4: the canvas of up to 16 tiles that shrinks an image least, and all of it in one."""
+    vision = towers._part(
+        top, "vision_config",
+        towers._LLAMA4 | {"num_attention_heads": 16, "pixel_shuffle_ratio": 0.5},
+    )  # fmt: skip
+    hidden, patches = hidden_size(vision), towers._patches(vision)
+    side, patch = towers._pair(vision, "image_size")[0], towers._pair(vision, "patch_size")[0]
+    share = vision.number("pixel_shuffle_ratio") ** 2
+    out = vision.integer("projector_output_dim")
+    chain = (
+        _linear("fc1", vision.integer("intermediate_size"), vision.integer("projector_input_dim"),
+                bias=False),
+        _linear("fc2", out, out, bias=False),
+        _linear("fc3", vision.integer("vision_output_dim"), text.hidden, bias=False),
+    )  # fmt: skip
+    model = _tower(
+        text, _shape_of(vision, hidden), (_linear("embed", 3 * patch * patch, hidden, bias=False),),
+        Merger(chain, share * patches / (patches + 1)),
+    )  # fmt: skip
+    each = round(patches * share)
+
+    def image(of: Media) -> Encoded:
+        wide, high = _canvas(of.width, of.height, side)
+        tiles = wide * high
+        # A token ends each tile, and three are around the whole image.
+        tokens = (tiles > 1) * tiles * (each + 1) + each + 3
+        return Encoded(tiles + (tiles > 1), patches + 1, tokens)
+
+    return Encoder(model, image)
+
+
+def _canvas(width: int, height: int, side: int) -> tuple[int, int]:
+    """(across, down) tiles: of the canvases that need not shrink the image the one that enlarges
+    it least, else the one that shrinks it least; of equals the smaller."""
+    grids = [
+        (wide, tiles // wide) for tiles in range(1, _LLAMA4_TILES + 1)
+        for wide in range(1, tiles + 1) if tiles % wide == 0
+    ]  # fmt: skip
+
+    def scale(grid: tuple[int, int]) -> float:
+        return min(grid[0] * side / width, grid[1] * side / height)
+
+    enlarging = [scale(grid) for grid in grids if scale(grid) >= 1]
+    chosen = min(enlarging) if enlarging else max(map(scale, grids))
+    return min((g for g in grids if scale(g) == chosen), key=lambda g: g[0] * g[1])
 
 
 def _shape_of(vision: Config, hidden: int) -> _Shape:
@@ -387,7 +555,8 @@ _READERS: dict[str, Callable[[Config, Model, str], Encoder]] = {
         ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"), _qwen
     ),
     "gemma3": _siglip, "paligemma": _siglip, "llava": _clip, "mistral3": _mistral3,
-    "internvl": _internvl,
+    "internvl": _internvl, "gemma4": _gemma4, "llama4": _llama4, "kimi_k25": _moon_vit,
+    "minimax_m3_vl": _minimax_m3,
     "voxtral": _whisper, "qwen2_audio": _whisper, "audioflamingo3": _whisper,
 }  # fmt: skip
 

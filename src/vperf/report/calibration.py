@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vperf.checks.calibrate import Fit
-from vperf.report.check import TITLES
+from vperf.report.check.figures import TITLES
 from vperf.report.document import Block, Bullets, Column, Headline, Prose, Row, Span, Table
 from vperf.report.format import clean, percent, plural, seconds
 from vperf.report.forms import Report

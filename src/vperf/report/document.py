@@ -1,6 +1,6 @@
 """A screen as a value: what is said, in order, and nothing of how it looks.
 
-A report file (estimate.py, check.py, ...) makes one Document of its answer; a writer (screen.py,
+A report file (compare.py, sweep.py, ...) makes one Document of its answer; a writer (screen.py,
 markdown.py, html.py) draws any. A column says what its cells are (`kind`) and how soon it may go
 where there is no room (`rank`); a span says what it means (`tone`), never its colour.
 

@@ -2,7 +2,7 @@
 
 Everything that reaches a screen passes `clean`: model ids, config strings and GPU names come from
 strangers. Not here: layout (screen.py, markdown.py) and sentences
-(estimate.py and its neighbours).
+(estimate/ and its neighbours).
 """
 
 from __future__ import annotations

@@ -38,12 +38,12 @@ def of_estimate(answer: Estimate, *, ops: bool = False, ways: Sequence[Remedy] =
     """
 
     def document() -> Iterator[Block]:
-        from vperf.report.estimate import document  # noqa: PLC0415
+        from vperf.report.estimate.page import document  # noqa: PLC0415
 
         return document(answer, ops=ops, ways=ways)
 
     def rows() -> Iterable[Mapping[str, Any]]:
-        from vperf.report.estimate import op_lines  # noqa: PLC0415
+        from vperf.report.estimate.ops import op_lines  # noqa: PLC0415
 
         return op_lines(answer)
 

@@ -18,7 +18,7 @@ from typing import Literal
 
 from vperf.checks.check import Check
 from vperf.errors import VperfError
-from vperf.report import check as words
+from vperf.report.check import sentences
 from vperf.report.format import clean
 
 
@@ -26,22 +26,22 @@ def commands(
     checks: Sequence[tuple[str, Check]], errors: Sequence[tuple[str, VperfError]] = ()
 ) -> str:
     """Workflow commands, a line each."""
-    lines = [_command("error", [words.error_line(name, error)], name) for name, error in errors]
+    lines = [_command("error", [sentences.error_line(name, error)], name) for name, error in errors]
     rest = []
     for name, check in checks:
-        failed = words.missed(check)
+        failed = sentences.missed(check)
         if failed:
-            said = [words.bar_line(bar) for bar in failed] + words.why(check)
+            said = [sentences.bar_line(bar) for bar in failed] + sentences.why(check)
             lines.append(_command("error", said, name, check.source))
         elif check.verdict in ("slow", "impossible"):
-            lines.append(_command("warning", words.why(check), name, check.source))
+            lines.append(_command("warning", sentences.why(check), name, check.source))
         else:
             rest.append((name, check))
     if len(rest) == 1:
         ((name, check),) = rest
-        lines.append(_command("notice", [words.line_1(check)], name, check.source))
+        lines.append(_command("notice", [sentences.line_1(check)], name, check.source))
     elif rest:
-        lines.append(_command("notice", [words.summary_line(rest)]))
+        lines.append(_command("notice", [sentences.summary_line(rest)]))
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -118,7 +118,7 @@ def listed(gpus: Sequence[Gpu], by: SortKey | None = None) -> Iterator[Block]:
                 clean(gpu.id), gib(gpu.memory_bytes),
                 format_bandwidth(gpu.memory_bandwidth).removesuffix(" GB/s"),
                 *(_tera(gpu.peak_flop_per_s.get(pipe)) for pipe in _PIPES),
-                "measured" if gpu.achieved else "generic", clean(gpu.architecture),
+                _basis(gpu), clean(gpu.architecture),
                 f"{gpu.tdp_w:,.0f}" if gpu.tdp_w else "-",
                 clean(gpu.link.name) if gpu.link else "", clean(gpu.name),
             )
@@ -128,6 +128,11 @@ def listed(gpus: Sequence[Gpu], by: SortKey | None = None) -> Iterator[Block]:
     yield Table(columns, rows, short=_SHOWN, tight=True)
     yield Prose("peaks are dense, with fp32 accumulation", "aside", tight=True)
     yield Bullets(tuple(f"{clean(g.id)}: {clean(g.origin)}" for g in gpus if g.origin), "Your own")
+
+
+def _basis(gpu: Gpu) -> str:
+    """Where most of its constants are from."""
+    return "measured" if gpu.achieved else "same_die" if gpu.same_die else "generic"
 
 
 def card(gpu: Gpu) -> Iterator[Block]:
@@ -142,10 +147,11 @@ def card(gpu: Gpu) -> Iterator[Block]:
     others = tuple(_achieved(gpu.achieved)) if gpu.achieved else ()
     short = (("dense peaks", _joined(peaks)), ("measured", _joined(rates)))
     yield Facts((*_datasheet(gpu), *short), when="short")
+    rest = f"those of {clean(gpu.same_die)}, which has its die" if gpu.same_die else "generic"
     if gpu.achieved is None:
-        yield Prose("Not measured: expected uses generic constants.", "warn")
+        yield Prose(f"Not measured: the constants behind expected are {rest}.", "warn")
     else:
-        title = "Measured: constants behind expected; those not listed are generic"
+        title = f"Measured: constants behind expected; those not listed are {rest}"
         yield Facts((*rates, *others), title, when="full")
     count = len(others) - len(_ORIGIN)
     more = f"{count} more measured constants, " if count > 0 else ""

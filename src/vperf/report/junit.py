@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from vperf.checks.check import Check
 from vperf.errors import VperfError
-from vperf.report import check as words
+from vperf.report.check import sentences
 from vperf.report.format import clean
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ def _suite(name: str, check: Check) -> ElementTree.Element:
         ElementTree.SubElement(properties, "property", name=key, value=clean(value))
     if not check.bars:
         case = _case(suite, "verdict", name, check)
-        _text(case, "system-out", words.line_1(check))
+        _text(case, "system-out", sentences.line_1(check))
     for bar in check.bars:
-        _judged(_case(suite, words.bar_option(bar), name, check), bar, check)
+        _judged(_case(suite, sentences.bar_option(bar), name, check), bar, check)
     return suite
 
 
@@ -68,7 +68,7 @@ def _error(name: str, error: VperfError) -> ElementTree.Element:
     case = ElementTree.SubElement(
         suite, "testcase", name="graded", classname=_class(name), time="0"
     )
-    found = _text(case, "error", words.error_line(name, error))
+    found = _text(case, "error", sentences.error_line(name, error))
     found.set("message", clean(error.message, 500))
     found.set("type", type(error).__name__)
     return suite
@@ -88,10 +88,10 @@ def _case(suite: ElementTree.Element, name: str, of: str, check: Check) -> Eleme
 
 def _judged(case: ElementTree.Element, bar: Threshold, check: Check) -> None:
     if bar.passed:
-        _text(case, "system-out", words.bar_line(bar))
+        _text(case, "system-out", sentences.bar_line(bar))
         return
-    failure = _text(case, "failure", "\n".join(words.why(check)))
-    failure.set("message", words.bar_line(bar))
+    failure = _text(case, "failure", "\n".join(sentences.why(check)))
+    failure.set("message", sentences.bar_line(bar))
     failure.set("type", bar.name)
 
 

@@ -35,12 +35,12 @@ from vperf.report.document import (
     Table,
     Text,
 )
-from vperf.report.estimate import facts as estimate_facts
+from vperf.report.estimate.facts import facts as estimate_facts
 from vperf.report.format import clean, dollars, per_second, percent, plural, seconds, size, span
 from vperf.report.forms import Report
 from vperf.report.names import nameable, own_cache, short_model
 from vperf.report.notes import note_blocks
-from vperf.resolve import resolve_lengths
+from vperf.resolve.load import resolve_lengths
 from vperf.units import format_bandwidth, format_requests
 
 _ROWS = 8

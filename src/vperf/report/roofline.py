@@ -25,7 +25,9 @@ from vperf.report.document import (
     Table,
     Text,
 )
-from vperf.report.estimate import basis, share_of_limit, workload
+from vperf.report.estimate.facts import basis
+from vperf.report.estimate.page import workload
+from vperf.report.estimate.speed_table import share_of_limit
 from vperf.report.format import clean, number, percent, plural
 from vperf.report.forms import Report
 from vperf.report.names import subject

@@ -23,7 +23,7 @@ from vperf.report.format import (
     span,
 )
 from vperf.report.names import short_model
-from vperf.resolve import AS_STORED
+from vperf.resolve.model import AS_STORED
 
 AXIS_HEADINGS = {
     "model": "model", "gpu": "GPU", "quantization": "weights", "kv_cache_dtype": "KV cache",
@@ -269,6 +269,8 @@ def legend(rows: Iterable[Row]) -> str:
     found = []
     if any(not row.fits for row in rows):
         found.append(f"{FAILS} does not fit; speeds as if it did")
+    if any(row.constants == "same_die" for row in rows):
+        found.append("same_die: measured on another card with this one's die")
     if any(row.constants == "generic" for row in rows):
         found.append("generic: no measurements of the card")
     return " \N{MIDDLE DOT} ".join(found)

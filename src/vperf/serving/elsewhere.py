@@ -5,7 +5,7 @@
     read by other cards     TTFT = their prefill + cache of the prompt / link + one decode step
 
 The limit lets what is sent overlap with what is computed, since some engines send layer by layer;
-what is expected does not. Not here: the times of steps (timing/), and what was typed (resolve.py).
+what is expected does not. Not here: the times of steps (timing/), and what was typed (resolve/).
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from vperf.model.placement import undivided
 from vperf.serving.memory import Memory, PlaceMemory, Pool, memory_use, plan_memory, pools
 from vperf.timing.compiled import Compiled
 
@@ -38,8 +39,12 @@ def _each(compiled: Compiled, memory: Memory, batch: int, tokens: int) -> Iterat
         yield _place(found.host.id, cards * found.stored.held_bytes, 0.0, 0.0,
                      found.host.memory_bytes)  # fmt: skip
         return
-    for place, share in zip(found.places, found.placement.shares, strict=True):
+    for at, (place, share) in enumerate(zip(found.places, found.placement.shares, strict=True)):
         own, card = replace(model, held=share.held), place.card
+        if at:  # what drafts is on the first card
+            own = replace(own, drafter=None)
+        if place.host:
+            own = undivided(own)
         cache = batch * own.rank_cache_bytes(tokens)
         other = 0.0
         if not place.host:

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from vperf.errors import InputError
+from vperf.errors import InputError, check_count
 from vperf.model.divide import SINGLE, Parallel, divide
 from vperf.model.drafter import Checkpoint, Drafter, Method
 from vperf.model.model import Model
@@ -112,7 +112,7 @@ def denoising(model: Model, model_id: str, block_length: int | None) -> Model:
             f"missing: {model_id} denoises blocks of tokens, whose length is the engine's",
             field="block-length", hint="--block-length 32 --tokens-per-step 4",
         )  # fmt: skip
-    tokens = _count("block-length", block_length, 1, MAX_BLOCK) - 1
+    tokens = check_count("block-length", block_length, 1, MAX_BLOCK) - 1
     if not tokens:
         return model
     return replace(model, drafter=Drafter("diffusion", tokens, tokens))
@@ -176,7 +176,7 @@ def _depth(method: Method, model: Model, draft_tokens: int | None) -> int:
             raise InputError(f"missing: --speculative {method} has no number of its own",
                              field="draft-tokens")  # fmt: skip
         return min(model.mtp_layers, MAX_DRAFT_TOKENS)
-    return _count("draft-tokens", draft_tokens, 1, MAX_DRAFT_TOKENS)
+    return check_count("draft-tokens", draft_tokens, 1, MAX_DRAFT_TOKENS)
 
 
 def _tree(
@@ -188,11 +188,11 @@ def _tree(
     if method == "ngram":
         raise InputError("means nothing with --speculative ngram: it drafts a chain",
                          field="draft-branches" if branches else "verify-tokens")  # fmt: skip
-    wide = _count("draft-branches", 1 if branches is None else branches, 1, MAX_BRANCHES)
+    wide = check_count("draft-branches", 1 if branches is None else branches, 1, MAX_BRANCHES)
     most = min(MAX_NODES, wide + (depth - 1) * wide * wide)  # the best of each pass's drafts
     if wide == 1:
         most = depth
-    nodes = most if verified is None else _count("verify-tokens", verified, 2, MAX_NODES) - 1
+    nodes = most if verified is None else check_count("verify-tokens", verified, 2, MAX_NODES) - 1
     if not depth <= nodes <= most:
         raise InputError(
             f"a tree of depth {depth} with {wide} branches has {depth + 1} to {most + 1} tokens to "
@@ -200,12 +200,6 @@ def _tree(
             field="verify-tokens",
         )
     return wide, nodes
-
-
-def _count(name: str, value: int, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise InputError(f"must be an integer from {least} to {most}, not {value!r}", field=name)
-    return value
 
 
 # Acceptance ----------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ the driver allows, and apart from both, in [achieved], what was measured, as tex
     default_for, others           vaguer spellings for which this card is the stated default
     vendor architecture compute_capability released tdp
     tensor_cores                  how matmuls are driven: hardware.gpu.TensorCores
+    same_die                      the id of a measured card with this one's die, whose constants
+                                  stand in for those that nobody measured on this one
     source checked confidence     where the figures come from, and when they were looked at
     assumptions notes             assumptions are printed under every answer, notes are not
     explain                       figure -> why it does not follow from the rest of the file
@@ -144,6 +146,7 @@ GPU_FILE: Keys = {
     "architecture": Key("architecture", str),
     "compute_capability": Key("compute_capability", str),
     "tensor_cores": Key("tensor_cores", TensorCores, needed_by="NVIDIA"),
+    "same_die": Key("same_die", str),
     "released": Key("", int),
     "tdp": Key("tdp_w", POWER),
     "source": Key("source", str),

@@ -35,9 +35,11 @@ Table = Mapping[str, Any]
 """A parsed TOML table whose keys and types schema.py has checked."""
 
 
-def _gpu(file: Table, gpu_id: str) -> Gpu:
-    """The frozen view, with what the file leaves out assumed and said so."""
+def _gpu(file: Table, gpu_id: str, table_of: Callable[[str], Table]) -> Gpu:
+    """The frozen view, with what the file leaves out assumed and said so; `table_of` has the file
+    of the card whose constants stand in."""
     found = read(GPU_FILE, file)
+    same_die = found.pop("same_die", "")
     assumed = list(notes_of("card", found.pop("assumptions", ())))
     if "memory_assumption" in found:
         assumed.append(Note("card_memory", text=found.pop("memory_assumption")))
@@ -47,13 +49,17 @@ def _gpu(file: Table, gpu_id: str) -> Gpu:
             facts = {"name": file["name"], "fact": fact, "taken": taken, "remark": remark}
             assumed.append(Note("card_default", **facts))
     link, achieved = found.pop("link", None), found.pop("achieved", None)
-    return Gpu(
+    gpu = Gpu(
         id=gpu_id,
         assumptions=tuple(assumed),
         link=Link(**link) if link else None,
         achieved=_achieved(achieved) if achieved else None,
         **{**_NOT_SAID, "max_clock_hz": found["rated_clock_hz"], **found},
     )
+    if not same_die:
+        return gpu
+    other = {key: value for key, value in table_of(same_die).items() if key != "same_die"}
+    return gpu.with_same_die(_gpu(other, same_die, table_of))
 
 
 _ASSUMED: tuple[tuple[str, Any, str, str, str], ...] = (
@@ -125,13 +131,21 @@ def gpu_table(gpu_id: str) -> Table:
 def _of_file(gpu_id: str, files: Files, known: Mapping[str, Table] | None = None) -> Gpu:
     own = files.own.get(gpu_id)
     if known and own is None:
-        return _gpu(known[gpu_id], gpu_id)
-    gpu = _gpu(files.table(gpu_id, GPU_FILE), gpu_id)
+        return _gpu(known[gpu_id], gpu_id, known.__getitem__)
+    gpu = _gpu(files.table(gpu_id, GPU_FILE), gpu_id, _shipped)
     if own is None:
         return gpu
     return replace(gpu, origin=str(own), assumptions=(
         *gpu.assumptions, Note("card", text=f"{gpu_id} as your own {own} describes it"),
     ))  # fmt: skip
+
+
+def _shipped(gpu_id: str) -> Table:
+    """The file of a card that another names; an alias will not do."""
+    files = files_of("gpus")
+    if gpu_id not in files.ids:
+        raise InputError(f"{gpu_id[:80]!r} is no GPU's id ('vperf gpus')", field="same_die")
+    return files.table(gpu_id, GPU_FILE)
 
 
 LOCAL = "local"
@@ -335,7 +349,7 @@ def load_gpu_file(path: str | Path) -> Gpu:
     """
     data = checked_file(path, lambda told: SERVER_FILE if "base" in told else GPU_FILE)
     if "base" not in data:
-        return replace(_gpu(data, Path(path).stem), origin=str(path))
+        return replace(_gpu(data, Path(path).stem, _shipped), origin=str(path))
     server = read(SERVER_FILE, data)
     base = load_gpu(server["base"])
     if base.calibration is not None:
@@ -382,13 +396,16 @@ def override(
             raise UnknownNameError("number format of a peak", pipe, near)
         new = _given(parse_rate, text, "TFLOPS", f"peak {pipe}")
         old = gpu.peak_flop_per_s.get(pipe)
-        if achieved is not None:
-            achieved = replace(achieved, flop_per_s=_rescaled(achieved.flop_per_s, pipe, new, old))
+        gpu = replace(
+            gpu,
+            achieved=gpu.achieved and _rescaled(gpu.achieved, pipe, new, old),
+            of_die=gpu.of_die and _rescaled(gpu.of_die, pipe, new, old),
+        )
         instead = f", not {format_rate(old)}" if old else ""
         rated = "" if gpu.boost == 1 else f" at the rated clock; the limit allows x{gpu.boost:.2f}"
         said.append(f"{pipe} peak {format_rate(new)} as given{instead}{rated}")
         gpu = replace(gpu, peak_flop_per_s={**gpu.peak_flop_per_s, pipe: new})
-    return replace(gpu, achieved=achieved, assumptions=(*gpu.assumptions, *notes_of("card", said)))
+    return replace(gpu, assumptions=(*gpu.assumptions, *notes_of("card", said)))
 
 
 def _given(parse: Callable[[str, str], float], text: str, unit: str, option: str) -> float:
@@ -398,10 +415,10 @@ def _given(parse: Callable[[str, str], float], text: str, unit: str, option: str
         raise InputError(error.message, field=option) from None
 
 
-def _rescaled(
-    rates: Mapping[str, float], pipe: str, new: float, old: float | None
-) -> dict[str, float]:
-    """Achieved rates with those of `pipe` at their old share of its peak; dropped without one."""
+def _rescaled(achieved: Achieved, pipe: str, new: float, old: float | None) -> Achieved:
+    """With the rates of `pipe` at their old share of its peak; dropped without one."""
+    rates = achieved.flop_per_s
     touched: Iterable[str] = (pipe, "fp8_block") if pipe == "fp8" else (pipe,)
     scaled = {key: rates[key] * new / old for key in touched if old and key in rates}
-    return {key: scaled.get(key, rate) for key, rate in rates.items() if key not in touched or old}
+    kept = {key: scaled.get(key, rate) for key, rate in rates.items() if key not in touched or old}
+    return replace(achieved, flop_per_s=kept)

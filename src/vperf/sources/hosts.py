@@ -6,7 +6,7 @@
                flop_per_clock: dense operations of one core and clock, by pipe
     [pcie]     bandwidth of a slot in one direction, generation, lanes
 
-`2x NAME` is a board with two of them. Not here: which host a scenario has (resolve.py).
+`2x NAME` is a board with two of them. Not here: which host a scenario has (resolve/).
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class Compiled:
         drafter = self.model.drafter
         if drafter is None:
             return self
-        plain = Compiled(replace(self.model, drafter=None), self.card)
+        plain = Compiled(replace(self.model, drafter=None), self.card, self.places, self.fullest)
         if drafter.joins is None:
             plain._own = self._own
         return plain
@@ -78,7 +78,7 @@ class Compiled:
         drafter = self.model.drafter
         assert drafter is not None
         other = replace(drafter, depth=depth, tokens=depth, branches=1)
-        changed = Compiled(replace(self.model, drafter=other), self.card)
+        changed = Compiled(replace(self.model, drafter=other), self.card, self.places, self.fullest)
         changed._own, changed._draft = self._own, self._draft
         return changed
 

@@ -1,12 +1,14 @@
-"""The constants behind `expected`, of a card and an engine: measured if anybody did, else generic.
+"""The constants behind `expected`, of a card and an engine: measured on it if anybody did, else on
+another card of its die, else generic.
 
 A peak (datasheet) and the fraction of it that is achieved meet here and nowhere else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
+from operator import attrgetter
 from typing import Literal
 
 from vperf.formats import INT8_PATH, Format, Path
@@ -107,7 +109,27 @@ GENERIC = Generic(
     },
 )
 
-Origin = Literal["measured", "generic"]
+Origin = Literal["measured", "same_die", "generic"]
+"""On this very card, on another with its die, or on no card like it: the nearest first."""
+_ORIGINS: tuple[Origin, ...] = ("measured", "same_die", "generic")
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Where the constants of a card come from, by what they are of."""
+
+    matmul_rates: Origin
+    memory_stream: Origin
+    kernel_times: Origin
+    """The farthest of what every model's kernels take."""
+
+    @property
+    def whole(self) -> Origin:
+        """Of the 16-bit matmul rate and the memory stream, which matter most, the farther."""
+        return max(self.matmul_rates, self.memory_stream, key=_ORIGINS.index)
+
+
+_EVERY_MODEL = ("gemm_latency_s", "prefill_efficiency", "decode_latency_s")
 
 _OF_BLOCKS = ("quantize_latency_s", "moe_block_latency_s")
 """What fp8 weights with block scales alone have."""
@@ -158,10 +180,7 @@ class Constants:
     """Of the engine's launch of a small kernel, on this card."""
     own_compute: float
     """Share of the matmul rates that the engine's kernels have on this architecture."""
-    origin: Origin
-    """measured: the 16-bit matmul rate and the memory stream of this very card are."""
-    guessed: tuple[str, ...]
-    """Names of the constants that are generic."""
+    origins: Origins
     paths: dict[Format, tuple[Path, float]]
     """Path and rate of the formats met so far: ops ask for the same few again and again."""
 
@@ -190,39 +209,40 @@ class Constants:
 
 def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Constants:
     """Measured constants of the card with the generic ones for what nobody measured."""
-    measured = gpu.achieved or Achieved()
+    measured, die = gpu.achieved or Achieved(), gpu.of_die or Achieved()
     values: dict[str, float] = {}
-    guessed: list[str] = []
     kind = tensor_cores(gpu)
     family = generic.generations.get(gpu.architecture, Generation())
     own = engine.kernels_on.get(gpu.architecture, SAME_KERNELS)
     for name, kinds in generic.others.items():
         value = getattr(measured, name)
         if value is None:
-            guessed.append(name)
+            value = getattr(die, name)
+        if value is None:
             value = family.others.get(name)
             if value is None:
                 value = kinds[kind] * (family.latency if name in MEASURED_SECONDS else 1.0)
         if name in MEASURED_SECONDS:
             value *= own.latency * (own.blocks if name in _OF_BLOCKS else 1.0)
         values[name] = value
-    rate_16 = measured.flop_per_s.get("bf16") or measured.flop_per_s.get("fp16")
+    rates = {**die.flop_per_s, **measured.flop_per_s}
+    rate_16 = rates.get("bf16") or rates.get("fp16")
     peak_16 = gpu.peak_flop_per_s.get("bf16") or gpu.peak_flop_per_s.get("fp16")
-    known = rate_16 is not None and measured.memory_bandwidth is not None
+    weights_stream = measured.memory_bandwidth or die.memory_bandwidth
     share = family.bandwidth_fraction or generic.bandwidth_fraction[gpu.memory_class]
     use = engine.cpu if gpu.is_host else None
     if use is not None:
         share *= (1 + use.sockets * (gpu.sockets - 1)) / gpu.sockets
-    bandwidth = own.stream * (measured.memory_bandwidth or gpu.memory_bandwidth * share)
+    bandwidth = own.stream * (weights_stream or gpu.memory_bandwidth * share)
     ratio = generic.stream_ratio if gpu.memory_class == "HBM" else 1.0
     if use is not None:
         ratio *= use.experts_stream
-    stream = measured.stream_bandwidth
+    stream = measured.stream_bandwidth or die.stream_bandwidth
     stream = own.stream * stream if stream else min(gpu.memory_bandwidth, bandwidth * ratio)
     clock_rate = gpu.sm_count * gpu.rated_clock_hz
     return Constants(
         gpu=gpu,
-        achieved=measured.flop_per_s,
+        achieved=rates,
         fraction_16=rate_16 / peak_16 if rate_16 and peak_16 else generic.compute_fraction["bf16"],
         compute_fraction={**generic.compute_fraction, **family.compute_fraction},
         launch_scale=family.latency * own.latency,
@@ -233,15 +253,26 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
         bandwidth=bandwidth,
         stream_bandwidth=stream,
         cache_bandwidth=own.cache * stream,
-        cache8_bandwidth=own.cache * (measured.cache8_bandwidth or stream),
+        cache8_bandwidth=own.cache * (measured.cache8_bandwidth or die.cache8_bandwidth or stream),
         wide_bandwidth=bandwidth * engine.wide_stream,
         narrow_bandwidth=bandwidth * engine.narrow_stream,
         nested_bandwidth=bandwidth * engine.nested_stream,
         exponentials_per_s=clock_rate * gpu.exp_per_clock,
-        origin="measured" if known else "generic",
-        guessed=tuple(guessed),
+        origins=_origins(measured, die),
         paths={},
         **values,
+    )
+
+
+def _origins(measured: Achieved, die: Achieved) -> Origins:
+    def nearest(known: Callable[[Achieved], object]) -> Origin:
+        return "measured" if known(measured) else "same_die" if known(die) else "generic"
+
+    times = [nearest(attrgetter(name)) for name in _EVERY_MODEL]
+    return Origins(
+        nearest(lambda found: found.flop_per_s.keys() & {"bf16", "fp16"}),
+        nearest(lambda found: found.memory_bandwidth),
+        max(times, key=_ORIGINS.index),
     )
 
 

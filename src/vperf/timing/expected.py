@@ -39,7 +39,9 @@ _BAND_TILES = 4.0
 """Tiles of keys that one KV head loads again for every tile of queries along a window's band."""
 _NESTED_BLOCK = 256
 """Elements of a block of llama.cpp's K- and i-quants."""
-_WIDEST_TUNED_HEAD = 256
+_TUNED_HEADS = 32, 64, 96, 128, 192, 256
+"""Widths of heads that flash attention has kernels for; it fills others up to the next (hdim of
+csrc/flash_attn, github.com/Dao-AILab/flash-attention, read 2026-12-01)."""
 _WIDER_HEADS = 0.65
 """Rate of prefill attention over wider heads: tiles of 512 exceed the registers of one block."""
 
@@ -123,7 +125,7 @@ def attention(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     An edge: a query tile whose last tile of keys is half wasted; band: those along a window, whose
     keys are loaded again by each KV head. On average half of the longest tile's time passes with
     most SMs out of work. Fitted to prefill tables of seven cards, heads of 64 to 256; wider ones
-    at 0.65 of the rate.
+    at 0.65 of the rate, others filled up to the next width that kernels are made for.
     """
     if work.decode:
         return _decode_attention(work, c, c.flop_per_s(_pipe_16(work, c)))
@@ -131,8 +133,10 @@ def attention(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     if engine.fp8_attention and work.format.bits <= 8:
         pipe = work.format.path(c.gpu.peak_flop_per_s).pipe
     batch, heads, _, keys, width = work.shape
-    per_pair = ratio(work.flops, work.score_pairs) / c.flop_per_s(pipe) + 1 / c.exponentials_per_s
-    if width > _WIDEST_TUNED_HEAD:
+    filled = min((tuned for tuned in _TUNED_HEADS if tuned >= width), default=width) / width
+    per_pair = ratio(work.flops, work.score_pairs) * filled / c.flop_per_s(pipe)
+    per_pair += 1 / c.exponentials_per_s
+    if width > _TUNED_HEADS[-1]:
         per_pair /= _WIDER_HEADS
     sms = max(1, c.gpu.sm_count)
     edges = work.edges + work.band * (_BAND_TILES * ratio(work.blocks, batch * heads))

@@ -24,8 +24,8 @@ from vperf.hardware.host import HostUse
 from vperf.model.affine import Affine
 from vperf.model.model import Model
 from vperf.model.ops import Row, Step, Work
-from vperf.model.placement import Placement, Stored, far_rows, near_rows, rows_of
-from vperf.model.rows import Placed, together
+from vperf.model.placement import Placement, Stored, far_rows, near_rows, rows_of, undivided
+from vperf.model.rows import Placed, RowTable, together
 from vperf.timing import collectives
 from vperf.timing.bound import BoundRows, ItemTimes, PassTimes
 from vperf.timing.limit import StepLimit
@@ -104,7 +104,7 @@ class _Mode(NamedTuple):
 class PlacedTable:
     """The rows of a model on its places: what Compiled asks a table for."""
 
-    __slots__ = ("_modes", "_rows", "_wanted", "card", "model", "places")
+    __slots__ = ("_modes", "_rows", "_wanted", "_whole_rows", "card", "model", "places")
 
     def __init__(
         self, model: Model, places: Places, wanted: Callable[[Row], bool] | None = None
@@ -112,6 +112,8 @@ class PlacedTable:
         self.model, self.places, self._wanted = model, places, wanted
         self.card = places.places[0].card
         self._rows = model.rows
+        self._whole_rows = undivided(model).rows
+        """Of a host, and of what it sends: to one card."""
         self._modes: dict[Any, _Mode] = {}
 
     # What a table answers ----------------------------------------------------------------------
@@ -227,8 +229,9 @@ class PlacedTable:
 
     @property
     def _host_bandwidth(self) -> float:
-        host = self.places.host
-        return host.memory_bandwidth if host else float("inf")
+        """Of its memory to one card: all read their weights at a time, whole ones go to one."""
+        host, readers = self.places.host, self.model.parallel.gpus if self.places.stored else 1
+        return host.memory_bandwidth / readers if host else float("inf")
 
     @staticmethod
     def _bytes(quantity: Affine | float, tokens: int) -> float:
@@ -260,29 +263,29 @@ class PlacedTable:
         key = (self._rows.key(step), chunk and self._rows.key(chunk), sends)
         mode = self._modes.get(key)
         if mode is None:
-            of_steps = [self._wanted_rows(step), *([self._wanted_rows(chunk)] if chunk else [])]
-            made = self._made(of_steps, sends)
+            made = self._made((step, chunk) if chunk else (step,), sends)
             key = (self._rows.key(step), chunk and self._rows.key(chunk), sends)
             mode = self._modes[key] = made
         return mode
 
-    def _wanted_rows(self, step: Step) -> list[Placed]:
-        rows = self._rows.of(step)
-        return [r for r in rows if self._wanted is None or self._wanted(r[1])]
+    def _wanted_rows(self, table: RowTable, steps: Iterable[Step]) -> list[list[Placed]]:
+        wanted = self._wanted
+        return [[r for r in table.of(step) if wanted is None or wanted(r[1])] for step in steps]
 
-    def _made(self, of_steps: Sequence[Sequence[Placed]], sends: tuple[bool, bool]) -> _Mode:
+    def _made(self, steps: Sequence[Step], sends: tuple[bool, bool]) -> _Mode:
         stored, placement = self.places.stored, self.places.placement
         first = self.places.places[0].card
+        of_steps = self._wanted_rows(self._rows, steps)
         if stored is not None:
             near = [list(near_rows(stored, rows)) for rows in of_steps]
             far = [row for rows in of_steps[:1] for row in far_rows(stored, rows)]
             return _Mode((BoundRows(_joined(near), first),), (), None, _sent(far))
         assert placement is not None
-        own = [[list(rows_of(share, rows)) for rows in of_steps] for share in placement.shares]
-        serial = [
-            [list(rows_of(share, rows, beside=False)) for rows in of_steps[:1]]
-            for share in placement.shares
-        ]
+        whole = self._wanted_rows(self._whole_rows, steps)
+        seen = [whole if place.host else of_steps for place in self.places.places]
+        each = list(zip(placement.shares, seen, strict=True))
+        own = [[list(rows_of(share, rows)) for rows in of] for share, of in each]
+        serial = [[list(rows_of(share, of[0], beside=False))] for share, of in each]
         hosts = [at for at, place in enumerate(self.places.places) if place.host]
         alone: BoundRows | None = None
         sent: list[Row] = []

@@ -21,7 +21,7 @@ Phase = Literal["prefill", "decode"]
 # decode, generic constants: 180 single-stream runs on 46 cards.
 # prefill is skewed, an engine is rarely faster than its kernels. Measured constants: the TTFT of
 # the same served points and 37 prefill rates; generic ones: 196 prefill rates.
-_SPREAD: dict[tuple[Phase, Origin], tuple[float, float]] = {
+_SPREAD: dict[tuple[Phase, Literal["measured", "generic"]], tuple[float, float]] = {
     ("decode", "measured"): (0.90, 1.31),
     ("decode", "generic"): (0.85, 1.27),
     ("prefill", "measured"): (0.77, 2.00),
@@ -34,7 +34,7 @@ sources four in ten lie inside even of it (docs/accuracy.md)."""
 
 def spread(phase: Phase, origin: Origin) -> tuple[float, float]:
     """Factors on an expected time that bound about 80 % of measured times."""
-    return _SPREAD[phase, origin]
+    return _SPREAD[phase, origin if origin == "measured" else "generic"]
 
 
 def spread_under_load(engine: Engine, origin: Origin) -> tuple[float, float]:
@@ -42,7 +42,7 @@ def spread_under_load(engine: Engine, origin: Origin) -> tuple[float, float]:
     requests wait for tens of steps, vLLM's hardly scatter more than its kernels.
     """
     low, high = engine.ttft_spread
-    if origin == "generic":
+    if origin != "measured":
         return min(low, _UNDER_LOAD[0]), max(high, _UNDER_LOAD[1])
     return low, high
 
@@ -55,6 +55,6 @@ def spread_of_op(op: Op, origin: Origin) -> tuple[float, float]:
     """The same for one kernel, by kind; a whole step scatters less than its kernels."""
     kind = KINDS[op.kind]
     low, high = kind.decode_spread if op.decode else kind.spread
-    if origin == "generic":
+    if origin != "measured":
         return low / _GENERIC_WIDER, high * _GENERIC_WIDER
     return low, high

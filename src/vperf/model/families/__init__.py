@@ -25,7 +25,8 @@ LINEAGES: dict[str, str] = {
     "multimodal": "Multimodal wrappers and their text models: tower counted, text step modelled",
     "encoder_decoder": "Encoder-decoders: the prompt is the encoder's",
     "diffusion": "Diffusion language models: a block of tokens denoised at a time",
-    "encoder": "Encoders: read a text both ways, generate no token",
+    "encoder": "Encoders like BERT: read a text both ways, generate no token",
+    "encoder_layers": "Encoders whose layers are not BERT's: windows, relative positions, sparse",
 }
 """Modules of this package, the most asked for first, with what each understands."""
 

@@ -15,6 +15,7 @@ from vperf.model.checkpoint import Config
 from vperf.model.families.family import Family
 from vperf.model.families.keys import understood
 from vperf.model.families.moe import is_sparse, sparse_or_dense
+from vperf.model.layers import item_of
 from vperf.model.ops import Visibility
 
 # --- DeepSeek sparse attention: V3.2, GLM-5 ----------------------------------------------------
@@ -29,7 +30,7 @@ def indexes(config: Config, layer: int) -> bool:
     if kind is None and isinstance(pattern, str):  # a letter a layer
         if layer >= len(pattern):
             raise config.error("has fewer letters than there are layers", "index_topk_pattern")
-        kind = {"F": "full", "S": "shared"}.get(pattern[layer], pattern[layer])
+        kind = {"F": "full", "S": "shared"}.get(item_of(pattern, layer), item_of(pattern, layer))
     elif kind is None:
         kind = config.string_at(layer, "index_topk_pattern")
     if kind is None:

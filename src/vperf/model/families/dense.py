@@ -16,6 +16,7 @@ from vperf.model.blocks.projection import Projections
 from vperf.model.checkpoint import MAX_LAYERS, Config
 from vperf.model.families.family import Family
 from vperf.model.families.keys import refuse, understood
+from vperf.model.layers import item_of
 from vperf.model.ops import FULL, Linear, Visibility
 from vperf.model.windows import Rule, all_but_every, every_layer, from_max_window_layers
 
@@ -150,7 +151,7 @@ def _plamo3_attention(config: Config, layer: int, scope: Scope) -> Block:
     listed = config.raw("interleaved_sliding_window")
     seen: Visibility | None = None
     if isinstance(listed, list | tuple):
-        item = listed[layer] if layer < len(listed) else None
+        item = item_of(listed, layer) if layer < len(listed) else None
         seen = FULL if item is None else Visibility(
             window=config.integer_at(layer, "interleaved_sliding_window", minimum=1)
         )  # fmt: skip
@@ -473,7 +474,7 @@ def _openelm_mlp(config: Config, layer: int, scope: Scope) -> Block:
     factors = config.raw("ffn_multipliers")
     if not isinstance(factors, list) or layer >= len(factors):
         raise config.error("needs an entry for every layer", "ffn_multipliers")
-    factor = factors[layer]
+    factor = item_of(factors, layer)
     if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor < 1024:
         raise config.error(f"must be a positive number, not {factor!r:.40}", "ffn_multipliers")
     divisor = config.optional_integer("ffn_dim_divisor") or 256

@@ -17,6 +17,7 @@ from vperf.model.blocks.projection import Projections
 from vperf.model.checkpoint import Config
 from vperf.model.families.family import Family
 from vperf.model.families.keys import understood
+from vperf.model.layers import item_of
 from vperf.model.ops import FULL, Linear
 from vperf.model.windows import all_but_every, even_layers
 
@@ -138,7 +139,7 @@ def _width_of(config: Config, layer: int) -> int:
         raise config.error(
             f"has {len(widths)} entries, fewer than there are layers", "intermediate_size"
         )
-    return widths[layer]
+    return item_of(widths, layer)
 
 
 def _streams(config: Config) -> int:
@@ -178,7 +179,7 @@ def _gemma4_full(config: Config, layer: int) -> bool:
     kinds = config.strings("layer_types")
     if layer == config.layers() - 1 or kinds is None or layer >= len(kinds):
         return layer == config.layers() - 1 or (layer + 1) % 6 == 0
-    return kinds[layer] == "full_attention"
+    return item_of(kinds, layer) == "full_attention"
 
 
 def _gemma4_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:

@@ -17,6 +17,7 @@ from vperf.model.checkpoint import Config
 from vperf.model.families.family import BlockReader, Family
 from vperf.model.families.keys import attends, refuse, understood
 from vperf.model.families.moe import qwen_mlp
+from vperf.model.layers import item_of, one_of
 from vperf.model.ops import FULL
 
 # --- Qwen3-Next, Qwen3.5: Gated DeltaNet, every fourth layer gated attention ------------------
@@ -103,7 +104,7 @@ def _minimax_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
     attention = scope.child("self_attn")
     mixer: Block = (
         gqa.read(config, layer, attention, qkv_bias=False, out_bias=False)
-        if attends(config, layer, absent=None if kinds is None else kinds[layer] == 1)
+        if attends(config, layer, absent=None if kinds is None else item_of(kinds, layer) == 1)
         else linear_attention.read_lightning(config, attention)
     )
     experts = moe.read(
@@ -131,9 +132,9 @@ def _kimi_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
     if own is not None:
         full = own.integers("full_attn_layers", minimum=1) or ()
         delta = own.integers("kda_layers", minimum=1) or ()
-        if (layer + 1 in full) == (layer + 1 in delta):
+        if one_of(layer + 1, full) == one_of(layer + 1, delta):
             raise own.error(f"layer {layer + 1} must be in one of the two lists", "kda_layers")
-        listed = layer + 1 in full
+        listed = one_of(layer + 1, full)
     mixer: Block
     if attends(config, layer, absent=listed):
         mixer = mla.read(config, layer, attention)

@@ -20,6 +20,7 @@ from vperf.model.blocks.wrapper import Again
 from vperf.model.checkpoint import Config
 from vperf.model.families.family import BlockReader, Family
 from vperf.model.families.keys import attends, refuse, understood
+from vperf.model.layers import one_of
 
 _MAMBA = (
     "mamba_d_state", "mamba_d_conv", "mamba_dt_rank", "mamba_n_heads", "mamba_n_groups",
@@ -109,7 +110,7 @@ def _bamba_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
     attention = config.integers("attn_layer_indices") or ()
     mixer: Block = (
         gqa.read(config, layer, scope.child("self_attn"))
-        if layer in attention
+        if one_of(layer, attention)
         else _mamba2(config, scope.child("mamba"))
     )
     return mixer, dense.read(config, layer, scope.child("feed_forward"))
@@ -261,7 +262,7 @@ def _lfm2_layer(config: Config, layer: int, scope: Scope, *, mlp: BlockReader) -
     understood(config, "conv_L_cache", "conv_bias", "num_attention_heads")
     indices = config.integers("full_attn_idxs")
     mixer: Block
-    if attends(config, layer, absent=None if indices is None else layer in indices):
+    if attends(config, layer, absent=None if indices is None else one_of(layer, indices)):
         mixer = gqa.read(
             config, layer, scope.child("self_attn"), qk_norm="head", qkv_bias=False, out_bias=False
         )

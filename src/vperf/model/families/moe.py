@@ -17,6 +17,7 @@ from vperf.model.checkpoint import Config
 from vperf.model.families.dense import not_every_first_of
 from vperf.model.families.family import Family
 from vperf.model.families.keys import understood
+from vperf.model.layers import one_of
 from vperf.model.ops import FULL, Visibility
 from vperf.model.windows import all_but_every, even_layers, every_layer, from_max_window_layers
 
@@ -25,7 +26,7 @@ def qwen_mlp(config: Config, layer: int, scope: Scope, *, shared: bool) -> Block
     """Experts every `decoder_sparse_step` layers, unless the layer is in `mlp_only_layers`."""
     step = config.optional_integer("decoder_sparse_step") or 1
     only_dense = config.integers("mlp_only_layers") or ()
-    if layer in only_dense or (layer + 1) % step:
+    if one_of(layer, only_dense) or (layer + 1) % step:
         return dense.read(config, layer, scope)
     return moe.read(
         config, layer, scope,
@@ -151,7 +152,7 @@ def _flint_mlp(config: Config, layer: int, scope: Scope) -> Block:
     """Qwen's rule for which layers are dense, the first two where nothing is said; no gate."""
     step = config.optional_integer("decoder_sparse_step") or 1
     listed = config.integers("mlp_only_layers")
-    if layer in ((0, 1) if listed is None else listed) or (layer + 1) % step:
+    if one_of(layer, (0, 1) if listed is None else listed) or (layer + 1) % step:
         return dense.read(config, layer, scope, bias=False)
     return moe.read(
         config, layer, scope,

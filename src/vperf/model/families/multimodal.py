@@ -20,6 +20,7 @@ from vperf.model.checkpoint import Config
 from vperf.model.families import dense as dense_rows
 from vperf.model.families import moe
 from vperf.model.families.family import Family
+from vperf.model.layers import one_of
 from vperf.model.ops import Linear
 from vperf.model.windows import every_layer, from_max_window_layers
 
@@ -40,7 +41,7 @@ def _crosses(config: Config) -> tuple[int, ...]:
 
 def _mllama_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
     mlp = dense.read(config, layer, scope.child("mlp"), bias=False)
-    if layer not in _crosses(config):
+    if not one_of(layer, _crosses(config)):
         return (
             gqa.read(config, layer, scope.child("self_attn"), qkv_bias=False, out_bias=False),
             mlp,

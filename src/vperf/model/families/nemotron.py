@@ -16,6 +16,7 @@ from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import MAX_LAYERS, Config
 from vperf.model.families.family import Family
 from vperf.model.families.keys import refuse, understood
+from vperf.model.layers import item_of
 
 # --- Nemotron-H: a list of layers, each a norm and one mixer ----------------------------------
 
@@ -52,7 +53,7 @@ def _nemotron_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ..
         "mamba_num_heads", "moe_shared_expert_intermediate_size", "num_experts_per_tok",
         "attention_bias", "num_attention_heads", "mlp_bias",
     )  # fmt: skip
-    kind = _nemotron_list(config)[layer]
+    kind = item_of(_nemotron_list(config), layer)
     mixer = _MIXERS.get(kind) if isinstance(kind, str) else None
     inner = scope.child("mixer")
     if mixer == "attention":

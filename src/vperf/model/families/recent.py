@@ -21,6 +21,7 @@ from vperf.model.families.deepseek import indexes
 from vperf.model.families.family import Family
 from vperf.model.families.keys import understood
 from vperf.model.families.moe import is_sparse, qwen_mlp, sparse_or_dense
+from vperf.model.layers import one_of
 from vperf.model.ops import FULL, Linear, Visibility
 from vperf.model.windows import Rule, all_but_every
 
@@ -295,7 +296,7 @@ def _ngram_layers(config: Config) -> tuple[int, ...]:
 
 def _ngrams(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
     """What looked-up n-grams add to every stream (`ple_layer_ids` counts layers from 1)."""
-    if layer + 1 not in _ngram_layers(config):
+    if not one_of(layer + 1, _ngram_layers(config)):
         return ()
     streams, hidden = config.integer("hc_count", maximum=1024), gqa.hidden_size(config)
     width = config.optional_integer("ple_embed_dim") or hidden

@@ -140,6 +140,15 @@ class GgufHeader:
                 found.setdefault(match[2], []).append(int(match[1]))
         return {suffix: tuple(sorted(layers)) for suffix, layers in found.items()}
 
+    @cached_property
+    def by_layer(self) -> Mapping[int, tuple[tuple[str, GgufTensor], ...]]:
+        """0 -> ("attn_q.weight", its tensor) and the like of that layer, by name."""
+        found: dict[int, list[tuple[str, GgufTensor]]] = {}
+        for name in sorted(self.tensors):
+            if match := _BLOCK.fullmatch(name):
+                found.setdefault(int(match[1]), []).append((match[2], self.tensors[name]))
+        return {layer: tuple(tensors) for layer, tensors in found.items()}
+
     def has(self, *suffixes: str) -> bool:
         """Whether any layer has any of these."""
         return any(suffix in self.by_suffix for suffix in suffixes)

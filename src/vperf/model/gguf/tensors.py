@@ -127,6 +127,12 @@ class StoredTypes(Scheme):
             return formats[0]
         return _mixture(tensors, formats)
 
+    def of_layer(self, layer: int) -> tuple[tuple[str, Format, int], ...]:
+        """The layer's tensors, by what `weight` asks of them."""
+        assert self.header is not None
+        found = self.header.by_layer.get(layer, ())
+        return tuple((name, tensor.type, tensor.elements) for name, tensor in found)
+
     def _tensors(self, module: str, kind: Kind) -> list[GgufTensor]:
         assert self.header is not None
         match = re.match(r"(?:(model)\.layers|mtp)\.(\d+)\.(.+)", module)

@@ -56,6 +56,10 @@ class TypedScheme(Scheme):
         """The format of the module; the default where none is listed."""
         return self.table.get(module, self.default)
 
+    def of_layer(self, layer: int) -> int:
+        """A recipe counts layers."""
+        return layer
+
 
 @dataclass(frozen=True, slots=True)
 class Census(Scheme):
@@ -67,6 +71,10 @@ class Census(Scheme):
         """The default; the module is remembered."""
         self.modules[module] = kind
         return self.default
+
+    def of_layer(self, layer: int) -> int:
+        """Every layer is to be asked for."""
+        return layer
 
 
 @dataclass(frozen=True, slots=True)

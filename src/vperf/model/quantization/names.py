@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 
 from vperf.model.quantization.places import (
     MAX_LAYER_DIGITS,
@@ -51,11 +51,11 @@ class _Pattern:
     fixed: tuple[str, str] | None
     """A glob's words before its first star, raw and canonical; None for a regex."""
 
-    def may_match(self, place: Place) -> bool:
-        """False when a glob's first words rule a place out in every layer."""
+    def may_match(self, *starts: str) -> bool:
+        """False when a glob's first words rule out every layer that starts so: as given, and in the
+        canonical spelling."""
         if self.fixed is None:
             return True
-        starts = (place.raw_head, place.start)
         return any(
             fixed.startswith(start) or start.startswith(fixed)
             for fixed, start in zip(self.fixed, starts, strict=True)
@@ -102,6 +102,7 @@ class Names:
         """(tower, rest) of names within a tower."""
         self._bare: set[str] = set()
         """Names that stand anywhere: "gate", "mlp.gate", "lm_head"."""
+        self._by_layer: dict[int, list[Hashable]] | None = None
         self._globs: dict[str, set[int]] = {}
         """Globs behind a layer number, as NVIDIA lists them by the hundred."""
         self._patterns: list[_Pattern] = [_regex(text) for text in regexes]
@@ -151,6 +152,18 @@ class Names:
             _Pattern(_glob(glob), _glob(canonical), canonical, _has_digit(glob), fixed)
         )
 
+    def of_layer(self, layer: int) -> Hashable:
+        """What tells a layer from others: the names and globs that list its number; the number
+        itself where a pattern holds a digit, which may be one of a layer."""
+        if self._by_layer is None:
+            self._by_layer = {}
+            for key, numbers in (*self._layered.items(), *self._globs.items()):
+                for number in numbers:
+                    self._by_layer.setdefault(number, []).append(key)
+        if any(p.by_layer and p.may_match("model.layers.", "layers.") for p in self._patterns):
+            return layer
+        return tuple(self._by_layer.get(layer, ()))
+
     def verdict(self, place: Place, *, whole: bool = False) -> Verdict:
         """What the list says of a place; whole: naming itself, not just a parent or everything."""
         if not self._bare.isdisjoint(place.tails if whole else place.runs):
@@ -168,7 +181,7 @@ class Names:
             if whole and not _names_leaf(pattern.text, place):
                 continue
             if pattern.by_layer and place.in_layer:
-                if pattern.may_match(place):
+                if pattern.may_match(place.raw_head, place.start):
                     asked.append(pattern)
             elif pattern.matches(place, 0 if place.in_layer else None):
                 return ALWAYS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
@@ -94,6 +95,17 @@ class Scheme:
                 if plan[i].holds(*where):
                     return rule.format
         return self.default
+
+    def of_layer(self, layer: int) -> Hashable:
+        """What all formats of a layer of the model follow from: layers of one answer have the same.
+
+        Asked once a layer, where `weight` is asked for each of its modules.
+        """
+        if not self.rules:
+            return None
+        named = tuple(rule.names.of_layer(layer) for rule in self.rules if rule.names is not None)
+        beyond = layer if self.layers is not None and layer >= self.layers else None
+        return beyond, named
 
     def _plan(self, place: Place, kind: Kind) -> tuple[Verdict, ...]:
         """What each rule says of a place, worked out once for all its layers."""

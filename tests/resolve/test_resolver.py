@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,61 +160,7 @@ def test_a_resolver_forgets_so_that_memory_stays_flat() -> None:
     assert len(resolver._replicas) == 4
 
 
-def test_a_gpu_file_is_read_anew_by_each_estimate(tmp_path: Path) -> None:
-    file = tmp_path / "card.toml"
-    text = (
-        'name = "C"\n[memory]\nsize = "80 GB"\nbandwidth = "{} TB/s"\n[peak]\nbf16 = "1 PFLOPS"\n'
-    )
-    file.write_text(text.format(1))
-    one = vperf.estimate(QWEN, str(file)).limit.tpot_s
-    file.write_text(text.format(2))
-    assert vperf.estimate(QWEN, gpu_file=file).limit.tpot_s < one
-
-
-def test_the_card_may_be_described_in_python_as_on_the_command_line() -> None:
-    answer = vperf.estimate(QWEN, "h100", memory="200 GB", peak=["bf16=250 TFLOPS"])
-    assert answer.memory.capacity_bytes == 200e9
-    assert any("bf16 peak" in note for note in answer.assumptions)
-
-
 def test_dir_shows_what_there_is_and_old_names_stay() -> None:
     assert set(vperf.__all__) <= set(dir(vperf))
     assert vperf.Question is vperf.Scenario
     assert vperf.Bars is vperf.Thresholds
-
-
-def test_a_card_has_an_engine_of_its_own_where_nobody_names_one() -> None:
-    apple = vperf.estimate("llama-3.1-8b-instruct", "m4-max")
-    assert apple.workload.engine == "mlx"
-    assert [note for note in apple.assumptions if note.kind == "engine_default"]
-    assert vperf.estimate("llama-3.1-8b-instruct", "h100").workload.engine == "vllm"
-    named = vperf.estimate("llama-3.1-8b-instruct", "m4-max", engine="llama.cpp")
-    assert named.workload.engine == "llama.cpp"
-
-
-@pytest.mark.parametrize(
-    ("engine", "typed", "taken"),
-    [("vllm", "4bit", "int4"), ("vllm", "8-bit", "fp8"), ("mlx", "4BIT", "mlx_q4"),
-     ("llama.cpp", "4_bit", "q4_k_m"), ("llama.cpp", "6bit", "q6_k")],
-)  # fmt: skip
-def test_bits_alone_are_the_engines_own_format_and_that_is_said(
-    engine: str, typed: str, taken: str
-) -> None:
-    at = deploy(Scenario("qwen3-8b", "h100", engine=engine, quantization=typed))
-    assert at.model.quantization == taken
-    assert [str(note).partition(", ")[0] for note in at.taken] == [f"{typed} taken as {taken}"]
-
-
-def test_bits_that_an_engine_has_no_format_of_are_refused() -> None:
-    with pytest.raises(InputError, match="no usual weights of 3 bits"):
-        deploy(Scenario("qwen3-8b", "h100", quantization="3bit"))
-
-
-def test_a_text_of_no_given_length_is_as_long_as_the_model_takes() -> None:
-    bge = "BAAI/bge-large-en-v1.5"
-    taken, typed = vperf.estimate(bge, "l4"), vperf.estimate(bge, "l4", input_len=512)
-    assert taken.workload.prompt_tokens == 512
-    assert taken.limit.ttft_s == typed.limit.ttft_s
-    assert any("texts of 512 tokens" in line for line in taken.to_dict()["assumptions"])
-    assert vperf.estimate(bge, "l4", input_len=700).workload.prompt_tokens == 700
-    assert vperf.estimate("BAAI/bge-m3", "l4").workload.prompt_tokens == 1024

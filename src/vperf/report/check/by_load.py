@@ -1,6 +1,6 @@
 """A sweep of results, of one model and card under rising loads: one table, one curve.
 
-Not here: a single result and lists of unlike ones (check.py).
+Not here: a single result and lists of unlike ones (page.py).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from itertools import groupby
 from vperf.checks.check import Check
 from vperf.checks.grade import Metric, Verdict
 from vperf.report.chart import Axis, Chart, Series
+from vperf.report.check.figures import TITLES
 from vperf.report.document import Bar, Column, Row, Span, Table, Tone
 from vperf.report.format import clean, percent, whole
 
@@ -48,14 +49,14 @@ def sweeps(checks: Sequence[Check]) -> list[tuple[str, list[tuple[float, Check]]
     ]
 
 
-def tables(checks: Sequence[Check], titles: dict[str, str]) -> list[Table]:
+def tables(checks: Sequence[Check]) -> list[Table]:
     """Measured speed over expected against load, a table a sweep."""
     made = []
     for what, rows in sweeps(checks):
         shown = [n for n in _SHOWN if sum(_metric(each, n) is not None for _, each in rows) > 1]
         columns = (
             Column(what, "count"),
-            *(Column(titles[name], "share") for name in shown),
+            *(Column(TITLES[name], "share") for name in shown),
             Column("of expected", "bar", 1),
         )
         answer = rows[0][1].estimate
@@ -79,7 +80,7 @@ def _row(load: float, check: Check, shown: Sequence[str]) -> Row:
     return Row((whole(load) if load >= 1 else f"{load:g}", *cells, bar))
 
 
-def chart(checks: Sequence[Check], titles: dict[str, str]) -> Chart:
+def chart(checks: Sequence[Check]) -> Chart:
     """The curves of the sweep that has most results; of one figure a line."""
     found = sorted(sweeps(checks), key=lambda each: -len(each[1]))
     what, rows = found[0] if found else ("users", [])
@@ -87,7 +88,7 @@ def chart(checks: Sequence[Check], titles: dict[str, str]) -> Chart:
     for name in _SHOWN:
         points = [(load, m.of_expected) for load, c in rows if (m := _metric(c, name)) is not None]
         if len(points) > 1:
-            series.append(Series(titles[name], tuple(points)))
+            series.append(Series(TITLES[name], tuple(points)))
     subject = ""
     if rows:
         answer = rows[0][1].estimate

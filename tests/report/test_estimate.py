@@ -11,9 +11,12 @@ from vperf.answer import Estimate, Serving, Speculative
 from vperf.hardware.gpu import Gpu
 from vperf.napkin import napkin
 from vperf.notes import Note
-from vperf.report import estimate, gpus
+from vperf.report import gpus
 from vperf.report import napkin as napkin_report
 from vperf.report.document import Block, Bullets, Prose, Table, plain, shown, words_of
+from vperf.report.estimate import page
+from vperf.report.estimate.ops import op_table
+from vperf.report.estimate.speed_table import speed_table
 from vperf.report.format import clean, gib, number, per_second, percent, seconds, span
 from vperf.report.notes import note_blocks
 from vperf.report.screen import Look, render
@@ -26,11 +29,11 @@ LONG = "An-Organisation/A-Model-Name-That-Goes-On-And-On-Instruct-2507"
 
 
 def line_1(answer: Estimate) -> str:
-    return plain(estimate.headline(answer))
+    return plain(page.headline(answer))
 
 
 def screen(answer: Estimate, *, full: bool = True, ops: bool = False) -> str:
-    return render(estimate.document(answer, ops=ops), Look(80, full))
+    return render(page.document(answer, ops=ops), Look(80, full))
 
 
 def test_line_1_is_the_figure_its_range_its_limit_and_whether_it_fits() -> None:
@@ -44,7 +47,7 @@ def test_line_1_says_that_it_does_not_fit_and_the_speeds_step_back() -> None:
     assert line_1(answer) == "Does not fit: 16.1 GiB needed, 9.3 GiB there."
     several = example(memory={"fits": False, "capacity_bytes": 10e9}, gpu={"count": 2})
     assert line_1(several).endswith("9.3 GiB there on each GPU.")
-    table = next(b for b in estimate.document(answer) if isinstance(b, Table))
+    table = next(b for b in page.document(answer) if isinstance(b, Table))
     assert {row.tone for row in table.rows} == {"aside"}
     assert "with the memory: 190 tok/s" in screen(answer, full=False)
 
@@ -72,24 +75,24 @@ def test_a_batch_shows_the_speed_of_all_and_of_each() -> None:
 
 
 def test_of_limit_is_a_share_of_speed_and_a_poor_one_stands_out() -> None:
-    rows = {words_of(row.cells[0]): row.cells[4] for row in estimate.speed_table(EXAMPLE).rows}
+    rows = {words_of(row.cells[0]): row.cells[4] for row in speed_table(EXAMPLE).rows}
     assert words_of(rows["TTFT"]) == "69%"
     assert words_of(rows["Decode tok/s"]) == "86%"
     slow = replace(EXAMPLE, expected=replace(EXAMPLE.expected, ttft_s=0.05))
-    row = next(iter(estimate.speed_table(slow).rows))
+    row = next(iter(speed_table(slow).rows))
     assert row.cells[4] == ("33%", "warn")
 
 
 @pytest.mark.parametrize("width", [72, 80, 120, 200])
 def test_both_times_of_an_op_never_leave_its_line(width: int) -> None:
-    text = render(estimate.document(EXAMPLE, ops=True), Look(width))
+    text = render(page.document(EXAMPLE, ops=True), Look(width))
     (line,) = (x for x in text.splitlines() if x.startswith("36 x mlp.gate_up_proj"))
     assert "5.00 ms  5.10 ms" in line
 
 
 def test_a_collective_shows_its_link_time_in_place_of_memory() -> None:
     op = EXAMPLE.prefill.ops[0]
-    table = estimate.op_table(
+    table = op_table(
         "Decode",
         replace(EXAMPLE.decode, ops=(replace(op, kind="allreduce", bound="link", limit_s=0.5),)),
     )

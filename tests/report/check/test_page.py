@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import vperf
 from tests.checks.results import GPU, result, setup
 from vperf import Bars, Check
-from vperf.report import check as report
+from vperf.report.check import page as report
+from vperf.report.check.sentences import line_1
 from vperf.report.document import Bar, Bullets, Table, plain, shown
 from vperf.report.screen import Look, render
 
@@ -48,12 +49,12 @@ def screen(graded: Check, *, full: bool = True) -> str:
 def test_line_1_is_the_verdict_in_one_order(figures: dict[str, Any], line: str) -> None:
     first = screen(check(**figures)).splitlines()[0]
     assert re.search(line, first)
-    assert first == report.line_1(check(**figures))
+    assert first == line_1(check(**figures))
 
 
 @pytest.mark.parametrize(("bar", "badge"), [(0.5, "PASS GOOD: "), (1.5, "FAIL GOOD: ")])
 def test_a_gate_stands_before_the_verdict(bar: float, badge: str) -> None:
-    assert report.line_1(check(Bars(min_efficiency=bar))).startswith(badge)
+    assert line_1(check(Bars(min_efficiency=bar))).startswith(badge)
 
 
 def test_bars_are_listed_with_how_far_they_were_missed() -> None:

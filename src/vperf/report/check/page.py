@@ -1,0 +1,217 @@
+"""The pages of graded results: of one the verdict, a table, where the time went and why; of several
+how they ended and a line each.
+
+Not here: the sentences (sentences.py) and tables (tables.py, waterfall.py, by_load.py) themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from vperf.checks.check import Check, summary
+from vperf.errors import VperfError
+from vperf.report.check import by_load
+from vperf.report.check.figures import TITLES, TONES, figure
+from vperf.report.check.sentences import (
+    Named,
+    bar_line,
+    command_of,
+    error_line,
+    headline,
+    likely,
+    missed,
+    others,
+    summary_line,
+    suspect_line,
+    threshold,
+    why,
+)
+from vperf.report.check.tables import (
+    DRIFT_COLUMNS,
+    METRIC_COLUMNS,
+    drift_cells,
+    drift_table,
+    metric_row,
+    percentiles,
+    utilization_line,
+)
+from vperf.report.check.waterfall import chart, waterfalls
+from vperf.report.document import (
+    FAILS,
+    HOLDS,
+    Bar,
+    Block,
+    Bullets,
+    Column,
+    Facts,
+    Headline,
+    Prose,
+    Row,
+    Span,
+    Table,
+    Tone,
+)
+from vperf.report.estimate.facts import basis
+from vperf.report.estimate.page import second_line
+from vperf.report.format import clean, percent, plural
+from vperf.report.forms import Report
+from vperf.report.notes import note_blocks
+
+_NEXT = (
+    "clocks and power of the card under load (vperf measure --quick -o me.toml, then check with "
+    "-g me.toml: is it the card?); the engine's version, and what it logs of graphs, kernels and "
+    "quantization; the real lengths of prompts and answers, and the prefix cache; PCIe width and "
+    "NUMA placement"
+)
+"""What to look at where no predicted fault fits."""
+_NO_FAULT = "No predicted fault is within 15% of what was measured"
+_UNKNOWN = "no predicted fault is within 15%; is it the card? vperf measure --quick"
+
+Errors = Sequence[tuple[str, VperfError]]
+
+
+def report(checks: Named, errors: Errors = (), *, alone: bool = False, hint: str = "") -> Report:
+    """Results in every form; one `alone` in full. `hint`: how to see one of several."""
+    found = [check for _, check in checks]
+    return Report(
+        lambda: document(found[0]) if alone else documents(checks, errors, hint=hint),
+        lambda: found[0].to_dict() if alone else summary(found, errors),
+        lambda: (row for check in found for row in _csv(check)),
+        lambda: chart(found[0]) if alone else by_load.chart(found),
+    )
+
+
+def document(check: Check) -> Iterator[Block]:
+    """The screen of one result."""
+    yield Headline(headline(check))
+    yield Prose(second_line(check.estimate), "aside", tight=True)
+    for held, mark, tone in ((False, FAILS, "bad"), (True, HOLDS, "good")):
+        bars = tuple(threshold(bar) for bar in check.bars if bar.passed is held)
+        yield Bullets(bars, mark=f"  {mark}", tone=tone, tight=True)  # type: ignore[arg-type]
+    if text := others(check):
+        yield Prose(text, tight=True)
+    yield Table(METRIC_COLUMNS, tuple(metric_row(check, metric) for metric in check.metrics))
+    if check.percentiles:
+        yield percentiles(check.percentiles)
+    if check.utilization:
+        yield Facts((("MBU, MFU", utilization_line(check)),), when="full", tight=True)
+    if check.drift:
+        yield drift_table(check.drift)
+    yield from _why(check)
+    yield from note_blocks(
+        (*check.notes, *check.warnings, *check.estimate.assumptions),
+        basis=basis(check.estimate) if check.estimate.gpu.constants == "measured" else "",
+        more=_rest(check),
+    )
+
+
+def _rest(check: Check) -> str:
+    """What -v has beside assumptions."""
+    tries = sum(each.kind == "try" for each in check.suspects)
+    more = [plural(tries, "faster setting")] if tries else []
+    more += ["TTFT"] if len(check.waterfalls) > 1 else []
+    return ", ".join(more)
+
+
+def _why(check: Check) -> Iterator[Block]:
+    """Why it is above the limit; else where the time went, and what may be behind it."""
+    reasons = tuple(clean(each.sentence) for each in check.reasons)
+    yield Bullets(reasons, "Likely reasons, the likeliest first")
+    if check.verdict == "impossible":
+        return
+    yield from waterfalls(check.waterfalls)
+    suspects = [each for each in check.suspects if each.kind == "suspect"]
+    tries = [each for each in check.suspects if each.kind == "try"]
+    arrow = "\N{RIGHTWARDS ARROW}"
+    unknown = check.verdict == "slow" and not any(each.evidence for each in suspects)
+    likeliest = (*map(likely, suspects[:1]), *((_UNKNOWN,) if unknown else ()))
+    yield Bullets(likeliest, mark=arrow, tone="command", when="short", tight=True)
+    faults = tuple(f"{suspect_line(each)}{command_of(each)}" for each in suspects)
+    yield Bullets(faults, "Suspects", when="full")
+    if unknown:
+        yield Prose(f"{_NO_FAULT}: look at {_NEXT}", when="full", tight=True)
+    yield Bullets(
+        tuple(f"{suspect_line(each)}{command_of(each)}" for each in tries),
+        "To go faster, as vperf predicts", when="full", tight=bool(suspects),
+    )  # fmt: skip
+
+
+# Several results -----------------------------------------------------------------------------
+
+
+_RESULT_COLUMNS = (
+    Column("result"),
+    Column("figure", rank=1),
+    Column("measured", "time", strong=True),
+    Column("expected", "time", 2),
+    Column("limit", "time", 3),
+    Column("of exp.", "share"),
+    Column("of limit", "share", 5),
+    Column("verdict", "verdict"),
+    Column("of expected", "bar", 5),
+)
+
+
+def documents(checks: Named, errors: Errors = (), *, hint: str = "") -> Iterator[Block]:
+    """Several results by name: how they ended, and a line each."""
+    failed = [(name, bar) for name, each in checks for bar in missed(each)]
+    tone: Tone = "bad" if failed or errors else "good"
+    yield Headline((Span(summary_line(checks, len(errors)), tone),))
+    yield Bullets(
+        tuple(error_line(name, error) for name, error in errors), "Errors", mark=FAILS, tone="bad"
+    )
+    yield Table(_RESULT_COLUMNS, tuple(_result_row(name, check) for name, check in checks))
+    yield from by_load.tables([check for _, check in checks])
+    rows = tuple(_drift_rows(checks))
+    if rows:
+        columns = (Column("result"), Column("figure"), *DRIFT_COLUMNS)
+        yield Table(columns, rows, "Against the baseline")
+    said = tuple(f"{clean(name)}: {bar_line(bar)}" for name, bar in failed)
+    yield Bullets(said, "Failed", mark=FAILS, tone="bad")
+    poor = [(n, c) for n, c in checks if missed(c) or c.verdict in ("slow", "impossible")]
+    if len(checks) > 1:
+        for name, check in poor:
+            yield Bullets(tuple(why(check)), clean(name), when="full")
+    warned = dict.fromkeys(clean(text) for _, each in checks for text in each.warnings)
+    yield Bullets(tuple(warned), "Warnings", mark="!", tone="warn")
+    if hint:
+        yield Prose(hint, "aside", "short")
+
+
+def _result_row(name: str, check: Check) -> Row:
+    """The main figure of one of several results, and its verdict."""
+    metric = check.main
+    return Row(
+        (
+            clean(name), TITLES[metric.name], figure(metric.name, metric.measured),
+            figure(metric.name, metric.expected), figure(metric.name, metric.limit),
+            percent(metric.of_expected), percent(metric.of_limit), check.verdict,
+            Bar(((min(1.0, metric.of_expected), TONES[check.verdict]),)),
+        )
+    )  # fmt: skip
+
+
+def _drift_rows(checks: Named) -> Iterator[Row]:
+    """The main figure of each that has a baseline, and the one that slowed most."""
+    for name, check in checks:
+        if check.drift:
+            for change in check.drift.changes:
+                if change.metric == check.main.name or change is check.drift.worst:
+                    yield Row((clean(name), TITLES[change.metric], *drift_cells(change)))
+
+
+def _csv(check: Check) -> Iterator[Mapping[str, Any]]:
+    """A row a figure; `before` and `faster` are empty without a baseline."""
+    gpu = check.estimate.gpu
+    changes = {each.metric: each for each in check.drift.changes} if check.drift else {}
+    for metric in check.metrics:
+        change = changes.get(metric.name)
+        figures = asdict(metric)
+        yield {
+            "source": check.source, "label": check.result.label, "model": check.estimate.model.id,
+            "gpu": gpu.id, "gpus": gpu.count, "metric": figures.pop("name"), **figures,
+            "before": change.before if change else None,
+            "faster": change.faster if change else None,
+        }  # fmt: skip

@@ -1,0 +1,123 @@
+"""The card of a scenario: by name or from a file, with what is given instead of its figures.
+
+Not here: unlike cards and the host beside them (places.py), and datasheets (sources/gpus.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from vperf.errors import InputError, UnknownNameError, check_count
+from vperf.hardware.gpu import Gpu
+from vperf.scenario import Scenario
+from vperf.sources.gpus import load_gpu
+from vperf.timing.step import Card
+from vperf.units import parse_bandwidth
+
+
+def resolve_gpu(scenario: Scenario) -> Gpu:
+    """The card by name or from its file, with the datasheet figures that are given instead."""
+    given, file = scenario.gpu, scenario.gpu_file
+    if given is not None and file is not None:
+        raise InputError("--gpu cannot be combined with --gpu-file: give one of them")
+    if given is None and file is None:
+        raise InputError("--gpu is missing", hint="'vperf gpus' lists them; or --gpu-file")
+    if file is not None:
+        from vperf.sources.gpus import load_gpu_file  # noqa: PLC0415  (imports pydantic)
+
+        gpu = load_gpu_file(file)
+    else:
+        gpu = gpu_named(given)
+    peaks = peaks_of(scenario.peak)
+    if scenario.memory_bandwidth is None and scenario.memory is None and not peaks:
+        return gpu
+    from vperf.sources.gpus import override  # noqa: PLC0415  (seldom asked for)
+
+    return override(gpu, scenario.memory_bandwidth, scenario.memory, peaks)
+
+
+def joined(gpu: Gpu, scenario: Scenario) -> Gpu:
+    """The card as the scenario says that it reaches others."""
+    if (access := scenario.peer_access) is not None:
+        if access not in ("yes", "no"):
+            raise InputError(f"must be yes or no, not {access!r}", field="peer-access")
+        gpu = replace(gpu, peer_access=access == "yes")
+    if scenario.gpus_per_node is not None:
+        check_count("gpus-per-node", scenario.gpus_per_node, 1)
+        gpu = replace(gpu, gpus_per_node=scenario.gpus_per_node)
+    if scenario.node_link is not None:
+        gpu = replace(gpu, node_bytes_per_s=parse_bandwidth(scenario.node_link, "GB/s"))
+    return gpu
+
+
+def cpu_alone(card: Card, host: Gpu | None, scenario: Scenario) -> Card:
+    """A host as the target itself."""
+    engine = card.engine
+    if engine.host is None or engine.host.offloads != "layers":
+        raise InputError(
+            f"{engine.name} on CPUs alone is not modelled",
+            field="engine",
+            hint="--engine llama.cpp is",
+        )
+    if scenario.tp * scenario.pp * scenario.ep * scenario.dp > 1:
+        raise InputError("several hosts are not understood together", field="tensor-parallel-size")
+    gpu = card.gpu
+    if scenario.host_memory is not None and host is not None:
+        gpu = replace(
+            gpu,
+            memory_bandwidth=host.memory_bandwidth,
+            memory_type=host.memory_type,
+            memory_bytes=host.memory_bytes,
+        )
+    return Card(gpu, engine.on_host())
+
+
+def gpu_named(gpu: Any) -> Gpu:
+    """The card of a name. Raises InputError, UnknownNameError."""
+    if isinstance(gpu, Gpu):
+        return gpu
+    if not isinstance(gpu, str):
+        raise InputError(f"must be a name or a Gpu, not {gpu!r}", field="gpu")
+    return load_gpu(gpu)
+
+
+def gpus_named(names: Iterable[str | Gpu]) -> tuple[Gpu, ...]:
+    """The cards of these names, each once; "all" and "all-VENDOR" are those that ship."""
+    found: dict[str, Gpu] = {}
+    for name in names:
+        for gpu in _group(name):
+            found.setdefault(gpu.id, gpu)
+    return tuple(found.values())
+
+
+def _group(name: str | Gpu) -> Sequence[Gpu]:
+    if not isinstance(name, str):
+        return (gpu_named(name),)
+    start, dash, vendor = name.strip().lower().partition("-")
+    if start != "all" or (dash and not vendor):
+        return (gpu_named(name),)
+    from vperf.sources.gpus import list_gpus  # noqa: PLC0415  (of tables alone)
+
+    every = list_gpus()
+    if not dash:
+        return every
+    of_vendor = [gpu for gpu in every if gpu.vendor.lower() == vendor]
+    if not of_vendor:
+        known = sorted({f"all-{gpu.vendor.lower()}" for gpu in every})
+        raise UnknownNameError("group of GPUs", name, hint=f"known: all, {', '.join(known)}")
+    return of_vendor
+
+
+def peaks_of(given: Sequence[str]) -> dict[str, str]:
+    """Rates in words by compute pipe, from "bf16=250 TFLOPS". Raises InputError."""
+    peaks: dict[str, str] = {}
+    for text in given:
+        pipe, equals, rate = text.partition("=")
+        if not (equals and pipe.strip() and rate.strip()):
+            raise InputError(f'{text!r} is not like bf16="250 TFLOPS"', source="--peak")
+        if pipe.strip().lower() in peaks:
+            raise InputError(f"{pipe.strip()} is given twice", source="--peak")
+        peaks[pipe.strip().lower()] = rate.strip()
+    return peaks

@@ -1,0 +1,81 @@
+"""The engine of a scenario: by name or what is usual on its card, with the switches given.
+
+Not here: what an engine's constants say (hardware/engine.py, sources/engines.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vperf.errors import InputError, check_count
+from vperf.formats import bits_named
+from vperf.hardware.engine import Engine
+from vperf.hardware.gpu import Gpu
+from vperf.notes import Note
+from vperf.scenario import DEFAULT_ENGINE, LAYER_OPTIONS, PLACING_ENGINE, Scenario
+from vperf.sources.engines import load_engine
+
+
+def engine_of(scenario: Scenario, card: Gpu | None, usual: str = "") -> Engine:
+    """The engine of a scenario: as given, or the default of what is asked.
+
+    `usual`: what runs files of the model's kind.
+    """
+    if scenario.engine is not None:
+        return engine_named(scenario.engine)
+    if card is None:
+        return engine_named(usual or DEFAULT_ENGINE)
+    on_places = scenario.gives(LAYER_OPTIONS) or card.is_host or len(card.cards) > 1
+    return engine_named(PLACING_ENGINE if on_places else usual or card.engine or DEFAULT_ENGINE)
+
+
+def engine_named(engine: str | Engine | None) -> Engine:
+    """The engine of a name; None: the default one. Raises UnknownNameError."""
+    return engine if isinstance(engine, Engine) else load_engine(engine or DEFAULT_ENGINE)
+
+
+def engine_on(gpu: Gpu, named: Engine, scenario: Scenario) -> Engine:
+    """The engine as it runs on a card and as the scenario sets it."""
+    engine = _set(named, scenario).on(gpu.id, gpu.memory_bytes)
+    return _scheduled(engine.calibrated(gpu.calibration, gpu.architecture), scenario)
+
+
+def _set(engine: Engine, scenario: Scenario) -> Engine:
+    """The engine as the scenario sets it."""
+    if not scenario.cuda_graphs:
+        engine = engine.without_graphs()
+    share = scenario.gpu_memory_utilization
+    if share is not None:
+        number = isinstance(share, int | float) and not isinstance(share, bool)
+        if not number or not 0 < share <= 1:
+            raise InputError(
+                f"must be above 0, to 1, not {share!r}", field="gpu-memory-utilization"
+            )
+        engine = replace(engine, memory_utilization=float(share), share_given=True)
+    return engine
+
+
+def _scheduled(engine: Engine, scenario: Scenario) -> Engine:
+    """The engine with the limits of its scheduler that are given."""
+    given = {
+        "max_sequences": ("max-num-seqs", scenario.max_num_seqs),
+        "max_batched_tokens": ("max-num-batched-tokens", scenario.max_num_batched_tokens),
+    }
+    facts = {fact: value for fact, (_, value) in given.items() if value is not None}
+    for name, value in given.values():
+        if value is not None:
+            check_count(name, value, 1)
+    return engine.with_scheduler(**facts) if facts else engine
+
+
+def own_format(engine: Engine, typed: str) -> tuple[str, Note]:
+    """The engine's own format of the bits that are typed. Raises InputError."""
+    bits = bits_named(typed)
+    taken = engine.weights_of(bits) if bits else None
+    if taken is None:
+        raise InputError(
+            f"{engine.name} has no usual weights of {bits} bits",
+            field="quantization",
+            hint="name a format, as q3_k_m, mlx_q3 or 3.5bpw",
+        )
+    return taken, Note("own_format", typed=typed, taken=taken, engine=engine.name)
