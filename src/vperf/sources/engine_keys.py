@@ -89,7 +89,9 @@ SMALL_CARDS: Keys = {
     "cards": Key("cards", list[str]),
     **_SCHEDULER,
 }
-KERNELS: Keys = {name: Key(name, float) for name in ("latency", "stream", "compute", "cache", "blocks")}
+KERNELS: Keys = {
+    name: Key(name, float) for name in ("latency", "stream", "compute", "cache", "blocks")
+}
 
 HOST: Keys = {
     "offloads": Key("offloads", Offloads, required=True),
