@@ -19,7 +19,7 @@ COMMIT = "531c80e289d6cff3a7cd8c0db8110231d23a6f7a"
 
 
 @dataclass(frozen=True)
-class ScenarioOptions:
+class Request:
     """One request as it arrived."""
 
     method: str
@@ -51,7 +51,7 @@ class LoopbackHub:
     """The server; use as a context manager. `answers` maps a path to its Answer."""
 
     def __init__(self) -> None:
-        self.asked: list[ScenarioOptions] = []
+        self.asked: list[Request] = []
         self.answers: dict[str, Answer] = {}
         self.everything: Answer | None = None
         """Answers every path, where set."""
@@ -137,7 +137,7 @@ class LoopbackHub:
         parts = urlsplit(handler.path)
         path = unquote(parts.path)
         lower = {name.lower(): value for name, value in handler.headers.items()}
-        self.asked.append(ScenarioOptions(handler.command, path, parts.query, lower))
+        self.asked.append(Request(handler.command, path, parts.query, lower))
         answer = self.everything or self.answers.get(path) or self._missing(path)
         span = re.fullmatch(r"bytes=(\d+)-(\d+)", lower.get("range", ""))
         if answer.ranges and span:

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import vperf
-from vperf.mcp_server import TOOLS, server
+from vperf.mcp_server import TOOLS, as_argument, server
 from vperf.scenario import Scenario
+from vperf.spelling import spelled
 
 pytest.importorskip("mcp")
 
@@ -66,7 +67,8 @@ def test_estimate_takes_every_option_of_a_question_and_needs_two() -> None:
 
 def test_an_estimate_is_that_of_python_without_its_ops_unless_asked() -> None:
     answer = ask("estimate", model=QWEN, gpu="h100", input_len=512, tp=2, detail=True)
-    wanted = plain(vperf.estimate(QWEN, "h100", input_len=512, tp=2).to_dict())
+    with spelled(as_argument):
+        wanted = plain(vperf.estimate(QWEN, "h100", input_len=512, tp=2).to_dict())
     assert answer.structured_content == wanted
     short = ask("estimate", model=QWEN, gpu="h100").structured_content
     assert "ops" not in short["prefill"]
@@ -94,7 +96,9 @@ def test_a_plan_is_that_of_python() -> None:
         "max_gpus": 2,
     }
     answer = ask("plan", model=QWEN, gpu=["h100"], tpot_s=0.02, detail=True, **load)
-    wanted = vperf.plan(QWEN, ["h100"], tpot=0.02, **load).to_dict()
+    with spelled(as_argument):
+        wanted = vperf.plan(QWEN, ["h100"], tpot=0.02, **load).to_dict()
+    assert not any("--" in note for note in wanted["notes"])
     assert answer.structured_content == plain(wanted)
 
 

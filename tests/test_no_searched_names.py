@@ -30,7 +30,6 @@ STAYS = {
     "formats.py": 1,  # bits a weight, as typed
     "hardware/gpu.py": 2,  # the one place where the end of a constant's name gives its unit
     "hardware/commands.py": 1,  # values in the templates of an engine's file
-    "mcp_server.py": 1,  # flags in sentences of the command line, as arguments
     "model/vision.py": 1,  # model types of towers, in configs
     "report/chart_file.py": 1,  # matplotlib's SVG
     "report/format.py": 1,  # layout

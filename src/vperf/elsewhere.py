@@ -18,6 +18,7 @@ from vperf.places import default_host, host_named
 from vperf.scenario import ELSEWHERE, MEDIA, PLACING, Scenario
 from vperf.serving.elsewhere import LINK_SHARE, Kept
 from vperf.sources.gpus import several
+from vperf.spelling import flag
 from vperf.timing.collectives import PCIE_UNKNOWN
 from vperf.timing.compiled import Compiled
 from vperf.timing.placed import link_of
@@ -37,14 +38,14 @@ def check(scenario: Scenario, compiled: Compiled) -> None:
             if getattr(scenario, name) is not None:
                 raise InputError(
                     "is of a cache beyond the card", field=name.replace("_", "-"),
-                    hint="add --kv-offload host",
+                    hint=f"add {flag('kv_offload')} host",
                 )  # fmt: skip
     elif scenario.prefill_gpu is not None:
-        raise InputError("is not understood with --prefill-gpu", field="kv-offload")
+        raise InputError(f"is not understood with {flag('prefill_gpu')}", field="kv-offload")
     field = "kv-offload" if scenario.kv_offload is not None else "prefill-gpu"
     model, gpu = compiled.model, compiled.card.gpu
     if scenario.served:
-        hint = "--prefix-cache-hit is what a load finds on the card"
+        hint = f"{flag('prefix_cache_hit')} is what a load finds on the card"
         if field == "prefill-gpu":
             hint = "vperf plan finds pools under a rate"
         raise InputError("is of one batch, not of a served load", field=field, hint=hint)
@@ -116,5 +117,5 @@ def same_cache(first: Model, second: Model) -> None:
     if first.cache.bytes_per_element != second.cache.bytes_per_element:
         raise InputError(
             "both kinds of card must keep the cache in one format", field="prefill-gpu",
-            hint="give --kv-cache-dtype",
+            hint=f"give {flag('kv_cache_dtype')}",
         )  # fmt: skip

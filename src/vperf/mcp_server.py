@@ -11,7 +11,6 @@ the command of its name. Its answer is what --json prints, cut down to what fits
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -20,6 +19,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from vperf.errors import InputError, VperfError, install
 from vperf.scenario import ACCEPTED, ELSEWHERE, MEDIA, OPTIONS
+from vperf.spelling import spelled
 from vperf.version import __version__
 
 INSTRUCTIONS = """\
@@ -427,7 +427,8 @@ def _tool_class() -> Any:
     class StrictTool(McpTool):
         async def run(self, *args: Any, **more: Any) -> Any:
             try:
-                return await super().run(*args, **more)
+                with spelled(as_argument):
+                    return await super().run(*args, **more)
             except ToolError as error:
                 raise ToolError(_sentence(error.__cause__ or error)) from None
 
@@ -479,7 +480,7 @@ def _options(tool: str, without: set[str]) -> list[inspect.Parameter]:
         if name in _LISTS.get(tool, ()):
             kind = kind | list[kind]
         needed = name == "model" or (name == "gpu" and tool in ("estimate", "roofline"))
-        text = _IN_OTHER_WORDS.get(name) or _spelled(option.help)
+        text = _IN_OTHER_WORDS.get(name, option.help)
         found.append(
             inspect.Parameter(
                 name, inspect.Parameter.KEYWORD_ONLY,
@@ -492,19 +493,17 @@ def _options(tool: str, without: set[str]) -> list[inspect.Parameter]:
 
 # Errors --------------------------------------------------------------------------------------
 
-_FLAG = re.compile(r"--[a-z0-9]+(?:-[a-z0-9]+)*")
 _ARGUMENTS = {
-    **{flag: name for name, option in OPTIONS.items() for flag in option.flags},
-    **{f"--{name}": name for name in ("by", "top", "prices", "context", "users", "disaggregate")},
-    "--price": "prices", "--ttft": "ttft_s", "--tpot": "tpot_s", "--e2e": "e2e_s",
-    "--max-gpus": "max_gpus", "--decode-tok-s": "decode_tokens_per_s",
-    "--output-tok-s": "output_tokens_per_s", "--prefill-tok-s": "prefill_tokens_per_s",
+    "price": "prices", "ttft": "ttft_s", "tpot": "tpot_s", "e2e": "e2e_s", "latency": "latency_s",
+    "decode_tok_s": "decode_tokens_per_s", "output_tok_s": "output_tokens_per_s",
+    "prefill_tok_s": "prefill_tokens_per_s",
 }  # fmt: skip
+"""Options of the command line that have another name here."""
 
 
-def _spelled(text: str) -> str:
-    """A sentence of the command line with its flags as the arguments that they are here."""
-    return _FLAG.sub(lambda flag: _ARGUMENTS.get(flag[0], flag[0]), text)
+def as_argument(name: str) -> str:
+    """An option as the argument that it is here."""
+    return _ARGUMENTS.get(name, name)
 
 
 def _sentence(error: BaseException) -> str:
@@ -512,7 +511,7 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         return "; ".join(dict.fromkeys(map(_mistake, error.errors())))
     if isinstance(error, VperfError):
-        return _spelled(str(error))
+        return str(error)
     return f"vperf failed, which is a bug of it: {type(error).__name__}: {error}"
 
 

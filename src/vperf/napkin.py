@@ -14,6 +14,7 @@ from typing import Any
 from vperf.errors import InputError
 from vperf.frames import Shown
 from vperf.notes import Note
+from vperf.spelling import flag
 from vperf.units import is_moderate
 from vperf.values import dataclass
 
@@ -146,21 +147,34 @@ def check_choice(
     a GPU or a bandwidth. Nothing given at all is the example.
     """
     for first, second, clash in (
-        ("--params", "--model", params and model),
-        ("--bits", "--model", bits and model and not params),
-        ("--params", "--quantization", params and quantization),
-        ("--bits", "--quantization", bits and quantization),
-        ("--bandwidth", "--gpu", bandwidth and gpu),
+        ("params", "model", params and model),
+        ("bits", "model", bits and model and not params),
+        ("params", "quantization", params and quantization),
+        ("bits", "quantization", bits and quantization),
+        ("bandwidth", "gpu", bandwidth and gpu),
     ):
         if clash:
-            raise InputError(f"{first} cannot be combined with {second}: give one of them")
+            raise InputError(
+                f"{flag(first)} cannot be combined with {flag(second)}: give one of them"
+            )
     if params and not (gpu or bandwidth):
-        raise InputError("--params needs --bandwidth or --gpu", hint='add --bandwidth "1000 GB/s"')
+        raise InputError(
+            f"{flag('params')} needs {flag('bandwidth')} or {flag('gpu')}",
+            hint=f'add {flag("bandwidth")} "1000 GB/s"',
+        )
     if bandwidth and not (params or model):
-        raise InputError("--bandwidth needs --params or --model", hint="add --params 4B")
+        raise InputError(
+            f"{flag('bandwidth')} needs {flag('params')} or {flag('model')}",
+            hint=f"add {flag('params')} 4B",
+        )
     if (model or quantization) and not (gpu or bandwidth):
-        raise InputError("--gpu is missing", hint="'vperf gpus' lists them")
+        raise InputError(f"{flag('gpu')} is missing", hint="'vperf gpus' lists them")
     if (gpu or quantization) and not (model or params):
-        raise InputError("--model is missing", hint="'vperf models' lists those that are bundled")
+        raise InputError(
+            f"{flag('model')} is missing", hint="'vperf models' lists those that are bundled"
+        )
     if bits and not params:
-        raise InputError("--bits needs --params", hint="with a model, use --quantization")
+        raise InputError(
+            f"{flag('bits')} needs {flag('params')}",
+            hint=f"with a model, use {flag('quantization')}",
+        )

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple, Self
 
+from vperf.spelling import FLAGS
 from vperf.units import format_requests, format_seconds
 
 Role = Literal["assumption", "warning", "not_modelled"]
@@ -25,7 +26,7 @@ class NoteKind(NamedTuple):
 
     role: Role
     sentence: str | Callable[..., str]
-    """A format string of the values, or a function of them."""
+    """A format string of the values, options as {flag[name]}; or a function of the values."""
     guess: bool = False
     """Whether it stands in for something that nobody said and that changed the answer."""
 
@@ -40,7 +41,11 @@ class Note(str):
     def __new__(cls, kind: str, /, **values: Any) -> Self:
         """Raises KeyError for a kind that is not in KINDS."""
         sentence = KINDS[kind].sentence
-        text = sentence.format_map(values) if isinstance(sentence, str) else sentence(**values)
+        text = (
+            sentence.format(flag=FLAGS, **values)
+            if isinstance(sentence, str)
+            else sentence(**values)
+        )
         note = super().__new__(cls, text)
         note.kind, note.values = kind, values
         return note
@@ -285,9 +290,9 @@ KINDS: Mapping[str, NoteKind] = {
     "parallel": NoteKind("assumption", _parallel),
     # the host and what lies there
     "host": NoteKind("assumption", "host: {name}, {cores} cores, {memory}, {rate:,.0f} GB/s"),
-    "host_default": NoteKind("assumption", "host not given; taken: {name}, {rate:,.0f} GB/s (--host, --host-memory)", guess=True),
-    "host_memory": NoteKind("assumption", "the host has {size} of memory (--host-memory says otherwise)", guess=True),
-    "host_local": NoteKind("assumption", "host: this machine's {name} with {memory}, its modules taken as {modules} (--host-memory)", guess=True),
+    "host_default": NoteKind("assumption", "host not given; taken: {name}, {rate:,.0f} GB/s ({flag[host]}, {flag[host_memory]})", guess=True),
+    "host_memory": NoteKind("assumption", "the host has {size} of memory ({flag[host_memory]} says otherwise)", guess=True),
+    "host_local": NoteKind("assumption", "host: this machine's {name} with {memory}, its modules taken as {modules} ({flag[host_memory]})", guess=True),
     "placed": NoteKind("assumption", "placement: {layers}{experts}"),
     "weights_stored": NoteKind("assumption", "{gib:,.1f} GiB of each card's weights lie in host memory and are read over the link, {rate:,.1f} GB/s, at every step; {each:.0%} of that is expected"),
     "kv_kept": NoteKind("assumption", "{found:,} of a prompt's {tokens:,} tokens are found {where}, {rate:,.1f} GB/s to each GPU, of which {share:.0%} is expected; the rest is read after they came", guess=True),
@@ -302,8 +307,8 @@ KINDS: Mapping[str, NoteKind] = {
     "no_tokens": NoteKind("assumption", "generates no tokens: its answer is there when the prompt is read, output-len means nothing"),
     "routing": NoteKind("assumption", "experts: the limit counts those of one token, which any routing must read; ceiling, bytes and MBU even routing, expected {expected}"),
     "windows": NoteKind("assumption", "windowed layers cache no more than their window"),
-    "engine_cache": NoteKind("assumption", "{engine} keeps an fp8 KV cache beside fp8 weights (--kv-cache-dtype says otherwise)"),
-    "text_length": NoteKind("assumption", "texts of {tokens:,} tokens, the longest that the model takes (--input-len says otherwise)", guess=True),
+    "engine_cache": NoteKind("assumption", "{engine} keeps an fp8 KV cache beside fp8 weights ({flag[kv_cache_dtype]} says otherwise)"),
+    "text_length": NoteKind("assumption", "texts of {tokens:,} tokens, the longest that the model takes ({flag[input_len]} says otherwise)", guess=True),
     "own_format": NoteKind("assumption", "{typed} taken as {taken}, the usual of {engine}", guess=True),
     "active_experts": NoteKind("assumption", "mixture of experts: only the experts of one token are read"),
     "stored_size": NoteKind("warning", "the checkpoint stores {stored}, its config implies {implied} ({off:+.1%}): other formats, or layers not modelled"),
@@ -328,7 +333,7 @@ KINDS: Mapping[str, NoteKind] = {
     "saturated": NoteKind("warning", _saturated),
     "prompts_fill": NoteKind("warning", "reading prompts takes {share:.0%} of the time: means of an endless run may be far off, those of the simulated run are not"),
     "users_wait": NoteKind("warning", "the KV cache has room for {slots} of {users} users; the others wait"),
-    "queueing": NoteKind("not_modelled", "queueing and prefix caching (all prompts start at once: see --max-concurrency)"),
+    "queueing": NoteKind("not_modelled", "queueing and prefix caching (all prompts start at once: see {flag[max_concurrency]})"),
     "throttling": NoteKind("not_modelled", "throttling and power caps"),
     "image_host": NoteKind("not_modelled", "preprocessing on the host: decoding and resizing images and video frames"),
     "image_time": NoteKind("not_modelled", "the vision tower's time to encode the images (its weights are in memory)"),
@@ -345,19 +350,19 @@ KINDS: Mapping[str, NoteKind] = {
     "no_price": NoteKind("warning", _no_price),
     # fit
     "beyond_made_for": NoteKind("warning", _beyond_made_for),
-    "context_default": NoteKind("assumption", "{context:,} tokens a user, less where the model is made for less (--context)", guess=True),
-    "utilization": NoteKind("assumption", "the engine takes {shares} of a GPU's memory (--gpu-memory-utilization)"),
+    "context_default": NoteKind("assumption", "{context:,} tokens a user, less where the model is made for less ({flag[context]})", guess=True),
+    "utilization": NoteKind("assumption", "the engine takes {shares} of a GPU's memory ({flag[gpu_memory_utilization]})"),
     "driver_memory": NoteKind("assumption", "memory is what the driver shows, after ECC, part of which it keeps; other programs must leave it free"),
-    "utilization_raised": NoteKind("assumption", "the engine is given {share:.0%} of a GPU's memory: its own {default:.0%} leave no room for the load (--gpu-memory-utilization)", guess=True),
+    "utilization_raised": NoteKind("assumption", "the engine is given {share:.0%} of a GPU's memory: its own {default:.0%} leave no room for the load ({flag[gpu_memory_utilization]})", guess=True),
     # plan
     "weights_quality": NoteKind("not_modelled", "{weights} weights are a what-if, the checkpoint holds {stored}: what that does to the quality of answers is not modelled"),
     "pools": NoteKind("assumption", "pools of equal GPUs: a prompt is prefilled alone, its cache is sent when complete, and decode replicas never prefill; requests/s are shared out equally in each pool"),
-    "kv_link": NoteKind("assumption", "--kv-link: {gb_per_s:,.4g} GB/s one way for each GPU; unless given, the peer link where both pools are in one node, else a network port of {port_gb_per_s:g} GB/s (400 Gb/s)"),
+    "kv_link": NoteKind("assumption", "{flag[kv_link]}: {gb_per_s:,.4g} GB/s one way for each GPU; unless given, the peer link where both pools are in one node, else a network port of {port_gb_per_s:g} GB/s (400 Gb/s)"),
     "replicas_users": NoteKind("assumption", "each of {replicas} replicas has its share of the users, rounded up"),
     "replicas_rate": NoteKind("assumption", "each of {replicas} replicas gets an equal share of the requests"),
-    "one_node": NoteKind("assumption", "tensor parallel ranks stay within a node; stages and groups of experts may cross nodes (--node-link)"),
+    "one_node": NoteKind("assumption", "tensor parallel ranks stay within a node; stages and groups of experts may cross nodes ({flag[node_link]})"),
     "targets_slow": NoteKind("assumption", "targets are held against the slow end of the range"),
-    "targets_mean": NoteKind("assumption", "targets are held against the expected mean; --conservative takes the slow end"),
+    "targets_mean": NoteKind("assumption", "targets are held against the expected mean; {flag[conservative]} takes the slow end"),
     # check
     "tool": NoteKind("assumption", "{text}"),
     "said": NoteKind("warning", "{text}"),
@@ -368,20 +373,20 @@ KINDS: Mapping[str, NoteKind] = {
     "never_steady": NoteKind("warning", _never_steady),
     "decoding": NoteKind("warning", "{decoding:.0f} of {requests:,} were decoding at a time (rate x TPOT) and are graded so: the others waited, for --max-num-seqs or room in the cache"),
     "said_weights": NoteKind("warning", "graded with {said} weights, as the result says; the checkpoint's are {own}"),
-    "option_wins": NoteKind("warning", "{flag} {given} is taken; the result says {said}"),
-    "drafting_run": NoteKind("warning", "the run decoded speculatively, {tokens_per_step:.2f} tokens a step; it is graded against plain decoding (see --speculative)"),
+    "option_wins": NoteKind("warning", "{option} {given} is taken; the result says {said}"),
+    "drafting_run": NoteKind("warning", "the run decoded speculatively, {tokens_per_step:.2f} tokens a step; it is graded against plain decoding (see {flag[speculative]})"),
     "drafted": NoteKind("assumption", "speculation as the result says: {drafts} drafts, {tokens_per_step:.2f} tokens a step, drafted by the model's own modules", guess=True),
-    "drafted_somehow": NoteKind("assumption", "speculation as the result says: {drafts} drafts, {tokens_per_step:.2f} tokens a step; what drafted is not said, and takes no time here (--speculative, --draft-model)", guess=True),
+    "drafted_somehow": NoteKind("assumption", "speculation as the result says: {drafts} drafts, {tokens_per_step:.2f} tokens a step; what drafted is not said, and takes no time here ({flag[speculative]}, {flag[draft_model]})", guess=True),
     "gpu_count": NoteKind("warning", "tp x pp x dp is {ways}; the result says {gpus} GPUs"),
     "not_graded": NoteKind("warning", "not graded: {text}"),
     "not_in_baseline": NoteKind("warning", "not in {source}: no drift"),
     "in_flight": NoteKind("warning", _in_flight),
-    "loaded_weights": NoteKind("warning", "the tool loaded {loaded_gb:.3g} GB of weights, {quantization} weights of {model} are {stored_gb:.3g} GB: see --quantization"),
+    "loaded_weights": NoteKind("warning", "the tool loaded {loaded_gb:.3g} GB of weights, {quantization} weights of {model} are {stored_gb:.3g} GB: see {flag[quantization]}"),
     "sent_at_once": NoteKind("assumption", "{requests:,} requests, all sent at once: graded as that run", guess=True),
     "one_user": NoteKind("assumption", "one user is graded as batch 1: expected TTFT leaves out the server's own time"),
     "no_prompt": NoteKind("assumption", "decodes {output:,.0f} tokens from {cached}, with no prompt before them"),
     "default_lengths": NoteKind("assumption", "lengths not given; taken: {lengths}", guess=True),
-    "as_tensor_parallel": NoteKind("assumption", "{gpus} GPUs taken as tensor parallel (--tp, --pp and --dp say otherwise)", guess=True),
+    "as_tensor_parallel": NoteKind("assumption", "{gpus} GPUs taken as tensor parallel ({flag[tp]}, {flag[pp]} and {flag[dp]} say otherwise)", guess=True),
     "bundled_model": NoteKind("assumption", "the result's model is {said}, which is not here: {model} taken for it", guess=True),
     "own_weights": NoteKind("assumption", "weights as the checkpoint has them, {quantization}; the result says {said}"),
     "figures_left": NoteKind("assumption", "not graded: {figures}; there is nothing to hold them against (a rate that was offered, cached tokens)"),

@@ -27,6 +27,7 @@ from vperf.scenario import LAYER_OPTIONS, Scenario
 from vperf.serving.overhead import overhead
 from vperf.sources.hosts import load_host
 from vperf.sources.tensor_places import experts_of, parse_overrides, parse_shares
+from vperf.spelling import flag
 from vperf.timing.placed import Place, Places, link_of
 from vperf.timing.step import Card
 from vperf.values import dataclass
@@ -80,10 +81,10 @@ def _use(engine: Engine, scenario: Scenario, *, several: bool) -> HostUse:
     use = engine.host
     moved = next((name for name in LAYER_OPTIONS if scenario.gives((name,))), "gpu")
     if use is None or use.offloads == "weights":
-        instead = "; it has --cpu-offload-gb" if use and not several else ""
+        instead = f"; it has {flag('cpu_offload_gb')}" if use and not several else ""
         raise InputError(
             f"{engine.name} does not place layers one by one{instead}",
-            field=moved.replace("_", "-"), hint="--engine llama.cpp does",
+            field=moved.replace("_", "-"), hint=f"{flag('engine')} llama.cpp does",
         )  # fmt: skip
     if scenario.dp * scenario.ep > 1:
         raise InputError(
@@ -93,7 +94,8 @@ def _use(engine: Engine, scenario: Scenario, *, several: bool) -> HostUse:
     if scenario.tp > 1 and (several or scenario.pp > 1):
         raise InputError(
             "cards that share each layer are one place: no others can be beside them",
-            field="tensor-parallel-size", hint="--pp, or --gpu A+B, is a split by layers",
+            field="tensor-parallel-size",
+            hint=f"{flag('pp')}, or {flag('gpu')} A+B, is a split by layers",
         )  # fmt: skip
     return use
 
@@ -108,7 +110,8 @@ def _stored(model: Model, card: Card, gib: float, host: Gpu | None) -> Resolved 
     if use is None or use.offloads != "weights":
         raise InputError(
             f"{card.engine.name} has no such option", field="cpu-offload-gb",
-            hint="its own are --n-gpu-layers and --n-cpu-moe" if use else "--engine vllm has it",
+            hint=f"its own are {flag('n_gpu_layers')} and {flag('n_cpu_moe')}" if use
+            else f"{flag('engine')} vllm has it",
         )  # fmt: skip
     if card.gpu.is_host or card.gpu.memory_class in ("Apple", "unified"):
         raise InputError(f"the memory of {card.gpu.name} is the host's own", field="cpu-offload-gb")
@@ -152,7 +155,7 @@ def _placed(
     if use.offloads == "experts" and on_cards <= layers:
         raise InputError(
             f"{engine.name} leaves experts to the host, no whole layers", field="n-gpu-layers",
-            hint="--n-cpu-moe, or --engine llama.cpp",
+            hint=f"{flag('n_cpu_moe')}, or {flag('engine')} llama.cpp",
         )  # fmt: skip
     first = at_host if at_host in homes else 0
     found = placement.place(

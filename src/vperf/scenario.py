@@ -80,8 +80,8 @@ _MODEL = (
     "or - for a config.json on standard input."
 )
 _GPU = (
-    "GPU id, any name that a driver or vendor prints, local (the one in this machine), "
-    "or a GPU file (.toml)."
+    "GPU id, any name that a driver or vendor prints, several as 2xh100, local (the one in this "
+    "machine), or a GPU file (.toml)."
 )
 _QUANTIZATION = (
     "Weights as bf16, fp16, fp8, int8, int4, awq, gptq, mxfp4 or nvfp4 "
@@ -115,9 +115,9 @@ _CPU_OFFLOAD = "GiB of weights of each GPU in host memory, read over the link at
 _KV_OFFLOAD = "Prompts are found in a cache beyond the card: host, disk, or a rate as 12 GB/s."
 _KV_HIT = "Share of each prompt found there. [all but its last token]"
 _KV_SIZE = "GiB of that cache, of all GPUs together."
-_PREFILL_GPU = "Cards of their own that read the prompts, as h100 or 2xh100; --gpu decodes."
+_PREFILL_GPU = "Cards of their own that read the prompts, as h100 or 2xh100; the others decode."
 _DRAFTED = "What drafts: mtp (the model's own layers), draft_model, eagle, eagle3 or ngram."
-_DRAFTER = "The model or EAGLE head that drafts: as --model."
+_DRAFTER = "The model or EAGLE head that drafts."
 _PEAK = 'Another dense peak, as bf16="250 TFLOPS"; repeatable.'
 
 
@@ -303,6 +303,14 @@ class Scenario:
     speculative: str | None = _option(_DRAFTS, "--speculative", _DRAFTED, "METHOD", shapes="model")
     draft_model: ModelLike | None = _option(
         _DRAFTS, "--draft-model", _DRAFTER, "MODEL", shapes="model", repeats=False
+    )
+    draft_quantization: str | None = _option(
+        _DRAFTS,
+        "--draft-quantization",
+        "Weights of --draft-model in this format, instead of its checkpoint's.",
+        "FORMAT",
+        shapes="model",
+        repeats=False,
     )
     draft_tokens: int | None = _option(
         _DRAFTS,
@@ -517,6 +525,7 @@ class Options(TypedDict, total=False):
     cuda_graphs: bool
     speculative: str | None
     draft_model: ModelLike | None
+    draft_quantization: str | None
     draft_tokens: int | None
     draft_branches: int | None
     verify_tokens: int | None

@@ -101,6 +101,12 @@ def test_a_context_beyond_the_models_maximum_is_a_warning(vperf: Run) -> None:
     assert any("262,144" in text or "262144" in text for text in json.loads(ran.out)["warnings"])
 
 
+def test_what_would_make_it_fit_is_of_the_card_as_it_was_described(vperf: Run) -> None:
+    said = vperf("estimate", "qwen3-14b", "rtx-4090", "--memory", "10 GB", "--brief").out
+    assert "--tp 4: 8.9 of 9.3 GiB" in said
+    assert "24.0 GiB" not in said
+
+
 def test_a_model_that_does_not_fit_is_an_answer_that_says_so_first(vperf: Run) -> None:
     ran = vperf("estimate", "-m", "Qwen/Qwen3-235B-A22B", "-g", "rtx-4090")
     assert ran.code == 0

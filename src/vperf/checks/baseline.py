@@ -17,6 +17,7 @@ from typing import Any
 from vperf.checks.grade import TIMES, Metric
 from vperf.errors import InputError
 from vperf.files import read_text
+from vperf.spelling import flag
 from vperf.values import dataclass
 
 _SCHEMAS = ("vperf/check/1", "vperf/checks/1")
@@ -85,20 +86,20 @@ def read_baseline(path: str | Path | Baseline) -> Baseline:
         data = json.loads(read_text(path))
     except InputError as error:
         reason = error.message.removeprefix(f"{source}: ")
-        raise InputError(reason, source=source, field="--baseline", hint=_HOW) from None
+        raise InputError(reason, source=source, field=flag("baseline"), hint=_HOW) from None
     except (ValueError, RecursionError):
-        raise InputError("is not JSON", source=source, field="--baseline", hint=_HOW) from None
+        raise InputError("is not JSON", source=source, field=flag("baseline"), hint=_HOW) from None
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema not in _SCHEMAS:
         what = f"is {schema}" if isinstance(schema, str) else "is no JSON of vperf check"
-        raise InputError(what, source=source, field="--baseline", hint=_HOW)
+        raise InputError(what, source=source, field=flag("baseline"), hint=_HOW)
     try:
         checks = data["checks"] if schema == _SCHEMAS[1] else [data]
         results = tuple(_earlier(each) for each in checks)
         version = str(data["vperf_version"])
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         raise InputError(
-            f"is {schema}, but not whole", source=source, field="--baseline", hint=_HOW
+            f"is {schema}, but not whole", source=source, field=flag("baseline"), hint=_HOW
         ) from None
     return Baseline(source, version, results)
 
@@ -170,7 +171,7 @@ def compare_to(baseline: Baseline, run: Run, *, alone: bool) -> Drift | None:
         raise InputError(
             f"is of another setup: {'; '.join(differences[:4])}",
             source=baseline.source,
-            field="--baseline",
+            field=flag("baseline"),
             hint="compare runs of one setup, or make a new baseline",
         )
     changes = tuple(

@@ -24,6 +24,7 @@ from vperf.hardware.gpu import Calibration, Gpu
 from vperf.resolve import Resolver
 from vperf.scenario import Scenario
 from vperf.speeds import speeds
+from vperf.spelling import flag
 from vperf.timing.constants import constants_of
 from vperf.values import dataclass
 
@@ -64,7 +65,8 @@ def calibrate(named: Sequence[tuple[str, Check]], *, today: datetime.date | None
     """
     if len(named) < LEAST_RESULTS:
         raise InputError(
-            f"needs {LEAST_RESULTS} results of one server, not {len(named)}", field="--calibrate",
+            f"needs {LEAST_RESULTS} results of one server, not {len(named)}",
+            field=flag("calibrate"),
             hint="give files of several loads or lengths",
         )  # fmt: skip
     for what, values in (
@@ -73,7 +75,9 @@ def calibrate(named: Sequence[tuple[str, Check]], *, today: datetime.date | None
     ):
         if len(values) > 1:
             found = ", ".join(sorted(values))
-            raise InputError(f"the results are of several {what}s: {found}", field="--calibrate")
+            raise InputError(
+                f"the results are of several {what}s: {found}", field=flag("calibrate")
+            )
     return fit([_point(name, check) for name, check in named], today=today)
 
 
@@ -110,7 +114,7 @@ def fit(points: Sequence[Point], *, today: datetime.date | None = None) -> Fit:
     base = resolver.gpu(points[0].scenario)
     if base.calibration is not None:
         raise InputError("the card is calibrated already: give the one it is based on",
-                         field="--gpu")  # fmt: skip
+                         field=flag("gpu"))  # fmt: skip
     names = ["memory", "compute", "host"]
     if any(point.scenario.tp > 1 for point in points):
         names.append("link")
@@ -178,7 +182,7 @@ def _counts(time: str, point: Point) -> bool:
 def _main(point: Point) -> str:
     found = next((time for time in _NOISE if time in point.measured), None)
     if found is None:
-        raise InputError(f"{point.name} has no time to calibrate with", field="--calibrate")
+        raise InputError(f"{point.name} has no time to calibrate with", field=flag("calibrate"))
     return found
 
 

@@ -10,6 +10,7 @@ import re
 
 from vperf.errors import InputError, UnknownNameError
 from vperf.sources.gpus import load_gpu
+from vperf.spelling import flag
 
 _BRACKETS = re.compile(r"[ \t]*\(([^()]*)\)[ \t]*$")
 _MARKS = re.compile(r"\((?:R|TM|C)\)", re.IGNORECASE)
@@ -32,7 +33,7 @@ def card_named(said: str) -> str:
     nearest = f"; did you mean {', '.join(last.nearest)}?" if last and last.nearest else ""
     raise InputError(
         f"the result's card is {said[:80]!r}, which names none that vperf knows{nearest}",
-        hint="give --gpu: 'vperf gpus' lists them, FILE.toml is your own",
+        hint=f"give {flag('gpu')}: 'vperf gpus' lists them, FILE.toml is your own",
     )
 
 

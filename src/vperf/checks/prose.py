@@ -20,6 +20,7 @@ from vperf.checks.result import Result, Setup
 from vperf.errors import InputError, VperfError
 from vperf.formats import MIXES
 from vperf.sources.gpus import load_gpu
+from vperf.spelling import flag
 
 TOOL = "command line"
 """As figures that are typed: lengths and users that nobody says are taken as usual."""
@@ -83,7 +84,7 @@ def read_sentence(text: str) -> Result:
     figures = _figures(sentence, users=setup.max_concurrency or setup.batch_size or alone)
     if not figures:
         raise InputError(
-            "tells no measured figure", source="--text",
+            "tells no measured figure", source=flag("text"),
             hint='as "38 tok/s", "TTFT 62 ms", "12 ms per token", "prompt 1,200 tok/s"',
         )  # fmt: skip
     setup = _lengths(sentence, setup)

@@ -34,6 +34,7 @@ from vperf.scenario import CARD, ELSEWHERE, LAYER_OPTIONS, ModelLike, Scenario
 from vperf.serving.speculative import MAX_DRAFT_TOKENS, acceptance_of
 from vperf.sources.gpus import BESIDE
 from vperf.sources.hosts import load_host
+from vperf.spelling import flag
 from vperf.values import dataclass
 
 Notes = list[Note]
@@ -167,7 +168,7 @@ def _compare(name: str, given: Any, said: Any, warnings: Notes) -> None:
         same = _plain(str(given)) == _plain(str(said))
     if not same:
         shown = f"{said:g}" if isinstance(said, float) else said
-        warnings.append(Note("option_wins", flag=_flag(name), given=given, said=shown))
+        warnings.append(Note("option_wins", option=_flag(name), given=given, said=shown))
 
 
 def _plain(text: str) -> str:
@@ -227,7 +228,7 @@ def _said_load(
         what = "how many sequences ran at a time"
         raise MissingSetupError(
             f"the result of {result.tool} does not say {what}",
-            what, "--batch-size or --max-concurrency",
+            what, f"{flag('batch_size')} or {flag('max_concurrency')}",
         )  # fmt: skip
 
 
@@ -360,16 +361,17 @@ def _gpu(
                 raise InputError(
                     f"the result was measured on unlike cards ({', '.join(unlike)}) that share each"
                     " layer, which vperf does not model together",
-                    hint="give --gpu, with --tp 1, for the one that most of the model is on",
+                    hint=f"give {flag('gpu')}, with {flag('tp')} 1, for the one that most of the "
+                    "model is on",
                 )
             ids = [gpu_named(card_named(name)).id for name in unlike]
             return resolver.gpu(Scenario("", BESIDE.join(ids), **own))
         if said is None:
             raise MissingSetupError(
-                "--gpu is missing: the result does not say on which card it was measured",
+                f"{flag('gpu')} is missing: the result does not say on which card it was measured",
                 "the card",
-                "--gpu",
-                hint="'vperf gpus' lists them; or --gpu-file",
+                flag("gpu"),
+                hint=f"'vperf gpus' lists them; or {flag('gpu_file')}",
             )
         return resolver.gpu(Scenario("", card_named(said), **own))
     card = resolver.gpu(Scenario("", given, **own))
@@ -379,7 +381,7 @@ def _gpu(
         except VperfError:
             same = _plain(said) in _plain(card.name)
         if not same:
-            warnings.append(Note("option_wins", flag="--gpu", given=card.id, said=said))
+            warnings.append(Note("option_wins", option=flag("gpu"), given=card.id, said=said))
     return card
 
 
@@ -412,15 +414,15 @@ def _host(setup: Setup, asked: dict[str, Any], card: Gpu, doubts: list[str]) -> 
         except VperfError:
             doubts.append(f"the host's CPU, {setup.cpu[:60]}, is not in the catalogue")
             return
-    doubts.append("the host's memory is not named: --host-memory says what it has")
+    doubts.append(f"the host's memory is not named: {flag('host_memory')} says what it has")
 
 
 def _require_model(result: Result, given: ModelLike | None) -> None:
     if given is None and result.setup.model is None:
         raise MissingSetupError(
-            "--model is missing: the result does not name its model",
+            f"{flag('model')} is missing: the result does not name its model",
             "the model",
-            "--model",
+            flag("model"),
             hint="'vperf models' lists those that are bundled",
         )
 
@@ -437,7 +439,7 @@ def _model(  # noqa: PLR0917  (what is given, and what is said of it)
     said = result.setup.model
     if given is not None:
         if said is not None and isinstance(given, str | Path) and not _alike(str(given), said):
-            warnings.append(Note("option_wins", flag="--model", given=given, said=said))
+            warnings.append(Note("option_wins", option=flag("model"), given=given, said=said))
         return resolver.config(given, revision)
     assert said is not None  # see _require_model
     try:
@@ -448,7 +450,7 @@ def _model(  # noqa: PLR0917  (what is given, and what is said of it)
             kind = HubError if isinstance(error, HubError) else InputError
             raise kind(
                 f"the result's model cannot be found ({error.message})",
-                hint="give --model: a Hub id, a bundled name or a path",
+                hint=f"give {flag('model')}: a Hub id, a bundled name or a path",
             ) from None
         notes.append(Note("bundled_model", said=said, model=bundled))
         return resolver.config(bundled)

@@ -16,6 +16,7 @@ from vperf.checks.baseline import Drift
 from vperf.checks.grade import Metric
 from vperf.errors import InputError
 from vperf.serving.percentiles import read_percents
+from vperf.spelling import flag
 from vperf.units import refuse_odd
 from vperf.values import dataclass
 
@@ -138,7 +139,7 @@ def refuse_unapplied(thresholds: Thresholds, applied: set[str], source: str) -> 
             missing = {
                 "max_ttft_s": f"{source} holds no TTFT",
                 "max_tpot_s": f"{source} holds no TPOT",
-                "max_drift": f"{source} has no baseline (--baseline)",
+                "max_drift": f"{source} has no baseline ({flag('baseline')})",
             }.get(name, f"{source} holds no decode speed")
             raise InputError(f"cannot be judged: {missing}", field=f"--{_flag(name)}")
 

@@ -19,6 +19,7 @@ import typer
 from vperf.cli import output
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 from vperf.errors import InputError, VperfError
+from vperf.files import is_there
 from vperf.scenario import ELSEWHERE
 from vperf.units import parse_number, refuse_odd
 
@@ -208,10 +209,10 @@ def check(
         named, errors = list(graded.checks), graded.errors
     else:
         before = baseline and read_baseline(baseline)
-        asked = _Asked(*_setup(typed), replace(bars, max_drift=drift), before, label, explain)
+        grading = _Grading(*_setup(typed), replace(bars, max_drift=drift), before, label, explain)
         watched = time_of("--duration", duration)
         named, errors = _graded(
-            files or (None,), lambda file: _source(file, text, figures, label, watched), asked
+            files or (None,), lambda file: _source(file, text, figures, label, watched), grading
         )
     if calibrate and not errors:
         _calibrate(named, card_file, out)
@@ -233,7 +234,7 @@ def check(
         raise typer.Exit(1)
 
 
-class _Asked(NamedTuple):
+class _Grading(NamedTuple):
     """How all files are graded."""
 
     gpu: Any
@@ -246,7 +247,7 @@ class _Asked(NamedTuple):
 
 
 def _graded(
-    files: Sequence[str | None], source: Callable[[str | None], Any], asked: _Asked
+    files: Sequence[str | None], source: Callable[[str | None], Any], grading: _Grading
 ) -> tuple[list[tuple[str, Check]], list[tuple[str, VperfError]]]:
     """Every result of every file by name; and the files that could not be graded, and why.
 
@@ -264,9 +265,10 @@ def _graded(
         for done, file in enumerate(files, 1):
             try:
                 found = check_all(
-                    source(file), asked.gpu, asked.model, bars=asked.bars, baseline=asked.baseline,
-                    label=asked.label, explain=asked.explain, resolver=resolver,
-                    progress=None if several else progress, **asked.options,
+                    source(file), grading.gpu, grading.model, bars=grading.bars,
+                    baseline=grading.baseline, label=grading.label, explain=grading.explain,
+                    resolver=resolver,
+                    progress=None if several else progress, **grading.options,
                 )  # fmt: skip
             except VperfError as error:
                 failed.append((file or "figures", error))
@@ -377,7 +379,7 @@ def _source(
         return (read_server(file, DURATION_S if duration_s is None else duration_s),)
     if duration_s is not None:
         raise InputError("means nothing without the address of a server", field="--duration")
-    if file is not None and _is_speed(file) and not Path(file).exists():
+    if file is not None and _is_speed(file) and not is_there(file):
         raise InputError(f"{file!r} is not a file", hint=f'a speed is --decode-tok-s "{file}"')
     if file is not None and figures:
         raise InputError("measured figures cannot be combined with a FILE: give one of them")

@@ -15,6 +15,7 @@ import typer
 
 from vperf.cli import output
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
+from vperf.scenario import OPTIONS
 
 if TYPE_CHECKING:
     from vperf.answer import Estimate
@@ -58,7 +59,7 @@ Exit codes: 0 answered, 2 wrong usage or input, 3 the Hub could not be reached.
 """
 
 
-@scenario_options(places=True)
+@scenario_options()
 @output.answers()
 def estimate(
     *,
@@ -90,15 +91,10 @@ def _ways(scenario: Scenario, answer: Estimate) -> Sequence[Remedy]:
     """What would make it fit."""
     from vperf.explore.fit import fit
 
-    asked = answer.workload
+    load = answer.workload
+    options = {name: getattr(scenario, name) for name, option in OPTIONS.items()
+               if option.shapes != "load"}  # fmt: skip
     return fit(
-        scenario.model, scenario.gpu, context=asked.prompt_tokens + asked.output_tokens,
-        users=1 if scenario.served else asked.batch_size, quantization=scenario.quantization,
-        kv_cache_dtype=scenario.kv_cache_dtype, engine=scenario.engine, tp=scenario.tp,
-        pp=scenario.pp, ep=scenario.ep, dp=scenario.dp,
-        gpu_memory_utilization=scenario.gpu_memory_utilization, host=scenario.host,
-        host_memory=scenario.host_memory, n_gpu_layers=scenario.n_gpu_layers,
-        n_cpu_moe=scenario.n_cpu_moe, cpu_moe=scenario.cpu_moe,
-        override_tensor=scenario.override_tensor, tensor_split=scenario.tensor_split,
-        cpu_offload_gb=scenario.cpu_offload_gb,
+        context=load.prompt_tokens + load.output_tokens,
+        users=1 if scenario.served else load.batch_size, **options,
     ).ways  # fmt: skip

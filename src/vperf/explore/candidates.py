@@ -17,6 +17,7 @@ from vperf.explore.rows import Row, flattened
 from vperf.model.model import Model
 from vperf.scenario import Scenario
 from vperf.serving.percentiles import Distribution, read_percents
+from vperf.spelling import flag
 from vperf.units import is_moderate, parse_seconds
 from vperf.values import dataclass
 
@@ -98,7 +99,9 @@ def targets_of(**given: str | float | None) -> Targets:
             raise InputError(f"must be above 0, not {value!r}", field=name)
         found[f"{name}_s"] = seconds
     if not found:
-        raise InputError("no target is given", hint="for example --ttft 500ms --tpot 20ms")
+        raise InputError(
+            "no target is given", hint=f"for example {flag('ttft')} 500ms {flag('tpot')} 20ms"
+        )
     return Targets(**found, percents=percents)
 
 

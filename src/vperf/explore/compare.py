@@ -17,6 +17,7 @@ from vperf.explore.rows import Row, Tally, row_of
 from vperf.frames import Plotted, frame
 from vperf.notes import Note
 from vperf.resolve import Resolver
+from vperf.spelling import flag
 from vperf.values import dataclass
 from vperf.version import __version__
 
@@ -112,12 +113,14 @@ def compare(
     points = grid({"model": model, "gpu": gpu, **options}, resolver)
     known = prices_of(prices) if prices else None
     if by == "cost" and not known:
-        raise InputError("'cost' needs prices", field="by", hint="give --price h100-sxm=2.50, ...")
+        raise InputError(
+            "'cost' needs prices", field="by", hint=f"give {flag('price')} h100-sxm=2.50, ..."
+        )
     cards = points.labels().get("gpu") or (points.shared()["gpu"],)
     if by == "cost" and not any(card in (known or {}) for card in cards):
         raise InputError(
             f"'cost' needs the price of a GPU that is compared, as {cards[0]}", field="by",
-            hint=f"give --price {cards[0]}=2.50",
+            hint=f"give {flag('price')} {cards[0]}=2.50",
         )  # fmt: skip
     rows = _rows(resolver, points, known, tick)
     if all(row.figures is None for row in rows):

@@ -303,14 +303,14 @@ def _offloads(resolver: Resolver, scenario: Scenario, room: MemoryFit) -> Iterat
         other = replace(scenario, **change)
         return _room(resolver, room.chosen, other, room.context_tokens, room.users).fits
 
-    asked = replace(
+    at_length = replace(
         scenario, input_len=room.context_tokens, output_len=1, batch_size=room.users, workload=None
     )
-    changes = [*_splits(resolver, asked, fits), *offloads(resolver, asked, fits)]
+    changes = [*_splits(resolver, at_length, fits), *offloads(resolver, at_length, fits)]
     for change in changes:
         other = _room(resolver, room.chosen, replace(scenario, **change), room.context_tokens,
                       room.users)  # fmt: skip
-        rate = decode_rate(resolver, asked, change)
+        rate = decode_rate(resolver, at_length, change)
         yield Remedy("part of the model on the host", change, other, rate)
 
 

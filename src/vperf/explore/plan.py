@@ -36,10 +36,12 @@ from vperf.explore.rows import row_of
 from vperf.frames import Plotted, frame
 from vperf.notes import Note
 from vperf.resolve import Resolver
+from vperf.resolve.card import Cards
 from vperf.resolve.engine import engine_named
 from vperf.resolve.model import AS_STORED
 from vperf.scenario import Scenario
 from vperf.serving.load import UNSURE_SHARE
+from vperf.spelling import flag
 from vperf.units import is_moderate, parse_bandwidth
 from vperf.values import dataclass
 from vperf.version import __version__
@@ -202,6 +204,14 @@ def plan(
         resolver, targets, {way: counts for way, counts in ways.items() if counts}, max_gpus,
         request_rate, max_concurrency, known, conservative,
     )  # fmt: skip
+    if any(
+        isinstance(card, Cards) for card in (points.fixed.get("gpu"), *points.axes.get("gpu", ()))
+    ):
+        raise InputError(
+            "plan finds how many GPUs it takes",
+            field="gpu",
+            hint=f"{flag('max_gpus')}, or {flag('tp')}",
+        )
     if "model" in points.axes:
         raise InputError("one model at a time can be planned for", field="model")
     if objective == "cost":
@@ -255,7 +265,7 @@ def _check_priced(gpus: Sequence[str], prices: Prices | None) -> None:
     if missing:
         raise InputError(
             f"no price for {missing[0]}", field="by cost",
-            hint=f"add --price {missing[0]}=2.50, or choose --by gpus",
+            hint=f"add {flag('price')} {missing[0]}=2.50, or choose {flag('by')} gpus",
         )  # fmt: skip
 
 

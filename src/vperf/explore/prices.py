@@ -17,6 +17,7 @@ from vperf.answer import Speeds
 from vperf.errors import InputError
 from vperf.files import read_toml
 from vperf.sources.gpus import load_gpu
+from vperf.spelling import flag
 from vperf.units import is_moderate
 from vperf.values import dataclass
 
@@ -71,10 +72,10 @@ def parse_prices(texts: Iterable[str]) -> dict[str, float]:
         except ValueError:
             value = math.nan
         if not (equals and name.strip()) or math.isnan(value):
-            raise InputError(f"{text!r} is not like h100-sxm=2.50", source="--price",
+            raise InputError(f"{text!r} is not like h100-sxm=2.50", source=flag("price"),
                              hint="a GPU and its $ per GPU-hour")  # fmt: skip
         if name.strip() in found:
-            raise InputError(f"{name.strip()} is given twice", source="--price")
+            raise InputError(f"{name.strip()} is given twice", source=flag("price"))
         found[name.strip()] = value
     return found
 

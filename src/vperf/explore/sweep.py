@@ -20,6 +20,7 @@ from vperf.frames import Plotted, frame
 from vperf.notes import Note
 from vperf.resolve import Resolver
 from vperf.resolve.model import AS_STORED
+from vperf.spelling import flag
 from vperf.values import dataclass
 from vperf.version import __version__
 
@@ -83,7 +84,8 @@ class Sweeping:
         self.grid: Grid = grid(options, self._resolver)
         if not self.grid.axes:
             raise InputError(
-                "nothing varies", hint="give an option several values, as --batch-size 1..256"
+                "nothing varies",
+                hint=f"give an option several values, as {flag('batch_size')} 1..256",
             )
         self.prices = prices_of(prices) if prices else None
         self.tally = Tally(self.prices)

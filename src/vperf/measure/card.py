@@ -262,8 +262,8 @@ def _pipes(device: Device, gpu: Gpu | None) -> tuple[str, ...]:
     """What is worth trying: the pipes of the datasheet; all where there is none."""
     if device.kind in ("cpu", "mps"):
         return ("bf16", "fp16", "fp32") if device.kind == "mps" else ("bf16", "fp32")
-    asked = [pipe for pipe in PIPE_FORMATS if pipe != "fp32"]
-    return tuple(pipe for pipe in asked if gpu is None or pipe in gpu.peak_flop_per_s)
+    pipes = [pipe for pipe in PIPE_FORMATS if pipe != "fp32"]
+    return tuple(pipe for pipe in pipes if gpu is None or pipe in gpu.peak_flop_per_s)
 
 
 def _datasheet(device: Device, gpu: Gpu | None, given: Datasheet) -> Datasheet:

@@ -23,7 +23,7 @@ MAX_LAYERS = 512
 class Config:
     """One JSON object of a config, e.g. the top level or its `text_config`."""
 
-    __slots__ = ("_data", "_defaults", "asked", "defaults_used", "has_class", "path", "source")
+    __slots__ = ("_data", "_defaults", "defaults_used", "has_class", "keys_read", "path", "source")
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Config:
         self.has_class = has_class
         """Whether transformers has a class for it, whose keys are all among the defaults."""
         self.defaults_used: dict[str, Any] = {}
-        self.asked: set[str] = set()
+        self.keys_read: set[str] = set()
         """Every field that was asked for: a field that shapes the model must have been."""
 
     def with_defaults(self, defaults: Mapping[str, Any], *, has_class: bool = False) -> Config:
@@ -58,7 +58,7 @@ class Config:
             return self
         if not isinstance(changes, Mapping):
             raise self.error(f"must be an object, not {_shown(changes)}", "per_layer_config")
-        self.asked.add("per_layer_config")
+        self.keys_read.add("per_layer_config")
         number = str(layer)  # numbers with leading zeros, and perhaps too long to be read as one
         entry = next((v for k, v in changes.items() if (str(k).lstrip("0") or "0") == number), None)
         if entry is None:
@@ -72,7 +72,7 @@ class Config:
         seen = Config(
             {**self._data, **changes}, self.source, self.path, self._defaults, self.has_class
         )
-        seen.asked, seen.defaults_used = self.asked, self.defaults_used
+        seen.keys_read, seen.defaults_used = self.keys_read, self.defaults_used
         return seen
 
     def error(self, message: str, field: str) -> InputError:
@@ -91,7 +91,7 @@ class Config:
 
         A null that the file itself holds is none, whatever the class's default.
         """
-        self.asked.update(names)
+        self.keys_read.update(names)
         for name in names:
             value = self._data.get(name)
             if value is not None:
@@ -119,13 +119,13 @@ class Config:
         """What the file sets, not null, and nobody asked for, where it is not the default."""
         changes = self._data.get("per_layer_config")
         by_layer = changes.values() if isinstance(changes, Mapping) else ()
-        unasked = {k for entry in by_layer if isinstance(entry, Mapping) for k in entry}
-        if unasked - self.asked:
+        by_layer_keys = {k for entry in by_layer if isinstance(entry, Mapping) for k in entry}
+        if by_layer_keys - self.keys_read:
             return {"per_layer_config": changes}
         return {
             key: value
             for key, value in self._data.items()
-            if key not in self.asked
+            if key not in self.keys_read
             and value is not None
             and not (key in self._defaults and self._defaults[key] == value)
         }

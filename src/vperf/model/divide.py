@@ -16,6 +16,7 @@ from vperf.errors import InputError, check_count
 from vperf.formats import BF16
 from vperf.model.affine import Q
 from vperf.model.ops import OpKind, Step, Work
+from vperf.spelling import flag
 from vperf.values import dataclass
 
 if TYPE_CHECKING:
@@ -231,4 +232,4 @@ def _part_blocks(block: Block, parallel: Parallel) -> Iterator[str]:
 def _whole_experts(experts: int, parallel: Parallel) -> str:
     """What to do where experts cannot be cut; nothing where whole ones do not divide either."""
     ways = parallel.stage
-    return "" if experts % ways else f"--expert-parallel-size {ways} keeps experts whole"
+    return "" if experts % ways else f"{flag('ep')} {ways} keeps experts whole"

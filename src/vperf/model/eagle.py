@@ -25,6 +25,7 @@ from vperf.model.model import LayerKind, Model
 from vperf.model.ops import Linear
 from vperf.model.quantization import read_scheme
 from vperf.model.text_model import find_text_model
+from vperf.spelling import flag
 
 _NESTS = ("transformer_layer_config", "model")
 """Where the layer stands: speculators' files, and those of vLLM's first EAGLE."""
@@ -91,14 +92,15 @@ def _check_kind(top: Config, model_id: str, method: Method) -> None:
     third = "eagle3" in said.replace("-", "") or top.has("draft_vocab_size", "eagle_config")
     if third and method != "eagle3":
         raise InputError(f"{model_id} is an EAGLE-3 head", field="draft-model",
-                         hint="--speculative eagle3")  # fmt: skip
+                         hint=f"{flag('speculative')} eagle3")  # fmt: skip
     if not third and method == "eagle3":
-        hint = "--speculative eagle" if "eagle" in said else "--speculative draft_model"
+        hint = f"{flag('speculative')} {'eagle' if 'eagle' in said else 'draft_model'}"
         raise InputError(f"{model_id} is no EAGLE-3 head: no draft_vocab_size in its config",
                          field="draft-model", hint=hint)  # fmt: skip
     if method == "eagle" and top.optional_integer("num_hidden_layers") not in {None, 1, 2}:
         raise InputError(f"{model_id} is no EAGLE head: it has as many layers as a model",
-                         field="draft-model", hint="--speculative draft_model")  # fmt: skip
+                         field="draft-model",
+                         hint=f"{flag('speculative')} draft_model")  # fmt: skip
 
 
 def _joins(top: Config, scope: Scope, target_hidden: int, hidden: int) -> Block | None:

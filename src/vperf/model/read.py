@@ -67,7 +67,7 @@ def build_model(
     passed = unread_lines(text, model.model_type)
     return replace(
         model,
-        config_keys=tuple(sorted(text.keys() & text.asked)),
+        config_keys=tuple(sorted(text.keys() & text.keys_read)),
         assumptions=(*model.assumptions, *passed),
     )
 

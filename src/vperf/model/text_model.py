@@ -64,7 +64,7 @@ def find_text_model(top: Config) -> tuple[Family, Config]:
         text = Config({}, top.source, "text_config")  # all of it is the wrapper's
         own = nested_defaults(kind)
     else:  # older files (Qwen2-VL-2B, liuhaotian's LLaVA) hold the text model's keys at the top
-        text.asked.update(key for key in sorted(text.keys()) if key.endswith("_config"))
+        text.keys_read.update(key for key in sorted(text.keys()) if key.endswith("_config"))
     text_family = find_family(text_type)
     if text_family is not None and text_family.wraps:  # a text_config that names its wrapper
         text_type = text_family.wraps[0]
@@ -94,11 +94,11 @@ def _unfolded(top: Config, kind: str, family: Family) -> Config:
 
 def _with_defaults(text: Config, kind: str, family: Family, own: Any = None) -> Config:
     declared = class_defaults(kind)
-    asked = text.asked
+    keys_read = text.keys_read
     found = text.with_defaults(
         {**declared, **family.defaults, **(own or {})}, has_class=bool(declared)
     )
-    found.asked |= {key for key in asked if key.endswith("_config")}
+    found.keys_read |= {key for key in keys_read if key.endswith("_config")}
     return found
 
 

@@ -25,6 +25,7 @@ from vperf.model.blocks.projection import Projections
 from vperf.model.checkpoint import Config
 from vperf.model.model import LayerKind, Model
 from vperf.model.ops import Coordinates, Linear, Work, matmul
+from vperf.spelling import flag
 from vperf.values import dataclass
 
 
@@ -573,5 +574,5 @@ def read_media(config: Config, text: Model) -> Encoder:
 def _unknown(config: Config, kind: str) -> InputError:
     return InputError(
         f"how model_type {kind!r} makes tokens of images or sounds is not known here",
-        source=config.source, hint="--image-tokens takes their number",
+        source=config.source, hint=f"{flag('image_tokens')} takes their number",
     )  # fmt: skip

@@ -122,17 +122,17 @@ def _needs(drafts: Drafts | None) -> list[str]:
     return [drafts.method, *(["branches"] if drafts.branches > 1 else [])]
 
 
-def bench(engine: str, model: str, asked: Bench) -> list[str]:
+def bench(engine: str, model: str, run: Bench) -> list[str]:
     """The command that measures a server, as words; empty for other engines."""
     words = _engine(engine).bench
-    if asked.prefix_tokens and not any("prefix_tokens" in names_of(word) for word in words):
+    if run.prefix_tokens and not any("prefix_tokens" in names_of(word) for word in words):
         return []  # a prompt of which nothing is shared would be another load
     return filled(words, {
         "model": shlex.quote(model),
-        "input_tokens": str(asked.input_tokens - asked.prefix_tokens),
-        "output_tokens": str(asked.output_tokens),
-        **({"prefix_tokens": str(asked.prefix_tokens)} if asked.prefix_tokens else {}),
-        **asked.load,
+        "input_tokens": str(run.input_tokens - run.prefix_tokens),
+        "output_tokens": str(run.output_tokens),
+        **({"prefix_tokens": str(run.prefix_tokens)} if run.prefix_tokens else {}),
+        **run.load,
     })  # fmt: skip
 
 

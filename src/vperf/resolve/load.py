@@ -16,6 +16,7 @@ from vperf.notes import Note
 from vperf.scenario import INPUT_LEN, OF_DRAFTS, OUTPUT_LEN, Scenario
 from vperf.serving.lengths import Lengths, equal, without_output
 from vperf.serving.speculative import acceptance_of, mean_tokens
+from vperf.spelling import flag
 
 if TYPE_CHECKING:
     from vperf.serving.encoding import Encoding
@@ -71,7 +72,7 @@ def check_drafting(scenario: Scenario) -> None:
             raise InputError(
                 "means nothing without speculative",
                 field=name.replace("_", "-"),
-                hint="add --speculative mtp",
+                hint=f"add {flag('speculative')} mtp",
             )
 
 
@@ -109,7 +110,8 @@ def load_of_texts(scenario: Scenario, lengths: Lengths, model_id: str, images: i
         if getattr(scenario, name):
             raise InputError(
                 f"is not understood of {model_id}, which generates no tokens",
-                field=name.replace("_", "-"), hint="--request-rate or --max-concurrency alone",
+                field=name.replace("_", "-"),
+                hint=f"{flag('request_rate')} or {flag('max_concurrency')} alone",
             )  # fmt: skip
     load = requests.load_of(scenario, lengths)
     count = scenario.texts_per_request

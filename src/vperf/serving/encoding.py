@@ -15,6 +15,7 @@ from vperf.errors import InputError
 from vperf.model.divide import Parallel
 from vperf.model.ops import Step
 from vperf.model.vision import WINDOW_S, Encoded, Encoder, Media, Rule
+from vperf.spelling import flag
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.passes import Pass
 from vperf.timing.step import Card
@@ -67,7 +68,7 @@ def heard(text: str, positions: int) -> int:
     """Positions of the encoder of a speech recogniser (Whisper): of one window, however short."""
     if _seconds(text, "audio") > WINDOW_S:
         raise InputError(f"is read in windows of {WINDOW_S:g} s, each a request of its own",
-                         field="audio", hint="--audio 30s")  # fmt: skip
+                         field="audio", hint=f"{flag('audio')} 30s")  # fmt: skip
     return positions
 
 
@@ -92,7 +93,7 @@ def media_of(  # noqa: PLR0917  (what a request may hold)
 def _by(rule: Rule | None, field: str, model_id: str) -> Rule:
     if rule is None:
         raise InputError(f"how {model_id} reads {field} is not known here", field=field,
-                         hint="--image-tokens takes a number of tokens")  # fmt: skip
+                         hint=f"{flag('image_tokens')} takes a number of tokens")  # fmt: skip
     return rule
 
 

@@ -28,6 +28,7 @@ from vperf.errors import InputError
 from vperf.model.model import Model
 from vperf.serving.memory import Pool, pools, that_holds
 from vperf.serving.speculative import tokens_per_step
+from vperf.spelling import flag
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.passes import decode_passes, prefill_passes
 from vperf.timing.step import Card
@@ -101,7 +102,7 @@ class Load:
             raise InputError(
                 f"must be from {MIN_RATE:g} to {MAX_RATE:g} a second, not {rate!r}",
                 field="request-rate",
-                hint="fewer meet an idle server: that is --batch-size 1",
+                hint=f"fewer meet an idle server: that is {flag('batch_size')} 1",
             )  # fmt: skip
         if not 0 <= self.prefix_hit < 1:
             raise InputError(f"must be from 0 to below 1, not {self.prefix_hit!r}",

@@ -26,6 +26,7 @@ from vperf.model.drafter import Checkpoint, Drafter, Method
 from vperf.model.model import Model
 from vperf.model.ops import DECODE_KERNEL_MAX_NEW
 from vperf.model.read import MTP_KEYS
+from vperf.spelling import flag
 
 METHODS: dict[str, Method] = {
     "mtp": "mtp", "nextn": "mtp",
@@ -50,7 +51,8 @@ def method_named(name: str) -> Method:
     if found is None:
         raise InputError(
             f"must be mtp, draft_model, eagle, eagle3 or ngram, not {name!r}", field="speculative",
-            hint="mtp: the model's own layers draft; draft_model, eagle, eagle3: --draft-model "
+            hint="mtp: the model's own layers draft; draft_model, eagle, eagle3: "
+            f"{flag('draft_model')} "
             "does; ngram: drafts are looked up in the prompt",
         )  # fmt: skip
     return found
@@ -80,10 +82,11 @@ def drafting(  # noqa: PLR0917  (a model, and how it drafts)
     if needs_checkpoint(named) and draft is None:
         raise InputError(
             "missing: it says how large the drafts are", field="draft-model",
-            hint=f"--speculative {named} takes the Hub id, directory or config.json of what drafts",
+            hint=f"{flag('speculative')} {named} takes the Hub id, directory or config.json of "
+            "what drafts",
         )  # fmt: skip
     if not needs_checkpoint(named) and draft is not None:
-        raise InputError(f"means nothing with --speculative {named}", field="draft-model")
+        raise InputError(f"means nothing with {flag('speculative')} {named}", field="draft-model")
     if named == "mtp":
         _check_mtp(model, model_id)
     depth = _depth(named, model, draft_tokens)
@@ -110,7 +113,7 @@ def denoising(model: Model, model_id: str, block_length: int | None) -> Model:
     if block_length is None:
         raise InputError(
             f"missing: {model_id} denoises blocks of tokens, whose length is the engine's",
-            field="block-length", hint="--block-length 32 --tokens-per-step 4",
+            field="block-length", hint=f"{flag('block_length')} 32 {flag('tokens_per_step')} 4",
         )  # fmt: skip
     tokens = check_count("block-length", block_length, 1, MAX_BLOCK) - 1
     if not tokens:
@@ -145,7 +148,7 @@ def _check_mtp(model: Model, model_id: str) -> None:
             f"{model_id} has no multi-token-prediction layers: its config has none of "
             f"{', '.join(MTP_KEYS)} above 0",
             field="speculative",
-            hint="--speculative draft_model, eagle3 or ngram",
+            hint=f"{flag('speculative')} draft_model, eagle3 or ngram",
         )
     if model.mtp_module is None:
         raise InputError(
@@ -173,7 +176,7 @@ def _check_vocabulary(model: Model, model_id: str, draft: Checkpoint) -> None:
 def _depth(method: Method, model: Model, draft_tokens: int | None) -> int:
     if draft_tokens is None:
         if method != "mtp":
-            raise InputError(f"missing: --speculative {method} has no number of its own",
+            raise InputError(f"missing: {flag('speculative')} {method} has no number of its own",
                              field="draft-tokens")  # fmt: skip
         return min(model.mtp_layers, MAX_DRAFT_TOKENS)
     return check_count("draft-tokens", draft_tokens, 1, MAX_DRAFT_TOKENS)
@@ -186,7 +189,7 @@ def _tree(
     if branches is None and verified is None:
         return 1, depth
     if method == "ngram":
-        raise InputError("means nothing with --speculative ngram: it drafts a chain",
+        raise InputError(f"means nothing with {flag('speculative')} ngram: it drafts a chain",
                          field="draft-branches" if branches else "verify-tokens")  # fmt: skip
     wide = check_count("draft-branches", 1 if branches is None else branches, 1, MAX_BRANCHES)
     most = min(MAX_NODES, wide + (depth - 1) * wide * wide)  # the best of each pass's drafts
@@ -219,7 +222,8 @@ def checked_acceptance(
         raise InputError(
             "missing: speculative decoding is as fast as its drafts are accepted",
             field="acceptance",
-            hint="give the share of draft tokens that are accepted, or --acceptance-length, the "
+            hint="give the share of draft tokens that are accepted, or "
+            f"{flag('acceptance_length')}, the "
             "tokens of a step that engines log; DeepSeek-V3's report has 0.85 to 0.9 for its one "
             "MTP layer",
         )
@@ -258,7 +262,7 @@ def _by_position(text: str, draft_tokens: int) -> tuple[float, ...]:
     if len(shares) != draft_tokens:
         raise InputError(
             f"{len(shares)} shares are given, {draft_tokens} drafts are made a step",
-            field="acceptance", hint=f"--draft-tokens {len(shares)}",
+            field="acceptance", hint=f"{flag('draft_tokens')} {len(shares)}",
         )  # fmt: skip
     if any(later > first for first, later in pairwise(shares)):
         raise InputError(

@@ -19,6 +19,7 @@ from typing import Any
 from vperf.errors import InputError
 from vperf.hardware.gpu import Gpu
 from vperf.notes import notes_of
+from vperf.spelling import flag
 from vperf.units import format_bandwidth, format_bytes
 from vperf.values import dataclass
 
@@ -91,11 +92,11 @@ def run(command: Sequence[str]) -> str | None:
 def read_cards(runner: Runner = run, *, platform: str = sys.platform) -> tuple[LocalCard, ...]:
     """Every card in this machine, by the first tool that knows one; empty without any."""
     readers = [_nvml] if runner is run else []
-    asked: list[Callable[[], tuple[LocalCard, ...]]] = [*readers, lambda: _nvidia_smi(runner)]
-    asked.append(lambda: _rocm_smi(runner))
+    sources: list[Callable[[], tuple[LocalCard, ...]]] = [*readers, lambda: _nvidia_smi(runner)]
+    sources.append(lambda: _rocm_smi(runner))
     if platform == "darwin":
-        asked.append(lambda: _system_profiler(runner))
-    return next((cards for read in asked if (cards := read())), ())
+        sources.append(lambda: _system_profiler(runner))
+    return next((cards for read in sources if (cards := read())), ())
 
 
 def local_gpu(runner: Runner = run, *, platform: str = sys.platform) -> Gpu:
@@ -118,7 +119,7 @@ def local_gpu(runner: Runner = run, *, platform: str = sys.platform) -> Gpu:
             f"{cards[0].name}, as {cards[0].tool} calls the card in this machine, is not in the "
             "catalogue",
             source="local",
-            hint="'vperf measure' writes a GPU file for it; --gpu takes that file",
+            hint=f"'vperf measure' writes a GPU file for it; {flag('gpu')} takes that file",
         )
     others = sorted({card.name for card in cards[1:]} - {cards[0].name})
     said = (f"the first of {len(cards)} GPUs; the others: {', '.join(others)}",) if others else ()

@@ -13,6 +13,7 @@ from vperf.errors import InputError, UnknownNameError
 from vperf.hardware.gpu import Gpu
 from vperf.notes import Note
 from vperf.sources.hosts import load_host
+from vperf.spelling import flag
 from vperf.units import format_bytes
 
 _NAME = re.compile(r"^model name\s*:\s*(\S.*)$", re.MULTILINE)
@@ -28,7 +29,7 @@ def local_host(proc: Path = Path("/proc")) -> Gpu:
     except OSError:
         cpus = memory = ""
     name, total = _NAME.search(cpus), _TOTAL.search(memory)
-    hint = "name a host instead: --host; 'vperf gpus cpu' lists them"
+    hint = f"name a host instead: {flag('host')}; 'vperf gpus cpu' lists them"
     if name is None:
         raise InputError("this system does not say which CPU it has", source="local", hint=hint)
     sockets = max(1, len(set(_SOCKET.findall(cpus))))

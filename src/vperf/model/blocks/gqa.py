@@ -178,7 +178,7 @@ def read(
         qkv_bias = flag if qkv_bias is None else qkv_bias
         out_bias = flag if out_bias is None else out_bias
     if qk_norm != "none":
-        config.asked.update(("use_qk_norm", "qk_norm_type"))  # they say what the family does
+        config.keys_read.update(("use_qk_norm", "qk_norm_type"))  # they say what the family does
     norm = {"none": 0, "head": 2, "per_head": heads + kv_heads, "whole": heads + kv_heads}[qk_norm]
     return GroupedQueryAttention(
         heads,

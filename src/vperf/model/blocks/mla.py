@@ -183,7 +183,7 @@ def read(
     heads = attention_heads(config)
     latent = config.integer("kv_lora_rank")
     rope = config.integer("qk_rope_head_dim", minimum=0)
-    config.asked.update(("head_dim", "num_key_value_heads"))  # of no meaning here
+    config.keys_read.update(("head_dim", "num_key_value_heads"))  # of no meaning here
     nope = config.integer("qk_nope_head_dim")
     if not rotates:
         nope, rope = nope + rope, 0

@@ -27,7 +27,7 @@ def attends(config: Config, layer: int, *, absent: bool | None = None) -> bool:
 
 def understood(config: Config, *names: str) -> None:
     """Keys that are known, also where no layer of this config happens to need them."""
-    config.asked.update(names)
+    config.keys_read.update(names)
 
 
 def refuse(config: Config, *names: str) -> None:

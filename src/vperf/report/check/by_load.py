@@ -26,8 +26,8 @@ def load_of(check: Check) -> tuple[str, float] | None:
     if scenario.max_concurrency is not None:
         return "users", float(scenario.max_concurrency)
     if check.estimate.serving is not None and scenario.request_rate is not None:
-        asked = check.estimate.serving.requests_asked_per_s
-        return None if asked is None else ("requests/s", asked)
+        rate = check.estimate.serving.requests_asked_per_s
+        return None if rate is None else ("requests/s", rate)
     return "users", float(scenario.batch_size)
 
 

@@ -19,9 +19,9 @@ from vperf.files import is_inside
 from vperf.sources.hub.cache import COMMIT, MAX_BODY_BYTES, cache_root
 from vperf.sources.hub.reach import endpoint_url, is_true, probe, within, without_password
 from vperf.sources.hub.refusals import (
-    INSTEAD,
     RefusedError,
     explained,
+    instead,
     json_object,
     offline,
     refusal,
@@ -97,7 +97,7 @@ class Client:
                 raise HubError(
                     f"{self.endpoint} lists {name[:120]!r} as a file of {self.model_id}, which is "
                     "outside of it",
-                    hint=f"do not trust that server, {INSTEAD}",
+                    hint=f"do not trust that server, {instead()}",
                 )
         return info
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from vperf.errors import HubError
-from vperf.sources.hub.refusals import INSTEAD, and_endpoint
+from vperf.sources.hub.refusals import and_endpoint, instead
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ def probe(endpoint: str) -> None:
     check = " and HTTPS_PROXY" if proxy else and_endpoint()
     raise HubError(
         f"cannot reach {via}{without_password(endpoint)}: {why}",
-        hint=f"check the network{check}, {INSTEAD}",
+        hint=f"check the network{check}, {instead()}",
     )
 
 

@@ -12,8 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vperf.errors import HubError
+from vperf.spelling import flag
 
-INSTEAD = "or pass --model ./config.json (a file or a directory), or a model that ships with vperf"
+
+def instead() -> str:
+    """What needs no Hub."""
+    return (
+        f"or pass {flag('model')} ./config.json (a file or a directory), or a model that ships "
+        "with vperf"
+    )
 
 
 class RefusedError(HubError):
@@ -54,10 +61,10 @@ def refusal(
     elif code == "EntryNotFound":
         message = f"{model} is on the Hub but has no {what}"
         hint = (
-            f"for a GGUF repository pass the .gguf file, for an adapter its base model, {INSTEAD}"
+            f"for a GGUF repository pass the .gguf file, for an adapter its base model, {instead()}"
         )
     elif "disabled" in reason:
-        message, hint = f"the Hub has disabled {model}", f"see {page}, {INSTEAD}"
+        message, hint = f"the Hub has disabled {model}", f"see {page}, {instead()}"
     elif status in (401, 404) or code == "RepoNotFound":
         message = f"{endpoint} has no model {model}, or it is private and {own}" + (
             " cannot see it" if with_token else ""
@@ -74,13 +81,13 @@ def refusal(
         hint = "set HTTPS_PROXY=http://user:password@host:port"
     elif status == 429:
         message = f"{endpoint} limits the rate of requests (HTTP 429){_retry(headers)}"
-        hint = (f"wait, {INSTEAD}") if with_token else f"set HF_TOKEN, wait, {INSTEAD}"
+        hint = (f"wait, {instead()}") if with_token else f"set HF_TOKEN, wait, {instead()}"
     elif status >= 500:
         message = f"{endpoint} fails at the moment (HTTP {status})"
-        hint = f"try again later, {INSTEAD}"
+        hint = f"try again later, {instead()}"
     else:
         message = f"{endpoint} gave HTTP {status} for {what} of {model}"
-        hint = f"check HF_ENDPOINT and the proxy settings, {INSTEAD}"
+        hint = f"check HF_ENDPOINT and the proxy settings, {instead()}"
     return RefusedError(message, hint=hint, status=status, code=code)
 
 
@@ -105,26 +112,26 @@ def explained(error: Exception, endpoint: str, token: str | None) -> HubError:
     if "Proxy" in kinds:
         return HubError(
             f"the proxy does not let the request through: {first_line}",
-            hint=f"check HTTPS_PROXY and NO_PROXY, {INSTEAD}",
+            hint=f"check HTTPS_PROXY and NO_PROXY, {instead()}",
         )
     if "SSL" in kinds or "SSL" in first_line or "CERTIFICATE" in first_line:
         return HubError(
             f"no secure connection to {endpoint}: {first_line}",
-            hint=f"check the clock and the certificates (SSL_CERT_FILE), {INSTEAD}",
+            hint=f"check the clock and the certificates (SSL_CERT_FILE), {instead()}",
         )
     if "Timeout" in kinds:
         return HubError(
             f"{endpoint} is too slow: no full answer in time",
-            hint=f"try again, {INSTEAD}",
+            hint=f"try again, {instead()}",
         )
     if "Protocol" in kinds or "ChunkedEncoding" in kinds or "Decod" in kinds:
         return HubError(
             f"{endpoint} broke off its answer or does not speak HTTP: {first_line}",
-            hint=f"try again, check HF_ENDPOINT, {INSTEAD}",
+            hint=f"try again, check HF_ENDPOINT, {instead()}",
         )
     return HubError(
         f"the request to {endpoint} failed: {type(error).__name__}: {first_line}",
-        hint=f"check the network, HF_ENDPOINT and HF_TOKEN, {INSTEAD}",
+        hint=f"check the network, HF_ENDPOINT and HF_TOKEN, {instead()}",
     )
 
 
@@ -132,7 +139,7 @@ def offline(variable: str, model_id: str, cache_root: Path) -> HubError:
     """The network is forbidden, and the cache lacks the model."""
     return HubError(
         f"{variable} is set and {model_id} is not in the cache ({cache_root})",
-        hint=f"unset {variable}, {INSTEAD}",
+        hint=f"unset {variable}, {instead()}",
     )
 
 
@@ -140,7 +147,7 @@ def too_large(what: str, where: str, limit: int) -> HubError:
     """More than `limit` bytes."""
     return HubError(
         f"{what} from {where} is larger than {limit // 10**6} MB: not a model's config",
-        hint=f"check the model id and HF_ENDPOINT, {INSTEAD}",
+        hint=f"check the model id and HF_ENDPOINT, {instead()}",
     )
 
 
@@ -163,7 +170,7 @@ def json_object(body: bytes, what: str, where: str) -> dict[str, object]:
 
 def _broken(what: str, where: str, found: str) -> HubError:
     if where == "the cache":
-        hint = f"delete that file so that it is fetched again, {INSTEAD}"
+        hint = f"delete that file so that it is fetched again, {instead()}"
     else:
-        hint = f"try again, check HF_ENDPOINT and the network, {INSTEAD}"
+        hint = f"try again, check HF_ENDPOINT and the network, {instead()}"
     return HubError(f"{what} from {where} is {found}", hint=hint)
