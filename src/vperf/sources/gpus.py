@@ -322,13 +322,7 @@ def _unknown(name: str, files: Files) -> UnknownNameError:
     """The ids that contain the name first, then those that are spelled alike."""
     import difflib  # noqa: PLC0415  (only on the way to an error)
 
-    loose = loose_key(name)[:64].decode()
-    spelled: dict[str, str] = {}
-    for gpu_id in files.ids:
-        path = files.path(gpu_id)
-        named = _head(path).partition(b"\nvendor")[0] if path else b""
-        for text in (gpu_id.encode(), *_QUOTED.findall(named)):
-            spelled.setdefault(loose_key(text).decode(), gpu_id)
+    loose, spelled = loose_key(name)[:64].decode(), _ids_by_spelling(files)
     starting = [spelled[key] for key in spelled if len(loose) > 1 and key.startswith(loose)]
     inside = [spelled[key] for key in spelled if len(loose) > 1 and loose in key]
     alike = [spelled[key] for key in difflib.get_close_matches(loose, spelled, n=12, cutoff=0.5)]
@@ -337,6 +331,18 @@ def _unknown(name: str, files: Files) -> UnknownNameError:
     return UnknownNameError(
         "GPU", shown, nearest, hint=f"'vperf gpus' lists all; {flag('gpu')} FILE.toml is your own"
     )
+
+
+@lru_cache(maxsize=8)
+def _ids_by_spelling(files: Files) -> Mapping[str, str]:
+    """Ids by the loose keys of id, name and aliases."""
+    spelled: dict[str, str] = {}
+    for gpu_id in files.ids:
+        path = files.path(gpu_id)
+        named = _head(path).partition(b"\nvendor")[0] if path else b""
+        for text in (gpu_id.encode(), *_QUOTED.findall(named)):
+            spelled.setdefault(loose_key(text).decode(), gpu_id)
+    return spelled
 
 
 # A user's own figures ------------------------------------------------------------------------
