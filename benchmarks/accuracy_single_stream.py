@@ -37,6 +37,8 @@ _QUANTIZATIONS: dict[str, str | None] = {
     "ud-q8_k_xl": "q8_0",
 }
 _NO_FLASH_ATTENTION = ("no flash attention", "fa=0", "fa 0")
+_SEEN_BY_CLIENTS = ("vllm", "sglang")
+"""Engines whose TTFT a client of a server measures; others' are of a call in the process."""
 _OLD_VLLM = ("vLLM 0.4", "vLLM 0.6")
 _GPUS = {("apple-m2-ultra", "60-core GPU (catalogue: 76)"): "apple-m2-ultra-60c"}
 
@@ -61,7 +63,9 @@ def quantization_of(row: Row) -> str | None:
     return _QUANTIZATIONS.get(name, name)
 
 
-def _estimate(row: Row, input_len: int, output_len: int) -> Estimate:
+def _estimate(
+    row: Row, input_len: int, output_len: int, *, through_server: bool = False
+) -> Estimate:
     cache = row["kv_cache_dtype"]
     return vperf.estimate(
         row["model_id"],
@@ -71,6 +75,7 @@ def _estimate(row: Row, input_len: int, output_len: int) -> Estimate:
         quantization=quantization_of(row),
         kv_cache_dtype="fp8" if cache == "fp8" else None,
         engine=engine_of(row),
+        max_concurrency=1 if through_server else None,
     )
 
 
@@ -137,7 +142,9 @@ def points(row: Row) -> Iterable[Point]:
     ttft = number(row, "ttft_ms")
     if prompt and (prefill or ttft) and not number(row, "prefill_start_context"):
         seconds = prompt / prefill if prefill else (ttft or 0.0) / 1000
-        yield _point(row, "prefill", seconds, _estimate(row, round(prompt), 1))
+        served = prefill is None and row["engine"] in _SEEN_BY_CLIENTS
+        answer = _estimate(row, round(prompt), 1, through_server=served)
+        yield _point(row, "prefill", seconds, answer)
 
 
 def score(file: Path) -> Tally:

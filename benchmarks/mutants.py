@@ -3,10 +3,13 @@
     python benchmarks/mutants.py 300 --seed 1 [--seconds 1800] [--only timing] [--report FILE]
 
 A mutant is one expression changed: an operator, a comparison, a number, min for max, a condition
-turned round, a value returned as None. It is compiled in place of its file in a process of its own,
-with the tests of its folder and -x; the file on the disk stays as it is. Killed: a test fails, or
-none ends in time. The survivors are listed: each is a test that is missing, or a change that is no
-change (`<` for `<=` where both sides never meet). Not here: named faults (planted_faults.py).
+turned round, a value returned as None. It is compiled in place of its file in a process of its own;
+the file on the disk stays as it is. The tests that run its line are run, the quickest first, until
+one fails: they are known from one run of all of them under coverage.py, which --lines keeps.
+Killed: a test fails, or none ends in time. The survivors are listed: each is a test that is
+missing, or a change that is no change (`<` for `<=` where both sides never meet).
+
+Needs coverage.py beside the `dev` extra. Not here: named faults (planted_faults.py).
 """
 
 from __future__ import annotations
@@ -14,15 +17,18 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import itertools
 import json
 import os
 import random
 import resource
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -30,14 +36,17 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 AREAS = {
-    "timing": ("timing/*.py", ("tests/timing", "tests/test_estimate.py")),
-    "serving": ("serving/*.py", ("tests/serving", "tests/test_estimate.py")),
-    "model/blocks": ("model/blocks/*.py", ("tests/model/blocks", "tests/timing/test_compiled.py",
-                                            "tests/model/test_laws.py")),
-    "checks/grade": ("checks/grade.py", ("tests/checks/test_grade.py", "tests/cli/test_check.py")),
+    "timing": "timing/*.py", "serving": "serving/*.py", "model/blocks": "model/blocks/*.py",
+    "checks/grade": "checks/grade.py",
 }  # fmt: skip
-"""Files of src/vperf, and the tests that mean them."""
-_CPU_S, _LATE_S = 90, 900
+"""Files of src/vperf."""
+TESTS = (
+    "tests/timing", "tests/serving", "tests/model", "tests/checks", "tests/explore",
+    "tests/test_estimate.py", "tests/test_measured_points.py", "tests/test_offload_points.py",
+)  # fmt: skip
+"""Tests of what is computed; the recorded screens notice every change and say nothing."""
+_CPU_S, _LONGER, _LATE_S = 30, 4, 1800
+"""Of the processor: so long, and so many times what its tests take, before a mutant hangs."""
 _SWAPS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
     ast.Add: (ast.Sub,), ast.Sub: (ast.Add,), ast.Mult: (ast.Div,), ast.Div: (ast.Mult,),
     ast.FloorDiv: (ast.Mult,), ast.Mod: (ast.FloorDiv,), ast.Pow: (ast.Mult,),
@@ -56,6 +65,8 @@ class Mutant:
     area: str
     file: str
     line: int
+    end: int
+    """Its last line."""
     before: str
     after: str
     place: int
@@ -109,8 +120,8 @@ def _places(node: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]
                 yield from _places(child)
 
 
-def mutations(text: str) -> Iterator[tuple[ast.Module, int, str, str]]:
-    """Every mutant of a file: its tree, line, and the expression before and after.
+def mutations(text: str) -> Iterator[tuple[ast.Module, ast.AST, str, str]]:
+    """Every mutant of a file: its tree, the node, and the expression before and after.
 
     The tree is the same each time, put back when the next is asked for.
     """
@@ -121,7 +132,7 @@ def mutations(text: str) -> Iterator[tuple[ast.Module, int, str, str]]:
             if before == after:
                 continue
             _put(parent, field, number, changed)
-            yield tree, getattr(node, "lineno", 0), before, after
+            yield tree, node, before, after
             _put(parent, field, number, node)
 
 
@@ -134,13 +145,14 @@ def _put(parent: ast.AST, field: str, number: int | None, node: ast.AST) -> None
 
 def every(only: str) -> Iterator[Mutant]:
     """All mutants of the areas."""
-    for area, (pattern, _) in AREAS.items():
+    for area, pattern in AREAS.items():
         if only not in area:
             continue
         for path in sorted((ROOT / "src/vperf").glob(pattern)):
             name = path.relative_to(ROOT).as_posix()
-            for place, (_, line, before, after) in enumerate(mutations(path.read_text("utf-8"))):
-                yield Mutant(area, name, line, before[:100], after[:100], place)
+            for place, (_, node, before, after) in enumerate(mutations(path.read_text("utf-8"))):
+                line, end = getattr(node, "lineno", 0), getattr(node, "end_lineno", 0)
+                yield Mutant(area, name, line, end, before[:100], after[:100], place)
 
 
 def sample(count: int, seed: int, only: str) -> list[Mutant]:
@@ -161,11 +173,98 @@ def survivors_of(report: Path) -> list[Mutant]:
     return found
 
 
-def survives(mutant: Mutant) -> bool:
-    """Whether the tests of its area pass in a process where it is compiled in."""
+class Lines:
+    """Which tests run which lines of the areas, and how long each of them takes."""
+
+    def __init__(self, runs: Mapping[str, Mapping[str, Sequence[str]]], took: Mapping[str, float]):
+        self.runs, self.took = runs, took
+
+    @classmethod
+    def found(cls, kept: Path) -> Lines:
+        """From a file, or by a run of all tests, which then makes it."""
+        if not kept.exists():
+            command = (sys.executable, __file__, "0", "--trace", str(kept))
+            subprocess.run(command, cwd=ROOT, check=True)
+        told = json.loads(kept.read_text("utf-8"))
+        return cls(told["runs"], told["took"])
+
+    def tests(self, mutant: Mutant, most_s: float) -> list[str]:
+        """Those that run a line of it, and where it runs on import, those that run any of its file:
+        the quickest first, of all of them together so many seconds."""
+        of_file = self.runs.get(mutant.file, {})
+        lines = [of_file.get(str(line), []) for line in range(mutant.line, mutant.end + 1)]
+        found = {test for each in lines for test in each} or {
+            test for each in of_file.values() for test in each
+        }
+        ordered = sorted(found, key=lambda test: (self.took.get(test, 0.0), test))
+        until = itertools.accumulate(self.took.get(test, 0.0) for test in ordered)
+        return [test for test, spent in zip(ordered, until, strict=True) if spent <= most_s]
+
+
+def trace(kept: Path) -> int:
+    """Run all tests under coverage.py and write down what `Lines` reads."""
+    import coverage  # noqa: PLC0415  (of no extra)
+
+    took: Counter[str] = Counter()
+    tracer = coverage.Coverage(
+        data_file=None, include=[str(ROOT / "src/vperf" / each) for each in AREAS.values()],
+        config_file=False,
+    )  # fmt: skip
+
+    class Contexts:
+        """Each test, whatever its parameters, is a context."""
+
+        @staticmethod
+        def pytest_runtest_logstart(nodeid: str) -> None:
+            tracer.switch_context(nodeid.partition("[")[0])
+
+        @staticmethod
+        def pytest_runtest_logreport(report: Any) -> None:
+            took[report.nodeid.partition("[")[0]] += report.duration
+
+    import pytest  # noqa: PLC0415
+
+    _settle()
+    tracer.start()
+    ended = pytest.main([*TESTS, *_QUIETLY], plugins=[Contexts()])
+    tracer.stop()
+    data = tracer.get_data()
+    runs = {
+        Path(file).relative_to(ROOT).as_posix(): {
+            line: [test for test in tests if test]
+            for line, tests in data.contexts_by_lineno(file).items()
+        }
+        for file in data.measured_files()
+    }
+    kept.write_text(json.dumps({"runs": runs, "took": took}), encoding="utf-8")
+    return int(ended)
+
+
+_QUIETLY = ("-n", "0", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed", "0",
+            "-W", "ignore::pytest.PytestAssertRewriteWarning",
+            "-W", "ignore::coverage.exceptions.CoverageWarning")  # fmt: skip
+
+
+def _settle() -> None:
+    """The same examples in every run, no network."""
+    import hypothesis  # noqa: PLC0415
+
+    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+    hypothesis.settings.register_profile("mutants", phases=phases, database=None, deadline=None)
+    hypothesis.settings.load_profile("mutants")
+    os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def survives(mutant: Mutant, lines: Lines, most_s: float) -> bool:
+    """Whether the tests of its lines pass in a process where it is compiled in."""
+    tests = lines.tests(mutant, most_s)
+    if not tests:
+        return True
     child = os.fork()
     if not child:
-        os._exit(_run(mutant))
+        most = _CPU_S + round(_LONGER * sum(lines.took.get(test, 0.0) for test in tests))
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most))
+        os._exit(_run(mutant, tests))
     until = time.monotonic() + _LATE_S
     while time.monotonic() < until:
         ended, status = os.waitpid(child, os.WNOHANG)
@@ -177,12 +276,10 @@ def survives(mutant: Mutant) -> bool:
     return False
 
 
-def _run(mutant: Mutant) -> int:
+def _run(mutant: Mutant, tests: Sequence[str]) -> int:
     """pytest's exit code, with the mutant in its file's place."""
-    import hypothesis  # noqa: PLC0415
     import pytest  # noqa: PLC0415
 
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
     path = ROOT / mutant.file
     text = path.read_text("utf-8")
     every = enumerate(mutations(text))
@@ -194,23 +291,11 @@ def _run(mutant: Mutant) -> int:
         return code if self.path == str(path) else original(self, fullname)
 
     SourceFileLoader.get_code = get_code  # type: ignore[assignment, method-assign]
-    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
-    hypothesis.settings.register_profile("mutants", phases=phases, database=None, deadline=None)
-    hypothesis.settings.load_profile("mutants")
-    os.environ["HF_HUB_OFFLINE"] = "1"
+    _settle()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)
-    tests = AREAS[mutant.area][1]
-    near = sorted((ROOT / "tests").rglob(f"test_{path.stem}.py"))
-    first = [
-        str(file.relative_to(ROOT))
-        for file in near
-        if any(str(file).startswith(str(ROOT / t)) for t in tests)
-    ]
-    return int(pytest.main([*first, *tests, "-n", "0", "-x", "-q", "-p", "no:cacheprovider",
-                            "--hypothesis-seed", "0",
-                            "-W", "ignore::pytest.PytestAssertRewriteWarning"]))  # fmt: skip
+    return int(pytest.main([*tests, *_QUIETLY]))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -219,33 +304,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=3600.0, help="no mutant is begun later")
+    parser.add_argument("--each", type=float, default=20.0, help="seconds of tests for a mutant")
     parser.add_argument("--only", default="", help=f"an area: {', '.join(AREAS)}")
     parser.add_argument("--again", type=Path, help="an earlier report: its survivors alone")
-    parser.add_argument("--report", type=Path, help="a JSON file of every mutant and its end")
+    parser.add_argument(
+        "--report", type=Path, help="a JSON file of every mutant's end, which a later run goes on"
+    )
+    parser.add_argument("--lines", type=Path, help="a JSON file of which tests run which lines")
+    parser.add_argument("--trace", type=Path, help="make such a file, and no more")
     asked = parser.parse_args(arguments)
+    os.chdir(ROOT)
+    sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
+    if asked.trace:
+        return trace(asked.trace)
+    with tempfile.TemporaryDirectory() as folder:
+        lines = Lines.found(asked.lines or Path(folder) / "lines.json")
     import hypothesis  # noqa: F401, PLC0415  (before the forks, which share it)
     import pydantic  # noqa: F401, PLC0415
     import pytest  # noqa: F401, PLC0415
     import typer  # noqa: F401, PLC0415
 
-    os.chdir(ROOT)
-    sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
-    sound = set[str]()
-    for area, (pattern, tests) in AREAS.items():
-        path = next((ROOT / "src/vperf").glob(pattern))
-        unchanged = Mutant(area, path.relative_to(ROOT).as_posix(), 0, "", "", -1)
-        if asked.only in area and survives(unchanged):
-            sound.add(area)
-        elif asked.only in area:
-            print(f"{area} is left out: {' '.join(tests)} fail without any mutant", flush=True)
     began, ends = time.monotonic(), list[tuple[Mutant, bool]]()
+    if asked.report and asked.report.exists():
+        rows = json.loads(asked.report.read_text("utf-8"))
+        ends = [(Mutant(**row), lives) for row in rows for lives in (row.pop("survives"),)]
     chosen = (
         survivors_of(asked.again) if asked.again else sample(asked.count, asked.seed, asked.only)
     )
-    for mutant in (each for each in chosen if each.area in sound):
+    known = {mutant for mutant, _ in ends}
+    for mutant in (each for each in chosen if each not in known):
         if time.monotonic() - began > asked.seconds:
             break
-        ends.append((mutant, survives(mutant)))
+        ends.append((mutant, survives(mutant, lines, asked.each)))
         if ends[-1][1]:
             print(f"{mutant.file}:{mutant.line}: {mutant.before}  ->  {mutant.after}", flush=True)
         if asked.report:

@@ -40,5 +40,6 @@ if [[ -d $here/wheels ]]; then
 fi
 export PYTHONPATH=$path HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 NO_COLOR=1 PYTHONUNBUFFERED=1
 export TORCHINDUCTOR_CACHE_DIR=$site/inductor TRITON_CACHE_DIR=$site/triton
+export TORCHINDUCTOR_COMPILE_THREADS=1  # a dozen small kernels; workers would outlive their part
 unset GITHUB_ACTIONS VPERF_DEBUG
 "$python" "$here/on_card.py" "$results" "$@"

@@ -8,12 +8,14 @@ step      a whole decode step and prefill of a dense model, random weights, in a
 kernels   matmuls of few and many rows, copies that the L2 holds, attention, experts
 generate  transformers' generate(): every kernel launched from Python
 
-Each prints one line of JSON: SI units. Random data throughout: zeros draw less power.
+Each prints its answer as a line of JSON, in SI units, after every measurement: the last line is all
+of it, an earlier one what there is if the program is ended. Random data: zeros draw less power.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import sys
@@ -28,13 +30,21 @@ from vperf.errors import VperfError
 from vperf.formats import BF16, FP8, Format
 from vperf.hardware.gpu import Achieved, Gpu
 from vperf.measure.constants import form_seconds
-from vperf.measure.timers import Call, ClockTimer, EventTimer, GraphTimer, Timer
+from vperf.measure.timers import (
+    Call,
+    ClockTimer,
+    EventTimer,
+    GraphTimer,
+    Timer,
+    triton_bench,
+)  # fmt: skip
 from vperf.measure.torch_backend import TorchBackend, open_backend
 from vperf.model.ops import Linear, Op, Step, Work, attention, distinct_experts, matmul
 from vperf.sources.models import load_model_config
 from vperf.timing.limit import Limits
 
 GIB = 2**30
+Answer = dict[str, Any]
 
 
 class Machine:
@@ -73,26 +83,26 @@ class Machine:
 # seed ----------------------------------------------------------------------------------------
 
 
-def seed(machine: Machine) -> dict[str, Any]:
+def seed(machine: Machine) -> Iterator[Answer]:
     """The mean that do_bench gives by itself, for each size; who reads it keeps the best."""
     sizes = (256, 512) if machine.small else (1024, 2048, 4096, 8192, 16384)
-    rates, copies = {}, {}
-    for size in sizes:
-        a, b = machine.random(size, size), machine.random(size, size)
-        rates[str(size)] = 2.0 * size**3 / _bench(machine, partial(machine.torch.matmul, a, b))
+    rates, copies = dict[str, float](), dict[str, float]()
+    bench = triton_bench() if machine.gpu else None
+    answer = {"matmul_flop_per_s": rates, "copy_bytes_per_s": copies,
+              "timed_by": "do_bench" if bench else "events or the clock"}  # fmt: skip
+
+    def seconds(call: Call) -> float:
+        if bench is None:
+            return machine.eager.time([call], 0.1 if machine.gpu else 0.02).median_s
+        return 1e-3 * float(bench(call))
+
     for gib in (1 / 64,) if machine.small else (1, 2, 3):
         x = machine.random(int(gib * GIB / 2))
-        copies[f"{gib:g}"] = 2.0 * gib * GIB / _bench(machine, x.clone)
-    return {"matmul_flop_per_s": rates, "copy_bytes_per_s": copies}
-
-
-def _bench(machine: Machine, call: Call) -> float:
-    """Seconds by Triton's do_bench as it comes; without a GPU by the clock."""
-    if not machine.gpu:
-        return machine.eager.time([call], 0.02).median_s
-    from triton.testing import do_bench  # noqa: PLC0415
-
-    return 1e-3 * float(do_bench(call))
+        copies[f"{gib:g}"] = 2.0 * gib * GIB / seconds(x.clone)
+    for size in sizes:
+        a, b = machine.random(size, size), machine.random(size, size)
+        rates[str(size)] = 2.0 * size**3 / seconds(partial(machine.torch.matmul, a, b))
+        yield answer
 
 
 # step ----------------------------------------------------------------------------------------
@@ -200,7 +210,7 @@ class Decoder:
         return functional.linear(normed, self.head).argmax(-1)
 
 
-def step(machine: Machine, model: str) -> dict[str, Any]:
+def step(machine: Machine, model: str) -> Iterator[Answer]:
     """Decode at batches of 1 and 32, and prefill, eager and in a graph."""
     config = load_model_config(model).config
     new = 64 if machine.small else 1024
@@ -212,14 +222,15 @@ def step(machine: Machine, model: str) -> dict[str, Any]:
         one = machine.torch.randint(0, words, (batch, 1), device=machine.where)
         times = _both(machine, partial(decoder.forward, one, new), seconds)
         found["decode"].append({"batch": batch, "fused": decoder.fused, **times})
+        yield found
         if batch == 1:
             prompt = machine.torch.randint(0, words, (1, new), device=machine.where)
             times = _both(machine, partial(decoder.forward, prompt, 0), seconds)
             found |= {f"prefill_{name}": value for name, value in times.items()}
+            yield found
         del decoder
         if machine.gpu:
             machine.torch.cuda.empty_cache()
-    return found
 
 
 def _both(machine: Machine, call: Call, seconds: float) -> dict[str, Any]:
@@ -233,11 +244,13 @@ def _both(machine: Machine, call: Call, seconds: float) -> dict[str, Any]:
 # kernels -------------------------------------------------------------------------------------
 
 
-def kernels(machine: Machine, gpu: Gpu | None) -> dict[str, Any]:
+def kernels(machine: Machine, gpu: Gpu | None) -> Iterator[Answer]:
     """Rows of one kernel each, beside the card's limit and expected where a file of it is given."""
-    rows = [*_matmuls(machine, gpu), *_experts(machine, gpu), *_attentions(machine, gpu),
-            *_copies(machine)]  # fmt: skip
-    return {"rows": rows}
+    rows: list[Answer] = []
+    for row in itertools.chain(_matmuls(machine, gpu), _attentions(machine, gpu),
+                               _copies(machine), _experts(machine, gpu)):  # fmt: skip
+        rows.append(row)
+        yield {"rows": rows}
 
 
 def _row(
@@ -328,7 +341,7 @@ def _copies(machine: Machine) -> Iterator[dict[str, Any]]:
 # generate ------------------------------------------------------------------------------------
 
 
-def generate(machine: Machine, model: str) -> dict[str, Any]:
+def generate(machine: Machine, model: str) -> Iterator[Answer]:
     """transformers as it is: a dynamic cache, greedy, batch 1. TTFT is that of one token."""
     from transformers import AutoConfig, AutoModelForCausalLM  # noqa: PLC0415
 
@@ -356,15 +369,15 @@ def generate(machine: Machine, model: str) -> dict[str, Any]:
     rounds = 1 if machine.small else 3
     first = min(seconds(1) for _ in range(rounds))
     whole = min(seconds(out) for _ in range(rounds))
-    return {"model": model, "input_len": new, "output_len": out, "ttft_s": first,
-            "tpot_s": (whole - first) / (out - 1)}  # fmt: skip
+    yield {"model": model, "input_len": new, "output_len": out, "ttft_s": first,
+           "tpot_s": (whole - first) / (out - 1)}  # fmt: skip
 
 
 # The command line ----------------------------------------------------------------------------
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """One program; its answer is the last line of standard output."""
+    """One program; its answer is the last line of standard output, earlier ones are parts of it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("program", choices=("seed", "step", "kernels", "generate"))
     parser.add_argument("--model")
@@ -377,14 +390,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         machine = Machine(asked.device, small=asked.small)
         match asked.program:
             case "seed":
-                answer = seed(machine)
+                answers = seed(machine)
             case "step":
-                answer = step(machine, asked.model)
+                answers = step(machine, asked.model)
             case "kernels":
-                answer = kernels(machine, _gpu(asked.gpu))
+                answers = kernels(machine, _gpu(asked.gpu))
             case _:
-                answer = generate(machine, asked.model)
-    print(json.dumps(_finite(answer)))
+                answers = generate(machine, asked.model)
+        for answer in answers:
+            print(json.dumps(_finite(answer)), flush=True)
     return 0
 
 

@@ -20,7 +20,8 @@ OTHERS = {
     "checks/calibrate.py": 1,  # the head of a file
     "checks/importers/engine_log.py": 1,  # the server's
     "checks/importers/trtllm_bench.py": 1,
-    "checks/suspects.py": 3,
+    "checks/host_memory.py": 1,
+    "checks/looks.py": 4,
     "checks/thresholds.py": 1,  # made of a metric's name
     "sources/catalog.py": 1,
     "sources/local_gpu.py": 12,

@@ -21,7 +21,7 @@ from vperf.napkin import EXAMPLE_GPU, EXAMPLE_MODEL, Napkin, check_choice
 from vperf.napkin import napkin as _napkin
 from vperf.notes import Note, notes_of
 from vperf.resolve import deploy
-from vperf.resolve.card import gpu_named
+from vperf.resolve.card import gpu_named, with_count
 from vperf.resolve.engine import engine_of, own_format
 from vperf.resolve.model import build
 from vperf.scenario import ModelLike, Options, Scenario
@@ -42,7 +42,8 @@ def estimate(
 
     `input_len` and `output_len` are tokens of each of `batch_size` requests; `quantization` and
     `kv_cache_dtype` are what-ifs over what the checkpoint says; `max_model_len` caps the context;
-    `tp`, `pp`, `ep` and `dp` divide the model over tp x pp x dp GPUs (dp: attention).
+    `tp`, `pp`, `ep` and `dp` divide the model over tp x pp x dp GPUs (dp: attention); "2xh100" is
+    tp 2.
     With `max_concurrency` users in a closed loop, or `request_rate` requests/s, it is the estimate
     of a served load, `prefix_cache_hit` of each prompt found in cache. `speculative` "mtp" drafts
     `draft_tokens` a step with the model's own MTP layers, of which a share `acceptance` is
@@ -52,7 +53,7 @@ def estimate(
     Raises VperfError: InputError for what cannot be, UnsupportedModelError for an architecture
     that is not understood, HubError when the Hub is needed and cannot be reached.
     """
-    return ask(Scenario(model, gpu, **options))
+    return ask(Scenario(model, **with_count({"gpu": gpu, **options})))
 
 
 def ask(scenario: Scenario, tick: Callable[[int, int], object] | None = None) -> Estimate:

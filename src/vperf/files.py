@@ -146,6 +146,17 @@ def open_regular(path: str | Path) -> Iterator[tuple[IO[bytes], int]]:
         raise InputError(f"cannot be read: {error.strerror or error}", source=str(path)) from None
 
 
+def is_there(path: str | Path) -> bool:
+    """Whether there is something of that name. What cannot be looked at, for its name is too long
+    or its folder closed, is not: who reads it says why it cannot be read."""
+    return os.path.exists(path)  # Path.exists raises, before Python 3.14
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether it is a regular file; as `is_there`."""
+    return os.path.isfile(path)
+
+
 def is_inside(name: str) -> bool:
     """Whether a name from elsewhere stays inside the folder that it is joined to."""
     parts = name.replace("\\", "/").split("/")

@@ -281,10 +281,19 @@ _BITS_A_WEIGHT = r"([1-9]\d?(?:\.\d{1,3})?)_?bpw"
 """As ExLlama's files are named: "3.22bpw"."""
 
 
+def _key(name: str) -> str:
+    key = name.strip().lower().replace("-", "_")
+    return _ALIASES.get(key, key)
+
+
+def names_gguf(name: str) -> bool:
+    """Whether a format's name is that of a GGUF file's, which few engines read."""
+    return _key(name) in MIXES
+
+
 def format_named(name: str) -> Format | Mix:
     """The format a user names with --quantization. Raises UnknownNameError with the nearest."""
-    key = name.strip().lower().replace("-", "_")
-    key = _ALIASES.get(key, key)
+    key = _key(name)
     if key in MIXES:
         return MIXES[key]
     if match := re.fullmatch(_BITS_A_WEIGHT, key):
@@ -307,8 +316,7 @@ CACHE_FORMATS: dict[str, Format] = {
 
 def cache_format_named(name: str) -> Format:
     """The format a user names with --kv-cache-dtype; as vLLM, fp8_e4m3 and fp8_e5m2 are fp8."""
-    key = name.strip().lower().replace("-", "_")
-    key = _ALIASES.get(key, key)
+    key = _key(name)
     if key not in CACHE_FORMATS:
         raise UnknownNameError(
             "KV cache dtype", name, hint=f"known: auto, {', '.join(CACHE_FORMATS)}"

@@ -80,8 +80,8 @@ _MODEL = (
     "or - for a config.json on standard input."
 )
 _GPU = (
-    "GPU id, any name that a driver or vendor prints, local (the one in this machine), "
-    "or a GPU file (.toml)."
+    "GPU id, any name that a driver or vendor prints, several as 2xh100, local (the one in this "
+    "machine), or a GPU file (.toml)."
 )
 _QUANTIZATION = (
     "Weights as bf16, fp16, fp8, int8, int4, awq, gptq, mxfp4 or nvfp4 "
@@ -304,6 +304,14 @@ class Scenario:
     draft_model: ModelLike | None = _option(
         _DRAFTS, "--draft-model", _DRAFTER, "MODEL", shapes="model", repeats=False
     )
+    draft_quantization: str | None = _option(
+        _DRAFTS,
+        "--draft-quantization",
+        "Weights of --draft-model in this format, instead of its checkpoint's.",
+        "FORMAT",
+        shapes="model",
+        repeats=False,
+    )
     draft_tokens: int | None = _option(
         _DRAFTS,
         "--draft-tokens",
@@ -524,6 +532,7 @@ class Options(TypedDict, total=False):
     cuda_graphs: bool
     speculative: str | None
     draft_model: ModelLike | None
+    draft_quantization: str | None
     draft_tokens: int | None
     draft_branches: int | None
     verify_tokens: int | None

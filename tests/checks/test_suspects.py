@@ -11,8 +11,8 @@ import pytest
 import vperf
 from tests.checks.results import GPU, MODEL, result, setup, went
 from vperf import Scenario
+from vperf.checks.case import Suspect
 from vperf.checks.check import Check
-from vperf.checks.suspects import Suspect
 from vperf.resolve import Resolver
 from vperf.serving import load
 from vperf.sources.gpus import load_gpu
@@ -37,15 +37,17 @@ def test_a_run_without_cuda_graphs_is_recognised_and_mended() -> None:
     assert '"cudagraph_mode":"FULL_AND_PIECEWISE"' in first.command
 
 
-@pytest.mark.parametrize(("slower", "named"), [(1.0, True), (1.1, True), (1.2, False)])
-def test_a_fault_whose_prediction_is_over_15_percent_off_explains_nothing(
-    slower: float, named: bool
+@pytest.mark.parametrize(("slower", "near"), [(1.0, True), (1.1, True), (1.2, False)])
+def test_a_fault_whose_prediction_is_over_15_percent_off_is_told_by_its_unknown(
+    slower: float, near: bool
 ) -> None:
     # 80 % of 1,248 served points are 0.88 to 1.24 of what is expected: a prediction that is 15 %
-    # off is as near as predictions are.
+    # off is as near as predictions are. Hosts differ by more: their launch time is solved for.
     scenario = Scenario("Qwen/Qwen3-0.6B", "h100", cuda_graphs=False)
-    found = suspects(vperf.check(went(scenario, slower=slower)))
-    assert ("no-cuda-graphs" in [each.id for each in found]) == named
+    found = {each.id: each for each in suspects(vperf.check(went(scenario, slower=slower)))}
+    eager = found["no-cuda-graphs"]
+    assert (eager.predicted_s is not None) == near
+    assert near or "us of the host for each of" in eager.evidence
 
 
 def test_faults_are_looked_for_from_15_percent_over_the_expected_time_on() -> None:

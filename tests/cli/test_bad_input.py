@@ -299,3 +299,20 @@ def test_a_standard_stream_that_is_closed_is_no_bug(
     code = main(["compare", "-m", asked, "-g", "h100"])
     getattr(sys, name).close()
     assert code == (2 if name == "stdin" else 0)
+
+
+def test_what_is_too_long_for_a_file_is_not_taken_for_a_disk_that_is_full(vperf: Run) -> None:
+    long = "x" * 300
+    for gpu, said in ((f"2x{long}", "unknown GPU"), (f"2x{long}/y.toml", "cannot be read"),
+                      (f"{long},h100", "is not one GPU")):  # fmt: skip
+        assert said in one_line(vperf("estimate", "-m", QWEN, "-g", gpu))
+    assert "cannot be read" in one_line(vperf("check", f"9ms{long}", "-m", QWEN, "-g", "h100"))
+
+
+def test_an_error_of_the_disk_names_its_file(vperf: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> object:
+        raise PermissionError(13, "Permission denied", "/home/x/y.toml")
+
+    monkeypatch.setattr("vperf.cli.scenario_options.missing_model", refused)
+    said = one_line(vperf("estimate", "-g", "h100"))
+    assert said == "/home/x/y.toml: Permission denied"

@@ -107,6 +107,46 @@ def test_a_part_that_fails_or_is_late_leaves_the_others_and_is_said(
     assert "decode step in a graph, batch 1" in text
 
 
+def test_what_a_program_had_measured_before_its_time_was_up_counts(
+    inside: on_card.Runner, tmp_path: Path
+) -> None:
+    decode = {"input_len": 1024, "decode": [{"batch": 1, "graph_s": 4.0e-3}]}
+
+    def run(command: Sequence[str], seconds: float) -> Done:
+        if "step" in command:
+            return Done(None, seconds, f'a line\n{json.dumps(decode)}\n{{"input_len": 10', "")
+        return inside(command, seconds)
+
+    assert on_card.measure(tmp_path, run=run) == 2
+    text = (tmp_path / "summary.md").read_text("utf-8")
+    assert row(text, "qwen3-4b: decode step in a graph, batch 1")[5] == "8%: yes"
+    assert "qwen3-4b: prefill of" not in text
+    assert "check step" not in text
+    assert row(text, "step qwen3-4b")[1] == "late"
+
+
+def test_the_quick_card_stands_in_where_the_whole_was_not_measured(
+    inside: on_card.Runner, tmp_path: Path
+) -> None:
+    def run(command: Sequence[str], seconds: float) -> Done:
+        if command[-1].endswith("gpu.toml") and "measure" in command:
+            return Done(None, seconds, "", "")
+        return inside(command, seconds)
+
+    assert on_card.measure(tmp_path, run=run) == 1
+    assert (tmp_path / "gpu.toml").read_bytes() == (tmp_path / "quick.toml").read_bytes()
+    text = (tmp_path / "summary.md").read_text("utf-8")
+    assert "qwen3-4b: decode step in a graph, batch 1" in text
+
+
+def test_a_tpot_below_zero_is_no_measurement(tmp_path: Path) -> None:
+    found = {**program(("generate",)), "tpot_s": -1e-6}
+    done = {"generate m": Done(0, 1.0, json.dumps(found), "")}
+    (part,) = on_card.grading("m", "qwen3-8b", done, tmp_path, dry=True)
+    assert "--tpot" not in part.command
+    assert part.command[part.command.index("--ttft") + 1] == "40 ms"
+
+
 def test_a_process_is_ended_with_all_that_it_started_when_its_time_is_up() -> None:
     began = time.monotonic()
     done = on_card.run_process(("bash", "-c", "echo begun; sleep 60 & sleep 60"), 0.3)

@@ -137,6 +137,11 @@ def test_a_count_of_gpus_agrees_with_what_else_is_said() -> None:
 def test_model_and_gpu_need_no_flags() -> None:
     wanted = Scenario("a", "h100")
     for given in (("a", "h100"), ("-m", "a", "h100"), ("a", "-g", "h100")):
-        assert run(*given, places=True).scenario() == wanted
+        assert run(*given).scenario() == wanted
     with pytest.raises(InputError, match="'b' is one too many"):
-        run("-m", "a", "-g", "h100", "b", places=True)
+        run("-m", "a", "-g", "h100", "b")
+
+
+def test_arguments_of_a_command_with_choices_are_choices() -> None:
+    typed = run("a,b", "h100", many=("model", "gpu"))
+    assert typed.choices == {"model": ("a", "b"), "gpu": ("h100",)}

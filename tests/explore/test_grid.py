@@ -123,3 +123,9 @@ def test_a_range_stays_lazy_and_its_first_point_is_there_at_once() -> None:
 def test_a_misspelt_card_is_refused_before_a_model_is_looked_for() -> None:
     with pytest.raises(UnknownNameError, match="hh100"):
         points({"model": "foo/bar", "gpu": "hh100"})
+
+
+def test_cards_of_unlike_counts_are_choices_of_one_axis() -> None:
+    found = list(points({"model": QWEN, "gpu": ["2xl40s", "h100"]}))
+    assert [p.chosen["gpu"] for p in found] == ["2xl40s", "h100-sxm-80gb"]
+    assert [p.scenario.tp for p in found] == [2, 1]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from vperf.measure.timers import ClockTimer, EventTimer, GraphTimer
+from vperf.measure.backend import Timing
+from vperf.measure.timers import ClockTimer, EventTimer, GraphTimer, do_bench
 
 
 class Machine:
@@ -117,3 +120,18 @@ def test_what_cannot_be_captured_is_timed_eagerly_and_that_is_remembered() -> No
     timer = GraphTimer(SimpleNamespace(cuda=cuda))
     assert timer.time([cuda.kernel], 0.01).median_s == pytest.approx(9e-6)
     assert timer.eager == {"operation not permitted when stream is capturing"}
+
+
+def test_without_a_compiler_tritons_timer_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Active:
+        def get_device_interface(self) -> None:
+            raise subprocess.CalledProcessError(1, "cc")
+
+    driver = SimpleNamespace(active=Active())
+    monkeypatch.setitem(sys.modules, "triton", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "triton.runtime", SimpleNamespace(driver=driver))
+    bench = SimpleNamespace(do_bench=lambda call, **how: (2.0, 3.0))
+    monkeypatch.setitem(sys.modules, "triton.testing", bench)
+    assert do_bench(lambda: None, 0.1) is None
+    driver.active = SimpleNamespace(get_device_interface=lambda: None)
+    assert do_bench(lambda: None, 0.1) == Timing(2e-3, 3e-3)

@@ -11,10 +11,10 @@ from typing import Any
 
 from vperf.answer import Expected, Serving, Speed, Speeds
 from vperf.checks.baseline import Change, Drift
+from vperf.checks.case import Suspect
 from vperf.checks.check import Check
 from vperf.checks.grade import Metric, Utilization
 from vperf.checks.result import Result
-from vperf.checks.suspects import Suspect
 from vperf.checks.thresholds import Threshold
 from vperf.checks.waterfall import Part, Waterfall
 from vperf.explore.candidates import Candidate, Layout, Targets, Times

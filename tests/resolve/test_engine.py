@@ -35,3 +35,13 @@ def test_bits_alone_are_the_engines_own_format_and_that_is_said(
 def test_bits_that_an_engine_has_no_format_of_are_refused() -> None:
     with pytest.raises(InputError, match="no usual weights of 3 bits"):
         deploy(Scenario("qwen3-8b", "h100", quantization="3bit"))
+
+
+def test_a_format_of_gguf_files_is_run_by_llama_cpp_where_nobody_names_an_engine() -> None:
+    for gpu in ("rtx-3090", "apple-m4-max"):
+        for quantization in ("q4_k_m", "Q8_0"):
+            answer = vperf.estimate("qwen3-8b", gpu, quantization=quantization)
+            assert answer.workload.engine == "llama.cpp"
+    assert vperf.estimate("qwen3-8b", "rtx-3090", quantization="awq").workload.engine == "vllm"
+    named = vperf.estimate("qwen3-8b", "rtx-3090", quantization="q4_k_m", engine="vllm")
+    assert named.workload.engine == "vllm"

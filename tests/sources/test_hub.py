@@ -382,6 +382,20 @@ def test_a_cache_that_cannot_be_written_costs_only_a_warning(
     assert "could not be cached" in answer.warnings[0]
 
 
+def test_a_cache_that_cannot_be_looked_into_is_empty(
+    model: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name too long for a folder is refused as a folder of another user is, to root too."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / ("x" * 300)))
+    answer = hub.fetch(ID)
+    assert answer.config == CONFIG
+    assert "could not be cached" in answer.warnings[0]
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert f"{ID} is not in the cache" in refusal()
+    with pytest.raises(HubError, match="is not in the cache"):
+        hub.fetch_any(ID)
+
+
 def test_a_commit_that_is_a_path_stays_out_of_the_cache(model: LoopbackHub, tmp_path: Path) -> None:
     model.answers[CONFIG_PATH].headers["X-Repo-Commit"] = "../../../../outside"
     assert hub.fetch(ID).commit is None

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from vperf.checks.case import Case
 from vperf.checks.grade import TIMES, Metric, bounded_rate, expected_figures
-from vperf.checks.suspects import Case
 from vperf.errors import VperfError
 from vperf.hardware.gpu import Gpu
 from vperf.resolve.card import gpus_named

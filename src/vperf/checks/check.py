@@ -17,6 +17,7 @@ from vperf.checks import thresholds, waterfall
 from vperf.checks.above_limit import Reason, explanations
 from vperf.checks.as_it_ran import as_it_ran
 from vperf.checks.baseline import Baseline, Drift, Run, compare_to, read_baseline, setup_of
+from vperf.checks.case import Case, Suspect
 from vperf.checks.grade import (
     RATES,
     TIMES,
@@ -33,9 +34,10 @@ from vperf.checks.grade import (
     running,
     utilization,
 )
+from vperf.checks.looks import Look, checklist
 from vperf.checks.result import Result
 from vperf.checks.scenario_of_result import scenario_of
-from vperf.checks.suspects import Case, Suspect, find_suspects
+from vperf.checks.suspects import find_suspects, is_telling
 from vperf.checks.thresholds import Threshold, Thresholds, refuse_unapplied
 from vperf.checks.waterfall import Waterfall
 from vperf.deployment import Deployment
@@ -95,6 +97,8 @@ class Check(Plotted):
     """What may be behind the time it took, then what to try; empty where it is impossible."""
     reasons: tuple[Reason, ...] = ()
     """Why it may be impossible, the likeliest first; empty where it is not."""
+    checklist: tuple[Look, ...] = ()
+    """What to look at, in this order, where it is slow and no suspect is telling."""
     percentiles: tuple[Metric, ...] = ()
     """Of times, where the result has them and the load is simulated; never impossible."""
 
@@ -152,6 +156,7 @@ class Check(Plotted):
             },
             "suspects": [asdict(suspect) for suspect in self.suspects],
             "reasons": [asdict(reason) for reason in self.reasons],
+            "checklist": [look._asdict() for look in self.checklist],
             "passed": self.passed,
             "bars": [asdict(bar) for bar in self.bars],
             "baseline": asdict(self.drift) if self.drift else None,
@@ -380,7 +385,9 @@ def _grade(  # noqa: PLR0917  (as check)
     falls = _waterfalls(at, answer, figures)
     batch = running(at, answer, figures)
     tpot = next((fall.measured_s for fall in falls if fall.metric == "tpot_s"), None)
-    case = Case(resolver, at, answer, falls)
+    case = Case(resolver, at, answer, falls, result.setup)
+    suspects = find_suspects(case) if explain and not impossible else ()
+    unexplained = explain and main.verdict == "slow" and not impossible and not is_telling(suspects)
     return Check(
         result=result,
         source=source,
@@ -395,7 +402,8 @@ def _grade(  # noqa: PLR0917  (as check)
         running_batch=batch,
         utilization=_utilization(at, answer, falls, batch),
         waterfalls=falls,
-        suspects=find_suspects(case) if explain and not impossible else (),
+        suspects=suspects,
+        checklist=tuple(checklist(case)) if unexplained else (),
         reasons=explanations(case, impossible) if explain and impossible else (),
         bars=(),
         drift=None,

@@ -17,7 +17,7 @@ from vperf.checks.baseline import read_baseline
 from vperf.checks.check import Check, apply_thresholds, compare_to_baseline, grade_all
 from vperf.checks.thresholds import Thresholds, longest, refuse_unapplied, share
 from vperf.errors import InputError, VperfError
-from vperf.files import read_toml
+from vperf.files import is_file, is_there, read_toml
 from vperf.resolve import Resolver
 from vperf.scenario import Options
 from vperf.values import dataclass
@@ -189,14 +189,14 @@ def _planned(
 
 def _files(file: str, path: Path, where: str) -> list[str]:
     """The file, or those that a pattern matches, by name."""
-    if not _PATTERN & set(file) or (path.parent / file).exists():
+    if not _PATTERN & set(file) or is_there(path.parent / file):
         return [file]
     if Path(file).is_absolute():
         raise InputError(
             "a pattern is relative to the vperf.toml", source=str(path), field=f"{where}: file"
         )
     try:
-        found = sorted(each for each in path.parent.glob(file) if each.is_file())
+        found = sorted(each for each in path.parent.glob(file) if is_file(each))
     except ValueError as error:
         raise InputError(str(error), source=str(path), field=f"{where}: file") from None
     if not found:
@@ -208,7 +208,7 @@ def _beside(name: str, path: Path) -> str:
     """A model or GPU file beside the vperf.toml; any other name as it is."""
     file = path.parent / name
     looks = name.startswith(".") or name.endswith((".toml", ".json", ".gguf"))
-    return str(file) if looks and file.exists() else name
+    return str(file) if looks and is_there(file) else name
 
 
 def _checked(table: Any, path: Path, where: str) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class Setup:
     usual_quantization: str | None = None
     """What the tool loads of a 16-bit model where nothing is said."""
     kv_cache_dtype: str | None = None
+    flash_attention: bool | None = None
+    """Whether attention ran in its fused kernel, where the tool lets one choose (llama.cpp)."""
     input_len: float | None = None
     """Mean tokens of a prompt; 0 where decoding alone was measured."""
     output_len: float | None = None

@@ -19,6 +19,7 @@ import typer
 from vperf.cli import output
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
 from vperf.errors import InputError, VperfError
+from vperf.files import is_there
 from vperf.scenario import ELSEWHERE
 from vperf.units import parse_number, refuse_odd
 
@@ -378,7 +379,7 @@ def _source(
         return (read_server(file, DURATION_S if duration_s is None else duration_s),)
     if duration_s is not None:
         raise InputError("means nothing without the address of a server", field="--duration")
-    if file is not None and _is_speed(file) and not Path(file).exists():
+    if file is not None and _is_speed(file) and not is_there(file):
         raise InputError(f"{file!r} is not a file", hint=f'a speed is --decode-tok-s "{file}"')
     if file is not None and figures:
         raise InputError("measured figures cannot be combined with a FILE: give one of them")

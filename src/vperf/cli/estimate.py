@@ -59,7 +59,7 @@ Exit codes: 0 answered, 2 wrong usage or input, 3 the Hub could not be reached.
 """
 
 
-@scenario_options(places=True)
+@scenario_options()
 @output.answers()
 def estimate(
     *,

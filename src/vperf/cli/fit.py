@@ -20,7 +20,7 @@ EPILOG = """\
 Examples:
 
 \b
-  vperf fit --model Qwen/Qwen3-32B --gpu rtx-4090
+  vperf fit qwen3-32b rtx-4090
   vperf fit -m qwen3-32b -g h100 --context 32768 --users 16
   vperf fit -m qwen3-32b                      # on which GPUs?
   vperf fit -g rtx-4090 -q int4               # which models?

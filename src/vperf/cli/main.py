@@ -129,9 +129,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         output.discard(sys.stdout)
         code = 0
-    except OSError as error:  # help or completion into a full disk
-        output.discard(sys.stdout)
-        code = _fail(f"cannot write: {error.strerror or error}", "", _USAGE)
+    except OSError as error:
+        what = str(error.filename)
+        if error.filename is None:  # help or completion into a full disk
+            output.discard(sys.stdout)
+            what = "cannot write"
+        code = _fail(f"{what}: {error.strerror or error}", "", _USAGE)
     except Exception as error:
         code = _explain(error)
     return code if isinstance(code, int) else 0

@@ -13,14 +13,14 @@ from typing import Annotated
 import typer
 
 from vperf.cli import options, output
-from vperf.cli.scenario_options import option
+from vperf.cli.scenario_options import option, place, take_places
 
 EPILOG = """\
 Examples:
 
 \b
   vperf napkin
-  vperf napkin --model llama-3.1-8b-instruct --gpu h100
+  vperf napkin llama-3.1-8b-instruct h100
   vperf napkin -m qwen3-30b-a3b -g rtx-5090 -q int4
   vperf napkin --params 4B --bandwidth "1000 GB/s" --bits 16
 """
@@ -28,6 +28,8 @@ Examples:
 
 @output.answers()
 def napkin(
+    model_: Annotated[str | None, place("model")] = None,
+    gpu_: Annotated[str | None, place("gpu")] = None,
     *,
     model: Annotated[str | None, option("model")] = None,
     gpu: Annotated[str | None, option("gpu")] = None,
@@ -54,6 +56,8 @@ def napkin(
 
     With the equation, what it ignores and when it fails. Without options: an example.
     """
+    taken = take_places({"model": model, "gpu": gpu}, [model_, gpu_])
+    model, gpu = taken.get("model", model), taken.get("gpu", gpu)
     options.refuse_empty(
         model=model, gpu=gpu, quantization=quantization, params=params, bandwidth=bandwidth
     )

@@ -27,7 +27,7 @@ compute. Plots in files need matplotlib: python -m pip install matplotlib
 """
 
 
-@scenario_options(places=True, without=ELSEWHERE)
+@scenario_options(without=ELSEWHERE)
 @output.answers(plots=True)
 def roofline(
     *,

@@ -15,12 +15,9 @@ value means (resolve/).
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, fields
 from functools import wraps
-from math import prod
-from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Argument, Option
@@ -28,11 +25,9 @@ from typer import Argument, Option
 from vperf.cli import options
 from vperf.cli.coercion import reader
 from vperf.errors import InputError
-from vperf.scenario import CARD, LAYER_OPTIONS, OPTIONS, Scenario
+from vperf.files import is_there
+from vperf.scenario import CARD, OPTIONS, Scenario
 from vperf.values import dataclass
-
-_COUNTED = re.compile(r"([1-9]\d{0,3})\s*x\s*(\w.*)|(.*\w):([1-9]\d{0,3})", re.IGNORECASE)
-"""So many cards that share each layer: "2xh100", "2 x RTX 4090", "h100:2"."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +57,11 @@ class ScenarioOptions:
         given = self.options()
         if "model" not in given:
             raise missing_model()
+        from vperf.resolve.card import with_count
+
+        given = with_count(given)
         gpu = given.setdefault("gpu", None)
-        counted = _COUNTED.fullmatch(gpu) if gpu is not None and "+" not in gpu else None
-        if gpu is not None and counted and not Path(gpu).exists():
-            count = int(counted[1] or counted[4])
-            gpu = given["gpu"] = counted[2] or counted[3]
-            ways = [given.get(way, 1) for way in ("tp", "pp", "dp")]
-            if prod(ways) == 1:
-                # Layers that are placed one by one are split by layers, others over all cards.
-                given["pp" if any(name in given for name in LAYER_OPTIONS) else "tp"] = count
-            elif prod(ways) != count:
-                raise InputError(
-                    f"{count} GPUs are not the {prod(ways)} of tp x pp x dp", source="--gpu"
-                )
-        if gpu is not None and ("," in gpu or gpu.lower() == "all") and not Path(gpu).exists():
+        if gpu is not None and ("," in gpu or gpu.lower() == "all") and not is_there(gpu):
             raise InputError(
                 f"{gpu!r} is not one GPU",
                 source="--gpu",
@@ -117,13 +103,12 @@ def scenario_options(
     many: Collection[str] = (),
     without: Collection[str] = (),
     optional: bool = False,
-    places: bool = False,
 ) -> Callable[..., Any]:
     """A command with the options of an estimate in place of its parameter `typed`.
 
-    Options in `many` repeat and take commas, numbers ranges too; it has none `without`. With
-    `optional` none has a default, and `ScenarioOptions.values` holds those alone that were given.
-    With `places` model and GPU may be given without their flags, in this order.
+    Model and GPU may be given without their flags, in this order. Options in `many` repeat and take
+    commas, numbers ranges too; it has none `without`. With `optional` none has a default,
+    `ScenarioOptions.values` holds those alone that were given, and arguments are the command's own.
     """
     defaults = {field.name: field.default for field in fields(Scenario)}
     names = [name for name in OPTIONS if name not in without]
@@ -154,15 +139,16 @@ def scenario_options(
             for p in inspect.signature(command, eval_str=True).parameters.values()
             if p.name != "typed"
         ]
-        placed = [_placed(name) for name in _PLACES] if places else []
+        placed = [] if optional else [_placed(name) for name in PLACES]
         parameters = [*placed, *(parameter(name) for name in names), *own]
         parameters.sort(key=lambda p: p.kind)  # arguments stand before options
 
         @wraps(command)
         def run(**given: Any) -> None:
             values = {name: given.pop(name) for name in names}
-            if places:
-                _take_places(values, [given.pop(f"{name}_") for name in _PLACES])
+            if placed:
+                for name, text in take_places(values, [given.pop(p.name) for p in placed]).items():
+                    values[name] = [text] if name in many else text
             for name in names:
                 if OPTIONS[name].kind is bool:  # a switch turns its default over
                     values[name] = not defaults[name] if values[name] else None
@@ -185,33 +171,40 @@ def scenario_options(
     return wrap
 
 
-_PLACES = ("model", "gpu")
+PLACES = ("model", "gpu")
+"""The options that may be given as arguments, in their order."""
 
 
-def _placed(name: str) -> inspect.Parameter:
+def place(name: str) -> Any:
     """An option as an argument."""
     told = OPTIONS[name]
-    declared = Argument(
+    return Argument(
         metavar=told.metavar,
         help=f"As {told.flags[0]}.",
         autocompletion=_COMPLETE.get(name),
         show_default=False,
     )
+
+
+def _placed(name: str) -> inspect.Parameter:
     return inspect.Parameter(
         f"{name}_",
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
         default=None,
-        annotation=Annotated[str | None, declared],
+        annotation=Annotated[str | None, place(name)],
     )
 
 
-def _take_places(values: dict[str, Any], given: Sequence[str | None]) -> None:
-    """Put arguments in the options that are not given, in their order; each has one value."""
-    left = [name for name in _PLACES if values[name] is None]
-    for text in filter(None, given):
-        if not left:
-            raise InputError(f"{text!r} is one too many", hint="--model and --gpu are given")
-        values[left.pop(0)] = text
+def take_places(values: Mapping[str, Any], given: Sequence[str | None]) -> dict[str, str]:
+    """Arguments by the options they stand for: those not in `values`, in their order."""
+    left = [name for name in PLACES if not values[name]]
+    texts = [text for text in given if text]
+    if len(texts) > len(left):
+        raise InputError(
+            f"{texts[len(left)]!r} is one too many",
+            hint="--model and --gpu are given; several go between commas",
+        )
+    return dict(zip(left, texts, strict=False))
 
 
 def _split(name: str, texts: list[str]) -> Sequence[Any]:

@@ -18,7 +18,7 @@ from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
 from vperf.resolve import Resolver
-from vperf.resolve.card import gpus_named, resolve_gpu
+from vperf.resolve.card import Cards, cards_named, resolve_gpu, with_count
 from vperf.resolve.engine import engine_named
 from vperf.resolve.model import AS_STORED, check_formats
 from vperf.scenario import CARD, INPUT_LEN, OPTIONS, OUTPUT_LEN, Scenario
@@ -93,6 +93,8 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, ModelConfig | Gpu | Engine):
         return value.id
+    if isinstance(value, Cards):
+        return f"{value.count}x{value.gpu.id}"
     if isinstance(value, Lengths):
         return value.name
     return str(value) if isinstance(value, Path) else value
@@ -110,6 +112,8 @@ def scenario_at(options: Mapping[str, Any]) -> Scenario:
         del options[CONTEXT]
     if options.get("quantization") == AS_STORED:
         options = {**options, "quantization": None}
+    if isinstance(options["gpu"], Cards):
+        options = with_count(options)
     return Scenario(**options)
 
 
@@ -160,13 +164,20 @@ def _choices(name: str, given: Any) -> Sequence[Any]:
     return choices
 
 
-def _cards(choices: dict[str, Sequence[Any]], given: Mapping[str, Any]) -> Sequence[Gpu]:
+def _cards(choices: dict[str, Sequence[Any]], given: Mapping[str, Any]) -> Sequence[Gpu | Cards]:
     """The cards of all names, each as the options that describe a card change it."""
     own = {name: choices.pop(name)[0] for name in CARD if name in choices}
-    names = gpus_named(choices["gpu"]) if "gpu" in given else (None,)
+    if "gpu" not in given:
+        return [resolve_gpu(Scenario("", None, **own))]
+    cards = cards_named(choices["gpu"])
     if not own:
-        return names  # type: ignore[return-value]  # without a file there are names
-    return [resolve_gpu(Scenario("", name, **own)) for name in names]
+        return cards
+    return [
+        Cards(card.count, resolve_gpu(Scenario("", card.gpu, **own)))
+        if isinstance(card, Cards)
+        else resolve_gpu(Scenario("", card, **own))
+        for card in cards
+    ]
 
 
 def _check_names(choices: Mapping[str, Sequence[Any]]) -> None:

@@ -36,6 +36,7 @@ from vperf.explore.rows import row_of
 from vperf.frames import Plotted, frame
 from vperf.notes import Note
 from vperf.resolve import Resolver
+from vperf.resolve.card import Cards
 from vperf.resolve.engine import engine_named
 from vperf.resolve.model import AS_STORED
 from vperf.scenario import Scenario
@@ -203,6 +204,14 @@ def plan(
         resolver, targets, {way: counts for way, counts in ways.items() if counts}, max_gpus,
         request_rate, max_concurrency, known, conservative,
     )  # fmt: skip
+    if any(
+        isinstance(card, Cards) for card in (points.fixed.get("gpu"), *points.axes.get("gpu", ()))
+    ):
+        raise InputError(
+            "plan finds how many GPUs it takes",
+            field="gpu",
+            hint=f"{flag('max_gpus')}, or {flag('tp')}",
+        )
     if "model" in points.axes:
         raise InputError("one model at a time can be planned for", field="model")
     if objective == "cost":

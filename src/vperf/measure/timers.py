@@ -10,7 +10,7 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from vperf.measure.backend import Timing
 
@@ -143,13 +143,25 @@ class GraphTimer(EventTimer):
 
 
 def do_bench(call: Call, seconds: float) -> Timing | None:
-    """triton.testing.do_bench: L2 flushed before each run; None where triton is not there."""
-    try:
-        from triton.testing import do_bench as bench  # noqa: PLC0415  (optional)
-    except ImportError:
+    """triton.testing.do_bench: L2 flushed before each run; None where it cannot run."""
+    bench = triton_bench()
+    if bench is None:
         return None
     best, median = bench(call, warmup=100, rep=max(50, int(seconds * 1e3)), quantiles=[0.0, 0.5])
     return Timing(float(best) * 1e-3, float(median) * 1e-3)
+
+
+def triton_bench() -> Callable[..., Any] | None:
+    """triton.testing.do_bench, or None: there may be no Triton, no compiler of C or no headers of
+    Python, from which its driver is made when it is first asked for (Triton 3.6)."""
+    try:
+        from triton.runtime import driver  # noqa: PLC0415  (optional)
+        from triton.testing import do_bench as bench  # noqa: PLC0415
+
+        driver.active.get_device_interface()
+    except Exception:  # of the compiler, of its process, of the loader
+        return None
+    return cast("Callable[..., Any]", bench)
 
 
 def _each(calls: Sequence[Call]) -> None:

@@ -5,17 +5,20 @@ Not here: unlike cards and the host beside them (places.py), and datasheets (sou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 from vperf.errors import InputError, UnknownNameError, check_count
 from vperf.hardware.gpu import Gpu
+from vperf.resolve.engine import places_layers
 from vperf.scenario import Scenario
-from vperf.sources.gpus import load_gpu
+from vperf.sources.gpus import BESIDE, load_gpu, several
 from vperf.spelling import flag
 from vperf.timing.step import Card
 from vperf.units import parse_bandwidth
+from vperf.values import dataclass
 
 
 def resolve_gpu(scenario: Scenario) -> Gpu:
@@ -88,12 +91,52 @@ def gpu_named(gpu: Any) -> Gpu:
     return load_gpu(gpu)
 
 
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """So many of one card, as one choice among others."""
+
+    count: int
+    gpu: Gpu
+
+
+def with_count(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options in which a count at the card's name ("2xh100") is what divides the model.
+
+    Raises InputError where tp, pp and dp say another count.
+    """
+    given = options.get("gpu")
+    card: str | Gpu
+    if isinstance(given, str) and BESIDE not in given:
+        count, card = several(given)
+    elif isinstance(given, Cards):
+        count, card = given.count, given.gpu
+    else:
+        return dict(options)
+    found = {**options, "gpu": card}
+    ways = prod(found.get(way) or 1 for way in ("tp", "pp", "dp"))
+    if count in (1, ways):
+        return found
+    if ways > 1:
+        raise InputError(f"{count} GPUs are not the {ways} of tp x pp x dp", field="gpu")
+    return {**found, "pp" if places_layers(options) else "tp": count}
+
+
 def gpus_named(names: Iterable[str | Gpu]) -> tuple[Gpu, ...]:
     """The cards of these names, each once; "all" and "all-VENDOR" are those that ship."""
     found: dict[str, Gpu] = {}
     for name in names:
         for gpu in _group(name):
             found.setdefault(gpu.id, gpu)
+    return tuple(found.values())
+
+
+def cards_named(names: Iterable[str | Gpu]) -> tuple[Gpu | Cards, ...]:
+    """The same with counts at their names."""
+    found: dict[tuple[int, str], Gpu | Cards] = {}
+    for name in names:
+        count, card = several(name) if isinstance(name, str) and BESIDE not in name else (1, name)
+        for gpu in gpus_named([card]):
+            found.setdefault((count, gpu.id), Cards(count, gpu) if count > 1 else gpu)
     return tuple(found.values())
 
 

@@ -5,10 +5,12 @@ Not here: what an engine's constants say (hardware/engine.py, sources/engines.py
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from vperf.errors import InputError, check_count
-from vperf.formats import bits_named
+from vperf.formats import bits_named, names_gguf
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.notes import Note
@@ -23,10 +25,25 @@ def engine_of(scenario: Scenario, card: Gpu | None, usual: str = "") -> Engine:
     """
     if scenario.engine is not None:
         return engine_named(scenario.engine)
+    if scenario.quantization is not None and names_gguf(scenario.quantization):
+        usual = PLACING_ENGINE
     if card is None:
         return engine_named(usual or DEFAULT_ENGINE)
     on_places = scenario.gives(LAYER_OPTIONS) or card.is_host or len(card.cards) > 1
     return engine_named(PLACING_ENGINE if on_places else usual or card.engine or DEFAULT_ENGINE)
+
+
+def places_layers(options: Mapping[str, Any]) -> bool:
+    """Whether several cards have layers of their own where nobody says how they divide a model:
+    with what places layers, and under engines that do so by default."""
+    if any(options.get(name) for name in LAYER_OPTIONS):
+        return True
+    engine, quantization = options.get("engine"), options.get("quantization")
+    of_gguf = isinstance(quantization, str) and names_gguf(quantization)
+    if engine is None and not of_gguf:
+        return False
+    host = engine_named(engine or PLACING_ENGINE).host
+    return host is not None and host.offloads == "layers"
 
 
 def engine_named(engine: str | Engine | None) -> Engine:

@@ -9,15 +9,16 @@
                                   that differ on cards with less memory
     [[versions]]                  before: a version; what was otherwise of both before it
     [host]                        the fields of hardware.host.HostUse: what it leaves to the host
-    [kernels_on.ARCHITECTURE]     latency, stream, compute, cache: where its kernels are its own
+    [kernels_on.ARCHITECTURE]     the fields of hardware.engine.Kernels: where its are its own
     [launch]                      words: the command that starts a server, see below
         [launch.names]            kv_cache: what the engine calls vperf's formats
         [launch.file]             name, flag, [launch.file.options]: what it takes from a YAML file
                                   only, by the value that asks for it
     [bench]                       words: the command that measures a server
     [switches]                    what mends a fault or makes it faster, by checks/suspects.py:
-                                  graphs, async, kv-fp8, fp8, tp, budget, offload, flash. What
-                                  [launch] has a word for needs none.
+                                  graphs, async, kv-fp8, fp8, tp, budget, offload, flash; log: what
+                                  shows it in the engine's log. What [launch] has a word for needs
+                                  none.
     [formats]                     two_bit to eight_bit: its weights of so many bits; cache: the same
 
 A command is a list of words. A word holds values in braces ("--tp-size {stage}") and is left out
@@ -29,7 +30,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vperf.hardware.engine import BITS, ShareOf
+from vperf.hardware.engine import BITS, Kernels, ShareOf
 from vperf.hardware.gpu import PIPES
 from vperf.hardware.host import Offloads
 from vperf.hardware.scheduler import Policy
@@ -63,6 +64,7 @@ _PLAIN: dict[str, Any] = {
     "narrow_stream": float,
     "nested_stream": float,
     "nested_compute": float,
+    "vector_products_per_clock": float,
     "ttft_spread": tuple[float, float],
     "compute_share": Each(float, PIPES),
 }
@@ -88,7 +90,7 @@ SMALL_CARDS: Keys = {
     "cards": Key("cards", list[str]),
     **_SCHEDULER,
 }
-KERNELS: Keys = {name: Key(name, float) for name in ("latency", "stream", "compute", "cache")}
+KERNELS: Keys = {name: Key(name, float) for name in Kernels.__slots__}
 
 HOST: Keys = {
     "offloads": Key("offloads", Offloads, required=True),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vperf.errors import InputError
-from vperf.files import open_regular
+from vperf.files import is_file, open_regular
 from vperf.formats import GGML_TYPES
 from vperf.model.gguf.header import GgufHeader, GgufTensor
 
@@ -67,7 +67,7 @@ def read_gguf(path: Path) -> GgufHeader:
     headers = []
     for name in parts:
         file = path.with_name(name)
-        if not file.is_file():
+        if not is_file(file):
             raise InputError(
                 f"is one of {len(parts)} files, and {name} is not beside it", source=str(path),
                 hint="put all parts of the split model into one directory",

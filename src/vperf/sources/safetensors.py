@@ -14,7 +14,7 @@ from dataclasses import field
 from pathlib import Path
 
 from vperf.errors import InputError
-from vperf.files import open_regular, read_bytes
+from vperf.files import is_file, open_regular, read_bytes
 from vperf.values import dataclass
 
 SINGLE_FILE = "model.safetensors"
@@ -113,9 +113,9 @@ def _tensor(name: str, entry: object, room: int, path: Path) -> tuple[str, tuple
 def read_directory(directory: Path) -> StoredTensors | None:
     """The checkpoint in a directory, from its headers; None where any of its files is absent."""
     files = weight_files(path.name for path in directory.glob("*.safetensors"))
-    if not files and (directory / INDEX_FILE).is_file():
+    if not files and is_file(directory / INDEX_FILE):
         files = _files_of_index(_read_index(directory / INDEX_FILE))
-    if not files or not all((directory / name).is_file() for name in files):
+    if not files or not all(is_file(directory / name) for name in files):
         return None
     tensors: dict[str, tuple[str, tuple[int, ...]]] = {}
     bytes_by_dtype: dict[str, int] = {}

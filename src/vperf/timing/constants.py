@@ -19,6 +19,12 @@ from vperf.values import dataclass
 _US = 1e-6
 
 
+_OF_EXPERTS = ("moe_latency_s", "moe_block_latency_s")
+"""Latencies of grouped kernels (`Kernels.experts`)."""
+_OF_BLOCKS = ("quantize_latency_s", "moe_block_latency_s")
+"""Latencies of kernels for weights with block scales (`Kernels.blocks`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
     """What the cards of one architecture share and nobody measured on each: in place of what
@@ -146,6 +152,8 @@ class Constants:
     """Share of the rates at which weights in nested blocks are multiplied."""
     sums_in_half: bool
     """16-bit weights are multiplied with 16-bit sums, where the card has a rate for that."""
+    vector_products_per_s: float
+    """Of quantized weights with few tokens, where a kernel takes them one by one; 0: none does."""
     bandwidth: float
     """At which one matmul reads its weights."""
     stream_bandwidth: float
@@ -219,7 +227,11 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
             value = family.others.get(name)
             if value is None:
                 value = kinds[kind] * (family.latency if name in MEASURED_SECONDS else 1.0)
-        values[name] = value * own.latency if name in MEASURED_SECONDS else value
+        if name in MEASURED_SECONDS:
+            value *= own.latency
+            value *= own.experts if name in _OF_EXPERTS else 1.0
+            value *= own.blocks if name in _OF_BLOCKS else 1.0
+        values[name] = value
     rates = {**die.flop_per_s, **measured.flop_per_s}
     rate_16 = rates.get("bf16") or rates.get("fp16")
     peak_16 = gpu.peak_flop_per_s.get("bf16") or gpu.peak_flop_per_s.get("fp16")
@@ -244,6 +256,7 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
         own_compute=own.compute * (use.compute if use else 1.0),
         compute_share=engine.compute_share,
         nested_compute=engine.nested_compute,
+        vector_products_per_s=engine.vector_products_per_clock * own.vector * clock_rate,
         sums_in_half=engine.sums_in_half and "fp16_acc16" in gpu.peak_flop_per_s,
         bandwidth=bandwidth,
         stream_bandwidth=stream,

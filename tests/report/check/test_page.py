@@ -103,9 +103,16 @@ def test_an_impossible_result_is_not_taken_apart() -> None:
 
 
 def test_a_slow_result_that_nothing_explains_has_a_checklist() -> None:
-    text = screen(check(decode_tokens_per_s=11.0))
-    assert "No predicted fault is within 15%" in text
+    graded = check(decode_tokens_per_s=6.0)
+    text = screen(graded)
+    assert "No fault is telling: look, in this order" in text
+    assert "cuda" in text.split("what the engine says of graphs")[1].split(")")[0]
     assert "vperf measure --quick -o me.toml" in text
+    assert "look first at the card under load" in screen(graded, full=False)
+
+
+def test_what_is_only_usual_is_not_called_likely() -> None:
+    assert "→ perhaps " in screen(check(decode_tokens_per_s=6.0), full=False)
 
 
 def test_several_results_are_a_line_each() -> None:

@@ -19,6 +19,7 @@ from vperf.report.check.sentences import (
     bar_line,
     command_of,
     error_line,
+    first_look,
     headline,
     likely,
     missed,
@@ -58,16 +59,6 @@ from vperf.report.estimate.page import second_line
 from vperf.report.format import clean, percent, plural
 from vperf.report.forms import Report
 from vperf.report.notes import note_blocks
-
-_NEXT = (
-    "clocks and power of the card under load (vperf measure --quick -o me.toml, then check with "
-    "-g me.toml: is it the card?); the engine's version, and what it logs of graphs, kernels and "
-    "quantization; the real lengths of prompts and answers, and the prefix cache; PCIe width and "
-    "NUMA placement"
-)
-"""What to look at where no predicted fault fits."""
-_NO_FAULT = "No predicted fault is within 15% of what was measured"
-_UNKNOWN = "no predicted fault is within 15%; is it the card? vperf measure --quick"
 
 Errors = Sequence[tuple[str, VperfError]]
 
@@ -125,13 +116,13 @@ def _why(check: Check) -> Iterator[Block]:
     suspects = [each for each in check.suspects if each.kind == "suspect"]
     tries = [each for each in check.suspects if each.kind == "try"]
     arrow = "\N{RIGHTWARDS ARROW}"
-    unknown = check.verdict == "slow" and not any(each.evidence for each in suspects)
-    likeliest = (*map(likely, suspects[:1]), *((_UNKNOWN,) if unknown else ()))
+    likeliest = (*map(likely, suspects[:1]), *map(first_look, check.checklist[:1]))
     yield Bullets(likeliest, mark=arrow, tone="command", when="short", tight=True)
     faults = tuple(f"{suspect_line(each)}{command_of(each)}" for each in suspects)
-    yield Bullets(faults, "Suspects", when="full")
-    if unknown:
-        yield Prose(f"{_NO_FAULT}: look at {_NEXT}", when="full", tight=True)
+    yield Bullets(faults, "Suspects, the likeliest first", when="full")
+    looks = tuple(f"{look.what}{f' ({look.command})' if look.command else ''}"
+                  for look in check.checklist)  # fmt: skip
+    yield Bullets(looks, "No fault is telling: look, in this order", when="full", tight=True)
     yield Bullets(
         tuple(f"{suspect_line(each)}{command_of(each)}" for each in tries),
         "To go faster, as vperf predicts", when="full", tight=bool(suspects),

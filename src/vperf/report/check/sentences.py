@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from vperf.checks.case import Suspect
 from vperf.checks.check import Check
 from vperf.checks.grade import TIMES, VERDICTS, Metric
-from vperf.checks.suspects import Suspect
+from vperf.checks.looks import Look
+from vperf.checks.suspects import is_telling
 from vperf.checks.thresholds import Threshold
 from vperf.errors import InputError, VperfError
 from vperf.report.check.figures import TITLES, TONES, UNITS, figure, shown, titled
@@ -139,10 +141,11 @@ def suspect_line(suspect: Suspect) -> str:
     text = clean(suspect.sentence)
     if suspect.evidence:
         text += f" ({clean(suspect.evidence)})"
-    if suspect.gain is None:
-        return f"{text}; no prediction"
     if suspect.kind == "suspect":
-        return f"{text}; fixing it: {suspect.gain:.2f}x"
+        mends = suspect.gain is not None and suspect.evidence
+        return f"{text}; fixing it: {suspect.gain:.2f}x" if mends else text
+    if suspect.gain is None:
+        return text
     return f"{text}: {suspect.gain:.2f}x the expected speed"
 
 
@@ -154,10 +157,19 @@ def command_of(suspect: Suspect) -> str:
 def likely(suspect: Suspect) -> str:
     """The likeliest fault on one line: without its reason, and its gain where it is predicted."""
     what = clean(suspect.sentence).partition(": ")[0]
-    if not suspect.predicted_s:
+    if not is_telling((suspect,)):
         return f"perhaps {what}"
     gain = f"; fixing it: {suspect.gain:.2f}x" if suspect.gain else ""
-    return f"likely: {what}, predicts {seconds(suspect.predicted_s)}{gain}"
+    if suspect.predicted_s:
+        return f"likely: {what}, predicts {seconds(suspect.predicted_s)}{gain}"
+    shown_by = f": {clean(suspect.evidence)}" if suspect.evidence else ""
+    return f"likely: {what}{shown_by}{gain}"
+
+
+def first_look(look: Look) -> str:
+    """Where to look first, of a checklist that -v has whole."""
+    command = f" ({look.command})" if look.command else ""
+    return f"no fault is telling; look first at {look.what}{command}"
 
 
 def why(check: Check) -> list[str]:

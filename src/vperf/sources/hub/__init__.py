@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vperf.errors import HubError, InputError, VperfError
+from vperf.files import is_there
 from vperf.sources import safetensors
 from vperf.sources.hub.cache import CONFIG, Cache
 from vperf.sources.hub.client import Client
@@ -283,7 +284,8 @@ def _gguf_from_cache(cache: Cache, quantization: str, file: str) -> HubGguf | No
     from vperf.sources import gguf  # noqa: PLC0415
 
     root = cache.snapshot
-    names = [path.relative_to(root).as_posix() for path in root.rglob("*.gguf")]
+    files = root.rglob("*.gguf") if is_there(root) else ()
+    names = [path.relative_to(root).as_posix() for path in files]
     if not names or (file and file not in names):
         return None
     file = file or gguf.choose(gguf.model_files(names), quantization, cache.model_id)

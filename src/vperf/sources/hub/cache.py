@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vperf.errors import HubError, InputError, VperfError
-from vperf.files import is_inside, read_bytes, write_bytes_atomically
+from vperf.files import is_file, is_inside, read_bytes, write_bytes_atomically
 from vperf.sources import safetensors
 from vperf.sources.hub.refusals import json_object
 from vperf.sources.safetensors import StoredTensors
@@ -54,11 +54,11 @@ class Cache:
     def path(self, name: str) -> Path | None:
         """Where a cached file is, None where it is not cached."""
         path = self.snapshot / name
-        return path if is_inside(name) and path.is_file() else None
+        return path if is_inside(name) and is_file(path) else None
 
     def is_known_absent(self, name: str) -> bool:
         """Whether the Hub has said that this commit lacks the file."""
-        return (self.folder / ".no_exist" / self.commit / name).is_file()
+        return is_file(self.folder / ".no_exist" / self.commit / name)
 
     def load(self, name: str) -> dict[str, object]:
         """A cached JSON file."""
@@ -77,7 +77,7 @@ class Cache:
 
     def stored(self) -> StoredTensors | None:
         """From the headers of the weights, where they have been downloaded."""
-        if not self.snapshot.is_dir():
+        if not os.path.isdir(self.snapshot):
             return None
         with suppress(VperfError):
             return safetensors.read_directory(self.snapshot)

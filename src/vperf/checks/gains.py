@@ -1,0 +1,70 @@
+"""What to try: changes that vperf predicts to be faster, with the engine's own option.
+
+Not here: faults of a slow run (faults.py, unknowns.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from vperf.checks.case import Case, Suspect
+from vperf.checks.faults import Change
+from vperf.hardware.commands import switch
+
+_MIN_GAIN = 1.03
+"""What is predicted to bring less is not worth trying."""
+_NODE = 8
+"""GPUs of one node: links between nodes are not modelled."""
+
+
+def tries(case: Case, changes: Iterable[Change]) -> Iterator[Suspect]:
+    """Those that are worth it."""
+    main = case.falls[0]
+    for change in changes:
+        predicted = case.predict(change.options, (main,))
+        if predicted is None:
+            continue
+        gain = main.expected_s / predicted[0]
+        if gain >= _MIN_GAIN:
+            yield Suspect(
+                change.id, "try", change.sentence, predicted_s=predicted[0],
+                command=change.command, gain=gain,
+            )  # fmt: skip
+
+
+def possible_gains(case: Case) -> Iterator[Change]:
+    """Changes that the engine and the card allow."""
+    answer, engine = case.answer, case.engine
+    if not case.at.scenario.cuda_graphs:
+        yield Change("graphs", "CUDA graphs", {"cuda_graphs": True}, switch(engine, "graphs"))
+    if answer.model.kv_cache_dtype in ("bf16", "fp16"):
+        cache = engine.formats.get("cache", "fp8")
+        if command := switch(engine, "kv-fp8", kv_cache="fp8"):
+            options = {"kv_cache_dtype": cache}
+            yield Change("kv-fp8", f"the KV cache in {cache}", options, command)
+    if answer.model.quantization in ("bf16", "fp16"):
+        if "fp8" in answer.gpu.peak_flop_per_s and (
+            command := switch(engine, "fp8", quantization="fp8")
+        ):
+            yield Change("fp8", "weights in fp8", {"quantization": "fp8"}, command)
+        four = engine.formats.get("four_bit", "awq")
+        yield Change("four-bit", f"a checkpoint in {four}", {"quantization": four})
+    count = 2 * case.at.model.parallel.tensor
+    gpus = 2 * answer.gpu.count
+    alone = case.gpu.memory_class in ("unified", "Apple")  # no board takes two
+    if (
+        gpus <= _NODE
+        and not alone
+        and (command := switch(engine, "tp", tp=str(count), stage=str(count)))
+    ):
+        yield Change("tp", f"{gpus} GPUs", {"tp": count}, command)
+    if case.at.load is not None:
+        for factor in (4, 0.25):
+            tokens = round(engine.max_batched_tokens * factor)
+            if command := switch(engine, "budget", max_batched_tokens=str(tokens)):
+                yield Change(
+                    "budget", f"steps of {tokens:,} tokens, so that prefill disturbs "
+                    f"{'fewer steps' if factor > 1 else 'each step less'}",
+                    {"max_num_batched_tokens": tokens},
+                    command,
+                )  # fmt: skip
