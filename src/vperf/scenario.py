@@ -304,6 +304,14 @@ class Scenario:
     draft_model: ModelLike | None = _option(
         _DRAFTS, "--draft-model", _DRAFTER, "MODEL", shapes="model", repeats=False
     )
+    draft_quantization: str | None = _option(
+        _DRAFTS,
+        "--draft-quantization",
+        "Weights of --draft-model in this format, instead of its checkpoint's.",
+        "FORMAT",
+        shapes="model",
+        repeats=False,
+    )
     draft_tokens: int | None = _option(
         _DRAFTS,
         "--draft-tokens",
@@ -517,6 +525,7 @@ class Options(TypedDict, total=False):
     cuda_graphs: bool
     speculative: str | None
     draft_model: ModelLike | None
+    draft_quantization: str | None
     draft_tokens: int | None
     draft_branches: int | None
     verify_tokens: int | None

@@ -315,4 +315,4 @@ def test_an_error_of_the_disk_names_its_file(vperf: Run, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("vperf.cli.scenario_options.missing_model", refused)
     said = one_line(vperf("estimate", "-g", "h100"))
-    assert said == "error: /home/x/y.toml: Permission denied"
+    assert said == "/home/x/y.toml: Permission denied"
