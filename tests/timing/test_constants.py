@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from generic_constants import derive, measured_cards
 
+from tests.every import every
 from vperf.formats import AWQ, BF16, FP8, FP8_BLOCK, FP16, Q4_0, Q4_K
 from vperf.hardware.engine import Kernels
 from vperf.hardware.gpu import Achieved, Gpu
@@ -28,7 +29,7 @@ def test_gddr_streams_nearer_to_its_peak_than_hbm_and_unified_memory() -> None:
     assert stream_share(load_gpu("apple-m4-max")) == 0.80
 
 
-@pytest.mark.parametrize("gpu", list_gpus(), ids=lambda gpu: gpu.id)
+@every((gpu.id, (gpu,)) for gpu in list_gpus())
 def test_no_card_achieves_more_than_its_peaks(gpu: Gpu) -> None:
     c = constants_of(gpu, VLLM)
     assert 0 < c.bandwidth <= gpu.memory_bandwidth
