@@ -49,7 +49,7 @@ def scenario_of(row: Mapping[str, str]) -> Scenario:
     options: dict[str, Any] = {}
     for part in filter(None, row["options"].split(";")):
         name, _, value = part.partition("=")
-        options[name] = _value(name, value)
+        options[name] = value_of(name, value)
     for name in ("host", "host_memory", "quantization", "engine"):
         if row[name]:
             options[name] = row[name]
@@ -62,7 +62,7 @@ def scenario_of(row: Mapping[str, str]) -> Scenario:
     )
 
 
-def _value(name: str, text: str) -> Any:
+def value_of(name: str, text: str) -> Any:
     kind = OPTIONS[name].kind
     if kind is bool:
         return True

@@ -50,6 +50,7 @@ def predicted(row: dict[str, str]) -> tuple[float, float]:
         head = HEADS.get(row["draft"])
         found = ModelConfig(row["draft"], "local", row["draft"], head) if head else row["draft"]
         drafts["draft_model"] = found
+        drafts["draft_quantization"] = row["draft_quantization"] or None
     if row["branches"] and int(row["branches"]) > 1:
         drafts |= {
             "draft_branches": int(row["branches"]), "verify_tokens": int(row["verify_tokens"]),
@@ -66,8 +67,9 @@ def line(row: dict[str, str]) -> tuple[str, float, str]:
     found = drafted / plain
     error = found / measured - 1
     what = f"{row['method']} {row['draft_tokens']} b{row['batch_size']}"
+    kind = f"{row['method']}, {row['engine']}"
     return (
-        f"{row['method']}, {row['engine']}",
+        f"left out, {kind}" if row["left_out"] else kind,
         error,
         (
             f"{row['source']:26} {row['target'].split('/')[-1]:28} {what:20} measured "

@@ -304,6 +304,14 @@ class Scenario:
     draft_model: ModelLike | None = _option(
         _DRAFTS, "--draft-model", _DRAFTER, "MODEL", shapes="model", repeats=False
     )
+    draft_quantization: str | None = _option(
+        _DRAFTS,
+        "--draft-quantization",
+        "Weights of --draft-model in this format, instead of its checkpoint's.",
+        "FORMAT",
+        shapes="model",
+        repeats=False,
+    )
     draft_tokens: int | None = _option(
         _DRAFTS,
         "--draft-tokens",
@@ -464,14 +472,21 @@ class Scenario:
 
     def gives(self, names: tuple[str, ...]) -> bool:
         """Whether any of these options was given; their defaults are None, False or ()."""
-        values = (getattr(self, name) for name in names)
-        return any(value is not None and value is not False and value != () for value in values)
+        for name in names:  # a sweep asks this of every row
+            value = getattr(self, name)
+            if value is not None and value is not False and value != ():
+                return True
+        return False
 
     @property
     def served(self) -> bool:
         """Whether it is of a load of many requests rather than of one batch."""
-        loads = (self.max_concurrency, self.request_rate, self.trace, self.sessions)
-        return any(each is not None for each in loads)
+        return (
+            self.max_concurrency is not None
+            or self.request_rate is not None
+            or self.trace is not None
+            or self.sessions is not None
+        )
 
 
 class Options(TypedDict, total=False):
@@ -517,6 +532,7 @@ class Options(TypedDict, total=False):
     cuda_graphs: bool
     speculative: str | None
     draft_model: ModelLike | None
+    draft_quantization: str | None
     draft_tokens: int | None
     draft_branches: int | None
     verify_tokens: int | None

@@ -50,6 +50,7 @@ FROM_ELSEWHERE = {
     "revision",
     "gpu_file",
     "draft_model",
+    "draft_quantization",
     "max_loras",
     "lora_targets",
     "task",

@@ -187,6 +187,25 @@ def test_acceptance_is_one_probability_or_one_share_a_draft_or_a_length() -> Non
         assert answer.expected.tpot_s == pytest.approx(plain.expected.tpot_s / 2.8)
 
 
+def test_a_draft_model_has_weights_in_the_format_that_is_given() -> None:
+    options: dict[str, Any] = {
+        "speculative": "draft_model", "draft_model": "Qwen/Qwen3-0.6B", "draft_tokens": 4,
+        "acceptance": 0.5, "engine": "llama.cpp", "quantization": "q4_k_m",
+    }  # fmt: skip
+    plain = vperf.estimate("Qwen/Qwen3-32B", "rtx-5090", **options)
+    small = vperf.estimate("Qwen/Qwen3-32B", "rtx-5090", draft_quantization="q8_0", **options)
+    own, other = (
+        vperf.estimate("Qwen/Qwen3-0.6B", "rtx-5090", quantization=name).model.weight_bytes
+        for name in (None, "q8_0")
+    )
+    saved = plain.memory.weight_bytes - small.memory.weight_bytes
+    assert saved == pytest.approx(own - other)
+    assert small.expected.tpot_s < plain.expected.tpot_s
+    with pytest.raises(InputError, match="is of a --draft-model"):
+        vperf.estimate("deepseek-ai/DeepSeek-V3", "h200", tp=8, speculative="mtp", acceptance=0.5,
+                       draft_quantization="fp8")  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -133,6 +133,29 @@ def test_a_tile_along_a_window_has_two_edges_and_loads_its_keys_for_the_heads_of
     assert op_expected_s(op, C, VLLM) == pytest.approx(by_hand, rel=1e-6)
 
 
+def test_few_tokens_are_multiplied_with_quantized_weights_one_after_another() -> None:
+    """llama.cpp's own figures of an 8B model in q4_0 on an RTX 3090 (pull request 15802): tokens/s
+    of 2 to 8 tokens at a time, of whose step at one token nothing changes."""
+    from vperf import Scenario  # noqa: PLC0415
+    from vperf.resolve import deploy  # noqa: PLC0415
+
+    at = deploy(Scenario("meta-llama/Llama-3.1-8B", "rtx-3090", engine="llama.cpp",
+                         quantization="q4_0")).compiled  # fmt: skip
+    measured = {1: 156.6, 2: 279.9, 4: 470.5, 6: 541.6, 8: 583.8}
+    for tokens, rate in measured.items():
+        assert tokens / at.decode(tokens, 1).expected == pytest.approx(rate, rel=0.15)
+    card = load_gpu("rtx-3090")
+    c = constants_of(card, load_engine("llama.cpp"))
+    (op,) = matmul("m", (Linear("w", 4096, 4096, Q4_K),), 5)
+    form = KINDS["matmul"].form(op, c, load_engine("llama.cpp"))
+    rate = 30 * 0.6 * card.sm_count * card.rated_clock_hz
+    assert form.z == pytest.approx(4 * 4096 * 4096 / rate)
+    (many,) = matmul("m", (Linear("w", 4096, 4096, Q4_K),), 512)
+    assert KINDS["matmul"].form(many, c, VLLM).z == pytest.approx(7 * 4096 * 4096 / rate)
+    (wide,) = matmul("m", (Linear("w", 4096, 4096, BF16),), 5)
+    assert KINDS["matmul"].form(wide, c, VLLM).z == 0.0
+
+
 def test_prefill_over_heads_of_72_multiplies_as_if_they_were_of_96() -> None:
     def busy(width: int) -> float:
         op = attention("a", Step(1, 65536, 0), heads=16, kv_heads=16, qk_dim=width, v_dim=width,

@@ -103,6 +103,17 @@ class Splitting:
                     if found is not None:
                         yield found
 
+    def exactly(
+        self, point: Point, layout: Layout, prefill: int, decode: int, node: int
+    ) -> Candidate | None:
+        """So many replicas of one layout; None where they cannot serve the rate."""
+        side = self._side(point, layout)
+        after = self._decode(side, decode) if side else None
+        if side is None or after is None:
+            return None
+        busy = self._rate * side.prefill_s / (prefill * layout.dp)
+        return self._candidate(point, side, after, prefill, min(busy, _BUSIEST), node)
+
     def _side(self, point: Point, layout: Layout) -> _Side | None:
         scenario = layout.of(point.scenario, request_rate=self._rate)
         try:

@@ -33,6 +33,8 @@ class Kernels:
     """Share of the matmul rates."""
     cache: float = 1.0
     """Share of the stream at which decode attention reads its cache."""
+    vector: float = 1.0
+    """Share of the products that a vector kernel makes a clock."""
     experts: float = 1.0
     """Factor on `latency` of grouped kernels."""
     blocks: float = 1.0
@@ -119,6 +121,10 @@ class Engine:
     """The same of llama.cpp's K-quants, whose blocks have blocks with scales of their own."""
     nested_compute: float = 1.0
     """Share of the matmul rate of other weights at which those in nested blocks are multiplied."""
+    vector_products_per_clock: float = 0.0
+    """Products of quantized weights with up to eight tokens that a multiprocessor makes in a clock,
+    where a kernel takes tokens one by one; those in nested blocks by `nested_compute` fewer. 0: its
+    kernels for few tokens are those for many."""
     sums_in_half: bool = False
     """fp16 is multiplied with 16-bit sums, twice as fast on GeForce (llama.cpp's cuBLAS calls)."""
     flash_attention: bool = True
@@ -200,6 +206,7 @@ class Engine:
             narrow_stream=use.stream,
             nested_stream=use.stream,
             nested_compute=1.0,
+            vector_products_per_clock=0.0,
             sums_in_half=False,
             fused_quantize=True,
             cpu=use,

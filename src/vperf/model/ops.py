@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar, overload
 
 from vperf.formats import BF16, Format
-from vperf.model.affine import Affine, Q, Quantity, longest
+from vperf.model.affine import Affine, Coordinate, Q, Quantity, longest
 from vperf.values import dataclass
 
 OpKind = Literal[
@@ -232,7 +232,32 @@ def popular_experts(step: Step, experts: int, active: int) -> float:
     return distinct_popular_experts(step.tokens, experts, active)
 
 
-OF_ALL_TOKENS: frozenset[Callable[..., float]] = frozenset({touched_experts, popular_experts})
+def few_tokens(step: Step, most: int, beyond: float) -> float:
+    """The tokens of a step up to `most`, of more so many."""
+    return step.tokens if step.tokens <= most else beyond
+
+
+def few_outputs(step: Step, most: int, beyond: float) -> float:
+    """The same of the tokens whose logits a step computes."""
+    rows = outputs(step)
+    return rows if rows <= most else beyond
+
+
+_EVERY_GROUP = -1
+
+
+def few(rows: Any, most: int, beyond: float) -> Any:
+    """The rows of a matmul up to `most`, of more so many: of an Op, or of any step's tokens."""
+    if not isinstance(rows, Affine):
+        return rows if rows <= most else beyond
+    of_head = any(at.function is outputs for at in rows.terms)
+    counts = few_outputs if of_head else few_tokens
+    return Affine({Coordinate(counts, (most, beyond), group=_EVERY_GROUP): 1.0})
+
+
+OF_ALL_TOKENS: frozenset[Callable[..., float]] = frozenset(
+    {touched_experts, popular_experts, few_tokens, few_outputs}
+)
 """Of a mixed step: functions of the tokens of all its sequences."""
 
 DECODE_KERNEL_MAX_NEW = 16

@@ -31,6 +31,7 @@ from vperf.serving.speculative import (
     needs_checkpoint,
 )
 from vperf.sources.models import load_model_config
+from vperf.spelling import flag
 from vperf.units import format_bytes
 
 AS_STORED = "auto"
@@ -113,13 +114,15 @@ def resolve_model(
         model = denoising(model, found.id, scenario.block_length)
     if scenario.speculative is not None and not model.generates:
         raise InputError(f"{found.id} generates no tokens to draft", field="speculative")
+    if scenario.draft_quantization is not None and draft is None:
+        raise InputError(f"is of a {flag('draft_model')}", field="draft-quantization")
     if scenario.speculative is not None:
         model = drafting(
             model,
             found.id,
             scenario.speculative,
             scenario.draft_tokens,
-            _checkpoint(draft, scenario.speculative, model) if draft else None,
+            _checkpoint(draft, scenario, model) if draft else None,
             scenario.draft_branches,
             scenario.verify_tokens,
         )
@@ -159,11 +162,15 @@ def with_adapters(model: Model, adapters: Lora, model_id: str) -> Model:
     return replace(model, lora=adapters)
 
 
-def _checkpoint(draft: ModelConfig, method: str, model: Model) -> Checkpoint:
+def _checkpoint(draft: ModelConfig, scenario: Scenario, model: Model) -> Checkpoint:
     """What drafts for a model, from a checkpoint of its own."""
-    named = method_named(method)
+    named, weights = method_named(scenario.speculative or ""), scenario.draft_quantization
     if named == "draft_model" or not needs_checkpoint(named):
-        return Checkpoint(draft.id, built(draft, None, None))
+        check_formats(weights, None)
+        return Checkpoint(draft.id, built(draft, weights, None))
+    if weights is not None:
+        raise InputError(f"a head of {named} is as its checkpoint has it",
+                         field="draft-quantization")  # fmt: skip
     from vperf.model.eagle import read_eagle  # noqa: PLC0415  (seldom on the way to an answer)
 
     return read_eagle(draft.config, draft.id, draft.label, named, model, draft.hf_quant_config)

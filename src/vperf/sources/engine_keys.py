@@ -64,6 +64,7 @@ _PLAIN: dict[str, Any] = {
     "narrow_stream": float,
     "nested_stream": float,
     "nested_compute": float,
+    "vector_products_per_clock": float,
     "ttft_spread": tuple[float, float],
     "compute_share": Each(float, PIPES),
 }

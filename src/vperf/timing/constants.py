@@ -152,6 +152,8 @@ class Constants:
     """Share of the rates at which weights in nested blocks are multiplied."""
     sums_in_half: bool
     """16-bit weights are multiplied with 16-bit sums, where the card has a rate for that."""
+    vector_products_per_s: float
+    """Of quantized weights with few tokens, where a kernel takes them one by one; 0: none does."""
     bandwidth: float
     """At which one matmul reads its weights."""
     stream_bandwidth: float
@@ -254,6 +256,7 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
         own_compute=own.compute * (use.compute if use else 1.0),
         compute_share=engine.compute_share,
         nested_compute=engine.nested_compute,
+        vector_products_per_s=engine.vector_products_per_clock * own.vector * clock_rate,
         sums_in_half=engine.sums_in_half and "fp16_acc16" in gpu.peak_flop_per_s,
         bandwidth=bandwidth,
         stream_bandwidth=stream,

@@ -23,7 +23,7 @@ from typing import Generic, NamedTuple
 
 from vperf.hardware.engine import Engine
 from vperf.model.affine import Q, ratio, rounded_up
-from vperf.model.ops import Work
+from vperf.model.ops import Work, few
 from vperf.timing import collectives
 from vperf.timing.constants import Constants
 
@@ -37,6 +37,10 @@ _TILE = 128
 """Queries, and keys, of one thread block of flash attention in prefill: an edge wastes half."""
 _BAND_TILES = 4.0
 """Tiles of keys that one KV head loads again for every tile of queries along a window's band."""
+_ONE_BY_ONE = 8
+"""Tokens up to which llama.cpp's vector kernel runs (MMVQ_MAX_BATCH_SIZE)."""
+_METAL_TILE = 32
+"""Tokens of a tile of kernel_mul_mm (ggml-metal)."""
 _NESTED_BLOCK = 256
 """Elements of a block of llama.cpp's K- and i-quants."""
 _TUNED_HEADS = 32, 64, 96, 128, 192, 256
@@ -96,6 +100,7 @@ def matmul(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
 
         t = t_gemm + pn(FLOPs / F, bytes / B, 2.5) + kernels t_quant + elements (3 / B + s_quant)
 
+    Where the engine has a kernel that takes few tokens one by one, pn(that, (M - 1) K N / r, 2.5).
     s_quant: the engine's seconds an element. Weights at the rate of their format (wide, narrow,
     nested). Valid for M from 1 to 65,536 on NVIDIA; fitted to gemm tables of seven cards.
     """
@@ -111,7 +116,26 @@ def matmul(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
         each = 3.0 / c.bandwidth + engine.quantize_s_per_element
         base = work.input_elements * each + (base + kernels * latency)
     moved = _stream_s(work, c) + _activation_bytes(work, bits) / c.bandwidth
-    return Form(base, work.flops / rate, moved)
+    one_by_one = _one_by_one_s(work, c)
+    return Form(base, work.flops / rate, moved, 2.5, one_by_one)
+
+
+def _one_by_one_s(work: Work[Q], c: Constants) -> Q | float:
+    """What the tokens beyond the first take, up to the eighth, in a kernel that multiplies weights
+    with one after another (llama.cpp's mul_mat_vec_q). Then another kernel takes over, which on
+    CUDA is no faster at nine tokens than that at eight; Metal's multiplies whole tiles."""
+    if not c.vector_products_per_s or work.format.bits >= 16:
+        return 0.0
+    rate = c.vector_products_per_s * (c.nested_compute if work.format.nested else 1.0)
+    rows, inputs, outputs = work.shape
+    assert isinstance(inputs, int)
+    assert isinstance(outputs, int)
+    beyond: float = _ONE_BY_ONE
+    if c.gpu.vendor == "Apple":
+        beyond = 1.0 + 2.0 * _METAL_TILE * rate / c.path(work.format)[1]
+    each_s = inputs * outputs / rate
+    seconds: Q | float = (few(rows, _ONE_BY_ONE, beyond) - 1.0) * each_s
+    return seconds
 
 
 def attention(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
