@@ -169,7 +169,7 @@ def test_options_are_those_of_the_engine() -> None:
 def test_an_impossible_figure_names_the_likeliest_reason(
     figures: dict[str, Any], reason: str
 ) -> None:
-    check = vperf.check(result(**figures))
+    check = vperf.check(result(ran=setup(tp=1), **figures))
     assert check.verdict == "impossible"
     assert reason in [each.id for each in check.reasons[:3]]
     assert check.suspects == ()

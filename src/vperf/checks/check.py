@@ -39,6 +39,7 @@ from vperf.checks.result import Result
 from vperf.checks.scenario_of_result import scenario_of
 from vperf.checks.suspects import find_suspects, is_telling
 from vperf.checks.thresholds import Threshold, Thresholds, refuse_unapplied
+from vperf.checks.unsaid import excuse
 from vperf.checks.waterfall import Waterfall
 from vperf.deployment import Deployment
 from vperf.errors import InputError, VperfError
@@ -374,6 +375,9 @@ def _grade(  # noqa: PLR0917  (as check)
     found = tuple(
         doubted(each) if doubts or each.name in result.doubtful else each for each in found
     )
+    excuses = excuse(result, options, at, figures, found, resolver)
+    if excuses:
+        found = tuple(map(doubted, found))
     main = main_metric(found, served=at.load is not None)
     if main is None:
         raise NothingToGradeError(
@@ -409,7 +413,7 @@ def _grade(  # noqa: PLR0917  (as check)
         drift=None,
         warnings=(
             *said.warnings,
-            *(note for note in (*more_cards, *how) if note.role == "warning"),
+            *(note for note in (*more_cards, *excuses, *how) if note.role == "warning"),
             *_weights_warning(result, answer),
             *_flight_warning(result, at, figures),
             *answer.warnings,
