@@ -34,6 +34,7 @@ from vperf.checks.grade import (
     running,
     utilization,
 )
+from vperf.checks.local_card import card_of
 from vperf.checks.looks import Look, checklist
 from vperf.checks.result import Result
 from vperf.checks.scenario_of_result import scenario_of
@@ -389,7 +390,8 @@ def _grade(  # noqa: PLR0917  (as check)
     falls = _waterfalls(at, answer, figures)
     batch = running(at, answer, figures)
     tpot = next((fall.measured_s for fall in falls if fall.metric == "tpot_s"), None)
-    case = Case(resolver, at, answer, falls, result.setup)
+    local = card_of(gpu) if explain and main.verdict == "slow" else None
+    case = Case(resolver, at, answer, falls, result.setup, local)
     suspects = find_suspects(case) if explain and not impossible else ()
     unexplained = explain and main.verdict == "slow" and not impossible and not is_telling(suspects)
     return Check(
