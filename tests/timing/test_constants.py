@@ -144,6 +144,17 @@ def test_kernels_of_an_engine_on_an_architecture_are_slower_by_their_factors() -
     assert constants_of(gpu, elsewhere).gemm_latency_s == c.gemm_latency_s
 
 
+def test_block_scales_alone_are_slower_where_an_engine_has_kernels_of_its_own_for_them() -> None:
+    gpu = load_gpu("mi300x")
+    there = replace(VLLM, kernels_on={gpu.architecture: Kernels(blocks=3.0)})
+    c, slow = constants_of(gpu, VLLM), constants_of(gpu, there)
+    assert slow.quantize_latency_s == 3.0 * c.quantize_latency_s
+    assert slow.moe_block_latency_s == 3.0 * c.moe_block_latency_s
+    assert slow.gemm_latency_s == c.gemm_latency_s
+    assert slow.moe_latency_s == c.moe_latency_s
+    assert slow.launch_scale == c.launch_scale
+
+
 def test_llama_cpp_multiplies_by_kind_of_block_and_sums_in_half_precision() -> None:
     geforce, metal = load_gpu("rtx-4090"), load_gpu("apple-m2-ultra")
     c = constants_of(geforce, LLAMA_CPP)
