@@ -463,3 +463,26 @@ def test_the_tables_of_a_wheel_list_what_the_files_do(
     monkeypatch.setattr(gpus, "files_of", lambda kind: Files(tmp_path / kind, tmp_path / "none"))
     monkeypatch.setattr(Files, "table", None)  # only that file may be read
     assert list_gpus() == listed
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [("5090 laptop", "rtx-5090-laptop"), ("Orin AGX 64GB", "jetson-agx-orin-64gb"),
+     ("3090 24GB", "rtx-3090"), ("laptop 4090", "rtx-4090-laptop")],
+)  # fmt: skip
+def test_the_words_of_a_name_find_the_one_card_that_has_them_all(typed: str, taken: str) -> None:
+    assert load_gpu(typed).id == taken
+
+
+@pytest.mark.parametrize("typed", ["laptop", "Ultra", "16gb", "rtx 9999", "H100 500GB", "MI300"])
+def test_words_of_several_cards_or_of_none_find_no_card(typed: str) -> None:
+    with pytest.raises(UnknownNameError):
+        load_gpu(typed)
+
+
+def test_a_machines_memory_may_be_said_at_its_name() -> None:
+    # macOS lets the GPU use 75 %: 72 of 96, 384 of 512 GiB, where the file has the largest.
+    assert load_gpu("M3 Ultra 96GB").memory_bytes == 72 * 2**30
+    assert load_gpu("M3 Ultra 512GB") == load_gpu("M3 Ultra")
+    assert load_gpu("Strix Halo 64GB").memory_bytes == 48 * 2**30
+    assert "75%" in " ".join(load_gpu("M3 Ultra 96GB").assumptions)

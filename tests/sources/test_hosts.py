@@ -98,3 +98,13 @@ def test_the_host_of_this_machine_is_found_by_what_linux_prints(tmp_path: Path) 
         local_host(tmp_path)
     with pytest.raises(InputError, match="does not say which CPU"):
         local_host(tmp_path / "no")
+
+
+@pytest.mark.parametrize("typed", ["7950X", "Ryzen 7950X", "ryzen 9 7950x"])
+def test_a_hosts_name_may_leave_words_out_that_only_it_has(typed: str) -> None:
+    assert load_host(typed).id == "ryzen-9-7950x"
+
+
+def test_a_family_of_hosts_is_none_of_them() -> None:
+    with pytest.raises(UnknownNameError):
+        load_host("EPYC")

@@ -15,9 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from vperf.errors import InputError, UnknownNameError
+from vperf.errors import InputError, UnknownNameError, VperfError
 from vperf.files import read_bytes, read_toml
-from vperf.hardware.gpu import PIPES, Achieved, AllReduce, Calibration, Gpu, Link
+from vperf.hardware.gpu import PIPES, Achieved, AllReduce, Calibration, Gpu, Link, MemoryClass
 from vperf.notes import Note, notes_of
 from vperf.sources.catalog import MAX_OWN_BYTES, Files, checked_file, files_of
 from vperf.sources.gpu_keys import GPU_FILE, SERVER_FILE
@@ -260,7 +260,70 @@ def _resolve(name: str, files: Files) -> Gpu:
             if found:
                 gpu = _of_file(found[0], files)
                 return _as_default(gpu, tables[found[0]], name) if found is by_default else gpu
-    raise _unknown(name, files)
+    by_words = by_their_words(name, {gpu_id: _spelled(gpu_id, files) for gpu_id in files.ids})
+    if by_words:
+        gpu = _of_file(by_words, files)
+        note = Note("card_choice", typed=name, taken=gpu.id, others=())
+        return replace(gpu, assumptions=(note, *gpu.assumptions))
+    sized = _of_a_size(name, files)
+    if sized is None:
+        raise _unknown(name, files)
+    return sized
+
+
+_WORD = re.compile(r"[a-z0-9+]+")
+
+
+def by_their_words(name: str, spellings: Mapping[str, Iterable[str]]) -> str | None:
+    """The one id of which a spelling has all words of a name, in any order: "5090 laptop".
+
+    None without one, with several, and for a name without a digit, which says too little.
+    """
+
+    def words(text: str) -> set[str]:
+        plain = _VENDOR_WORDS.sub(b" ", text.lower().encode("ascii", "ignore")).decode()
+        return set(_WORD.findall(plain))
+
+    asked = words(name)
+    if not any(letter.isdigit() for word in asked for letter in word):
+        return None
+    found = [
+        each for each, spelled in spellings.items() if any(asked <= words(text) for text in spelled)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+_SIZED = re.compile(r"(\S.*?)[ _-]?(\d{1,4}) ?GB?", re.IGNORECASE)
+
+
+def _of_a_size(name: str, files: Files) -> Gpu | None:
+    """A card whose memory is said at its name: "3090 24GB", "M3 Ultra 96GB"."""
+    sized = _SIZED.fullmatch(name.strip())
+    if sized is None:
+        return None
+    try:
+        gpu = _load_named(sized[1], files)
+    except VperfError:
+        return None
+    nominal = files.table(gpu.id, GPU_FILE)["memory"].get("nominal")
+    if nominal is None:
+        return None
+    asked, usual = float(sized[2]), parse_bytes(nominal) / 1e9
+    if asked == usual:
+        return gpu
+    if gpu.memory_class not in _OF_THE_MACHINE:
+        return None
+    said = f"{gpu.name}: {asked:g} GB, of which the GPU uses {gpu.memory_bytes / usual / 2**30:.0%}"
+    kept = (note for note in gpu.assumptions if note.kind != "card_memory")
+    return replace(
+        gpu,
+        memory_bytes=gpu.memory_bytes * asked / usual,
+        assumptions=(*kept, Note("card_memory", text=said)),
+    )
+
+
+_OF_THE_MACHINE: tuple[MemoryClass, ...] = ("unified", "Apple")
+"""Memory of which the buyer of a machine chooses the size."""
 
 
 def _candidates(loose: bytes, files: Files) -> list[str]:
@@ -321,6 +384,13 @@ def _as_default(gpu: Gpu, file: Table, name: str) -> Gpu:
     return replace(gpu, assumptions=(note, *gpu.assumptions))
 
 
+def _spelled(gpu_id: str, files: Files) -> tuple[str, ...]:
+    """The id and the names that a file has."""
+    path = files.path(gpu_id)
+    named = _head(path).partition(b"\nvendor")[0] if path else b""
+    return gpu_id, *(text.decode("utf-8", "ignore") for text in _QUOTED.findall(named))
+
+
 def _unknown(name: str, files: Files) -> UnknownNameError:
     """The ids that contain the name first, then those that are spelled alike."""
     import difflib  # noqa: PLC0415  (only on the way to an error)
@@ -328,9 +398,7 @@ def _unknown(name: str, files: Files) -> UnknownNameError:
     loose = loose_key(name)[:64].decode()
     spelled: dict[str, str] = {}
     for gpu_id in files.ids:
-        path = files.path(gpu_id)
-        named = _head(path).partition(b"\nvendor")[0] if path else b""
-        for text in (gpu_id.encode(), *_QUOTED.findall(named)):
+        for text in _spelled(gpu_id, files):
             spelled.setdefault(loose_key(text).decode(), gpu_id)
     starting = [spelled[key] for key in spelled if len(loose) > 1 and key.startswith(loose)]
     inside = [spelled[key] for key in spelled if len(loose) > 1 and loose in key]

@@ -22,7 +22,7 @@ from vperf.errors import InputError, UnknownNameError
 from vperf.hardware.gpu import PIPES, Confidence, Gpu
 from vperf.notes import Note
 from vperf.sources.catalog import Files, files_of
-from vperf.sources.gpus import exact_key, loose_key
+from vperf.sources.gpus import by_their_words, exact_key, loose_key
 from vperf.sources.keys import BANDWIDTH, BYTES, CLOCK, POWER, Each, Key, Keys, read
 from vperf.units import format_bandwidth, format_bytes, parse_bandwidth, parse_bytes
 
@@ -113,12 +113,15 @@ def _named(name: str, files: Files) -> Gpu:
     spelled = _AS_PRINTED.sub(" ", plain)
     exact, loose = exact_key(spelled), loose_key(spelled)
     found: dict[str, bool] = {}
+    spellings: dict[str, tuple[str, ...]] = {}
     for host_id in files.ids if loose else ():
         table = files.table(host_id, HOST_FILE)
-        names = (host_id, table["name"], *table.get("aliases", ()))
+        names = spellings[host_id] = (host_id, table["name"], *table.get("aliases", ()))
         if loose in map(loose_key, names):
             found[host_id] = exact in map(exact_key, names)
     best = [host_id for host_id in found if found[host_id]] or list(found)
+    if not best and (by_words := by_their_words(spelled, spellings)):
+        best = [by_words]
     if len(best) > 1:
         raise InputError(f"{name!r} is the name of several hosts: {', '.join(best)}")
     if best:

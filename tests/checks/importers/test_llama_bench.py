@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.checks.importers.files import DATA, result, results
-from vperf.checks.importers import read_results, results_in
+from vperf.checks.importers import read_results, results_in, results_of
+from vperf.checks.importers.document import parse
 from vperf.errors import InputError
 
 
@@ -180,3 +181,19 @@ def test_the_same_tests_of_several_builds_are_told_apart() -> None:
 def test_sql_holds_what_the_csv_does() -> None:
     for one, other in zip(results("llama_bench.sql"), results("llama_bench.csv"), strict=True):
         assert one == replace(other, label=one.label)
+
+
+def test_rows_copied_without_their_head_are_known_by_their_cells() -> None:
+    rows = "\n".join((DATA / "llama_bench.md").read_text().splitlines()[-6:])
+    whole = {run.label: run for run in results("llama_bench.md")}
+    for run in results_of(parse(rows, "a file")):
+        assert run.measured == whole[run.label].measured
+        assert run.setup.weight_bytes == whole[run.label].setup.weight_bytes
+        assert run.setup.quantization == whole[run.label].setup.quantization
+
+
+def test_the_table_of_mistralrs_is_not_llama_bench() -> None:
+    decode, prefill = results("mistralrs_bench.txt")
+    assert (decode.tool, decode.setup.engine) == ("mistralrs-bench", None)
+    assert (decode.decode_tokens_per_s, prefill.prefill_tokens_per_s) == (73.838, 1141.041)
+    assert (decode.setup.output_len, prefill.setup.input_len) == (128, 512)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tests.checks.importers.files import result, results
+from vperf.checks.importers import results_of
+from vperf.checks.importers.document import parse
 
 
 def test_each_request_of_a_servers_log_is_a_run_on_the_card_that_it_found() -> None:
@@ -40,3 +42,14 @@ def test_an_answer_that_did_not_end_has_the_last_rate_so_far() -> None:
     run = result("llama_server_so_far.log")
     assert (run.decode_tokens_per_s, run.setup.output_len) == (30.54, 2084)
     assert any("had not ended" in note for note in run.notes)
+
+
+def test_the_line_of_generation_is_enough() -> None:
+    text = "eval time = 9120.00 ms / 479 runs ( 19.04 ms per token, 52.52 tokens per second)\n"
+    (run,) = results_of(parse(text, "a file"))
+    assert (run.decode_tokens_per_s, run.setup.output_len) == (52.52, 479)
+
+
+def test_the_prefix_of_2026_is_one_more() -> None:
+    run = result("llama_cli_2026.txt")
+    assert (run.decode_tokens_per_s, run.prefill_tokens_per_s) == (52.52, 265.94)

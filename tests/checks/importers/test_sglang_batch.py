@@ -42,3 +42,17 @@ def test_lines_before_last_ttft_have_throughput_over_the_whole_request() -> None
     assert run.output_tokens_per_s == 425.82
     assert (run.decode_tokens_per_s, run.ttft_s) == (None, None)
     assert run.latency_s == 0.6012
+
+
+def test_what_a_batch_prints_has_its_size_and_lengths_by_rates_and_times() -> None:
+    run = result("sglang_one_batch.txt")
+    assert (run.ttft_s, run.tpot_s, run.latency_s) == (0.1021, 0.00985, 0.263)
+    assert (run.setup.batch_size, run.setup.input_len) == (16, 128)
+    assert run.decode_tokens_per_s == 1624.37
+
+
+def test_what_a_batch_of_a_server_prints_is_its_line_of_json() -> None:
+    run = result("sglang_one_batch_server.txt")
+    assert (run.ttft_s, run.latency_s) == (1.02, 2.2)
+    assert run.tpot_s == pytest.approx((2.2 - 1.02) / 127)
+    assert (run.setup.batch_size, run.setup.input_len, run.setup.output_len) == (16, 1024, 128)

@@ -51,3 +51,17 @@ def test_a_latency_among_the_runs_that_is_no_number_is_named(tmp_path: Path) -> 
     (tmp_path / "run.json").write_text(json.dumps(values))
     with pytest.raises(InputError, match=r"latencies 4: 'slow' is not a number"):
         read_results(tmp_path / "run.json")
+
+
+def test_the_rates_of_2024_have_no_output_rate() -> None:
+    run = result("vllm_throughput_2024.txt")
+    assert (run.requests_per_s, run.output_tokens_per_s) == (10.21, None)
+    assert "480 a request" in run.notes[-1]
+
+
+def test_the_progress_of_generate_ends_with_rates_of_all_prompts() -> None:
+    run = result("vllm_generate.log")
+    assert run.output_tokens_per_s == 1292.8
+    assert run.requests_per_s == pytest.approx(256 / 25)
+    assert (run.setup.requests, run.setup.batch_size) == (256, 256)
+    assert run.setup.output_len == pytest.approx(1292.8 / (256 / 25))

@@ -84,9 +84,20 @@ def test_two_pasted_summaries_are_two_results(tmp_path: Path) -> None:
     assert [run.label for run in read_results(tmp_path / "two.txt")] == ["result 1", "result 2"]
 
 
-def test_a_summary_without_its_last_line_is_cut(tmp_path: Path) -> None:
+def test_a_summary_without_its_closing_rule_is_read_but_for_the_line_where_it_ends(
+    tmp_path: Path,
+) -> None:
     text = (DATA / "vllm_serve.txt").read_text()
-    (tmp_path / "cut.txt").write_text(text[: text.index("Mean ITL") + 45])
+    (tmp_path / "cut.txt").write_text(text[: text.index("Mean TPOT") + 42])
+    (run,) = read_results(tmp_path / "cut.txt")
+    assert run.ttft_s == result("vllm_serve.txt").ttft_s
+    assert run.tpot_s is None
+    assert "the summary is cut" in run.warnings[0]
+
+
+def test_a_summary_cut_before_its_figures_is_told_to_be_cut(tmp_path: Path) -> None:
+    text = (DATA / "vllm_serve.txt").read_text()
+    (tmp_path / "cut.txt").write_text(text[: text.index("Request throughput") + 42])
     with pytest.raises(InputError, match="summary is cut"):
         read_results(tmp_path / "cut.txt")
 
@@ -150,3 +161,13 @@ def test_the_parameters_of_a_sweep_are_the_setup(name: str) -> None:
     few, many = results(name)
     assert (few.label, many.label) == ("4 users", "16 users")
     assert (few.setup.tp, few.setup.max_batch, few.setup.requests) == (2, 64, 200)
+
+
+@pytest.mark.parametrize("name", ["max_serve.txt", "max_serve_2026.txt"])
+def test_modulars_summaries_have_other_labels_and_a_table(name: str) -> None:
+    run = result(name)
+    old = name == "max_serve.txt"
+    assert (run.ttft_s, run.tpot_s) == ((1.0, 0.02) if old else (0.15, pytest.approx(0.024)))
+    assert run.setup.max_concurrency == (500 if old else 32)
+    assert run.output_tokens_per_s == (2000.0 if old else 1280.0)
+    assert old or dict(run.percentiles)["p99_ttft_s"] == pytest.approx(0.24)

@@ -200,9 +200,9 @@ def _lines(block: str) -> Iterator[list[str]]:
     """Cells of CSV and of drawn tables, where a name goes on in the next line."""
     held: list[str] = []
     for line in block.splitlines():
-        text = line.strip().replace("┃", "│")
-        if text.startswith("│"):
-            cells = [cell.strip() for cell in text.strip("│").split("│")]
+        text = line.strip()
+        if text.startswith("|"):
+            cells = [cell.strip() for cell in text.strip("|").split("|")]
             if held and cells[0] and not any(cells[1:]):
                 held[0] = f"{held[0]} {cells[0]}"
                 continue
@@ -213,7 +213,7 @@ def _lines(block: str) -> Iterator[list[str]]:
         if held:
             yield held
             held = []
-        if "," in text and "│" not in text:
+        if "," in text and "|" not in text:
             yield next(csv.reader([text]))
         elif match := re.match(r"([A-Z][\w ]+ \([\w ]+\)): ([\d.,]+)$", text):
             yield [match[1], match[2]]

@@ -6,27 +6,32 @@ lines of a log all end as one sequence of records. Not here: which tool wrote th
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
 import re
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from vperf.checks.importers.record import Record
+from vperf.checks.importers.cleaned import as_printed
+from vperf.checks.importers.record import Record, number_or_none
 from vperf.errors import InputError
 from vperf.files import STDIN, read_bytes, read_stdin
 from vperf.values import dataclass
 
 MAX_RESULT_BYTES = 512 << 20
 """vLLM's --save-detailed writes a latency for every token: 200 MB for 10,000 requests."""
+_LAST_COMMA = re.compile(r",(\s*[}\]])")
+"""A comma after the last item, as people leave it who cut an object short."""
+_MAX_MENDED = 1 << 20
 _PARTIAL_WORD = re.compile(r"[\w.+-]{0,20}\Z")
 _DECODER = json.JSONDecoder()
 _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 """PowerShell's `>` writes UTF-16."""
-_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[()][A-Z0-9]|[=>])|\x08")
-"""Colours and movements of a terminal that `script` or a pager left in the text."""
 _JSON_LINE = re.compile(r'^[ \t]*(?=\{[ \t]*(?:["}]|$)|\[[ \t]*(?:[{\]]|$))', re.MULTILINE)
 """Where an object, or an array of objects, may begin below other lines."""
 _CSV_HEADER = re.compile(r'[ \t]*"?[\w%/ ().-]+"?(?:,[ \t]*"?[\w%/ ().-]+"?){5,}[ \t]*')
@@ -53,8 +58,31 @@ class Document:
         """The text as it was printed: without Markdown's quotes, headings, bullets and emphasis."""
         return _plain(self.text)
 
+    def in_columns(self) -> Document | None:
+        """The text with a pipe between columns that tabs or spaces part; None without such."""
+        if len(self.text) > _MAX_IN_COLUMNS:
+            return None
+        lines = self.plain.split("\n")
+        cells = [_COLUMN.split(line.strip()) for line in lines]
+        counts = [0, *(len(each) if len(each) > 1 else 0 for each in cells), 0]
+        tabular = [
+            counts[n] > 1 and counts[n] in (counts[n - 1], counts[n + 1])
+            for n in range(1, len(counts) - 1)
+        ]
+        if not any(tabular):
+            return None
+        found = (
+            f"| {' | '.join(each)} |" if table else line
+            for line, each, table in zip(lines, cells, tabular, strict=True)
+        )
+        return Document(self.source, "\n".join(found))
 
-@lru_cache(maxsize=1)
+
+_MAX_IN_COLUMNS = 2 << 20
+_COLUMN = re.compile(r"[ ]*\t[ \t]*|[ ]{2,}")
+
+
+@lru_cache(maxsize=2)
 def _plain(text: str) -> str:
     return _QUOTED.sub("", text).replace("**", "").replace("`", "")
 
@@ -72,8 +100,6 @@ def parse(text: str, name: str) -> Document:
         raise InputError(
             "is empty", source=name, hint="did the benchmark finish? It writes its file at the end"
         )
-    if "\x1b" in text or "\b" in text:
-        text = _TERMINAL.sub("", text)
     broken = None
     if _JSON_LINE.match(text.lstrip()):
         try:
@@ -82,6 +108,9 @@ def parse(text: str, name: str) -> Document:
         except _BelowJsonError:
             pass  # lines of a log below it
         except InputError as error:
+            mended = _LAST_COMMA.sub(r"\1", text) if len(text) < _MAX_MENDED else text
+            if mended != text:
+                return parse(mended, name)
             return Document(name, text, broken=error)
     else:
         try:
@@ -89,7 +118,7 @@ def parse(text: str, name: str) -> Document:
                 return Document(name, "", tuple(rows))
         except InputError as error:
             broken = error
-    inside, rest = _among_lines(text, name)
+    inside, rest = _among_lines(as_printed(text), name)
     return Document(name, rest, inside, broken)
 
 
@@ -198,42 +227,86 @@ def _among_lines(text: str, name: str) -> tuple[tuple[Record, ...], str]:
         position = after
     rest.append(text[position:])
     if not records:
-        return (), text
+        records = [Record(name, each, "", text[:start][-_AROUND:]) for start, each in _inside(text)]
+        return tuple(records), text
     if len(records) == 1:
         records = [Record(name, records[0].values, "", records[0].around)]
     return tuple(records), "".join(rest)
 
 
+_INSIDE = re.compile(r"[:=>,)][ \t]*(?=\{[ \t]*\")")
+_PYTHON = re.compile(r"(?:^|[\s:=>,)\]])[ \t]*(\{'(?:[^\n]|\n(?=[ \t]))*?\})[ \t]*$", re.MULTILINE)
+_NO_LITERAL = re.compile(r"(?<![\w'\"])(?:nan|-?inf)(?![\w'\"])")
+_MAX_INSIDE, _MAX_PYTHON = 100, 200_000
+
+
+def _inside(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Objects after words on their line ("result: {...}"), as JSON or as Python prints them."""
+    position = 0
+    found = _INSIDE.finditer(text) if '{"' in text or '{ "' in text else iter(())
+    for match in islice(found, _MAX_INSIDE):
+        if match.end() < position:
+            continue
+        try:
+            value, position = _DECODER.raw_decode(text, match.end())
+        except (RecursionError, ValueError):
+            continue
+        if isinstance(value, dict) and len(value) > 1:
+            yield match.start(), value
+    if "{'" not in text or len(text) > _MAX_PYTHON:
+        return
+    for match in islice(_PYTHON.finditer(text), _MAX_INSIDE):
+        try:
+            value = ast.literal_eval(_NO_LITERAL.sub("None", match[1]))
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        if isinstance(value, dict):
+            yield match.start(), {key: each for key, each in value.items() if isinstance(key, str)}
+
+
 def _csv_records(text: str, name: str) -> list[Record]:
-    """Rows under a header, numbers as numbers; none where the text is no CSV."""
+    """Rows under a header, numbers as numbers; none where the text is no CSV.
+
+    A tool's header has bare words; in one of words and units, each row must be as long and have a
+    number. Excel of some countries parts by semicolons.
+    """
     first, _, below = text.lstrip().partition("\n")
-    if not re.fullmatch(r'\s*"?\w*"?(\s*,\s*"?[\w.]+"?)+\s*', first):  # pandas numbers its rows
+    parted = ";" if first.count(";") > 1 and "," not in first else ","
+    bare = re.fullmatch(r'\s*"?\w*"?(\s*[,;]\s*"?[\w.]+"?)+\s*', first)  # pandas numbers its rows
+    if not bare and not (_CSV_WORDS.fullmatch(first) and first.count(parted) > 1):
         return []
     if not below.strip() and _CSV_HEADER.fullmatch(first):
         raise InputError(
             "has a header and no rows: the run wrote no result", source=name,
             hint="look at what the benchmark printed: it stopped before its first measurement",
         )  # fmt: skip
-    rows = csv.reader(io.StringIO(text.strip()), skipinitialspace=True, strict=True)
+    rows = csv.reader(
+        io.StringIO(text.strip()), skipinitialspace=True, strict=True, delimiter=parted
+    )
     records = []
     try:
         header = next(rows)
         for row in filter(None, rows):
             where = f"line {rows.line_num}"
             if len(row) != len(header):
+                if not bare:
+                    return []
                 raise InputError(
                     f"has {len(row)} values under {len(header)} columns",
                     source=name, field=where, hint="the file was cut, or two were joined",
                 )  # fmt: skip
             cells = dict(zip(header, map(_cell, row), strict=True))
+            if not bare and not any(isinstance(cell, float) for cell in cells.values()):
+                return []
             records.append(Record(name, cells, where))
     except csv.Error as error:
         raise InputError(f"is not CSV: {error}", source=name) from None
     return records
 
 
+_CSV_WORDS = re.compile(r'[ \t]*"?[A-Za-z#][^|:\n]{0,2000}')
+
+
 def _cell(text: str) -> str | float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return text or None
+    number = number_or_none(text.strip())
+    return (text or None) if number is None else number

@@ -104,7 +104,7 @@ def _rows(document: Document, *, batched: bool) -> Iterator[Record]:
             values["is_pp_shared"] = shared
             yield Record(document.source, values, f"line {number}", around)
         elif "|" not in match[0]:
-            header = header if not match[0].strip() else []
+            header = header if set(match[0].strip()) <= set("+-= ") else []
 
 
 def _batched_rows(document: Document) -> Iterator[Record]:

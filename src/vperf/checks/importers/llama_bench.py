@@ -9,12 +9,12 @@ and no GPU unless the lines that the backends print above it are there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
-from vperf.checks.importers.record import Record, shown
+from vperf.checks.importers.record import Record, number_or_none, shown
 from vperf.checks.importers.surroundings import cards_in, options_in, used_cards
 from vperf.checks.result import Result, Setup
 from vperf.errors import InputError, UnknownNameError
@@ -28,6 +28,8 @@ _ALL_LAYERS = 99
 _TENSOR_SPLITS = ("row", "tensor", "graph")
 """Modes (-sm) in which the cards share each matmul; by default each takes layers."""
 _RPC = "RPC"
+_MISTRALRS = "mistralrs-bench"
+"""Of mistral.rs, whose table has llama-bench's columns and more."""
 _KINDS = {"small": "s", "medium": "m", "large": "l"}
 _NAMES = {"all_f32": "fp32", "f32": "fp32", "f16": "fp16", "bf16": "bf16", "q2_k_m": "q2_k",
           "iq3_s_mix": "iq3_m", "mxfp4_moe": "mxfp4_moe"}  # fmt: skip
@@ -36,6 +38,9 @@ _FTYPE = re.compile(
     r"(?: - ([A-Z]\w+))?(?: - .*)?(?: \(guessed\))?$"
 )
 _TEST = re.compile(r"(?:pp ?(\d{1,12}))?\+?(?:tg ?(\d{1,12}))?(?: @ d(\d{1,12}))?")
+
+_SPEED = re.compile(r"(\d[\d.,]*)(?:[^\d\n]{1,5}(\d[\d.,]*))?")
+"""The mean and its deviation, with "±" between or what became of it."""
 
 
 def _read(record: Record) -> Iterator[Result]:
@@ -50,13 +55,14 @@ def _read(record: Record) -> Iterator[Result]:
         f"{name}{length}" for name, length in (("pp", prompt), ("tg", generated)) if length
     )
     both = bool(prompt and generated)
+    other = record.text("tool")
     yield Result(
-        tool=_TOOL,
+        tool=other or _TOOL,
         label=f"{test} @ d{depth}" if depth else test,
         setup=Setup(
             **setup,
-            engine="llama.cpp",
-            batch_size=1,
+            engine=None if other else "llama.cpp",
+            batch_size=record.degree("concurrency") or 1,
             input_len=prompt,
             output_len=generated,
             past_len=depth,
@@ -190,8 +196,10 @@ def _rows(document: Document) -> Iterator[Record | InputError]:
                 bare = not fenced
             continue
         if "|" not in line:
-            header = [] if line else header
+            header = header if set(line) <= set("+-= ") else []
             continue
+        if not header and (bare_row := _headless(cells)):
+            header, bare, printed = bare_row, not fenced, {}
         if not header or set(line) <= set("|:-+ "):
             continue
         if len(cells) != len(header) or (fenced and not closed) or (not fenced and not bare):
@@ -209,6 +217,25 @@ def _rows(document: Document) -> Iterator[Record | InputError]:
         yield Record(document.source, {**printed, **values}, where)
 
 
+def _headless(cells: Sequence[str]) -> list[str]:
+    """The head of a row that was copied without it, by what its cells are; empty if it is none."""
+    if len(cells) < 4 or not _ROW.fullmatch(" | ".join(cells)):
+        return []
+    names = ["model", *("" for _ in cells[3:]), "test", "t/s"]
+    for place, cell in enumerate(cells[1:-2], 1):
+        if re.fullmatch(r"[\d.]+ [KMGT]i?B", cell):
+            names[place] = "size"
+        elif re.fullmatch(r"[\d.]+ [KMBT]", cell):
+            names[place] = "params"
+        elif re.fullmatch(r"[A-Za-z][\w,+ ]*", cell):
+            names[place] = "backend"
+    return names
+
+
+_ROW = re.compile(
+    r"[^|]{3,80} \| [\d.]+ [KMGT]i?B \| .*\| (?:pp|tg) ?\d+(?: ?\+ ?tg ?\d+)?(?: @ d\d+)?"
+    r" \| \d[\d.,]*(?:[^\d|]{1,5}\d[\d.,]*)?"
+)
 _BUILD = re.compile(r"^build: \w+ \((\d+)\)[ \t]*$", re.MULTILINE)
 _BELOW = 200_000
 """Characters below a table's header in which the line of its build is looked for."""
@@ -218,8 +245,8 @@ _BENCHY = {"ttfr (ms)", "e2e_ttft (ms)", "est_ppt (ms)"}
 
 def _row(row: Mapping[str, str], document: Document, where: str) -> dict[str, Any]:
     """The fields of JSON from a row of the table."""
-    test, speed = _TEST.fullmatch(row["test"]), row["t/s"].replace("±", " ").split()
-    if test is None or not speed:
+    test, speed = _TEST.fullmatch(row["test"]), _SPEED.match(row["t/s"])
+    if test is None or speed is None:
         raise InputError(
             f"{shown(row['test'])} at {shown(row['t/s'])} is no test of llama-bench",
             source=document.source, field=where,
@@ -243,8 +270,10 @@ def _row(row: Mapping[str, str], document: Document, where: str) -> dict[str, An
         "n_prompt": prompt,
         "n_gen": generated,
         "n_depth": depth,
-        "avg_ts": _cell(speed[0]),
-        "stddev_ts": _cell(speed[1]) if len(speed) > 1 else None,
+        "tool": _MISTRALRS if "ms/t" in row else None,
+        "concurrency": _cell(row.get("concurrency")),
+        "avg_ts": number_or_none(speed[1]),
+        "stddev_ts": number_or_none(speed[2] or ""),
     }
 
 
@@ -312,5 +341,13 @@ FORMATS: tuple[Format, ...] = (
         lines=(r"[^\n]*\|[ \t]*test[ \t]*\|[ \t]*t/s[ \t]*(?:\||$)(?!.*ttfr)",),
         records=_rows,
         read=_read,
+    ),
+    TextFormat(
+        _TOOL,
+        "iB",
+        lines=(r"[^\n|]*\|?[^\n|]+\|[ \t]*[\d.]+ [KMGT]iB[ \t]*\|[^\n]*\|[ \t]*(?:pp|tg)\d",),
+        records=_rows,
+        read=_read,
+        without=(r"[^\n]*\|[ \t]*test[ \t]*\|",),
     ),
 )

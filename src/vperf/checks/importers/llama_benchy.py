@@ -73,7 +73,7 @@ def _rows(document: Document) -> Iterator[Record | InputError]:
         if "test" in cells and "ttfr (ms)" in cells:
             header, around, before = cells, text[before : match.start()], match.end()
         elif "|" not in line:
-            header = [] if line else header
+            header = header if set(line) <= set("+-= ") else []
         elif header and not set(line) <= set("|:-+ "):
             if len(cells) != len(header):
                 yield InputError(

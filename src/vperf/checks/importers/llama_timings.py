@@ -22,6 +22,7 @@ _TOOL = "llama.cpp's timings"
 _MS = 1e-3
 _PREFIX = r"[^\n]{0,200}?"
 _PROMPT = rf"{_PREFIX}\bprompt eval time[ \t]*="
+_EVAL = rf"{_PREFIX}\beval time[ \t]*="
 _TIMING = re.compile(
     r"(prompt eval|eval) time[ \t]*=[ \t]*(\S+) ms[ \t]*/[ \t]*(\d+) (?:tokens?|runs?)[ \t]*\("
     r"[^,\n]*,[ \t]*(\S+) tokens per second"
@@ -96,7 +97,7 @@ _FEW = 8
 
 def _printed(document: Document) -> Iterator[Record]:
     text = document.plain
-    found = list(blocks(_PROMPT, text))
+    found = list(blocks(_PROMPT, text)) or list(blocks(_EVAL, text))
     for index, (before, block) in enumerate(found, 1):
         values: dict[str, object] = {}
         for kind, milliseconds, count, per_second in _TIMING.findall(block):
@@ -151,9 +152,9 @@ def _finite(text: str) -> float | str | None:
 
 FORMATS: tuple[Format, ...] = (
     JsonFormat(_TOOL, keys=("timings.predicted_n", "timings.predicted_per_second"), read=_read),
-    TextFormat(_TOOL, "prompt eval time", lines=(_PROMPT,), records=_printed, read=_read),
+    TextFormat(_TOOL, "eval time", lines=(_EVAL,), records=_printed, read=_read),
     TextFormat(
-        _TOOL, "print_timing", lines=(_SO_FAR,), records=_so_far, read=_read, without=(_PROMPT,)
+        _TOOL, "print_timing", lines=(_SO_FAR,), records=_so_far, read=_read, without=(_EVAL,)
     ),
     TextFormat(
         _TOOL, "[ Prompt: ", lines=(r"[^\n]*\[ Prompt: \S+ t/s \|",), records=_short, read=_read

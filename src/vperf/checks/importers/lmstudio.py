@@ -1,17 +1,20 @@
-"""LM Studio: the JSON of its REST API (/api/v0), which has the speed of each answer.
+"""LM Studio: the JSON of its REST API (/api/v0), the line below an answer, and `lms --stats`.
 
 Keys as in lmstudio.ai/docs/api/rest-api (beta, 2025): `stats` with tokens_per_second and
-time_to_first_token in seconds, `usage`, and `model_info` with the format of the weights. Not here:
-its OpenAI-compatible answers, which have no timings.
+time_to_first_token in seconds, `usage`, and `model_info` with the format of the weights. The line
+is "61.2 tok/sec • 512 tokens • 0.32s to first token". Not here: its OpenAI-compatible answers,
+which have no timings.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from vperf.checks.importers.document import Document
 from vperf.checks.importers.names import quantization_named, weight_name
-from vperf.checks.importers.recognise import Format, JsonFormat
-from vperf.checks.importers.record import Record
+from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, matches
+from vperf.checks.importers.record import Record, number_or_text
 from vperf.checks.importers.surroundings import cards_in
 from vperf.checks.result import Result, Setup
 
@@ -42,8 +45,38 @@ def _read(record: Record) -> Iterator[Result]:
     )
 
 
+_LINE = re.compile(
+    r"([\d.,]+) tok/s(?:ec)?\b\W{1,9}(\d[\d,]*) tokens\b\W{1,9}"
+    r"([\d.,]+) ?s to first token"
+)
+_STATS = re.compile(
+    r"Tokens/Second:[ \t]*([\d.,]+)\s+Time to First Token:[ \t]*([\d.,]+) ?s\s+"
+    r"Prompt Tokens:[ \t]*([\d,]+)\s+Predicted Tokens:[ \t]*([\d,]+)"
+)
+
+
+def _printed(document: Document) -> Iterator[Record]:
+    text = document.plain
+    for above, match, where in (*matches(_LINE, text), *matches(_STATS, text)):
+        figures: list[float | str | None] = [number_or_text(each) for each in match.groups()]
+        if match.re is _STATS:
+            rate, first, prompt, written = figures
+        else:
+            rate, written, first = figures
+            prompt = None
+        values = {
+            "stats": {"tokens_per_second": rate, "time_to_first_token": first},
+            "usage": {"prompt_tokens": prompt, "completion_tokens": written},
+        }
+        yield Record(document.source, values, where, above)
+
+
 FORMATS: tuple[Format, ...] = (
     JsonFormat(
         _TOOL, keys=("stats.tokens_per_second", "stats.time_to_first_token", "usage"), read=_read
     ),
+    TextFormat(
+        _TOOL, "to first token", lines=(rf"[^\n]*?{_LINE.pattern}",), records=_printed, read=_read
+    ),
+    TextFormat(_TOOL, "Tokens/Second", lines=(_STATS.pattern,), records=_printed, read=_read),
 )

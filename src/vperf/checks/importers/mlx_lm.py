@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.recognise import CONTEXT, Format, TextFormat, blocks
+from vperf.checks.importers.recognise import Format, TextFormat, blocks, matches
 from vperf.checks.importers.record import Record, number_or_text
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
@@ -73,18 +73,14 @@ def _setup(record: Record) -> Setup:
 
 
 def _generations(document: Document) -> Iterator[Record]:
-    text = document.plain
-    found = list(re.finditer(rf"^[ \t]*{_PROMPT}\s*^[ \t]*{_GENERATION}", text, re.MULTILINE))
-    for index, match in enumerate(found, 1):
+    pattern = rf"^[ \t]*{_PROMPT}\s*^[ \t]*{_GENERATION}"
+    for above, match, where in matches(pattern, document.plain):
         prompt, prompt_speed, generated, speed = match.groups()
         values: dict[str, object] = {
             "prompt": _number(prompt), "generated": _number(generated), "batch": 1,
             "prompt_tps": _number(prompt_speed), "generation_tps": _number(speed),
         }  # fmt: skip
-        where = f"run {index}" if len(found) > 1 else ""
-        yield Record(
-            document.source, values, where, text[max(0, match.start() - CONTEXT) : match.start()]
-        )
+        yield Record(document.source, values, where, above)
 
 
 def _timings(document: Document) -> Iterator[Record | InputError]:

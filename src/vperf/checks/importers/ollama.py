@@ -2,18 +2,21 @@
 
 Lines and keys as in ollama/ollama api/types.go (Metrics.Summary, GenerateResponse; read November
 2026). Durations are nanoseconds in the JSON; a prompt that was found in the cache has no
-prompt_eval_count. A model's name has its size and format after the colon.
+prompt_eval_count. A model's name has its size and format after the colon. KTransformers prints the
+same lines without the total, and its rates with all digits (kvcache-ai/ktransformers
+archive/ktransformers/util/utils.py, read December 2026).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.names import weight_name
-from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, blocks
-from vperf.checks.importers.record import Record
+from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, matches
+from vperf.checks.importers.record import Record, number_or_none, number_or_text
 from vperf.checks.importers.surroundings import cards_in, options_in
 from vperf.checks.result import Result, Setup
 
@@ -21,13 +24,17 @@ _TOOL = "ollama"
 _NS = 1e-9
 _USUAL = "q4_k_m"
 """Of its library, where a tag ("qwen3:8b") says no format (docs.ollama.com, December 2026)."""
-_FIRST = r"total duration:[ \t]+\S"
 _LINES = {
     "total duration": "total_duration", "load duration": "load_duration",
     "prompt eval count": "prompt_eval_count", "prompt eval duration": "prompt_eval_duration",
     "prompt eval rate": "prompt_rate", "eval count": "eval_count",
     "eval duration": "eval_duration", "eval rate": "eval_rate",
 }  # fmt: skip
+_LINE = re.compile(
+    rf"^[ \t|]*({'|'.join(sorted(_LINES, key=len, reverse=True))})[ \t]*[:|][ \t]*([^|\n]+)",
+    re.MULTILINE | re.IGNORECASE,
+)
+_RATE = r"[|\t ]*(?:prompt )?eval rate[ \t]*[:|][ \t]*\d[\d.,]* *tok(?:en)?s/s"
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6,
           "ns": 1e-9}  # fmt: skip
 _MODEL = re.compile(
@@ -36,6 +43,25 @@ _MODEL = re.compile(
 
 
 def _read(record: Record) -> Iterator[Result]:
+    if record.get("total_duration") is None and _is_long(record.get("eval_rate")):
+        options = options_in(record.around)
+        model = options.get("gguf_path") or options.get("model_path") or record.text("model")
+        named = Record(
+            record.source, {**record.values, "model": model}, record.where, record.around
+        )
+        (answer,) = _answer(named)
+        setup = replace(answer.setup, engine="ktransformers", usual_quantization=None)
+        yield replace(answer, tool="KTransformers", setup=setup, notes=())
+        return
+    yield from _answer(record)
+
+
+def _is_long(rate: object) -> bool:
+    """Whether a rate is printed as Python has it; Ollama prints two digits."""
+    return isinstance(rate, float) and abs(rate * 100 - round(rate * 100)) > 1e-6
+
+
+def _answer(record: Record) -> Iterator[Result]:
     prompt, generated = record.known("prompt_eval_count"), record.known("eval_count")
     reading = record.known("prompt_eval_duration", _NS)
     decoding = record.known("eval_duration", _NS)
@@ -68,17 +94,18 @@ def _read(record: Record) -> Iterator[Result]:
 
 
 def _printed(document: Document) -> Iterator[Record]:
-    found = list(blocks(_FIRST, document.plain))
-    for index, (before, block) in enumerate(found, 1):
-        values: dict[str, object] = {}
-        for line in block.splitlines():
-            name, colon, text = line.strip().partition(":")
-            key = _LINES.get(name.strip().lower())
-            if colon and key and key not in values:
-                values[key] = _value(key, text.strip())
+    """A run ends where one of its lines comes a second time."""
+    text = document.plain
+    runs: list[tuple[str, dict[str, object]]] = []
+    for above, match, _ in matches(_LINE, text):
+        key = _LINES[match[1].lower()]
+        if not runs or key in runs[-1][1]:
+            runs.append((above, {}))
+        runs[-1][1][key] = _value(key, match[2].strip())
+    for index, (before, values) in enumerate(runs, 1):
         named = _MODEL.findall(before)
         values["model"] = named[-1] if named else options_in(before).get("model")
-        where = f"run {index}" if len(found) > 1 else ""
+        where = f"run {index}" if len(runs) > 1 else ""
         yield Record(document.source, values, where, before)
 
 
@@ -86,23 +113,22 @@ def _value(key: str, text: str) -> float | str:
     try:
         if key.endswith("duration"):
             return _seconds(text) / _NS
-        return float(text.split(maxsplit=1)[0].replace(",", ""))
+        return number_or_text(text.split(maxsplit=1)[0])
     except (ValueError, IndexError):
         return text[:40]
 
 
 def _seconds(text: str) -> float:
     """Go's way of writing a duration: "1m2.5s", "110.2ms"."""
-    parts = re.findall(r"([\d.]{1,30})(h|ms|us|µs|μs|ns|m|s)", text)
+    parts = re.findall(r"([\d.,]{1,30})(h|ms|us|µs|μs|ns|m|s)", text)
     if not parts:
         raise ValueError(text)
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    return sum((number_or_none(number) or 0.0) * _UNITS[unit] for number, unit in parts)
 
 
 FORMATS: tuple[Format, ...] = (
     JsonFormat(_TOOL, keys=("total_duration", "eval_count", "eval_duration"), read=_read),
     TextFormat(
-        _TOOL, "total duration:", lines=(_FIRST, r"eval rate:[ \t]+\S"),
-        records=_printed, read=_read,
+        _TOOL, "eval rate", lines=(_RATE,), records=_printed, read=_read,
     ),
 )  # fmt: skip

@@ -7,11 +7,13 @@ tokens after the first, and its throughput that of the batch. Not here: its CSV.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from vperf.checks.importers.document import Document
 from vperf.checks.importers.names import quantization_named
-from vperf.checks.importers.recognise import Format, JsonFormat
-from vperf.checks.importers.record import Record
+from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
+from vperf.checks.importers.record import Record, number_or_none
 from vperf.checks.result import Result, Setup
 from vperf.sources.engines import engine_id
 
@@ -63,9 +65,33 @@ def _result(report: Record, setup: Setup, notes: list[str]) -> Result:
     )
 
 
+_LINES = (r"(?:\+ )?decode:[ \t]*$", r"(?:\+ )?throughput:[ \t]*$")
+_ITEM = re.compile(r"(?:\+ )?(\w+):(?:[ \t]+([\d.]+)(?: \(\S+\))?)?[ \t]*$")
+
+
+def _printed(document: Document) -> Iterator[Record]:
+    """The lines of a report: "+ decode:", "+ latency:", "+ mean: 1.54 (s)"."""
+    values: dict[str, dict[str, dict[str, float]]] = {}
+    path = ["", ""]
+    for line in document.plain.splitlines():
+        if (match := _ITEM.fullmatch(line.strip())) is None:
+            continue
+        name, text = match.groups()
+        if text is None:
+            path = [path[0], name] if name in _MEASURED else [name, ""]
+            continue
+        key = "value" if name == "throughput" else name
+        holder = values.setdefault(path[0], {}).setdefault(path[1], {})
+        holder[key] = number_or_none(text) or 0.0
+    yield Record(document.source, values)
+
+
+_MEASURED = {"memory", "latency", "throughput", "energy", "efficiency"}
+
 FORMATS: tuple[Format, ...] = (
     JsonFormat(_TOOL, keys=("config.backend", "report.prefill"), read=_whole),
     JsonFormat(
         _TOOL, keys=("prefill.latency", "decode.latency"), without=("config",), read=_report
     ),
+    TextFormat(_TOOL, "decode:", lines=_LINES, records=_printed, read=_report),
 )

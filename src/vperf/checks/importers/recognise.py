@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.record import Record
@@ -26,6 +27,8 @@ class JsonFormat:
     keys: tuple[str, ...]
     read: Callable[[Record], Iterable[Result]]
     without: tuple[str, ...] = ()
+    fallback: bool = False
+    """Whether it is for what no other format is found in."""
 
     def missing(self, record: Record) -> tuple[str, ...]:
         """The keys that a record lacks to be of this format."""
@@ -53,6 +56,7 @@ class TextFormat:
     records: Callable[[Document], Iterable[Record | InputError]]
     read: Callable[[Record], Iterable[Result]]
     without: tuple[str, ...] = ()
+    fallback: bool = False
 
     def position(self, text: str) -> int | None:
         """Where its first line is; None where the text is not of this format."""
@@ -77,28 +81,62 @@ class Reading:
 
 
 def read_document(document: Document, formats: Sequence[Format]) -> Reading:
-    """What a document holds. Raises InputError where no format agrees, or nothing could be read."""
+    """What a document holds. Raises InputError where no format agrees, or nothing could be read.
+
+    Where no tool's format is found, the text is looked at with its columns as cells, and then for
+    what people's own tables and scripts have.
+    """
+    tools = [form for form in formats if not form.fallback]
+    others = [form for form in formats if form.fallback]
     results: list[Result] = []
     left_out = [*document.left_out]
-    unknown: list[InputError] = []
+    unknown: list[tuple[Record, _UnknownRecordError]] = []
     for record in document.records:
         try:
-            form = _json_format(record, formats)
+            form = _json_format(record, tools)
         except _UnknownRecordError as error:
-            unknown.append(error)
+            unknown.append((record, error))
             continue
         _read(form, record, results, left_out)
-    texts = (
-        _text_formats(document, formats) if not document.records or document.text.strip() else []
-    )
+    texts = _text_formats(document, tools) if not document.records or document.text.strip() else []
     for text in texts:
         for each in text.records(document):
             _read(text, each, results, left_out)
     if results:
         if document.records and not texts:
-            left_out += unknown
+            left_out += [error for _, error in unknown]
         return Reading(tuple(results), tuple(left_out))
-    raise next(iter((*left_out, *unknown)), document.broken or _unknown_text(document, formats))
+    if not left_out and (own := _own(document, unknown, tools, others)):
+        return Reading(own, ())
+    errors = (*left_out, *(error for _, error in unknown))
+    raise next(iter(errors), document.broken or _unknown_text(document, formats))
+
+
+def _own(
+    document: Document,
+    unknown: Iterable[tuple[Record, _UnknownRecordError]],
+    tools: Sequence[Format],
+    others: Sequence[Format],
+) -> tuple[Result, ...]:
+    """What people's own tables, summaries and scripts have; empty where there is nothing."""
+    results: list[Result] = []
+    refused: list[InputError] = []
+    for record, error in unknown:
+        for form in others:
+            if isinstance(form, JsonFormat) and not error.near:
+                _read(form, record, results, refused)
+    columns = document.in_columns()
+    for each, forms in ((columns, tools), (document, others), (columns, others)):
+        if each is None or not each.text.strip():
+            continue
+        for form in _text_formats(each, forms):
+            if results and form.fallback:
+                break
+            for found in form.records(each):
+                _read(form, found, results, refused)
+        if results:
+            break
+    return tuple(results)
 
 
 def _read(
@@ -126,7 +164,9 @@ def _text_formats(document: Document, formats: Sequence[Format]) -> list[TextFor
 
 
 class _UnknownRecordError(InputError):
-    """No format has the record's keys."""
+    """No format has the record's keys; `near`: it is a tool's but for some, or vperf's own."""
+
+    near = False
 
 
 def _json_format(record: Record, formats: Sequence[Format]) -> JsonFormat:
@@ -143,11 +183,13 @@ def _unknown(record: Record, formats: Sequence[Format]) -> _UnknownRecordError:
     """Says what the nearest formats have and the record has not."""
     schema = record.get("schema")
     if isinstance(schema, str) and schema.startswith("vperf/"):
-        return _UnknownRecordError(
+        error = _UnknownRecordError(
             f"is an answer of vperf ({schema}), not a result of a benchmark",
             source=record.source, field=record.where,
             hint=f"give what the benchmark wrote; {flag('baseline')} takes an earlier check",
         )  # fmt: skip
+        error.near = True
+        return error
     shares = [(_share(f, record), f) for f in formats if isinstance(f, JsonFormat)]
     least = min((len(f.missing(record)) for share, f in shares if share >= _NEAR), default=0)
     nearest = [
@@ -156,9 +198,11 @@ def _unknown(record: Record, formats: Sequence[Format]) -> _UnknownRecordError:
         if share >= _NEAR and len(f.missing(record)) == least > 0
     ]
     message = f"{_UNKNOWN}; it looks like {' or '.join(nearest)}" if nearest else _UNKNOWN
-    return _UnknownRecordError(
+    error = _UnknownRecordError(
         message, source=record.source, field=record.where, hint=_known(formats)
     )
+    error.near = bool(nearest)
+    return error
 
 
 def _unknown_text(document: Document, formats: Sequence[Format]) -> InputError:
@@ -192,6 +236,19 @@ CONTEXT = 20_000
 """Characters before a block that are looked at, of the file's head and of what is just above."""
 
 
+def matches(pattern: str | re.Pattern[str], text: str) -> Iterator[tuple[str, re.Match[str], str]]:
+    """(what is above it, the match, its place among several) of each match in the text.
+
+    Above it are the head of the text and what stands since the match before.
+    """
+    found = list(re.finditer(pattern, text, re.MULTILINE if isinstance(pattern, str) else 0))
+    head, before = text[: found[0].start()][-CONTEXT:] if found else "", 0
+    for number, match in enumerate(found, 1):
+        above = head if number == 1 else head + text[before : match.start()][-CONTEXT:]
+        before = match.start()
+        yield above, match, f"run {number}" if len(found) > 1 else ""
+
+
 def blocks(pattern: str, text: str) -> Iterator[tuple[str, str]]:
     """(what is above it, the block) of each block that begins at a line of `pattern`.
 
@@ -200,6 +257,6 @@ def blocks(pattern: str, text: str) -> Iterator[tuple[str, str]]:
     """
     starts = [match.start() for match in re.finditer(rf"^[ \t]*(?:{pattern})", text, re.MULTILINE)]
     head, before = text[: starts[0]][-CONTEXT:] if starts else "", ""
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in pairwise([*starts, len(text)]):
         yield head + before[-CONTEXT:], text[start:end]
         before = text[start:end]

@@ -9,6 +9,7 @@ None; one that is there and cannot be a measurement is an error. Not here: whole
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -156,10 +157,17 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
+
+
 def number_or_none(text: str) -> float | None:
-    """A number as printed, perhaps with commas between thousands; None: it is none."""
+    """A number as printed, with commas between thousands or before decimals; None: it is none."""
+    if "," in text:
+        decimal = _DECIMAL_COMMA.fullmatch(text) and not _THOUSANDS.fullmatch(text)
+        text = text.replace(".", "").replace(",", ".") if decimal else text.replace(",", "")
     try:
-        return float(text.replace(",", ""))
+        return float(text)
     except ValueError:
         return None
 

@@ -27,7 +27,8 @@ SUMMARY = rf"{_RULE}Serving Benchmark Result{_RULE}$"
 """The first line of what both tools print; people paste it without its rules."""
 
 _SUMMARY_KEYS = {
-    "successful requests": "completed", "failed requests": "failed",
+    "successful requests": "completed", "completed requests": "completed",
+    "total output tokens": "total_output_tokens", "failed requests": "failed",
     "maximum request concurrency": "max_concurrency", "max request concurrency": "max_concurrency",
     "max reqeuest concurrency": "max_concurrency",
     "request rate configured (rps)": "request_rate", "traffic request rate": "request_rate",
@@ -40,6 +41,9 @@ _SUMMARY_KEYS = {
     "accept length": "accept_length", "acceptance length": "spec_decode_acceptance_length",
     "peak concurrent requests": "max_concurrent_requests", "concurrency": "concurrency",
     "total token throughput (tok/s)": "total_token_throughput",
+    "total throughput (tok/s)": "total_token_throughput", "max concurrency": "max_concurrency",
+    "input request rate (req/s)": "request_rate", "mean accept length": "accept_length",
+    "mean output token throughput (tok/s)": "output_throughput",
 }  # fmt: skip
 _SUMMARY_STATISTIC = re.compile(
     r"(mean|median|p[\d.]+|max) (ttft|tpot|itl|e2el|e2e latency) \(ms\)"
@@ -120,6 +124,8 @@ def _rate(record: Record, key: str, total: float | None, duration: float | None)
 def _contradictions(
     record: Record, completed: int, output: float | None, duration: float | None
 ) -> Iterator[str]:
+    if record.get("cut"):
+        yield "the summary is cut: its closing line is missing, and the last line is left out"
     said = record.known("output_throughput")
     if said and output and duration and abs(said * duration / output - 1) > _APART:
         yield (
@@ -210,42 +216,66 @@ def _mean(total: float | None, count: int) -> float | None:
 def summaries(document: Document, *, backend: bool) -> Iterator[Record | InputError]:
     """The printed summaries with a Backend line, or those without, with the keys of the JSON.
 
-    One without its last line is an error: its figures may be cut in the middle.
+    Of one without its closing rule the last line may be cut, and is left out.
     """
     found = list(blocks(SUMMARY, document.plain))
     for index, (before, block) in enumerate(found, 1):
         where = f"result {index}" if len(found) > 1 else ""
         title, _, body = block.partition("\n")
         end = re.search(r"^[ \t]*={10,}[ \t]*$", body, re.MULTILINE)
-        if end is None and "==" in title:
-            if backend == ("Backend" in body):
-                yield InputError(
-                    "the summary is cut: its closing line of = is missing",
-                    source=document.source, field=where,
-                    hint="copy all of it, or give the JSON file",
-                )  # fmt: skip
-            continue
+        cut = end is None and "==" in title
+        if cut:
+            body = "\n".join(body.rstrip().splitlines()[:-1])
         values = _summary_values(body[: end.start()] if end else body)
-        if backend == ("backend" in values):
-            yield Record(document.source, values, where, before)
+        if backend != ("backend" in values):
+            continue
+        if cut and not _FIGURES & values.keys():
+            yield InputError(
+                "the summary is cut: its closing line of = is missing",
+                source=document.source, field=where, hint="copy all of it, or give the JSON file",
+            )  # fmt: skip
+            continue
+        yield Record(document.source, {**values, "cut": True} if cut else values, where, before)
+
+
+_FIGURES = {"output_throughput", "mean_ttft_ms", "mean_tpot_ms", "median_ttft_ms",
+            "median_tpot_ms", "mean_itl_ms"}  # fmt: skip
 
 
 def _summary_values(block: str) -> Mapping[str, object]:
     values: dict[str, object] = {}
+    columns: list[str] = []
     for line in block.splitlines():
+        cells = [cell.strip().lower() for cell in line.strip(" |").split("|")]
+        if len(cells) > 2:
+            # Modular's MAX prints a table of them.
+            columns = cells if cells[0] == "metric" else columns
+            for column, cell in zip(columns, cells, strict=False):
+                if (rank := _RANKS.get(column, column)) and (key := _statistic(rank, cells[0])):
+                    values.setdefault(key, _value(cell))
+            continue
         match = _SUMMARY_LINE.match(line.strip())
         if match is None:
             continue
         name = match[1].rstrip(":").strip().lower()
         key = _SUMMARY_KEYS.get(name)
-        if statistic := _SUMMARY_STATISTIC.fullmatch(name):
-            key = f"{statistic[1]}_{statistic[2].replace(' ', '_')}_ms"
-        if key:
+        if key := key or _statistic("", name):
             values.setdefault(key, _value(match[2]))
     if "max_concurrent_requests" in values:
         # Versions that print it print rate and concurrency where they are set.
         values = {"max_concurrency": None, "request_rate": None, **values}
     return values
+
+
+_RANKS = {"metric": "", "std": ""}
+
+
+def _statistic(rank: str, name: str) -> str | None:
+    """The key of the JSON of "mean", "ttft (ms)" and of "mean ttft (ms)"."""
+    match = _SUMMARY_STATISTIC.fullmatch(
+        f"{rank} {name}".strip().replace("request latency", "e2el")
+    )
+    return f"{match[1]}_{match[2].replace(' ', '_')}_ms" if match else None
 
 
 def _value(text: str) -> object:

@@ -10,6 +10,8 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
+from itertools import pairwise
 
 from vperf.checks.importers.names import quantization_named
 from vperf.checks.result import Setup
@@ -26,7 +28,8 @@ _CLIENTS = (
     "sglang.bench_serving", "sglang.bench_offline_throughput", "sglang.bench_one_batch",
     "trtllm-bench", "llama-bench", "llama-batched-bench", "llama-sweep-bench", "llama-cli",
     "llama-completion", "genai-perf", "aiperf", "guidellm", "mlx_lm.generate", "mlx_lm.benchmark",
-    "evalscope perf", "ollama run", "llama-benchy", "inference-perf",
+    "evalscope perf", "ollama run", "llama-benchy", "inference-perf", "token_benchmark_ray.py",
+    "profile_throughput.py", "profile_restful_api.py", "ktransformers.local_chat", "local_chat.py",
 )  # fmt: skip
 _COMMAND = re.compile("|".join(rf"(?<![\w/.-]){re.escape(name)}\b|(?<=/){re.escape(name)}\b"
                                for name in (*_SERVERS, *_CLIENTS)))  # fmt: skip
@@ -59,8 +62,13 @@ Options = Mapping[str, str]
 
 def options_in(text: str) -> dict[str, str]:
     """Every option that the text gives a tool or an engine, by its long name with underscores."""
+    return dict(_options(text[-_MAX_READ:]))
+
+
+@lru_cache(maxsize=4)
+def _options(text: str) -> Options:
+    """Of many runs with one text above them, read once."""
     found: dict[str, str] = {}
-    text = text[-_MAX_READ:]
     tools = [name for name in (*_SERVERS, *_CLIENTS) if name in text]
     for line in _joined(text):
         if any(name in line for name in _REPRS):
@@ -143,7 +151,7 @@ def _command(line: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
         words = line[match.end() :].split()
     if match[0] in _POSITIONAL and words and not words[0].startswith("-"):
         yield "model", words[0]
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in pairwise([*words, ""]):
         if word in ("|", ">", ">>", "&&", ";"):
             return
         if not word.startswith("-") or word.strip("-").replace(".", "").isdigit():
@@ -221,8 +229,13 @@ def cards_in(text: str) -> list[str]:
     Without those that only drive a display, and without the processor's own beside a discrete one,
     which llama.cpp leaves alone.
     """
+    return list(_cards(text[-_MAX_READ:]))
+
+
+@lru_cache(maxsize=4)
+def _cards(text: str) -> tuple[str, ...]:
     found: list[tuple[str, str]] = []
-    for line in text[-_MAX_READ:].splitlines():
+    for line in text.splitlines():
         for pattern in _INDEXED:
             if match := pattern.match(line):
                 if int(match[1][:6]) == 0:
@@ -235,7 +248,7 @@ def cards_in(text: str) -> list[str]:
                     found = [(match[1], "")]
     if any("uma: 0" in rest and not _DISPLAY_ONLY.search(name) for name, rest in found):
         found = [each for each in found if not _SHARED_MEMORY.search(each[1])]
-    return used_cards([name.strip().replace(",", " ") for name, _ in found])
+    return tuple(used_cards([name.strip().replace(",", " ") for name, _ in found]))
 
 
 def used_cards(names: list[str]) -> list[str]:

@@ -1,7 +1,8 @@
 """`vllm bench latency` and `vllm bench throughput`: --output-json, and what they print.
 
 Keys and lines as in vllm-project/vllm vllm/benchmarks/latency.py at commit 00cae07 and
-throughput.py at commit 0202831 (read November 2026). Neither says what model, GPU, lengths or
+throughput.py at commit 0202831 (read November 2026); the line of 2024 has no output rate, and
+LLM.generate's progress bar ends with estimates. Neither says what model, GPU, lengths or
 batch it ran. Not here: the serving benchmark (vllm_serve.py).
 """
 
@@ -12,7 +13,14 @@ import statistics
 from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat, blocks
+from vperf.checks.importers.recognise import (
+    CONTEXT,
+    Format,
+    JsonFormat,
+    TextFormat,
+    blocks,
+    matches,
+)
 from vperf.checks.importers.record import Record, number_or_text
 from vperf.checks.importers.surroundings import (
     cards_in,
@@ -34,6 +42,12 @@ _NO_LENGTHS = (
 _AVERAGE = r"Avg latency: (\S+) seconds[ \t]*$"
 _PERCENTILE = r"(\d+)% percentile latency: (\S+) seconds[ \t]*$"
 _RATES = r"Throughput: (\S+) requests/s, (\S+) total tokens/s, (\S+) output tokens/s[ \t]*$"
+_OLD_RATES = r"(?:[\w. ]{1,30}: )?Throughput: (\S+) requests/s, (\S+) tokens/s[ \t]*$"
+"""Before October 2024: prompt and output tokens in one sum."""
+_BAR = (
+    r"[^\n]*?Processed prompts: 100%[^\n]*?\b(\d+)/\1 \[(?:(\d+):)?(\d+):(\d+)<[^\n]*?"
+    r"est\. speed input: (\S+) toks/s, output: (\S+) toks/s"
+)
 _TOTAL = r"^[ 	]*Total num output tokens: +(\d+)[ 	]*$"
 
 
@@ -99,7 +113,8 @@ def _throughput(record: Record) -> Iterator[Result]:
     rate = record.need("requests_per_second")
     total = record.need("tokens_per_second")
     notes = ["requests are handed over all at once"]
-    if output is None:
+    around = _around(record, notes, batch=False)
+    if output is None and around.output_len is None:
         notes.append(
             "the result has prompt and output tokens in one sum "
             f"({total / rate:,.0f} a request): lengths come from the command line"
@@ -114,7 +129,7 @@ def _throughput(record: Record) -> Iterator[Result]:
                 input_len=(total - output) / rate if output and total > output else None,
                 output_len=output / rate if output else None,
             ),
-            _around(record, notes, batch=False),
+            around,
         ),
         output_tokens_per_s=output,
         requests_per_s=rate,
@@ -142,6 +157,29 @@ def _throughputs(document: Document) -> Iterator[Record]:
         yield Record(document.source, values, where, before)
 
 
+def _old_throughputs(document: Document) -> Iterator[Record]:
+    for above, match, where in matches(rf"^[ \t]*{_OLD_RATES}", document.plain):
+        values = {
+            "requests_per_second": number_or_text(match[1]),
+            "tokens_per_second": number_or_text(match[2]),
+        }
+        yield Record(document.source, values, where, above)
+
+
+def _bars(document: Document) -> Iterator[Record]:
+    """LLM.generate's progress, at its end: all prompts are handed over at once."""
+    for above, match, where in matches(rf"^{_BAR}", document.plain):
+        count, read, written = (number_or_text(match[group]) for group in (1, 5, 6))
+        seconds = sum(int(match[g] or 0) * unit for g, unit in ((2, 3600), (3, 60), (4, 1)))
+        values: dict[str, object] = {
+            "num_requests": count, "output_tokens_per_second": written,
+            "requests_per_second": float(match[1]) / seconds if seconds else None,
+        }  # fmt: skip
+        if isinstance(read, float) and isinstance(written, float):
+            values["tokens_per_second"] = read + written
+        yield Record(document.source, values, where, above)
+
+
 FORMATS: tuple[Format, ...] = (
     JsonFormat(_LATENCY, keys=("avg_latency", "latencies", "percentiles"), read=_latency),
     TextFormat(_LATENCY, "Avg latency:", lines=(_AVERAGE,), records=_latencies, read=_latency),
@@ -152,4 +190,11 @@ FORMATS: tuple[Format, ...] = (
         read=_throughput,
     ),
     TextFormat(_THROUGHPUT, "Throughput:", lines=(_RATES,), records=_throughputs, read=_throughput),
+    TextFormat(
+        _THROUGHPUT, "Throughput:", lines=(_OLD_RATES,), records=_old_throughputs, read=_throughput
+    ),
+    TextFormat(
+        _THROUGHPUT, "Processed prompts", lines=(_BAR,), records=_bars, read=_throughput,
+        without=(_RATES, _OLD_RATES),
+    ),
 )  # fmt: skip

@@ -1,0 +1,436 @@
+"""Results of people's own: tables, summaries line by line, and the JSON or CSV of a script.
+
+What a figure is, its label says (labels.py). Read only where no tool's own format is found:
+
+    | ISL | OSL | Concurrency | TTFT (ms) | TPOT (ms) | Output tok/s |      a row a run
+    | Metric | TP1 | TP2 |                                                a column a run
+    Mean TTFT: 92.5 ms                                                    a line a figure
+    {"model": ..., "results": [{"concurrency": 8, "ttft_ms": 92.5}]}      an object a run
+
+A run needs a measured figure with a unit and something that says what it is of. What the lines
+above say (commands, cards) holds for all. Not here: formats that a tool writes (one file each).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from vperf.checks.importers.document import Document
+from vperf.checks.importers.labels import TEXTS, Label, label_of, value_of
+from vperf.checks.importers.names import quantization_named, weight_name
+from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat
+from vperf.checks.importers.record import Record, number_or_none
+from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
+from vperf.checks.result import Result, Setup
+from vperf.sources.engines import engine_id
+
+_TABLE, _LINES, _OWN = "a table", "a summary", "a script's JSON or CSV"
+_TIMES = {"ttft_s", "tpot_s", "itl_s", "latency_s"}
+_RATES = {"output_tokens_per_s", "decode_tokens_per_s", "prefill_tokens_per_s", "tokens_per_s",
+          "each_tokens_per_s"}  # fmt: skip
+_OF_WHAT = {"input_len", "output_len", "max_concurrency", "batch_size", "request_rate", "model",
+            "gpu", "requests", "completed"}  # fmt: skip
+_KEPT = {*TEXTS, "gpus", "tp", "input_len", "output_len"}
+"""What a run says once and the next one leaves out."""
+_COUNTED_CARD = re.compile(
+    r"(\d{1,3})[ ]?[x\u00d7*][ ]?(.+)|(.+?)[ ]?[x\u00d7*][ ]?(\d{1,3})", re.IGNORECASE
+)
+
+Fields = dict[str, Any]
+
+
+def _add(fields: Fields, said: str, text: str) -> bool:
+    """Puts the figure of a label into `fields`; False where it is none, or there already."""
+    number, unit = value_of(text)
+    label = label_of(said, unit) or label_of(said)
+    if label is None or _key(label) in fields or label.statistic == "none":
+        return False
+    if label.field in TEXTS:
+        return _add_words(fields, label.field, text.strip(" *`'\""))
+    if number is None:
+        return False
+    if label.scale is None:
+        fields.setdefault("no unit", said.strip()[:40])
+        return False
+    fields[_key(label)] = number * label.scale
+    if label.length is not None:
+        place = "input_len" if label.field == "prefill_tokens_per_s" else "output_len"
+        fields.setdefault(place, float(label.length))
+    return True
+
+
+def _add_words(fields: Fields, name: str, value: str) -> bool:
+    if name == "gpu" and (match := _COUNTED_CARD.fullmatch(value)):
+        fields["gpus"] = float(match[1] or match[4])
+        value = match[2] or match[3]
+    if name == "lengths":
+        if match := _LENGTHS.fullmatch(value):
+            fields["input_len"], fields["output_len"] = map(_tokens, match.groups())
+        return match is not None
+    if _CODE.search(value) or not re.search(r"[A-Za-z]" if name == "gpu" else r"[A-Za-z\d]", value):
+        return False
+    fields[name] = value
+    return True
+
+
+_CODE = re.compile(r"[\"'{}=\[\]]|[,(]$")
+_LENGTHS = re.compile(r"(\d[\d.,]*[kK]?) ?(?:/|x|,|-|:|in/) ?(\d[\d.,]*[kK]?)(?: ?out)?")
+
+
+def _tokens(text: str) -> float:
+    """Of "1024", "1k" and "8K"."""
+    short = text.lower().removesuffix("k")
+    return (number_or_none(short) or 0.0) * (1024.0 if short != text.lower() else 1.0)
+
+
+def _key(label: Label) -> str:
+    if label.statistic == "mean" or label.field not in _TIMES:
+        return label.field
+    return f"{label.statistic}_{label.field}"
+
+
+def _is_run(fields: Mapping[str, Any], *, of_what: bool = True) -> bool:
+    known = {name for name in fields if name != "no unit"}
+    measured = {name for name in known if name in _RATES or name.split("_", 1)[-1] in _TIMES
+                or name in _TIMES}  # fmt: skip
+    return bool(measured) and (bool(known & _OF_WHAT) or (not of_what and known != {"latency_s"}))
+
+
+# A run's fields -> its result -----------------------------------------------------------------
+
+
+def _read(record: Record) -> Iterator[Result]:
+    notes: list[str] = []
+    values = record.values
+    cards = cards_in(record.around)
+    batch, users = record.degree("batch_size"), record.known("max_concurrency")
+    requests = _whole(record, "completed") or _whole(record, "requests")
+    many = (users or batch or 1) > 1 or ((requests or 1) > 1 and users is None)
+    output = record.known("output_tokens_per_s")
+    decode = record.known("decode_tokens_per_s")
+    prefill = record.known("prefill_tokens_per_s")
+    if output is None and many and users is not None:
+        output, decode = decode, None
+    spoken = record.known("tokens_per_s")
+    if spoken is not None and output is None and decode is None:
+        if many:
+            output = spoken
+        else:
+            decode = spoken
+            notes.append("its tokens per second are taken for the speed of decoding")
+    elif output is not None and not many and decode is None and batch is None and users is None:
+        decode, output = output, None
+    tpot = record.known("tpot_s") or record.known("p50_tpot_s")
+    if tpot is None and (tpot := record.known("itl_s") or record.known("p50_itl_s")) is not None:
+        notes.append("TPOT is not said: inter-token latency stands for it")
+    if tpot is None and (each := record.known("each_tokens_per_s")) is not None:
+        tpot = 1 / each
+        notes.append("TPOT is from tokens per second of a user")
+    if record.text("no unit"):
+        notes.append(f"left out, as no unit is said: {record.text('no unit')}")
+    output_len = _length(record, "output_len", "all_output", requests)
+    each_s = record.known("requests_per_s")
+    if output_len is None and output is not None and each_s is not None:
+        output_len = output / each_s
+        notes.append(f"{output_len:,.0f} tokens of an answer: output rate over request rate")
+    failed = record.known("failed")
+    said, model = record.text("quantization"), record.text("model")
+    quantization = quantization_named(said, []) if said else None
+    if said and quantization is None:
+        quantization = weight_name(f"model-{said}").quantization
+    name = record.text("engine")
+    yield Result(
+        tool=record.text("tool") or _OWN,
+        label=record.text("label") or record.where,
+        setup=filled(
+            Setup(
+                model=model,
+                gpu=record.text("gpu") or (cards[0] if len(set(cards)) == 1 else None),
+                gpus=_whole(record, "gpus"),
+                engine=engine_id(name) if name else None,
+                quantization=quantization,
+                tp=_whole(record, "tp"),
+                input_len=_length(record, "input_len", "all_input", requests),
+                output_len=output_len,
+                batch_size=batch,
+                max_concurrency=users,
+                request_rate=record.known("request_rate"),
+                requests=requests,
+                duration_s=record.known("duration_s") if requests else None,
+            ),
+            setup_of(options_in(record.around), notes),
+        ),
+        ttft_s=record.known("ttft_s") or record.known("p50_ttft_s"),
+        tpot_s=tpot,
+        decode_tokens_per_s=decode,
+        output_tokens_per_s=output,
+        prefill_tokens_per_s=prefill if not many or batch else None,
+        latency_s=record.known("latency_s") or record.known("p50_latency_s"),
+        requests_per_s=each_s,
+        percentiles=tuple(
+            (name, value)
+            for name in values
+            if re.match(r"p\d|max_(?=\w+_s$)", name) and name.split("_", 1)[1] in _TIMES
+            and (value := record.known(name)) is not None
+        ),
+        notes=(*notes, "read by its labels"),
+        warnings=(f"{failed:,.0f} requests failed",) if failed else (),
+    )  # fmt: skip
+
+
+def _whole(record: Record, key: str) -> int | None:
+    value = record.known(key)
+    return round(value) if value is not None and 1 <= value < 1e9 else None
+
+
+def _length(record: Record, each: str, total: str, requests: int | None) -> float | None:
+    value = record.known(each)
+    if value is None and (sum_ := record.known(total)) is not None:
+        return sum_ / (requests or 1)
+    return value
+
+
+# Tables ---------------------------------------------------------------------------------------
+
+
+def _tables(document: Document) -> Iterator[Record]:
+    text = document.plain
+    grid: list[tuple[int, list[str]]] = []
+    start = 0
+    for number, match in enumerate(re.finditer(r"[^\n]*\n?", text), 1):
+        line = match[0].strip()
+        if "|" in line:
+            if not set(line) <= set("|:-+= "):
+                start = start if grid else match.start()
+                grid.append((number, [cell.strip() for cell in line.strip("|").split("|")]))
+        elif grid and not (line and set(line) <= set("|:-+= ")):
+            yield from _runs(document, grid, text[max(0, start - CONTEXT) : start])
+            grid = []
+
+
+def _runs(
+    document: Document, grid: Sequence[tuple[int, list[str]]], around: str
+) -> Iterator[Record]:
+    """Of one table: a run a row where its head has labels, a run a column where its first has."""
+    head = grid[0][1]
+    labels = [label_of(cell) or label_of(cell, "ms") or label_of(cell, "tok/s") for cell in head]
+    keys = [_key(label) for label in labels if label is not None]
+    below = grid[1][1] if len(grid) > 1 else []
+    if len(below) == len(head) and not any(map(_measures, head)):
+        # A head of two lines.
+        joined = [f"{upper} {lower}".strip() for upper, lower in zip(head, below, strict=True)]
+        if sum(_measures(said) for said in joined) > 1 and value_of(below[-1])[0] is None:
+            yield from _runs(document, [(grid[0][0], joined), *grid[2:]], around)
+            return
+    by_row = len(set(keys)) == len(keys) and any(
+        key in _RATES or key.split("_", 1)[-1] in _TIMES or key in _TIMES for key in keys
+    )
+    if by_row:
+        first = ""
+        for number, cells in grid[1:]:
+            if len(cells) != len(head):
+                continue
+            fields: Fields = {}
+            first = cells[0] or first
+            for said, cell in zip(head, [first, *cells[1:]], strict=True):
+                _add(fields, said, cell)
+            if _is_run(fields):
+                yield Record(document.source, {**fields, "tool": _TABLE}, f"line {number}", around)
+        return
+    yield from _columns(document, grid, around)
+
+
+def _measures(said: str) -> bool:
+    label = label_of(said)
+    return label is not None and label.scale is not None and label.field in {*_TIMES, *_RATES}
+
+
+def _columns(
+    document: Document, grid: Sequence[tuple[int, list[str]]], around: str
+) -> Iterator[Record]:
+    head = grid[0][1]
+    statistics = [label_of(f"ttft {cell}", "ms") for cell in head[1:]]
+    if len(head) > 2 and all(each is not None for each in statistics):
+        fields: Fields = {}
+        for _, cells in grid[1:]:
+            for statistic, cell in zip(head[1:], cells[1:], strict=False):
+                _add(fields, f"{cells[0]} {statistic}", cell)
+        columns = [("", fields)]
+    else:
+        # A head of words names the runs; where it is a figure itself, there is one run.
+        named = label_of(head[0]) is None or len(head) > 2
+        columns = [(name, Fields()) for name in head[1:]]
+        for _, cells in grid[1 if named and label_of(head[0]) is None else 0 :]:
+            for (_, column), cell in zip(columns, cells[1:], strict=False):
+                _add(column, cells[0], cell)
+    for name, column in columns:
+        if _is_run(column, of_what=len(column) < 2):
+            label = name if len(columns) > 1 else ""
+            values = {**column, "tool": _TABLE if len(columns) > 1 else _LINES, "label": label}
+            yield Record(document.source, values, "", around)
+
+
+# Lines ----------------------------------------------------------------------------------------
+
+_LINE = re.compile(
+    r"[-+*•>\s]*(?:\[[^\]\n]{0,40}\][ \t]*)*([A-Za-z#][^:=|\t\n]{0,79}?)[ \t]*"
+    r"(?:\.{2,}:?|[:=]|\t|[ \t]{3,})[ \t]*(\S.*)"
+)
+_PAIRS = re.compile(r"\s[|;·•]\s|[,;]\s+(?=[A-Za-z][\w ()/.-]{0,60}[:=])")
+_ASSIGNED = re.compile(r"([A-Za-z_]\w*)[=:](\d[\d.,]*[a-zA-Z/]*)(?=[\s,;]|$)")
+_NUMBERED = re.compile(r"([A-Za-z]\w*(?:\(\w+\))?):? (\d[\d.]*)(?=[\s,]|$)")
+"""A log's "ttft=120ms tpot=14ms" and "latency(ms) 210.3 tokensPerSec 760.6"."""
+_SECTION = re.compile(r"[-+*=#•\s]*([A-Za-z][^:=|\n]{0,60}?)[-+*=#:\s]*$")
+
+
+def _lines(document: Document) -> Iterator[Record]:
+    """A block ends where a figure comes a second time."""
+    text = document.plain
+    if len(text) > _LONGEST or _ANSWER.search(text):
+        return
+    fields: Fields = {}
+    section = ""
+    found: list[Fields] = []
+    for line in text.splitlines():
+        if len(line) > _LONGEST_LINE:
+            continue
+        pairs = _pairs(line)
+        if not pairs:
+            section = match[1] if (match := _SECTION.fullmatch(line)) else ""
+            continue
+        for said, value in pairs:
+            label = _whole_label(section, said, value)
+            if label and not _add(fields, label, value) and _again(fields, label, value):
+                found.append(fields)
+                fields = {name: each for name, each in fields.items() if name in _KEPT}
+                _restate(fields, label, value)
+    found.append(fields)
+    least = 1 if sum(map(bool, map(str.strip, text.splitlines()))) <= _SHORT else 2
+    runs = [
+        each for each in found if _is_run(each, of_what=False) and len(each.keys() - _KEPT) >= least
+    ]
+    for index, run in enumerate(runs, 1):
+        where = f"run {index}" if len(runs) > 1 else ""
+        yield Record(document.source, {**run, "tool": _LINES}, where, text[-CONTEXT:])
+
+
+_ANSWER = re.compile(r"\d% of (?:expected|the limit)\b|^limit +expected\b", re.MULTILINE)
+"""What vperf prints, of which nothing was measured here."""
+_LONGEST = 2 << 20
+_SHORT = 15
+"""Lines up to which one figure with its label is a summary."""
+
+
+def _pairs(line: str) -> list[tuple[str, str]]:
+    """What a line says, label by label."""
+    for pattern, least in ((_ASSIGNED, 2), (_NUMBERED, 4)):
+        if len(found := pattern.findall(line)) >= least:
+            return found
+    parts = (_LINE.fullmatch(part) for part in _PAIRS.split(line))
+    return [(match[1], match[2]) for match in parts if match]
+
+
+_LONGEST_LINE = 400
+_OPEN = re.compile(
+    r"(?:throughput|speed|latency|rate|tokens?(?: ?/ ?| per )s\w*|value)", re.IGNORECASE
+)
+"""Labels that the heading above them completes."""
+_TOPIC = re.compile(
+    r"prefill|prompt|decod|generat|token|latency|ttft|request|output|input", re.IGNORECASE
+)
+
+
+def _whole_label(section: str, said: str, value: str) -> str:
+    """The label with the heading above it where it says nothing alone; empty where it is none."""
+    unit = value_of(value)[1]
+    together = f"{section} {said}"
+    alone = label_of(said, unit) or label_of(said)
+    about = bool(section) and bool(_TOPIC.search(section))
+    if about and (alone is None or _OPEN.fullmatch(said.strip())):
+        return together if label_of(together, unit) or label_of(together) else ""
+    return said if alone else ""
+
+
+def _again(fields: Fields, said: str, text: str) -> bool:
+    """Whether a label stands a second time, with another value, after something was measured."""
+    fresh: Fields = {}
+    if not _add(fresh, said, text) or not _is_run(fields, of_what=False):
+        return False
+    return any(name in fields and fields[name] != value for name, value in fresh.items())
+
+
+def _restate(fields: Fields, said: str, text: str) -> None:
+    fresh: Fields = {}
+    _add(fresh, said, text)
+    fields.update(fresh)
+
+
+# JSON and CSV ---------------------------------------------------------------------------------
+
+_MAX_DEPTH = 4
+
+
+def _own(record: Record) -> Iterator[Result]:
+    """The runs in an object: itself, or those of a list within it, with what stands beside it."""
+    for fields in _objects(record.values, {}, 0):
+        values = {**fields, "tool": _OWN}
+        yield from _read(Record(record.source, values, record.where, record.around))
+
+
+def _objects(values: Mapping[str, Any], outer: Fields, depth: int) -> Iterator[Fields]:
+    fields: Fields = {}
+    lists: list[list[Any]] = []
+    named = [each for each in values.values() if isinstance(each, Mapping)]
+    if len(named) > 1 and all(_is_run(_alone(each), of_what=False) for each in named):
+        lists.append(named)
+        values = {key: each for key, each in values.items() if not isinstance(each, Mapping)}
+    _flat(values, "", fields, lists, 0)
+    merged = {**outer, **fields}
+    inner = [
+        each
+        for items in lists
+        for item in items
+        if depth < _MAX_DEPTH
+        for each in _objects(item, {**outer, **_setup_alone(merged)}, depth + 1)
+    ]
+    if _is_run(fields) or (_is_run(fields, of_what=False) and _is_run(merged)):
+        yield merged
+    else:
+        yield from inner
+
+
+def _alone(values: Mapping[str, Any]) -> Fields:
+    fields: Fields = {}
+    _flat(values, "", fields, [], _MAX_DEPTH)
+    return fields
+
+
+def _setup_alone(fields: Fields) -> Fields:
+    return {
+        name: value for name, value in fields.items() if not _is_run({name: value}, of_what=False)
+    }
+
+
+def _flat(
+    values: Mapping[str, Any], path: str, fields: Fields, lists: list[list[Any]], depth: int
+) -> None:
+    for key, value in values.items():
+        if not isinstance(key, str) or len(key) > 80:
+            continue
+        if isinstance(value, Mapping) and depth < _MAX_DEPTH:
+            _flat(value, key, fields, lists, depth + 1)
+        elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+            lists.append(value)
+        elif isinstance(value, str | int | float) and not isinstance(value, bool):
+            text = value if isinstance(value, str) else repr(value)
+            if len(text) <= 200 and not _add(fields, key, text) and path:
+                _add(fields, f"{path} {key}", text)
+
+
+FORMATS: tuple[Format, ...] = (
+    TextFormat(_TABLE, "|", lines=(r"[^\n]*\|",), records=_tables, read=_read, fallback=True),
+    TextFormat(_LINES, "", lines=(r"[^\n]*[A-Za-z]",), records=_lines, read=_read, fallback=True),
+    JsonFormat(_OWN, keys=(), read=_own, fallback=True),
+)

@@ -1,0 +1,147 @@
+"""Tables, summaries and JSON of people's own, read by their labels."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.checks.importers.files import result, results
+from vperf.checks.importers import results_of
+from vperf.checks.importers.document import parse
+from vperf.checks.result import Result
+from vperf.errors import InputError
+
+
+def read(text: str) -> tuple[Result, ...]:
+    return results_of(parse(text, "a file"))
+
+
+def test_columns_are_known_by_their_heads_and_the_command_above_is_read() -> None:
+    alone, many = results("table.md")
+    assert (alone.label, many.label) == ("1 users", "32 users")
+    assert (many.ttft_s, many.tpot_s, many.output_tokens_per_s) == (0.0925, 0.00835, 3640.0)
+    assert many.latency_s == pytest.approx(1.1529)
+    setup = many.setup
+    assert (setup.input_len, setup.output_len, setup.requests) == (128, 128, 256)
+    assert (setup.model, setup.quantization, setup.max_batch) == (
+        "meta-llama/Llama-3.1-8B-Instruct", "fp8", 128,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "| ISL | TTFT | TPOT |",  # times without a unit
+        "| TTFT (ms) | TPOT (ms) |",  # neither lengths nor a load
+        "| Users | Price ($) |",
+        "| Users | TTFT (ms) | TTFT (s) |",
+    ],
+)
+def test_a_table_that_does_not_say_what_it_is_of_is_none(head: str) -> None:
+    row = "| 8 | 20 | 30 |"[: 2 + 5 * head.count("|")]
+    with pytest.raises(InputError):
+        read(f"{head}\n|---|---|---|\n{row}\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "| Concurrency | TTFT | TPOT |\n|---|---|---|\n"
+        "| 1 | 40 ms | 8.1 ms |\n| 8 | 0.08 s | 9.1 ms |",
+        "Concurrency   TTFT (ms)   TPOT (ms)\n1             40          8.1\n"
+        "8             80          9.1",
+        "concurrency\tttft_ms\ttpot_ms\n1\t40\t8.1\n8\t80\t9.1",
+        "concurrency;ttft_ms;tpot_ms\n1;40,0;8,1\n8;80,0;9,1",
+        ",concurrency,ttft_ms,tpot_ms\n0,1,40,8.1\n1,8,80,9.1",
+        "<table><tr><th>Conc.</th><th>TTFT (ms)</th><th>TPOT (ms)</th></tr>\n"
+        "<tr><td>1</td><td>40</td><td>8.1</td></tr>\n<tr><td>8</td><td>80</td><td>9.1</td></tr></table>",
+        '[{"users": 1, "avg_ttft_ms": 40, "tpot": {"mean_ms": 8.1}},'
+        ' {"users": 8, "avg_ttft_ms": 80, "tpot": {"mean_ms": 9.1}}]',
+        "Concurrency: 1\nMean TTFT: 40 ms\nMean TPOT (ms): 8.1\n\n"
+        "Concurrency: 8\nMean TTFT: 80 ms\nMean TPOT (ms): 9.1\n",
+        "users=1 ttft=40ms tpot=8.1ms\nusers=8 ttft=80ms tpot=9.1ms",
+        "| Metric | a | b |\n|---|---|---|\n| Users | 1 | 8 |\n| TTFT (ms) | 40 | 80 |\n"
+        "| TPOT (ms) | 8.1 | 9.1 |",
+    ],
+)  # fmt: skip
+def test_two_runs_are_the_same_in_every_layout(text: str) -> None:
+    alone, many = read(text)
+    assert (alone.setup.max_concurrency, many.setup.max_concurrency) == (1, 8)
+    assert [alone.ttft_s, many.ttft_s, many.tpot_s] == pytest.approx([0.04, 0.08, 0.0091])
+
+
+def test_a_column_a_run_is_labelled_by_its_head() -> None:
+    one, two = results("own_columns.md")
+    assert (one.label, two.label) == ("TP1", "TP2")
+    assert [one.tpot_s, two.tpot_s] == pytest.approx([0.0182, 0.0122])
+    assert (one.setup.requests, one.setup.input_len) == (200, 1024)
+
+
+def test_a_head_of_two_lines_is_joined() -> None:
+    alone, many = results("evalscope_sweep.txt")
+    assert (alone.ttft_s, alone.tpot_s, alone.latency_s) == (0.1, 0.016, 8.1)
+    assert many.output_tokens_per_s == 410.1
+    assert many.setup.output_len == pytest.approx(410.1 / 0.8)
+
+
+def test_a_table_of_prompt_and_decode_tests_has_their_lengths() -> None:
+    run = result("own_llama.md")
+    assert (run.prefill_tokens_per_s, run.decode_tokens_per_s) == (3912.1, 118.2)
+    assert (run.setup.input_len, run.setup.output_len) == (512, 128)
+    assert (run.setup.model, run.setup.gpu, run.setup.quantization) == (
+        "Qwen3-8B", "RTX 3090", "q4_k_m",
+    )  # fmt: skip
+
+
+def test_rates_of_all_users_are_output_and_of_one_user_are_tpot() -> None:
+    coding, _ = results("aiperf_columns.md")
+    assert (coding.output_tokens_per_s, coding.decode_tokens_per_s) == (117.59, None)
+    (run,) = read("Users: 8\nThroughput: 50 tokens/s/user\n")
+    assert run.tpot_s == 0.02
+    (run,) = read("Model: Qwen3-8B\nTokens per second: 71.5\n")
+    assert run.decode_tokens_per_s == 71.5
+
+
+def test_a_summary_of_lines_carries_model_and_card_to_its_later_runs() -> None:
+    first, second = read(
+        "Model: Qwen/Qwen3-8B\nGPU: 2x RTX 3090\nBatch size: 1\nTPOT: 9 ms\n"
+        "Batch size: 8\nTPOT: 11 ms\n"
+    )
+    assert (first.setup.gpus, second.setup.gpus) == (2, 2)
+    assert (second.setup.model, second.setup.gpu) == ("Qwen/Qwen3-8B", "RTX 3090")
+    assert (second.setup.batch_size, second.tpot_s) == (8, 0.011)
+
+
+def test_a_heading_completes_the_labels_below_it() -> None:
+    (run,) = read("Time to First Token (seconds):\n  Min: 0.1 | Max: 0.5 | Avg: 0.21\nUsers: 4\n")
+    assert run.ttft_s == 0.21
+    with pytest.raises(InputError):
+        read("Prefill:\n  latency: 40\n")
+
+
+def test_objects_within_objects_are_runs_with_what_stands_beside_them() -> None:
+    alone, many = results("own.json")
+    assert (alone.setup.model, many.setup.model) == ("Qwen/Qwen3-8B",) * 2
+    assert [alone.tpot_s, many.tpot_s] == pytest.approx([0.0081, 0.0091])
+    by_name = read('{"a": {"users": 1, "tpot_ms": 8}, "b": {"users": 8, "tpot_ms": 9}}')
+    assert [run.setup.max_concurrency for run in by_name] == [1, 8]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"ttft": 0.2, "concurrency": 8}',  # no unit
+        '{"latency_ms": "fast", "concurrency": 8}',
+        "latency: 5 ms\n",  # of what?
+        "The TTFT of this model is: low\n",
+        "TPOT  9.1 ms  108% of expected\nUsers: 8\n",  # an answer of vperf
+    ],
+)
+def test_what_says_too_little_is_no_result(text: str) -> None:
+    with pytest.raises(InputError):
+        read(text)
+
+
+def test_a_figure_without_a_unit_is_left_out_and_said() -> None:
+    (run,) = read('{"ttft": 0.2, "tpot_ms": 9, "concurrency": 8}')
+    assert run.ttft_s is None
+    assert "left out, as no unit is said: ttft" in run.notes
