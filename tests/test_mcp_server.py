@@ -6,6 +6,8 @@ import json
 import os
 import sys
 from dataclasses import fields
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -15,26 +17,34 @@ from vperf.mcp_server import TOOLS, as_argument, server
 from vperf.scenario import Scenario
 from vperf.spelling import spelled
 
-pytest.importorskip("mcp")
-
-import anyio
-from mcp import Client, StdioServerParameters
-from mcp.client.stdio import stdio_client
+if find_spec("mcp") is None:
+    pytest.skip("needs the MCP SDK", allow_module_level=True)
 
 QWEN = "Qwen/Qwen3-4B-Instruct-2507"
 
 
+# The SDK is imported when the first test runs: other workers collect this file too.
+shared = cache(server)
+
+
 def ask(tool: str, served: Any = None, **arguments: Any) -> Any:
+    import anyio  # noqa: PLC0415
+    from mcp import Client  # noqa: PLC0415
+
     async def run() -> Any:
-        async with Client(served or server()) as client:
+        async with Client(served or shared()) as client:
             return await client.call_tool(tool, arguments)
 
     return anyio.run(run)
 
 
+@cache
 def listed() -> dict[str, Any]:
+    import anyio  # noqa: PLC0415
+    from mcp import Client  # noqa: PLC0415
+
     async def run() -> Any:
-        async with Client(server()) as client:
+        async with Client(shared()) as client:
             return (await client.list_tools()).tools
 
     return {tool.name: tool for tool in anyio.run(run)}
@@ -173,6 +183,9 @@ def test_what_cannot_be_is_a_sentence_not_a_crash(
 
 
 def test_the_command_answers_over_standard_input_and_output() -> None:
+    from mcp import StdioServerParameters  # noqa: PLC0415
+    from mcp.client.stdio import stdio_client  # noqa: PLC0415
+
     command = StdioServerParameters(
         command=sys.executable, args=["-m", "vperf", "mcp"], env=dict(os.environ)
     )

@@ -2,12 +2,10 @@ import ast
 import copy
 import json
 import pickle
-from pathlib import Path
 
 import vperf
+from tests.source import trees
 from vperf.notes import KINDS, Note, notes_of
-
-SOURCE = Path(vperf.__file__).parent
 
 
 def test_a_note_is_its_sentence_and_knows_its_kind_and_values() -> None:
@@ -35,15 +33,15 @@ def test_free_text_becomes_notes_and_notes_stay_what_they_are() -> None:
 def test_every_kind_is_made_somewhere_and_every_note_made_is_of_a_kind() -> None:
     strings = {
         node.value
-        for path in SOURCE.rglob("*.py")
-        if path.name != "notes.py"
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name, tree in trees().items()
+        if name != "notes.py"
+        for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     made = {
         call.args[0].value
-        for path in SOURCE.rglob("*.py")
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for tree in trees().values()
+        for call in ast.walk(tree)
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Name)
         and call.func.id in ("Note", "notes_of")

@@ -5,14 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-import vperf
+from tests.source import trees
 from vperf.errors import InputError
 from vperf.notes import Note
 from vperf.spelling import flag, spelled
-
-ROOT = Path(vperf.__file__).parent
 
 ENDS = ("cli", "report", "measure", "checks/live", "scenario.py", "spelling.py")
 """Speak to a terminal alone, or declare the options."""
@@ -46,10 +43,8 @@ def sentences(tree: ast.AST) -> Iterator[str]:
 
 def test_sentences_below_the_ends_name_their_options() -> None:
     found = {}
-    for path in ROOT.rglob("*.py"):
-        name = path.relative_to(ROOT).as_posix()
+    for name, tree in trees().items():
         if not any(name == end or name.startswith(f"{end}/") for end in ENDS):
-            tree = ast.parse(path.read_text("utf-8"))
             found[name] = sum(bool(re.search(r"(?<![\w-])--[a-z]", s)) for s in sentences(tree))
     assert {name: count for name, count in found.items() if count} == OTHERS
 

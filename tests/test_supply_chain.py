@@ -10,10 +10,9 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.source import trees
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted((ROOT / "src").rglob("*.py"))
 _RUNS_TEXT = {"eval", "exec", "compile", "__import__", "system", "popen", "spawnl", "spawnv"}
 _READS_OBJECTS = {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle", "code"}
 
@@ -44,24 +43,21 @@ def _imports(tree: ast.AST) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
-@pytest.mark.parametrize(
-    "path", SOURCES, ids=lambda path: path.relative_to(ROOT / "src").as_posix()
-)
-def test_no_text_is_run_and_no_object_is_unpickled(path: Path) -> None:
-    tree = ast.parse(path.read_text("utf-8"))
-    for name, call in _calls(tree):
-        assert name not in _RUNS_TEXT - _OWN.get(path.name, set()), f"line {call.lineno}"
-        words = {word.arg for word in call.keywords}
-        assert not words & {"shell", "trust_remote_code"}, f"line {call.lineno}"
-    found = set(_imports(tree))
-    assert not found & _READS_OBJECTS
-    if "measure" not in path.relative_to(ROOT / "src").parts[1:2]:
-        assert not found & {"torch", "triton", "pynvml"} - _of_the_driver(path)
+def test_no_text_is_run_and_no_object_is_unpickled() -> None:
+    beside = {path.name: ast.parse(path.read_text("utf-8")) for path in (ROOT / "src").glob("*.py")}
+    for file, tree in {**trees(), **beside}.items():
+        for name, call in _calls(tree):
+            assert name not in _RUNS_TEXT - _OWN.get(file, set()), f"{file}:{call.lineno}"
+            words = {word.arg for word in call.keywords}
+            assert not words & {"shell", "trust_remote_code"}, f"{file}:{call.lineno}"
+        found = set(_imports(tree))
+        assert not found & _READS_OBJECTS, file
+        if not file.startswith("measure/"):
+            assert not found & {"torch", "triton", "pynvml"} - _OF_THE_DRIVER.get(file, set()), file
 
 
-def _of_the_driver(path: Path) -> set[str]:
-    """NVML, which --gpu local asks."""
-    return {"pynvml"} if path.name == "local_gpu.py" else set()
+_OF_THE_DRIVER = {"sources/local_gpu.py": {"pynvml"}}
+"""NVML, which --gpu local asks."""
 
 
 def test_nothing_is_asked_of_the_network_when_all_of_vperf_is_imported() -> None:

@@ -472,14 +472,21 @@ class Scenario:
 
     def gives(self, names: tuple[str, ...]) -> bool:
         """Whether any of these options was given; their defaults are None, False or ()."""
-        values = (getattr(self, name) for name in names)
-        return any(value is not None and value is not False and value != () for value in values)
+        for name in names:  # a sweep asks this of every row
+            value = getattr(self, name)
+            if value is not None and value is not False and value != ():
+                return True
+        return False
 
     @property
     def served(self) -> bool:
         """Whether it is of a load of many requests rather than of one batch."""
-        loads = (self.max_concurrency, self.request_rate, self.trace, self.sessions)
-        return any(each is not None for each in loads)
+        return (
+            self.max_concurrency is not None
+            or self.request_rate is not None
+            or self.trace is not None
+            or self.sessions is not None
+        )
 
 
 class Options(TypedDict, total=False):

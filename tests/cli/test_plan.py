@@ -6,16 +6,34 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Run, one_line
+from vperf.explore.plan import Plan, plan
 
 ASKED = (
     "plan", "-m", "Qwen/Qwen3-32B", "--input-len", 4000, "--output-len", 500, "--request-rate", 5,
     "--ttft", "500ms", "--tpot", "20ms", "--max-gpus", 16,
 )  # fmt: skip
 CARDS = ("-g", "h100-sxm,l40s", "-q", "auto,fp8")
+
+
+@pytest.fixture(autouse=True)
+def one_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What several tests ask for is searched once."""
+    monkeypatch.setattr("vperf.explore.plan.plan", _searched)
+
+
+_found: dict[str, Plan] = {}
+
+
+def _searched(*names: Any, tick: Any, **options: Any) -> Plan:
+    key = repr((names, options))
+    if key not in _found:
+        _found[key] = plan(*names, tick=tick, **options)
+    return _found[key]
 
 
 def test_the_answer_is_the_first_line_and_its_commands_the_last(vperf: Run) -> None:
@@ -136,12 +154,13 @@ def test_no_target_has_an_example(vperf: Run) -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        ("-g", "m3-max"),
+        ("-g", "m3-max", "--max-gpus", 4),
         ("-g", "rtx-pro-6000-workstation", "-q", "auto,fp8", "--kv-cache-dtype", "auto,fp8",
-         "--engine", "vllm,sglang", "--price", "rtx-pro-6000-workstation=1"),
+         "--engine", "vllm,sglang", "--price", "rtx-pro-6000-workstation=1",
+         "--max-concurrency", 8),
     ],
 )  # fmt: skip
-def test_long_names_and_many_columns_keep_80_columns(vperf: Run, given: tuple[str, ...]) -> None:
+def test_long_names_and_many_columns_keep_80_columns(vperf: Run, given: tuple[object, ...]) -> None:
     ran = vperf("plan", "-m", "qwen3-8b", "--tpot", "50ms", "--tp", 1, *given)
     assert max(map(len, ran.out.splitlines())) <= 80
     said = " ".join(ran.out.split())

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.every import every
 from vperf.errors import InputError
 from vperf.hardware.gpu import PIPES
 from vperf.sources.catalog import data_dir, is_plain_id
@@ -25,7 +26,7 @@ FILES = {
     for path in PATHS
 }
 
-every_gpu = pytest.mark.parametrize(("gpu_id", "file"), FILES.items(), ids=list(FILES))
+every_gpu = every((gpu_id, (gpu_id, file)) for gpu_id, file in FILES.items())
 
 
 def off(recomputed: float, published: float) -> float:

@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.every import every
 
 ROOT = Path(__file__).parents[2] / "configs" / "models"
 FILES = sorted(ROOT.rglob("*"))
@@ -67,7 +67,7 @@ def test_names_differ_by_more_than_case() -> None:
     assert [key for key, count in counts.items() if count > 1] == []
 
 
-@pytest.mark.parametrize("path", MODELS, ids=name)
+@every((name(path), (path,)) for path in MODELS)
 def test_file_has_the_agreed_shape(path: Path) -> None:
     data = read(path)
 
@@ -83,7 +83,7 @@ def test_file_has_the_agreed_shape(path: Path) -> None:
     assert data["parameters"] > 1e6
 
 
-@pytest.mark.parametrize("path", MODELS, ids=name)
+@every((name(path), (path,)) for path in MODELS)
 def test_config_names_its_model_and_carries_no_ballast(path: Path) -> None:
     config = read(path)["config"]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 import vperf
+from tests.every import every
 from vperf.model.anatomy import anatomy
 from vperf.sources.models import model_ids
 
 
-@pytest.mark.parametrize("model_id", model_ids()[::7])
+@every((name, (name,)) for name in model_ids()[::7])
 def test_parts_add_up_to_the_parameters(model_id: str) -> None:
     model = vperf.load_model(model_id)
     parts = anatomy(model)

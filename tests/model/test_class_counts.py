@@ -6,8 +6,7 @@ the meta device (2026-12-01): a family that loses a mechanism, a bias or a defau
 
 from __future__ import annotations
 
-import pytest
-
+from tests.every import every
 from vperf.model.read import build_model
 
 COUNTS = """
@@ -248,7 +247,7 @@ zamba ZambaForCausalLM 7232490496 7232490496 193024
 """
 
 
-@pytest.mark.parametrize("line", COUNTS.split("\n")[1:-1], ids=lambda line: line.split()[0])
+@every((line.split()[0], (line,)) for line in COUNTS.split("\n")[1:-1])
 def test_a_class_is_counted_to_the_unit(line: str) -> None:
     model_type, architecture, *counts = line.split()
     config = {"model_type": model_type, "architectures": [architecture]}

@@ -6,8 +6,7 @@ whose towers are not counted by their text model. Every family and its class def
 
 from __future__ import annotations
 
-import pytest
-
+from tests.every import every
 from vperf.model.read import build_model
 
 # fmt: off
@@ -189,7 +188,7 @@ BUILT = (
 # fmt: on
 
 
-@pytest.mark.parametrize(("model_type", "parameters", "cache"), BUILT)
+@every((row[0], row) for row in BUILT)
 def test_a_silent_config_is_the_model_of_its_class(
     model_type: str, parameters: int, cache: int
 ) -> None:

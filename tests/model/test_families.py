@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.every import every
 from tests.model.known import KNOWN, Known
 from vperf.errors import InputError, UnsupportedModelError, VperfError
 from vperf.model import families
@@ -26,7 +27,7 @@ def built(name: str, **changes: Any) -> Model:
     return build_model({k: v for k, v in config.items() if v is not None}, source=name)
 
 
-@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)
+@every((known.name, (known,)) for known in KNOWN)
 def test_the_count_is_exact(known: Known) -> None:
     model = build_model(known.config, source=known.name)
     assert model.parameters == known.parameters
@@ -206,7 +207,7 @@ def test_a_value_that_cannot_be_is_an_error_with_file_and_field(
         built(name, **changes)
 
 
-@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)
+@every((known.name, (known,)) for known in KNOWN)
 def test_no_value_of_any_key_escapes_as_another_error(known: Known) -> None:
     odd: list[Any] = [None, 0, "x", [[]], 2**40]
     for key in known.config:

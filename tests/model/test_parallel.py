@@ -117,6 +117,19 @@ def test_a_dense_layer_all_reduces_twice() -> None:
     assert op.shape == (8,)
 
 
+def test_heads_that_are_normed_together_are_summed_across_ranks() -> None:
+    # vLLM pull request 31493: one all-reduce of the squares of Q and of K, fp32, a layer.
+    step = Step(16, 1, 1000)
+    op = by_name(split("MiniMaxAI/MiniMax-M2.5", tensor=4), step)["norm all-reduce"]
+    assert op.count == 62
+    assert op.input_elements == 16 * 2 * 2  # two fp32 are four of 16 bit
+    one = by_name(vperf.load_model("MiniMaxAI/MiniMax-M2.5"), step)
+    assert "norm all-reduce" not in one
+    assert "norm all-reduce" not in by_name(split(MOE, tensor=4), step)  # a norm of each head
+    small = by_name(split("MiniMaxAI/MiniMax-M2.5", tensor=4), step)["norms, rotary, activation"]
+    assert small.launches == one["norms, rotary, activation"].launches + 2 * 62
+
+
 def test_attention_data_parallelism_exchanges_tokens_with_the_experts() -> None:
     ops = by_name(split(MLA, data=8, expert=8), Step(64, 1, 1000))
     assert "all-reduce" not in ops

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.every import every
 from vperf.errors import UnsupportedModelError
 from vperf.model.ops import Step
 from vperf.model.quantization import read_scheme
@@ -13,7 +14,7 @@ from vperf.model.read import build_model
 from vperf.sources.models import load_model_config, model_ids, shipped_model
 
 
-@pytest.mark.parametrize("model_id", model_ids())
+@every((name, (name,)) for name in model_ids())
 def test_derived_parameters_equal_the_recorded_count(model_id: str) -> None:
     found = load_model_config(model_id)
     model = build_model(found.config, source=model_id, hf_quant_config=found.hf_quant_config)
@@ -45,7 +46,7 @@ _SAYS_QUANTIZED = re.compile(
 )
 
 
-@pytest.mark.parametrize("model_id", [name for name in model_ids() if _SAYS_QUANTIZED.search(name)])
+@every((name, (name,)) for name in model_ids() if _SAYS_QUANTIZED.search(name))
 def test_what_a_name_says_of_its_format_is_read_or_said_to_be_missing(model_id: str) -> None:
     found = load_model_config(model_id)
     scheme = read_scheme(found.config, found.hf_quant_config, source=model_id)

@@ -133,6 +133,9 @@ def _block_ops(model: Model, block: Block, local: Step) -> Sequence[Op]:
         passes = next(op.input_elements for op in whole if op.kind == "moe") / parallel.data
         exchanges = [_exchange("dispatch + combine", "alltoall", 2 * passes, parallel.stage)]
         joins = parallel.tensor > 1
+    if parallel.tensor > 1 and block.summed_inside:
+        inside = local.tokens * block.summed_inside
+        exchanges.append(_exchange("norm all-reduce", "allreduce", inside, parallel.tensor))
     if parallel.tensor > 1 and joins:
         elements = local.tokens * model.hidden
         exchanges.append(_exchange("all-reduce", "allreduce", elements, parallel.tensor))

@@ -135,7 +135,7 @@ def graded(name: str = "", verdict: Any = "slow") -> Check:
         (WARNING,), (Note("tool", text=name or "read as a batch"),),
     )  # fmt: skip
     fault = Suspect("x", "suspect", name or "no CUDA graphs", "TPOT 11.8 ms predicted", 0.0118,
-                    -0.02, "--enforce-eager", 1.92)  # fmt: skip
+                    -0.02, "--enforce-eager", 1.92, 0.8)  # fmt: skip
     made.__dict__["suspects"] = (fault,)
     made.__dict__["reasons"] = ()
     return made

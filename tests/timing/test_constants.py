@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from generic_constants import derive, measured_cards
 
+from tests.every import every
 from vperf.formats import AWQ, BF16, FP8, FP8_BLOCK, FP16, Q4_0, Q4_K
 from vperf.hardware.engine import Kernels
 from vperf.hardware.gpu import Achieved, Gpu
@@ -28,7 +29,7 @@ def test_gddr_streams_nearer_to_its_peak_than_hbm_and_unified_memory() -> None:
     assert stream_share(load_gpu("apple-m4-max")) == 0.80
 
 
-@pytest.mark.parametrize("gpu", list_gpus(), ids=lambda gpu: gpu.id)
+@every((gpu.id, (gpu,)) for gpu in list_gpus())
 def test_no_card_achieves_more_than_its_peaks(gpu: Gpu) -> None:
     c = constants_of(gpu, VLLM)
     assert 0 < c.bandwidth <= gpu.memory_bandwidth
@@ -141,6 +142,17 @@ def test_kernels_of_an_engine_on_an_architecture_are_slower_by_their_factors() -
     assert slow.bandwidth == 0.5 * c.bandwidth
     assert slow.flop_per_s("bf16") == 0.25 * c.flop_per_s("bf16")
     assert constants_of(gpu, elsewhere).gemm_latency_s == c.gemm_latency_s
+
+
+def test_block_scales_alone_are_slower_where_an_engine_has_kernels_of_its_own_for_them() -> None:
+    gpu = load_gpu("mi300x")
+    there = replace(VLLM, kernels_on={gpu.architecture: Kernels(blocks=3.0)})
+    c, slow = constants_of(gpu, VLLM), constants_of(gpu, there)
+    assert slow.quantize_latency_s == 3.0 * c.quantize_latency_s
+    assert slow.moe_block_latency_s == 3.0 * c.moe_block_latency_s
+    assert slow.gemm_latency_s == c.gemm_latency_s
+    assert slow.moe_latency_s == c.moe_latency_s
+    assert slow.launch_scale == c.launch_scale
 
 
 def test_llama_cpp_multiplies_by_kind_of_block_and_sums_in_half_precision() -> None:

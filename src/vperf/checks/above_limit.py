@@ -35,13 +35,12 @@ class Reason:
 def explanations(case: Case, metric: Metric) -> tuple[Reason, ...]:
     """What may be behind a figure above its limit, the likeliest first."""
     prefill = metric.name in ("ttft_s", "prefill_tokens_per_s")
-    found = [*_units(metric), *_replicas(case, metric)]
-    if prefill:
-        found.append(_prefix(metric))
-    else:
-        found += _all_users(case, metric)
-        found += _speculative(metric)
+    # What a run can have without a word of it comes first of equals.
+    found = [*_units(metric), *([_prefix(metric)] if prefill else _speculative(metric))]
+    found += _replicas(case, metric)
+    found += [] if prefill else _all_users(case, metric)
     found += _lighter(case, metric)
+    found += _lighter_cache(case, metric)
     found += _total_tokens(case, metric)
     found += _other_card(case, metric)
     if not case.answer.memory.fits:
@@ -130,7 +129,7 @@ def _speculative(metric: Metric) -> list[Reason]:
     if not 1.0 < needed < 6.0:
         return []
     text = f"speculative decoding: {needed:.1f} tokens a step on average would do"
-    return [Reason("speculative", text, 0.03 if needed < 3.5 else 0.15)]
+    return [Reason("speculative", text, 0.0 if needed < 3.5 else 0.02)]
 
 
 def _prefix(metric: Metric) -> Reason:
@@ -157,6 +156,18 @@ def _lighter(case: Case, metric: Metric) -> list[Reason]:
             text = f"other weights: {name}, not {stored}"
             found.append(Reason("quantization", text, _match(other, metric)))
     return _best(found)
+
+
+def _lighter_cache(case: Case, metric: Metric) -> list[Reason]:
+    """A cache in fewer bits than was said."""
+    now, less = case.answer.model.kv_cache_dtype, case.engine.formats.get("cache", "fp8")
+    if case.at.scenario.kv_cache_dtype is not None or now not in ("bf16", "fp16"):
+        return []
+    other = _expected(case, metric, kv_cache_dtype=less)
+    if other is None:
+        return []
+    text = f"another cache: {less}, not {now}"
+    return [Reason("kv-cache", text, _match(other, metric))]
 
 
 def _total_tokens(case: Case, metric: Metric) -> list[Reason]:

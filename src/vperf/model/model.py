@@ -417,5 +417,7 @@ class Model:
             for block in kind.blocks:  # a rank has its heads and columns; helpers are copied
                 ways = self.parallel.tensor if block.joins_residual else 1
                 elements += count * block.elementwise_elements / ways
-            launches += count * sum(block.elementwise_launches for block in kind.blocks)
+                # A norm over what ranks divide is two kernels, before and behind their sum.
+                split = 2 if ways > 1 and block.summed_inside else 0
+                launches += count * (block.elementwise_launches + split)
         return elements, launches

@@ -197,6 +197,9 @@ def _shares(model: Model, block: Block, step: Coordinates[Q]) -> Iterator[Work[Q
         passes = next(w.input_elements for w in stage if w.kind == "moe") / parallel.data
         exchanges = [collective("dispatch + combine", "alltoall", 2 * passes, parallel.stage)]
         joins = parallel.tensor > 1
+    if parallel.tensor > 1 and block.summed_inside:
+        inside = step.tokens * block.summed_inside
+        exchanges.append(collective("norm all-reduce", "allreduce", inside, parallel.tensor))
     if parallel.tensor > 1 and joins:
         elements = step.tokens * model.hidden
         exchanges.append(collective("all-reduce", "allreduce", elements, parallel.tensor))

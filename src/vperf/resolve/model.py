@@ -31,6 +31,7 @@ from vperf.serving.speculative import (
     needs_checkpoint,
 )
 from vperf.sources.models import load_model_config
+from vperf.spelling import flag
 from vperf.units import format_bytes
 
 AS_STORED = "auto"
@@ -114,7 +115,7 @@ def resolve_model(
     if scenario.speculative is not None and not model.generates:
         raise InputError(f"{found.id} generates no tokens to draft", field="speculative")
     if scenario.draft_quantization is not None and draft is None:
-        raise InputError("is of a --draft-model", field="draft-quantization")
+        raise InputError(f"is of a {flag('draft_model')}", field="draft-quantization")
     if scenario.speculative is not None:
         model = drafting(
             model,

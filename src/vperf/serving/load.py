@@ -426,9 +426,10 @@ def _trial(steps: Steps, load: Load, batch: float) -> _Point:
         """The steps of an attention group to which so many prompts come, and one's mean."""
         window = _window(at, prompts_per_s)
         # Prompts that came behind a request's own are read while it decodes, and those that come
-        # meanwhile.
+        # meanwhile: the first of a step takes all of what one adds.
         reads_s = prompts_per_s * window.each_s
-        behind_s = reads_s * max(0.0, window.ttft_s - lag * window.step_s)
+        behind = prompts_per_s * max(0.0, window.ttft_s - lag * window.step_s)
+        behind_s = behind * window.each_s - math.expm1(-behind) * (at.extra - window.each_s)
         behind_s *= (1 - window.reading) / (1 - min(_BUSIEST, reads_s))
         step = window.step_s + behind_s / shared_steps
         return window, min(step, window.most_s)

@@ -260,7 +260,7 @@ def _resolve(name: str, files: Files) -> Gpu:
             if found:
                 gpu = _of_file(found[0], files)
                 return _as_default(gpu, tables[found[0]], name) if found is by_default else gpu
-    by_words = by_their_words(name, {gpu_id: _spelled(gpu_id, files) for gpu_id in files.ids})
+    by_words = by_their_words(name, _names(files))
     if by_words:
         gpu = _of_file(by_words, files)
         note = Note("card_choice", typed=name, taken=gpu.id, others=())
@@ -384,22 +384,23 @@ def _as_default(gpu: Gpu, file: Table, name: str) -> Gpu:
     return replace(gpu, assumptions=(note, *gpu.assumptions))
 
 
-def _spelled(gpu_id: str, files: Files) -> tuple[str, ...]:
-    """The id and the names that a file has."""
-    path = files.path(gpu_id)
-    named = _head(path).partition(b"\nvendor")[0] if path else b""
-    return gpu_id, *(text.decode("utf-8", "ignore") for text in _QUOTED.findall(named))
+@lru_cache(maxsize=8)
+def _names(files: Files) -> Mapping[str, tuple[str, ...]]:
+    """Every id with itself and the names that its file has."""
+    found = {}
+    for gpu_id in files.ids:
+        path = files.path(gpu_id)
+        named = _head(path).partition(b"\nvendor")[0] if path else b""
+        texts = (text.decode("utf-8", "ignore") for text in _QUOTED.findall(named))
+        found[gpu_id] = (gpu_id, *texts)
+    return found
 
 
 def _unknown(name: str, files: Files) -> UnknownNameError:
     """The ids that contain the name first, then those that are spelled alike."""
     import difflib  # noqa: PLC0415  (only on the way to an error)
 
-    loose = loose_key(name)[:64].decode()
-    spelled: dict[str, str] = {}
-    for gpu_id in files.ids:
-        for text in _spelled(gpu_id, files):
-            spelled.setdefault(loose_key(text).decode(), gpu_id)
+    loose, spelled = loose_key(name)[:64].decode(), _ids_by_spelling(files)
     starting = [spelled[key] for key in spelled if len(loose) > 1 and key.startswith(loose)]
     inside = [spelled[key] for key in spelled if len(loose) > 1 and loose in key]
     alike = [spelled[key] for key in difflib.get_close_matches(loose, spelled, n=12, cutoff=0.5)]
@@ -408,6 +409,16 @@ def _unknown(name: str, files: Files) -> UnknownNameError:
     return UnknownNameError(
         "GPU", shown, nearest, hint=f"'vperf gpus' lists all; {flag('gpu')} FILE.toml is your own"
     )
+
+
+@lru_cache(maxsize=8)
+def _ids_by_spelling(files: Files) -> Mapping[str, str]:
+    """Ids by the loose keys of id, name and aliases."""
+    spelled: dict[str, str] = {}
+    for gpu_id, texts in _names(files).items():
+        for text in texts:
+            spelled.setdefault(loose_key(text).decode(), gpu_id)
+    return spelled
 
 
 # A user's own figures ------------------------------------------------------------------------

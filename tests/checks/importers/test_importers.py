@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.checks.importers.files import DATA, FILES, results
+from tests.every import every
 from vperf.checks.importers import FORMATS, read_results, results_of
 from vperf.checks.importers.document import Document, parse
 from vperf.checks.importers.recognise import JsonFormat, read_document
@@ -30,13 +31,13 @@ def read_text(text: str) -> tuple[Result, ...]:
     return results_of(parse(text, "a file"))
 
 
-@pytest.mark.parametrize("name", FILES)
+@every((name, (name,)) for name in FILES)
 def test_the_order_of_formats_does_not_matter(name: str) -> None:
     document = parse((DATA / name).read_text(), "a file")
     assert read_document(document, FORMATS[::-1]) == read_document(document, FORMATS)
 
 
-@pytest.mark.parametrize("name", FILES)
+@every((name, (name,)) for name in FILES)
 def test_every_result_has_a_tool_and_a_figure_and_says_what_it_took_for_granted(name: str) -> None:
     for run in results(name):
         assert run.tool

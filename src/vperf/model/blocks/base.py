@@ -73,6 +73,11 @@ class Block(Protocol):
         """Whether it has a norm and adds to the residual stream: then ranks sum their outputs."""
         return not self.whole
 
+    @property
+    def summed_inside(self) -> int:
+        """16-bit elements a token that ranks which divide it sum before its output is there."""
+        return 0
+
     def copied(self, ways: int) -> Self:
         """As `ways` ranks hold it together: what divides into fewer parts is there more often."""
         block = cast("Any", self)

@@ -39,6 +39,8 @@ class GroupedQueryAttention(Block):
     vectors: int = 0
     shares_cache: bool = False
     """Reuses the cache of an earlier layer (Gemma 3n): reads it, stores nothing."""
+    normed_together: bool = False
+    """Q and K are normed over all heads at once: ranks that divide the heads sum their squares."""
 
     @property
     def part(self) -> str:
@@ -78,6 +80,11 @@ class GroupedQueryAttention(Block):
         """With a KV head for every rank (vLLM's QKVParallelLinear, SGLang's too)."""
         held = Block.copied(self, ways)
         return replace(held, kv_heads=max(self.kv_heads, ways))
+
+    @property
+    def summed_inside(self) -> int:
+        """A sum of squares of Q and one of K, in fp32."""
+        return 4 if self.normed_together else 0
 
     @property
     def cache_spans(self) -> tuple[Span, ...]:
@@ -186,6 +193,7 @@ def read(
         scope.linear("o_proj", heads * v_dim, hidden, bias=out_bias),
         windows.visibility_of(config, layer, rule) if visibility is None else visibility,
         norm * head_dim * (1 + norm_bias) + (heads if sinks else 0) + vectors,
+        normed_together=qk_norm == "whole",
     )
 
 
