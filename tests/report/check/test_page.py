@@ -138,7 +138,7 @@ def test_the_short_form_adds_kinds_of_kernels_up_and_the_whole_form_has_each() -
 _times = st.floats(1e-4, 1e2)
 
 
-@settings(max_examples=20, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=10, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(
     figures=st.fixed_dictionaries(
         {},
