@@ -48,13 +48,10 @@ class GroupedQueryAttention(Block):
     vectors: int = 0
     shares_cache: bool = False
     """Reuses the cache of an earlier layer (Gemma 3n): reads it, stores nothing."""
-<<<<<<< HEAD
     sinks: bool = False
     """A learned logit of each head takes part in its softmax (gpt-oss)."""
-=======
     causal: bool = True
     """No: positions see each other both ways, half a window to either side."""
->>>>>>> main
     normed_together: bool = False
     """Q and K are normed over all heads at once: ranks that divide the heads sum their squares."""
 
@@ -129,6 +126,7 @@ class GroupedQueryAttention(Block):
             v_dim=self.v_dim,
             cache=cache,
             visibility=self.visibility,
+            sinks=self.sinks,
         )
         if not self.causal:
             window = self.visibility.window
@@ -136,21 +134,7 @@ class GroupedQueryAttention(Block):
             core = both_ways(core, step, self.heads, self.qk_dim + self.v_dim, reach)
         return (
             *matmul("qkv_proj", self.inputs, step.tokens),
-<<<<<<< HEAD
-            attention(
-                self.visibility.named("attention"),
-                step,
-                heads=self.heads,
-                kv_heads=self.kv_heads,
-                qk_dim=self.qk_dim,
-                v_dim=self.v_dim,
-                cache=cache,
-                visibility=self.visibility,
-                sinks=self.sinks,
-            ),
-=======
             core,
->>>>>>> main
             *matmul("o_proj", (self.output,), step.tokens, "row"),
         )
 
