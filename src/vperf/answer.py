@@ -71,6 +71,8 @@ class GpuFacts:
     """The same of the matmul rates, the memory stream and the kernels' times apart."""
     cards: tuple[CardFacts, ...] = ()
     """Of unlike cards each, in the order of their layers; empty where all are of one kind."""
+    per_node: int = 8
+    """Those that reach each other without the network between nodes."""
 
 
 @dataclass(frozen=True, slots=True)

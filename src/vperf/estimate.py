@@ -283,6 +283,7 @@ def _gpu_facts(card: Card, count: int) -> GpuFacts:
             )
             for each in (gpu.cards if gpu.beside else ())
         ),
+        per_node=gpu.node_size,
     )
 
 
