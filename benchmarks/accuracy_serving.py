@@ -158,7 +158,7 @@ def simulated(row: Row, *, hide: bool = False) -> tuple[float, float]:
         low=float(row["length_low"] or 1),
     )
     longest = max(inputs) + max(outputs)
-    room = cache_room(compiled, min(inputs), longest, users)
+    room = cache_room(compiled, min(inputs), longest, users, sum(inputs) / len(inputs))
     if users * (room.per_sequence + longest * room.per_token) > room.size:
         share = max(_MEMORY_SHARE, engine.memory_utilization)
         compiled = deploy(replace(asked, gpu_memory_utilization=share)).compiled
@@ -345,16 +345,16 @@ def _report(scored: Scored) -> int:
             print(f"{title} {count}: {reason}")
     for name, tally in (("TPOT", tpot), ("TTFT", ttft)):
         scoring.print_table(name, tally.points, ())
-        for key in ("kind", "gpus", "gpu", "engine", "precision", "concurrency", "client"):
-            scoring.print_table(f"{name} by {key}", tally.points, (key,))
-        scoring.print_table(f"{name} by client and engine", tally.points, ("client", "engine"))
+        for keys in _STRATA:
+            scoring.print_table(f"{name} by {' and '.join(keys)}", tally.points, keys)
     scoring.print_table("TPOT by cell", tpot.points, _CELL)
     if scored.bad:
         scoring.print_table("TPOT of rows that cannot be what they say", scored.bad, ())
     beaten = scoring.violations(tpot.points)
     held_out = ("gpu", "model", "engine", "precision")
-    for name, tally in (("TPOT", tpot), ("TTFT", ttft)):
-        scoring.print_spread(f"{name} measured / expected", tally.points, (), held_out)
+    for without in (held_out, ("model",), ("gpu",)):
+        title = f"TPOT measured / expected, without its {', '.join(without)}"
+        scoring.print_spread(title, tpot.points, ("kind",), without, fast=0.05, weighed=False)
     scoring.print_spread("TTFT by engine", ttft.points, ("engine",), held_out)
     print("\nmean error, %: fitted on all, and on the rest of each group left out")
     unseen: dict[str, float] = {}
@@ -374,6 +374,10 @@ def _report(scored: Scored) -> int:
     return 0
 
 
+_STRATA = (
+    ("kind",), ("gpus",), ("gpu",), ("engine",), ("precision",), ("concurrency",), ("client",),
+    ("client", "engine"),
+)  # fmt: skip
 _BANDS = (0.05, 0.1, 0.15, 0.2, 0.3)
 
 
@@ -414,6 +418,8 @@ def _summary(scored: Scored, beaten: Sequence[scoring.Point], unseen: Mapping[st
         ttft_mape_client_known=mean(by_client, "published"),
         tpot_in_range=scoring.stats(tpot.points).in_range,
         ttft_in_range=scoring.stats(ttft.points).in_range,
+        tpot_in_range_of_strata=scoring.strata_in_range(tpot.points, _STRATA),
+        ttft_in_range_of_strata=scoring.strata_in_range(ttft.points, _STRATA),
         out_of_sample=unseen,
         within=_within(tpot.points),
         aiconfigurator_tpot_mape=_other_tool(scored.rows, "tpot"),

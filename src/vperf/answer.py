@@ -58,6 +58,8 @@ class GpuFacts:
     another with its die, or on others."""
     constants_by_part: Mapping[str, Literal["measured", "same_die", "generic"]]
     """The same of the matmul rates, the memory stream and the kernels' times apart."""
+    per_node: int = 8
+    """Those that reach each other without the network between nodes."""
 
 
 @dataclass(frozen=True, slots=True)

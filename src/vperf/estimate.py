@@ -276,6 +276,7 @@ def _gpu_facts(card: Card, count: int) -> GpuFacts:
             "memory_stream": origins.memory_stream,
             "kernel_times": origins.kernel_times,
         },
+        per_node=gpu.node_size,
     )
 
 

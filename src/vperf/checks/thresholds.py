@@ -133,7 +133,8 @@ def refuse_unapplied(
     for name, _ in thresholds.percentiles:
         if name not in applied:
             rank, _, what = name.removesuffix("_s").partition("_")
-            ranks = sorted(each.partition("_")[0] for each in held if each.endswith(f"_{what}_s"))
+            parts = (each.partition("_") for each in held)
+            ranks = sorted(each for each, _, of in parts if of == f"{what}_s")
             raise InputError(
                 f"cannot be judged: {source} holds no {rank} of {what.upper()}",
                 field=f"--max-{what}", hint=f"it has {', '.join(ranks)}" if ranks else "",

@@ -352,6 +352,8 @@ class Work(Generic[Q]):
     modules: tuple[tuple[str, int], ...] = ()
     """Of a matmul, the weights that an adapter can be of, with their outputs: no routers, nothing
     that every rank does."""
+    sinks: bool = False
+    """Attention whose softmax has a learned sink, which not every flash attention can add."""
 
     @property
     def streamed_bytes(self) -> Q | float:
@@ -423,6 +425,7 @@ def attention(
     cache: Format,
     visibility: Visibility = FULL,
     keys_shared: bool = False,
+    sinks: bool = False,
 ) -> Work[Q]:
     """Softmax(QK')V, causal: 2 (qk_dim + v_dim) FLOPs per head and (query, key) pair.
 
@@ -448,6 +451,19 @@ def attention(
         edges=heads * tokens,
         band=heads * step.fact(band_queries, visibility) if narrowed else 0.0,
         blocks=step.batch * kv_heads,
+        sinks=sinks,
+    )
+
+
+def both_ways(
+    core: Work[Q], step: Coordinates[Q], heads: int, width: int, reach: int | None
+) -> Work[Q]:
+    """The attention of `heads`, whose K and V are so wide together, where positions see each other
+    both ways: all, or those near."""
+    seen = step.fact(all_pairs) if reach is None else step.fact(near_pairs, reach)
+    pairs = heads * seen
+    return replace(
+        core, flops=2.0 * width * pairs, score_pairs=pairs, edges=0.0, band=0.0, decode=False
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 
 from vperf.errors import InputError
 from vperf.serving.arrivals import (
@@ -139,7 +140,10 @@ def run(
     if not model.has_experts:
         scheduler = scheduler.warm()
     sequences = min(scheduler.max_sequences, traffic.concurrency or _PROFILED_SEQUENCES)
-    room: Cache = cache_room(compiled, shortest, longest, min(sequences, _PROFILED_SEQUENCES))
+    prompt = sum(traffic.input_tokens) / len(traffic)
+    room: Cache = cache_room(
+        compiled, shortest, longest, min(sequences, _PROFILED_SEQUENCES), prompt
+    )
     if proven:
         held = proven * (room.per_sequence + room.per_token * longest)
         room = replace(room, size=max(room.size, held))
@@ -160,6 +164,12 @@ def deployment_times(
 ) -> DeploymentTimes:
     """Step times for the contexts that `traffic` comes to."""
     longest, shortest = _extent(traffic)
+    return _times(compiled, shortest, longest, encode_s)
+
+
+@lru_cache(maxsize=1)
+def _times(compiled: Compiled, shortest: int, longest: int, encode_s: float) -> DeploymentTimes:
+    """Shared by loads that come one after another on one deployment."""
     return DeploymentTimes(compiled, shortest, longest, encode_s)
 
 

@@ -35,12 +35,12 @@ _ENDS_A_LINE = frozenset({"pre", "code", "details", "summary", "br", "p", "div",
 _TIME = r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
 _LEVEL = r"(?:DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR)"
 _PREFIX = re.compile(
-    r"^(?:[ \t]*(?:"
+    r"^(?:[ \t]{0,40}(?:"
     r"\[(?:pod|job|deployment)/[^\]\s]+\]"  # kubectl logs --prefix
     rf"|\[{_TIME}(?: \w+)*\]|{_TIME}(?=\s)"  # docker -t, SGLang
     rf"|{_LEVEL} \d\d-\d\d \d\d:\d\d:\d\d (?:\[[\w./]+:\d+\]|[\w./]+:\d+\])"  # vLLM
-    rf"|-[ \t]+[\w.]+[ \t]+-[ \t]+{_LEVEL}[ \t]*[-:]"
-    rf"|[-|]?[ \t]*\[?{_LEVEL}\]?[ \t]*(?:[-|:]|(?=\s))"
+    rf"|-[ \t]{{1,4}}[\w.]{{1,80}}[ \t]{{1,4}}-[ \t]{{1,4}}{_LEVEL}[ \t]{{0,4}}[-:]"
+    rf"|[-|]?[ \t]{{0,4}}\[?{_LEVEL}\]?[ \t]{{0,4}}(?:[-|:]|(?=\s))"
     r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [\w.-]+ [\w./@-]+(?:\[\d+\])?:"  # journald
     r"|\([\w ]{0,40}pid=\d+[^)\n]{0,80}\)"  # vLLM, Ray
     r"|\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\](?: \[[\w-]+\])*"  # TensorRT-LLM

@@ -1,6 +1,6 @@
 """What each engine calls its metrics, and what else it tells of itself.
 
-vLLM: vllm/v1/metrics/loggers.py (0.8 to 0.14; names of V0 where they differ; from excerpts); SGLang:
+vLLM: vllm/v1/metrics/loggers.py (0.8 to 0.14, and V0's names), from excerpts; SGLang:
 python/sglang/srt/metrics/collector.py at commit 00ae9c1 and /get_server_info; TGI:
 router/src/server.rs and /info; llama-server: tools/server README (--metrics) and /props;
 TensorRT-LLM: tensorrt_llm/metrics/collector.py, at /prometheus/metrics; Dynamo: the frontend's, in

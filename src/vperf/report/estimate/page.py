@@ -9,7 +9,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from vperf.answer import DraftsAt, Estimate
-from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, drafts_of, launch
+from vperf.report.commands import (
+    SIXTEEN_BIT,
+    Bench,
+    Server,
+    bench,
+    drafts_of,
+    launch,
+    on_nodes,
+)
 from vperf.report.document import (
     Block,
     Bullets,
@@ -218,21 +226,27 @@ def drafts_table(drafts: Sequence[DraftsAt]) -> Table:
 
 def verify(answer: Estimate) -> Shell:
     """The commands that would measure what was estimated; none where vperf knows none."""
-    title = "Measure it:"
+    which = ""
     if answer.model.quantization not in SIXTEEN_BIT:
-        title = f"Measure it (with a checkpoint in {clean(answer.model.quantization)}):"
-    return Shell(title, tuple(tuple(words) for words in _commands(answer) if words))
+        which = f" (with a checkpoint in {clean(answer.model.quantization)})"
+    commands = tuple(tuple(words) for words in _commands(answer) if words)
+    nodes = -(-answer.gpu.count // answer.gpu.per_node)
+    return Shell(f"Measure it{which}{on_nodes(commands, nodes)}:", commands)
 
 
 def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
     if not nameable(answer):
         return ()
     given, model = answer.workload, answer.model.id
+    kept = answer.kept
+    in_memory = kept is not None and kept.place == "host"
     server = Server(
         given.engine, model, given.tensor_parallel, given.pipeline_parallel,
         given.expert_parallel, given.data_parallel, kv_cache=own_cache(answer),
         drafts=drafts_of(answer.speculative),
-        lora_rank=given.lora_rank, max_loras=given.max_loras,
+        lora_rank=given.lora_rank, max_loras=given.max_loras, kv_offload=in_memory,
+        kv_offload_bytes=kept.size_bytes if kept and in_memory else None,
+        node_gpus=answer.gpu.per_node,
     )  # fmt: skip
     served, run = answer.serving, answer.simulated
     rate = served.requests_asked_per_s if served else None
