@@ -96,7 +96,7 @@ def _launches(case: Case) -> Iterator[Suspect]:
         yield Suspect(
             "no-cuda-graphs", "suspect", sentence, f"{would}, {usual}",
             command=switch(engine, "graphs"), gain=case.slowdown,
-            odds=0.45 if _reads_late(case) else 0.62,
+            odds=0.4 if _reads_late(case) else 0.62,
         )  # fmt: skip
     elif _HOST_STEP_S[0] < case.excess_s < _HOST_STEP_S[1] and switch(engine, "async"):
         yield Suspect(
@@ -149,7 +149,7 @@ def _links(case: Case) -> Iterator[Suspect]:
 
 
 def _swap(case: Case) -> Iterator[Suspect]:
-    """Weights that the system swaps out, where memory is shared and they have no room, or little."""
+    """Weights that the system swaps out, where memory is shared and they have little or no room."""
     memory, slower = case.answer.memory, case.slowdown
     if case.gpu.memory_class not in ("unified", "Apple"):
         return
