@@ -149,7 +149,7 @@ def _links(case: Case) -> Iterator[Suspect]:
 
 
 def _swap(case: Case) -> Iterator[Suspect]:
-    """Weights that the system swaps out, where memory is shared and they have little or no room."""
+    """Weights that the system swaps out, where memory is shared and has little room or none."""
     memory, slower = case.answer.memory, case.slowdown
     if case.gpu.memory_class not in ("unified", "Apple"):
         return
