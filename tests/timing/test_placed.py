@@ -348,3 +348,12 @@ def test_bytes_that_cross_a_link_are_its_rows_bytes() -> None:
     card = Card(load_gpu("h100"), load_engine("vllm"))
     assert _visited(card, 1) is card
     assert _visited(card, 2).gpu.l2_bytes == 2 * card.gpu.l2_bytes
+
+
+def test_unlike_cards_are_all_in_the_answer() -> None:
+    one = vperf.estimate("qwen3-8b", "rtx-3090", engine="llama.cpp")
+    two = vperf.estimate("qwen3-8b", "rtx-3060+2xrtx-3090", engine="llama.cpp")
+    assert not one.gpu.cards
+    assert [card.id for card in two.gpu.cards] == ["rtx-3060-12gb", "rtx-3090", "rtx-3090"]
+    assert two.gpu.cards[1].memory_bytes == one.gpu.memory_bytes
+    assert two.gpu.cards[1].peak_flop_per_s == one.gpu.peak_flop_per_s
