@@ -257,7 +257,7 @@ def _yaml_record(text: str, name: str) -> Record:
     return Record(name, {key: each for key, each in value.items() if isinstance(key, str)})
 
 
-_INSIDE = re.compile(r"[:=>,)][ \t]*(?=\{[ \t]*\")")
+_INSIDE = re.compile(r"[\s:=>,)][ \t]*(?=\{[ \t]*\")")
 _NO_LITERAL = re.compile(r"(?<![\w'\"])(?:nan|-?inf)(?![\w'\"])")
 _MAX_INSIDE, _MAX_PYTHON = 100, 200_000
 
