@@ -34,6 +34,8 @@ MIN_PROMPTS = 100
 OPEN_PROMPTS = 1000
 """Of an open loop (vLLM's --num-prompts)."""
 MAX_PROMPTS = 5_000_000
+ENOUGH_PROMPTS = 200_000
+"""Which nobody has asked for by number: three seconds, and means that more would not change."""
 MAX_TURNS = 10
 """Of a session, where the number of prompts does not say."""
 JITTER = 0.025
@@ -104,10 +106,15 @@ class Run:
         if self.prompts is not None:
             return self.prompts
         if self.sessions is not None:
-            return self.sessions * MAX_TURNS
+            return self.sessions * _each(self.sessions, MAX_TURNS)
         if self.users is not None and self.requests_per_s in (None, math.inf):
-            return max(MIN_PROMPTS, PROMPTS_PER_USER * self.users)
+            return max(MIN_PROMPTS, self.users * _each(self.users, PROMPTS_PER_USER))
         return OPEN_PROMPTS
+
+
+def _each(users: int, usual: int) -> int:
+    """Requests of each: as usual, fewer where so many users send a whole run with a few."""
+    return max(1, min(usual, ENOUGH_PROMPTS // max(1, users)))
 
 
 def run(

@@ -29,6 +29,8 @@ _TAG = re.compile(
     r"|ol|a|sub|sup|h\d)\b[^<>\n]{0,300}>",
     re.IGNORECASE,
 )
+_BAR = re.compile(r"(\d/\d{1,9} \[\d[^\]\n]{4,80}\])(?=\S)")
+"""A bar of progress that ended without a line's end."""
 _BETWEEN_ROWS = re.compile(r"\|[ \t]*\n\s*\n")
 _ENDS_A_LINE = frozenset({"pre", "code", "details", "summary", "br", "p", "div", "tr", "li"})
 
@@ -59,7 +61,7 @@ def as_printed(text: str) -> str:
     """The text without what terminals, logs and web pages put into it."""
     if "\x1b" in text or "\b" in text:
         text = _TERMINAL.sub("", text)
-    text = text.replace("\r", "\n")
+    text = _BAR.sub("\\1\n", text.replace("\r", "\n"))
     if not text.isascii():
         text = _PLUS_MINUS.sub("±", text)
         text = _SIGN.sub(lambda match: _SIGNS[ord(match[0])], text)

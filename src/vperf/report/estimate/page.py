@@ -126,7 +126,16 @@ def headline(answer: Estimate) -> Text:
         most = f"{served.requests_per_s:,.3g}"
         return (Span(f"Cannot serve {given}: at most {most}; the queue grows without end.", "bad"),)
     figure, *rest = _speeds(answer)
-    return (Span(figure, "good"), *rest, "; ", Span("fits", "good"), ".")
+    return (Span(figure, "good"), *rest, "; ", _room(answer), ".")
+
+
+def _room(answer: Estimate) -> Span:
+    """That all of it fits, or which cards beside those that decode cannot hold the model."""
+    by = answer.read_by
+    if by is None or by.fits:
+        return Span("fits", "good")
+    need, there = gib(by.memory_bytes), gib(by.capacity_bytes)
+    return Span(f"does not fit on {clean(by.gpu)}, which reads: {need} of {there} GiB", "bad")
 
 
 def _speeds(answer: Estimate) -> tuple[str, str, str]:
