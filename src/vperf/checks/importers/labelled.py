@@ -22,9 +22,9 @@ from vperf.checks.importers.labels import TEXTS, Label, label_of, value_of
 from vperf.checks.importers.names import quantization_named, weight_name
 from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record, number_or_none
+from vperf.checks.importers.serving import engine_of
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
-from vperf.sources.engines import engine_id
 
 _TABLE, _LINES, _OWN = "a table", "a summary", "a script's JSON or CSV"
 _TIMES = {"ttft_s", "tpot_s", "itl_s", "latency_s"}
@@ -138,7 +138,7 @@ def _read(record: Record) -> Iterator[Result]:
                 model=model,
                 gpu=record.text("gpu") or (cards[0] if len(set(cards)) == 1 else None),
                 gpus=_whole(record, "gpus"),
-                engine=engine_id(name) if name else None,
+                engine=engine_of(name) if name else None,
                 quantization=quantization,
                 tp=_whole(record, "tp"),
                 input_len=_length(record, "input_len", "all_input", requests),
@@ -323,7 +323,7 @@ def _lines(document: Document) -> Iterator[Record]:
             continue
         pairs = _pairs(line)
         if not pairs:
-            section = match[1] if (match := _SECTION.fullmatch(line)) else ""
+            section = match[1] if (match := _SECTION.fullmatch(line.strip())) else ""
             continue
         for said, value in pairs:
             label = _whole_label(section, said, value)
@@ -356,7 +356,7 @@ def _pairs(line: str) -> list[tuple[str, str]]:
     for pattern, least in ((_ASSIGNED, 2), (_NUMBERED, 4)):
         if len(found := pattern.findall(line)) >= least:
             return found
-    parts = (_LINE.fullmatch(part) for part in _PAIRS.split(line))
+    parts = (_LINE.fullmatch(part.strip()) for part in _PAIRS.split(line))
     return [(match[1], match[2]) for match in parts if match]
 
 

@@ -158,6 +158,9 @@ def label_of(said: str, unit: str = "") -> Label | None:
 
 
 _LONGEST = 80
+_UNIT_WORDS = 5
+"""Of the longest unit: "tokens per second per user"."""
+_LONGEST_UNIT = 40
 _OF_WHOM = re.compile(r"^(?:llm|gen ?ai|results?|metrics?|client|summary) | (?:statistics|stats)\b")
 
 
@@ -174,11 +177,10 @@ def _in_words(text: str, kind: str, scale: float | None) -> Label | None:
         return found
     if kind:
         return None
-    for cut in range(len(text), -1, -1):
-        if cut and text[cut - 1] != " " and cut != len(text):
-            continue
-        name, unit = text[:cut].strip(), text[cut:].strip()
-        kind, scale = _unit(unit)
+    words = text.split(" ")
+    for count in range(1, min(_UNIT_WORDS, len(words)) + 1):
+        kind, scale = _unit(" ".join(words[-count:]))
+        name = " ".join(words[:-count])
         if kind and (found := _named(name, kind, scale, statistic)):
             return found
     kind, scale = _unit(text)
@@ -204,7 +206,7 @@ def _named(text: str, kind: str, scale: float | None, statistic: str) -> Label |
 def _unit(said: str) -> tuple[str, float | None]:
     """(the kind of a unit, its scale); ("", None) for what is none."""
     text = " ".join(said.lower().split())
-    if text:
+    if text and len(text) <= _LONGEST_UNIT:
         for pattern, kind, scale in _UNIT:
             if pattern.fullmatch(text):
                 return kind, scale
@@ -220,4 +222,5 @@ def value_of(text: str) -> tuple[float | None, str]:
     if inside := re.fullmatch(r"[(\[]([^()\[\]]*)[)\]]", after):
         after = inside[1]
     unit = re.split(r"[±(\[|,;]| \+/- ", after, maxsplit=1)[0].strip()
+    unit = unit if len(unit) <= _LONGEST_UNIT else ""
     return number_or_none(match[1].rstrip(".,")), unit

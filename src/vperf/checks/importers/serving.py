@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.recognise import blocks
@@ -51,8 +52,12 @@ _SUMMARY_STATISTIC = re.compile(
 _SUMMARY_LINE = re.compile(r"\|?[ \t]*([^|]*?\S)[ \t]*(?::|\||[ \t]{3,})[ \t]*([^|\s]+)[ \t]*\|?$")
 
 
+@lru_cache(maxsize=64)
 def engine_of(backend: str) -> str | None:
-    """vperf's engine for a --backend of either tool; None where it names a protocol alone."""
+    """vperf's engine for a --backend of either tool; None where it names a protocol alone.
+
+    Kept, since a name that is none is looked for in every engine's file.
+    """
     program = backend.partition("-")[0]  # "sglang-oai-chat", "tensorrt-llm", "vllm-chat"
     return engine_id(backend) or engine_id(program)
 
