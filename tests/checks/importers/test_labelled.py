@@ -185,3 +185,13 @@ def test_a_log_line_of_names_and_numbers_is_read() -> None:
 def test_signs_and_words_before_a_label_do_not_matter(text: str) -> None:
     (run,) = read(text)
     assert [run.decode_tokens_per_s, run.ttft_s] == pytest.approx([45.2, 0.32])
+
+
+def test_a_scripts_own_csv_that_shares_a_few_keys_with_a_tools_is_read_by_its_labels() -> None:
+    (run,) = read(
+        "test_name,model,backend,ttft_ms,decode_tps,completion_tokens,prompt_tokens\n"
+        "short,Qwen/Qwen3-8B,vllm,61.5,88.5,256,40\n"
+    )
+    assert run.setup.model == "Qwen/Qwen3-8B"
+    assert run.decode_tokens_per_s == 88.5
+    assert run.ttft_s == pytest.approx(0.0615)

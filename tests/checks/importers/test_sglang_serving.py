@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.checks.importers.files import result, results
+from vperf.checks.importers import results_of
+from vperf.checks.importers.document import parse
 
 
 def test_each_line_is_a_run_with_the_servers_own_arguments() -> None:
@@ -25,6 +27,24 @@ def test_an_older_line_names_neither_model_nor_gpus() -> None:
     assert (run.setup.model, run.setup.gpus, run.setup.tp) == (None, None, None)
     assert run.setup.request_rate == 2.0
     assert run.setup.acceptance_length == 3.1
+
+
+def test_a_line_of_early_2025_has_neither_request_rates_nor_means_of_ttft() -> None:
+    (run,) = results_of(
+        parse(
+            '{"backend": "sglang", "dataset_name": "random", "request_rate": 4.0,'
+            ' "max_concurrency": null, "total_input_tokens": 51200, "total_output_tokens": 25600,'
+            ' "total_output_tokens_retokenized": 25570, "mean_e2e_latency_ms": 9100.5,'
+            ' "median_e2e_latency_ms": 9050.25, "median_ttft_ms": 140.5, "median_itl_ms": 17.5,'
+            ' "output_throughput": 812.5, "sharegpt_output_len": null, "random_input_len": 512,'
+            ' "random_output_len": 256, "random_range_ratio": 1.0, "duration": 31.5,'
+            ' "completed": 100}',
+            "a file",
+        )
+    )
+    assert (run.tool, run.setup.request_rate) == ("sglang.bench_serving", 4.0)
+    assert (run.output_tokens_per_s, run.ttft_s) == (812.5, pytest.approx(0.1405))
+    assert run.latency_s == pytest.approx(9.1005)
 
 
 def test_dp_attention_divides_the_gpus_that_tp_counts() -> None:

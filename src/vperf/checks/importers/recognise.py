@@ -69,6 +69,8 @@ class TextFormat:
 Format = JsonFormat | TextFormat
 _NEAR = 0.5
 """Share of a format's keys from which it is worth naming."""
+_CLOSE, _WHOLE = 0.75, 12
+"""Share of a format's keys, in a record of so many, from which it is no script's own."""
 _UNKNOWN = "is no benchmark result that vperf knows"
 
 
@@ -164,7 +166,7 @@ def _text_formats(document: Document, formats: Sequence[Format]) -> list[TextFor
 
 
 class _UnknownRecordError(InputError):
-    """No format has the record's keys; `near`: it is a tool's but for some, or vperf's own."""
+    """No format has the record's keys; `near`: it is a tool's but for one, or vperf's own."""
 
     near = False
 
@@ -201,7 +203,7 @@ def _unknown(record: Record, formats: Sequence[Format]) -> _UnknownRecordError:
     error = _UnknownRecordError(
         message, source=record.source, field=record.where, hint=_known(formats)
     )
-    error.near = bool(nearest)
+    error.near = len(record.values) >= _WHOLE and max(share for share, _ in shares) >= _CLOSE
     return error
 
 

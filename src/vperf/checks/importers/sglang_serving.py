@@ -97,8 +97,7 @@ def _printed(document: Document) -> Iterator[Record | InputError]:
 FORMATS: tuple[Format, ...] = (
     JsonFormat(
         _TOOL,
-        keys=("backend", "completed", "total_input_tokens", "request_throughput",
-              "mean_e2e_latency_ms"),
+        keys=("backend", "completed", "total_input_tokens", "mean_e2e_latency_ms"),
         read=_read,
     ),
     TextFormat(
