@@ -121,7 +121,12 @@ def test_decoding_alone_is_slow_where_the_host_launches_kernels() -> None:
 
 def test_a_cap_that_lets_users_wait_is_what_to_raise_first() -> None:
     # vllm-project/vllm#17788: 32 of 1,000 decoded, and the cache had room for ten times as many.
-    load = {"max_concurrency": 1000, "input_len": 217, "output_len": 201, "max_num_seqs": 32}
+    load: dict[str, Any] = {
+        "max_concurrency": 1000,
+        "input_len": 217,
+        "output_len": 201,
+        "max_num_seqs": 32,
+    }
     found = vperf.check(
         Result("command line", "", Setup(), output_tokens_per_s=653.7, tpot_s=0.0488),
         "h100-nvl-94gb", "Qwen/Qwen3-32B", **load,
