@@ -184,6 +184,7 @@ def test_a_card_that_nobody_has_measured_has_the_means_of_those_that_were() -> N
     nvlink = replace(load_gpu("h100"), achieved=None)
     assert all_reduce_line(nvlink, 8) == AllReduce(5e-6, 0.45 * 450e9)
     pcie = replace(load_gpu("l40s"), achieved=None)
+    assert pcie.pcie_bytes_per_s is not None
     rates = {2: (5e-6, 0.60), 4: (13e-6, 0.20), 8: (25e-6, 0.12)}
     for ranks, (latency, share) in rates.items():
         line = all_reduce_line(pcie, ranks)

@@ -29,6 +29,7 @@ from vperf.model.config import ModelConfig
 from vperf.notes import Note, notes_of
 from vperf.resolve import Resolver
 from vperf.resolve.card import gpu_named
+from vperf.resolve.engine import engine_named, keeps_experts
 from vperf.resolve.model import built
 from vperf.scenario import CARD, ELSEWHERE, LAYER_OPTIONS, ModelLike, Scenario
 from vperf.serving.speculative import MAX_DRAFT_TOKENS, acceptance_of
@@ -310,7 +311,7 @@ def _lengths(result: Result, asked: dict[str, Any], warnings: Notes, notes: Note
         elif said:
             asked[name] = max(1, round(said))
     missing = [name for name in ("input_len", "output_len") if name not in asked]
-    if missing and result.tool != _BY_HAND:
+    if missing and result.tool != _BY_HAND and not _decodes_alone(result):
         flags = " and ".join(map(_flag, missing))
         raise MissingSetupError(
             f"the result of {result.tool} does not say its lengths", "its lengths", flags
@@ -319,6 +320,11 @@ def _lengths(result: Result, asked: dict[str, Any], warnings: Notes, notes: Note
         default = Scenario("", "")
         taken = ", ".join(f"{_flag(name)} {getattr(default, name)}" for name in missing)
         notes.append(Note("default_lengths", lengths=taken))
+
+
+def _decodes_alone(result: Result) -> bool:
+    """Whether it is the speed of one answer and nothing else: a short context changes it little."""
+    return result.setup.batch_size == 1 and result.measured.keys() == {"decode_tokens_per_s"}
 
 
 def _read_alone(result: Result) -> bool:
@@ -403,6 +409,9 @@ def _check_read_here(options: Mapping[str, Any]) -> None:
 
 def _host(setup: Setup, asked: dict[str, Any], card: Gpu, doubts: list[str]) -> None:
     """The host of a run that left layers or experts to it, and how it read its prompt."""
+    given = any(asked.get(name) not in (None, False, ()) for name in LAYER_OPTIONS)
+    if not given and (engine := asked.get("engine")) and keeps_experts(engine_named(engine)):
+        asked["cpu_moe"] = True
     if not any(asked.get(name) not in (None, False, ()) for name in LAYER_OPTIONS):
         return
     if setup.max_batched_tokens:
