@@ -44,7 +44,7 @@ from vperf.resolve.card import Cards
 from vperf.resolve.engine import engine_named
 from vperf.resolve.model import AS_STORED
 from vperf.scenario import Scenario
-from vperf.serving.load import SURE_SHARE, errors_at
+from vperf.serving.load import errors_at
 from vperf.serving.memory import sequence_bytes, that_holds
 from vperf.serving.speculative import tokens_per_step
 from vperf.speeds import simulate
@@ -59,9 +59,9 @@ By = Literal["gpus", "cost", "latency", "throughput"]
 """What the winner has least or most of: GPUs, $ per request, TPOT, output tok/s of a GPU."""
 
 MAX_GPUS = 8
-_DECIDING_PROMPTS = 500
-"""Of a run that decides about the means of a rate whose prompts take little of the time: their
-standard error is up to 2 %. Rows that are shown have a whole run's."""
+_DECIDING_PROMPTS, _DECIDING_SHARE = 500, 0.35
+"""Of a run that decides about the means of a rate, where prompts take up to this share of the time:
+its standard error is up to 3 %. Rows that are shown have a whole run's."""
 _MOST_AT_A_TIME = 16
 """Sequences up to which fewer at a time are tried."""
 _USERS = tuple(1 << n for n in range(11))
@@ -515,7 +515,7 @@ class _Search:
         scenario, figures = candidate.scenario, candidate.row.figures
         serving = figures.serving if figures else None
         given = self.rate is None or scenario.num_prompts is not None or candidate.simulated
-        varies = serving is None or serving.prompt_share > SURE_SHARE
+        varies = serving is None or serving.prompt_share > _DECIDING_SHARE
         if given or varies or self.targets.percents:
             return self.ran(candidate)
         return self._with_times(candidate, replace(scenario, num_prompts=_DECIDING_PROMPTS))
