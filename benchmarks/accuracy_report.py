@@ -78,9 +78,9 @@ as.
 
 **Further sources**, cards, engines and years (2026-12-01; constants of AMD Instinct, RDNA4,
 several GeForce cards and vLLM before 0.8 were fitted on them, those of the seven cards were not):
-TPOT 13.9 % mean and 9.1 % median of 1,071 points, 75 % inside the range; output rate 24.7 and
-13.3 % of 1,845, where one source states the rate of decoding alone behind prompts of 65,536
-tokens and more. Mean TTFT is off by 59 %, by 46 % where each run is simulated with its release,
+TPOT 13.1 % mean and 8.5 % median of 1,071 points, 77 % inside the range; output rate 24.5 and
+13.2 % of 1,845, where one source states the rate of decoding alone behind prompts of 65,536
+tokens and more. Mean TTFT is off by 58 %, by 46 % where each run is simulated with its release,
 requests and lengths; medians, then, by 39 %. Worse than 25 % are cookbooks with default commands
 (two to five times slower than tuned ones), cards held to 60 % of their power, prompts whose
 prefix was cached, pages that repeat an A100's figures for an H100, and models that wait for
