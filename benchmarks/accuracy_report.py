@@ -54,6 +54,7 @@ without the group and score what they have not seen; the cards' constants come f
 | out of sample: without its model | {tpot_model} | {ttft_model} |
 | ... without its card | {tpot_gpu} | {ttft_gpu} |
 | ... without its cell (card, model, engine, format) | {tpot_cell} | {ttft_cell} |
+| its card's constants hidden: more by | {tpot_hidden} | {ttft_hidden} |
 | inside the range | {tpot_in_range} | {ttft_in_range} |
 | aiconfigurator on the same rows | {peer_tpot} | {peer_ttft} |
 
@@ -149,7 +150,11 @@ def main(arguments: list[str]) -> int:
     beside = file.with_stem(f"{file.stem}-details")
     pieces, figures = [_DETAILS.format(page=file.name)], {}
     for title, run, more in (
-        ("Served points", accuracy_serving.main, (str(directory / "serving.csv"), "--simulate")),
+        (
+            "Served points",
+            accuracy_serving.main,
+            (str(directory / "serving.csv"), "--simulate", "--hidden"),
+        ),
         ("Single streams", accuracy_single_stream.main, (str(directory / "single_stream.csv"),)),
         ("Kernels", accuracy_kernels.main, (str(directory / "kernels"), "--every", _EVERY)),
     ):
@@ -168,6 +173,9 @@ def _page(figures: Mapping[str, dict[str, Any]], details: str) -> str:
 
     def share(value: float) -> str:
         return f"{100 * value:.1f} %"
+
+    def points(value: float) -> str:
+        return f"{100 * value:.1f} points"
 
     unseen = served["out_of_sample"]
     cell = next(key.partition(" without its ")[2] for key in unseen if key.count(",") > 1)
@@ -191,6 +199,8 @@ def _page(figures: Mapping[str, dict[str, Any]], details: str) -> str:
         rows=served["rows"],
         apart=served["apart"],
         scored=served["scored"],
+        **{f"{metric}_hidden": points(served["cost_of_hiding"][metric])
+           for metric in ("tpot", "ttft")},
         peer_tpot=share(served["aiconfigurator_tpot_mape"]),
         peer_ttft=share(served["aiconfigurator_ttft_mape"]),
         plot=_plot(served["within"]),
