@@ -56,6 +56,7 @@ without the group and score what they have not seen; the cards' constants come f
 | ... without its cell (card, model, engine, format) | {tpot_cell} | {ttft_cell} |
 | its card's constants hidden: more by | {tpot_hidden} | {ttft_hidden} |
 | inside the range | {tpot_in_range} | {ttft_in_range} |
+| ... the least and the most of a group of 30 | {tpot_strata} | {ttft_strata} |
 | aiconfigurator on the same rows | {peer_tpot} | {peer_ttft} |
 
 Errors of TPOT, share of the {scored:,} points:
@@ -195,6 +196,8 @@ def _page(figures: Mapping[str, dict[str, Any]], details: str) -> str:
         **{key: share(value) for key, value in served.items()
            if key.startswith(("tpot_", "ttft_")) and isinstance(value, float)},
         **of_groups,
+        **{f"{metric}_strata": ", ".join(map(share, served[f"{metric}_in_range_of_strata"]))
+           for metric in ("tpot", "ttft")},
         details=details,
         rows=served["rows"],
         apart=served["apart"],

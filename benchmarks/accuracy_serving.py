@@ -397,16 +397,16 @@ def _report(scored: Scored, hidden: Mapping[str, float]) -> int:
             print(f"{title} {count}: {reason}")
     for name, tally in (("TPOT", tpot), ("TTFT", ttft)):
         scoring.print_table(name, tally.points, ())
-        for key in ("kind", "gpus", "gpu", "engine", "precision", "concurrency", "client"):
-            scoring.print_table(f"{name} by {key}", tally.points, (key,))
-        scoring.print_table(f"{name} by client and engine", tally.points, ("client", "engine"))
+        for keys in _STRATA:
+            scoring.print_table(f"{name} by {' and '.join(keys)}", tally.points, keys)
     scoring.print_table("TPOT by cell", tpot.points, _CELL)
     if scored.bad:
         scoring.print_table("TPOT of rows that cannot be what they say", scored.bad, ())
     beaten = scoring.violations(tpot.points)
     held_out = ("gpu", "model", "engine", "precision")
-    for name, tally in (("TPOT", tpot), ("TTFT", ttft)):
-        scoring.print_spread(f"{name} measured / expected", tally.points, (), held_out)
+    for without in (held_out, ("model",), ("gpu",)):
+        title = f"TPOT measured / expected, without its {', '.join(without)}"
+        scoring.print_spread(title, tpot.points, ("kind",), without, fast=0.05, weighed=False)
     scoring.print_spread("TTFT by engine", ttft.points, ("engine",), held_out)
     print("\nmean error, %: fitted on all, and on the rest of each group left out")
     unseen: dict[str, float] = {}
@@ -426,6 +426,10 @@ def _report(scored: Scored, hidden: Mapping[str, float]) -> int:
     return 0
 
 
+_STRATA = (
+    ("kind",), ("gpus",), ("gpu",), ("engine",), ("precision",), ("concurrency",), ("client",),
+    ("client", "engine"),
+)  # fmt: skip
 _BANDS = (0.05, 0.1, 0.15, 0.2, 0.3)
 
 
@@ -471,6 +475,8 @@ def _summary(
         ttft_mape_client_known=mean(by_client, "published"),
         tpot_in_range=scoring.stats(tpot.points).in_range,
         ttft_in_range=scoring.stats(ttft.points).in_range,
+        tpot_in_range_of_strata=scoring.strata_in_range(tpot.points, _STRATA),
+        ttft_in_range_of_strata=scoring.strata_in_range(ttft.points, _STRATA),
         out_of_sample=unseen,
         cost_of_hiding=hidden,
         within=_within(tpot.points),

@@ -60,6 +60,7 @@ sys.path.insert(0, str(ROOT))
 
 import typer  # noqa: E402
 from tests.checks.live.servers import Clock, Page, playing  # noqa: E402
+from tests.checks.test_prose import SENTENCES  # noqa: E402
 from tests.gguf_writer import gguf_bytes  # noqa: E402
 from tests.loopback_hub import COMMIT, Answer, LoopbackHub  # noqa: E402
 
@@ -68,6 +69,7 @@ from vperf.checks.check import check_all  # noqa: E402
 from vperf.checks.importers import results_of  # noqa: E402
 from vperf.checks.importers.document import parse as parse_document  # noqa: E402
 from vperf.checks.live import read_server  # noqa: E402
+from vperf.checks.live.engines import ENGINES, EngineMetrics  # noqa: E402
 from vperf.cli.main import build  # noqa: E402
 from vperf.cli.main import main as command  # noqa: E402
 from vperf.deployment import Deployment, Replica  # noqa: E402
@@ -841,7 +843,12 @@ class Fuzzer:
         return name, self.draw.broken(text)
 
     def result(self) -> Case:
-        """What a benchmark tool wrote: read, graded and written in every form."""
+        """What a benchmark tool or a person wrote: read, graded and written in every form."""
+        if self.draw.random() < 0.05:
+            said = self.draw.broken(self.draw.choice(SENTENCES)[0]).replace("\0", "")
+            said = said.encode("utf-8", "replace").decode()
+            words = ["check", "--text", said, "-g", "h100", "-m", "qwen3-8b"]
+            return said[:300], lambda: self._forms(*words), HANG_S
         name, text = self._result_text()
         if self.draw.random() < 0.15:
             return (name, text[:300]), lambda: self._checked(text), LONG_S
@@ -951,6 +958,7 @@ class Fuzzer:
             self.draw.mutated(tomllib.loads(self.draw.choice(seeds).read_text("utf-8")))
         )
         words = [*base, flags[0], self._maybe(".toml", text), self.draw.choice(_FORMS)]
+        words += self.draw.choice(((), ("--gpu-layers", "10"), ("--cpu-offload-gb", "4")))
         return ("host", text[:500]), lambda: run(words), HANG_S
 
     def _config_file(self) -> Case:
@@ -1076,9 +1084,10 @@ class Fuzzer:
             safe_html(answer._repr_html_(), "a notebook")
 
     def live(self) -> Case:
-        """A server's metrics that grow, one look of them broken."""
+        """The metrics of any engine's server that grow, one or two looks of them broken."""
         draw = self.draw
-        looks: list[Page] = [_metrics(step) for step in range(1, 6)]
+        engine, names = draw.choice(ENGINES), draw.random()
+        looks: list[Page] = [_metrics(step, engine, random.Random(names)) for step in range(1, 6)]
         for _ in range(draw.randint(0, 2)):
             at = draw.randrange(5)
             looks[at] = draw.choice((draw.broken(str(looks[at])), b"\xff\xfe", "", (302, "/metrics"),
@@ -1089,6 +1098,8 @@ class Fuzzer:
             "/metrics": [_page(look) for look in looks],
             "/v1/models": [draw.mutated(models)], "/version": [draw.mutated({"version": "0.11.0"})],
             "/get_server_info": [draw.mutated(info)],
+            "/info": [draw.mutated({"model_id": "Qwen/Qwen3-8B", "max_concurrent_requests": 128})],
+            "/props": [draw.mutated({"model_path": "/m/Qwen3-8B-Q4_K_M.gguf", "total_slots": 4})],
         }  # fmt: skip
 
         def act() -> None:
@@ -1280,27 +1291,29 @@ class _Hub(LoopbackHub):
         super()._reply(handler)
 
 
-def _metrics(step: int) -> str:
-    """One look at vLLM's: ten requests a look."""
+def _metrics(step: int, engine: EngineMetrics, draw: random.Random) -> str:
+    """One look at a server's, under any of its names: ten requests a look."""
     n = 10 * step
-    lines = [
-        'vllm:num_requests_running{model_name="m"} 8.0',
-        'vllm:num_requests_waiting{model_name="m"} 0', 'vllm:kv_cache_usage_perc{model_name="m"} 0.4',
-        f'vllm:prompt_tokens_total{{model_name="m"}} {1000 * n}',
-        f'vllm:generation_tokens_total{{model_name="m"}} {100 * n}',
-        f'vllm:request_success_total{{finished_reason="stop",model_name="m"}} {n}',
-        f'vllm:prefix_cache_queries_total{{model_name="m"}} {1000 * n}',
-        f'vllm:prefix_cache_hits_total{{model_name="m"}} {300 * n}',
-        'vllm:cache_config_info{block_size="16",cache_dtype="fp8",num_gpu_blocks="100"} 1.0',
-    ]  # fmt: skip
-    for name, count, total in (
-        ("time_to_first_token_seconds", n, 0.2 * n), ("e2e_request_latency_seconds", n, 2.2 * n),
-        ("inter_token_latency_seconds", 99 * n, 1.98 * n), ("request_prompt_tokens", n, 1e3 * n),
-        ("request_generation_tokens", n, 100.0 * n),
-    ):  # fmt: skip
-        lines += [f'vllm:{name}_bucket{{le="0.25",model_name="m"}} {count}',
-                  f'vllm:{name}_count{{model_name="m"}} {count}',
-                  f'vllm:{name}_sum{{model_name="m"}} {total}']  # fmt: skip
+    gauges = {"running": 8, "waiting": 0, "cache_use": 0.4, "prefix_rate": 0.3,
+              "acceptance_length": 2.5}  # fmt: skip
+    counters = {"prompt_tokens": 1000 * n, "generated_tokens": 100 * n, "requests": n,
+                "prefix_queries": 1000 * n, "prefix_hits": 300 * n, "drafts": 40 * n,
+                "accepted": 60 * n, "decode_seconds": 2.0 * n, "prompt_seconds": 0.2 * n}  # fmt: skip
+    histograms = {"ttft": (n, 0.2 * n), "latency": (n, 2.2 * n), "tpot": (99 * n, 1.98 * n),
+                  "prompt_length": (n, 1e3 * n), "output_length": (n, 100.0 * n)}  # fmt: skip
+    lines = ['vllm:cache_config_info{block_size="16",cache_dtype="fp8",num_gpu_blocks="100"} 1.0']
+    lines *= engine.engine == "vllm"
+    for kind, value in (gauges | counters | histograms).items():
+        if not (names := getattr(engine, kind)):
+            continue
+        name, label = draw.choice(names), 'model_name="m"'
+        match value:
+            case (count, total):
+                lines += [f'{name}_bucket{{le="0.25",{label}}} {count}',
+                          f"{name}_count{{{label}}} {count}", f"{name}_sum{{{label}}} {total}"]  # fmt: skip
+            case _:
+                total_or_not = "_total" * (kind in counters and draw.random() < 0.8)
+                lines.append(f"{name}{total_or_not}{{{label}}} {value}")
     return "\n".join(lines)
 
 

@@ -116,47 +116,72 @@ def print_table(title: str, points: Sequence[Point], keys: Sequence[str]) -> Non
 
 
 def print_spread(
-    title: str, points: Sequence[Point], keys: Sequence[str], left_out: Sequence[str]
+    title: str,
+    points: Sequence[Point],
+    keys: Sequence[str],
+    left_out: Sequence[str],
+    *,
+    fast: float = 0.1,
+    weighed: bool = True,
 ) -> None:
-    """10th and 90th percentile of measured / expected, from which vperf's ranges come: every cell
-    (the groups of `left_out`) weighs the same, however many rows it has.
+    """Percentiles of measured / expected from which vperf's ranges come, the share `fast` and 90 %.
 
+    `weighed`: every cell (the groups of `left_out`) weighs the same, however many rows it has.
     "held out": the share of points inside those of the other points of their line, each group of
     `left_out` taken away in turn.
     """
     lines = grouped(points, keys)
     names = {key: "  ".join(key) for key in lines}
     width = max([*map(len, names.values()), len(title)])
-    print(f"\n{title:{width}} {'rows':>7} {'p10':>6} {'p90':>6} {'held out':>9}")
+    head = f"p{100 * fast:.0f}"
+    print(f"\n{title:{width}} {'rows':>7} {head:>6} {'p90':>6} {'held out':>9}")
+
+    def bounds_of(members: Sequence[Point]) -> tuple[float, float]:
+        return _percentiles(members, left_out if weighed else (), fast)
+
     for key, members in lines.items():
-        low, high = _percentiles(members, left_out)
+        low, high = bounds_of(members)
         inside = 0
         for group in grouped(members, left_out).values():
             taken = set(map(id, group))
             rest = [point for point in members if id(point) not in taken]
             if len(rest) > 1:
-                bounds = _percentiles(rest, left_out)
+                bounds = bounds_of(rest)
                 inside += sum(bounds[0] <= p.measured_s / p.expected_s <= bounds[1] for p in group)
         share = 100 * inside / len(members)
         print(f"{names[key]:{width}} {len(members):7} {low:6.2f} {high:6.2f} {share:7.0f} %")
 
 
-def _percentiles(points: Sequence[Point], cell: Sequence[str]) -> tuple[float, float]:
-    """Of measured / expected, with cells weighing the same."""
+def _percentiles(points: Sequence[Point], cell: Sequence[str], fast: float) -> tuple[float, float]:
+    """Of measured / expected, with cells weighing the same; without cells, points."""
     weighed = sorted(
-        (point.measured_s / point.expected_s, 1 / len(members))
+        (point.measured_s / point.expected_s, 1 / len(members) if cell else 1.0)
         for members in grouped(points, cell).values()
         for point in members
     )
     total, passed = sum(weight for _, weight in weighed), 0.0
     low = high = weighed[0][0]
     for ratio, weight in weighed:
-        if passed < 0.1 * total:
+        if passed < fast * total:
             low = ratio
         if passed < 0.9 * total:
             high = ratio
         passed += weight
     return low, high
+
+
+_STRATUM = 30
+
+
+def strata_in_range(points: Sequence[Point], keys: Iterable[Sequence[str]]) -> tuple[float, float]:
+    """The least and the most that is inside the range of the groups with enough rows."""
+    shares = [
+        stats(members).in_range
+        for each in keys
+        for members in grouped(points, each).values()
+        if len(members) >= _STRATUM
+    ]
+    return min(shares), max(shares)
 
 
 def violations(points: Iterable[Point]) -> list[Point]:

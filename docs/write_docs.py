@@ -21,6 +21,7 @@ import shutil
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -124,6 +125,7 @@ def _tools() -> list[str]:
     return sorted({each.tool for each in IMPORTED}, key=str.lower)
 
 
+@cache
 def application() -> Any:
     """The command line with all commands."""
     return typer.main.get_command(build(COMMANDS))

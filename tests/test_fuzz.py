@@ -140,7 +140,7 @@ def _check(case: tuple[str, Any, Any]) -> None:
             assert number >= 0
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(mutated())
 def test_a_mutated_config_is_answered_or_refused(case: tuple[str, Any, Any]) -> None:
     _check(case)
@@ -163,7 +163,7 @@ def test_twenty_thousand_mutated_configs_are_answered_or_refused_in_50_ms(
     _check(case)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.recursive(odd_values, lambda inner: st.dictionaries(st.text(max_size=6), inner)))
 def test_arbitrary_json_is_refused_or_answered_by_a_class_that_it_names(value: Any) -> None:
     json.dumps(value)

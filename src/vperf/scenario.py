@@ -307,7 +307,7 @@ class Scenario:
     draft_quantization: str | None = _option(
         _DRAFTS,
         "--draft-quantization",
-        "Weights of --draft-model in this format, instead of its checkpoint's.",
+        "Weights of the draft model in this format, instead of its own.",
         "FORMAT",
         shapes="model",
         repeats=False,

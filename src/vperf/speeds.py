@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from vperf.answer import Expected, Serving, SimulatedRun, Speed, Speeds, Texts
 from vperf.errors import InputError
+from vperf.hardware.engine import Spread
 from vperf.model.model import Model
 from vperf.serving.lengths import Lengths
 from vperf.serving.memory import Pool, largest_batch, sequence_bytes
 from vperf.serving.memory_by_place import taken_of
 from vperf.serving.speculative import tokens_per_step
 from vperf.timing.compiled import Compiled, Seconds
-from vperf.timing.constants import Constants
-from vperf.timing.ranges import spread, spread_under_load
+from vperf.timing.ranges import decode_spread, prefill_spread, spread_under_load
 from vperf.values import dataclass
 
 if TYPE_CHECKING:
@@ -100,10 +100,11 @@ def _of_batch(at: Deployment) -> Pace:
     if (prefill.ceiling, step.ceiling) != (prefill.limit, step.limit):
         ceiling = speed_of(prefill.ceiling, step.ceiling / gain, tokens, batch)
     ttft_s, tpot_s = prefill.expected, step.expected / gain
-    reads = at.ahead.compiled.card if at.ahead else compiled.card
+    reads, card = at.ahead.compiled.card if at.ahead else compiled.card, compiled.card
     expected = with_range(
-        limit, ttft_s, tpot_s, compiled.card.constants, tokens, batch,
-        ttft_spread=spread("prefill", reads.constants.origins.whole),
+        limit, ttft_s, tpot_s, tokens, batch,
+        ttft_spread=prefill_spread(reads.constants, reads.engine),
+        tpot_spread=decode_spread(card.constants, card.engine, experts=at.model.has_experts),
     )  # fmt: skip
     return Pace(limit, ceiling, expected, batch, batch, gain, step)
 
@@ -195,18 +196,18 @@ def _mean_step(compiled: Compiled, batch: int, input_tokens: int, output_tokens:
     )
 
 
-def with_range(  # noqa: PLR0917  (as speed_of, beside what bounds it)
+def with_range(
     limit: Speed,
     ttft_s: float,
     tpot_s: float,
-    constants: Constants,
     tokens: int,
     sequences: float,
     *,
-    ttft_spread: tuple[float, float] | None = None,
+    ttft_spread: Spread,
+    tpot_spread: Spread,
 ) -> Expected:
     """Expected speed with its range; the fast end of the range stops at the limit."""
-    low, high = ttft_spread or spread("prefill", constants.origins.whole)
+    low, high = ttft_spread
     ttft_low, ttft_high = max(ttft_s * low, limit.ttft_s), ttft_s * high
     ttft, tpot = max(ttft_s, limit.ttft_s), max(tpot_s, limit.tpot_s)
     if not tpot:
@@ -215,7 +216,7 @@ def with_range(  # noqa: PLR0917  (as speed_of, beside what bounds it)
             Speed(ttft_low, tokens / ttft_high, 0.0, 0.0, 0.0),
             Speed(ttft_high, tokens / ttft_low, 0.0, 0.0, 0.0),
         )  # fmt: skip
-    low, high = spread("decode", constants.origins.whole)
+    low, high = tpot_spread
     tpot_low, tpot_high = max(tpot_s * low, limit.tpot_s), tpot_s * high
     return Expected(
         ttft, tokens / ttft, tpot, sequences / tpot, 1 / tpot,
@@ -241,10 +242,11 @@ def _of_load(at: Deployment, load: Load) -> Pace:
     of = load.input_tokens, served.running_batch
     limit = speed_of(served.limit_ttft_s, served.limit_tpot_s, *of)
     ceiling = speed_of(served.ceiling_ttft_s, served.ceiling_tpot_s, *of)
-    of_load = spread_under_load(card.engine, card.constants.origins.whole)
     expected = with_range(
-        limit, served.ttft_s, served.tpot_s, card.constants, *of, ttft_spread=of_load
-    )
+        limit, served.ttft_s, served.tpot_s, *of,
+        ttft_spread=spread_under_load(card.engine, card.constants.origins.whole),
+        tpot_spread=decode_spread(card.constants, card.engine, experts=model.has_experts),
+    )  # fmt: skip
     running = max(1, round(served.running_batch))
     held = held_batch(model, at.replica.pools, load, running)
     gain = tokens_per_step(load.acceptance, model.draft_depth)

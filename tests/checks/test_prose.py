@@ -1,4 +1,4 @@
-"""Twenty sentences as people write them, with what is meant; and what is no result."""
+"""Thirty sentences as people write them, with what is meant; and what is no result."""
 
 from __future__ import annotations
 
@@ -137,6 +137,53 @@ SENTENCES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
         {"decode_tokens_per_s": 84.6},
         {"model": "Qwen/Qwen3-30B-A3B", "quantization": "mlx_q4", "input_len": 16384},
     ),
+    (
+        "vLLM 0.10 on 8xH200 serving DeepSeek-R1: 6,000 output tok/s at concurrency 256, 1k in 1k"
+        " out",
+        {"output_tokens_per_s": 6000.0},
+        {"model": "deepseek-ai/DeepSeek-R1", "gpu": "h200-sxm-141gb", "tp": 8,
+         "max_concurrency": 256, "input_len": 1024, "output_len": 1024},
+    ),
+    (
+        "MI300X with vLLM: Llama-3.1-405B-FP8 on 8 GPUs, 2,400 tok/s at 128 concurrency",
+        {"output_tokens_per_s": 2400.0},
+        {"gpu": "mi300x", "gpus": 8, "tp": 8, "max_concurrency": 128, "quantization": "fp8"},
+    ),
+    (
+        "qwen3:30b on ollama with a 4070 Ti Super 16GB: 22 tokens/s",
+        {"decode_tokens_per_s": 22.0},
+        {"model": "Qwen/Qwen3-30B-A3B", "gpu": "rtx-4070-ti-super", "input_len": None},
+    ),
+    (
+        "GLM-4.5-Air Q4 3x3090 llama.cpp: pp 450, tg 35",
+        {"prefill_tokens_per_s": 450.0, "decode_tokens_per_s": 35.0},
+        {"model": "zai-org/GLM-4.5-Air", "gpu": "rtx-3090", "pp": 3, "quantization": "q4_k_m"},
+    ),
+    (
+        "H20x8 DeepSeek-V3 sglang bs=1 27 tok/s",
+        {"decode_tokens_per_s": 27.0},
+        {"gpu": "h20-96gb", "gpus": 8, "tp": 8, "batch_size": 1, "engine": "sglang"},
+    ),
+    (
+        "A100-80GB, Llama-3.1-8B bf16, 100 req/s, TPOT p50 18 ms",
+        {"tpot_s": 0.018},
+        {"gpu": "a100-sxm-80gb", "request_rate": 100.0},
+    ),
+    (
+        "we see 12k tok/s prefill with Llama-3.1-70B-Instruct on 8xH100",
+        {"prefill_tokens_per_s": 12_000.0},
+        {"gpus": 8, "input_len": None},
+    ),
+    (
+        "Qwen3-235B-A22B Q3_K_M ~11 t/s on Strix Halo",
+        {"decode_tokens_per_s": 11.0},
+        {"model": "Qwen/Qwen3-235B-A22B", "quantization": "q3_k_m", "gpu": "strix-halo"},
+    ),
+    (
+        "R1 671B Q4_K_M on a 3090, ktransformers aside, llama.cpp: 12 tps",
+        {"decode_tokens_per_s": 12.0},
+        {"model": "deepseek-ai/DeepSeek-R1", "quantization": "q4_k_m", "gpu": "rtx-3090"},
+    ),
 )  # fmt: skip
 
 
@@ -158,6 +205,22 @@ def test_what_was_understood_is_said_and_so_is_what_was_not() -> None:
     run = read_sentence("Qwen3-8B on H100 at 75 C: 150 tok/s")
     assert run.notes == ("understood: decode 150 tok/s; model Qwen/Qwen3-8B; card h100-sxm-80gb",)
     assert "75 C" in run.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "rate", "length"),
+    [
+        ("RTX 5090, Qwen3-32B-Q4_K_M, 60 t/s empty context, 45 t/s at 32k", 45.0, 32_768),
+        ("from 40 t/s to 25 t/s on Qwen3-32B Q4_K_M with RTX 4090", 25.0, None),
+        ("Qwen3-32B on H100: 40 t/s, once 25 t/s", 40.0, None),
+    ],
+)
+def test_of_two_speeds_one_is_taken_and_the_other_is_said(
+    text: str, rate: float, length: int | None
+) -> None:
+    run = read_sentence(text)
+    assert (run.decode_tokens_per_s, run.setup.input_len) == (rate, length)
+    assert "a second speed" in run.warnings[0]
 
 
 @pytest.mark.parametrize("text", ["", "Qwen3-8B on an H100", "it is slow", "4090"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
@@ -10,7 +11,7 @@ import pytest
 
 import vperf
 from tests.checks.results import GPU, MODEL, result, setup, went
-from vperf import Scenario
+from vperf import Result, Scenario, Setup
 from vperf.checks.case import Suspect
 from vperf.checks.check import Check
 from vperf.resolve import Resolver
@@ -237,3 +238,16 @@ def test_no_fault_predicts_a_time_beyond_all_that_can_be() -> None:
     check = vperf.check(result(tpot_s=1e15))
     assert check.verdict == "slow"
     assert not [s for s in check.suspects if s.kind == "suspect" and s.predicted_s]
+
+
+def test_a_slow_burst_of_which_only_the_rate_is_known_has_suspects_and_no_latency() -> None:
+    ran = {"input_len": 256, "output_len": 256, "num_prompts": 200, "request_rate": math.inf}
+    eager = vperf.estimate("Qwen/Qwen3-0.6B", "h100", cuda_graphs=False, **ran)
+    assert eager.serving is not None
+    burst = Setup(requests=200, input_len=256.0, output_len=256.0)
+    rate = eager.serving.requests_per_s * 256
+    result = Result("vllm bench throughput", "", burst, output_tokens_per_s=rate)
+    check = vperf.check(result, "h100", "Qwen/Qwen3-0.6B")
+    assert check.verdict == "slow"
+    assert suspects(check)[0].id == "no-cuda-graphs"
+    assert check.waterfalls == ()

@@ -62,3 +62,13 @@ def test_speculation_that_nobody_excluded_is_the_first_reason(faster: float) -> 
     check = vperf.check(result, "h100", "Qwen/Qwen3-8B")
     assert check.verdict == "impossible"
     assert check.reasons[0].id == "speculative"
+
+
+def test_users_that_were_spread_over_replicas_are_a_reason() -> None:
+    # The point of NVIDIA's that is left out of the scores: 416 users, spread over replicas.
+    ran = {"tp": 2, "quantization": "nvfp4", "engine": "trtllm", "kv_cache_dtype": "fp8"}
+    load = {"max_concurrency": 416, "input_len": 15_000, "output_len": 500}
+    result = Result("command line", "", Setup(), tpot_s=0.0137, ttft_s=0.719)
+    check = vperf.check(result, "b200", "Qwen/Qwen3-32B", **load, **ran)
+    assert check.verdict == "impossible"
+    assert any("spread over" in each.sentence for each in check.reasons)

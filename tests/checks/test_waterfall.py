@@ -34,7 +34,7 @@ _figures = st.fixed_dictionaries(
 ).filter(bool)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(run=_runs, load=_loads, figures=_figures)
 def test_the_parts_of_the_printed_json_sum_to_the_measured_time(
     run: dict[str, Any], load: dict[str, Any], figures: dict[str, float]

@@ -780,7 +780,7 @@ _methods = st.sampled_from(WORDS[:12])
     st.dictionaries(st.sampled_from(FIELDS), _json, max_size=8),
     st.none() | st.fixed_dictionaries({"quantization": _json}),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50)
 def test_any_json_is_read_or_refused(method: str, quantization: Any, hf: Any) -> None:
     config = {"dtype": "bfloat16", "quantization_config": {"quant_method": method, **quantization}}
     try:
@@ -793,7 +793,7 @@ def test_any_json_is_read_or_refused(method: str, quantization: Any, hf: Any) ->
 
 
 @given(_json, _json)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50)
 def test_any_config_is_read_or_refused(config: Any, hf: Any) -> None:
     try:
         scheme = read_scheme(config, hf, source="m")

@@ -38,6 +38,7 @@ def explanations(case: Case, metric: Metric) -> tuple[Reason, ...]:
     # What a run can have without a word of it comes first of equals.
     found = [*_units(metric), *([_prefix(metric)] if prefill else _speculative(metric))]
     found += _replicas(case, metric)
+    found += _spread(case, metric)
     found += [] if prefill else _all_users(case, metric)
     found += _lighter(case, metric)
     found += _lighter_cache(case, metric)
@@ -104,6 +105,22 @@ def _replicas(case: Case, metric: Metric) -> list[Reason]:
                     _match(other, metric),
                 )
             )  # fmt: skip
+    return _best(found)
+
+
+def _spread(case: Case, metric: Metric) -> list[Reason]:
+    """Each of several replicas ran a part of the users."""
+    users = (case.at.load.users or 0) if case.at.load is not None else 0
+    if metric.name not in TIMES:
+        return []
+    found = []
+    for replicas in (2, 4, 8, 16, 32, 64):
+        if users < 2 * replicas:
+            break
+        other = _expected(case, metric, max_concurrency=users // replicas)
+        if other is not None:
+            text = f"another GPU count: the users spread over {replicas} replicas"
+            found.append(Reason("replicas", text, _match(other, metric)))
     return _best(found)
 
 

@@ -19,6 +19,7 @@ from vperf.errors import VperfError
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.resolve import Resolver
+from vperf.sources.local_gpu import LocalCard
 from vperf.speeds import speeds
 from vperf.values import dataclass
 
@@ -62,6 +63,8 @@ class Case:
     falls: tuple[Waterfall, ...]
     setup: Setup = Setup()
     """What the file says of the run: facts that rule faults out."""
+    local: LocalCard | None = None
+    """This machine's card, where it is the one that is graded on."""
 
     @property
     def engine(self) -> Engine:

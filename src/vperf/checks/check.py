@@ -34,6 +34,7 @@ from vperf.checks.grade import (
     running,
     utilization,
 )
+from vperf.checks.local_card import card_of
 from vperf.checks.looks import Look, checklist
 from vperf.checks.result import Result
 from vperf.checks.scenario_of_result import scenario_of
@@ -269,7 +270,8 @@ def compare_and_apply(
     if bars:
         checks = [apply_thresholds(each, bars) for each in checks]
         applied = {name for each in checks for bar in each.bars for name in (bar.name, bar.metric)}
-        refuse_unapplied(bars, applied, source)
+        held = {name for each in checks for name, _ in each.result.percentiles}
+        refuse_unapplied(bars, applied, held, source)
     return checks
 
 
@@ -389,7 +391,8 @@ def _grade(  # noqa: PLR0917  (as check)
     falls = _waterfalls(at, answer, figures)
     batch = running(at, answer, figures)
     tpot = next((fall.measured_s for fall in falls if fall.metric == "tpot_s"), None)
-    case = Case(resolver, at, answer, falls, result.setup)
+    local = card_of(gpu) if explain and main.verdict == "slow" else None
+    case = Case(resolver, at, answer, falls or _by_rate(answer, main), result.setup, local)
     suspects = find_suspects(case) if explain and not impossible else ()
     unexplained = explain and main.verdict == "slow" and not impossible and not is_telling(suspects)
     return Check(
@@ -442,6 +445,7 @@ def _waterfalls(
     """Of every time that was measured, or follows from a rate."""
     batch, output = at.batch_size, at.lengths.output_tokens
     users = at.load.users if at.load is not None else None
+    at_once = at.scenario.request_rate == math.inf
     tpot, ttft, latency = (figures.get(name) for name in ("tpot_s", "ttft_s", "latency_s"))
     if at.load is None:
         if tpot is None and "decode_tokens_per_s" in figures:
@@ -453,7 +457,8 @@ def _waterfalls(
             latency = batch / figures["requests_per_s"]
         elif latency is None and "output_tokens_per_s" in figures:
             latency = batch * output / figures["output_tokens_per_s"]
-    elif latency is None and users and "output_tokens_per_s" in figures:
+    elif latency is None and users and "output_tokens_per_s" in figures and not at_once:
+        # Of prompts sent at once, who is in flight falls to none: that is nobody's latency.
         latency = users * output / figures["output_tokens_per_s"]
     if tpot is None and ttft is not None and latency is not None and output > 1 and latency > ttft:
         tpot = (latency - ttft) / (output - 1)
@@ -465,6 +470,13 @@ def _waterfalls(
     if not found and latency is not None:
         found.append(waterfall.of_latency(answer, latency))
     return tuple(found)
+
+
+def _by_rate(answer: Estimate, main: Metric) -> tuple[Waterfall, ...]:
+    """Of a decode step as slow as the run, where no time of it was measured: for suspects alone."""
+    if main.verdict != "slow" or main.name not in ("output_tokens_per_s", "requests_per_s"):
+        return ()
+    return (waterfall.of_tpot(answer, answer.expected.tpot_s / main.of_expected),)
 
 
 def _utilization(

@@ -124,7 +124,8 @@ def _apply(
                 }
                 if checks[number].drift is None and plans[number].baseline:
                     names.add("max_drift")
-                refuse_unapplied(plans[number].bars, names, file)
+                held = {n for each in ours for n, _ in checks[each].result.percentiles}
+                refuse_unapplied(plans[number].bars, names, held, file)
         except InputError as error:
             errors.append((plans[ours[0]].name, error))
     return checks

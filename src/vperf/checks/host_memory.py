@@ -92,7 +92,9 @@ def _left_there(case: Case) -> Iterator[Suspect]:
 def _all_on_card(case: Case) -> bool:
     """Whether the file says that nothing was left to the host."""
     said = case.setup.weight_bytes is not None  # llama-bench, whose -ngl is all unless it is said
-    return said and case.setup.n_gpu_layers is None and case.setup.n_cpu_moe is None
+    setup = case.setup
+    moved = (setup.n_gpu_layers, setup.n_cpu_moe, setup.override_tensor)
+    return said and moved == (None,) * 3
 
 
 def _options(case: Case, count: int) -> dict[str, int]:

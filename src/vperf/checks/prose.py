@@ -25,13 +25,14 @@ from vperf.spelling import flag
 TOOL = "command line"
 """As figures that are typed: lengths and users that nobody says are taken as usual."""
 
-_NUMBER = r"(\d+(?:,\d{3})*(?:\.\d+)?)"
+_NUMBER = r"(\d+(?:,\d{3})*(?:\.\d+)?(?:[ ]?[kK](?![a-zA-Z]))?)"
 _COUNT = r"(\d+(?:,\d{3})*(?:\.\d+)?[ ]?[kK]?)"
 _RATE = r"(?:tok(?:en)?s?|t|tk)[ ]?(?:/[ ]?s(?:ec(?:ond)?)?|per second|ps|p/s)\b|tps\b"
 _TIME = rf"{_NUMBER}[ ]?(ms|milliseconds?|s|sec(?:onds?)?|us|µs)\b"
 _SECONDS = {"m": 1e-3, "s": 1.0, "u": 1e-6, "µ": 1e-6}
 _ENGINES = (
-    (r"vllm", "vllm"), (r"sg[- ]?lang", "sglang"),
+    (r"vllm", "vllm"), (r"sg[- ]?lang", "sglang"), (r"k[- ]?transformers", "ktransformers"),
+    (r"ik[_-]llama(?:\.cpp)?", "ik_llama.cpp"),
     (r"t(?:ensor)?rt[- ]?llm|tensorrt", "trtllm"),
     (r"llama\.?[- ]?cpp|llama-server|llama-bench|ollama|lm[- ]?studio|koboldcpp|llamafile|jan\.ai",
      "llama.cpp"),
@@ -54,16 +55,25 @@ _MAX_WORDS = 6
 """Words that a name of a card or a model has at most."""
 
 
+_DEEPSEEK = re.compile(r"(?<![\w-])(R1|V3(?:\.[12])?)(?:[ -]671B)(?![\w-])", re.IGNORECASE)
+"""The two that are called by their size."""
+
+
 class _Sentence:
     """The text with what is understood taken out, and the words for it."""
 
     def __init__(self, text: str) -> None:
-        self.text = f" {text.strip()} "
+        self.text = " " + _DEEPSEEK.sub(r"DeepSeek-\1", text.strip()) + " "
         self.understood: list[str] = []
+        self.left_out: list[str] = []
+
+    def find(self, pattern: str) -> re.Match[str] | None:
+        """The first place where the pattern is."""
+        return re.search(pattern, self.text, re.IGNORECASE)
 
     def take(self, pattern: str) -> re.Match[str] | None:
         """The first place where the pattern is, blanked."""
-        found = re.search(pattern, self.text, re.IGNORECASE)
+        found = self.find(pattern)
         if found is not None:
             self.blank(found.start(), found.end())
         return found
@@ -91,7 +101,7 @@ def read_sentence(text: str) -> Result:
     setup = _engine(sentence, setup)
     setup = _names(sentence, setup)
     notes = [f"understood: {'; '.join(sentence.understood)}"]
-    left = [
+    left = sentence.left_out + [
         part.strip() for part in re.split(r"[,;]|\s\.\s", sentence.text) if re.search(r"\d", part)
     ]
     warnings = [f"not understood, and left out: {', '.join(left)}"] if left else []
@@ -106,16 +116,18 @@ def _figures(sentence: _Sentence, *, users: float) -> dict[str, float]:
             found[name] = value
             sentence.understood.append(words)
 
+    of = r"(?: (?:p\d\d|median|mean|average|avg))?"
     first = r"(?:ttft|time to (?:the )?first token|first token)"
     for pattern in (
-        rf"{first}[^\d,;]{{0,20}}{_TIME}", rf"{_TIME} (?:to|until|for|before) (?:the )?first token",
+        rf"{first}{of}[^\d,;]{{0,20}}{_TIME}",
+        rf"{_TIME} (?:to|until|for|before) (?:the )?first token",
         rf"{_TIME} {first}",
-    ):  # fmt: skip
+    ):
         if match := sentence.take(pattern):
             keep("ttft_s", _time(match), f"TTFT {match[1]} {match[2]}")
     gap = r"(?:tpot|itl|inter[- ]token latency|time per (?:output )?token)"
     for pattern in (
-        rf"{gap}[^\d,;]{{0,12}}{_TIME}",
+        rf"{gap}{of}[^\d,;]{{0,12}}{_TIME}",
         rf"{_TIME}[ ]?(?:/|per|a|each)[ ]?(?:output )?tok(?:en)?\b",
         rf"{_TIME} {gap}",
     ):
@@ -124,6 +136,10 @@ def _figures(sentence: _Sentence, *, users: float) -> dict[str, float]:
     if match := sentence.take(rf"(?:latency|end[- ]to[- ]end|e2e)[^\d,;]{{0,12}}{_TIME}"):
         keep("latency_s", _time(match), f"latency {match[1]} {match[2]}")
     prompt = r"\b(?:prompt(?: processing| eval)?|prefill|pp\d*|input)"
+    if match := sentence.take(rf"\bpp[ :=]*{_NUMBER}[ ,;/]+tg[ :=]*{_NUMBER}(?: *(?:{_RATE}))?"):
+        read, written = _number(match[1]), _number(match[2])
+        keep("prefill_tokens_per_s", read, f"prompts {read:,g} tok/s")
+        keep("decode_tokens_per_s", written, f"decode {written:,g} tok/s")
     for pattern in (
         rf"{prompt}(?: speed| rate)?[^\d,;]{{0,12}}{_NUMBER}[ ]?(?:{_RATE})",
         rf"{_NUMBER}[ ]?(?:{_RATE})(?: of| for| in)? ?{prompt}\b",
@@ -132,10 +148,16 @@ def _figures(sentence: _Sentence, *, users: float) -> dict[str, float]:
         if match := sentence.take(pattern):
             rate = _number(match[1])
             keep("prefill_tokens_per_s", rate, f"prompts {rate:,g} tok/s")
+    _rates(sentence, keep, many=users > 1)
+    return found
+
+
+def _rates(sentence: _Sentence, keep: Callable[[str, float, str], None], *, many: bool) -> None:
+    """Tokens a second of all users, of each, or of the one."""
     whole = r"(?:total|aggregate|overall|throughput|combined|output)"
-    many = users > 1
     for pattern in (
-        rf"{whole}[^\d,;]{{0,20}}{_NUMBER}[ ]?(?:{_RATE})", rf"{_NUMBER}[ ]?(?:{_RATE}) {whole}"
+        rf"{whole}[^\d,;]{{0,20}}{_NUMBER}[ ]?(?:{_RATE})", rf"{_NUMBER}[ ]?(?:{_RATE}) {whole}",
+        rf"{_NUMBER} (?:output|generated|total) (?:{_RATE})",
     ):  # fmt: skip
         if many and (match := sentence.take(pattern)):
             rate = _number(match[1])
@@ -144,13 +166,31 @@ def _figures(sentence: _Sentence, *, users: float) -> dict[str, float]:
     each = rf"{_NUMBER}[ ]?(?:{_RATE}){user}"
     if many and (match := sentence.take(each)):
         keep("tpot_s", 1 / _number(match[1]), f"{match[1]} tok/s for each user")
-    while match := sentence.take(
-        rf"(?:\btg\d*[ :]*)?{_NUMBER}[ ]?(?:{_RATE})(?: (?:decode|generation|eval|tg\d*))?"
-    ):
-        rate = _number(match[1])
-        name = "output_tokens_per_s" if many else "decode_tokens_per_s"
-        keep(name, rate, f"{'output' if many else 'decode'} {rate:,g} tok/s")
-    return found
+    name, words = ("output_tokens_per_s", "output") if many else ("decode_tokens_per_s", "decode")
+    rates = []
+    while match := sentence.take(_DECODE):
+        rates.append((_number(match[1]), match))
+    if rates:
+        rate, match = rates[_meant(sentence, [each for _, each in rates])]
+        keep(name, rate, f"{words} {rate:,g} tok/s")
+        others = [f"{each:,g} tok/s" for each, other in rates if other is not match]
+        if others:
+            sentence.left_out.append(f"a second speed ({', '.join(others)}): one sentence a run")
+
+
+_DECODE = (
+    rf"(?:\btg\d*[ :]*)?{_NUMBER}[ ]?(?:output )?(?:{_RATE})(?: (?:decode|generation|eval|tg\d*))?"
+)
+
+
+def _meant(sentence: _Sentence, rates: list[re.Match[str]]) -> int:
+    """Which of several speeds: that beside a length, or the later one of "from 40 to 25"."""
+    clauses = [re.split(r"[,;]|\band\b", each.string[each.end() :])[0] for each in rates]
+    beside = [n for n, clause in enumerate(clauses) if re.search(rf"(?:at|@) ?{_COUNT}", clause)]
+    if beside:
+        return beside[0]
+    first = rates[0].string
+    return len(rates) - 1 if re.search(rf"\bfrom {_NUMBER}", first[: rates[0].end()]) else 0
 
 
 def _load(sentence: _Sentence, setup: Setup) -> Setup:
@@ -158,7 +198,7 @@ def _load(sentence: _Sentence, setup: Setup) -> Setup:
         rf"(?:concurrency|concurrent users|max[- ]concurrency)(?: of)?[ =:]*{_NUMBER}",
         rf"\bc[ ]?=[ ]?{_NUMBER}",
         rf"{_NUMBER} (?:concurrent|parallel|simultaneous)(?: users| requests| sequences)?",
-        rf"{_NUMBER} (?:users|clients|streams)\b",
+        rf"{_NUMBER} (?:users|clients|streams|concurrency)\b",
     ):
         if match := sentence.take(pattern):
             sentence.understood.append(f"{match[1]} users")
@@ -180,6 +220,7 @@ def _lengths(sentence: _Sentence, setup: Setup) -> Setup:
         rf"{_COUNT}{tokens}(?: input| prompt)?(?: in)?[ ]?(?:/|,|->|and|\+)[ ]?"
         rf"{_COUNT}{tokens} (?:out(?:put)?|generated)",
         rf"isl[ =:]*{_COUNT}[ ,/]*osl[ =:]*{_COUNT}",
+        rf"{_COUNT}{tokens}(?: in| input| prompt)[ ,/]*{_COUNT}{tokens}(?: out| output)\b",
         rf"(?<![\w.]){_COUNT}[ ]?(?:/|in/)[ ]?{_COUNT}(?: tokens)?(?![\w/])",
     )
     for pattern in pairs:
@@ -193,7 +234,9 @@ def _lengths(sentence: _Sentence, setup: Setup) -> Setup:
         rf"(?: length| size| of| len)*[ =:]*{_COUNT}{tokens}",
         rf"\b(?:at|with|@)[ ]?(?:a )?(\d+[ ]?[kK]|\d[\d,]{{2,}}){tokens}(?=[ ,.;)]|$)",
     ):
-        if match := sentence.take(pattern):
+        match = sentence.find(pattern)
+        if match and _as_card(match[1]) is None:
+            sentence.blank(match.start(), match.end())
             prompt = _tokens(match[1])
             sentence.understood.append(f"{prompt:,} tokens in")
             setup = replace(setup, input_len=prompt)
@@ -227,12 +270,14 @@ def _names(sentence: _Sentence, setup: Setup) -> Setup:
             ways: dict[str, Any] = {name: int(match[1])}
             setup = replace(setup, **ways)
             sentence.understood.append(f"{name} {match[1]}")
+    several = sentence.take(r"\b(\d{1,3})[ ]?(?:x )?(?:gpus|cards|accelerators)\b")
     model, said = _longest(sentence, _as_model)
     if model is not None:
         setup = replace(setup, model=model, quantization=_format(said, mlx=setup.engine == "mlx"))
         sentence.understood.append(f"model {model}")
     card, said = _longest(sentence, _as_card)
     count = _card_count(sentence) if card is not None else 1
+    count = int(several[1]) if several and count == 1 else count
     if card is not None:
         setup = replace(setup, gpu=card)
         sentence.understood.append(f"{count} x {card}" if count > 1 else f"card {card}")
@@ -258,6 +303,8 @@ def _card_count(sentence: _Sentence) -> int:
     """The number before the card, which was blanked to a comma: "2x", "4 ", "dual "."""
     if match := sentence.take(r"(?<![\w.])(\d{1,2})[ ]?[x\u00d7*]?[ ]*(?=, )"):
         return max(1, int(match[1]))
+    if match := sentence.take(r"(?<= , )[ ]?[x\u00d7*][ ]?(\d{1,2})\b"):  # "H20 x8"
+        return max(1, int(match[1]))
     words = "|".join(sorted(_WORDS_OF_COUNT, key=len, reverse=True))
     if match := sentence.take(rf"\b({words})[ ]+(?=, )"):
         return _WORDS_OF_COUNT[match[1].lower()]
@@ -273,13 +320,15 @@ def _longest(sentence: _Sentence, meant: Callable[[str], str | None]) -> tuple[s
             text = sentence.text[start:end].strip(".:!?'\"")
             if "," in text:
                 continue
-            # "2x3090" is a count and a name.
+            # "2x3090" is a count and a name, "H20x8" a name and a count.
             joined = re.match(r"\d{1,2}[x\u00d7*](?=[A-Za-z]*\d{3,4}|[A-Za-z])", text)
             skipped = joined.end() if joined else 0
-            named = meant(text[skipped:])
+            after = re.search(r"(?<=\d)[x\u00d7*]\d{1,2}$", text)
+            name = text[skipped : after.start() if after else None]
+            named = meant(name)
             if named is not None:
-                sentence.blank(start + skipped, end)
-                return named, text[skipped:]
+                sentence.blank(start + skipped, start + skipped + len(name) if after else end)
+                return named, name
     return None, ""
 
 
@@ -297,8 +346,16 @@ def _as_card(text: str) -> str | None:
     return None
 
 
+_NOT_OF_A_MODEL = re.compile(
+    r"\d{1,2}[x\u00d7*]\S*|~\S*|(?:rtx|gtx|rx)\d*|[2-9]0[5-9]0(?:ti)?|[ahlbv]\d00\S*", re.IGNORECASE
+)
+"""A word of a card or of a figure, where a model's name has ended."""
+
+
 def _as_model(text: str) -> str | None:
     named = re.search(r"[A-Za-z]{2}", text) and re.search(r"\d", text)
+    if any(map(_NOT_OF_A_MODEL.fullmatch, text.split()[1:])):
+        return None
     if _STOPS & set(text.lower().split()):
         return None
     return find_model(text) if named else None
@@ -309,7 +366,9 @@ def _time(match: re.Match[str]) -> float:
 
 
 def _number(text: str) -> float:
-    return float(text.replace(",", ""))
+    """A number with commas between thousands; "12k" is 12,000."""
+    short = text.lower().replace(",", "").removesuffix("k").strip()
+    return float(short) * (1000.0 if text[-1] in "kK" else 1.0)
 
 
 def _tokens(text: str) -> int:

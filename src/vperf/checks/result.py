@@ -24,6 +24,12 @@ class Setup:
     """Layers on the cards, output layer included, where others ran on the host's CPUs."""
     n_cpu_moe: int | None = None
     """Layers whose experts lay on the host."""
+    cpu_moe: bool | None = None
+    """Whether all experts lay there."""
+    override_tensor: tuple[str, ...] | None = None
+    """Patterns of tensors and where they lay, as llama.cpp's -ot has them."""
+    cpu_offload_gb: float | None = None
+    """GiB of weights of each card that lay on the host (vLLM)."""
     tensor_split: str | None = None
     """Shares of the layers of several cards, where they are not by free memory."""
     cpu: str | None = None

@@ -41,7 +41,8 @@ Notes = list[Note]
 
 _LOAD = ("batch_size", "max_concurrency", "request_rate")
 _SETUP = ("engine", "tp", "pp", "ep", "dp", "quantization", "kv_cache_dtype", "prefix_cache_hit",
-          "n_gpu_layers", "n_cpu_moe", "tensor_split")  # fmt: skip
+          "n_gpu_layers", "n_cpu_moe", "cpu_moe", "override_tensor", "cpu_offload_gb",
+          "tensor_split")  # fmt: skip
 _SIXTEEN_BIT = ("bf16", "fp16", "fp32")
 _CONVERTS = ("llama.cpp", "mlx")
 """Engines that run files made from a checkpoint, most often in fewer bits."""

@@ -9,12 +9,13 @@ it, from the engine's file. Not here: the parts of the time (waterfall.py) and i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from vperf.checks.case import Case, Suspect
 from vperf.checks.faults import fitting, possible_faults
 from vperf.checks.gains import possible_gains, tries
+from vperf.checks.local_card import runs_fast, seen_on
 from vperf.checks.unknowns import telling
 
 _MAX_SHOWN = 3
@@ -32,10 +33,18 @@ def find_suspects(case: Case) -> tuple[Suspect, ...]:
     if not case.falls:
         return ()
     changes = list(possible_faults(case)) if case.is_slow else []
-    found = _once((*fitting(case, changes), *telling(case)))
+    found = _once((*fitting(case, changes), *telling(case), *_here(case)))
+    if case.local is not None and runs_fast(case.local):
+        found = [each for each in found if each.id != "clocks"]
     gains = islice(possible_gains(case), _MAX_WHAT_IFS - len(changes))
     worth = sorted(tries(case, gains), key=lambda each: -(each.gain or 0.0))
     return (*found[:_MAX_SHOWN], *worth[:_MAX_SHOWN])
+
+
+def _here(case: Case) -> Iterator[Suspect]:
+    """What this machine's own card shows, where it is the one that ran."""
+    if case.local is not None and case.is_slow:
+        yield from seen_on(case.local, case.gpu, several=case.at.model.parallel.gpus > 1)
 
 
 def is_telling(suspects: Iterable[Suspect]) -> bool:

@@ -125,15 +125,20 @@ def _values(graded: Graded) -> Iterable[tuple[str, str, float | None]]:
     )
 
 
-def refuse_unapplied(thresholds: Thresholds, applied: set[str], source: str) -> None:
-    """InputError for a threshold that no result could be held against."""
+def refuse_unapplied(
+    thresholds: Thresholds, applied: set[str], held: Iterable[str], source: str
+) -> None:
+    """InputError for a threshold that no result could be held against. `held`: the percentiles
+    that the results have, as their fields are called."""
     for name, _ in thresholds.percentiles:
         if name not in applied:
             rank, _, what = name.removesuffix("_s").partition("_")
+            parts = (each.partition("_") for each in held)
+            ranks = sorted(each for each, _, of in parts if of == f"{what}_s")
             raise InputError(
                 f"cannot be judged: {source} holds no {rank} of {what.upper()}",
-                field=f"--max-{what}",
-            )
+                field=f"--max-{what}", hint=f"it has {', '.join(ranks)}" if ranks else "",
+            )  # fmt: skip
     for name in _NAMES:
         if getattr(thresholds, name) is not None and name not in applied:
             missing = {

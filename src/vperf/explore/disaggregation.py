@@ -37,7 +37,7 @@ from vperf.serving.memory import memory_use
 from vperf.serving.speculative import tokens_per_step
 from vperf.speeds import held_batch, speed_of, with_range
 from vperf.timing.collectives import link_bytes_per_s
-from vperf.timing.ranges import spread_under_load
+from vperf.timing.ranges import decode_spread, spread_under_load
 from vperf.values import dataclass
 
 _BUSIEST = 0.95
@@ -188,8 +188,11 @@ class Splitting:
 
         of = steps.input_tokens, running
         limit = speed_of(steps.alone.limit, decode.limit_s, *of)
-        scatter = spread_under_load(engine, card.constants.origins.whole)
-        expected = with_range(limit, ttft, decode.tpot_s, card.constants, *of, ttft_spread=scatter)
+        expected = with_range(
+            limit, ttft, decode.tpot_s, *of,
+            ttft_spread=spread_under_load(engine, card.constants.origins.whole),
+            tpot_spread=decode_spread(card.constants, engine, experts=second.model.has_experts),
+        )  # fmt: skip
         of_card = second.replica.pools
         held = held_batch(second.model, of_card, _load(after.steps), max(1, round(decode.batch)))
         use = memory_use(second.model, of_card, held, steps.input_tokens, steps.output_tokens)

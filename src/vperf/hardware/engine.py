@@ -15,6 +15,8 @@ from vperf.hardware.host import HostUse
 from vperf.hardware.scheduler import Scheduler, SmallCards
 from vperf.values import dataclass
 
+Spread = tuple[float, float]
+"""Percentiles of measured / expected, the fast end first."""
 ShareOf = Literal["all", "weights and cache", "free"]
 """all: everything the engine takes is within the share (vLLM). weights and cache: these alone, so
 that what is left must hold activations and graphs (SGLang). free: the cache takes the share of what
@@ -77,9 +79,13 @@ class Engine:
     scheduler: Scheduler
     """How it batches requests, as its server is by default."""
     small_cards: SmallCards | None = None
-    ttft_spread: tuple[float, float] = (0.77, 2.00)
+    ttft_spread: Spread = (0.77, 2.00)
     """measured / expected TTFT under load, 10th and 90th percentile (timing/ranges.py); the default
     is that of all engines together."""
+    prefill_spread: Spread | None = None
+    """The same of the prefill of one batch, on NVIDIA's cards; None: as all engines'."""
+    decode_spread: Spread | None = None
+    """The same of a decode step, likewise."""
     host_s_per_sequence: float = 0.0
     """Host time of a step for each of its sequences: to schedule, sample, detokenize and send."""
     draft_s_per_step: float = 0.0

@@ -25,6 +25,9 @@ _FACTORS = {
     "link": "x the time of an all-reduce",
 }
 
+_UNTOLD = "taken as expected: these results do not tell"
+_FEW = "few results: those of other settings may be off by more than these"
+
 
 def report(found: Fit, file: Path | None) -> Report:
     """A calibration in every form. `file`: the one that was written."""
@@ -52,7 +55,9 @@ def _document(found: Fit, file: Path | None) -> Iterator[Block]:
     yield Prose(f"Based on {clean(server.base)}", "aside", tight=True)
     columns = (Column("factor"), Column("value", "share", strong=True), Column(""))
     rows = tuple(
-        Row((name, f"{getattr(server, name):.3f}", text)) for name, text in _FACTORS.items()
+        Row((name, f"{value:.3f}" if value != 1.0 else "-", text if value != 1.0 else _UNTOLD))
+        for name, text in _FACTORS.items()
+        for value in (getattr(server, name),)
     )
     yield Table(columns, rows)
     of_results = (
@@ -73,8 +78,10 @@ def _document(found: Fit, file: Path | None) -> Iterator[Block]:
         ),
         "Expected before and after",
     )  # fmt: skip
-    if file is not None:
-        yield Bullets((f"--gpu {clean(str(file))} predicts other settings of this server",))
+    name = clean(str(file)) if file else "server.toml"
+    kept = f"--gpu {name} predicts other settings of this server"
+    few = (_FEW,) if server.results <= len(_FACTORS) else ()
+    yield Bullets((*few, kept if file else f"-o {name} keeps the factors; then {kept}"))
 
 
 def _data(found: Fit) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from vperf.model.model import Model
 from vperf.notes import Note
 from vperf.scenario import INPUT_LEN, OF_DRAFTS, OUTPUT_LEN, Scenario
 from vperf.serving.lengths import Lengths, equal, without_output
-from vperf.serving.speculative import acceptance_of, mean_tokens
+from vperf.serving.speculative import acceptance_of, checked_acceptance, mean_tokens
 from vperf.spelling import flag
 
 if TYPE_CHECKING:
@@ -55,12 +55,33 @@ def texts_of(
     return without_output(equal(longest, 1)), (Note("text_length", tokens=longest),)
 
 
-def as_one(scenario: Scenario, accepted: tuple[float, ...]) -> float:
-    """The one probability with which drafts yield as many tokens a step."""
-    given = scenario.acceptance
-    if isinstance(given, int | float):
-        return float(given)
-    return acceptance_of(mean_tokens(accepted), len(accepted))
+def as_heard(scenario: Scenario, replica: Replica, lengths: Lengths) -> tuple[Scenario, Lengths]:
+    """Sound of a model whose prompt it is: as many positions instead of what was typed."""
+    positions = replica.found.config.get("max_source_positions")
+    if scenario.audio is None or not replica.compiled.model.encoder:
+        return scenario, lengths
+    if not isinstance(positions, int):
+        return scenario, lengths
+    from vperf.serving.encoding import heard  # noqa: PLC0415  (most are of text)
+
+    lengths = equal(heard(scenario.audio, positions), lengths.output_tokens)
+    return replace(scenario, audio=None), lengths
+
+
+def accepted_of(scenario: Scenario, model: Model) -> tuple[tuple[float, ...], float | None]:
+    """The share of steps in which each draft is accepted, and the one probability with which drafts
+    yield as many tokens a step; none where nothing drafts. Raises InputError."""
+    _check_denoising(scenario, model)
+    depth, given = model.draft_depth, scenario.acceptance
+    if not depth:
+        return (), None
+    if model.diffuses:
+        accepted = checked_acceptance(None, scenario.tokens_per_step, depth)
+    else:
+        accepted = checked_acceptance(given, scenario.acceptance_length, depth)
+        if isinstance(given, int | float):
+            return accepted, float(given)
+    return accepted, acceptance_of(mean_tokens(accepted), len(accepted))
 
 
 def check_drafting(scenario: Scenario) -> None:
@@ -89,11 +110,33 @@ def check_lengths(model: Model, model_id: str, lengths: Lengths, image_tokens: i
         )
 
 
+def resolve_load(
+    scenario: Scenario,
+    replica: Replica,
+    lengths: Lengths,
+    acceptance: float | None,
+    *,
+    images: int,
+    encoding: Encoding | None,
+) -> tuple[Load | None, Run | None]:
+    """A served load and its run; neither of a batch. Raises InputError."""
+    generates = replica.compiled.model.generates
+    if scenario.served and not generates:
+        return _load_of_texts(scenario, lengths, replica.found.id, images), None
+    if scenario.texts_per_request is not None:
+        why = "a model that generates no tokens" if generates else "a load"
+        raise InputError(f"needs {why}", field="texts-per-request")
+    if scenario.served:
+        return _served(scenario, lengths, acceptance, images, encoding)
+    _check_batch(scenario)
+    return None, None
+
+
 _OF_LOADS = ("prefix_cache_hit", "num_prompts", "burstiness", "think_time", "metric_percentiles")
 _of_loads = attrgetter(*_OF_LOADS)
 
 
-def check_batch(scenario: Scenario) -> None:
+def _check_batch(scenario: Scenario) -> None:
     """InputError for a batch that cannot be, and for options of a served load."""
     check_count("batch-size", scenario.batch_size, 1)
     if any(_of_loads(scenario)):
@@ -101,7 +144,7 @@ def check_batch(scenario: Scenario) -> None:
         raise InputError("needs max-concurrency or request-rate", field=name.replace("_", "-"))
 
 
-def load_of_texts(scenario: Scenario, lengths: Lengths, model_id: str, images: int) -> Load:
+def _load_of_texts(scenario: Scenario, lengths: Lengths, model_id: str, images: int) -> Load:
     """The load of a model that only reads. Raises InputError for what is not understood of it."""
     from vperf import requests  # noqa: PLC0415  (most scenarios are of a batch)
 
@@ -125,7 +168,7 @@ def load_of_texts(scenario: Scenario, lengths: Lengths, model_id: str, images: i
     return load
 
 
-def check_denoising(scenario: Scenario, model: Model) -> None:
+def _check_denoising(scenario: Scenario, model: Model) -> None:
     """InputError for tokens of a denoising step where there are none, and none where there are."""
     given, diffuses = scenario.tokens_per_step, model.diffuses and model.generates
     for name in ("block_length", "tokens_per_step"):
@@ -157,7 +200,7 @@ def encoding_of(scenario: Scenario, replica: Replica) -> Encoding | None:
     return Encoding(compiled, media_of(encoder, model_id, s.image, s.images, s.audio, s.video))
 
 
-def served(
+def _served(
     scenario: Scenario,
     lengths: Lengths,
     acceptance: float | None,

@@ -13,7 +13,7 @@ from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Any
 
 from vperf.deployment import Deployment, Replica
-from vperf.errors import HubError, InputError, UnknownNameError, VperfError
+from vperf.errors import HubError, UnknownNameError, VperfError
 from vperf.formats import bits_named
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
@@ -23,15 +23,13 @@ from vperf.notes import Note
 from vperf.resolve.card import cpu_alone, joined, resolve_gpu
 from vperf.resolve.engine import engine_of, engine_on, own_format
 from vperf.resolve.load import (
-    as_one,
-    check_batch,
-    check_denoising,
+    accepted_of,
+    as_heard,
     check_drafting,
     check_lengths,
     encoding_of,
-    load_of_texts,
     resolve_lengths,
-    served,
+    resolve_load,
     texts_of,
 )
 from vperf.resolve.model import check_formats, config_of, model_warnings, resolve_model
@@ -46,8 +44,6 @@ from vperf.scenario import (
     ModelLike,
     Scenario,
 )
-from vperf.serving.lengths import equal
-from vperf.serving.speculative import acceptance_of, checked_acceptance, mean_tokens
 from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card
 
@@ -102,49 +98,20 @@ class Resolver:
         """The deployment of a scenario. Raises VperfError."""
         lengths = resolve_lengths(scenario)
         check_drafting(scenario)
-        taken: tuple[Note, ...] = ()
-        if (typed := scenario.quantization) is not None and bits_named(typed):
-            usual = (
-                ""
-                if self.config(scenario.model, scenario.revision).gguf is None
-                else PLACING_ENGINE
-            )
-            name, note = own_format(engine_of(scenario, self.gpu(scenario), usual), typed)
-            scenario, taken = replace(scenario, quantization=name), (note,)
+        scenario, taken = self._with_own_format(scenario)
         replica = self._replica(scenario)
-        model, images = replica.compiled.model, scenario.image_tokens
-        check_lengths(model, replica.found.id, lengths, images)
-        positions = replica.found.config.get("max_source_positions")
-        if scenario.audio is not None and model.encoder and isinstance(positions, int):
-            from vperf.serving.encoding import heard  # noqa: PLC0415  (most are of text)
-
-            lengths = equal(heard(scenario.audio, positions), lengths.output_tokens)
-            scenario = replace(scenario, audio=None)
+        model = replica.compiled.model
+        check_lengths(model, replica.found.id, lengths, scenario.image_tokens)
+        scenario, lengths = as_heard(scenario, replica, lengths)
         encoding = encoding_of(scenario, replica)
-        if encoding is not None:
-            images = encoding.tokens
+        images = scenario.image_tokens if encoding is None else encoding.tokens
         if not model.generates:
             lengths, said = texts_of(model, scenario, lengths)
             taken += said
-        accepted: tuple[float, ...] = ()
-        acceptance = None
-        check_denoising(scenario, model)
-        if model.diffuses and model.draft_depth:
-            accepted = checked_acceptance(None, scenario.tokens_per_step, model.draft_depth)
-            acceptance = acceptance_of(mean_tokens(accepted), len(accepted))
-        elif depth := model.draft_depth:
-            accepted = checked_acceptance(scenario.acceptance, scenario.acceptance_length, depth)
-            acceptance = as_one(scenario, accepted)
-        load, run = None, None
-        if scenario.served and not model.generates:
-            load = load_of_texts(scenario, lengths, replica.found.id, images)
-        elif scenario.texts_per_request is not None:
-            why = "a load" if not model.generates else "a model that generates no tokens"
-            raise InputError(f"needs {why}", field="texts-per-request")
-        elif scenario.served:
-            load, run = served(scenario, lengths, acceptance, images, encoding)
-        else:
-            check_batch(scenario)
+        accepted, acceptance = accepted_of(scenario, model)
+        load, run = resolve_load(
+            scenario, replica, lengths, acceptance, images=images, encoding=encoding
+        )
         kept, ahead = None, None
         if scenario.gives(ELSEWHERE):
             from vperf import elsewhere  # noqa: PLC0415  (seldom asked for)
@@ -153,21 +120,20 @@ class Resolver:
             kept = elsewhere.kept_of(scenario, replica.compiled)
             ahead = self._ahead(scenario, replica.compiled)
         return Deployment(
-            scenario,
-            replica,
-            lengths,
-            load,
-            scenario.batch_size,
-            images,
-            acceptance,
-            accepted,
-            run,
-            model_warnings(replica.found, model, scenario.quantization),
-            encoding,
-            taken=taken,
-            kept=kept,
-            ahead=ahead,
-        )
+            scenario, replica, lengths, load, scenario.batch_size, images, acceptance, accepted,
+            run, model_warnings(replica.found, model, scenario.quantization), encoding,
+            taken=taken, kept=kept, ahead=ahead,
+        )  # fmt: skip
+
+    def _with_own_format(self, scenario: Scenario) -> tuple[Scenario, tuple[Note, ...]]:
+        """Bits alone ("4bit") as the engine's own format of them, and that it was taken."""
+        typed = scenario.quantization
+        if typed is None or not bits_named(typed):
+            return scenario, ()
+        of_gguf = self.config(scenario.model, scenario.revision).gguf is not None
+        engine = engine_of(scenario, self.gpu(scenario), PLACING_ENGINE if of_gguf else "")
+        name, note = own_format(engine, typed)
+        return replace(scenario, quantization=name), (note,)
 
     def _ahead(self, scenario: Scenario, after: Compiled) -> Ahead | None:
         if scenario.prefill_gpu is None:

@@ -66,6 +66,8 @@ _PLAIN: dict[str, Any] = {
     "nested_compute": float,
     "vector_products_per_clock": float,
     "ttft_spread": tuple[float, float],
+    "prefill_spread": tuple[float, float],
+    "decode_spread": tuple[float, float],
     "compute_share": Each(float, PIPES),
 }
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.checks.importers.files import DATA, result, results
-from vperf.checks.importers import read_results
+from vperf.checks.importers import read_results, results_of
+from vperf.checks.importers.document import parse
 from vperf.errors import InputError
 
 
@@ -97,3 +98,13 @@ def test_the_csv_of_three_lines_of_heads_holds_means() -> None:
     assert (run.ttft_s, run.tpot_s, run.latency_s) == (0.0615, 0.01176, 3.06)
     assert (run.setup.max_concurrency, run.setup.requests, run.setup.output_len) == (16, 312, 256)
     assert run.setup.model == "Qwen/Qwen3-8B"
+
+
+def test_its_yaml_is_its_json() -> None:
+    assert results("guidellm.yaml") == results("guidellm_concurrent.json")
+
+
+def test_yaml_that_is_cut_is_told_so() -> None:
+    text = (DATA / "guidellm.yaml").read_text()
+    with pytest.raises(InputError, match="is not YAML"):
+        results_of(parse(text[: text.index("percentiles") + 8] + "\n x: [", "a file"))

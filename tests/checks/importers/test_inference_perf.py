@@ -13,3 +13,9 @@ def test_seconds_lengths_and_the_rate_asked_for_are_read() -> None:
     assert run.setup.request_rate == 10.0
     assert run.setup.mean_concurrency == 9.9 * 2.6
     assert run.warnings == ("3 of 600 requests failed",)
+
+
+def test_the_report_of_2026_counts_prompts_and_what_the_cache_had_of_them() -> None:
+    run = result("inference_perf_2026.json")
+    assert (run.setup.input_len, run.setup.output_len, run.setup.max_concurrency) == (512, 128, 8)
+    assert (run.setup.prefix_cache_hit, run.setup.duration_s) == (0.25, 60.5)

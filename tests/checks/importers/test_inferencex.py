@@ -30,3 +30,21 @@ def test_a_runner_s_name_is_its_card_s_and_drafts_prove_nothing() -> None:
     assert run.setup.gpu == "h200"
     assert "tpot_s" in run.doubtful
     assert any("MTP" in text for text in run.warnings)
+
+
+def test_separate_groups_have_rates_of_their_own_cards() -> None:
+    run = result("inferencex_multinode.json")
+    assert run.output_tokens_per_s == 8 * 500.0
+    assert (run.setup.gpus, run.setup.dp) == (12, 8)
+    assert "tpot_s" in run.doubtful, "spec_decoding: mtp"
+    values = json.loads((DATA / "inferencex_multinode.json").read_text())
+    (older,) = results_in(values | {"tput_per_gpu": 1000.0, "input_tput_per_gpu": 500.0})
+    assert older.output_tokens_per_s == 12 * 500.0
+
+
+def test_a_pipeline_has_more_cards_than_its_tensor_groups() -> None:
+    values = json.loads((DATA / "inferencex_agg.json").read_text())
+    (run,) = results_in(values | {"pp": 2, "pcp_size": 1, "spec_decoding": "none"})
+    assert (run.setup.gpus, run.setup.tp, run.setup.pp) == (16, 8, 2)
+    assert run.output_tokens_per_s == 16 * 250.0
+    assert not run.doubtful

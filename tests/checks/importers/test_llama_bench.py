@@ -197,3 +197,13 @@ def test_the_table_of_mistralrs_is_not_llama_bench() -> None:
     assert (decode.tool, decode.setup.engine) == ("mistralrs-bench", None)
     assert (decode.decode_tokens_per_s, prefill.prefill_tokens_per_s) == (73.838, 1141.041)
     assert (decode.setup.output_len, prefill.setup.input_len) == (128, 512)
+
+
+def test_experts_that_were_moved_to_the_host_are_the_setup() -> None:
+    row = json.loads((DATA / "llama_bench.jsonl").read_text().splitlines()[0])
+    moved = row | {"tensor_buft_overrides": "exps=CPU;x=RPC[10.0.0.1:50052]"}
+    (run,) = results_of(parse(json.dumps(moved), "a file"))
+    assert run.setup.override_tensor == ("exps=CPU",)
+    assert any("-ot x=RPC" in note for note in run.notes)
+    (run,) = results_of(parse(json.dumps(row | {"tensor_buft_overrides": "none"}), "a file"))
+    assert run.setup.override_tensor is None

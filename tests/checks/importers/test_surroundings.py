@@ -54,3 +54,16 @@ def test_sycl_and_metal_name_theirs() -> None:
         "| 0| [level_zero:gpu:0]|                Intel Arc A770 Graphics|   12.55|    512|\n"
     ) == ["Intel Arc A770 Graphics"]
     assert cards_in("ggml_metal_device_init: GPU name:   Apple M3 Max\n") == ["Apple M3 Max"]
+
+
+def test_layers_and_experts_on_the_host_are_read_from_llama_cpps_command() -> None:
+    line = r"llama-server -m q.gguf -ngl 20 -ncmoe 12 -ot 'blk\.1\..*=CPU' -ot exps=CPU -cmoe"
+    setup = setup_of(options_in(line), [])
+    assert (setup.n_gpu_layers, setup.n_cpu_moe, setup.cpu_moe) == (20, 12, True)
+    assert setup.override_tensor == (r"blk\.1\..*=CPU", "exps=CPU")
+    assert setup_of(options_in("llama-server -m q.gguf -ngl 99"), []).n_gpu_layers is None
+
+
+def test_what_vllm_keeps_on_the_host_is_read() -> None:
+    setup = setup_of(options_in("vllm serve Qwen/Qwen3-8B --cpu-offload-gb 8"), [])
+    assert setup.cpu_offload_gb == 8

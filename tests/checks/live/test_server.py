@@ -1,4 +1,4 @@
-"""A running server as a result: vLLM of two years, SGLang, llama-server, TGI and Dynamo."""
+"""A running server as a result: vLLM of two years, SGLang, llama-server, TGI and others."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from vperf.checks.result import Result
 from vperf.errors import InputError
 
 
-def watched(pages: dict[str, list[Page]], duration: float = 10.0) -> Result:
+def watched(pages: dict[str, list[Page]], query: str = "", duration: float = 10.0) -> Result:
     clock = Clock()
     with playing(pages) as (url, _):
-        return read_server(f"{url}/v1", duration, sleep=clock.sleep, clock=clock)
+        return read_server(f"{url}/v1{query}", duration, sleep=clock.sleep, clock=clock)
 
 
 def histogram(name: str, count: int, total: float, buckets: dict[str, int] | None = None) -> str:
@@ -173,6 +173,46 @@ def test_tgi_and_dynamo_have_their_own_names() -> None:
     run = watched({"/metrics": [dynamo(step) for step in range(1, 6)]})
     assert (run.ttft_s, run.tpot_s) == pytest.approx((0.3, 0.015))
     assert (run.setup.model, run.setup.max_concurrency) == ("qwen", 16)
+
+
+def test_tensorrt_llm_has_its_metrics_on_another_page() -> None:
+    def look(step: int) -> str:
+        n, name = 4 * step, "trtllm"
+        return "\n".join((
+            f'{name}_num_requests_running{{model_name="nvidia/Qwen3-32B-FP8"}} 12',
+            f"{name}_num_requests_waiting 4", f"{name}_kv_cache_utilization 0.4",
+            f"{name}_prompt_tokens_total {1000 * n}", f"{name}_generation_tokens_total {250 * n}",
+            f"{name}_prompt_cached_tokens_total {300 * n}", f"{name}_request_success_total {n}",
+            f"{name}_max_batch_size_runtime 12", f"{name}_max_num_tokens_runtime 8192",
+            histogram(f"{name}_time_to_first_token_seconds", n, 0.2 * n),
+            histogram(f"{name}_time_per_output_token_seconds", n, 0.012 * n),
+        ))  # fmt: skip
+
+    run = watched({
+        "/metrics": ['[{"iter": 12, "gpuMemUsage": 1}]'],
+        "/prometheus/metrics": [look(step) for step in range(1, 6)],
+    })  # fmt: skip
+    assert (run.tool, run.setup.engine) == ("TensorRT-LLM server", "trtllm")
+    assert (run.ttft_s, run.tpot_s) == pytest.approx((0.2, 0.012))
+    assert (run.setup.input_len, run.setup.output_len) == (1000, 250)
+    assert (run.setup.max_batch, run.setup.max_batched_tokens) == (12, 8192)
+    assert run.setup.prefix_cache_hit == pytest.approx(0.3)
+    assert run.setup.model == "nvidia/Qwen3-32B-FP8"
+    assert "--max_batch_size bounds it" in run.warnings[0]
+
+
+def test_a_router_of_llama_servers_is_asked_for_one_model() -> None:
+    def look(step: int) -> str:
+        return (
+            f"llamacpp:requests_processing 1\nllamacpp:tokens_predicted_total {100 * step}\n"
+            f"llamacpp:tokens_predicted_seconds_total {2.0 * step}\n"
+            f"llamacpp:spec_decode_num_drafts_total {40 * step}\n"
+            f"llamacpp:spec_decode_num_accepted_tokens_total {60 * step}\n"
+        )
+
+    run = watched({"/metrics?model=qwen": [look(s) for s in range(1, 6)]}, "?model=qwen")
+    assert run.tpot_s == pytest.approx(0.02)
+    assert run.setup.acceptance_length == pytest.approx(2.5)
 
 
 def test_a_server_that_was_idle_is_told_so() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import vperf
 from tests.checks.results import GPU, result, setup
 from vperf import Bars, Check
+from vperf.notes import Note
 from vperf.report.check import page as report
 from vperf.report.check.sentences import line_1
 from vperf.report.document import Bar, Bullets, Table, plain, shown
@@ -138,7 +139,7 @@ def test_the_short_form_adds_kinds_of_kernels_up_and_the_whole_form_has_each() -
 _times = st.floats(1e-4, 1e2)
 
 
-@settings(max_examples=20, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=10, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(
     figures=st.fixed_dictionaries(
         {},
@@ -157,3 +158,16 @@ def test_no_line_is_wider_than_80_columns(
         for line in screen(graded, full=full).splitlines():
             assert len(line) <= 80, line
     assert any(isinstance(block, Bullets) for block in report.document(graded))
+
+
+def test_a_warning_that_many_results_have_with_other_figures_is_said_once() -> None:
+    few = [Note("capped", most=8, waiting=waiting) for waiting in (1, 2)]
+    many = [Note("capped", most=8, waiting=waiting) for waiting in range(1, 9)]
+    for notes, lines in ((few, 2), (many, 1)):
+        named = [
+            (f"r{n}", replace(check(tpot_s=0.0103), warnings=(note,)))
+            for n, note in enumerate(notes)
+        ]
+        text = " ".join(render(report.documents(named), Look(120, full=True)).split())
+        assert text.count("users wait for their first token") == lines
+        assert ("7 other results alike" in text) == (lines == 1)

@@ -155,7 +155,9 @@ def _gpus(record: Record, notes: list[str]) -> tuple[str | None, int | None]:
 
 # Printed tables, and CSV ---------------------------------------------------------------------
 
-_TITLE = r"(?:[ \t]*(?:NVIDIA )?(?:GenAI-Perf|AIPerf) \| LLM Metrics|Metric,avg,min)"
+_TITLE = (
+    r"(?:[ \t]*(?:NVIDIA )?(?:GenAI-Perf|AIPerf) \| (?:LLM|Multi-Modal) Metrics|Metric,avg,min)"
+)
 _METRICS = {
     "time to first token": "time_to_first_token", "inter token latency": "inter_token_latency",
     "request latency": "request_latency", "output sequence length": "output_sequence_length",

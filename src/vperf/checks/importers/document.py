@@ -1,4 +1,4 @@
-"""A result file as text and as the JSON objects or CSV rows in it, before anybody says whose.
+"""A result file as text and as the JSON objects, CSV rows or YAML in it, before anybody says whose.
 
 Arrays of objects, JSON lines, files with several objects one after another and objects among the
 lines of a log all end as one sequence of records. Not here: which tool wrote them (recognise.py).
@@ -112,6 +112,8 @@ def parse(text: str, name: str) -> Document:
             if mended != text:
                 return parse(mended, name)
             return Document(name, text, broken=error)
+    elif _YAML.search(text, 0, _YAML_HEAD):
+        return Document(name, "", (_yaml_record(text, name),))
     else:
         try:
             if rows := _csv_records(text, name):
@@ -232,6 +234,27 @@ def _among_lines(text: str, name: str) -> tuple[tuple[Record, ...], str]:
     if len(records) == 1:
         records = [Record(name, records[0].values, "", records[0].around)]
     return tuple(records), "".join(rest)
+
+
+_YAML = re.compile(r"^benchmarks:[ \t]*\n-[ \t]", re.MULTILINE)
+"""guidellm's report is the only YAML of results that is written."""
+_YAML_HEAD = 20_000
+_SAMPLES = re.compile(r"^  requests:[ \t]*\n(?:    .*\n?)*", re.MULTILINE)
+"""Every request of the run, a hundred times what is read of it."""
+
+
+def _yaml_record(text: str, name: str) -> Record:
+    import yaml  # noqa: PLC0415  (seldom needed)
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        value = yaml.load(_SAMPLES.sub("", text), Loader=loader)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        said = str(error).splitlines()[0][:100]
+        raise InputError(f"is not YAML: {said}", source=name) from None
+    if not isinstance(value, dict):
+        raise InputError(f"holds {type(value).__name__}, not an object", source=name)
+    return Record(name, {key: each for key, each in value.items() if isinstance(key, str)})
 
 
 _INSIDE = re.compile(r"[:=>,)][ \t]*(?=\{[ \t]*\")")

@@ -1,4 +1,4 @@
-"""guidellm's benchmarks.json: a result for every benchmark (rate) of a run.
+"""guidellm's benchmarks.json and .yaml: a result for every benchmark (rate) of a run.
 
 Keys as in vllm-project/guidellm src/guidellm/benchmark/schemas/generative/metrics.py at commit
 06cef29, schemas/base.py at 14ffe9c and scheduler/strategies.py at 03820eb (read November 2026),
@@ -7,7 +7,7 @@ and "run_stats" where the newer has "config" and "scheduler_metrics". Its inter-
 leaves the first token out and is TPOT; its time per output token counts it. The tables that 0.2 and
 0.3 print are read, those of src/guidellm/benchmark/outputs/console.py since, whose heads have three
 lines and whose rates are of all requests, and the CSV of outputs/csv.py (commit 00f110c, read
-December 2026). Not here: its YAML.
+December 2026). Its YAML is its JSON (document.py).
 """
 
 from __future__ import annotations

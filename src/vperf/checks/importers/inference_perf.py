@@ -1,9 +1,10 @@
 """inference-perf (kubernetes-sigs): summary_lifecycle_metrics.json and its stages.
 
-Keys as in kubernetes-sigs/inference-perf inference_perf/reportgen/base.py (layout as known, not
-held against its source). Times are seconds. "time_per_output_token" leaves the first token out; the
-"normalized" one counts it. The file names neither model nor card, nor the load that was asked for
-except in a stage's "requested_rate". Not here: llm-d's own report, which wraps it.
+Keys as in kubernetes-sigs/inference-perf inference_perf/reportgen/base.py at commit 2ef9ad9 (2026)
+and 603fe14 (2025, with "prompt_len" for "prompt_tokens"; read December 2026). Times are seconds.
+"time_per_output_token" leaves the first token out; the "normalized" one counts it. The file names
+neither model nor card, nor the load that was asked for except in a stage's "requested_rate". Not
+here: llm-d's own report, which wraps it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ def _read(record: Record) -> Iterator[Result]:
         tpot = record.known("successes.latency.inter_token_latency.mean")
         notes.append("TPOT is not in the file: mean inter-token latency stands for it")
     users = record.degree("load_summary.concurrency")
+    prompt = record.known("successes.prompt_len.mean") or record.known(
+        "successes.prompt_tokens.mean"
+    )
+    cached, read = (record.known(f"successes.prompt_tokens.{name}") for name in ("cached", "total"))
     asked = record.known("load_summary.requested_rate")
     in_flight = rate * latency if rate and latency else None
     if users is None and asked is None:
@@ -39,13 +44,16 @@ def _read(record: Record) -> Iterator[Result]:
         tool=_TOOL,
         label=record.where,
         setup=Setup(
-            input_len=record.known("successes.prompt_len.mean"),
-            output_len=record.known("successes.output_len.mean"),
+            input_len=prompt,
+            output_len=record.known("successes.output_len.mean")
+            or record.known("successes.output_tokens.mean"),
+            prefix_cache_hit=min(cached / read, 0.999) if cached and read else None,
             max_concurrency=users,
             request_rate=None if users else asked or rate,
             requests=requests,
             mean_concurrency=in_flight,
-            duration_s=requests / rate if requests and rate else None,
+            duration_s=record.known("benchmark_time_seconds")
+            or (requests / rate if requests and rate else None),
         ),
         ttft_s=record.known("successes.latency.time_to_first_token.mean"),
         tpot_s=tpot,

@@ -1,10 +1,11 @@
 """InferenceX (InferenceMAX): the aggregates of its runs, and the records of its API.
 
-Keys as in SemiAnalysisAI/InferenceX utils/process_result.py at commit 00e51cc (read December 2026;
-agg_*.json: "hw", "conc") and its benchmark records ("hardware", "metrics"; as known). "hw" is the
-runner's name: the card's, then whose it is ("h200-cw_1"). Times are
-seconds; rates are per GPU. Prompts and answers are between 80 and 100 % of the lengths named. Not
-here: the raw result of its client, which is vLLM's (vllm_serve.py).
+Keys as in SemiAnalysisAI/InferenceX utils/process_result.py at commit 00e51cc and of August 2026
+(read December 2026; agg_*.json: "hw", "conc") and its benchmark records ("hardware", "metrics"; as
+known). "hw" is the runner's name: the card's, then whose it is ("h200-cw_1"). Times are seconds;
+rates are per GPU, of separate groups of cards per GPU of the group. Prompts and answers are between
+80 and 100 % of the lengths named. Not here: the raw result of its client, which is vLLM's
+(vllm_serve.py).
 """
 
 from __future__ import annotations
@@ -39,14 +40,18 @@ def _result(record: Record, metrics: Record) -> Result:
     warnings = []
     tp = record.degree("tp") or record.degree("decode_tp")
     dp = tp if _yes(record, "dp_attention", "decode_dp_attention") else None
-    gpus = tp
-    if _yes(record, "disagg"):
-        prefill, decode = record.degree("num_prefill_gpu"), record.degree("num_decode_gpu")
-        gpus = (prefill or 0) + (decode or 0) or gpus
+    pp = record.degree("pp") or record.degree("decode_pp")
+    gpus = tp and tp * (pp or 1) * (record.degree("pcp_size") or 1)
+    counted = gpus
+    if _yes(record, "disagg", "is_multinode"):
+        prefill = record.degree("num_prefill_gpu") or 0
+        decode = record.degree("num_decode_gpu") or 0
+        gpus = prefill + decode or gpus
+        counted = decode if decode and _of_decoding(metrics, prefill, decode) else gpus
         warnings.append(
             "disaggregated: prefill and decode ran on separate groups of cards; graded as one"
         )
-    drafts = record.get("mtp") not in (None, "", "off", "false", False)
+    drafts = any(record.get(key) not in _NO_DRAFTS for key in ("mtp", "spec_decoding"))
     if drafts:
         warnings.append("it drafted with the model's MTP layers; how many it accepted is not said")
     users = record.degree("conc")
@@ -63,6 +68,7 @@ def _result(record: Record, metrics: Record) -> Result:
             engine=engine_id(framework.removeprefix("dynamo-")),
             tp=1 if dp else tp,
             dp=dp,
+            pp=pp,
             ep=record.degree("ep") or record.degree("decode_ep"),
             gpus=gpus,
             quantization=quantization_named(_FORMATS.get(precision), notes),
@@ -73,13 +79,26 @@ def _result(record: Record, metrics: Record) -> Result:
         ),
         ttft_s=metrics.known("mean_ttft"),
         tpot_s=metrics.known("mean_tpot"),
-        output_tokens_per_s=rate * gpus if rate and gpus else None,
+        output_tokens_per_s=rate * counted if rate and counted else None,
         latency_s=metrics.known("mean_e2el"),
         percentiles=tuple(_percentiles(metrics)),
         notes=tuple(notes),
         warnings=tuple(warnings),
         doubtful=_FIGURES if drafts else (),
     )
+
+
+_NO_DRAFTS = (None, "", "off", "none", "false", False)
+
+
+def _of_decoding(metrics: Record, prefill: int, decode: int) -> bool:
+    """Whether rates are per card of their own group, as since 2026: their sum is the total's."""
+    each, read, written = (
+        metrics.known(f"{name}tput_per_gpu") for name in ("", "input_", "output_")
+    )
+    if each is None or read is None or written is None:
+        return False
+    return abs(read * prefill + written * decode - each * (prefill + decode)) < 0.01 * each
 
 
 def _card(runner: str | None) -> str | None:

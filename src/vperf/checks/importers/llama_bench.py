@@ -15,7 +15,7 @@ from typing import Any
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record, number_or_none, shown
-from vperf.checks.importers.surroundings import cards_in, options_in, used_cards
+from vperf.checks.importers.surroundings import cards_in, options_in, overrides, used_cards
 from vperf.checks.result import Result, Setup
 from vperf.errors import InputError, UnknownNameError
 from vperf.formats import format_named
@@ -100,7 +100,7 @@ def _setup(record: Record) -> tuple[dict[str, Any], list[str], list[str]]:
         )
     if record.get("no_kv_offload") in (True, 1):
         warnings.append("the KV cache stays in host memory (-nkvo)")
-    layers = record.get("n_gpu_layers")
+    layers, moved = record.get("n_gpu_layers"), record.get("tensor_buft_overrides")
     on_cpu = gpu is not None and gpu.startswith(CPU)
     some = isinstance(layers, int | float) and 0 <= layers < _ALL_LAYERS and not on_cpu
     shares = str(record.get("tensor_split") or "").split("/")
@@ -114,6 +114,7 @@ def _setup(record: Record) -> tuple[dict[str, Any], list[str], list[str]]:
             "unlike_gpus": unlike,
             "n_gpu_layers": record.count("n_gpu_layers") if some else None,
             "n_cpu_moe": record.count("n_cpu_moe") or None,
+            "override_tensor": overrides("" if moved in (None, "none") else str(moved), notes),
             "tensor_split": "/".join(shares) if any(map(_share, shares)) else None,
             "cpu": (record.text("cpu_info") or "").split(",")[0].strip() or None,
             "max_batched_tokens": record.count("n_ubatch"),
@@ -263,6 +264,7 @@ def _row(row: Mapping[str, str], document: Document, where: str) -> dict[str, An
         "no_kv_offload": _cell(numbers["nkvo"]),
         "n_ubatch": _cell(numbers["n_ubatch"]),
         "tensor_split": row.get("ts"),
+        "tensor_buft_overrides": row.get("ot"),
         "flash_attn": _cell(row.get("fa")),
         "type_k": row.get("type_k"),
         "type_v": row.get("type_v"),

@@ -71,7 +71,9 @@ _FORMATS: tuple[tuple[str, str], ...] = (
     (r"bnb-8bit", "int8_w8a16"), (r"bnb|\bnf4\b", "nf4"),
 )  # fmt: skip
 _GGML = re.compile(r"(?<![a-z0-9])(i?q\d(?:_\w+)?|tq\d_\d)(?![a-z0-9])")
-_GGML_NAMES = {"q2_k_xl": "q2_k", "q2_k_l": "q2_k", "q3_k_xl": "q3_k_l", "q4_k_xl": "q4_k_m",
+_GGML_NAMES = {"q2": "q2_k", "q3": "q3_k_m", "q4": "q4_k_m", "q5": "q5_k_m", "q6": "q6_k",
+               "q8": "q8_0", "q2_k_xl": "q2_k", "q2_k_l": "q2_k", "q3_k_xl": "q3_k_l",
+               "q4_k_xl": "q4_k_m",
                "q4_k_l": "q4_k_m", "q5_k_xl": "q5_k_m", "q5_k_l": "q5_k_m", "q6_k_xl": "q6_k",
                "q6_k_l": "q6_k", "q8_k_xl": "q8_0", "q8_k_p": "q8_0"}  # fmt: skip
 """Mixes of publishers that llama-quantize has no name for -> the nearest that it has."""

@@ -15,6 +15,8 @@ from itertools import pairwise
 
 from vperf.checks.importers.names import quantization_named
 from vperf.checks.result import Setup
+from vperf.errors import InputError
+from vperf.sources.tensor_places import parse_overrides
 
 _MAX_READ = 200_000
 """Characters of text before a result that are looked at; a server's log may be endless."""
@@ -38,7 +40,8 @@ _POSITIONAL = frozenset({"vllm serve", "trtllm-serve", "lmdeploy serve", "ollama
 _LLAMA = {
     "m": "model", "hf": "model", "hfr": "model", "ngl": "n_gpu_layers", "ctk": "cache_type_k",
     "ctv": "cache_type_v", "np": "parallel", "ncmoe": "n_cpu_moe", "c": "ctx_size",
-    "fa": "flash_attn", "sm": "split_mode", "ts": "tensor_split", "ot": "override_tensor",
+    "cmoe": "cpu_moe", "fa": "flash_attn", "sm": "split_mode", "ts": "tensor_split",
+    "ot": "override_tensor",
     "g": "gpus", "tp": "tp", "pp": "pp", "dp": "dp",
 }  # fmt: skip
 """Short options: those of llama.cpp, and -tp of the others."""
@@ -57,6 +60,9 @@ _PRINTED = {
 }  # fmt: skip
 _LINE = re.compile(r"^[ \t]*([A-Za-z][\w ]{2,40}?)[ \t]*:[ \t]*(\S+)", re.MULTILINE)
 
+_REPEATED = {"override_tensor"}
+"""Options that may be given several times."""
+
 Options = Mapping[str, str]
 
 
@@ -74,7 +80,11 @@ def _options(text: str) -> Options:
         if any(name in line for name in _REPRS):
             found.update(_pairs(line))
         elif any(name in line for name in tools) and (match := _COMMAND.search(line)):
-            found.update(_command(line, match))
+            given: dict[str, str] = {}
+            for name, value in _command(line, match):
+                again = name in _REPEATED and name in given
+                given[name] = f"{given[name]},{value}" if again else value
+            found.update(given)
         elif match := _LINE.match(line):
             key = _PRINTED.get(match[1].lower())
             if key:
@@ -103,7 +113,36 @@ def setup_of(options: Options, notes: list[str]) -> Setup:
             options, "max_num_batched_tokens", "chunked_prefill_size", "max_num_tokens"
         ),
         burstiness=_number(options, "burstiness"),
+        n_gpu_layers=_layers(options.get("n_gpu_layers", "")),
+        n_cpu_moe=_whole(options, "n_cpu_moe"),
+        cpu_moe=True if options.get("cpu_moe") == "true" else None,
+        override_tensor=overrides(options.get("override_tensor", ""), notes),
+        cpu_offload_gb=_number(options, "cpu_offload_gb"),
     )
+
+
+_ALL_LAYERS = 99
+"""What people give for -ngl where they mean all."""
+
+
+def _layers(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"\d{1,2}", text) and int(text) < _ALL_LAYERS else None
+
+
+def overrides(text: str, notes: list[str]) -> tuple[str, ...] | None:
+    """Patterns of -ot that are understood; the others are said."""
+    found = []
+    for part in filter(None, (each.strip() for each in re.split(r"[,;]", text))):
+        try:
+            list(parse_overrides((part,), _MOST_CARDS))
+        except InputError:
+            notes.append(f"-ot {part[:60]} is left out: it names neither the host nor a card")
+        else:
+            found.append(part)
+    return tuple(found) or None
+
+
+_MOST_CARDS = 16
 
 
 def lengths_in(options: Options) -> tuple[float | None, float | None]:

@@ -1,9 +1,11 @@
 """What each engine calls its metrics, and what else it tells of itself.
 
-vLLM: vllm/v1/metrics/loggers.py (0.8 to 0.14; names of V0 where they differ); SGLang:
-srt/metrics/collector.py and /get_server_info; TGI: router/src/server.rs and /info; llama-server:
-tools/server README (--metrics) and /props; Dynamo: the frontend's metrics. From memory and
-excerpts: not held against each source. An engine is one row. Not here: the looks (server.py).
+vLLM: vllm/v1/metrics/loggers.py (0.8 to 0.14, and V0's names), from excerpts; SGLang:
+python/sglang/srt/metrics/collector.py at commit 00ae9c1 and /get_server_info; TGI:
+router/src/server.rs and /info; llama-server: tools/server README (--metrics) and /props;
+TensorRT-LLM: tensorrt_llm/metrics/collector.py, at /prometheus/metrics; Dynamo: the frontend's, in
+lib/runtime/src/metrics/prometheus_names.rs at commit 04070c7 (read December 2026). An engine is one
+row. Not here: the looks (server.py).
 """
 
 from __future__ import annotations
@@ -45,6 +47,9 @@ class EngineMetrics:
     decode_seconds: Names = ()
     """Seconds spent on generated tokens, where no histogram of gaps is there."""
     prompt_seconds: Names = ()
+    max_batch: Names = ()
+    """A gauge of the sequences that run at most."""
+    max_batched_tokens: Names = ()
     cap: str = ""
     """The option that bounds the sequences that run."""
 
@@ -76,7 +81,10 @@ ENGINES: tuple[EngineMetrics, ...] = (
         ttft=("sglang:time_to_first_token_seconds",),
         tpot=("sglang:time_per_output_token_seconds", "sglang:inter_token_latency_seconds"),
         latency=("sglang:e2e_request_latency_seconds",),
-        cache_use=("sglang:token_usage",), prefix_rate=("sglang:cache_hit_rate",),
+        prompt_length=("sglang:prompt_tokens_histogram",),
+        output_length=("sglang:generation_tokens_histogram",),
+        cache_use=("sglang:token_usage", "sglang:full_token_usage"),
+        prefix_rate=("sglang:cache_hit_rate",),
         acceptance_length=("sglang:spec_accept_length",), cap="--max-running-requests",
     ),
     EngineMetrics(
@@ -85,6 +93,8 @@ ENGINES: tuple[EngineMetrics, ...] = (
         prompt_tokens=("llamacpp:prompt_tokens",),
         generated_tokens=("llamacpp:tokens_predicted",),
         requests=(), cache_use=("llamacpp:kv_cache_usage_ratio",),
+        drafts=("llamacpp:spec_decode_num_drafts",),
+        accepted=("llamacpp:spec_decode_num_accepted_tokens",),
         decode_seconds=("llamacpp:tokens_predicted_seconds",),
         prompt_seconds=("llamacpp:prompt_seconds",), cap="--parallel",
     ),
@@ -111,6 +121,26 @@ ENGINES: tuple[EngineMetrics, ...] = (
         latency=("dynamo_frontend_request_duration_seconds",),
         prompt_length=("dynamo_frontend_input_sequence_tokens",),
         output_length=("dynamo_frontend_output_sequence_tokens",),
+        prefix_queries=("dynamo_frontend_input_sequence_tokens_sum",),
+        prefix_hits=("dynamo_frontend_cached_tokens_sum",),
+        max_batch=("dynamo_frontend_model_max_num_seqs",),
+        max_batched_tokens=("dynamo_frontend_model_max_num_batched_tokens",),
+    ),
+    EngineMetrics(
+        "trtllm", "TensorRT-LLM", "trtllm_",
+        running=("trtllm_num_requests_running",), waiting=("trtllm_num_requests_waiting",),
+        prompt_tokens=("trtllm_prompt_tokens",), generated_tokens=("trtllm_generation_tokens",),
+        requests=("trtllm_request_success",),
+        ttft=("trtllm_time_to_first_token_seconds",),
+        tpot=("trtllm_time_per_output_token_seconds",),
+        latency=("trtllm_e2e_request_latency_seconds",),
+        cache_use=("trtllm_kv_cache_utilization",),
+        prefix_queries=("trtllm_prompt_tokens",), prefix_hits=("trtllm_prompt_cached_tokens",),
+        prefix_rate=("trtllm_kv_cache_hit_rate",),
+        acceptance_length=("trtllm_spec_decode_acceptance_length",),
+        max_batch=("trtllm_max_batch_size_runtime", "trtllm_max_batch_size_static"),
+        max_batched_tokens=("trtllm_max_num_tokens_runtime",),
+        cap="--max_batch_size",
     ),
 )  # fmt: skip
 """The engine that runs before the frontend that stands before it."""

@@ -51,26 +51,39 @@ def read_server(
         raise InputError(f"must be above 0 and at most {_MAX_S:,.0f} s", field="--duration")
     parts = urlsplit(url)
     server = Server(f"{parts.scheme}://{parts.netloc}")
+    pages = tuple(f"{page}?{parts.query}" if parts.query else page for page in _PAGES)
     looks: list[Metrics] = []
     started = clock()
     for number in range(_LOOKS):
         if number:
             sleep(max(0.0, started + duration_s * number / (_LOOKS - 1) - clock()))
-        looks.append(_look(server))
+        looks.append(_look(server, pages))
     seconds = max(clock() - started, 1e-3)
     metrics = _engine(looks[-1], server.url)
     window = Window(looks[0], looks[-1], seconds)
     return _result(server, metrics, window, looks)
 
 
-def _look(server: Server) -> Metrics:
-    text = server.text("/metrics")
-    if text is None:
-        raise InputError(
-            "has no /metrics", source=server.url,
-            hint="llama-server needs --metrics, SGLang --enable-metrics",
-        )  # fmt: skip
-    return parse_metrics(text)
+_PAGES = ("/metrics", "/prometheus/metrics")
+"""TensorRT-LLM has JSON at the first."""
+
+
+def _look(server: Server, pages: tuple[str, ...]) -> Metrics:
+    """Of the first page that has metrics. A router in front of several llama-servers wants
+    "?model=NAME" in the address."""
+    seen = False
+    for page in pages:
+        text = server.text(page)
+        seen = seen or text is not None
+        if text is not None and (metrics := parse_metrics(text)).samples:
+            return metrics
+    if seen:
+        return Metrics({})
+    raise InputError(
+        "has no /metrics", source=server.url,
+        hint="llama-server needs --metrics (behind its router: ?model=NAME in the address), SGLang"
+        " --enable-metrics",
+    )  # fmt: skip
 
 
 def _engine(metrics: Metrics, url: str) -> EngineMetrics:
@@ -218,6 +231,11 @@ def _about(server: Server, names: EngineMetrics, metrics: Metrics) -> tuple[Setu
                 engine_version=_word(props, "build_info"),
                 max_batch=slots if isinstance(slots, int) and slots > 0 else None,
             )  # fmt: skip
+    batch, tokens = metrics.total(*names.max_batch), metrics.total(*names.max_batched_tokens)
+    if batch and setup.max_batch is None:
+        setup = replace(setup, max_batch=round(batch))
+    if tokens and setup.max_batched_tokens is None:
+        setup = replace(setup, max_batched_tokens=round(tokens))
     dtype = metrics.label("cache_dtype", "vllm:cache_config_info")
     if dtype and dtype != "auto":
         setup = replace(setup, kv_cache_dtype=dtype)

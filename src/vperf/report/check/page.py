@@ -165,10 +165,28 @@ def documents(checks: Named, errors: Errors = (), *, hint: str = "") -> Iterator
     if len(checks) > 1:
         for name, check in poor:
             yield Bullets(tuple(why(check)), clean(name), when="full")
-    warned = dict.fromkeys(clean(text) for _, each in checks for text in each.warnings)
-    yield Bullets(tuple(warned), "Warnings", mark="!", tone="warn")
+    yield Bullets(tuple(_warnings(checks)), "Warnings", mark="!", tone="warn")
     if hint:
         yield Prose(hint, "aside", "short")
+
+
+def _warnings(checks: Named) -> Iterator[str]:
+    """Each once; of a kind that many results have with other figures, the first with its name."""
+    kinds: dict[str, dict[str, list[str]]] = {}
+    for name, each in checks:
+        for note in each.warnings:
+            kinds.setdefault(note.kind, {}).setdefault(clean(note), []).append(name)
+    for sentences in kinds.values():
+        if len(sentences) <= _FEW:
+            yield from sentences
+            continue
+        first, names = next(iter(sentences.items()))
+        others = sum(map(len, sentences.values())) - len(names)
+        yield f"{clean(names[0])}: {first}; {plural(others, 'other result')} alike"
+
+
+_FEW = 3
+"""Warnings of one kind that are listed."""
 
 
 def _result_row(name: str, check: Check) -> Row:
