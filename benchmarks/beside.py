@@ -127,6 +127,7 @@ def _pools(row: Mapping[str, str]) -> tuple[float, float]:
     layout = Layout(tp=scenario.tp)
     found = splitting.exactly(Point({}, scenario), layout, before, after, 8)
     assert found, "too much for so few"
+    assert found.row.figures
     return found.row.figures.expected.ttft_s, found.row.figures.expected.tpot_s
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 from hypothesis import settings
 
@@ -11,6 +14,16 @@ settings.register_profile(
     "no clock", settings(settings.default, deadline=None, max_examples=50, database=None)
 )
 settings.load_profile("no clock")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where Python is told to keep no bytecode beside the sources, it is kept in pytest's cache:
+    else each of the processes that tests start compiles all of vperf anew."""
+    if sys.dont_write_bytecode and config.cache is not None:
+        prefix = str(config.cache.mkdir("bytecode"))
+        sys.pycache_prefix, sys.dont_write_bytecode = prefix, False
+        os.environ["PYTHONPYCACHEPREFIX"] = prefix
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -29,6 +29,10 @@ DISK_BYTES_PER_S = 7e9
 NETWORK_BYTES_PER_S = 50e9
 """A port of 400 Gbit/s for each card, as the plan takes it."""
 _GIB = 2.0**30
+_OF_RUNS = (
+    "prefix_cache_hit", "num_prompts", "burstiness", "metric_percentiles", "sessions", "trace",
+)  # fmt: skip
+"""Of what a load finds on the card, and of its simulated run, which has no cache beyond it."""
 
 
 def check(scenario: Scenario, compiled: Compiled) -> None:
@@ -44,11 +48,13 @@ def check(scenario: Scenario, compiled: Compiled) -> None:
         raise InputError(f"is not understood with {flag('prefill_gpu')}", field="kv-offload")
     field = "kv-offload" if scenario.kv_offload is not None else "prefill-gpu"
     model, gpu = compiled.model, compiled.card.gpu
-    if scenario.served:
-        hint = f"{flag('prefix_cache_hit')} is what a load finds on the card"
-        if field == "prefill-gpu":
-            hint = "vperf plan finds pools under a rate"
-        raise InputError("is of one batch, not of a served load", field=field, hint=hint)
+    if scenario.served and field == "prefill-gpu":
+        raise InputError("is of one batch, not of a served load", field=field,
+                         hint="vperf plan finds pools under a rate")  # fmt: skip
+    for name in _OF_RUNS if scenario.served else ():
+        if getattr(scenario, name):
+            raise InputError(f"is not understood with {flag('kv_offload')}",
+                             field=name.replace("_", "-"))  # fmt: skip
     if not model.generates or model.encoder:
         raise InputError("is of a decoder that generates tokens", field=field)
     if compiled.model.drafter is not None:

@@ -235,7 +235,10 @@ def _of_load(at: Deployment, load: Load) -> Pace:
     if not model.generates:
         return _of_texts(at, load)
     steps = at.replica.steps(load)
-    served = serve(at.compiled, load, steps)
+    if at.kept is not None:
+        served = at.kept.served(at.compiled, load, steps)
+    else:
+        served = serve(at.compiled, load, steps)
     finite = simulated_run(at) if at.run is not None and at.run.finite else None
     if finite is not None:
         served = _as_run(served, finite, load, steps, model.draft_depth)

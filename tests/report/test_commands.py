@@ -126,3 +126,17 @@ def test_adapters_are_in_the_command() -> None:
         commands = launch(replace(server, engine=engine))
         assert word in " ".join(" ".join(each) for each in commands)
     assert launch(replace(server, engine="transformers")) == []
+
+
+def test_a_cache_in_host_memory_is_in_the_command() -> None:
+    # vLLM counts GiB of all cards, the others what each has.
+    server = Server("vllm", "a/b", tp=2, kv_offload=True, kv_offload_bytes=64 * 2.0**30)
+    assert _value(_words("vllm", server), "--kv-offloading-size") == "64"
+    assert _value(_words("sglang", server), "--hicache-size") == "34"
+    config = " ".join(launch(replace(server, engine="trtllm"))[0])
+    assert f"host_cache_size: {32 * 2**30}" in config
+    # Of what size, only SGLang decides itself.
+    unsized = replace(server, kv_offload_bytes=None)
+    assert "--enable-hierarchical-cache" in _words("sglang", unsized)
+    assert launch(unsized) == []
+    assert launch(replace(unsized, engine="trtllm")) == []

@@ -142,11 +142,53 @@ def test_cards_that_cannot_hold_the_model_are_said() -> None:
     assert not by.fits
 
 
+@pytest.mark.parametrize("place", ["host", "disk"])
+def test_one_user_waits_for_the_link_and_nobody_else(place: str) -> None:
+    found = ask(kv_offload=place, kv_offload_hit=0.9, max_concurrency=1)
+    there = ask(prefix_cache_hit=0.9, max_concurrency=1)
+    assert found.kept is not None
+    assert found.serving is not None
+    assert there.serving is not None
+    rate, sent = found.serving.requests_per_s, found.kept.sent_s
+    wait = sent * (1 + rate * sent / (1 - rate * sent) / 2)
+    assert found.expected.ttft_s - there.expected.ttft_s == pytest.approx(wait, rel=0.02)
+    assert 1 / rate - 1 / there.serving.requests_per_s == pytest.approx(wait, rel=0.05)
+
+
+@pytest.mark.parametrize("place", ["host", "disk", "2 GB/s"])
+def test_users_are_those_who_wait_and_those_who_are_answered(place: str) -> None:
+    # Little's law: as many as the rate times what a request takes.
+    found = ask(kv_offload=place, kv_offload_hit=0.9, max_concurrency=8)
+    assert found.serving is not None
+    takes = found.serving.ttft_steady_s + 127 * found.expected.tpot_s
+    assert found.serving.requests_per_s * takes == pytest.approx(8, rel=0.05)
+
+
+def test_a_link_serves_no_more_than_it_carries() -> None:
+    slow = ask(kv_offload="1 GB/s", max_concurrency=64)
+    assert slow.serving is not None
+    assert slow.kept is not None
+    assert slow.serving.requests_per_s <= 1 / slow.kept.sent_s
+    asked = ask(kv_offload="1 GB/s", request_rate=2 / slow.kept.sent_s)
+    assert asked.serving is not None
+    assert asked.serving.saturated
+
+
+@pytest.mark.parametrize("users", [1, 4, 32])
+def test_nothing_found_is_the_load_without_a_cache(users: int) -> None:
+    plain = ask(max_concurrency=users)
+    none = ask(kv_offload="host", kv_offload_hit=0.0, max_concurrency=users)
+    assert none.serving is not None
+    assert plain.serving is not None
+    assert none.serving.requests_per_s == pytest.approx(plain.serving.requests_per_s)
+    assert none.limit.ttft_s <= none.expected.ttft_s
+
+
 @pytest.mark.parametrize("name", ["kv_offload", "prefill_gpu"])
 @pytest.mark.parametrize(
     "options",
     [
-        {"max_concurrency": 4},
+        {"max_concurrency": 4, "num_prompts": 40},
         {"engine": "llama.cpp", "n_gpu_layers": 20},
         {"pp": 2},
         {"model": "qwen2.5-vl-7b-instruct", "image_tokens": 500},
@@ -167,6 +209,10 @@ def test_what_is_not_understood_is_refused(name: str, options: dict[str, Any]) -
         ({"kv_offload_hit": 0.5}, "add --kv-offload host"),
         ({"kv_offload": "host", "prefill_gpu": "h100"}, "not understood with --prefill-gpu"),
         ({"gpu": "apple-m4-max", "kv_offload": "host"}, "the host's own"),
+        (
+            {"kv_offload": "host", "max_concurrency": 4, "prefix_cache_hit": 0.5},
+            "not understood with --kv-offload",
+        ),
         ({"prefill_gpu": "h100", "cpu_offload_gb": 4.0}, "weights on the host"),
     ],
 )

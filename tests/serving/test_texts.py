@@ -43,6 +43,39 @@ def test_a_published_rate_is_within_a_tenth() -> None:
     assert found.expected_texts_per_s == pytest.approx(128 / 51.26e-3, rel=0.1)
 
 
+EMBEDDING_GEMMA: dict[str, Any] = {
+    "model_type": "gemma3_text", "architectures": ["Gemma3TextModel"], "hidden_size": 768,
+    "intermediate_size": 1152, "num_hidden_layers": 24, "num_attention_heads": 3,
+    "num_key_value_heads": 1, "head_dim": 256, "vocab_size": 262144, "sliding_window": 512,
+    "layer_types": (["sliding_attention"] * 5 + ["full_attention"]) * 4,
+    "max_position_embeddings": 2048, "use_bidirectional_attention": True,
+}  # fmt: skip
+LLAMA_EMBED: dict[str, Any] = {
+    "model_type": "llama_bidirec", "architectures": ["LlamaBidirectionalModel"],
+    "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+    "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256,
+}  # fmt: skip
+
+
+def test_a_decoder_whose_config_says_so_reads_both_ways() -> None:
+    # EmbeddingGemma: every sixth layer over all pairs, the others 256 positions to either side.
+    answer = vperf.estimate(EMBEDDING_GEMMA, "h100", input_len=2000)
+    flops = {op.name: op.flops for op in answer.prefill.ops}
+    each = 4 * 256 * 3
+    assert flops["attention"] == 4 * each * 2000**2
+    assert flops["attention[window]"] == 20 * each * (2000 * 513 - 256 * 257)
+    answer = vperf.estimate(LLAMA_EMBED, "h100", input_len=2000)
+    assert answer.texts
+    (attention,) = (op for op in answer.prefill.ops if op.name == "attention")
+    assert attention.flops == 32 * 4 * 128 * 32 * 2000**2
+    plain = LLAMA_EMBED | {"model_type": "llama", "architectures": ["LlamaModel"]}
+    (causal,) = (op for op in vperf.estimate(plain, "h100", input_len=2000).prefill.ops
+                 if op.name == "attention")  # fmt: skip
+    assert causal.flops == 32 * 4 * 128 * 32 * 2000 * 2001 / 2
+    uncausal = vperf.estimate(plain | {"is_causal": False}, "h100", input_len=2000)
+    assert uncausal.prefill.flops == answer.prefill.flops
+
+
 def test_a_decoder_made_for_embeddings_decodes_nothing() -> None:
     answer = vperf.estimate(EMBEDDING, "a100-sxm", batch_size=32, input_len=32)
     assert answer.texts

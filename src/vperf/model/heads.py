@@ -68,7 +68,7 @@ def read_head(top: Config, *, has_class: bool) -> Head:
         return Head("reward", 2 if "Process" in name else 1, True, 1, False, _no_token(name))
     if name.endswith("ForRewardModel"):
         raise top.unsupported(f"the head of {name[:60]} is not known", "architectures")
-    if name.endswith(("Model", "Encoder")) and has_class:
+    if name.endswith(("Model", "Encoder")) and (has_class or "Bidirectional" in name):
         return Head("none", assumptions=_no_token(name))
     return Head("lm", assumptions=(f"{name[:60]} is taken to have an LM head",))
 

@@ -451,6 +451,18 @@ def attention(
     )
 
 
+def both_ways(
+    core: Work[Q], step: Coordinates[Q], heads: int, width: int, reach: int | None
+) -> Work[Q]:
+    """The attention of `heads`, whose K and V are so wide together, where positions see each other
+    both ways: all, or those near."""
+    seen = step.fact(all_pairs) if reach is None else step.fact(near_pairs, reach)
+    pairs = heads * seen
+    return replace(
+        core, flops=2.0 * width * pairs, score_pairs=pairs, edges=0.0, band=0.0, decode=False
+    )
+
+
 def state_traffic(step: Coordinates[Q], state_bytes: float) -> Q:
     """Bytes of recurrent state that `step` moves: read (unless it starts from zeros), written."""
     return step.batch * state_bytes * (1 if step.case(starts) else 2)

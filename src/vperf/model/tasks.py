@@ -18,12 +18,16 @@ from typing import Any, Literal, get_args
 
 from vperf.errors import InputError
 from vperf.formats import BF16
-from vperf.model.model import Model
+from vperf.model.blocks.gqa import GroupedQueryAttention
+from vperf.model.model import LayerKind, Model
 from vperf.model.ops import Linear
 from vperf.notes import Note
 
 Task = Literal["generate", "embed", "rerank", "classify"]
 TASKS: tuple[Task, ...] = get_args(Task)
+
+
+_BOTH_WAYS = frozenset({"llama_bidirec"})
 
 
 def task_named(name: str) -> Task:
@@ -57,6 +61,23 @@ def run_for(model: Model, model_id: str, task: Task, config: Mapping[str, Any]) 
         model, head=head, tied=False, generates=False, task=task, mtp_layers=0, mtp=None,
         assumptions=said,
     )  # fmt: skip
+
+
+def seen_both_ways(model: Model, config: Mapping[str, Any]) -> Model:
+    """The model that reads texts as its config says: its positions see each other both ways
+    (EmbeddingGemma, llama-embed-nemotron, gte-Qwen2), or only what was before them."""
+    stated = config.get("use_bidirectional_attention") is True or config.get("is_causal") is False
+    if model.generates or not (stated or config.get("model_type") in _BOTH_WAYS):
+        return model
+
+    def read(kind: LayerKind) -> LayerKind:
+        blocks = tuple(
+            replace(block, causal=False) if isinstance(block, GroupedQueryAttention) else block
+            for block in kind.blocks
+        )
+        return replace(kind, blocks=blocks)
+
+    return replace(model, kinds=tuple((count, read(kind)) for count, kind in model.kinds))
 
 
 def _labels(config: Mapping[str, Any], model_id: str) -> int:

@@ -2,9 +2,11 @@
 
 Their words are in the engine's file (sources/engine_keys.py); here are the values that they name:
 model, tp, pp, ep, dp, stage, kv_cache, quantization, eager, max_model_len, memory_utilization,
-max_batched_tokens, max_sequences, lora_rank, max_loras, role of a server; of drafts the name of the
-method (mtp, draft_model, eagle, eagle3, ngram) with what drafts; drafts, branches, verified; model,
-input_tokens, output_tokens, prefix_tokens, users, request_rate, prompts of a measurement.
+max_batched_tokens, max_sequences, lora_rank, max_loras, role of a server; kv_offload where it has a
+cache in host memory, kv_offload_gib of all its GPUs, kv_offload_gb and kv_offload_bytes of each; of
+drafts the name of the method (mtp, draft_model, eagle, eagle3, ngram) with what drafts; drafts,
+branches, verified; model, input_tokens, output_tokens, prefix_tokens, users, request_rate, prompts
+of a measurement.
 Not here: the sentences around them (words.py, plan.py).
 """
 
@@ -61,6 +63,10 @@ class Server:
     drafts: Drafts | None = None
     lora_rank: int = 0
     max_loras: int = 0
+    kv_offload: bool = False
+    """It has a cache in host memory."""
+    kv_offload_bytes: float | None = None
+    """Of all its GPUs; None: as large as the engine makes it."""
     cuda_graphs: bool = True
     max_model_len: int = 0
     memory_utilization: float | None = None
@@ -102,6 +108,9 @@ def launch(server: Server) -> list[list[str]]:
     needs = [*(["role"] if server.role else []), *_needs(server.drafts)]
     needs += ["lora_rank"] if server.lora_rank else []
     if how is None or not all(takes(engine, name) for name in needs):
+        return []
+    cache = _cache_values(server)
+    if cache and not any(takes(engine, name) for name in cache):
         return []
     values = _server_values(server, how)
     words = filled(how.words, values)
@@ -173,6 +182,7 @@ def _server_values(s: Server, how: Launch) -> dict[str, str]:
         "memory_utilization": "" if s.memory_utilization is None else f"{s.memory_utilization:g}",
         "eager": "" if s.cuda_graphs else "eager",
         "role": s.role,
+        **_cache_values(s),
         # stage: the GPUs of a pipeline stage, where a tensor-parallel size counts groups in
         **_counts(2, tp=s.tp, pp=s.pp, ep=s.ep, dp=s.dp, stage=s.tp * s.dp),
         **_counts(
@@ -186,6 +196,21 @@ def _server_values(s: Server, how: Launch) -> dict[str, str]:
             **_counts(1, drafts=drafts.tokens, verified=drafts.verified, branches=drafts.branches),
         }
     return {name: text for name, text in texts.items() if text}
+
+
+def _cache_values(s: Server) -> dict[str, str]:
+    """Of the cache in host memory; without a size none but the word that an engine sizes itself."""
+    if not s.kv_offload:
+        return {}
+    if s.kv_offload_bytes is None:
+        return {"kv_offload": "kv_offload"}
+    each = s.kv_offload_bytes / (s.tp * s.pp * s.dp)
+    return {
+        "kv_offload": "kv_offload",
+        "kv_offload_gib": f"{s.kv_offload_bytes / 2**30:g}",
+        "kv_offload_gb": f"{max(1, int(each / 1e9))}",
+        "kv_offload_bytes": f"{int(each)}",
+    }
 
 
 def _counts(least: int, **counts: int) -> dict[str, str]:

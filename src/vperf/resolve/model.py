@@ -20,7 +20,7 @@ from vperf.model.lora import MAX_ADAPTERS, MAX_RANK, Lora
 from vperf.model.model import Model
 from vperf.model.ops import Step
 from vperf.model.read import build_model
-from vperf.model.tasks import run_for, task_named
+from vperf.model.tasks import run_for, seen_both_ways, task_named
 from vperf.notes import Note, notes_of
 from vperf.scenario import ModelLike, Scenario
 from vperf.serving.speculative import (
@@ -108,6 +108,7 @@ def resolve_model(
     task = scenario.task or found.task
     if task:
         model = run_for(model, found.id, task_named(task), found.config)
+    model = seen_both_ways(model, found.config)
     if model.diffuses and model.generates:
         if scenario.speculative is not None:
             raise InputError(f"{found.id} denoises blocks: nothing drafts", field="speculative")

@@ -118,6 +118,8 @@ class Resolver:
 
             elsewhere.check(scenario, replica.compiled)
             kept = elsewhere.kept_of(scenario, replica.compiled)
+            if kept is not None and load is not None:  # the simulation knows of no link
+                load, run = kept.of_load(load), None
             ahead = self._ahead(scenario, replica.compiled)
         return Deployment(
             scenario, replica, lengths, load, scenario.batch_size, images, acceptance, accepted,

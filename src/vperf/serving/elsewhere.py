@@ -5,15 +5,26 @@
     read by other cards     TTFT = their prefill + cache of the prompt / link + one decode step
 
 The limit lets what is sent overlap with what is computed, since some engines send layer by layer;
-what is expected does not. Not here: the times of steps (timing/), and what was typed (resolve/).
+what is expected does not. Under a load prompts wait for their caches beside the steps of others
+(vLLM's connectors, LMCache), one after another on each card's link:
+
+    wait = sent (1 + busy / (1 - busy) / 2),  busy = rate x sent      no more than 1 / sent a second
+
+Not here: the times of steps (timing/), and what was typed (resolve.py).
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
+from vperf.serving.load import Load, Served, Steps, serve
 from vperf.serving.memory import Pool
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.values import dataclass
 
+_ROUNDS, _LONGEST_QUEUE = 40, 2.0
+"""Halvings of a wait; that of all users at once is as many times what one takes, and more."""
 _LONGEST = 131072
 """Tokens of a prompt, where the model has no end."""
 LINK_SHARE = 0.8
@@ -52,6 +63,43 @@ class Kept:
         least = self.sent_bytes(compiled, batch, tokens) / self.bytes_per_s
         return Seconds(
             max(least, rest.limit), least / self.share + rest.expected, max(least, rest.ceiling)
+        )
+
+    def of_load(self, load: Load) -> Load:
+        """The load, of whose prompts so much needs no prefill."""
+        return replace(load, prefix_hit=self.found(load.input_tokens) / load.input_tokens)
+
+    def served(self, compiled: Compiled, load: Load, steps: Steps) -> Served:
+        """What such a load settles to."""
+        moved = self.sent_bytes(compiled, 1, load.input_tokens)
+        least, sent = moved / self.bytes_per_s, moved / (self.bytes_per_s * self.share)
+        groups = compiled.model.parallel.data
+
+        def settled(wait: float) -> tuple[Served, float]:
+            """With so long a wait, and the wait that its rate then has."""
+            found = serve(compiled, replace(load, think_s=load.think_s + wait), steps)
+            busy = found.requests_per_s * sent / groups
+            return found, sent * (1.0 + busy / (1.0 - busy) / 2) if busy < 1.0 else math.inf
+
+        found, wait = settled(0.0)
+        if load.users is not None and sent:
+            low, high = 0.0, load.users * sent * _LONGEST_QUEUE
+            for _ in range(_ROUNDS):
+                middle = (low + high) / 2
+                found, wait = settled(middle)
+                low, high = (middle, high) if wait > middle else (low, middle)
+            found, wait = settled(high)
+            wait = high
+        most = groups / sent if sent else math.inf
+        saturated = found.saturated or wait == math.inf
+        return replace(
+            found,
+            ttft_s=found.ttft_s + (sent if saturated else wait),
+            ttft_steady_s=found.ttft_steady_s + (sent if saturated else wait),
+            requests_per_s=min(found.requests_per_s, most),
+            saturated=saturated,
+            limit_ttft_s=max(found.limit_ttft_s, least),
+            ceiling_ttft_s=max(found.ceiling_ttft_s, least),
         )
 
     def pays(self, compiled: Compiled, batch: int, tokens: int) -> bool:

@@ -21,10 +21,9 @@ from vperf.model.ops import (
     Linear,
     Step,
     Work,
-    all_pairs,
     attention,
+    both_ways,
     matmul,
-    near_pairs,
     starts,
 )
 from vperf.values import dataclass
@@ -93,14 +92,9 @@ class EncoderAttention(Block):
             f"{self.half}{name}", step, heads=self.heads, kv_heads=self.kv_heads or self.heads,
             qk_dim=self.head_dim, v_dim=self.head_dim, cache=BF16,
         )  # fmt: skip
-        seen = step.fact(all_pairs) if self.reach is None else step.fact(near_pairs, self.reach)
-        pairs = self.heads * seen
         return (
             *matmul(f"{self.half}qkv_proj", self.inputs, step.tokens),
-            replace(
-                core, flops=4.0 * self.head_dim * pairs, score_pairs=pairs, edges=0.0,
-                decode=False,
-            ),
+            both_ways(core, step, self.heads, 2 * self.head_dim, self.reach),
             *matmul(f"{self.half}o_proj", (self.output,), step.tokens, "row"),
         )  # fmt: skip
 

@@ -15,7 +15,16 @@ from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.cache import Span
 from vperf.model.checkpoint import Config
-from vperf.model.ops import FULL, Coordinates, Linear, Visibility, Work, attention, matmul
+from vperf.model.ops import (
+    FULL,
+    Coordinates,
+    Linear,
+    Visibility,
+    Work,
+    attention,
+    both_ways,
+    matmul,
+)
 from vperf.model.windows import Rule
 from vperf.values import dataclass
 
@@ -39,6 +48,8 @@ class GroupedQueryAttention(Block):
     vectors: int = 0
     shares_cache: bool = False
     """Reuses the cache of an earlier layer (Gemma 3n): reads it, stores nothing."""
+    causal: bool = True
+    """No: positions see each other both ways, half a window to either side."""
     normed_together: bool = False
     """Q and K are normed over all heads at once: ranks that divide the heads sum their squares."""
 
@@ -104,18 +115,23 @@ class GroupedQueryAttention(Block):
 
     def ops(self, step: Coordinates[Q], cache: Format) -> tuple[Work[Q], ...]:
         """QKV projection, attention, output projection."""
+        core = attention(
+            self.visibility.named("attention"),
+            step,
+            heads=self.heads,
+            kv_heads=self.kv_heads,
+            qk_dim=self.qk_dim,
+            v_dim=self.v_dim,
+            cache=cache,
+            visibility=self.visibility,
+        )
+        if not self.causal:
+            window = self.visibility.window
+            reach = None if window is None else window // 2
+            core = both_ways(core, step, self.heads, self.qk_dim + self.v_dim, reach)
         return (
             *matmul("qkv_proj", self.inputs, step.tokens),
-            attention(
-                self.visibility.named("attention"),
-                step,
-                heads=self.heads,
-                kv_heads=self.kv_heads,
-                qk_dim=self.qk_dim,
-                v_dim=self.v_dim,
-                cache=cache,
-                visibility=self.visibility,
-            ),
+            core,
             *matmul("o_proj", (self.output,), step.tokens, "row"),
         )
 

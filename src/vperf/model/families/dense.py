@@ -223,7 +223,7 @@ def _modern_head(config: Config, scope: Scope) -> tuple[Block, ...]:
 # --- RMSNorm, gated MLP, rotary --------------------------------------------------------------
 
 LLAMA_LIKE = (
-    Family(("llama", "xverse", "solar", "teleflm", "TeleFLM")),
+    Family(("llama", "llama_bidirec", "xverse", "solar", "teleflm", "TeleFLM")),
     Family(("telechat", "telechat2"), partial(gqa.read, qkv_bias=False, out_bias=True),
            _telechat_mlp),
     Family(("plamo3",), _plamo3_attention, partial(dense.read, bias=False), norms=4, tied=True),
