@@ -79,14 +79,15 @@ as.
 
 **Further sources**, cards, engines and years (2026-12-01; constants of AMD Instinct, RDNA4,
 several GeForce cards and vLLM before 0.8 were fitted on them, those of the seven cards were not):
-TPOT 13.2 % mean and 8.5 % median of 1,071 points, 76 % inside the range (AMD Instinct 9 under vLLM
-and 13 under SGLang, 27 with its cookbooks); output rate 24.5 and 13.1 % of 1,845, 19.9 without the 13
-of one source that are of decoding alone behind prompts of up to 262,144 tokens. Mean TTFT is off by
-58 % where nothing but users and lengths is asked: half of it are releases before 0.14 asked as
-today's. It is 42 % where each run is simulated with its release, requests and lengths; medians,
-then, are off by 33 and 21 %. Worse than 25 % are cookbooks with default commands (two to five times
-slower than tuned ones), cards held to 60 % of their power, prompts whose prefix was cached, pages
-that repeat an A100's figures for an H100, and models that wait for memory on 16 GB cards.
+TPOT 13.2 % mean and 8.5 % median of 1,071 points, 76 % inside the range (AMD Instinct 9 % under
+vLLM, 13 % under SGLang, 16 % with its cookbooks); output rate 24.5 and 13.1 % of 1,845, mean 19.9 %
+without 13 of one source that are of decoding alone behind prompts of up to 262,144 tokens. Mean
+TTFT is off by 58 % where nothing but users and lengths is asked, much of it releases of vLLM before
+0.14 asked as today's; by 42 % where each run is simulated with its release, requests and lengths,
+medians then by 33 % (half of them by less than 21). Worse than 25 % are cookbooks with default
+commands (two to five times slower than tuned ones), cards held to 60 % of their power, prompts
+whose prefix was cached, pages that repeat an A100's figures for an H100, and models that wait for
+memory on 16 GB cards.
 
 **Constants**: {constants} in all, {cards} of seven measured cards and {links} of their all-reduces,
 {engines} of {engine_count} engines, {generic} for every other card and its generation. Beside them
@@ -115,11 +116,11 @@ releases right: what changed in them is not known, and a release is not fitted o
 Qwen3-32B runs under TensorRT-LLM 1.2 are twice as fast as those of 1.0. InferenceMAX's launch
 commands for MiniMax-M2.5 on H100 and H200 ask for piecewise CUDA graphs, whose host time vperf
 does not know. GLM-5 nvfp4 under nightly builds of SGLang is measured as slow as GLM-5 fp8. SGLang
-on AMD Instinct depends on the release (a published regression, sgl-project/sglang#14043). Prompts of
-DeepSeek under TensorRT-LLM take 0.6 to 1 ms a layer longer than their kernels (TTFT 43 %; it would be
-26), which its served TPOT at attention data parallel denies. A prompt's step under SGLang before
-0.5.10, whose prompts have no CUDA graphs, takes 30 to 100 ms longer, most with Qwen3.5. Runs
-with default commands (cookbooks) are two to five times slower than tuned ones.
+on AMD Instinct depends on the release (a published regression, sgl-project/sglang#14043). Prompts
+of DeepSeek under TensorRT-LLM take 0.6 to 1 ms a layer longer than their kernels (TTFT off by 43 %;
+it would be 26), which TPOT in attention groups denies. A step that reads a prompt takes SGLang's
+releases before 0.5.10 30 to 100 ms longer, most with Qwen3.5. Runs with default commands
+(cookbooks) are two to five times slower than tuned ones.
 """
 
 
