@@ -184,7 +184,7 @@ def simulated(row: Row, *, hide: bool = False) -> tuple[float, float]:
         low=float(row["length_low"] or 1),
     )
     longest = max(inputs) + max(outputs)
-    room = cache_room(compiled, min(inputs), longest, users)
+    room = cache_room(compiled, min(inputs), longest, users, sum(inputs) / len(inputs))
     if users * (room.per_sequence + longest * room.per_token) > room.size:
         share = max(_MEMORY_SHARE, engine.memory_utilization)
         compiled = deploy(replace(asked, gpu_memory_utilization=share)).compiled

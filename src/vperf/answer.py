@@ -44,8 +44,19 @@ class ModelFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class CardFacts:
+    """One of several unlike cards."""
+
+    id: str
+    name: str
+    memory_bytes: float
+    memory_bandwidth_bytes_per_s: float
+    peak_flop_per_s: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class GpuFacts:
-    """The GPU as the answer reports it."""
+    """The GPU as the answer reports it; of unlike cards the first."""
 
     id: str
     name: str
@@ -58,6 +69,10 @@ class GpuFacts:
     another with its die, or on others."""
     constants_by_part: Mapping[str, Literal["measured", "same_die", "generic"]]
     """The same of the matmul rates, the memory stream and the kernels' times apart."""
+    cards: tuple[CardFacts, ...] = ()
+    """Of unlike cards each, in the order of their layers; empty where all are of one kind."""
+    per_node: int = 8
+    """Those that reach each other without the network between nodes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ Not here: "does not fit" and "generic constants used". Those are answers, not er
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cached_property
 
 
 class VperfError(Exception):
@@ -65,13 +66,31 @@ class UnknownNameError(InputError):
     """No GPU, model, format or engine has this name."""
 
     def __init__(
-        self, kind: str, name: str, nearest: Iterable[str] = (), *, hint: str = ""
+        self,
+        kind: str,
+        name: str,
+        nearest: Iterable[str] | Callable[[], Iterable[str]] = (),
+        *,
+        hint: str = "",
     ) -> None:
-        self.nearest = tuple(nearest)
+        """`nearest`: a function where finding them takes long, called when they are asked for."""
+        super().__init__(f"unknown {kind} {name!r}", hint=hint)
+        self._nearest = nearest
+
+    @cached_property
+    def nearest(self) -> tuple[str, ...]:
+        """Names that are spelled alike."""
+        return tuple(self._nearest() if callable(self._nearest) else self._nearest)
+
+    @property
+    def hint(self) -> str:
+        """The names that may be meant, and what else to do."""
         did_you_mean = f"did you mean {', '.join(self.nearest)}?" if self.nearest else ""
-        super().__init__(
-            f"unknown {kind} {name!r}", hint=" ".join(part for part in (did_you_mean, hint) if part)
-        )
+        return " ".join(part for part in (did_you_mean, self._hint) if part)
+
+    @hint.setter
+    def hint(self, hint: str) -> None:
+        self._hint = hint
 
 
 class HubError(VperfError):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from vperf import estimate_notes as notes
 from vperf.answer import (
+    CardFacts,
     DepthPoint,
     DraftsAt,
     Estimate,
@@ -276,6 +277,13 @@ def _gpu_facts(card: Card, count: int) -> GpuFacts:
             "memory_stream": origins.memory_stream,
             "kernel_times": origins.kernel_times,
         },
+        cards=tuple(
+            CardFacts(
+                each.id, each.name, each.memory_bytes, each.memory_bandwidth, each.peak_flop_per_s
+            )
+            for each in (gpu.cards if gpu.beside else ())
+        ),
+        per_node=gpu.node_size,
     )
 
 

@@ -182,7 +182,7 @@ def _load(
         how = "at a rate" if users is None else f"by up to {users:,} users at a time"
         return f"a run of {prompts:,} prompts sent {how}, ramp and drain included (simulated){hit}"
     if users is None:
-        return f"requests arrive evenly, each as long as the others{hit}"
+        return f"requests arrive at random (Poisson), each as long as the others{hit}"
     if requests_per_s is not None:
         return f"at most {users:,} requests are out; beyond it one is sent as another ends{hit}"
     if users == 1:
@@ -359,6 +359,11 @@ KINDS: Mapping[str, NoteKind] = {
     "pools": NoteKind("assumption", "pools of equal GPUs: a prompt is prefilled alone, its cache is sent when complete, and decode replicas never prefill; requests/s are shared out equally in each pool"),
     "kv_link": NoteKind("assumption", "{flag[kv_link]}: {gb_per_s:,.4g} GB/s one way for each GPU; unless given, the peer link where both pools are in one node, else a network port of {port_gb_per_s:g} GB/s (400 Gb/s)"),
     "replicas_users": NoteKind("assumption", "each of {replicas} replicas has its share of the users, rounded up"),
+    "at_a_time": NoteKind(
+        "assumption",
+        "--max-num-seqs {sequences}: of more, prompts would interrupt those who decode beyond the TPOT; "
+        "the others wait, and requests end no later on average",
+    ),
     "replicas_rate": NoteKind("assumption", "each of {replicas} replicas gets an equal share of the requests"),
     "one_node": NoteKind("assumption", "tensor parallel ranks stay within a node; stages and groups of experts may cross nodes ({flag[node_link]})"),
     "targets_slow": NoteKind("assumption", "targets are held against the slow end of the range"),

@@ -11,6 +11,7 @@ Not here: what a placement is (model/placement.py) and how long it takes (timing
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from vperf.model.placement import Override, Placement
 from vperf.notes import Note
 from vperf.scenario import LAYER_OPTIONS, Scenario
 from vperf.serving.overhead import overhead
+from vperf.sources.gpus import LOCAL
 from vperf.sources.hosts import load_host
 from vperf.sources.tensor_places import experts_of, parse_overrides, parse_shares
 from vperf.spelling import flag
@@ -252,10 +254,13 @@ def default_host(gpu: Gpu) -> Gpu:
 
 
 def host_named(scenario: Scenario, gpu: Gpu) -> Gpu | None:
-    """The host that is given; None: none is."""
+    """The host that is given, this machine's with its GPU; None: none is."""
     memory = scenario.host_memory
     if scenario.host is not None:
         return load_host(scenario.host, memory)
+    if str(scenario.gpu).lower() == LOCAL:
+        with suppress(InputError):  # a CPU that is in no catalogue: as anywhere
+            return load_host(LOCAL, memory)
     if memory is None:
         return None
     from vperf.sources.hosts import with_memory  # noqa: PLC0415  (seldom asked for)

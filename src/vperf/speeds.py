@@ -26,6 +26,7 @@ from vperf.values import dataclass
 if TYPE_CHECKING:
     from vperf.deployment import Deployment
     from vperf.serving.load import Load, Served, Steps
+    from vperf.serving.simulated import Simulated
     from vperf.serving.simulation import Run
 
 
@@ -347,7 +348,7 @@ def serving_of(pace: Pace, served: Served, load: Load) -> Serving:
     )
 
 
-def simulated_run(at: Deployment) -> SimulatedRun | None:
+def simulate(at: Deployment) -> Simulated | None:
     """A load as a benchmark runs it; None of a batch, and where the weights do not fit. Raises
     InputError."""
     compiled, load, given = at.compiled, at.load, at.run
@@ -361,10 +362,18 @@ def simulated_run(at: Deployment) -> SimulatedRun | None:
     traffic = given.traffic(compiled.model.max_context_tokens)
     tick, count = given.tick, len(traffic)
     progress = None if tick is None else lambda done: tick(done, count)
-    found = run(
+    return run(
         compiled, traffic, acceptance=load.acceptance, proven=load.proven, encode_s=load.encode_s,
         progress=progress,
     )  # fmt: skip
+
+
+def simulated_run(at: Deployment) -> SimulatedRun | None:
+    """What of such a run is answered."""
+    found = simulate(at)
+    if found is None or at.run is None:
+        return None
+    given = at.run
     percents, steady = given.percents, found.steady
     return SimulatedRun(
         prompts=len(found.traffic),

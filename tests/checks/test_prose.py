@@ -238,3 +238,15 @@ def test_any_text_gives_a_result_or_a_vperf_error(text: str) -> None:
     except VperfError:
         return
     assert run.decode_tokens_per_s or run.output_tokens_per_s or run.prefill_tokens_per_s
+
+
+def test_a_text_that_is_no_sentence_is_refused() -> None:
+    with pytest.raises(InputError, match="is longer than 2,000 characters"):
+        read_sentence("30 tok/s " * 300)
+
+
+def test_a_number_of_many_digits_is_read_from_its_start_alone() -> None:
+    """Each rule looks at it once, not once from each of its digits."""
+    found = read_sentence(f"prompt {'9' * 20} tok/s and 30 tok/s with Qwen3-8B on a 4090")
+    assert found.prefill_tokens_per_s == float("9" * 20)
+    assert found.decode_tokens_per_s == 30.0

@@ -14,7 +14,7 @@ import vperf
 from vperf import InputError
 from vperf.explore.candidates import Candidate, Layout, layouts, targets_of
 from vperf.explore.plan import By, Plan, plan
-from vperf.report.plan import chart
+from vperf.report.plan import chart, commands
 from vperf.sources.gpus import load_gpu
 
 MODEL = "Qwen/Qwen3-32B"
@@ -280,6 +280,70 @@ def test_a_percentile_asks_for_no_fewer_gpus_than_the_mean_and_is_of_the_simulat
     assert tail.estimate.simulated
     assert tail.winner.times.ttft_s == pytest.approx(tail.estimate.simulated.ttft.at(99.0))
     assert tail.to_dict()["targets"]["percentiles"] == {"ttft": 99.0}
+
+
+def test_a_median_far_below_the_mean_is_simulated_too() -> None:
+    """Qwen3-8B, 30,000 in, 100 out, one request in five seconds: prompts of others double the TPOT
+    of those they interrupt, who are fewer than half."""
+    task: dict[str, Any] = {"request_rate": 0.2, "input_len": 30_000, "output_len": 100}
+    answer = plan("qwen3-8b", "h100-sxm", tpot="p50:9.5ms", tp=1, max_gpus=1, **task)
+    assert answer.winner
+    assert answer.winner.at_a_time is None
+    run = vperf.estimate("qwen3-8b", "h100-sxm", **task).simulated
+    assert run
+    assert run.tpot
+    assert run.tpot.mean_s > 1.4 * 0.0095
+    assert answer.winner.times.tpot_s == pytest.approx(run.tpot.at(50.0))
+
+
+def test_one_card_that_prompts_interrupt_serves_fewer_at_a_time() -> None:
+    """It decodes at 8.5 ms a token and is busy for less than half of the time; the others wait."""
+    task: dict[str, Any] = {"request_rate": 0.2, "input_len": 30_000, "output_len": 100}
+    answer = plan("qwen3-8b", "h100-sxm", tpot="12ms", **task)
+    best = answer.winner
+    assert best
+    assert best.gpus == 1
+    assert best.at_a_time == 1
+    free = vperf.estimate("qwen3-8b", "h100-sxm", **task).simulated
+    assert free
+    assert free.tpot
+    assert free.tpot.mean_s > 0.012
+    assert best.times.e2e_s <= free.e2e.mean_s
+    alone = vperf.estimate("qwen3-8b", "h100-sxm", input_len=30_000, output_len=100)
+    assert best.times.tpot_s == pytest.approx(alone.expected.tpot_s, rel=0.01)
+    launched = " ".join(
+        word for shell in commands(answer) for line in shell.commands for word in line
+    )
+    assert "--max-num-seqs 1 " in launched
+    assert any("--max-num-seqs 1" in str(note) for note in answer.notes)
+    # Whoever sets the cap gets it; and a target that all meet needs none.
+    given = plan("qwen3-8b", "h100-sxm", tpot="12ms", max_num_seqs=256, **task)
+    assert given.winner
+    assert given.winner.gpus > 1
+    easy = plan("qwen3-8b", "h100-sxm", tpot="60ms", **task)
+    assert easy.winner
+    assert easy.winner.at_a_time is None
+
+
+def test_a_server_holds_one_sequence_of_the_context_asked_for() -> None:
+    """Qwen3-32B in int4 leaves a 24 GB card room for 10,000 tokens: 262,144 bytes each."""
+    task: dict[str, Any] = {"quantization": "int4", "tpot": "100ms", "request_rate": 0.2,
+                            "input_len": 2000, "output_len": 200, "max_gpus": 2}  # fmt: skip
+    answer = plan(MODEL, "rtx-4090", max_model_len=[8192, 40_960], **task)
+    best = {each.max_model_len: each.candidate for each in answer.best_per_gpu}
+    short, long = best[8192], best[40_960]
+    assert short
+    assert long
+    assert (short.gpus, long.gpus) == (1, 2)
+    assert answer.winner is short
+    assert {each.scenario.max_model_len for each in answer.front} == {8192, 40_960}
+    room = vperf.estimate(MODEL, "rtx-4090", quantization="int4").memory.max_context_tokens
+    assert 8192 <= room < 40_960
+    assert plan(MODEL, "rtx-4090", max_model_len=room, **task).winner == replace(
+        short, scenario=replace(short.scenario, max_model_len=room)
+    )
+    with pytest.raises(InputError, match="max-model-len"):
+        plan(MODEL, "rtx-4090", max_model_len=2100, **task)
 
 
 @pytest.mark.parametrize("target", ["p0:1s", "p100:1s", "median:1s", "p50,p90:1s", ":1s"])

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from vperf.report.commands import Bench, Drafts, Server, bench, folded, launch
+from vperf.report.commands import Bench, Drafts, Server, bench, folded, launch, on_nodes
 
 ENGINES = ("vllm", "sglang", "trtllm")
 
@@ -61,6 +61,28 @@ def test_a_role_makes_a_server_do_one_phase() -> None:
         "decode"
     )
     assert launch(replace(SERVER, engine="trtllm", role="decode")) == []
+
+
+def test_a_replica_across_nodes_is_started_on_each() -> None:
+    """As the engines' own documents have it for two nodes of eight."""
+    across = replace(SERVER, tp=8, pp=2, dp=1, ep=1, node_gpus=8)
+    first, second = (" ".join(words) for words in launch(across))
+    assert "--nnodes 2 --node-rank 0 --master-addr $HEAD" in first
+    assert "--headless" not in first
+    assert "--nnodes 2 --node-rank 1 --master-addr $HEAD --headless" in second
+    plain = replace(across, drafts=None, quantization="")
+    for rank, words in enumerate(launch(replace(plain, engine="sglang"))):
+        assert f"--nnodes 2 --node-rank {rank} --dist-init-addr $HEAD:20000" in " ".join(words)
+    tensorrt = launch(replace(plain, engine="trtllm"))[-1]
+    assert tensorrt[0].startswith("srun --nodes 2 --ntasks 16 --ntasks-per-node 8 ")
+    assert tensorrt[0].endswith(" trtllm-llmapi-launch")
+    (one,) = launch(replace(across, pp=1))
+    assert "node" not in " ".join(one)
+    groups = [" ".join(words) for words in launch(replace(across, tp=1, pp=1, dp=32, ep=32))]
+    assert "--data-parallel-size-local 8 --data-parallel-address $HEAD" in groups[0]
+    assert "--data-parallel-start-rank $(($NODE * 8)) --headless" in groups[1]
+    assert on_nodes(launch(across), 2) == ", on 2 nodes ($HEAD: the address of the first)"
+    assert launch(replace(plain, engine="mlx")) == []
 
 
 def test_plain_settings_need_no_flags_and_other_engines_have_no_commands() -> None:

@@ -9,6 +9,7 @@ import pytest
 import vperf
 from vperf import Estimate, InputError
 from vperf.api import figures
+from vperf.report.estimate.page import headline
 from vperf.scenario import Scenario
 from vperf.serving.elsewhere import LINK_SHARE
 
@@ -137,9 +138,12 @@ def test_a_link_of_its_own_between_both() -> None:
 
 
 def test_cards_that_cannot_hold_the_model_are_said() -> None:
-    by = ask("h200", prefill_gpu="rtx-3060").read_by
-    assert by is not None
-    assert not by.fits
+    found = ask("h200", prefill_gpu="rtx-3060")
+    assert found.read_by is not None
+    assert not found.read_by.fits
+    assert found.memory.fits
+    line = "".join(str(part) for part in headline(found))
+    assert "does not fit on rtx-3060-12gb, which reads" in line
 
 
 @pytest.mark.parametrize("place", ["host", "disk"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,7 +15,12 @@ from scoring import stats
 
 import vperf
 from vperf.model.divide import Parallel, divide
+from vperf.resolve import deploy
+from vperf.scenario import Scenario
+from vperf.serving.arrivals import Traffic, arrival_times, draw_lengths
+from vperf.serving.lengths import equal
 from vperf.serving.load import BURST_SHARE, Load, Steps, pays_from, serve, server_s
+from vperf.serving.simulation import run
 from vperf.serving.speculative import drafting
 from vperf.serving.step_times import DeploymentTimes
 from vperf.sources.engines import load_engine
@@ -54,6 +60,63 @@ def test_one_user_waits_for_the_prefill_of_batch_1_and_the_server(engine: str, p
     without = Compiled(alone.model, Card(card.gpu, card.engine.with_scheduler(prompt_step_s=0.0)))
     extra = card.engine.scheduler.prompt_step_s
     assert wanted - without.prefill(1, prompt).expected == pytest.approx(extra, abs=1e-9)
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+@pytest.mark.parametrize(("prompt", "output"), [(1000, 500), (8000, 100)])
+@pytest.mark.parametrize(("slots", "share"), [(1, 0.5), (1, 0.8), (2, 0.6), (16, 0.8)])
+def test_a_rate_waits_for_the_slots_of_its_engine(
+    engine: str, prompt: int, output: int, slots: int, share: float
+) -> None:
+    """As in M/D/1 (one slot), and as simulated."""
+    given = Scenario("qwen3-8b", "h200-sxm", engine=engine, max_num_seqs=slots)
+    compiled = deploy(given).compiled
+    alone = serve(compiled, Load(prompt, output, 1))
+    rate = share * serve(compiled, Load(prompt, output, slots)).requests_per_s
+    served = serve(compiled, Load(prompt, output, None, rate))
+    assert not served.saturated
+    if slots == 1:
+        assert served.tpot_s == pytest.approx(alone.tpot_s, rel=1e-6)
+        held_s = 1 / alone.requests_per_s - server_s(compiled.card, prompt)
+        waits = rate * held_s**2 / (1 - rate * held_s) / 2
+        assert served.ttft_steady_s == pytest.approx(alone.ttft_steady_s + waits, rel=1e-6)
+    inputs, outputs = draw_lengths(equal(prompt, output), 3000, around=0.025)
+    arrivals = arrival_times(3000, rate, seed=1)
+    steady = run(compiled, Traffic(inputs, outputs, arrivals)).steady
+    assert steady
+    assert served.tpot_s == pytest.approx(steady.tpot_s, rel=0.12)
+    assert served.ttft_steady_s == pytest.approx(steady.ttft_s, rel=0.3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(["vllm", "vllm@0.12", "sglang", "trtllm"]),
+    st.sampled_from([1, 2, 4, 16, 64, None]),
+    st.integers(100, 10_000),
+    st.integers(30, 500),
+)
+def test_times_grow_with_the_rate_to_saturation_and_beyond(
+    engine: str, slots: int | None, prompt: int, output: int
+) -> None:
+    compiled = deploy(Scenario("qwen3-8b", "h200-sxm", engine=engine, max_num_seqs=slots)).compiled
+    most = serve(compiled, Load(prompt, output, slots or 256)).requests_per_s
+    shares = [0.001, 0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0, 1.1]
+    found = [serve(compiled, Load(prompt, output, None, share * most)) for share in shares]
+    for before, after in pairwise(found):
+        assert after.ttft_steady_s >= 0.97 * before.ttft_steady_s
+        assert after.tpot_s >= 0.97 * before.tpot_s
+        assert after.requests_per_s >= 0.999 * before.requests_per_s
+        assert after.saturated >= before.saturated
+
+
+def test_a_rate_beyond_the_slots_of_its_engine_is_said_to_be_saturated() -> None:
+    compiled = deploy(Scenario("qwen3-8b", "h200-sxm", max_num_seqs=1)).compiled
+    alone = serve(compiled, Load(30_000, 100, 1)).requests_per_s
+    most = 1 / (1 / alone - server_s(compiled.card, 30_000))
+    beyond = serve(compiled, Load(30_000, 100, None, 1.05 * most))
+    assert beyond.saturated
+    assert beyond.requests_per_s == pytest.approx(most)
+    assert not serve(compiled, Load(30_000, 100, None, 0.95 * most)).saturated
 
 
 def test_littles_law_holds_at_the_fixed_point() -> None:

@@ -9,7 +9,8 @@ import pytest
 import vperf
 from vperf.resolve import deploy
 from vperf.scenario import Scenario
-from vperf.serving.memory import pool
+from vperf.serving.load import Load, Steps
+from vperf.serving.memory import pool, pools, sequence_bytes
 from vperf.serving.step_times import DeploymentTimes, cache_room
 from vperf.timing.compiled import Compiled
 from vperf.timing.passes import decode_passes, prefill_passes
@@ -63,10 +64,26 @@ def test_a_decode_step_is_exact_at_both_ends_and_near_between(
 def test_the_cache_has_room_for_as_many_sequences_as_fit() -> None:
     compiled = _compiled("qwen3-8b", {})
     model, card = compiled.model, compiled.card
-    room = cache_room(compiled, 1000, 2000, 256)
+    room = cache_room(compiled, 1000, 2000, 256, 1000)
     each = model.rank_cache_bytes(2000)
     most = pool(model, card.gpu, card.engine, 256 * each).free_bytes / each
     assert room.size / (room.per_sequence + 2000 * room.per_token) == pytest.approx(most, rel=0.02)
+
+
+def test_an_engine_that_sets_nothing_aside_for_prompts_has_room_for_fewer() -> None:
+    """transformers: beside its cache, a sequence of 2,000 tokens takes its prompt's activations."""
+    compiled = deploy(Scenario("qwen3-8b", "h100-sxm", engine="transformers")).compiled
+    card = compiled.card
+    of_card = pools(compiled.model, card.gpu, card.engine)
+    each = sequence_bytes(compiled.model, of_card, 1000, 1000)
+    assert each > 1.2 * compiled.model.rank_cache_bytes(2000)
+    room = cache_room(compiled, 1000, 2000, 1, 1000)
+    most = of_card[0].free_bytes / each
+    assert room.size / (room.per_sequence + 2000 * room.per_token) == pytest.approx(most, rel=0.02)
+    steps = Steps(compiled, Load(1998, 2, 8))
+    assert steps.slots() == int(
+        of_card[0].free_bytes / sequence_bytes(compiled.model, of_card, 1998, 1)
+    )
 
 
 def test_a_pipeline_takes_its_share_of_a_prompt_a_step_and_gives_the_token_after_all_stages() -> (

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from vperf.errors import InputError, UnknownNameError
+from vperf.places import host_named
+from vperf.scenario import Scenario
 from vperf.sources.catalog import files_of
 from vperf.sources.gpus import load_gpu
 from vperf.sources.hosts import HOST_FILE, list_hosts, load_host
@@ -108,3 +110,20 @@ def test_a_hosts_name_may_leave_words_out_that_only_it_has(typed: str) -> None:
 def test_a_family_of_hosts_is_none_of_them() -> None:
     with pytest.raises(UnknownNameError):
         load_host("EPYC")
+
+
+def test_this_machines_gpu_is_beside_this_machines_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = load_host("epyc-9654")
+    monkeypatch.setattr("vperf.sources.local_host.local_host", lambda: here)
+    gpu = load_gpu("rtx-3090")
+    assert host_named(Scenario("qwen3-8b", "local"), gpu) == here
+    assert host_named(Scenario("qwen3-8b", "rtx-3090"), gpu) is None
+    other = host_named(Scenario("qwen3-8b", "local", host="ryzen-9-7950x"), gpu)
+    assert other is not None
+    assert other.id == "ryzen-9-7950x"
+
+    def unknown() -> None:
+        raise InputError("is not in the catalogue")
+
+    monkeypatch.setattr("vperf.sources.local_host.local_host", unknown)
+    assert host_named(Scenario("qwen3-8b", "local"), gpu) is None

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from generic_constants import derive, derive_links, measured_cards
 
+import vperf
 from tests.every import every
 from vperf.formats import AWQ, BF16, FP8, FP8_BLOCK, FP16, Q4_0, Q4_K
-from vperf.hardware.engine import Kernels
+from vperf.hardware.engine import Engine, Kernels
 from vperf.hardware.gpu import Achieved, Gpu
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import list_gpus, load_gpu
@@ -17,6 +18,7 @@ from vperf.timing.collectives import LINKS
 from vperf.timing.constants import GENERIC, TENSOR_CORES, Origins, constants_of, tensor_cores
 
 VLLM, LLAMA_CPP = load_engine("vllm"), load_engine("llama.cpp")
+LLAMA, GPT_OSS = "meta-llama/Llama-3.1-8B-Instruct", "openai/gpt-oss-20b"
 
 
 def stream_share(gpu: Gpu) -> float:
@@ -186,3 +188,17 @@ def test_a_hidden_card_adds_nothing_to_what_the_others_say_of_it() -> None:
     assert b200 is not None
     assert without.others["moe_efficiency"][2] == b200.moe_efficiency
     assert len(measured_cards(hidden="b300-sxm")) == 6
+
+
+def test_attention_with_sinks_is_slower_where_no_flash_attention_adds_them() -> None:
+    # vllm_triton_attn on an L40S takes 2.45 times flash attention's time in prefill, 8,192 tokens
+    # and more (kernel tables of NVIDIA aiconfigurator, commit 095f58a51).
+    def attention_s(model: str, gpu: str, engine: Engine) -> float:
+        answer = vperf.estimate(model, gpu, engine=engine, input_len=65_536, output_len=2)
+        return sum(op.expected_s for op in answer.prefill.ops if op.kind == "attention")
+
+    flash = replace(VLLM, kernels_on={})
+    slower = attention_s(GPT_OSS, "l40s", VLLM) / attention_s(GPT_OSS, "l40s", flash)
+    assert slower == pytest.approx(2.45, rel=0.1)
+    assert attention_s(GPT_OSS, "h100", VLLM) == attention_s(GPT_OSS, "h100", flash)
+    assert attention_s(LLAMA, "l40s", VLLM) == attention_s(LLAMA, "l40s", flash)

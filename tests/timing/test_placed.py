@@ -335,3 +335,12 @@ def test_a_split_over_cards_counts_layers_and_output_as_llama_cpp_does() -> None
     assert split_layers(4, 3, [1, 1], 2) == [2, 2, 0, 0, 1]
     assert split_layers(4, 0, [1], 1) == [1, 1, 1, 1, 1]
     assert split_layers(4, 5, [1, 0], 2) == [0, 0, 0, 0, 0]
+
+
+def test_unlike_cards_are_all_in_the_answer() -> None:
+    one = vperf.estimate("qwen3-8b", "rtx-3090", engine="llama.cpp")
+    two = vperf.estimate("qwen3-8b", "rtx-3060+2xrtx-3090", engine="llama.cpp")
+    assert not one.gpu.cards
+    assert [card.id for card in two.gpu.cards] == ["rtx-3060-12gb", "rtx-3090", "rtx-3090"]
+    assert two.gpu.cards[1].memory_bytes == one.gpu.memory_bytes
+    assert two.gpu.cards[1].peak_flop_per_s == one.gpu.peak_flop_per_s

@@ -22,19 +22,27 @@ def card_named(said: str) -> str:
 
     Raises InputError, which says that the name came from the result, where none is.
     """
-    last: UnknownNameError | None = None
-    for spelling in _spellings(said):
-        try:
-            load_gpu(spelling)
-        except UnknownNameError as error:
-            last = last or error
-        else:
-            return spelling
-    nearest = f"; did you mean {', '.join(last.nearest)}?" if last and last.nearest else ""
+    found, unknown = find_card(said)
+    if found is not None:
+        return found
+    nearest = f"; did you mean {', '.join(near)}?" if (near := unknown and unknown.nearest) else ""
     raise InputError(
         f"the result's card is {said[:80]!r}, which names none that vperf knows{nearest}",
         hint=f"give {flag('gpu')}: 'vperf gpus' lists them, FILE.toml is your own",
     )
+
+
+def find_card(said: str) -> tuple[str | None, UnknownNameError | None]:
+    """A name that `load_gpu` takes for it, or what it said of the first that it does not."""
+    unknown: UnknownNameError | None = None
+    for spelling in _spellings(said):
+        try:
+            load_gpu(spelling)
+        except UnknownNameError as error:
+            unknown = unknown or error
+        else:
+            return spelling, None
+    return None, unknown
 
 
 def _spellings(said: str) -> list[str]:

@@ -129,6 +129,7 @@ def _by_words(said: str, params: float | None) -> str | None:
     return fitting[0][-1] if max(alike) / min(alike) - 1 < _SAME_SIZE else None
 
 
+@lru_cache(maxsize=4096)
 def _words(name: str) -> frozenset[str]:
     text = name.lower().replace("_", " ").replace("-", " ").replace(":", " ").replace("/", " ")
     return frozenset(_WORD.findall(text.replace(".a", " a"))) - _SKIPPED

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from vperf.checks.card_named import card_named
+from vperf.checks.card_named import find_card
 from vperf.checks.importers.names import weight_name
 from vperf.checks.model_named import find_model
 from vperf.checks.result import Result, Setup
@@ -25,8 +26,8 @@ from vperf.spelling import flag
 TOOL = "command line"
 """As figures that are typed: lengths and users that nobody says are taken as usual."""
 
-_NUMBER = r"(\d+(?:,\d{3})*(?:\.\d+)?(?:[ ]?[kK](?![a-zA-Z]))?)"
-_COUNT = r"(\d+(?:,\d{3})*(?:\.\d+)?[ ]?[kK]?)"
+_NUMBER = r"(?<!\d)(\d+(?:,\d{3})*(?:\.\d+)?(?:[ ]?[kK](?![a-zA-Z]))?)"
+_COUNT = r"(?<!\d)(\d+(?:,\d{3})*(?:\.\d+)?[ ]?[kK]?)"
 _RATE = r"(?:tok(?:en)?s?|t|tk)[ ]?(?:/[ ]?s(?:ec(?:ond)?)?|per second|ps|p/s)\b|tps\b"
 _TIME = rf"{_NUMBER}[ ]?(ms|milliseconds?|s|sec(?:onds?)?|us|µs)\b"
 _SECONDS = {"m": 1e-3, "s": 1.0, "u": 1e-6, "µ": 1e-6}
@@ -51,6 +52,8 @@ _STOPS = frozenset(
      "only", "running", "the", "to", "using", "with")
 )  # fmt: skip
 """Words that no name of a model has."""
+_LONGEST = 2000
+"""Characters: every run of words is looked up as a card and as a model."""
 _MAX_WORDS = 6
 """Words that a name of a card or a model has at most."""
 
@@ -88,6 +91,11 @@ def read_sentence(text: str) -> Result:
 
     Raises InputError where it tells no measured figure.
     """
+    if len(text) > _LONGEST:
+        raise InputError(
+            f"is longer than {_LONGEST:,} characters: the sentence with the figures is enough",
+            source=flag("text"),
+        )
     sentence = _Sentence(text)
     setup = _load(sentence, Setup())
     alone = 1 if setup.request_rate is None else math.inf
@@ -339,10 +347,10 @@ def _as_card(text: str) -> str | None:
     if not re.search(r"\d", text) and " " not in text:
         return None
     for spelling in (text, text.removesuffix("s"), text.removesuffix("'s")):
-        try:
-            return load_gpu(card_named(spelling)).id
-        except VperfError:
-            continue
+        with suppress(VperfError):
+            found, _ = find_card(spelling)
+            if found is not None:
+                return load_gpu(found).id
     return None
 
 

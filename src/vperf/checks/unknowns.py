@@ -56,6 +56,8 @@ _MIN_KERNEL_SLOWDOWN, _CRAWL = 1.4, 15.0
 _LATE = 4.0
 """TTFT over expected from which a load does not explain it."""
 _IMAGES_LATE = 1.5
+_FULL = 0.9
+"""Share of the memory from which another program may push weights out."""
 
 
 def telling(case: Case) -> Iterator[Suspect]:
@@ -147,15 +149,23 @@ def _links(case: Case) -> Iterator[Suspect]:
 
 
 def _swap(case: Case) -> Iterator[Suspect]:
-    """Weights that the system swaps out, where memory is shared and they do not fit."""
-    if case.answer.memory.fits or case.gpu.memory_class not in ("unified", "Apple"):
+    """Weights that the system swaps out, where memory is shared and has little room or none."""
+    memory, slower = case.answer.memory, case.slowdown
+    if case.gpu.memory_class not in ("unified", "Apple"):
         return
     if case.engine.host is not None and not reads_blocks(case):
         return
+    full = memory.total_bytes > _FULL * memory.capacity_bytes
+    if memory.fits and not (full and slower > _CRAWL):
+        return
+    # Of several memory configurations, the catalogue's may not be this machine's.
+    known = all(note.kind != "card_memory" for note in case.gpu.assumptions)
+    odds = 0.9 if known or slower > _CRAWL else 0.5
+    why = "does not fit" if not memory.fits else "nearly fills"
     yield Suspect(
         "swap", "suspect",
-        "memory swaps: the model does not fit what the GPU may hold (a lower wired limit, other"
-        " programs)", command=look("memory", case.gpu), odds=0.9,
+        f"memory swaps: the model {why} what the GPU may hold (a lower wired limit, other"
+        " programs)", command=look("memory", case.gpu), odds=odds,
     )  # fmt: skip
 
 

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any, Literal
 
-from vperf.answer import SimulatedRun, Speed, Speeds
+from vperf.answer import Speed, Speeds
 from vperf.errors import InputError
 from vperf.explore.rows import Row, flattened
 from vperf.model.model import Model
 from vperf.scenario import Scenario
-from vperf.serving.percentiles import Distribution, read_percents
+from vperf.serving.percentiles import distribution, read_percents
+from vperf.serving.simulated import Simulated
 from vperf.spelling import flag
 from vperf.units import is_moderate, parse_seconds
 from vperf.values import dataclass
@@ -34,8 +35,14 @@ NETWORK_BYTES_PER_S = 50e9
 WAYS = ("tp", "pp", "ep", "dp")
 
 
+Verdict = Literal["meets", "misses", "unsure"]
+"""What means of the closed form say of targets; unsure: a simulated run decides."""
+
+
 _NEAR: Mapping[Reason, float] = {"ttft": 0.15, "tpot": 0.02, "e2e": 0.05}
 """How far closed-form means may be from the simulation's (tests/serving/test_closed_form.py)."""
+_HOPELESS, _TAIL = 1.5, 90.0
+"""A mean is at most so many times a percentile, from one on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +61,34 @@ class Targets:
         percent = self.percents.get(reason)
         return name if percent is None else f"p{percent:g} {name}"
 
-    def simulated(self, times: Times, run: SimulatedRun) -> Times:
+    def simulated(self, times: Times, run: Simulated) -> Times:
         """The times of a candidate as its run has them: means, or percentiles where asked for."""
-        found: dict[Reason, float] = {
-            "ttft": times.ttft_s, "tpot": times.tpot_s, "e2e": times.e2e_s,
-        }  # fmt: skip
-        of_run: dict[Reason, Distribution | None] = {
-            "ttft": run.ttft, "tpot": run.tpot, "e2e": run.e2e,
-        }  # fmt: skip
-        for reason, metric in of_run.items():
-            if metric is not None:
-                percent = self.percents.get(reason)
-                found[reason] = metric.mean_s if percent is None else metric.at(percent)
-        return Times(found["ttft"], found["tpot"], found["e2e"])
 
-    def near(self, ratios: Mapping[Reason, float]) -> bool:
-        """Whether a mean is so near to its target that only a simulated run decides."""
-        return any(abs(ratio - 1) <= _NEAR.get(name, 0.0) for name, ratio in ratios.items())
+        def of(reason: Reason, of_requests: list[float], without: float) -> float:
+            if not of_requests:
+                return without
+            percent = self.percents.get(reason)
+            found = distribution(of_requests, () if percent is None else (percent,))
+            return found.mean_s if percent is None else found.at(percent)
+
+        return Times(
+            of("ttft", run.ttft_s, times.ttft_s),
+            of("tpot", run.tpot_s, times.tpot_s),
+            of("e2e", run.e2e_s, times.e2e_s),
+        )
+
+    def verdict(self, ratios: Mapping[Reason, float], *, unsure: bool) -> Verdict:
+        """What the ratios of closed-form means say; `unsure`: they may be wrong by much."""
+        said: Verdict = "meets"
+        for name, ratio in ratios.items():
+            percent = self.percents.get(name)
+            near = _NEAR.get(name, 0.0)
+            beyond = _HOPELESS if unsure or percent is not None else 1 + near
+            if ratio > beyond and (percent is None or percent >= _TAIL):
+                return "misses"
+            if unsure or percent is not None or ratio >= 1 - near:
+                said = "unsure"
+        return said
 
     def ratios(self, times: Times) -> dict[Reason, float]:
         """By target, time over what is allowed: above 1 it is missed."""
@@ -208,6 +226,10 @@ class Pools:
         }
 
 
+Asked = tuple[str, int | None]
+"""A GPU and the longest sequence that its server takes, of which the best is asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One deployment with what it reaches under its share of the load."""
@@ -238,6 +260,16 @@ class Candidate:
     def each(self) -> int:
         """GPUs that the row's figures are of."""
         return self._figures.gpus
+
+    @property
+    def asked(self) -> Asked:
+        """What it is one of the answers to."""
+        return self.row.gpu, self.scenario.max_model_len
+
+    @property
+    def at_a_time(self) -> int | None:
+        """The cap on sequences that was chosen for it; None: the engine's, or what was given."""
+        return self.row.chosen.get("max_num_seqs")
 
     @property
     def what_if(self) -> int:
@@ -302,6 +334,8 @@ class Candidate:
             **self.row.to_dict(),
             "weights": self.weights,
             "kv_cache": self.kv_cache,
+            "max_model_len": self.scenario.max_model_len,
+            "max_num_seqs": self.scenario.max_num_seqs,
             "replicas": self.replicas,
             "total_gpus": self.gpus,
             "total_requests_per_s": self.requests_per_s,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from vperf.errors import HubError, InputError, UnknownNameError, VperfError
+from vperf.errors import MAX_COUNT, HubError, InputError, UnknownNameError, VperfError, check_count
 from vperf.explore.grid import grid
 from vperf.explore.offload import Fits, best_split, decode_rate, offloads
 from vperf.frames import Shown, frame
@@ -173,10 +173,9 @@ def fit(
     """
     if model is None and gpu is None and options.get("gpu_file") is None:
         raise InputError("give a model, a GPU, or both")
-    for name, value in (("context", context), ("users", users)):
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if value is not None and not (whole and 1 <= value <= 10**9):
-            raise InputError(f"must be a count from 1 on, not {value!r}", field=name)
+    if context is not None:
+        check_count("context", context, 1, 2 * MAX_COUNT)  # the longest prompt and output
+    check_count("users", users, 1)
     if gpu is None and options.get("gpu_file") is None:
         gpu = "all"
     chosen = {"model": list(model_ids()) if model is None else model, "gpu": gpu}

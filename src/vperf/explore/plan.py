@@ -3,29 +3,33 @@
     candidate = GPU x weights x cache x engine x layout of a replica x replicas (its load)
 
 A replica that misses a target under some load misses it under any greater one, so that those are
-counted and not computed. Not here: the speeds (speeds.py) and the layout of screens
-(report/plan.py).
+counted and not computed. Where the closed form may be wrong about a target, simulated runs decide:
+of a family of loads as many as it takes to find the greatest that meets the targets. Not here: the
+speeds (speeds.py) and the layout of screens (report/plan.py).
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
-from vperf.answer import Estimate, Expected, Serving
+from vperf.answer import Estimate, Expected
 from vperf.deployment import Deployment
 from vperf.errors import InputError, VperfError, check_count
 from vperf.estimate import estimate
 from vperf.explore.candidates import (
     NETWORK_BYTES_PER_S,
     WAYS,
+    Asked,
     Candidate,
     Layout,
     Reason,
     Targets,
     Times,
+    Verdict,
     layouts,
     targets_of,
     times_of,
@@ -41,6 +45,9 @@ from vperf.resolve.engine import engine_named
 from vperf.resolve.model import AS_STORED
 from vperf.scenario import Scenario
 from vperf.serving.load import UNSURE_SHARE
+from vperf.serving.memory import sequence_bytes, that_holds
+from vperf.serving.speculative import tokens_per_step
+from vperf.speeds import simulate
 from vperf.spelling import flag
 from vperf.units import is_moderate, parse_bandwidth
 from vperf.values import dataclass
@@ -52,20 +59,28 @@ By = Literal["gpus", "cost", "latency", "throughput"]
 """What the winner has least or most of: GPUs, $ per request, TPOT, output tok/s of a GPU."""
 
 MAX_GPUS = 8
-_HOPELESS = 1.5
-"""Means so far above a target that no percentile of a run is simulated."""
+_MOST_AT_A_TIME = 16
+"""Sequences up to which fewer at a time are tried."""
 _USERS = tuple(1 << n for n in range(11))
 """Users of one replica that are tried where no load is given."""
 
 
 @dataclass(frozen=True, slots=True)
 class GpuBest:
-    """The best deployment of one GPU: of those that meet the targets, or the nearest to them."""
+    """The best deployment of one GPU, for one length that a server takes: of those that meet the
+    targets, or the nearest to them."""
 
     gpu: str
     candidate: Candidate | None
     """None: nothing of it could be held against the targets, because of `lost`."""
     lost: Reason | None = None
+    max_model_len: int | None = None
+    """None: as long as the requests."""
+
+    @property
+    def asked(self) -> Asked:
+        """What it is the answer to."""
+        return self.gpu, self.max_model_len
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -140,6 +155,7 @@ class Plan(Plotted):
             "best_per_gpu": [
                 {
                     "gpu": each.gpu,
+                    "max_model_len": each.max_model_len,
                     "lost": each.lost,
                     "candidate": each.candidate.to_dict() if each.candidate else None,
                 }
@@ -300,10 +316,9 @@ class _Search:
         self.rate, self.users = rate, users
         self.met: list[Candidate] = []
         self.nearest: Candidate | None = None
-        self.nearest_of: dict[str, Candidate] = {}
-        """By GPU."""
-        self.lost_of: dict[str, Counter[Reason]] = {}
-        self._gpu = ""
+        self.nearest_of: dict[Asked, Candidate] = {}
+        self.lost_of: dict[Asked, Counter[Reason]] = {}
+        self._asked: Asked = "", None
         self.asked = self.computed = 0
         self.lost: Counter[Reason] = Counter()
         self.problems: Counter[str] = Counter()
@@ -330,7 +345,7 @@ class _Search:
 
     def walk(self, point: Point) -> None:
         """All candidates of one GPU, weights, cache and engine."""
-        self._gpu = self.resolver.gpu(point.scenario).id
+        self._asked = self.resolver.gpu(point.scenario).id, point.scenario.max_model_len
         try:
             found, _ = self._layouts(point)
         except VperfError as error:
@@ -348,56 +363,143 @@ class _Search:
         """One layout under each load, the smallest first."""
         loads = list(self._loads(layout))
         self.asked += len(loads)
+        found: list[Candidate] = []
+        count = len(loads)
         for number, (replicas, load) in enumerate(loads):
-            scenario = layout.of(point.scenario, **load)
-            ways = {way: getattr(layout, way) for way in WAYS}
-            chosen = {
-                "quantization": scenario.quantization or AS_STORED,
-                "engine": engine_named(scenario.engine).id, **ways, **load,
-            }  # fmt: skip
-            row = row_of(self.resolver, Point(chosen, scenario), self._prices)
-            self.computed += 1
-            left = len(loads) - number
-            if row.figures is None:
-                self._out("layout", left, row.problem)
+            each, reason, problem = self._candidate(point, layout, replicas, load)
+            if each is None:
+                count = number
+                self._out(reason, len(loads) - number, problem)
+                break
+            found.append(each)
+            if self._verdict(each) == "misses":
+                break
+        meeting = self._meeting(found)
+        for each in found[:meeting]:
+            # Means that miss, of less load than a run that does not, are put right by their own.
+            self._take(self.ran(each) if each.binding else each, 1)
+        if meeting == len(found):
+            return
+        missing = found[meeting]
+        for number in range(meeting, count):
+            free = found[number] if number < len(found) else None
+            fewer = self._fewer_at_a_time(point, layout, loads[number], free)
+            if fewer is None:
+                self._take(missing, count - number)
                 return
-            if not row.fits:
-                self._out("memory", left)
-                return
-            deployment = self.resolver.deployment(scenario)
-            speed = row.figures.expected
-            times = times_of(
-                speed.high if self.conservative else speed,
-                deployment.lengths.output_tokens,
-            )
-            ratios = self.targets.ratios(times)
-            serving = row.figures.serving
-            ran = None
-            if self._simulates(ratios, serving):
-                ran = self._of_run(scenario, times, speed)
-                times = ran or times
-                ratios = self.targets.ratios(times)
-            if serving and serving.saturated and serving.requests_asked_per_s:
-                ratios["saturated"] = serving.requests_asked_per_s / serving.requests_per_s
-            gpu = deployment.card.gpu
-            candidate = Candidate(
-                row, scenario, replicas, layout, deployment.model.quantization,
-                deployment.model.cache_name, gpu.name, gpu.tdp_w, times, ratios,
-                simulated=ran is not None,
-            )  # fmt: skip
-            if not self._take(candidate, left):
-                return
+            self._take(fewer, 1)
 
-    def _simulates(self, ratios: Mapping[Reason, float], serving: Serving | None) -> bool:
-        """Whether a run decides: of percentiles, near a target, or where prompts take the time."""
-        if serving is None or serving.saturated or max(ratios.values()) > _HOPELESS:
-            return False
+    def _candidate(
+        self, point: Point, layout: Layout, replicas: int, load: Mapping[str, Any]
+    ) -> tuple[Candidate | None, Reason, str]:
+        """As the closed form has it; None with why there is none."""
+        scenario = layout.of(point.scenario, **load)
+        ways = {way: getattr(layout, way) for way in WAYS}
+        chosen = {
+            "quantization": scenario.quantization or AS_STORED,
+            "engine": engine_named(scenario.engine).id, **ways, **load,
+        }  # fmt: skip
+        row = row_of(self.resolver, Point(chosen, scenario), self._prices)
+        self.computed += 1
+        if row.figures is None:
+            return None, "layout", row.problem
+        figures, deployment = row.figures, self.resolver.deployment(scenario)
+        if not row.fits or not _holds(deployment, scenario.max_model_len):
+            return None, "memory", ""
+        speed, serving = figures.expected, figures.serving
+        times = times_of(
+            speed.high if self.conservative else speed, deployment.lengths.output_tokens
+        )
+        ratios = self.targets.ratios(times)
+        if serving and serving.saturated and serving.requests_asked_per_s:
+            ratios["saturated"] = serving.requests_asked_per_s / serving.requests_per_s
+        gpu = deployment.card.gpu
+        candidate = Candidate(
+            row, scenario, replicas, layout, deployment.model.quantization,
+            deployment.model.cache_name, gpu.name, gpu.tdp_w, times, ratios,
+        )  # fmt: skip
+        return candidate, "layout", ""
+
+    def _fewer_at_a_time(
+        self,
+        point: Point,
+        layout: Layout,
+        load: tuple[int, Mapping[str, Any]],
+        free: Candidate | None,
+    ) -> Candidate | None:
+        """A rate that misses the TPOT where its prompts interrupt those who decode, served with as
+        many sequences at a time as meet it: if its requests then end no later, on average.
+        `free`: the same without that cap, where it is known."""
+        if self.rate is None or point.scenario.max_num_seqs is not None:
+            return None
+        free = free or self._candidate(point, layout, *load)[0]
+        if free is None:
+            return None
+        best, most = None, self._fewest(free)
+        while most <= _MOST_AT_A_TIME:
+            capped = {**load[1], "max_num_seqs": most}
+            each, _, _ = self._candidate(point, layout, load[0], capped)
+            most *= 2
+            if each is None or "saturated" in each.ratios:
+                continue
+            if self._verdict(each) == "misses":
+                break
+            each, free = self.ran(each), self.ran(free)
+            if each.binding or each.times.e2e_s > free.times.e2e_s:
+                break
+            best = each
+        return best
+
+    def _fewest(self, candidate: Candidate) -> int:
+        """The least power of two of sequences at a time that serves the rate of a candidate whose
+        prompts alone make it miss the TPOT; of any other, beyond those that are tried."""
+        beyond, most_s = 2 * _MOST_AT_A_TIME, self.targets.tpot_s
+        at, figures = self.resolver.deployment(candidate.scenario), candidate.row.figures
+        others = any(ratio > 1 for name, ratio in candidate.ratios.items() if name != "tpot")
+        if most_s is None or others or figures is None or figures.serving is None:
+            return beyond
+        load = at.load
+        assert load is not None
+        assert load.requests_per_s is not None
+        steps = at.replica.steps(load)
+        gain = tokens_per_step(load.acceptance, at.model.draft_depth)
+        if steps.decode(1 + figures.serving.running_batch).expected / gain > most_s:
+            return beyond
+        alone_s = steps.alone.expected + (load.output_tokens - 1) / gain * steps.decode(1).expected
+        return 1 << max(0, math.ceil(math.log2(load.requests_per_s * alone_s)))
+
+    def _verdict(self, candidate: Candidate) -> Verdict:
+        """What the closed form knows about a candidate."""
+        figures = candidate.row.figures
+        serving = figures.serving if figures else None
+        if serving is None or serving.saturated:
+            return "misses" if candidate.binding else "meets"
         unsure = serving.prompt_share > UNSURE_SHARE and not self.conservative
-        return bool(self.targets.percents) or unsure or self.targets.near(ratios)
+        return self.targets.verdict(candidate.ratios, unsure=unsure)
+
+    def _meeting(self, found: list[Candidate]) -> int:
+        """How many of these, under ever more load, meet the targets: those of which only a run
+        knows are run, until one that meets them is beside one that does not."""
+        verdicts = [self._verdict(each) for each in found]
+        low = next((n for n, said in enumerate(verdicts) if said != "meets"), len(found))
+        high = next((n for n, said in enumerate(verdicts) if said == "misses"), len(found))
+        # The means know best where to begin.
+        at = sum(each.binding is None for each in found[low:high]) + low - 1
+        while low < high:
+            at = min(max(at, low), high - 1)
+            found[at] = self.ran(found[at])
+            if found[at].binding:
+                high = at
+            else:
+                low = at + 1
+            at = (low + high) // 2
+        return low
 
     def ran(self, candidate: Candidate) -> Candidate:
         """A candidate with the times of its simulated run, if it has none of these; and whoever met
         the targets but misses them so is out."""
+        if candidate.simulated:
+            return candidate
         figures = candidate.row.figures
         serving = figures.serving if figures else None
         if figures is None or serving is None or serving.saturated or candidate.pools is not None:
@@ -411,8 +513,8 @@ class _Search:
         """`new` in the place of `old`, where it still belongs there."""
         if self.nearest is old:
             self.nearest = new
-        if self.nearest_of.get(old.row.gpu) is old:
-            self.nearest_of[old.row.gpu] = new
+        if self.nearest_of.get(old.asked) is old:
+            self.nearest_of[old.asked] = new
         at = next((n for n, each in enumerate(self.met) if each is old), None)
         if at is not None:
             del self.met[at]
@@ -420,9 +522,7 @@ class _Search:
 
     def _of_run(self, scenario: Scenario, times: Times, speed: Expected) -> Times | None:
         """The times of a candidate as its simulated run has them; None: it has none."""
-        wanted = ",".join(f"{percent:g}" for percent in set(self.targets.percents.values()))
-        asked = replace(scenario, metric_percentiles=wanted or "50")
-        run = estimate(self.resolver.deployment(asked)).simulated
+        run = simulate(self.resolver.deployment(scenario))
         if run is None:
             return None
         found = self.targets.simulated(times, run)
@@ -456,9 +556,9 @@ class _Search:
             self.met.append(candidate)
             return True
         self._out(missed[0], left)
-        own = self.nearest_of.get(candidate.row.gpu)
+        own = self.nearest_of.get(candidate.asked)
         if own is None or _distance(candidate) < _distance(own):
-            self.nearest_of[candidate.row.gpu] = candidate
+            self.nearest_of[candidate.asked] = candidate
         nearest = self.nearest
         if nearest is None or _distance(candidate) < _distance(nearest):
             self.nearest = candidate
@@ -466,7 +566,7 @@ class _Search:
 
     def _out(self, reason: Reason, count: int, problem: str = "") -> None:
         self.lost[reason] += count
-        self.lost_of.setdefault(self._gpu, Counter())[reason] += count
+        self.lost_of.setdefault(self._asked, Counter())[reason] += count
         if problem:
             self.problems[problem] += count
 
@@ -478,6 +578,22 @@ class _Search:
             self._take(candidate, 1)
 
 
+def _holds(deployment: Deployment, tokens: int | None) -> bool:
+    """Whether one sequence of so many tokens fits, without which engines do not start. Raises
+    InputError where requests are longer."""
+    if tokens is None:
+        return True
+    whole = deployment.prompt_tokens + deployment.lengths.output_tokens
+    if tokens < whole:
+        raise InputError(
+            f"{tokens:,} is less than a request of {whole:,} tokens", field="max-model-len",
+            hint="the server would refuse it",
+        )  # fmt: skip
+    of_card = deployment.replica.pools
+    wanted = sequence_bytes(deployment.model, of_card, tokens, 0)
+    return wanted <= that_holds(of_card, wanted).free_bytes
+
+
 def _distance(candidate: Candidate) -> tuple[float, int]:
     missed = candidate.binding
     return (missed[1] if missed else 0.0), candidate.gpus
@@ -487,27 +603,34 @@ def _rank(candidate: Candidate, by: By) -> tuple[float, ...]:
     """The least is best."""
     c = candidate
     tpot, last = c.times.tpot_s, (c.gpus, c.times.ttft_s)
+    longer = (-(c.scenario.max_model_len or 0),)
     match by:
         case "gpus":
-            return (c.gpus, c.expense, c.what_if, tpot, -c.per_gpu, c.times.ttft_s)
+            return (c.gpus, c.expense, c.what_if, *longer, tpot, -c.per_gpu, c.times.ttft_s)
         case "cost":
-            return (c.expense, c.what_if, tpot, -c.per_gpu, *last)
+            return (c.expense, c.what_if, *longer, tpot, -c.per_gpu, *last)
         case "latency":
-            return (tpot, c.expense, c.what_if, -c.per_gpu, *last)
+            return (tpot, c.expense, c.what_if, *longer, -c.per_gpu, *last)
         case "throughput":
-            return (-c.per_gpu, c.expense, c.what_if, tpot, *last)
+            return (-c.per_gpu, c.expense, c.what_if, *longer, tpot, *last)
 
 
 def _best_per_gpu(search: _Search, by: By) -> tuple[GpuBest, ...]:
-    best: dict[str, Candidate] = {}
+    best: dict[Asked, Candidate] = {}
     for each in sorted(search.met, key=lambda c: _rank(c, by)):
-        best.setdefault(each.row.gpu, each)
-    missed = [c for gpu, c in search.nearest_of.items() if gpu not in best]
+        best.setdefault(each.asked, each)
+    missed = [c for asked, c in search.nearest_of.items() if asked not in best]
     missed.sort(key=_distance)
-    found = [GpuBest(c.row.gpu, c) for c in (*best.values(), *missed)]
-    seen = {each.gpu for each in found}
-    rest = ((gpu, lost) for gpu, lost in search.lost_of.items() if gpu not in seen)
-    return (*found, *(GpuBest(gpu, None, lost.most_common(1)[0][0]) for gpu, lost in rest))
+    found = [
+        GpuBest(c.row.gpu, c, max_model_len=c.scenario.max_model_len)
+        for c in (*best.values(), *missed)
+    ]
+    seen = {each.asked for each in found}
+    rest = ((asked, lost) for asked, lost in search.lost_of.items() if asked not in seen)
+    return (
+        *found,
+        *(GpuBest(gpu, None, lost.most_common(1)[0][0], most) for (gpu, most), lost in rest),
+    )
 
 
 def _front(met: Sequence[Candidate], by: By) -> tuple[Candidate, ...]:
@@ -515,7 +638,8 @@ def _front(met: Sequence[Candidate], by: By) -> tuple[Candidate, ...]:
 
     def sides(c: Candidate) -> tuple[float, ...]:
         size = c.gpus if by == "gpus" else 0
-        return (c.times.tpot_s, -c.per_gpu, c.expense, c.what_if, size)
+        longest = c.scenario.max_model_len or 0
+        return (c.times.tpot_s, -c.per_gpu, c.expense, c.what_if, size, -longest)
 
     front: list[tuple[tuple[float, ...], Candidate]] = []
     # In this order nobody is dominated by one that comes later; of equals the first stays.
@@ -610,5 +734,7 @@ def _notes(search: _Search, shown: Candidate | None, stored: str) -> Iterator[No
     if shown.replicas > 1:
         kind = "replicas_rate" if search.users is None else "replicas_users"
         yield Note(kind, replicas=shown.replicas)
+    if shown.at_a_time is not None:
+        yield Note("at_a_time", sequences=shown.at_a_time)
     yield Note("one_node")
     yield Note("targets_slow" if search.conservative else "targets_mean")

@@ -37,6 +37,9 @@ class Kernels:
     """Share of the stream at which decode attention reads its cache."""
     vector: float = 1.0
     """Share of the products that a vector kernel makes a clock."""
+    sinks: float = 1.0
+    """Share of the attention rates, of prefill and of the cache's stream, that attention with sinks
+    has: there is no flash attention with sinks for every architecture."""
     experts: float = 1.0
     """Factor on `latency` of grouped kernels."""
     blocks: float = 1.0

@@ -352,6 +352,8 @@ class Work(Generic[Q]):
     modules: tuple[tuple[str, int], ...] = ()
     """Of a matmul, the weights that an adapter can be of, with their outputs: no routers, nothing
     that every rank does."""
+    sinks: bool = False
+    """Attention whose softmax has a learned sink, which not every flash attention can add."""
 
     @property
     def streamed_bytes(self) -> Q | float:
@@ -423,6 +425,7 @@ def attention(
     cache: Format,
     visibility: Visibility = FULL,
     keys_shared: bool = False,
+    sinks: bool = False,
 ) -> Work[Q]:
     """Softmax(QK')V, causal: 2 (qk_dim + v_dim) FLOPs per head and (query, key) pair.
 
@@ -448,6 +451,7 @@ def attention(
         edges=heads * tokens,
         band=heads * step.fact(band_queries, visibility) if narrowed else 0.0,
         blocks=step.batch * kv_heads,
+        sinks=sinks,
     )
 
 

@@ -24,7 +24,7 @@ from vperf.model.model import LayerKind, Model
 from vperf.model.ops import Linear
 from vperf.model.quantization import Scheme, read_scheme, what_if
 from vperf.model.text_model import find_text_model
-from vperf.model.towers import Tower
+from vperf.model.tower import Tower
 from vperf.notes import Note
 
 MTP_KEYS = (

@@ -159,6 +159,7 @@ def op_at(row: Row, value: Callable[[Coordinate], float]) -> Op:
         number(row.edges), number(row.band), number(row.blocks), row.launches,
         None if row.least_bytes is None else number(row.least_bytes),
         None if row.popular_bytes is None else number(row.popular_bytes), row.modules,
+        row.sinks,
     )  # fmt: skip
 
 

@@ -7,25 +7,13 @@ in the tests. Not here: what encoding an image costs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from vperf.errors import UnsupportedModelError
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.checkpoint import Config
-from vperf.values import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Tower:
-    """Parameters of all towers and projectors, and what had to be assumed to count them."""
-
-    parameters: int
-    assumptions: tuple[str, ...] = ()
-
-
-TowerReader = Callable[[Config, Config], Tower]
-"""(top config, text config) -> the towers of a wrapper."""
+from vperf.model.tower import Tower
 
 
 def _part(top: Config, name: str, defaults: Mapping[str, Any]) -> Config:

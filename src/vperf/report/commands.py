@@ -4,9 +4,11 @@ Their words are in the engine's file (sources/engine_keys.py); here are the valu
 model, tp, pp, ep, dp, stage, kv_cache, quantization, eager, max_model_len, memory_utilization,
 max_batched_tokens, max_sequences, lora_rank, max_loras, role of a server; kv_offload where it has a
 cache in host memory, kv_offload_gib of all its GPUs, kv_offload_gb and kv_offload_bytes of each; of
-drafts the name of the method (mtp, draft_model, eagle, eagle3, ngram) with what drafts; drafts,
-branches, verified; model, input_tokens, output_tokens, prefix_tokens, users, request_rate, prompts
-of a measurement.
+one on several nodes nodes, node_rank (others: not of the first), gpus, node_gpus, and whether
+sequences (dp_local, dp_start) or one layout (span) are divided among them, with $HEAD the first
+one's address; of drafts the name of the method (mtp, draft_model, eagle, eagle3, ngram) with what
+drafts; drafts, branches, verified; model, input_tokens, output_tokens, prefix_tokens, users,
+request_rate, prompts of a measurement.
 Not here: the sentences around them (words.py, plan.py).
 """
 
@@ -74,6 +76,18 @@ class Server:
     max_sequences: int = 0
     role: str = ""
     """"prefill" or "decode", where these are apart."""
+    node_gpus: int = 0
+    """Of a node; a replica of more is started on each of several."""
+
+    @property
+    def gpus(self) -> int:
+        """Of the replica."""
+        return self.tp * self.pp * self.dp
+
+    @property
+    def nodes(self) -> int:
+        """That it takes."""
+        return -(-self.gpus // self.node_gpus) if self.node_gpus else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +121,7 @@ def launch(server: Server) -> list[list[str]]:
     how = engine.launch
     needs = [*(["role"] if server.role else []), *_needs(server.drafts)]
     needs += ["lora_rank"] if server.lora_rank else []
+    needs += ["nodes"] if server.nodes > 1 else []
     if how is None or not all(takes(engine, name) for name in needs):
         return []
     cache = _cache_values(server)
@@ -115,13 +130,26 @@ def launch(server: Server) -> list[list[str]]:
     values = _server_values(server, how)
     words = filled(how.words, values)
     if how.file is None:
-        return [words]
+        if server.nodes == 1:
+            return [words]
+        other = "1" if server.nodes == 2 else "$NODE"
+        return [words, filled(how.words, {**values, **_of_node(server, other)})]
     lines = file_lines(how.file.get("options", {}), values)
     if not lines:
         return [words]
     name = how.file["name"]
     text = "\\n".join(lines)
     return [[f"printf '{text}\\n' > {name}"], [*words, how.file["flag"].replace("{file}", name)]]
+
+
+def on_nodes(commands: Sequence[Sequence[str]], nodes: int) -> str:
+    """What a reader must know of commands that start one server on several nodes."""
+    text = " ".join(word for words in commands for word in words)
+    found = f", on {nodes} nodes" if nodes > 1 else ""
+    if "$HEAD" in text:
+        found += " ($HEAD: the address of the first"
+        found += f"; $NODE: 1 to {nodes - 1} on the others)" if "$NODE" in text else ")"
+    return found
 
 
 def _needs(drafts: Drafts | None) -> list[str]:
@@ -190,12 +218,34 @@ def _server_values(s: Server, how: Launch) -> dict[str, str]:
             max_sequences=s.max_sequences, lora_rank=s.lora_rank, max_loras=s.max_loras,
         ),
     }  # fmt: skip
+    if s.nodes > 1:
+        texts |= {
+            "nodes": str(s.nodes), "gpus": str(s.gpus), "node_gpus": str(s.node_gpus),
+            **({"dp_local": str(s.dp // s.nodes)} if _shares(s) else {"span": "span"}),
+            **_of_node(s, "0"),
+        }  # fmt: skip
     if drafts := s.drafts:
         texts |= {
             drafts.method: drafts.model or drafts.method,
             **_counts(1, drafts=drafts.tokens, verified=drafts.verified, branches=drafts.branches),
         }
     return {name: text for name, text in texts.items() if text}
+
+
+def _shares(s: Server) -> bool:
+    """Whether each node has attention groups of its own."""
+    return s.dp > 1 and s.dp % s.nodes == 0
+
+
+def _of_node(s: Server, rank: str) -> dict[str, str]:
+    """What differs from one node of a replica to another."""
+    found = {"node_rank": rank}
+    if rank != "0":
+        found["others"] = rank
+        if _shares(s):
+            each = s.dp // s.nodes
+            found["dp_start"] = str(int(rank) * each) if rank.isdigit() else f"$(({rank} * {each}))"
+    return found
 
 
 def _cache_values(s: Server) -> dict[str, str]:

@@ -17,6 +17,7 @@ from vperf.report.commands import (
     bench,
     drafts_of,
     launch,
+    on_nodes,
     quantizes,
 )
 from vperf.report.document import (
@@ -178,6 +179,8 @@ def _time(of: Plan | Candidate, reason: Reason) -> float:
 def _named(answer: Plan, each: Candidate) -> str:
     """ "4 x H100 SXM (2 replicas of tp 2, fp8 weights)"."""
     parts = [_layout(each), f"{clean(each.weights)} weights"]
+    if each.at_a_time:
+        parts.append(f"{each.at_a_time} at a time")
     if "engine" in answer.axes:
         parts.append(clean(each.row.chosen["engine"]))
     inside = ", ".join(part for part in parts if part)
@@ -260,6 +263,7 @@ def _best_table(answer: Plan) -> Table:
     priced = any(each.candidate and each.candidate.usd_per_hour for each in answer.best_per_gpu)
     columns = (
         Column("Best per GPU"),
+        *((Column("context", "count"),) if _contexts(answer) else ()),
         Column("GPUs", "count"),
         Column("deployment"),
         Column("TTFT", "time"),
@@ -280,7 +284,7 @@ def _best_row(answer: Plan, best: GpuBest, *, priced: bool) -> Row:
     if each is None:
         why = f"{FAILS} {_SHORT[best.lost]}" if best.lost else "-"
         price = ("-",) if priced else ()
-        said = ("-", "-", "-", "-", Span(why, "bad"), *price, "-", "-", "-", "-")
+        said = (*_context(answer, best), "-", "-", "-", "-", Span(why, "bad"), *price, *"----")
         return Row((f"  {clean(best.gpu)}", *said), "aside")
     figures = each.row.figures
     ends = "-"
@@ -296,7 +300,7 @@ def _best_row(answer: Plan, best: GpuBest, *, priced: bool) -> Row:
     mark = "> " if each is answer.winner else "  "
     return Row(
         (
-            f"{mark}{clean(best.gpu)}", f"{each.gpus:,}", _deployed(each),
+            f"{mark}{clean(best.gpu)}", *_context(answer, best), f"{each.gpus:,}", _deployed(each),
             seconds(each.times.ttft_s), seconds(each.times.tpot_s), margin,
             *((dollars(each.usd_per_hour),) if priced else ()),
             each.row.constants, ends, per_second(each.per_user), per_second(each.per_gpu),
@@ -305,14 +309,27 @@ def _best_row(answer: Plan, best: GpuBest, *, priced: bool) -> Row:
     )  # fmt: skip
 
 
+def _contexts(answer: Plan) -> bool:
+    """Whether servers for sequences of several lengths are asked for."""
+    return "max_model_len" in answer.axes
+
+
+def _context(answer: Plan, best: GpuBest) -> tuple[str, ...]:
+    return (f"{best.max_model_len:,}",) if _contexts(answer) else ()
+
+
 def _deployed(each: Candidate) -> str:
-    return f"{_short(each)}, {clean(each.weights)}"
+    capped = f", {each.at_a_time} at a time" if each.at_a_time else ""
+    return f"{_short(each)}, {clean(each.weights)}{capped}"
 
 
 def _front_table(answer: Plan) -> Table:
     """Those that no other is as good as in everything: fastest for a user first."""
     shown = shown_of(answer)
     extras: list[tuple[Column, tuple[str, ...]]] = []
+    if _contexts(answer):
+        lengths = tuple(f"{c.scenario.max_model_len:,}" for c in shown)
+        extras.append((Column("context", "count"), lengths))
     if "kv_cache_dtype" in answer.axes:
         extras.append((Column("KV cache"), tuple(clean(c.kv_cache) for c in shown)))
     if "engine" in answer.axes:
@@ -454,11 +471,12 @@ def commands(answer: Plan) -> list[Shell]:
             lora_rank=given.lora_rank,
             max_loras=given.max_loras,
             cuda_graphs=scenario.cuda_graphs,
-            max_model_len=given.prompt_tokens + given.output_tokens,
+            max_model_len=scenario.max_model_len or given.prompt_tokens + given.output_tokens,
             memory_utilization=answer.memory_utilization,
             max_batched_tokens=answer.max_batched_tokens,
-            max_sequences=_sequences(running),
+            max_sequences=scenario.max_num_seqs or _sequences(running),
             role=role,
+            node_gpus=estimate.gpu.per_node,
         )  # fmt: skip
 
     def words(found: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
@@ -484,9 +502,10 @@ def commands(answer: Plan) -> list[Shell]:
         whole = Bench(given.prompt_tokens, given.output_tokens, None, rate, prefix)
         found.append(("Measure it, through a router", words([bench(engine, model.id, whole)])))
     else:
+        started, nodes = launch(server(layout)), server(layout).nodes
         one = "one replica under its share of the load" if best.replicas > 1 else "it"
         found = [
-            (f"Launch {_each(best.replicas)}{which}", words(launch(server(layout)))),
+            (f"Launch {_each(best.replicas)}{which}{on_nodes(started, nodes)}", words(started)),
             (f"Measure {one}", words([bench(engine, model.id, share)])),
         ]
     return [

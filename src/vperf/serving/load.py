@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from vperf.errors import InputError
 from vperf.model.model import Model
-from vperf.serving.memory import Pool, pools, that_holds
+from vperf.serving.memory import Pool, pools, prompt_bytes, that_holds
 from vperf.serving.speculative import tokens_per_step
 from vperf.spelling import flag
 from vperf.timing.compiled import Compiled, Seconds
@@ -40,8 +40,9 @@ that a tenth of the measured requests are the first burst; 0.12 fits best, for t
 requests still comes bunched."""
 
 SURE_SHARE, UNSURE_SHARE = 0.2, 0.5
-"""Shares of the time that prompts take: up to one these means are the simulation's within 4 %
-(TPOT, rate) and 20 % (TTFT), up to the other 11 and 70, beyond it by no bound (tests/serving)."""
+"""Shares of the time that prompts take: up to one these means are the simulation's within 4.5 %
+(TPOT), 4 (rate) and 18 (TTFT), up to the other 11, 5 and 70, beyond it by no bound (tests/serving).
+"""
 
 _ROUNDS, _SECANTS = 80, 6
 """Trials of the fixed point, of which every so many-th halves the bracket."""
@@ -53,9 +54,15 @@ _RATE_TOLERANCE = 1e-4
 """Share of the prompts that come, to which they are as many as are sent."""
 _FULL = 1 - 1e-3
 """Share of the sequences that fit from which on a batch is all of them."""
+_SELDOM = 1e-3
+"""A share of requests that find all places taken too small to look at."""
 _STEP_ROUNDS = 4
+_MOST_ODDS = 30.0
+"""Exponent beyond which no sequence decodes on."""
 _BUSIEST = 0.95
 """Queues are not extrapolated beyond this share of time spent on prefill."""
+_BUSIEST_USERS = 0.999
+"""Of users, who wait for each other."""
 _MAX_CHUNKS = 1000
 """Steps of one prompt's prefill that are asked about one by one."""
 
@@ -174,7 +181,7 @@ class Steps:
         self._prefill: dict[tuple[int, int], Prefill] = {}
 
     def slots(self, users: int | None = None) -> int:
-        """Sequences whose cache fits at their mean length; pages are taken as sequences grow.
+        """Sequences that fit at their mean length; pages are taken as sequences grow.
 
         `users`: those for whom the engine is given more of the memory if its default is too little.
         """
@@ -183,6 +190,7 @@ class Steps:
         whole = self.input_tokens + self.output_tokens
         reserved = card.engine.scheduler.reserves_output
         each = model.rank_cache_bytes(whole if reserved else self.context)
+        each += prompt_bytes(self._pools, self.input_tokens)
         if each <= 0:
             return 10**6
         free = that_holds(self._pools, -(-(users or 1) // groups) * each).free_bytes
@@ -320,7 +328,7 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
         most_per_s = min(most_per_s if batch >= most * _FULL else math.inf, point.most_per_s)
         saturated = load.requests_per_s > most_per_s * (1 + 1e-3)
         rate = min(load.requests_per_s, most_per_s)
-    return Served(
+    found = Served(
         running_batch=batch,
         slots=slots,
         decode_s=point.decode_s,
@@ -335,6 +343,47 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
         limit_ttft_s=steps.alone.limit,
         ceiling_tpot_s=point.ceiling_s,
         ceiling_ttft_s=steps.alone.ceiling,
+    )
+    if load.users is None:
+        return _held(compiled, load, steps, found, int(most))
+    return found
+
+
+def _held(compiled: Compiled, load: Load, steps: Steps, free: Served, most: int) -> Served:
+    """A rate of which at most so many are admitted; the others wait until one ends.
+
+    The wait is Sakasegawa's approximation for that many servers whose times of service are equal.
+    By Little's law a share of them is taken on average, of whose prompts a request meets as many.
+    """
+    further, asked = load.output_tokens - 1, load.requests_per_s
+    assert asked is not None
+    steepness = math.sqrt(2 * (most + 1)) - 1
+    taken = asked * (free.ttft_steady_s + further * free.tpot_s) / most
+    if not free.saturated and taken < 1 and taken**steepness < _SELDOM:
+        return free
+    full = serve(compiled, replace(load, users=most, requests_per_s=None), steps)
+    # A place is taken anew while its last request is still on its way out.
+    held_s = most / full.requests_per_s - server_s(compiled.card, load.input_tokens)
+    share = asked * held_s / most
+    saturated = share > 1 + 1e-3
+    alone = serve(compiled, replace(load, users=1, requests_per_s=None), steps)
+    near = min(share, _BUSIEST)
+    waits = near**steepness / (1 - near) * held_s / most / 2
+    others = (max if saturated else min)(free.ttft_steady_s, full.ttft_steady_s)
+    queue = max(0.0, others - alone.ttft_steady_s)
+    ttft_s = alone.ttft_steady_s + math.hypot(queue, waits)
+    tpot_s = alone.tpot_s + min(1.0, share) * (full.tpot_s - alone.tpot_s)
+    if not saturated:
+        tpot_s = min(free.tpot_s, tpot_s)
+    rate = min(asked, most / held_s)
+    return replace(
+        full if saturated else free,
+        running_batch=min(float(most), rate * further * tpot_s),
+        tpot_s=tpot_s,
+        ttft_s=ttft_s,
+        ttft_steady_s=ttft_s,
+        requests_per_s=rate,
+        saturated=saturated,
     )
 
 
@@ -503,6 +552,8 @@ class _At(NamedTuple):
     busy: float
     """Probability that a request finds others decoding."""
     admission_steps: float
+    apart: bool
+    """Prompts have steps of their own, before any sequence decodes on."""
 
 
 def _at(steps: Steps, load: Load, decode: float, others: float) -> _At:
@@ -512,12 +563,44 @@ def _at(steps: Steps, load: Load, decode: float, others: float) -> _At:
     if fitting > 1:
         each = min(max(0.0, _extra(steps, 1 + others, 2) - extra), extra)
     ahead = math.inf if load.users is None else load.users - 1 - others
-    admission = steps.compiled.card.engine.scheduler.admission_steps
+    facts = steps.compiled.card.engine.scheduler
     return _At(decode, extra, each, fitting, chunks.steps, chunks.seconds, others, ahead,
-               _busy(others, load), admission)  # fmt: skip
+               _busy(others, load), facts.admission_steps, facts.policy != "mixed")  # fmt: skip
+
+
+def _alternating(at: _At, prompts_per_s: float) -> _Window:
+    """Where a step reads the prompts that came in an earlier one, or decodes if there came none.
+
+    At a rate, a step of t seconds is followed by one that decodes with probability exp(-rate t).
+    Users send when they have their last token, of a step that decodes: no step that reads prompts
+    brings others.
+    """
+    decode, reads, step = at.decode, at.extra, at.decode
+    once, odds = at.extra - at.each, 0.0
+    for _ in range(_STEP_ROUNDS):
+        came = prompts_per_s * (step if at.ahead < math.inf else reads)
+        any_came = -math.expm1(-came)
+        reads = once + min(came / any_came if came else 1.0, at.fitting) * at.each
+        if at.ahead < math.inf:
+            odds = max(any_came, came / at.fitting)
+            busy = min(_BUSIEST_USERS, odds * reads / step)
+            step = decode / (1 - busy)
+        else:
+            odds = -math.expm1(-prompts_per_s * decode)
+            odds *= math.exp(min(_MOST_ODDS, prompts_per_s * reads))
+            step = decode + odds * reads
+    share = odds / (1 + odds)
+    mean = (1 - share) * decode + share * reads
+    square = (1 - share) * decode**2 + share * reads**2
+    waits = at.busy * (square / mean / 2 + at.admission_steps * mean)
+    queue = prompts_per_s * square / mean * at.each
+    full = once / at.fitting + at.each
+    return _Window(step, at.each, waits + queue + at.prompt_s, 1.0, math.inf, full)
 
 
 def _window(at: _At, prompts_per_s: float) -> _Window:
+    if at.apart and at.fitting > 1:
+        return _alternating(at, prompts_per_s)
     decode, extra, each = at.decode, at.extra, at.each
     busy = min(_BUSIEST, prompts_per_s * extra)
     if at.fitting > 1:

@@ -118,7 +118,12 @@ def sequence_bytes(
     """What a sequence takes of the pool: its cache, and the activations of its prompt where the
     engine sets nothing aside for them."""
     cache = model.rank_cache_bytes(input_tokens + output_tokens)
-    return cache + input_tokens * of_card[0].overhead.prompt_token_bytes
+    return cache + prompt_bytes(of_card, input_tokens)
+
+
+def prompt_bytes(of_card: tuple[Pool, ...], tokens: float) -> float:
+    """The activations of a prompt that an engine sets nothing aside for."""
+    return tokens * of_card[0].overhead.prompt_token_bytes
 
 
 def memory_use(

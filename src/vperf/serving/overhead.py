@@ -24,8 +24,9 @@ from vperf.values import dataclass
 _DRIVER_BYTES, _DRIVER_SHARE = 0.38e9, 0.0025
 """What CUDA sees less than nvidia-smi shows: 0.4 GB of an RTX 3090, 0.5 of an H100, 0.8 of a B200
 (torch.cuda.mem_get_info against memory.total)."""
-_METAL_SHARE, _METAL_SMALL_SHARE, _METAL_SMALL = 0.75, 2 / 3, 36 * 2**30
-"""recommendedMaxWorkingSetSize of unified memory; less of it on Macs up to 36 GB."""
+_METAL_SMALL, _METAL_SMALL_SHARE = 27 * 2**30, (2 / 3) / 0.75
+"""A Mac's memory is the three quarters of it that macOS lets a GPU use (configs/gpus, --gpu local);
+Macs up to 36 GB give two thirds (recommendedMaxWorkingSetSize)."""
 _PROFILED_SEQUENCES = 256
 """Whose logits vLLM's profile run holds at most."""
 _LOGIT_BYTES = 8.0
@@ -60,8 +61,7 @@ class Overhead:
 def visible_bytes(gpu: Gpu) -> float:
     """What a program can have of the card's memory."""
     if gpu.memory_class == "Apple":
-        small = gpu.memory_bytes <= _METAL_SMALL
-        return gpu.memory_bytes * (_METAL_SMALL_SHARE if small else _METAL_SHARE)
+        return gpu.memory_bytes * (_METAL_SMALL_SHARE if gpu.memory_bytes <= _METAL_SMALL else 1.0)
     if gpu.vendor != "NVIDIA" or gpu.memory_class == "unified":
         return gpu.memory_bytes
     return gpu.memory_bytes * (1 - _DRIVER_SHARE) - _DRIVER_BYTES

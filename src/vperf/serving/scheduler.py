@@ -96,6 +96,10 @@ class _Setting:
     stages: int
 
 
+_Steps = tuple[float, float, float, int]
+"""An event: its start, the time of its first step, by how much each is longer, how many."""
+
+
 @dataclass(slots=True)
 class _Lost:
     """A preempted request."""
@@ -181,20 +185,23 @@ class _Run:
     def __init__(self, scheduler: Scheduler, traffic: Traffic, setting: _Setting) -> None:
         count = len(traffic)
         self.facts, self.traffic, self.count = scheduler, traffic, count
+        self.mixes = scheduler.policy == "mixed"
         self.times, self.cache, self.verified = setting.times, setting.cache, setting.verified
         self.longest = setting.longest_run
         self.behind: dict[int, float] | None = {} if setting.stages > 1 else None
         """What requests come later for the stages that their prompts had still to pass."""
         self.further = setting.stages - 1
         # Whole numbers of tokens stay whole.
-        gain = setting.tokens_per_step
+        gain, cache = setting.tokens_per_step, setting.cache
         self.gain: float = int(gain) if gain == int(gain) else gain
-        self.client = _Client(traffic, scheduler)
-        self.mixes = scheduler.policy == "mixed"
+        self.client, self.half_way = _Client(traffic, scheduler), scheduler.transit_s / 2
+        self.grows = cache is not None and not scheduler.reserves_output
+        """Whether a step takes more of the cache."""
+        self.per_step = self.gain * cache.per_token if cache is not None and self.grows else 0.0
+        """What a sequence takes of it each step."""
         self.budget = max(1, scheduler.max_batched_tokens)
         self.most = max(1, min(scheduler.max_sequences, self.budget // self.verified))
         self.lag, self.every = scheduler.admission_steps, scheduler.receive_interval
-        self.half_way = scheduler.transit_s / 2
         self.inputs, self.outputs = traffic.input_tokens, traffic.output_tokens
         self.first = array("d", bytes(8 * count))
         self.ended = array("d", bytes(8 * count))
@@ -216,26 +223,32 @@ class _Run:
         """Of all running sequences together."""
         self.used = self.now = 0.0
         self.busy = self.holding = self.shut = False
-        self.starts = deque([-math.inf] * max(1, self.lag), maxlen=max(1, self.lag))
+        self.started: deque[_Steps] = deque(maxlen=max(1, self.lag))
+        """The events that hold the last steps."""
         self.looked = self.held = 0
         """Decode steps since the last look for requests, and since prompts are held back."""
         self.warm_up_s = scheduler.warm_up_s
         """What the first step with several prompts will take more."""
         self.stalled: list[tuple[float, int]] = []
         """(time of their last token, sequences) that a prefill step keeps from decoding."""
-        self.done = self.steps = self.events = self.preempted = 0
-        self.busy_s = self.running_s = self.waiting_s = 0.0
-        self.peak_running, self.peak_used = 0, 0.0
+        self.done = self.steps = self.events = self.preempted = self.peak_running = 0
+        self.busy_s = self.running_s = self.waiting_s = self.peak_used = 0.0
         self.gap_s, self.gap_count = array("d"), array("q")
 
     def serve(self, progress: Callable[[int], object] | None) -> None:
         """All requests."""
+        client, grows = self.client, self.grows
         while self.done < self.count:
-            self._receive()
-            chunks, ending = self._admit()
-            if chunks:
-                self._read(chunks, ending)
+            if client.seen_at <= self.now or not self.admitted:
+                self._receive()
+            if self.waiting or self.partial or grows:
+                chunks, ending = self._admit()
+                if chunks:
+                    self._read(chunks, ending)
+                else:
+                    self._decode()
             else:
+                self.holding = self.shut = False
                 self._decode()
             self.events += 1
             if progress is not None and not self.events % _REPORT_EVENTS:
@@ -250,9 +263,18 @@ class _Run:
             self.waiting.append(client.see())
         if self.every > 1 and self.busy and self.looked % self.every:
             return
-        cut = self.starts[0] if self.lag and self.busy else self.now
+        cut = self._start_of(self.lag) if self.lag and self.busy else self.now
         while client.seen_at <= cut:
             self.waiting.append(client.see())
+
+    def _start_of(self, back: int) -> float:
+        """When the last step started, or one further back."""
+        for start, step, rise, many in reversed(self.started):
+            if back <= many:
+                before = many - back
+                return start + before * step + rise * before * (before - 1) / 2
+            back -= many
+        return -math.inf
 
     def _finish(self, request: int, context: float) -> None:
         """Its last token has come; `context` is what it has in cache."""
@@ -301,10 +323,7 @@ class _Run:
         cache = self.cache
         assert cache is not None
         preempted = False
-        while len(self.admitted) > 1:
-            growth = len(self.running) * self.gain * cache.per_token
-            if self.used + growth <= cache.size:
-                break
+        while self.used + len(self.running) * self.per_step > cache.size and len(self.admitted) > 1:
             preempted = True
             self._preempt(next(reversed(self.admitted)))
         while self.kept and self.used + self.kept_size > cache.size:
@@ -342,8 +361,7 @@ class _Run:
         """The chunks of prompts that the next step reads, and requests whose prompt it ends."""
         chunks: list[Chunk] = []
         ending: list[int] = []
-        grows = self.cache is not None and not self.facts.reserves_output
-        full = grows and self._make_room()
+        full = self.grows and self._make_room()
         self.holding, self.shut = False, full
         if not self.waiting and not self.partial:
             return chunks, ending
@@ -422,10 +440,8 @@ class _Run:
         if self.facts.reserves_output:
             tokens = self.inputs[request] + self.outputs[request]
         size = cache.per_sequence + cache.per_token * tokens
-        if self.admitted:
-            growth = decoding * self.gain * cache.per_token
-            if self.used + (0 if self.facts.reserves_output else growth) + size > cache.size:
-                return False
+        if self.admitted and self.used + decoding * self.per_step + size > cache.size:
+            return False
         self.used += size
         self.peak_used = max(self.peak_used, self.used)
         # What others kept of their sessions goes first, the longest idle one before the others.
@@ -457,13 +473,13 @@ class _Run:
             context += decoding * gain * (many - 1)
             ends = self.times.mixed(decoding, context, ((new, past + step),))
             each[1] += step
-            self._start_steps(start, seconds, ends - seconds, many)
+            self.started.append((start, seconds, (ends - seconds) / (many - 1), many))
             mean = (seconds + ends) / 2
         else:
             if len(chunks) > 1:
                 seconds, self.warm_up_s = seconds + self.warm_up_s, 0.0
             mean = seconds
-            self.starts.append(start)
+            self.started.append((start, seconds, 0.0, 1))
         self.now = now = start + many * mean
         self.busy = True
         self.busy_s += many * mean
@@ -472,8 +488,9 @@ class _Run:
         self.peak_running = max(self.peak_running, admitted)
         self.steps += many
         if decoding:
-            self._advance(many, mean)
-            self._retire()
+            self.gap_s.append(mean)
+            self.gap_count.append(many * decoding)
+            self._grow(many)
         elif sequences and not self.stalled:
             self.stalled.append((start, sequences))
         if self.behind is not None:
@@ -520,31 +537,19 @@ class _Run:
         many = min((there - past - 1) // new, past // (4 * new), self.longest - 1) + 1
         if decoding:
             many = min(many, self.running[0][0] - self.decoded)
-            cache = self.cache
-            if cache is not None and not self.facts.reserves_output and cache.per_token > 0:
-                growth = decoding * self.gain * cache.per_token
-                many = min(many, int((cache.size - self.used - self.kept_size) / growth))
+            many = self._before_full(many, decoding)
         return max(1, many)
-
-    def _start_steps(self, start: float, first: float, rise: float, many: int) -> None:
-        """The starts of the last of `many` steps whose times rise evenly from `first`."""
-        each = rise / (many - 1)
-        for i in range(max(0, many - self.lag), many):
-            self.starts.append(start + i * first + each * i * (i - 1) / 2)
 
     def _decode(self) -> None:
         """As many decode steps as change nothing but the contexts."""
-        running = self.running
-        sequences, gain = len(running), self.gain
+        sequences, start = len(self.running), self.now
         base, slope = self.times.decode(sequences)
         step = base + slope * self.context
-        rise = slope * sequences * gain
-        many = min(self._steps_until_change(step, rise), self.longest)
-        start = self.now
+        rise = slope * sequences * self.gain
+        many = self._steps_until_change(step, rise)
         ramp = rise * (many - 1) / 2
         seconds = many * (step + ramp)
-        for i in range(max(0, many - self.lag), many):
-            self.starts.append(start + i * step + rise * i * (i - 1) / 2)
+        self.started.append((start, step, rise, many))
         self.now = start + seconds
         self.busy = True
         self.busy_s += seconds
@@ -562,26 +567,24 @@ class _Run:
             if many > 1:
                 self.gap_s.append((seconds - step) / (many - 1))
                 self.gap_count.append(sequences * (many - 1))
-            self._grow(many)
         else:
-            self._advance(many, step + ramp)
-        self._retire()
-
-    def _advance(self, many: int, mean_s: float) -> None:
-        """`many` steps have given every running sequence its tokens."""
-        self.gap_s.append(mean_s)
-        self.gap_count.append(many * len(self.running))
+            self.gap_s.append(step + ramp)
+            self.gap_count.append(many * sequences)
         self._grow(many)
 
     def _grow(self, many: int) -> None:
-        grown = len(self.running) * self.gain * many
+        """`many` steps have given every running sequence its tokens; who has the last one ends."""
+        running = self.running
+        grown = len(running) * self.gain * many
         self.decoded += many
         self.context += grown
         cache = self.cache
         if cache is not None:
-            if not self.facts.reserves_output:
+            if self.grows:
                 self.used += cache.per_token * grown
             self.peak_used = max(self.peak_used, self.used)
+        if running and running[0][0] <= self.decoded:
+            self._retire()
 
     def _retire(self) -> None:
         """Sequences that have their last token."""
@@ -595,11 +598,9 @@ class _Run:
 
     def _steps_until_change(self, step: float, rise: float) -> int:
         """Decode steps until one ends, one may join, or the cache is full; at least 1."""
-        many = self.running[0][0] - self.decoded
-        cache = self.cache
-        if cache is not None and not self.facts.reserves_output and cache.per_token > 0:
-            growth = len(self.running) * self.gain * cache.per_token
-            many = min(many, int((cache.size - self.used - self.kept_size) / growth))
+        many = min(self.running[0][0] - self.decoded, self.longest)
+        if self.grows:
+            many = self._before_full(many, len(self.running))
         if self.waiting and self.shut:
             return 1  # the step after a preemption admits again
         if self.waiting and self.holding:
@@ -608,13 +609,21 @@ class _Run:
             many = min(many, self._steps_until_seen(step, rise, many))
         return max(1, many)
 
+    def _before_full(self, many: int, decoding: int) -> int:
+        """So many steps, or those until the cache is full."""
+        cache, growth = self.cache, decoding * self.per_step
+        if cache is None or growth <= 0:
+            return many
+        room = cache.size - self.used - self.kept_size
+        return many if many * growth <= room else int(room / growth)
+
     def _steps_until_seen(self, step: float, rise: float, most: int) -> int:
         """Steps before the one that the next request can join."""
         seen_at = self.client.seen_at
         until = seen_at - self.now
         if until <= 0:
             # It joins `lag` steps after the first start at which it was there.
-            found = sum(start < seen_at for start in self.starts) if self.lag else 0
+            found = sum(self._start_of(back) < seen_at for back in range(1, self.lag + 1))
         else:
             if most * step < until:  # steps only grow longer where contexts do
                 found = most if rise >= 0 else self._first_start(step, rise, until)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 
 from vperf.errors import InputError
 from vperf.serving.arrivals import (
@@ -33,6 +34,8 @@ MIN_PROMPTS = 100
 OPEN_PROMPTS = 1000
 """Of an open loop (vLLM's --num-prompts)."""
 MAX_PROMPTS = 5_000_000
+ENOUGH_PROMPTS = 200_000
+"""Which nobody has asked for by number: three seconds, and means that more would not change."""
 MAX_TURNS = 10
 """Of a session, where the number of prompts does not say."""
 JITTER = 0.025
@@ -103,10 +106,15 @@ class Run:
         if self.prompts is not None:
             return self.prompts
         if self.sessions is not None:
-            return self.sessions * MAX_TURNS
+            return self.sessions * _each(self.sessions, MAX_TURNS)
         if self.users is not None and self.requests_per_s in (None, math.inf):
-            return max(MIN_PROMPTS, PROMPTS_PER_USER * self.users)
+            return max(MIN_PROMPTS, self.users * _each(self.users, PROMPTS_PER_USER))
         return OPEN_PROMPTS
+
+
+def _each(users: int, usual: int) -> int:
+    """Requests of each: as usual, fewer where so many users send a whole run with a few."""
+    return max(1, min(usual, ENOUGH_PROMPTS // max(1, users)))
 
 
 def run(
@@ -132,7 +140,10 @@ def run(
     if not model.has_experts:
         scheduler = scheduler.warm()
     sequences = min(scheduler.max_sequences, traffic.concurrency or _PROFILED_SEQUENCES)
-    room: Cache = cache_room(compiled, shortest, longest, min(sequences, _PROFILED_SEQUENCES))
+    prompt = sum(traffic.input_tokens) / len(traffic)
+    room: Cache = cache_room(
+        compiled, shortest, longest, min(sequences, _PROFILED_SEQUENCES), prompt
+    )
     if proven:
         held = proven * (room.per_sequence + room.per_token * longest)
         room = replace(room, size=max(room.size, held))
@@ -153,6 +164,12 @@ def deployment_times(
 ) -> DeploymentTimes:
     """Step times for the contexts that `traffic` comes to."""
     longest, shortest = _extent(traffic)
+    return _times(compiled, shortest, longest, encode_s)
+
+
+@lru_cache(maxsize=1)
+def _times(compiled: Compiled, shortest: int, longest: int, encode_s: float) -> DeploymentTimes:
+    """Shared by loads that come one after another on one deployment."""
     return DeploymentTimes(compiled, shortest, longest, encode_s)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from vperf.model.ops import Row, Step
-from vperf.serving.memory import pool
+from vperf.serving.memory import pools, prompt_bytes, that_holds
 from vperf.serving.scheduler import Cache, Chunk
 from vperf.timing.compiled import Compiled
 from vperf.timing.kinds import KINDS
@@ -48,6 +48,9 @@ class DeploymentTimes:
         self.low, self.high = shortest, max(longest, shortest + 1)
         self.groups, self.stages = model.parallel.data, model.parallel.pipeline
         self._all = parts(model)
+        self._kinds = [(each.count, each.tokens, each.reads_prompts) for each in self._all]
+        self._engine = compiled.card.engine
+        self._drafting_s = self._engine.drafting_s(model.drafted_in_a_row)
         self._decode_at: dict[int, tuple[float, float]] = {}
         self._attention_at: dict[int, tuple[float, float]] = {}
         self._linear_at: dict[tuple[int, int], float] = {}
@@ -64,33 +67,32 @@ class DeploymentTimes:
 
     def mixed(self, sequences: int, context_tokens: float, chunks: Sequence[Chunk]) -> float:
         """As StepTimes has it."""
-        prompt_tokens = 0
-        for new, _ in chunks:
+        prompt_tokens, reads, seconds = 0, False, 0.0
+        for chunk in chunks:
+            new, past = chunk
             prompt_tokens += new
+            reads = reads or new > 1
+            seconds += self._prompt(new, past) + (0.0 if past else self.encode_s)
+        seconds /= self.groups
         # A group's share, and that of one pass of the pipeline; each reads prompts of its own.
         decoding = sequences / (self.groups * self.stages)
         prompts = len(chunks) / self.groups
-        seconds = 0.0
-        for index, each in enumerate(self._all):
-            rows = prompt_tokens / self.groups if each.reads_prompts else prompts
-            seconds += each.count * (
-                self._linear(index, decoding * each.tokens + rows)
-                + self._head(index, decoding * each.tokens + prompts)
+        for index, (count, tokens, reads_prompts) in enumerate(self._kinds):
+            rows = prompt_tokens / self.groups if reads_prompts else prompts
+            verified = decoding * tokens
+            seconds += count * (
+                self._linear(index, verified + rows) + self._head(index, verified + prompts)
             )
-        for chunk in chunks:
-            encoding = 0.0 if chunk[1] else self.encode_s
-            seconds += (self._prompt(chunk) + encoding) / self.groups
         if sequences:
             found = self._attention_at.get(sequences)
             if found is None:
                 found = self._line(sequences, self._attention_s)
                 self._attention_at[sequences] = found
             seconds += found[0] + found[1] * context_tokens
-        engine = self.compiled.card.engine
-        reads = any(new > 1 for new, _ in chunks)
-        host = engine.overhead_s(self._launches, seconds, decoding + prompts, reads_prompts=reads)
-        host += engine.drafting_s(self.compiled.model.drafted_in_a_row)
-        whole = seconds + host
+        host = self._engine.overhead_s(
+            self._launches, seconds, decoding + prompts, reads_prompts=reads
+        )
+        whole = seconds + host + self._drafting_s
         if self.stages == 1:
             return whole
         # Other stages go on meanwhile: all wait for a stage's share of what prompts take.
@@ -101,7 +103,7 @@ class DeploymentTimes:
     @cached_property
     def _launches(self) -> float:
         """Kernels of a step with a prompt."""
-        if self.compiled.card.engine.cuda_graphs:
+        if self._engine.cuda_graphs:
             return 0.0  # they cost the host nothing
         step = Step(self.groups, 64, 0)
         return sum(
@@ -160,8 +162,7 @@ class DeploymentTimes:
             found = self._head_at[index, whole] = _interpolated(whole, _TOKENS_RATIO, seconds)
         return found
 
-    def _prompt(self, chunk: Chunk) -> float:
-        new, past = chunk
+    def _prompt(self, new: int, past: int) -> float:
         if new > 4 * _CHUNK_STEP:
             new = (new + _CHUNK_STEP // 2) // _CHUNK_STEP * _CHUNK_STEP
         if past:
@@ -204,19 +205,26 @@ def _interpolated(number: int, ratio: float, seconds: Callable[[int], float]) ->
     return first + (number - low) / (high - low) * (seconds(high) - first)
 
 
-def cache_room(compiled: Compiled, shortest: int, longest: int, sequences: int) -> Cache:
+def cache_room(
+    compiled: Compiled, shortest: int, longest: int, sequences: int, prompt: float
+) -> Cache:
     """Bytes of a GPU that the engine has for cache, and what sequences take of it.
 
     Between `shortest` and `longest` a sequence's cache is taken as linear: with windows it grows by
-    steps. Of the last of its blocks half is empty. `sequences`: those that want to be held.
+    steps. Of the last of its blocks half is empty. `sequences`: those that want to be held, their
+    prompts of so many tokens on average.
     """
     model, engine, gpu = compiled.model, compiled.fullest.engine, compiled.fullest.gpu
     at_low, at_high = model.rank_cache_bytes(shortest), model.rank_cache_bytes(longest)
     per_token = max(0.0, (at_high - at_low) / max(1, longest - shortest))
     groups = model.parallel.data
-    free = pool(model, gpu, engine, -(-sequences // groups) * at_high).free_bytes
+    of_card = pools(model, gpu, engine)
+    read = prompt_bytes(of_card, prompt)
+    free = that_holds(of_card, -(-sequences // groups) * (at_high + read)).free_bytes
     return Cache(
         size=max(free, 0.0) * model.parallel.data,
-        per_sequence=max(0.0, at_low - per_token * shortest) + per_token * _BLOCK_TOKENS / 2,
+        per_sequence=(
+            max(0.0, at_low - per_token * shortest) + per_token * _BLOCK_TOKENS / 2 + read
+        ),
         per_token=per_token,
     )

@@ -279,18 +279,21 @@ def by_their_words(name: str, spellings: Mapping[str, Iterable[str]]) -> str | N
 
     None without one, with several, and for a name without a digit, which says too little.
     """
-
-    def words(text: str) -> set[str]:
-        plain = _VENDOR_WORDS.sub(b" ", text.lower().encode("ascii", "ignore")).decode()
-        return set(_WORD.findall(plain))
-
-    asked = words(name)
+    asked = _words_of(name)
     if not any(letter.isdigit() for word in asked for letter in word):
         return None
     found = [
-        each for each, spelled in spellings.items() if any(asked <= words(text) for text in spelled)
+        each
+        for each, spelled in spellings.items()
+        if any(asked <= _words_of(text) for text in spelled)
     ]
     return found[0] if len(found) == 1 else None
+
+
+@lru_cache(maxsize=4096)
+def _words_of(text: str) -> frozenset[str]:
+    plain = _VENDOR_WORDS.sub(b" ", text.lower().encode("ascii", "ignore")).decode()
+    return frozenset(_WORD.findall(plain))
 
 
 _SIZED = re.compile(r"(\S.*?)[ _-]?(\d{1,4}) ?GB?", re.IGNORECASE)
@@ -397,6 +400,14 @@ def _names(files: Files) -> Mapping[str, tuple[str, ...]]:
 
 
 def _unknown(name: str, files: Files) -> UnknownNameError:
+    shown = name if len(name) <= 80 else f"{name[:77]}..."
+    return UnknownNameError(
+        "GPU", shown, lambda: _nearest(name, files),
+        hint=f"'vperf gpus' lists all; {flag('gpu')} FILE.toml is your own",
+    )  # fmt: skip
+
+
+def _nearest(name: str, files: Files) -> list[str]:
     """The ids that contain the name first, then those that are spelled alike."""
     import difflib  # noqa: PLC0415  (only on the way to an error)
 
@@ -404,11 +415,7 @@ def _unknown(name: str, files: Files) -> UnknownNameError:
     starting = [spelled[key] for key in spelled if len(loose) > 1 and key.startswith(loose)]
     inside = [spelled[key] for key in spelled if len(loose) > 1 and loose in key]
     alike = [spelled[key] for key in difflib.get_close_matches(loose, spelled, n=12, cutoff=0.5)]
-    nearest = list(dict.fromkeys([*starting, *inside, *alike]))[:5]
-    shown = name if len(name) <= 80 else f"{name[:77]}..."
-    return UnknownNameError(
-        "GPU", shown, nearest, hint=f"'vperf gpus' lists all; {flag('gpu')} FILE.toml is your own"
-    )
+    return list(dict.fromkeys([*starting, *inside, *alike]))[:5]
 
 
 @lru_cache(maxsize=8)

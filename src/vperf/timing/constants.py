@@ -183,6 +183,8 @@ class Constants:
     mla_efficiency: float
     launch_scale: float
     """Of the engine's launch of a small kernel, on this card."""
+    sink_share: float
+    """Of the attention rates, where the softmax has sinks."""
     own_compute: float
     """Share of the matmul rates that the engine's kernels have on this architecture."""
     origins: Origins
@@ -253,6 +255,7 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
         fraction_16=rate_16 / peak_16 if rate_16 and peak_16 else generic.compute_fraction["bf16"],
         compute_fraction={**generic.compute_fraction, **family.compute_fraction},
         launch_scale=family.latency * own.latency,
+        sink_share=own.sinks,
         own_compute=own.compute * (use.compute if use else 1.0),
         compute_share=engine.compute_share,
         nested_compute=engine.nested_compute,

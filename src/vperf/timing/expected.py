@@ -162,6 +162,8 @@ def attention(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     per_pair += 1 / c.exponentials_per_s
     if width > _TUNED_HEADS[-1]:
         per_pair /= _WIDER_HEADS
+    if work.sinks:
+        per_pair /= c.sink_share
     sms = max(1, c.gpu.sm_count)
     edges = work.edges + work.band * (_BAND_TILES * ratio(work.blocks, batch * heads))
     pairs = work.score_pairs + _TILE * (edges + keys * (sms / 2))
@@ -180,6 +182,8 @@ def _decode_attention(work: Work[Q], c: Constants, flop_per_s: float) -> Form[Q]
     sequence; fitted to decode tables of seven cards, contexts to 131,072.
     """
     bandwidth = c.cache8_bandwidth if work.format.bits <= 8 else c.cache_bandwidth
+    if work.sinks:
+        bandwidth *= c.sink_share
     moved = work.streamed_bytes / bandwidth + _activation_bytes(work, 16) / c.stream_bandwidth
     waves = work.blocks * (c.decode_block_s / max(1, c.gpu.sm_count))
     return Form(c.decode_latency_s, moved, waves, 2.0, work.flops / flop_per_s)

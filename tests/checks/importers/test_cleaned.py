@@ -101,3 +101,8 @@ def test_json_after_words_or_with_a_comma_too_many_is_read() -> None:
     (expected,) = read(text)
     assert read(f"Result: {text}") == (expected,)
     assert read(text.removesuffix("}") + ",\n}") == (expected,)
+
+
+def test_a_bar_of_progress_without_an_end_does_not_hide_the_title() -> None:
+    bar = "100%|#####| 200/200 [01:00<00:00,  3.33it/s]"
+    assert read(bar + SERVE)[0].measured == read(SERVE)[0].measured

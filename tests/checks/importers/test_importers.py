@@ -280,5 +280,19 @@ def test_any_text_gives_a_vperf_error(text: str) -> None:
         read_text(text)
 
 
+WORDS = (
+    "iB T/s) tokens generated in Output generated in to first token Processed prompts Decode"
+    " #running-req Avg generation throughput [ Prompt: t/s eval rate elapsed_time: Step Batch Size"
+)
+
+
+@pytest.mark.parametrize(
+    "part", ["9", "a ", " ", "| ", "x: ", "1 GiB | ", "{'a': ", "[x] ", "<td ", "eval time = 1 ms "]
+)
+def test_a_long_line_is_answered_whatever_it_repeats(part: str) -> None:
+    """A pattern that looks back for every character would take minutes."""
+    assert answered(f"{WORDS}\n{part * (30_000 // len(part))}.\n")
+
+
 def test_documents_of_text_have_no_records() -> None:
     assert parse("plain text", "a file") == Document("a file", "plain text")

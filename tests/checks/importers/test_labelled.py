@@ -145,3 +145,36 @@ def test_a_figure_without_a_unit_is_left_out_and_said() -> None:
     (run,) = read('{"ttft": 0.2, "tpot_ms": 9, "concurrency": 8}')
     assert run.ttft_s is None
     assert "left out, as no unit is said: ttft" in run.notes
+
+
+def test_sections_of_statistics_and_counts_of_all_are_read() -> None:
+    run = result("own_sections.txt")
+    assert [run.ttft_s, run.tpot_s, run.latency_s] == pytest.approx([0.05646, 0.01053, 5.37205])
+    assert (run.output_tokens_per_s, run.setup.requests) == (3624.51, 100)
+    assert run.setup.output_len == 505.53
+    assert dict(run.percentiles)["p99_itl_s"] == pytest.approx(0.02072)
+
+
+def test_a_speed_beside_tpot_is_of_the_whole_run() -> None:
+    alone, many = results("own_wide.md")
+    assert (alone.output_tokens_per_s, alone.decode_tokens_per_s) == (24.69, None)
+    assert (many.setup.max_concurrency, many.setup.requests) == (16, 64)
+
+
+def test_a_log_line_of_names_and_numbers_is_read() -> None:
+    run = result("trtllm_benchmark_2024.txt")
+    assert (run.decode_tokens_per_s, run.setup.batch_size) == (50.379, 1)
+    assert (run.setup.input_len, run.setup.output_len) == (710, 190)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u26a1 Speed: 45.2 tokens/sec\n\u23f1 Time to first token: 320 ms\n",
+        "Speed: 45.2 tok/s | TTFT: 0.32s | Model: qwen3-8b",
+        'INFO {"model": "qwen3-8b", "ttft_ms": 320, "tokens_per_second": 45.2}',
+    ],
+)
+def test_signs_and_words_before_a_label_do_not_matter(text: str) -> None:
+    (run,) = read(text)
+    assert [run.decode_tokens_per_s, run.ttft_s] == pytest.approx([45.2, 0.32])

@@ -46,3 +46,10 @@ def test_a_benchmark_that_did_not_finish_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "cut.txt").write_text(text[: text.index("Averages")])
     with pytest.raises(InputError, match="its last line, Averages, is missing"):
         read_results(tmp_path / "cut.txt")
+
+
+def test_a_batch_has_the_speed_of_all_and_a_chat_of_one() -> None:
+    batch, chat = result("mlx_generate_batch.txt"), result("mlx_chat.txt")
+    assert (batch.decode_tokens_per_s, batch.setup.batch_size) == (161.2, None)
+    assert (chat.tool, chat.setup.batch_size) == ("mlx_lm.chat", 1)
+    assert chat.decode_tokens_per_s == pytest.approx(61.2 * 255 / 256)

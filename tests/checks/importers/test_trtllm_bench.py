@@ -46,3 +46,9 @@ def test_the_printed_reports_of_two_years_have_what_the_json_has() -> None:
     assert (run.output_tokens_per_s, run.ttft_s, run.tpot_s) == (3000.0, 0.42, 0.0202)
     assert (run.setup.max_concurrency, run.setup.max_batch) == (63.1, 2048)
     assert (run.setup.quantization, run.setup.kv_cache_dtype) == ("fp8_tensor", "fp8")
+
+
+def test_titles_that_lost_their_signs_are_titles() -> None:
+    run = result("trtllm_throughput_bare.txt")
+    assert (run.output_tokens_per_s, run.setup.engine_version) == (15999.06, "1.2")
+    assert (run.setup.tp, run.setup.ep, run.setup.max_batch) == (8, None, 256)

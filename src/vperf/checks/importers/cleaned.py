@@ -29,18 +29,20 @@ _TAG = re.compile(
     r"|ol|a|sub|sup|h\d)\b[^<>\n]{0,300}>",
     re.IGNORECASE,
 )
+_BAR = re.compile(r"(\d/\d{1,9} \[\d[^\]\n]{4,80}\])(?=\S)")
+"""A bar of progress that ended without a line's end."""
 _BETWEEN_ROWS = re.compile(r"\|[ \t]*\n\s*\n")
 _ENDS_A_LINE = frozenset({"pre", "code", "details", "summary", "br", "p", "div", "tr", "li"})
 
 _TIME = r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
 _LEVEL = r"(?:DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR)"
 _PREFIX = re.compile(
-    r"^(?:[ \t]*(?:"
+    r"^(?:[ \t]{0,40}(?:"
     r"\[(?:pod|job|deployment)/[^\]\s]+\]"  # kubectl logs --prefix
     rf"|\[{_TIME}(?: \w+)*\]|{_TIME}(?=\s)"  # docker -t, SGLang
     rf"|{_LEVEL} \d\d-\d\d \d\d:\d\d:\d\d (?:\[[\w./]+:\d+\]|[\w./]+:\d+\])"  # vLLM
-    rf"|-[ \t]+[\w.]+[ \t]+-[ \t]+{_LEVEL}[ \t]*[-:]"
-    rf"|[-|]?[ \t]*\[?{_LEVEL}\]?[ \t]*(?:[-|:]|(?=\s))"
+    rf"|-[ \t]{{1,4}}[\w.]{{1,80}}[ \t]{{1,4}}-[ \t]{{1,4}}{_LEVEL}[ \t]{{0,4}}[-:]"
+    rf"|[-|]?[ \t]{{0,4}}\[?{_LEVEL}\]?[ \t]{{0,4}}(?:[-|:]|(?=\s))"
     r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [\w.-]+ [\w./@-]+(?:\[\d+\])?:"  # journald
     r"|\([\w ]{0,40}pid=\d+[^)\n]{0,80}\)"  # vLLM, Ray
     r"|\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\](?: \[[\w-]+\])*"  # TensorRT-LLM
@@ -59,7 +61,7 @@ def as_printed(text: str) -> str:
     """The text without what terminals, logs and web pages put into it."""
     if "\x1b" in text or "\b" in text:
         text = _TERMINAL.sub("", text)
-    text = text.replace("\r", "\n")
+    text = _BAR.sub("\\1\n", text.replace("\r", "\n"))
     if not text.isascii():
         text = _PLUS_MINUS.sub("±", text)
         text = _SIGN.sub(lambda match: _SIGNS[ord(match[0])], text)

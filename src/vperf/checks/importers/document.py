@@ -257,8 +257,7 @@ def _yaml_record(text: str, name: str) -> Record:
     return Record(name, {key: each for key, each in value.items() if isinstance(key, str)})
 
 
-_INSIDE = re.compile(r"[:=>,)][ \t]*(?=\{[ \t]*\")")
-_PYTHON = re.compile(r"(?:^|[\s:=>,)\]])[ \t]*(\{'(?:[^\n]|\n(?=[ \t]))*?\})[ \t]*$", re.MULTILINE)
+_INSIDE = re.compile(r"[\s:=>,)][ \t]*(?=\{[ \t]*\")")
 _NO_LITERAL = re.compile(r"(?<![\w'\"])(?:nan|-?inf)(?![\w'\"])")
 _MAX_INSIDE, _MAX_PYTHON = 100, 200_000
 
@@ -278,13 +277,29 @@ def _inside(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
             yield match.start(), value
     if "{'" not in text or len(text) > _MAX_PYTHON:
         return
-    for match in islice(_PYTHON.finditer(text), _MAX_INSIDE):
+    for start, said in islice(_dicts(text), _MAX_INSIDE):
         try:
-            value = ast.literal_eval(_NO_LITERAL.sub("None", match[1]))
+            value = ast.literal_eval(_NO_LITERAL.sub("None", said))
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
         if isinstance(value, dict):
-            yield match.start(), {key: each for key, each in value.items() if isinstance(key, str)}
+            yield start, {key: each for key, each in value.items() if isinstance(key, str)}
+
+
+def _dicts(text: str) -> Iterator[tuple[int, str]]:
+    """What begins as a dict on a line and ends with it, or with a line that is indented below."""
+    position, begun, lines = 0, 0, list[str]()
+    for line in text.splitlines(keepends=True):
+        if lines and not line.startswith((" ", "\t")):
+            lines = []
+        if not lines and (at := line.find("{'")) >= 0:
+            begun, lines = position + at, [line[at:]]
+        elif lines:
+            lines.append(line)
+        if lines and line.rstrip().endswith("}"):
+            yield begun, "".join(lines).strip()
+            lines = []
+        position += len(line)
 
 
 def _csv_records(text: str, name: str) -> list[Record]:

@@ -28,8 +28,8 @@ from vperf.sources.engines import engine_id
 
 _TABLE, _LINES, _OWN = "a table", "a summary", "a script's JSON or CSV"
 _TIMES = {"ttft_s", "tpot_s", "itl_s", "latency_s"}
-_RATES = {"output_tokens_per_s", "decode_tokens_per_s", "prefill_tokens_per_s", "tokens_per_s",
-          "each_tokens_per_s"}  # fmt: skip
+_RATES = {"output_tokens_per_s", "generation_tokens_per_s", "decode_tokens_per_s",
+          "prefill_tokens_per_s", "tokens_per_s", "each_tokens_per_s"}  # fmt: skip
 _OF_WHAT = {"input_len", "output_len", "max_concurrency", "batch_size", "request_rate", "model",
             "gpu", "requests", "completed"}  # fmt: skip
 _KEPT = {*TEXTS, "gpus", "tp", "input_len", "output_len"}
@@ -108,20 +108,9 @@ def _read(record: Record) -> Iterator[Result]:
     batch, users = record.degree("batch_size"), record.known("max_concurrency")
     requests = _whole(record, "completed") or _whole(record, "requests")
     many = (users or batch or 1) > 1 or ((requests or 1) > 1 and users is None)
-    output = record.known("output_tokens_per_s")
-    decode = record.known("decode_tokens_per_s")
     prefill = record.known("prefill_tokens_per_s")
-    if output is None and many and users is not None:
-        output, decode = decode, None
-    spoken = record.known("tokens_per_s")
-    if spoken is not None and output is None and decode is None:
-        if many:
-            output = spoken
-        else:
-            decode = spoken
-            notes.append("its tokens per second are taken for the speed of decoding")
-    elif output is not None and not many and decode is None and batch is None and users is None:
-        decode, output = output, None
+    of_what = bool(users or batch or requests)
+    output, decode = _speeds(record, notes, many=many, closed=users is not None, of_what=of_what)
     tpot = record.known("tpot_s") or record.known("p50_tpot_s")
     if tpot is None and (tpot := record.known("itl_s") or record.known("p50_itl_s")) is not None:
         notes.append("TPOT is not said: inter-token latency stands for it")
@@ -180,6 +169,34 @@ def _read(record: Record) -> Iterator[Result]:
     )  # fmt: skip
 
 
+def _speeds(
+    record: Record, notes: list[str], *, many: bool, closed: bool, of_what: bool
+) -> tuple[float | None, float | None]:
+    """(output tokens per second over the run, of decoding alone) by what the labels leave open.
+
+    "Generation speed" of one request is of decoding, of many over the run; "tokens per second" too,
+    unless TPOT stands beside it.
+    """
+    output, decode = record.known("output_tokens_per_s"), record.known("decode_tokens_per_s")
+    if output is None and many and closed:
+        output, decode = decode, None
+    written, spoken = record.known("generation_tokens_per_s"), record.known("tokens_per_s")
+    if many:
+        output = output or written
+    else:
+        decode = decode or written
+    if spoken is not None and of_what and record.known("tpot_s") is not None:
+        output = output or spoken
+    elif spoken is not None and output is None and decode is None and many:
+        output = spoken
+    elif spoken is not None and output is None and decode is None:
+        decode = spoken
+        notes.append("its tokens per second are taken for the speed of decoding")
+    elif output is not None and decode is None and not of_what:
+        output, decode = None, output
+    return output, decode
+
+
 def _whole(record: Record, key: str) -> int | None:
     value = record.known(key)
     return round(value) if value is not None and 1 <= value < 1e9 else None
@@ -199,6 +216,8 @@ def _tables(document: Document) -> Iterator[Record]:
     text = document.plain
     grid: list[tuple[int, list[str]]] = []
     start = 0
+    if _ANSWER.search(text):
+        return
     for number, match in enumerate(re.finditer(r"[^\n]*\n?", text), 1):
         line = match[0].strip()
         if "|" in line:
@@ -275,7 +294,7 @@ def _columns(
 # Lines ----------------------------------------------------------------------------------------
 
 _LINE = re.compile(
-    r"[-+*•>\s]*(?:\[[^\]\n]{0,40}\][ \t]*)*([A-Za-z#][^:=|\t\n]{0,79}?)[ \t]*"
+    r"[^\w|#\[({]{0,12}(?:\[[^\]\n]{0,40}\][ \t]*)*([A-Za-z#][^:=|\t\n]{0,79}?)[ \t]*"
     r"(?:\.{2,}:?|[:=]|\t|[ \t]{3,})[ \t]*(\S.*)"
 )
 _PAIRS = re.compile(r"\s[|;·•]\s|[,;]\s+(?=[A-Za-z][\w ()/.-]{0,60}[:=])")
@@ -316,7 +335,10 @@ def _lines(document: Document) -> Iterator[Record]:
         yield Record(document.source, {**run, "tool": _LINES}, where, text[-CONTEXT:])
 
 
-_ANSWER = re.compile(r"\d% of (?:expected|the limit)\b|^limit +expected\b", re.MULTILINE)
+_ANSWER = re.compile(
+    r"\d% of (?:expected|the limit)\b|\blimit(?: {2,}| \| )expected"
+    r"|expected(?: {2,}| \| )(?:range|limit)"
+)
 """What vperf prints, of which nothing was measured here."""
 _LONGEST = 2 << 20
 _SHORT = 15
@@ -332,7 +354,7 @@ def _pairs(line: str) -> list[tuple[str, str]]:
     return [(match[1], match[2]) for match in parts if match]
 
 
-_LONGEST_LINE = 400
+_LONGEST_LINE = 1000
 _OPEN = re.compile(
     r"(?:throughput|speed|latency|rate|tokens?(?: ?/ ?| per )s\w*|value)", re.IGNORECASE
 )

@@ -52,6 +52,7 @@ _WHOLE = (
 _SPEED = r"(?:throughput|tput|thrpt|speed|rate)"
 _TOKENS = r"tok(?:en)?s?"
 _OUT = r"(?:output|generated|generation|gen|completion|decoded|out)"
+_WRITTEN = r"(?:output|generated|completion|decoded|out)"
 _IN = r"(?:input|prompt|in)"
 _SIZE = r"(?: ?(?:len(?:gth)?|size|tokens?|token count|sequence length|seq(?:uence)? len|count))"
 _OF_ONE = r"(?: per (?:request|prompt|req))?"
@@ -65,11 +66,11 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     ("duration_s", "time", r"(?:benchmark |test |run )?duration|elapsed|time taken for tests"
      r"|(?:total |elapsed |wall |total benchmark )(?:clock )?time"),
     ("output_tokens_per_s", "rate",
-     rf"(?:(?:total|overall|aggregated?) )?{_OUT}(?: {_TOKENS})?(?: {_SPEED})?"
-     rf"|{_TOKENS} {_SPEED}|gen"),
+     rf"(?:(?:total|overall|aggregated?) )?{_WRITTEN}(?: {_TOKENS})?(?: {_SPEED})?"
+     rf"|{_TOKENS} {_SPEED}"),
+    ("generation_tokens_per_s", "rate", rf"gen(?:eration)?(?: {_TOKENS})?(?: {_SPEED})?"),
     ("decode_tokens_per_s", "rate",
-     rf"(?:decode|decoding|eval|tg ?\d*|token generation|tput decode)(?: {_SPEED})?"
-     r"|gen(?:eration)? speed"),
+     rf"(?:decode|decoding|eval|tg ?\d*|token generation|tput decode)(?: {_SPEED})?"),
     ("prefill_tokens_per_s", "rate",
      r"(?:prefill|prompt processing|prompt eval|prompt|pp ?\d*|processing|ingestion)"
      rf"(?: {_SPEED})?"),
@@ -84,18 +85,18 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
      r"(?:traffic )?(?:request|arrival|target) rate(?: configured)?"),
     ("completed", "none",
      r"(?:number of )?(?:successful|success|succeed(?:ed)?|completed)(?: (?:requests?|reqs?))?"),
-    ("requests", "none", rf"{_NUMBER_OF}(?:requests?|reqs?|prompts)|num|request count"),
+    ("requests", "none", rf"{_NUMBER_OF}(?:requests?|reqs?|prompts)|num|n|request count"),
     ("failed", "none", r"(?:number of )?(?:failed|errored?|error)(?: (?:requests?|reqs?))?|errors"),
     ("max_concurrency", "none",
-     rf"{_NUMBER_OF}(?:(?:request |user )?concurrenc(?:y|ies)|users)|conc|clients|ccu?|vus"
+     rf"{_NUMBER_OF}(?:(?:request |user )?concurrenc(?:y|ies)|users)|concur|conc|clients|ccu?|vus"
      r"|concurrent(?: (?:users|requests))?|parallel(?: requests)?|virtual users"),
     ("batch_size", "none", r"batch ?(?:size)?|bs"),
     ("lengths", "none", r"config|workload|scenario|shape|isl ?/ ?osl|in(?:put)? ?/ ?out(?:put)?"),
     ("input_len", "none count",
-     rf"isl|{_IN}{_SIZE}{_OF_ONE}|(?:number of |num )?input tokens?{_OF_ONE}"
+     rf"isl|input|{_IN}{_SIZE}{_OF_ONE}|(?:number of |num )?input tokens?{_OF_ONE}"
      r"|(?:context|ctx)(?: (?:len(?:gth)?|size))?|sequence length|prompt"),
     ("output_len", "none count",
-     rf"osl|{_OUT}{_SIZE}{_OF_ONE}|(?:number of |num )?output tokens?{_OF_ONE}|decode length"
+     rf"osl|output|{_OUT}{_SIZE}{_OF_ONE}|(?:number of |num )?output tokens?{_OF_ONE}|decode length"
      r"|max (?:new )?tokens|genamount|predicted tokens"),
     ("all_input", "none count",
      rf"total (?:num(?:ber of)? )?{_IN}(?: text)? tokens|number of prompt tokens"),
@@ -113,7 +114,12 @@ _BRACKETS = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
 _TEST = re.compile(r"(pp|tg) ?(\d{1,7})")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _VALUE = re.compile(r"[~\u2248]?[ ]?([+-]?\d[\d.,]*(?:[eE][+-]?\d+)?)[ ]?(.*)")
-_OF_TOKENS = {"output_tokens_per_s", "decode_tokens_per_s", "prefill_tokens_per_s"}
+_OF_TOKENS = {
+    "output_tokens_per_s",
+    "generation_tokens_per_s",
+    "decode_tokens_per_s",
+    "prefill_tokens_per_s",
+}
 _RATES = ("throughput", "speed", "rate")
 """What ends a label that can only be of tokens a second, where no unit is said."""
 TEXTS = frozenset({"model", "gpu", "quantization", "engine", "lengths"})
@@ -152,7 +158,7 @@ def label_of(said: str, unit: str = "") -> Label | None:
 
 
 _LONGEST = 80
-_OF_WHOM = re.compile(r"^(?:llm|gen ?ai|results?|metrics?|client|summary) ")
+_OF_WHOM = re.compile(r"^(?:llm|gen ?ai|results?|metrics?|client|summary) | (?:statistics|stats)\b")
 
 
 def _in_words(text: str, kind: str, scale: float | None) -> Label | None:

@@ -347,7 +347,10 @@ FORMATS: tuple[Format, ...] = (
     TextFormat(
         _TOOL,
         "iB",
-        lines=(r"[^\n|]*\|?[^\n|]+\|[ \t]*[\d.]+ [KMGT]iB[ \t]*\|[^\n]*\|[ \t]*(?:pp|tg)\d",),
+        lines=(
+            r"(?:[^\n|]{0,80}\|)?[^\n|]{1,100}\|[ \t]*[\d.]{1,9} [KMGT]iB[ \t]*\|[^\n]{0,300}\|"
+            r"[ \t]*(?:pp|tg)\d",
+        ),
         records=_rows,
         read=_read,
         without=(r"[^\n]*\|[ \t]*test[ \t]*\|",),

@@ -46,11 +46,11 @@ def _read(record: Record) -> Iterator[Result]:
 
 
 _LINE = re.compile(
-    r"([\d.,]+) tok/s(?:ec)?\b\W{1,9}(\d[\d,]*) tokens\b\W{1,9}"
-    r"([\d.,]+) ?s to first token"
+    r"(\d[\d.,]{0,15}) tok/s(?:ec)?\b\W{1,9}(\d[\d,]{0,15}) tokens\b\W{1,9}"
+    r"(\d[\d.,]{0,15}) ?s to first token"
 )
 _STATS = re.compile(
-    r"Tokens/Second:[ \t]*([\d.,]+)\s+Time to First Token:[ \t]*([\d.,]+) ?s\s+"
+    r"Tokens/Second:[ \t]*([\d.,]{1,16})\s+Time to First Token:[ \t]*([\d.,]{1,16}) ?s\s+"
     r"Prompt Tokens:[ \t]*([\d,]+)\s+Predicted Tokens:[ \t]*([\d,]+)"
 )
 
@@ -76,7 +76,11 @@ FORMATS: tuple[Format, ...] = (
         _TOOL, keys=("stats.tokens_per_second", "stats.time_to_first_token", "usage"), read=_read
     ),
     TextFormat(
-        _TOOL, "to first token", lines=(rf"[^\n]*?{_LINE.pattern}",), records=_printed, read=_read
+        _TOOL,
+        "to first token",
+        lines=(rf"[^\n]{{0,200}}?{_LINE.pattern}",),
+        records=_printed,
+        read=_read,
     ),
     TextFormat(_TOOL, "Tokens/Second", lines=(_STATS.pattern,), records=_printed, read=_read),
 )

@@ -1,4 +1,4 @@
-"""What `mlx_lm.generate` and `mlx_lm.benchmark` print.
+"""What `mlx_lm.generate`, `mlx_lm.chat` and `mlx_lm.benchmark` print.
 
 Lines as in ml-explore/mlx-lm mlx_lm/benchmark.py at commit 1e13597 and generate() in
 mlx_lm/generate.py at commit 0024613 (read November 2026); before 2025 generate printed no counts
@@ -20,8 +20,10 @@ from vperf.checks.result import Result, Setup
 from vperf.errors import InputError
 
 _SPEED = r"(?:(\d+) tokens, )?(\S+) tokens-per-sec[ \t]*$"
-_PROMPT = rf"Prompt: {_SPEED}"
-_GENERATION = rf"Generation: {_SPEED}"
+_BATCH = r"(?:\[batch_generate\] )?"
+_PROMPT = rf"{_BATCH}Prompt: {_SPEED}"
+_GENERATION = rf"{_BATCH}Generation: {_SPEED}"
+_CHAT = r"[ \t]*(\d+) tokens [^\w\n] ([\d.]+) tok/s [^\w\n] prompt ([\d.]+) tok/s [^\w\n] peak"
 _TIMING = r"Timing with prompt_tokens=(\d+), generation_tokens=(\d+)(?:, batch_size=(\d+))?\."
 _AVERAGES = r"Averages: +prompt_tps=([^,\s]+), generation_tps=([^,\s]+),"
 _TRIAL = r"Trial \d+: +prompt_tps=[^,\s]+, generation_tps=([^,\s]+),"
@@ -30,9 +32,12 @@ _FIRST = "mlx-lm counts the first token in its speed and leaves its time out: ta
 
 
 def _generate(record: Record) -> Iterator[Result]:
-    speed_after_first, notes = _after_first(record)
+    alone = record.degree("batch") == 1
+    speed_after_first, notes = (
+        _after_first(record) if alone else (record.need("generation_tps"), ())
+    )
     yield Result(
-        tool="mlx_lm.generate",
+        tool=record.text("tool") or "mlx_lm.generate",
         label=record.where,
         setup=_setup(record),
         decode_tokens_per_s=speed_after_first,
@@ -77,8 +82,19 @@ def _generations(document: Document) -> Iterator[Record]:
     for above, match, where in matches(pattern, document.plain):
         prompt, prompt_speed, generated, speed = match.groups()
         values: dict[str, object] = {
-            "prompt": _number(prompt), "generated": _number(generated), "batch": 1,
+            "prompt": _number(prompt), "generated": _number(generated),
+            "batch": None if "batch_generate" in match[0] else 1,
             "prompt_tps": _number(prompt_speed), "generation_tps": _number(speed),
+        }  # fmt: skip
+        yield Record(document.source, values, where, above)
+
+
+def _chats(document: Document) -> Iterator[Record]:
+    """The line below an answer of `mlx_lm.chat`."""
+    for above, match, where in matches(rf"^{_CHAT}", document.plain):
+        values: dict[str, object] = {
+            "generated": _number(match[1]), "generation_tps": _number(match[2]),
+            "prompt_tps": _number(match[3]), "batch": 1, "tool": "mlx_lm.chat",
         }  # fmt: skip
         yield Record(document.source, values, where, above)
 
@@ -124,6 +140,7 @@ FORMATS: tuple[Format, ...] = (
         records=_generations,
         read=_generate,
     ),
+    TextFormat("mlx_lm.chat", " tok/s", lines=(_CHAT,), records=_chats, read=_generate),
     TextFormat(
         "mlx_lm.benchmark",
         "Timing with",

@@ -18,21 +18,21 @@ from vperf.checks.importers.surroundings import cards_in, filled, options_in, se
 from vperf.checks.result import Result, Setup
 
 _KOBOLD, _TABBY, _WEBUI = "KoboldCpp", "TabbyAPI", "text-generation-webui"
-_N = r"([\d.]{1,20})"
+_N, _D = r"([\d.]{1,20})", r"\d{1,9}"
 _PHASE = rf"[ ]?{_N}s \((?:{_N}ms/T)?(?: = )?(?:{_N}T/s)?\)"
 _LINES = {
     _KOBOLD: re.compile(
-        rf"(?:C(?:on)?te?xt?Limit:[ ]?(?P<context>\d+)/\d+, )?(?:Amt:(?P<amount>\d+)/\d+, )?"
+        rf"(?:C(?:on)?te?xt?Limit:[ ]?(?P<context>{_D})/{_D}, )?(?:Amt:(?P<amount>{_D})/{_D}, )?"
         rf"(?:Init:[\d.]+s, )?Process(?:ing)?:{_PHASE}, Generat(?:e|ion):{_PHASE}"
     ),
     _TABBY: re.compile(
-        rf"(?P<amount>\d+) tokens generated in {_N} seconds \((?:Queue: [\d.]+ s, )?"
-        rf"Process: (?P<cached>\d+) cached tokens and (?P<new>\d+) new tokens at {_N} T/s, "
+        rf"(?P<amount>{_D}) tokens generated in {_N} seconds \((?:Queue: [\d.]+ s, )?"
+        rf"Process: (?P<cached>{_D}) cached tokens and (?P<new>{_D}) new tokens at {_N} T/s, "
         rf"Generate: {_N} T/s"
     ),
     _WEBUI: re.compile(
-        rf"Output generated in {_N} seconds \({_N} tokens/s, (?P<amount>\d+) tokens, "
-        r"context (?P<context>\d+)"
+        rf"Output generated in {_N} seconds \({_N} tokens/s, (?P<amount>{_D}) tokens, "
+        rf"context (?P<context>{_D})"
     ),
 }
 _WORDS = {_KOBOLD: "T/s)", _TABBY: "tokens generated in", _WEBUI: "Output generated in"}
@@ -142,7 +142,7 @@ def _format(tool: str) -> TextFormat:
     return TextFormat(
         tool,
         _WORDS[tool],
-        lines=(rf"[^\n]*?{_LINES[tool].pattern}",),
+        lines=(rf"[^\n]{{0,200}}?{_LINES[tool].pattern}",),
         records=lambda document: _records(tool, document),
         read=_read,
     )

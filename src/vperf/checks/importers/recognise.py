@@ -229,7 +229,7 @@ def _has(record: Record, key: str) -> bool:
 
 
 def _search(line: str, text: str) -> re.Match[str] | None:
-    return re.search(rf"^[ \t]*(?:{line})", text, re.MULTILINE)
+    return re.search(rf"^[ \t]{{0,200}}(?:{line})", text, re.MULTILINE)
 
 
 CONTEXT = 20_000

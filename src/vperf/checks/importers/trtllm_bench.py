@@ -89,7 +89,8 @@ def _percentiles(record: Record) -> Iterator[tuple[str, float]]:
 
 
 _LABELS = {
-    "model": "engine.model", "tensorrt-llm version": "engine.version", "dtype": "engine.dtype",
+    "model": "engine.model", "tensorrt-llm version": "engine.version",
+    "tensorrt llm version": "engine.version", "dtype": "engine.dtype",
     "kv cache dtype": "engine.kv_cache_dtype", "quantization": "engine.quantization",
     "tp size": "world_info.tp_size", "pp size": "world_info.pp_size",
     "ep size": "world_info.ep_size", "max runtime batch size": "world_info.max_batch_size",
@@ -106,7 +107,7 @@ _LABELS = {
     "average time-per-output-token [tpot] (ms)": "streaming_metrics.avg_tpot_ms",
 }  # fmt: skip
 _TEXTS = {"model", "version", "dtype", "kv_cache_dtype", "quantization"}
-_OVERVIEW = r"=[ \t]*PERFORMANCE OVERVIEW"
+_OVERVIEW = r"[=#* \t]*PERFORMANCE OVERVIEW"
 
 
 def _printed(document: Document) -> Iterator[Record]:
@@ -117,7 +118,7 @@ def _printed(document: Document) -> Iterator[Record]:
         values: dict[str, dict[str, object]] = {"engine": {}, "world_info": {}, "request_info": {}}
         above = parts[index - 1]
         details = re.split(
-            r"^[ \t]*=[ \t]*(?:ENGINE|PYTORCH BACKEND|REQUEST DETAILS)", above, flags=re.MULTILINE
+            r"^[=#* \t]*(?:ENGINE|PYTORCH BACKEND|REQUEST DETAILS)", above, flags=re.MULTILINE
         )
         for line in ("\n".join(details[1:]) + "\n" + parts[index]).splitlines():
             name, colon, said = line.strip().partition(":")

@@ -48,6 +48,8 @@ class GroupedQueryAttention(Block):
     vectors: int = 0
     shares_cache: bool = False
     """Reuses the cache of an earlier layer (Gemma 3n): reads it, stores nothing."""
+    sinks: bool = False
+    """A learned logit of each head takes part in its softmax (gpt-oss)."""
     causal: bool = True
     """No: positions see each other both ways, half a window to either side."""
     normed_together: bool = False
@@ -124,6 +126,7 @@ class GroupedQueryAttention(Block):
             v_dim=self.v_dim,
             cache=cache,
             visibility=self.visibility,
+            sinks=self.sinks,
         )
         if not self.causal:
             window = self.visibility.window
@@ -209,6 +212,7 @@ def read(
         scope.linear("o_proj", heads * v_dim, hidden, bias=out_bias),
         windows.visibility_of(config, layer, rule) if visibility is None else visibility,
         norm * head_dim * (1 + norm_bias) + (heads if sinks else 0) + vectors,
+        sinks=sinks,
         normed_together=qk_norm == "whole",
     )
 

@@ -15,7 +15,7 @@ from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
 from vperf.model.heads import Head
 from vperf.model.ops import Linear
-from vperf.model.towers import TowerReader
+from vperf.model.tower import TowerReader
 from vperf.values import dataclass
 
 BlockReader = Callable[[Config, int, Scope], Block]

@@ -22,6 +22,7 @@ from vperf.model.families import moe
 from vperf.model.families.family import Family
 from vperf.model.layers import one_of
 from vperf.model.ops import Linear
+from vperf.model.tower import TowerReader
 from vperf.model.windows import every_layer, from_max_window_layers
 
 # --- Text models that only wrappers hold ------------------------------------------------------
@@ -103,7 +104,7 @@ _NOT_COUNTED = "its vision and audio towers are not counted: parameters are the 
 def _wrapper(
     name: str,
     text: str,
-    tower: towers.TowerReader | None,
+    tower: TowerReader | None,
     *,
     defaults: Mapping[str, Mapping[str, Any]] | None = None,
     images: bool = True,

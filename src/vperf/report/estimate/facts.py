@@ -192,19 +192,15 @@ def _kept(kept: KeptCache) -> str:
     return line
 
 
-def _read_by(by: ReadBy) -> Text:
+def _read_by(by: ReadBy) -> str:
     """What cards of their own take to read the prompts, beside those that decode."""
     cards = f"{by.gpus}x {by.gpu}" if by.gpus > 1 else by.gpu
-    line = (
+    return (
         f"{clean(cards)} in {seconds(by.prefill_s)}, sent in {seconds(by.sent_s)} "
         f"({size(by.sent_bytes)}), first step {seconds(by.first_step_s)}; alone "
         f"{seconds(by.ttft_alone_s)}; reads {by.requests_per_s:,.3g} requests/s, the others "
         f"answer {by.decode_requests_per_s:,.3g}"
     )
-    if by.fits:
-        return line
-    need, there = gib(by.memory_bytes), gib(by.capacity_bytes)
-    return (f"{line}; ", Span(f"does not fit: {need} of {there} GiB each", "bad"))
 
 
 def _adapters(answer: Estimate) -> str:

@@ -9,7 +9,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from vperf.answer import DraftsAt, Estimate
-from vperf.report.commands import SIXTEEN_BIT, Bench, Server, bench, drafts_of, launch
+from vperf.report.commands import (
+    SIXTEEN_BIT,
+    Bench,
+    Server,
+    bench,
+    drafts_of,
+    launch,
+    on_nodes,
+)
 from vperf.report.document import (
     Block,
     Bullets,
@@ -118,7 +126,16 @@ def headline(answer: Estimate) -> Text:
         most = f"{served.requests_per_s:,.3g}"
         return (Span(f"Cannot serve {given}: at most {most}; the queue grows without end.", "bad"),)
     figure, *rest = _speeds(answer)
-    return (Span(figure, "good"), *rest, "; ", Span("fits", "good"), ".")
+    return (Span(figure, "good"), *rest, "; ", _room(answer), ".")
+
+
+def _room(answer: Estimate) -> Span:
+    """That all of it fits, or which cards beside those that decode cannot hold the model."""
+    by = answer.read_by
+    if by is None or by.fits:
+        return Span("fits", "good")
+    need, there = gib(by.memory_bytes), gib(by.capacity_bytes)
+    return Span(f"does not fit on {clean(by.gpu)}, which reads: {need} of {there} GiB", "bad")
 
 
 def _speeds(answer: Estimate) -> tuple[str, str, str]:
@@ -218,10 +235,12 @@ def drafts_table(drafts: Sequence[DraftsAt]) -> Table:
 
 def verify(answer: Estimate) -> Shell:
     """The commands that would measure what was estimated; none where vperf knows none."""
-    title = "Measure it:"
+    which = ""
     if answer.model.quantization not in SIXTEEN_BIT:
-        title = f"Measure it (with a checkpoint in {clean(answer.model.quantization)}):"
-    return Shell(title, tuple(tuple(words) for words in _commands(answer) if words))
+        which = f" (with a checkpoint in {clean(answer.model.quantization)})"
+    commands = tuple(tuple(words) for words in _commands(answer) if words)
+    nodes = -(-answer.gpu.count // answer.gpu.per_node)
+    return Shell(f"Measure it{which}{on_nodes(commands, nodes)}:", commands)
 
 
 def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
@@ -236,6 +255,7 @@ def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
         drafts=drafts_of(answer.speculative),
         lora_rank=given.lora_rank, max_loras=given.max_loras, kv_offload=in_memory,
         kv_offload_bytes=kept.size_bytes if kept and in_memory else None,
+        node_gpus=answer.gpu.per_node,
     )  # fmt: skip
     served, run = answer.serving, answer.simulated
     rate = served.requests_asked_per_s if served else None
