@@ -451,3 +451,10 @@ def test_an_engine_may_be_given_as_a_value() -> None:
     assert later == pytest.approx(
         vperf.estimate(QWEN, "h100-sxm", engine=engine).expected.tpot_s + 1e-3
     )
+
+
+def test_how_near_a_step_is_to_its_limit_is_limit_over_expected() -> None:
+    answer = vperf.estimate("qwen3-8b", "h100")
+    for each in (answer.decode, *answer.decode.ops):
+        assert each.of_limit == each.limit_s / each.expected_s
+        assert 0.0 < each.of_limit <= 1.0

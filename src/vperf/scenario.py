@@ -393,7 +393,7 @@ class Scenario:
     lora_targets: str | None = _option(
         _ADAPTERS,
         "--lora-targets",
-        "Modules that they adapt, as q_proj,v_proj. [all linear layers but experts]",
+        "Modules that they adapt, as q_proj,v_proj,experts. [all linear layers but experts]",
         "NAMES",
         shapes="model",
         repeats=False,

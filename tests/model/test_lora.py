@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -99,15 +100,76 @@ def test_an_adapter_s_own_file_says_its_rank_and_modules(tmp_path: Path) -> None
     assert answer.memory.adapter_bytes == 3 * 2 * 6_815_744
 
 
-def test_routers_and_experts_have_no_adapters() -> None:
+def test_routers_have_no_adapters_and_experts_where_they_are_named() -> None:
     model = deploy(Scenario("Qwen/Qwen3-30B-A3B", "h100", lora_rank=8)).model
     adapted = {op.name for op in model.ops(Step(1, 1, 1)) if ".lora_" in op.name}
     assert adapted == {
         "qkv_proj.lora_a", "qkv_proj.lora_b", "o_proj.lora_a", "o_proj.lora_b",
     }  # fmt: skip
-    with pytest.raises(InputError, match="adapters of experts are not understood") as error:
-        vperf.estimate("Qwen/Qwen3-30B-A3B", "h100", lora_rank=8, lora_targets="down_proj")
+    with pytest.raises(InputError, match="no linear layer w1") as error:
+        vperf.estimate("Qwen/Qwen3-30B-A3B", "h100", lora_rank=8, lora_targets="w1")
     assert "q_proj" in error.value.hint
+
+
+MOE = "Qwen/Qwen3-30B-A3B"
+"""48 layers of 128 experts, 8 of a token, of 3 weights 2048 x 768."""
+
+
+def _experts(step: Step, **options: Any) -> dict[str, Any]:
+    model = deploy(Scenario(MOE, "h100", lora_rank=8, **options)).model
+    return {op.name: op for op in model.ops(step) if op.name.startswith("experts_")}
+
+
+def test_every_expert_has_an_adapter_of_its_own() -> None:
+    each = 2 * (2048 + 768) + (768 + 2048)  # gate and up, down
+    model = deploy(Scenario(MOE, "h100", lora_rank=8, lora_targets="experts", max_loras=2)).model
+    assert model.rank_adapter_bytes == 2 * 2 * 48 * 128 * 8 * each
+    down = deploy(Scenario(MOE, "h100", lora_rank=8, lora_targets="down_proj")).model
+    assert down.rank_adapter_bytes == 2 * 48 * 128 * 8 * (768 + 2048)
+    halves = deploy(Scenario(MOE, "h100", lora_rank=8, lora_targets="experts", tp=2)).model
+    # Of what goes up A is whole on both and B divided, of what goes down the other way round.
+    assert halves.rank_adapter_bytes == 2 * 48 * 128 * 8 * (2 * (2048 + 384) + (384 + 2048))
+
+
+def test_a_token_passes_the_adapters_of_its_experts() -> None:
+    ops = _experts(Step(4, 1, 100), lora_targets="experts", max_loras=3)
+    assert set(ops) == {f"experts_{way}.lora_{side}" for way in ("up", "down") for side in "ab"}
+    up, down = ops["experts_up.lora_a"], ops["experts_down.lora_b"]
+    assert up.shape == (32, 2048, 16)
+    assert up.flops == 2 * 32 * 2048 * 16
+    assert up.least_bytes == 2 * 8 * 2048 * 16  # all tokens may go to the same, with one adapter
+    even = 128 * (1 - (1 - 8 / 128) ** 4)
+    assert up.weight_bytes == pytest.approx(2 * even * 2048 * 16)
+    used = 3 * (1 - (2 / 3) ** 4)
+    pairs = used * 128 * (1 - (1 - 8 / 128) ** (4 / used))
+    assert up.input_elements == pytest.approx(32 * 2048 + (pairs - even) * 2048 * 16)
+    assert down.shape == (32, 8, 2048)
+    assert down.output_elements == 2 * 32 * 2048
+    assert set(_experts(Step(4, 1, 100), lora_targets="down_proj")) == {
+        "experts_down.lora_a", "experts_down.lora_b",
+    }  # fmt: skip
+
+
+def test_groups_of_experts_have_their_own_adapters() -> None:
+    whole = _experts(Step(4, 1, 100), lora_targets="experts", tp=2, ep=2)["experts_up.lora_a"]
+    assert whole.shape == (16, 2048, 16)
+    assert whole.least_bytes == 2 * 4 * 2048 * 16
+
+
+@pytest.mark.parametrize("options", [{}, {"tp": 2}, {"dp": 2, "ep": 2}, {"max_concurrency": 8}])
+def test_adapters_of_experts_never_speed_up_and_the_limit_holds(options: dict[str, Any]) -> None:
+    plain = vperf.estimate(MOE, "h100", **options)
+    targets = "q_proj,k_proj,v_proj,o_proj"
+    fewer, one, more = (
+        vperf.estimate(MOE, "h100", **options, lora_rank=16, max_loras=count, lora_targets=names)
+        for count, names in ((1, targets), (1, f"{targets},experts"), (8, f"{targets},experts"))
+    )
+    for figure in ("tpot_s", "ttft_s"):
+        for side in ("limit", "expected"):
+            rising = [getattr(getattr(a, side), figure) for a in (plain, fewer, one, more)]
+            if not (options.get("max_concurrency") and side == "limit"):
+                assert all(a <= b * (1 + 1e-9) for a, b in pairwise(rising))
+        assert getattr(more.limit, figure) <= getattr(more.expected, figure)
 
 
 @settings(max_examples=25, deadline=None)

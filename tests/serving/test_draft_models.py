@@ -167,7 +167,7 @@ def test_an_engine_takes_time_beside_the_kernels_of_drafts() -> None:
     at = deployed(**drafts("eagle3", head(EAGLE3), draft_tokens=4))
     kernels = at.compiled.kernels_s(decode_passes(at.model, 1, 100))
     assert at.compiled.decode(1, 100).expected == pytest.approx(
-        kernels + 0.5e-3 + 14e-6 + 4 * 0.8e-3
+        kernels + 0.35e-3 + 14e-6 + 4 * 0.8e-3
     )
 
 

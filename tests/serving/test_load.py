@@ -19,7 +19,7 @@ from vperf.resolve import deploy
 from vperf.scenario import Scenario
 from vperf.serving.arrivals import Traffic, arrival_times, draw_lengths
 from vperf.serving.lengths import equal
-from vperf.serving.load import BURST_SHARE, Load, Steps, pays_from, serve, server_s
+from vperf.serving.load import BURST_SHARE, Load, Steps, _busy, pays_from, serve, server_s
 from vperf.serving.simulation import run
 from vperf.serving.speculative import drafting
 from vperf.serving.step_times import DeploymentTimes
@@ -348,3 +348,13 @@ def test_only_users_beside_others_wait_for_experts_that_warm_up() -> None:
 
     assert first(1, 2.0) == first(1, 0.0)
     assert first(8, 2.0) - first(8, 0.0) == pytest.approx(BURST_SHARE * 2.0)
+
+
+def test_how_likely_others_are_decoding() -> None:
+    """Of two others each is half the time: not both away, 1 - 1/4; at a rate, Poisson's."""
+    load = Load(100.0, 10.0, users=3)
+    assert _busy(1.0, load) == pytest.approx(0.75)
+    assert _busy(0.0, load) == 0.0
+    assert _busy(1.0, replace(load, users=1)) == 0.0
+    at_a_rate = replace(load, users=None, requests_per_s=1.0)
+    assert _busy(math.log(2), at_a_rate) == pytest.approx(0.5)

@@ -16,6 +16,7 @@ from vperf.hardware.scheduler import Scheduler
 from vperf.serving.arrivals import Traffic, arrival_times, draw_lengths, sessions, with_prefix_hit
 from vperf.serving.lengths import equal
 from vperf.serving.scheduler import Cache, simulate
+from vperf.serving.simulated import Simulated
 
 TIMES = AffineTimes()
 LAG_FREE = Scheduler(admission_steps=0)
@@ -348,3 +349,24 @@ def test_the_first_step_with_several_prompts_waits_for_its_kernels() -> None:
     assert waited == pytest.approx(1.0)
     apart = Traffic([100] * 3, [2] * 3, late)
     assert simulate(TIMES, cold, apart).ttft_s == simulate(TIMES, LAG_FREE, apart).ttft_s
+
+
+def test_goodput_counts_the_requests_that_keep_every_bound() -> None:
+    """TPOT: the seconds behind the first token over the tokens behind it; of one token, none."""
+    traffic = Traffic([10, 10, 10], [5, 11, 1])
+    run = Simulated(
+        traffic, sent_s=[0.0, 0.0, 1.0], first_s=[1.0, 2.0, 3.0], ended_s=[3.0, 4.0, 10.0],
+        gap_s=[], gap_count=[], busy_s=0.0, running_s=0.0, waiting_s=0.0, peak_running=0,
+        peak_cache=0.0, steps=0, events=0, preempted=0, oversized=0,
+    )  # fmt: skip
+    assert run.tpot_s == [2.0 / 4, 2.0 / 10]  # half a second and a fifth
+    assert run.goodput() == 3 / 10.0
+    assert run.goodput(tpot_s=0.3) == 2 / 10.0
+    assert run.goodput(ttft_s=1.5) == 1 / 10.0
+    assert run.goodput(e2e_s=4.0, tpot_s=0.3) == 1 / 10.0
+
+
+def test_a_session_of_one_turn_is_a_request() -> None:
+    traffic = sessions(3, 1, equal(100, 10), think_s=0.0)
+    assert len(traffic) == 3
+    assert list(traffic.next_turn or ()) == [-1, -1, -1]

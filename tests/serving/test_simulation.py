@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from vperf.serving.arrivals import Traffic
 from vperf.serving.lengths import equal
 from vperf.serving.simulation import Run
 
@@ -29,3 +30,10 @@ def test_users_send_ten_requests_each_and_fewer_where_there_are_tens_of_thousand
     said: dict[str, Any], requests: int
 ) -> None:
     assert Run(equal(100, 10), **said).count == requests
+
+
+def test_a_trace_is_what_is_served_and_sessions_grow_turn_by_turn() -> None:
+    trace = Traffic([7], [2])
+    assert Run(equal(100, 10), trace=trace).traffic() is trace
+    two = Run(equal(100, 10), sessions=2, prompts=6).traffic()
+    assert list(two.input_tokens) == [100, 100, 210, 210, 320, 320]

@@ -10,6 +10,10 @@ from hypothesis import strategies as st
 
 import vperf
 from vperf.errors import InputError
+from vperf.serving.texts import most_texts
+from vperf.sources.engines import load_engine
+from vperf.sources.gpus import load_gpu
+from vperf.timing.step import Card
 
 EMBEDDING = "Qwen/Qwen3-Embedding-0.6B"
 BERT: dict[str, Any] = {
@@ -168,3 +172,12 @@ def test_of_requests_all_sent_at_once_the_mean_waits_half_the_run() -> None:
     run_s = 1000 / once.texts.expected_texts_per_s
     assert once.expected.ttft_s == pytest.approx(run_s / 2, rel=0.02)
     assert over.expected.ttft_s == pytest.approx(run_s, rel=0.02)
+
+
+def test_a_step_takes_the_texts_that_its_budget_of_tokens_holds_and_one_at_least() -> None:
+    card = Card(load_gpu("h100"), load_engine("vllm"))
+    budget = card.engine.max_batched_tokens
+    assert most_texts(card, budget // 4) == 4
+    assert most_texts(card, budget + 1) == 1
+    assert most_texts(card, 10 * budget, groups=3) == 3
+    assert most_texts(card, 1) == card.engine.scheduler.max_sequences

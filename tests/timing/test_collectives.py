@@ -11,10 +11,12 @@ from measured_points import score, strata
 from scoring import stats
 
 import vperf
+from vperf.hardware.gpu import AllReduce
 from vperf.model.divide import collective
 from vperf.model.ops import Op
 from vperf.sources.gpus import load_gpu
 from vperf.timing import collectives
+from vperf.timing.collectives import all_reduce_line
 
 H100, L40S = load_gpu("h100-sxm"), load_gpu("l40s")
 
@@ -188,3 +190,14 @@ def test_an_answer_says_whether_its_exchange_was_measured_or_scaled_from_another
     }
     assert "all-reduces measured on this card" in says[2]
     assert "all-reduces scaled from another card's" in says[8]
+
+
+def test_a_card_that_nobody_has_measured_has_the_means_of_those_that_were() -> None:
+    """0.45 of one way of NVLink (H100: 450 GB/s); 0.20 of a PCIe 4.0 x16 among four (L40S)."""
+    nvlink = replace(load_gpu("h100"), achieved=None)
+    assert all_reduce_line(nvlink, 8) == AllReduce(5e-6, 0.45 * 450e9)
+    pcie = replace(load_gpu("l40s"), achieved=None)
+    rates = {2: (5e-6, 0.60), 4: (13e-6, 0.20), 8: (25e-6, 0.12)}
+    for ranks, (latency, share) in rates.items():
+        line = all_reduce_line(pcie, ranks)
+        assert (line.latency_s, line.bytes_per_s) == (latency, share * pcie.pcie_bytes_per_s)

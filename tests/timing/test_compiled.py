@@ -185,3 +185,19 @@ def test_the_sides_of_a_limit_add_up_over_passes() -> None:
     long, short = Pass(Step(1, 1000, 0)), Pass(Step(8, 1, 3000))
     apart = [compiled.sides((each,)) for each in (long, short, short)]
     assert compiled.sides((long, short, short)) == near(tuple(map(sum, zip(*apart, strict=True))))
+
+
+@pytest.mark.parametrize(("stages", "tp", "far"), [(2, 4, False), (2, 8, True)])
+def test_stages_hand_over_by_the_link_of_a_node_until_they_are_more_than_one(
+    stages: int, tp: int, far: bool
+) -> None:
+    """Eight H100 are one node: 5 tokens of 4,096 x 2 bytes go over NVLink (450 GB/s one way)."""
+    parallel = Parallel(tensor=tp, pipeline=stages)
+    model = divide(vperf.load_model("qwen3-8b"), parallel)
+    card = Card(load_gpu("h100"), load_engine("ideal"))
+    link = card.gpu.node_bytes_per_s if far else 450e9
+    hop = 20e-6 + 5 * 4096 * 2 / (0.8 * link)
+    host = Compiled(model, card)._host_s(0.0, 0.0, 1.0, 5.0, reads_prompts=False)
+    a_step = card.engine.host_s_per_step
+    alone = a_step + card.engine.host_s_per_sequence
+    assert host == pytest.approx(alone + (stages - 1) * a_step + stages * hop)

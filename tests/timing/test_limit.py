@@ -10,7 +10,7 @@ import vperf
 from vperf.formats import AWQ, BF16, FP8, FP16, MXFP4, cache_format_named
 from vperf.model.ops import Linear, Op, Step, attention, matmul
 from vperf.sources.gpus import load_gpu
-from vperf.timing.limit import Limits, peak
+from vperf.timing.limit import Limits, StepLimit, peak
 
 H100 = load_gpu("h100-sxm")
 
@@ -127,3 +127,10 @@ def test_a_decode_step_reads_all_but_what_the_l2_may_still_hold() -> None:
     by_hand = (answer.decode.bytes - gpu.l2_bytes) / gpu.memory_bandwidth
     assert answer.decode.limit_s == pytest.approx(by_hand, rel=1e-9)
     assert answer.limit.tpot_s == pytest.approx(by_hand, rel=1e-4)  # a mean of contexts
+
+
+def test_a_step_has_a_ceiling_above_its_limit_where_routers_have_favourites() -> None:
+    sides = {"compute_s": 1.0, "memory_s": 3.0, "link_s": 2.0, "bandwidth": 1.0, "op_compute_s": ()}
+    assert StepLimit(**sides, even_memory_s=4.0).seconds == 3.0
+    assert StepLimit(**sides, even_memory_s=4.0).ceiling_s == 4.0
+    assert StepLimit(**sides, even_memory_s=2.5).ceiling_s == 3.0

@@ -14,7 +14,11 @@ from vperf.errors import InputError
 from vperf.estimate import estimate
 from vperf.hardware.gpu import Gpu
 from vperf.resolve import Resolver
+from vperf.sources.engines import load_engine
+from vperf.sources.gpus import load_gpu
 from vperf.sources.hosts import load_host
+from vperf.timing.placed import _moved, _visited
+from vperf.timing.step import Card
 
 DENSE, EXPERTS, SMALL = "Qwen/Qwen3-32B", "openai/gpt-oss-120b", "Qwen/Qwen3-30B-A3B"
 RESOLVER = Resolver()
@@ -335,6 +339,15 @@ def test_a_split_over_cards_counts_layers_and_output_as_llama_cpp_does() -> None
     assert split_layers(4, 3, [1, 1], 2) == [2, 2, 0, 0, 1]
     assert split_layers(4, 0, [1], 1) == [1, 1, 1, 1, 1]
     assert split_layers(4, 5, [1, 0], 2) == [0, 0, 0, 0, 0]
+
+
+def test_bytes_that_cross_a_link_are_its_rows_bytes() -> None:
+    item = _moved("weights", 100.0, 1.0, 0.5)
+    assert 2.0 * item.elements == 100.0
+    assert item.expected_s == 1.0  # never below the limit
+    card = Card(load_gpu("h100"), load_engine("vllm"))
+    assert _visited(card, 1) is card
+    assert _visited(card, 2).gpu.l2_bytes == 2 * card.gpu.l2_bytes
 
 
 def test_unlike_cards_are_all_in_the_answer() -> None:

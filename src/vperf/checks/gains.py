@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 
 from vperf.checks.case import Case, Suspect
 from vperf.checks.faults import Change
+from vperf.errors import VperfError
 from vperf.hardware.commands import switch
+from vperf.speeds import speeds
 
 _MIN_GAIN = 1.03
 """What is predicted to bring less is not worth trying."""
@@ -30,6 +32,28 @@ def tries(case: Case, changes: Iterable[Change]) -> Iterator[Suspect]:
                 change.id, "try", change.sentence, predicted_s=predicted[0],
                 command=change.command, gain=gain,
             )  # fmt: skip
+
+
+def more_at_a_time(case: Case) -> Iterator[Suspect]:
+    """More sequences than a cap lets run, where others wait: the gain is of the rate."""
+    cap, load, engine = case.at.scenario.max_num_seqs, case.at.load, case.engine
+    if cap is None or load is None or (load.users or 0) <= cap:
+        return
+    try:
+        now, then = (speeds(case.resolver.what_if(case.steady, max_num_seqs=most)).serving
+                     for most in (cap, None))  # fmt: skip
+    except VperfError:
+        return
+    if now is None or then is None:
+        return
+    gain = then.requests_per_s / now.requests_per_s
+    if gain >= _MIN_GAIN:
+        most = min(load.users or then.slots, then.slots)
+        command = switch(engine, "", max_sequences=str(most))
+        yield Suspect(
+            "max-num-seqs", "try", f"{most:,} sequences at a time, not {cap:,} (of the rate)",
+            command=command, gain=gain,
+        )  # fmt: skip
 
 
 def possible_gains(case: Case) -> Iterator[Change]:

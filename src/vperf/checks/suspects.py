@@ -14,7 +14,7 @@ from itertools import islice
 
 from vperf.checks.case import Case, Suspect
 from vperf.checks.faults import fitting, possible_faults
-from vperf.checks.gains import possible_gains, tries
+from vperf.checks.gains import more_at_a_time, possible_gains, tries
 from vperf.checks.local_card import runs_fast, seen_on
 from vperf.checks.unknowns import telling
 
@@ -37,7 +37,7 @@ def find_suspects(case: Case) -> tuple[Suspect, ...]:
     if case.local is not None and runs_fast(case.local):
         found = [each for each in found if each.id != "clocks"]
     gains = islice(possible_gains(case), _MAX_WHAT_IFS - len(changes))
-    worth = sorted(tries(case, gains), key=lambda each: -(each.gain or 0.0))
+    worth = sorted((*tries(case, gains), *more_at_a_time(case)), key=lambda e: -(e.gain or 0.0))
     return (*found[:_MAX_SHOWN], *worth[:_MAX_SHOWN])
 
 

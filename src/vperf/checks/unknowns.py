@@ -96,7 +96,7 @@ def _launches(case: Case) -> Iterator[Suspect]:
         yield Suspect(
             "no-cuda-graphs", "suspect", sentence, f"{would}, {usual}",
             command=switch(engine, "graphs"), gain=case.slowdown,
-            odds=0.45 if _reads_late(case) else 0.62,
+            odds=0.4 if _reads_late(case) else 0.62,
         )  # fmt: skip
     elif _HOST_STEP_S[0] < case.excess_s < _HOST_STEP_S[1] and switch(engine, "async"):
         yield Suspect(

@@ -22,6 +22,9 @@ from vperf.model.ops import Linear, Op, Step
 from vperf.model.rows import RowTable, row_at
 from vperf.values import dataclass
 
+_ENOUGH_FOR_ALL = 2**20
+"""Tokens that are routed to every expert there is."""
+
 
 @dataclass(frozen=True, slots=True)
 class LayerKind:
@@ -220,9 +223,10 @@ class Model:
         """Of all adapters on one GPU."""
         if self.lora is None:
             return 0.0
-        own = sum(op.count * op.weight_bytes for op in self.ops(Step(1, 1, 1)))
+        every = Step(1, _ENOUGH_FOR_ALL, 1)  # tokens for all experts
+        own = sum(op.count * op.weight_bytes for op in self.ops(every))
         plain = replace(self, lora=None)
-        bare = sum(op.count * op.weight_bytes for op in plain.ops(Step(1, 1, 1)))
+        bare = sum(op.count * op.weight_bytes for op in plain.ops(every))
         return self.lora.adapters * (own - bare) / self.parallel.pipeline
 
     @property

@@ -350,8 +350,8 @@ class Work(Generic[Q]):
     popular_bytes: Q | float | None = None
     """Weights that are read where some experts are more popular than others; None: weight_bytes."""
     modules: tuple[tuple[str, int], ...] = ()
-    """Of a matmul, the weights that an adapter can be of, with their outputs: no routers, nothing
-    that every rank does."""
+    """Of a matmul or of experts, the weights that an adapter can be of, with their outputs: no
+    routers, nothing that every rank does; the one that goes down an expert last."""
     sinks: bool = False
     """Attention whose softmax has a learned sink, which not every flash attention can add."""
 

@@ -212,10 +212,17 @@ def _shares(model: Model, block: Block, step: Coordinates[Q]) -> Iterator[Work[Q
 
 def _adapted(model: Model, ops: Iterable[Work[Q]], step: Coordinates[Q]) -> Iterable[Work[Q]]:
     if model.lora is None:
-        return ()
-    from vperf.model.lora import adapted  # noqa: PLC0415  (seldom asked for)
+        return
+    from vperf.model.lora import adapted, adapted_experts  # noqa: PLC0415  (seldom asked for)
 
-    return adapted(model.lora, ops, step, model.parallel.tensor)
+    parallel = model.parallel
+    yield from adapted(model.lora, ops, step, parallel.tensor)
+    everyone = step.seen_as(_of_all_groups, parallel.data) if parallel.data > 1 else step
+    for work in ops:
+        if work.kind == "moe":
+            yield from adapted_experts(
+                model.lora, work, everyone, parallel.expert, parallel.expert_ways
+            )
 
 
 def _of_all_groups(step: Step, groups: int) -> Step:

@@ -16,7 +16,7 @@ from vperf.hardware.engine import Engine
 from vperf.model.config import ModelConfig
 from vperf.model.divide import Parallel
 from vperf.model.drafter import Checkpoint
-from vperf.model.lora import MAX_ADAPTERS, MAX_RANK, Lora
+from vperf.model.lora import EXPERTS, MAX_ADAPTERS, MAX_RANK, Lora
 from vperf.model.model import Model
 from vperf.model.ops import Step
 from vperf.model.read import build_model
@@ -152,13 +152,16 @@ def _adapters(scenario: Scenario, found: ModelConfig) -> Lora | None:
 
 def with_adapters(model: Model, adapters: Lora, model_id: str) -> Model:
     """The model with adapters. Raises InputError for modules that it has not."""
-    there = sorted({name for op in model.ops(Step(1, 1, 1)) for name, _ in op.modules})
+    ops = model.ops(Step(1, 1, 1))
+    there = sorted({name for op in ops for name, _ in op.modules})
+    if any(op.kind == "moe" and op.modules for op in ops):
+        there.append(EXPERTS)
     missing = [name for name in adapters.targets if name not in there]
     if missing or not there:
         raise InputError(
             f"{model_id} has no linear layer {', '.join(missing)} that an adapter can be of",
             field="lora-targets",
-            hint=f"it has {', '.join(there)}; adapters of experts are not understood",
+            hint=f"it has {', '.join(there)}",
         )
     return replace(model, lora=adapters)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.checks.importers.files import DATA
@@ -106,3 +108,19 @@ def test_json_after_words_or_with_a_comma_too_many_is_read() -> None:
 def test_a_bar_of_progress_without_an_end_does_not_hide_the_title() -> None:
     bar = "100%|#####| 200/200 [01:00<00:00,  3.33it/s]"
     assert read(bar + SERVE)[0].measured == read(SERVE)[0].measured
+
+
+def test_a_log_of_objects_and_a_notebook_hold_the_text() -> None:
+    (expected,) = read(SERVE)
+    lines = [json.dumps({"log": f"{line}\n", "stream": "stdout"}) for line in SERVE.splitlines()]
+    assert read("\n".join(lines))[0].measured == expected.measured
+    cell = {"cell_type": "code", "source": ["!vllm bench serve"], "outputs": [
+        {"output_type": "stream", "text": SERVE.splitlines(keepends=True)}]}  # fmt: skip
+    assert read(json.dumps({"cells": [cell], "nbformat": 4}))[0].measured == expected.measured
+
+
+def test_a_stream_of_events_ends_with_the_timings() -> None:
+    answer = {"id": "a", "timings": {"predicted_n": 100, "predicted_per_second": 50.0}}
+    chunks = [f'data: {{"choices": [], "n": {n}}}' for n in range(300)]
+    (run,) = read("\n\n".join([*chunks, f"data: {json.dumps(answer)}", "data: [DONE]"]))
+    assert run.decode_tokens_per_s == 50.0

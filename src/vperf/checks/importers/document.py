@@ -11,7 +11,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -102,16 +103,8 @@ def parse(text: str, name: str) -> Document:
         )
     broken = None
     if _JSON_LINE.match(text.lstrip()):
-        try:
-            records, left_out = _json_records(text, name)
-            return Document(name, "", records, left_out=left_out)
-        except _BelowJsonError:
-            pass  # lines of a log below it
-        except InputError as error:
-            mended = _LAST_COMMA.sub(r"\1", text) if len(text) < _MAX_MENDED else text
-            if mended != text:
-                return parse(mended, name)
-            return Document(name, text, broken=error)
+        if found := _json_document(text, name):
+            return found
     elif _YAML.search(text, 0, _YAML_HEAD):
         return Document(name, "", (_yaml_record(text, name),))
     else:
@@ -122,6 +115,22 @@ def parse(text: str, name: str) -> Document:
             broken = error
     inside, rest = _among_lines(as_printed(text), name)
     return Document(name, rest, inside, broken)
+
+
+def _json_document(text: str, name: str) -> Document | None:
+    """What begins as JSON; None where other text follows below it."""
+    try:
+        records, left_out = _json_records(text, name)
+    except _BelowJsonError:
+        return None
+    except InputError as error:
+        mended = _LAST_COMMA.sub(r"\1", text) if len(text) < _MAX_MENDED else text
+        if mended != text:
+            return parse(mended, name)
+        return Document(name, text, broken=error)
+    if said := _text_in(records):
+        return parse(said, name)
+    return Document(name, "", records, left_out=left_out)
 
 
 def _decode(data: bytes, name: str) -> str:
@@ -136,6 +145,35 @@ def _decode(data: bytes, name: str) -> str:
     if "\0" in text:
         raise InputError("is a binary file", source=name, hint=hint)
     return text.replace("\r\n", "\n")
+
+
+_LOGGED = ("log", "message", "msg", "line")
+"""What a line of a log is called where each is an object (docker's json-file, jq of others)."""
+
+
+def _text_in(records: Sequence[Record]) -> str:
+    """The text that a log of objects, or a notebook, holds; empty where it is neither."""
+    values = records[0].values
+    if len(records) == 1 and isinstance(values.get("cells"), list):
+        cells = [cell for cell in values["cells"] if isinstance(cell, dict)]
+        parts = [
+            part
+            for cell in cells
+            for holder in (cell, *(each for each in cell.get("outputs") or () if _is_dict(each)))
+            for part in (holder.get("source"), holder.get("text"))
+        ]
+        return "\n".join(
+            "".join(map(str, p)) if isinstance(p, list) else str(p or "") for p in parts
+        )
+    for key in _LOGGED:
+        lines = [record.values.get(key) for record in records]
+        if len(lines) > 1 and all(isinstance(line, str) for line in lines):
+            return "\n".join(str(line).rstrip("\n") for line in lines)
+    return ""
+
+
+def _is_dict(value: object) -> bool:
+    return isinstance(value, dict)
 
 
 class _BelowJsonError(Exception):
@@ -266,7 +304,7 @@ def _inside(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Objects after words on their line ("result: {...}"), as JSON or as Python prints them."""
     position = 0
     found = _INSIDE.finditer(text) if '{"' in text or '{ "' in text else iter(())
-    for match in islice(found, _MAX_INSIDE):
+    for match in deque(found, _MAX_INSIDE):  # what a stream of events ends with
         if match.end() < position:
             continue
         try:

@@ -104,7 +104,8 @@ def _setup(record: Record) -> tuple[dict[str, Any], list[str], list[str]]:
     on_cpu = gpu is not None and gpu.startswith(CPU)
     some = isinstance(layers, int | float) and 0 <= layers < _ALL_LAYERS and not on_cpu
     shares = str(record.get("tensor_split") or "").split("/")
-    if record.get("flash_attn") in (False, 0):
+    flash = record.get("flash_attn")
+    if flash in (False, 0):
         warnings.append("flash attention was off (-fa 0)")
     return (
         {
@@ -123,7 +124,7 @@ def _setup(record: Record) -> tuple[dict[str, Any], list[str], list[str]]:
             "engine_version": f"b{build}" if build else None,
             "quantization": quantization,
             "kv_cache_dtype": cache.pop() if len(cache) == 1 else None,
-            "flash_attention": _FLASH.get(record.get("flash_attn")),
+            "flash_attention": _FLASH.get(flash) if isinstance(flash, int | float | str) else None,
             "weight_bytes": record.metric("model_size"),
             "params": record.metric("model_n_params"),
         },

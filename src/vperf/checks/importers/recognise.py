@@ -210,8 +210,10 @@ def _unknown_text(document: Document, formats: Sequence[Format]) -> InputError:
 
 
 def _known(formats: Iterable[Format]) -> str:
+    tools = ", ".join(sorted({form.tool for form in formats if not form.fallback}))
     return (
-        f"vperf reads what these wrote or printed: {', '.join(sorted({f.tool for f in formats}))};"
+        f"vperf reads what these wrote or printed: {tools};"
+        " tables, summaries and JSON of your own, by their labels;"
         " or give the figures: "
         + ", ".join(map(flag, ("decode_tok_s", "tpot", "ttft", "latency", "output_tok_s")))
     )

@@ -115,6 +115,7 @@ class MixtureOfExperts(Block):
             least_bytes=max(0, self.active - self.identities) * one,
             popular_bytes=real * step.fact(popular_experts, targets, self.active) * one
             if self.favours else None,
+            modules=() if self.identities else tuple((w.name, w.out_features) for w in weights),
         )  # fmt: skip
         return (
             *matmul("router", (self.router,), tokens, adapts=False),

@@ -134,11 +134,17 @@ def _whisper_encoder(config: Config, scope: Scope) -> EncoderLayers:
     )
 
 
-def _whisper_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
+def _decoder_layer(
+    config: Config, layer: int, scope: Scope, *, key_bias: bool = True
+) -> tuple[Block, ...]:
+    """Attention over the output so far and over the encoder, of BART and, without a bias of k, of
+    Whisper."""
     key = "decoder_attention_heads"
-    heads, dim, inputs, output = _projections(config, scope.child("self_attn"), key, key_bias=False)
+    heads, dim, inputs, output = _projections(
+        config, scope.child("self_attn"), key, key_bias=key_bias
+    )
     _, _, cross, cross_output = _projections(
-        config, scope.child("encoder_attn"), key, key_bias=False
+        config, scope.child("encoder_attn"), key, key_bias=key_bias
     )
     return (
         CrossAttention(heads, dim, inputs, output, cross[0], cross[1:], cross_output),
@@ -173,18 +179,6 @@ def _bart_encoder(config: Config, scope: Scope, *, outer_norms: int) -> EncoderL
     return ((1, blocks, (4 + 2 * outer_norms) * hidden), (layers - 1, blocks, 4 * hidden))
 
 
-def _bart_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
-    key = "decoder_attention_heads"
-    heads, dim, inputs, output = _projections(config, scope.child("self_attn"), key, key_bias=True)
-    _, _, cross, cross_output = _projections(
-        config, scope.child("encoder_attn"), key, key_bias=True
-    )
-    return (
-        CrossAttention(heads, dim, inputs, output, cross[0], cross[1:], cross_output),
-        DecoderOnly(_whisper_mlp(config, scope, "decoder_ffn_dim")),
-    )
-
-
 def _bart_tables(config: Config, scope: Scope, *, extra: int | None) -> tuple[Linear, ...]:
     """Positions, with `extra` rows before the first; of an untied model every half's embedding."""
     hidden = hidden_size(config)
@@ -210,7 +204,7 @@ def _bart(*names: str, positions: int | None, outer_norms: int) -> Family:
     """`positions`: rows of the position tables beyond the context, None: no tables (sinusoidal);
     `outer_norms`: LayerNorms of embedding and of the end, of either half."""
     return Family(
-        names, norms=3, norm_bias=True, final_norm=outer_norms, tied=True, layer=_bart_layer,
+        names, norms=3, norm_bias=True, final_norm=outer_norms, tied=True, layer=_decoder_layer,
         layers=lambda config: config.layers("decoder_layers"),
         encoder=partial(_bart_encoder, outer_norms=outer_norms),
         lookups=partial(_bart_tables, extra=positions),
@@ -330,7 +324,7 @@ def _t5gemma_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...
 
 
 FAMILIES = (
-    Family(("led",), norms=3, norm_bias=True, tied=True, layer=_bart_layer,
+    Family(("led",), norms=3, norm_bias=True, tied=True, layer=_decoder_layer,
            layers=lambda config: config.layers("decoder_layers"), encoder=_led_encoder,
            lookups=_led_positions,
            assumptions=("the prompt goes through the encoder, every token after it the decoder",)),
@@ -349,7 +343,8 @@ FAMILIES = (
     _bart("pegasus", "blenderbot", positions=0, outer_norms=1),
     _t5("t5", "mt5"),
     _t5("umt5", every=True),
-    Family(("whisper",), norms=3, norm_bias=True, tied=True, layer=_whisper_layer,
+    Family(("whisper",), norms=3, norm_bias=True, tied=True,
+           layer=partial(_decoder_layer, key_bias=False),
            layers=lambda config: config.layers("decoder_layers"), encoder=_whisper_encoder,
            lookups=_whisper_positions,
            assumptions=("input tokens are the encoder's positions: 1500 for 30 s of sound",)),
