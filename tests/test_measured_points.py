@@ -17,7 +17,7 @@ _MOST: dict[tuple[str, str], tuple[float, float]] = {
     ("served dense, vllm", "tpot"): (0.07, 0.01),
     ("served dense, vllm", "ttft"): (0.15, -0.02),
     ("served dense, sglang", "tpot"): (0.14, 0.14),
-    ("served dense, sglang", "ttft"): (0.45, -0.44),
+    ("served dense, sglang", "ttft"): (0.43, -0.39),
     ("served dense, trtllm", "tpot"): (0.06, 0.01),
     ("served dense, trtllm", "ttft"): (0.19, -0.13),
     ("served MoE, vllm", "tpot"): (0.072, 0.04),
