@@ -170,6 +170,13 @@ def test_a_tool_that_is_silent_about_lengths_is_an_error_and_typed_figures_are_n
     assert any("--input-len 1024" in note for note in found.notes)
 
 
+def test_the_speed_of_one_answer_is_graded_at_usual_lengths_which_are_said() -> None:
+    spoken = result(ran=setup(input_len=None, output_len=512.0), decode_tokens_per_s=97.0)
+    found = resolve(spoken, gpu=None, model=None, options={})
+    assert (found.scenario.input_len, found.scenario.output_len) == (1024, 512)
+    assert any("--input-len 1024" in note for note in found.notes)
+
+
 def test_a_latency_without_its_batch_is_an_error() -> None:
     ran = setup(batch_size=None)
     with pytest.raises(InputError, match="at a time"):

@@ -29,7 +29,7 @@ _SLOWER = 0.5
 def consistent(result: Result) -> Result:
     """The result without the figures that others of it contradict, and with the reasons."""
     changed: dict[str, Any] = {}
-    doubtful: set[str] = set()
+    doubtful = set(result.doubtful)
     warnings = []
     for found in _found(result):
         warnings.append(found.sentence)

@@ -310,7 +310,7 @@ def _lengths(result: Result, asked: dict[str, Any], warnings: Notes, notes: Note
         elif said:
             asked[name] = max(1, round(said))
     missing = [name for name in ("input_len", "output_len") if name not in asked]
-    if missing and result.tool != _BY_HAND:
+    if missing and result.tool != _BY_HAND and not _decodes_alone(result):
         flags = " and ".join(map(_flag, missing))
         raise MissingSetupError(
             f"the result of {result.tool} does not say its lengths", "its lengths", flags
@@ -319,6 +319,11 @@ def _lengths(result: Result, asked: dict[str, Any], warnings: Notes, notes: Note
         default = Scenario("", "")
         taken = ", ".join(f"{_flag(name)} {getattr(default, name)}" for name in missing)
         notes.append(Note("default_lengths", lengths=taken))
+
+
+def _decodes_alone(result: Result) -> bool:
+    """Whether it is the speed of one answer and nothing else: a short context changes it little."""
+    return result.setup.batch_size == 1 and result.measured.keys() == {"decode_tokens_per_s"}
 
 
 def _read_alone(result: Result) -> bool:

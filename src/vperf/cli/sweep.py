@@ -55,7 +55,8 @@ def sweep(
         typer.Option(
             "--y",
             metavar="WHAT",
-            help="What a plot shows: decode, per-user, ttft, tpot or prefill. [decode]",
+            help="What a plot shows: decode, per-user, ttft, tpot or prefill. [decode; over rates "
+            "ttft and tpot]",
         ),
     ] = None,
     out: output.Out,
@@ -83,4 +84,4 @@ def sweep(
     seen = out.file is None and out.form == "screen" and not plot
     with Progress(quiet=seen) as progress:
         rows = many.counted(many.begun(sweep.rows()), sweep.grid.count, progress)
-        out.emit(report.report(sweep, rows, y or "decode", plot=plot))
+        out.emit(report.report(sweep, rows, y, plot=plot))

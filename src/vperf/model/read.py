@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from vperf.errors import InputError
 from vperf.formats import BF16, Format, Mix
 from vperf.model import heads
-from vperf.model.blocks.base import Scope
+from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import hidden_size
 from vperf.model.checkpoint import Config
 from vperf.model.class_defaults import class_defaults
 from vperf.model.families.family import Family
-from vperf.model.heads import read_head
+from vperf.model.heads import Head, read_head
 from vperf.model.keys import unread_lines
 from vperf.model.layers import EqualLayers, LayerNumber
 from vperf.model.model import LayerKind, Model
@@ -72,13 +72,76 @@ def build_model(
     )
 
 
+class _OnLayers(NamedTuple):
+    """What the layers stand on and what stands on them."""
+
+    embedding: Linear
+    top: Head
+    head: Linear | None
+    tied: bool
+    head_bias: bool
+    blocks: tuple[Block, ...]
+
+    @property
+    def generates(self) -> bool:
+        """Whether it puts out tokens, one after another."""
+        return self.top.kind == "lm"
+
+
 def _read_layers(
     top: Config, text: Config, family: Family, scheme: Scheme, cache: Format | None
 ) -> Model:
     hidden = hidden_size(text)
-    vocab = text.integer("vocab_size", "padded_vocab_size")
-    layers = family.layers(text)
     norms = family.layer_norms(text) * hidden
+    kinds, order = _layer_kinds(text, family, scheme, norms)
+    above = _on_layers(top, text, family, scheme)
+    finals = family.final_norm if isinstance(family.final_norm, int) else family.final_norm(text)
+    final = finals * hidden * (1 + family.norm_bias)
+    extra = family.extra_parameters(text) if family.extra_parameters else 0
+    biases = above.embedding.out_features if above.head_bias and above.tied else 0
+    tower = family.tower(top, text) if family.tower else Tower(0)
+    inner = Scope("model", scheme.weight, scheme.vector_bytes)
+    encoder = family.encoder(text, Scope("encoder", scheme.weight)) if family.encoder else ()
+    stated = text.optional_integer(*MTP_KEYS, minimum=0, maximum=64)
+    mtp_layers = family.unsaid_mtp if stated is None else stated
+    last, in_mtp = len(order) - 1, Scope("mtp.0", scheme.weight)
+    mtp = family.mtp_blocks(text, last, in_mtp) if mtp_layers else None
+    chosen = cache or scheme.cache or (scheme.default if scheme.default.bits == 16 else BF16)
+    return Model(
+        model_type=text.text("model_type", default=family.model_types[0]),
+        hidden=hidden,
+        kinds=kinds,
+        embedding=above.embedding,
+        head=above.head,
+        tied=above.tied,
+        other_parameters=final + extra + biases + above.top.middle * hidden * (hidden + 1),
+        tower_parameters=tower.parameters,
+        quantization=scheme.name,
+        cache=chosen,
+        cache_name=chosen.name,
+        max_context_tokens=_longest(text, family),
+        assumptions=(
+            *scheme.assumptions, *family.assumptions, *tower.assumptions, *_defaults_line(text),
+            *above.top.assumptions, *(() if above.generates else (Note("no_tokens"),)),
+        ),
+        lookups=family.lookups(text, inner) if family.lookups else (),
+        outside=(*(family.outside(text, inner) if family.outside else ()), *above.blocks),
+        generates=above.generates,
+        diffuses=family.diffuses,
+        task=heads.TASKS[above.top.kind],
+        mtp_layers=mtp_layers,
+        mtp=LayerKind(mtp, norms) if mtp else None,
+        images=family.images,
+        encoder=tuple((count, LayerKind(blocks, own)) for count, blocks, own in encoder if count),
+        vector_bytes=scheme.vector_bytes,
+        order=order,
+    )  # fmt: skip
+
+
+def _layer_kinds(
+    text: Config, family: Family, scheme: Scheme, norms: int
+) -> tuple[tuple[tuple[int, LayerKind], ...], tuple[int, ...]]:
+    """(how many, kind) of unlike layers, and which of them each layer is."""
     number: dict[LayerKind, int] = {}
 
     def read(layer: LayerNumber) -> int:
@@ -89,67 +152,32 @@ def _read_layers(
         return number.setdefault(kind, len(number))
 
     by_number = EqualLayers(read)
-    order = [by_number[i] for i in range(layers)]
+    order = tuple(by_number[i] for i in range(family.layers(text)))
+    return tuple((order.count(place), kind) for kind, place in number.items()), order
+
+
+def _on_layers(top: Config, text: Config, family: Family, scheme: Scheme) -> _OnLayers:
     outer = Scope("", scheme.weight, scheme.vector_bytes)
-    embed_width = text.optional_integer(family.embedding_width) or hidden
+    vocab = text.integer("vocab_size", "padded_vocab_size")
+    width = text.optional_integer(family.embedding_width) or hidden_size(text)
     tied = _tied(top, text, family)
     head_bias = family.head_bias if isinstance(family.head_bias, bool) else family.head_bias(text)
     if family.encodes:
         top_head = heads.read_encoder_head(top)
     else:
         top_head = heads.LM if family.encoder else read_head(top, has_class=text.has_class)
-    generates = top_head.kind == "lm"
-    if not generates:
+    if top_head.kind != "lm":
         tied = head_bias = False
-    head = None if family.encodes else _head(outer, top_head, embed_width, vocab, bias=head_bias)
-    embedding = outer.linear("model.embed_tokens", embed_width, vocab, kind="embedding")
+    head = None if family.encodes else _head(outer, top_head, width, vocab, bias=head_bias)
+    embedding = outer.linear("model.embed_tokens", width, vocab, kind="embedding")
     if head and tied:
         head = replace(head, format=embedding.format)  # whatever a rule says of a head
-    on_top = family.encodes(text, outer, top_head) if family.encodes else ()
+    blocks = family.encodes(text, outer, top_head) if family.encodes else ()
     if family.before_head and top_head.kind != "none":
-        if not generates:
+        if top_head.kind != "lm":
             raise top.unsupported("the head of this class is not understood", "architectures")
-        on_top = family.before_head(text, outer)
-    finals = family.final_norm if isinstance(family.final_norm, int) else family.final_norm(text)
-    final = finals * hidden * (1 + family.norm_bias)
-    extra = family.extra_parameters(text) if family.extra_parameters else 0
-    tower = family.tower(top, text) if family.tower else Tower(0)
-    inner = Scope("model", scheme.weight, scheme.vector_bytes)
-    encoder = family.encoder(text, Scope("encoder", scheme.weight)) if family.encoder else ()
-    stated = text.optional_integer(*MTP_KEYS, minimum=0, maximum=64)
-    mtp_layers = family.unsaid_mtp if stated is None else stated
-    mtp = family.mtp_blocks(text, layers - 1, Scope("mtp.0", scheme.weight)) if mtp_layers else None
-    chosen = cache or scheme.cache or (scheme.default if scheme.default.bits == 16 else BF16)
-    return Model(
-        model_type=text.text("model_type", default=family.model_types[0]),
-        hidden=hidden,
-        kinds=tuple((order.count(place), kind) for kind, place in number.items()),
-        embedding=embedding,
-        head=head,
-        tied=tied,
-        other_parameters=final + extra + (vocab if head_bias and tied else 0)
-        + top_head.middle * hidden * (hidden + 1),
-        tower_parameters=tower.parameters,
-        quantization=scheme.name,
-        cache=chosen,
-        cache_name=chosen.name,
-        max_context_tokens=_longest(text, family),
-        assumptions=(
-            *scheme.assumptions, *family.assumptions, *tower.assumptions, *_defaults_line(text),
-            *top_head.assumptions, *(() if generates else (Note("no_tokens"),)),
-        ),
-        lookups=family.lookups(text, inner) if family.lookups else (),
-        outside=(*(family.outside(text, inner) if family.outside else ()), *on_top),
-        generates=generates,
-        diffuses=family.diffuses,
-        task=heads.TASKS[top_head.kind],
-        mtp_layers=mtp_layers,
-        mtp=LayerKind(mtp, norms) if mtp else None,
-        images=family.images,
-        encoder=tuple((count, LayerKind(blocks, own)) for count, blocks, own in encoder if count),
-        vector_bytes=scheme.vector_bytes,
-        order=tuple(order),
-    )  # fmt: skip
+        blocks = family.before_head(text, outer)
+    return _OnLayers(embedding, top_head, head, tied, head_bias, tuple(blocks))
 
 
 def _longest(text: Config, family: Family) -> int | None:
@@ -176,7 +204,7 @@ def _tied(top: Config, text: Config, family: Family) -> bool:
     return own
 
 
-def _head(outer: Scope, head: heads.Head, width: int, vocab: int, *, bias: bool) -> Linear | None:
+def _head(outer: Scope, head: Head, width: int, vocab: int, *, bias: bool) -> Linear | None:
     if head.kind == "none":
         return None
     if head.kind == "lm":

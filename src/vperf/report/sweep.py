@@ -58,7 +58,7 @@ FIGURES: dict[str, tuple[str, str, str]] = {
 
 
 def report(
-    sweep: Sweeping, rows: Iterable[Row], figure: str = "decode", *, plot: bool = False
+    sweep: Sweeping, rows: Iterable[Row], figure: str | None = None, *, plot: bool = False
 ) -> Report:
     """A sweep under way in every form; its rows are walked once, as the form is written."""
     return Report(
@@ -71,19 +71,22 @@ def report(
 
 
 def document(
-    of: Sweeping | Sweep, rows: Iterable[Row] = (), figure: str = "decode", *, plot: bool = False
-) -> Iterator[Block]:
-    """The screen of `vperf sweep`; with `plot` a chart in place of the rows.
+    of: Sweeping | Sweep, rows: Iterable[Row] = (), figure: str | None = None, *,
+    plot: bool = False,
+) -> Iterator[Block]:  # fmt: skip
+    """The screen of `vperf sweep`; with `plot` charts in place of the rows.
 
     A sweep under way comes with its rows, one that is over has them.
     """
     sweep = _told(of)
     rows = of.rows if isinstance(of, Sweep) else rows
     held = list(rows) if not plot and sweep.settings <= _HELD else None
-    drawn = None
+    drawn: list[Chart] = []
     if plot:
         held = []
-        drawn = chart(of, _kept(rows, held), figure)  # what cannot be drawn is said before all
+        # What cannot be drawn is said before all.
+        drawn.append(chart(of, _kept(rows, held), figure))
+        drawn += [chart(of, held, each) for each in _figures(sweep)[1:] if figure is None]
     best = _Best()
     if held is None:
         yield Headline(f"{title(sweep)}; {plural(sweep.settings, 'setting')}.")
@@ -91,8 +94,8 @@ def document(
         best = _Best(held)
         yield Headline(best.line(sweep))
     yield Prose(second_line(sweep, generate(held or ())), "aside", tight=True)
-    if drawn is not None:
-        yield Plot(drawn)
+    if drawn:
+        yield from map(Plot, drawn)
     else:
         columns = _columns(sweep, held)
         seen = best.over(rows) if held is None else held
@@ -153,7 +156,7 @@ def _data(sweep: Sweeping, rows: Iterable[Row]) -> Iterator[tuple[str, Any]]:
 
 
 class _Best:
-    """The fastest row that fits, of those that went by."""
+    """The fastest row that fits, of those that went by: one that keeps up, if any does."""
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         self._row: Row | None = None
@@ -165,7 +168,7 @@ class _Best:
         """The rows, each looked at."""
         for row in rows:
             self._count += 1
-            if row.fits and (self._row is None or _speed(row) > _speed(self._row)):
+            if row.fits and (self._row is None or _standing(row) > _standing(self._row)):
                 self._row = row
             yield row
 
@@ -187,6 +190,10 @@ def _reached(row: Row) -> str:
     if generate([row]) or row.figures is None:
         return f"{speed} tok/s"
     return f"{per_second(row.figures.requests_per_s)} requests/s, {speed} tok/s read"
+
+
+def _standing(row: Row) -> tuple[bool, float]:
+    return not _saturated(row), _speed(row)
 
 
 def _speed(row: Row) -> float:
@@ -269,20 +276,31 @@ def check_figure(figure: str) -> None:
         raise InputError(f"must be {', '.join(FIGURES)}, not {figure!r}", source="--y")
 
 
-def chart(of: Sweeping | Sweep, rows: Iterable[Row] = (), figure: str = "decode") -> Chart:
+def _along(sweep: _Told) -> str:
+    """The longest axis of numbers. Raises InputError where there is none."""
+    numeric = [a for a, v in sweep.axes.items() if all(isinstance(x, int | float) for x in v)]
+    if not numeric:
+        raise InputError("a plot needs an axis of numbers", hint="as --batch-size 1..256")
+    return max(numeric, key=lambda axis: len(sweep.axes[axis]))
+
+
+def _figures(sweep: _Told) -> tuple[str, ...]:
+    """What is drawn where nobody says: of a rate the times, for its tokens are those asked for."""
+    return _OF_RUNS if _along(sweep) == "request_rate" else ("decode",)
+
+
+def chart(of: Sweeping | Sweep, rows: Iterable[Row] = (), figure: str | None = None) -> Chart:
     """One of FIGURES over the longest axis of numbers, a line for each choice of the other axes.
 
     Raises InputError where no axis has numbers, or there are too many lines.
     """
-    check_figure(figure)
+    if figure is not None:
+        check_figure(figure)
     sweep = _told(of)
     rows = of.rows if isinstance(of, Sweep) else rows
+    along, axes = _along(sweep), sweep.axes
+    figure = figure or _figures(sweep)[0]
     field, name, unit = FIGURES[figure]
-    axes = sweep.axes
-    numeric = [a for a, v in axes.items() if all(isinstance(x, int | float) for x in v)]
-    if not numeric:
-        raise InputError("a plot needs an axis of numbers", hint="as --batch-size 1..256")
-    along = max(numeric, key=lambda axis: len(axes[axis]))
     others = [axis for axis in axes if axis != along]
     found: dict[str, list[Row]] = {}
     for row in rows:
@@ -294,10 +312,15 @@ def chart(of: Sweeping | Sweep, rows: Iterable[Row] = (), figure: str = "decode"
                 f"{', '.join(map(heading, others))}",
             )  # fmt: skip
     series: list[Series] = []
+    runs = along in _LOADS and figure in _OF_RUNS
     for label, kept in found.items():
-        series += _both(label, kept, along, field)
-        if along in _LOADS and figure in _OF_RUNS:
-            series += _percentiles(sweep, label, kept, along, figure)
+        if not runs:
+            series += _both(label, kept, along, field)
+            continue
+        # Of what cannot be served, times have no mean.
+        served = [row for row in kept if not _saturated(row)]
+        series += _both(f"{label} mean", served, along, field)
+        series += _percentiles(sweep, label, served, along, figure)
     values = axes[along]
     spread = max(values) / min(values) if min(values) > 0 else 1.0
     ys = [y for each in series for _, y in each.points]
@@ -307,7 +330,7 @@ def chart(of: Sweeping | Sweep, rows: Iterable[Row] = (), figure: str = "decode"
         if turn.axis == along and turn.at is not None and not turn.chosen
         and min(values) <= turn.at <= max(values)
     )  # fmt: skip
-    if along in _LOADS and figure in _OF_RUNS:
+    if runs:
         knee = _knee(next(iter(found.values())), along, field)
         marks += () if knee is None else (Mark("x", knee, "knee"),)
     return Chart(
@@ -342,13 +365,18 @@ def _percentiles(
             yield Series(f"{name} p{percent:g}", points)
 
 
+def _saturated(row: Row) -> bool:
+    serving = row.figures.serving if row.figures else None
+    return serving is not None and serving.saturated
+
+
 def _knee(rows: Sequence[Row], along: str, field: str) -> float | None:
     """The load from which a time grows faster than the load: where its curve is farthest below the
     chord of its ends (Satopaa et al. 2011, Kneedle); None: it has too few points or no bend."""
     points = sorted(
         (float(row.chosen[along]), getattr(row.figures.expected, field))
         for row in rows
-        if row.figures and row.figures.serving and not row.figures.serving.saturated
+        if row.figures and row.figures.serving and not _saturated(row)
     )
     if len(points) < _KNEE_POINTS:
         return None

@@ -124,3 +124,9 @@ def test_a_stream_of_events_ends_with_the_timings() -> None:
     chunks = [f'data: {{"choices": [], "n": {n}}}' for n in range(300)]
     (run,) = read("\n\n".join([*chunks, f"data: {json.dumps(answer)}", "data: [DONE]"]))
     assert run.decode_tokens_per_s == 50.0
+
+
+def test_of_a_log_of_megabytes_the_ends_are_cleaned() -> None:
+    line = "2026-10-01T10:00:00Z server handled a request of some words in a while\n"
+    lined = "".join(f"bench-1  | {each}\n" for each in SERVE.splitlines())
+    assert read(line * 130_000 + lined)[0].measured == read(SERVE)[0].measured

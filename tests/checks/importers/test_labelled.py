@@ -101,6 +101,13 @@ def test_rates_of_all_users_are_output_and_of_one_user_are_tpot() -> None:
     assert run.decode_tokens_per_s == 71.5
 
 
+def test_a_rate_that_may_count_prompts_proves_nothing_above_the_limit() -> None:
+    (run,) = read("Users: 8\nThroughput: 5,000 tokens/s\n")
+    assert (run.output_tokens_per_s, run.doubtful) == (5000.0, ("output_tokens_per_s",))
+    (run,) = read("Users: 8\nOutput throughput: 500 tokens/s\n")
+    assert run.doubtful == ()
+
+
 def test_a_summary_of_lines_carries_model_and_card_to_its_later_runs() -> None:
     first, second = read(
         "Model: Qwen/Qwen3-8B\nGPU: 2x RTX 3090\nBatch size: 1\nTPOT: 9 ms\n"

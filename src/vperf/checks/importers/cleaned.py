@@ -58,7 +58,22 @@ _RUN = 3
 
 
 def as_printed(text: str) -> str:
-    """The text without what terminals, logs and web pages put into it."""
+    """The text without what terminals, logs and web pages put into it.
+
+    Of a log of many megabytes, its ends: there stand command and summary.
+    """
+    if len(text) <= 2 * _END:
+        return _cleaned(text)
+    first, last = text.find("\n", _END) + 1, text.rfind("\n", 0, len(text) - _END) + 1
+    if not 0 < first < last:
+        return text
+    return _cleaned(text[:first]) + text[first:last] + _cleaned(text[last:])
+
+
+_END = 4 << 20
+
+
+def _cleaned(text: str) -> str:
     if "\x1b" in text or "\b" in text:
         text = _TERMINAL.sub("", text)
     text = _BAR.sub("\\1\n", text.replace("\r", "\n"))

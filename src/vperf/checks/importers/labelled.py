@@ -166,6 +166,12 @@ def _read(record: Record) -> Iterator[Result]:
         ),
         notes=(*notes, "read by its labels"),
         warnings=(f"{failed:,.0f} requests failed",) if failed else (),
+        # "Tokens per second" may count prompts, too.
+        doubtful=tuple(
+            name
+            for name, value in (("output_tokens_per_s", output), ("decode_tokens_per_s", decode))
+            if value is not None and value == record.known("tokens_per_s")
+        ),
     )  # fmt: skip
 
 

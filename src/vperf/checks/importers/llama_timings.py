@@ -55,6 +55,9 @@ def _read(record: Record) -> Iterator[Result]:
     if timings.get("so_far") is True:
         prompt, cached = 0.0, 0.0
         notes.append("the answer had not ended; how long its prompt was is not in the log")
+    if prompt is None and prefill is not None and rate is not None:
+        prefill = None
+        notes.append("how long the prompt was is not said: its speed is not graded")
     if cached:
         notes.append(f"{cached:,.0f} tokens of the prompt came out of the cache")
     drafted, accepted = timings.known("draft_n"), timings.known("draft_n_accepted")

@@ -19,6 +19,8 @@ from vperf.checks.importers.surroundings import cards_in
 from vperf.checks.result import Result, Setup
 
 _TOOL = "LM Studio"
+_USUAL = "q4_k_m"
+"""What its search offers first of a model (lmstudio.ai/docs, December 2026: from memory)."""
 _ENGINES = {"gguf": "llama.cpp", "mlx": "mlx"}
 
 
@@ -27,6 +29,9 @@ def _read(record: Record) -> Iterator[Result]:
     said = record.text("model_info.quant")
     named = weight_name(f"model-{said}").quantization if said else None
     cards = cards_in(record.around)
+    prompt = record.known("usage.prompt_tokens")
+    if prompt is None:
+        notes.append("how long the prompt was is not said: its first token is not graded")
     yield Result(
         tool=_TOOL,
         label=record.where,
@@ -35,11 +40,12 @@ def _read(record: Record) -> Iterator[Result]:
             gpu=cards[0] if len(set(cards)) == 1 else None,
             engine=_ENGINES.get((record.text("model_info.format") or "").lower(), "llama.cpp"),
             quantization=named or quantization_named(said, notes),
+            usual_quantization=None if said else _USUAL,
             batch_size=1,
-            input_len=record.known("usage.prompt_tokens"),
+            input_len=prompt,
             output_len=record.known("usage.completion_tokens"),
         ),
-        ttft_s=record.known("stats.time_to_first_token"),
+        ttft_s=record.known("stats.time_to_first_token") if prompt else None,
         decode_tokens_per_s=record.known("stats.tokens_per_second"),
         notes=(*notes, "one request, timed by LM Studio"),
     )

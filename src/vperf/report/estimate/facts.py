@@ -123,21 +123,20 @@ def _place_times(phase: PhaseTimes) -> str:
 def _load(served: Serving) -> str:
     """What a served load settles to."""
     running = f"{served.running_batch:.3g}"
-    text = (
+    return (
         f"{running} sequence{' decodes' if running == '1' else 's decode'} at a time (room for "
         f"{whole(served.slots)}), {format_requests(served.requests_per_s, 3)}"
     )
-    if served.requests_asked_per_s is None and served.prompts is None:
-        text += f"; first token {seconds(served.ttft_steady_s)} after the first burst"
-    return text
 
 
-def closed_form(answer: Estimate) -> str:
+def closed_form(answer: Estimate, served: Serving) -> str:
     """What the closed form of a load says beside its simulated run."""
-    expected = answer.expected
+    expected, later = answer.expected, ""
+    if served.requests_asked_per_s is None:
+        later = f" ({seconds(served.ttft_steady_s)} after the first burst)"
     return (
-        f"TTFT {seconds(expected.ttft_s)}, TPOT {seconds(expected.tpot_s)}: the closed form, "
-        "which tables and checks have"
+        f"have the closed form: TTFT {seconds(expected.ttft_s)}{later}, "
+        f"TPOT {seconds(expected.tpot_s)}"
     )
 
 

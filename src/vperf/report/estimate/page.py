@@ -75,7 +75,7 @@ def document(
     if answer.depth and (run or answer.drafts):
         about.insert(0, ("Depth", depth_line(answer.depth)))
     if run and answer.serving and answer.serving.prompts is None:
-        about.insert(0, ("Steady", closed_form(answer)))
+        about.insert(0, ("Tables", closed_form(answer, answer.serving)))
     yield Facts((*facts(answer), *about), when="full")
     yield Facts(tuple(short_facts(answer)), when="short")
     if ops:
