@@ -193,9 +193,10 @@ def test_an_answer_says_whether_its_exchange_was_measured_or_scaled_from_another
 
 
 def test_a_card_that_nobody_has_measured_has_the_means_of_those_that_were() -> None:
-    """0.45 of one way of NVLink (H100: 450 GB/s); 0.20 of a PCIe 4.0 x16 among four (L40S)."""
+    """Shares of one way of NVLink (H100: 450 GB/s), and of a PCIe 4.0 x16 (L40S)."""
     nvlink = replace(load_gpu("h100"), achieved=None)
-    assert all_reduce_line(nvlink, 8) == AllReduce(5e-6, 0.45 * 450e9)
+    one_shot, two_shot = 0.56 * 450e9 / 7, 0.75 * 450e9 / (2 * 7 / 8)
+    assert all_reduce_line(nvlink, 8) == AllReduce(4.5e-6, one_shot, 27e-6, two_shot)
     pcie = replace(load_gpu("l40s"), achieved=None)
     rates = {2: (5e-6, 0.60), 4: (13e-6, 0.20), 8: (25e-6, 0.12)}
     for ranks, (latency, share) in rates.items():
