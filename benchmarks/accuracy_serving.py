@@ -403,7 +403,7 @@ def _report(scored: Scored, hidden: Mapping[str, float]) -> int:
     if scored.bad:
         scoring.print_table("TPOT of rows that cannot be what they say", scored.bad, ())
     beaten = scoring.violations(tpot.points)
-    held_out = ("gpu", "model", "engine", "precision")
+    held_out: tuple[str, ...] = ("gpu", "model", "engine", "precision")
     for without in (held_out, ("model",), ("gpu",)):
         title = f"TPOT measured / expected, without its {', '.join(without)}"
         scoring.print_spread(title, tpot.points, ("kind",), without, fast=0.05, weighed=False)
@@ -412,9 +412,9 @@ def _report(scored: Scored, hidden: Mapping[str, float]) -> int:
     unseen: dict[str, float] = {}
     for metric, tally in (("tpot", tpot), ("ttft", ttft)):
         print(f"{metric} as answered {100 * scoring.stats(tally.points).mape:.1f}")
-        for keys in (("model",), ("gpu",), held_out):
-            name = f"{metric} without its {', '.join(keys)}"
-            unseen[name] = out_of_sample(scored.refittable[metric], metric, keys)
+        for without in (("model",), ("gpu",), held_out):
+            name = f"{metric} without its {', '.join(without)}"
+            unseen[name] = out_of_sample(scored.refittable[metric], metric, without)
             print(f"{name} {100 * unseen[name]:.1f}")
     print(f"\nmeasured faster than the limit: {len(beaten)} of {len(tpot.points)}")
     for point in beaten[:20]:

@@ -198,6 +198,7 @@ def test_a_card_that_nobody_has_measured_has_the_means_of_those_that_were() -> N
     one_shot, two_shot = 0.56 * 450e9 / 7, 0.75 * 450e9 / (2 * 7 / 8)
     assert all_reduce_line(nvlink, 8) == AllReduce(4.5e-6, one_shot, 27e-6, two_shot)
     pcie = replace(load_gpu("l40s"), achieved=None)
+    assert pcie.pcie_bytes_per_s is not None
     rates = {2: (5e-6, 0.60), 4: (13e-6, 0.20), 8: (25e-6, 0.12)}
     for ranks, (latency, share) in rates.items():
         line = all_reduce_line(pcie, ranks)

@@ -17,13 +17,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, fields
-from functools import wraps
 from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from vperf.cli import options
 from vperf.cli.coercion import reader
+from vperf.cli.command import parameters_but, with_parameters
 from vperf.errors import InputError
 from vperf.files import is_there
 from vperf.scenario import CARD, OPTIONS, Scenario
@@ -113,17 +113,9 @@ def scenario_options(
     names = [name for name in OPTIONS if name not in without]
 
     def wrap(command: Callable[..., None]) -> Callable[..., None]:
-        own = [
-            p
-            for p in inspect.signature(command, eval_str=True).parameters.values()
-            if p.name != "typed"
-        ]
         placed = [] if optional else [_placed(name) for name in PLACES]
         of_scenario = (_parameter(name, many=name in many, optional=optional) for name in names)
-        parameters = [*placed, *of_scenario, *own]
-        parameters.sort(key=lambda p: p.kind)  # arguments stand before options
 
-        @wraps(command)
         def run(**given: Any) -> None:
             values = {name: given.pop(name) for name in names}
             if placed:
@@ -131,9 +123,8 @@ def scenario_options(
                     values[name] = [text] if name in many else text
             command(typed=_typed(values, many, optional=optional), **given)
 
-        run.__dict__["__signature__"] = inspect.Signature(parameters)
-        run.__annotations__ = {p.name: p.annotation for p in parameters}
-        return run
+        own = parameters_but("typed", command)
+        return with_parameters(run, command, [*placed, *of_scenario, *own])
 
     return wrap
 

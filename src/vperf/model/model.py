@@ -411,6 +411,18 @@ class Model:
         """The same of the encoder."""
         return (*self._small_kernels(self.encoder), self._encoder_vectors)
 
+    @cached_property
+    def encoded_elements(self) -> tuple[float, float]:
+        """Of the elements of both, those in layers that read both ways."""
+        own, encoder = (
+            self._small_kernels(
+                (count, kind) for count, kind in kinds
+                if any(block.reads_both_ways for block in kind.blocks)
+            )[0]
+            for kinds in (self.kinds, self.encoder)
+        )  # fmt: skip
+        return own, encoder
+
     def _small_kernels(self, kinds: Iterable[tuple[int, LayerKind]]) -> tuple[float, int]:
         elements, launches = 0.0, 0
         for count, kind in kinds:

@@ -124,6 +124,11 @@ class Block(Protocol):
         return 0
 
     @property
+    def reads_both_ways(self) -> bool:
+        """Whether it is the attention of an encoder's layer."""
+        return False
+
+    @property
     def windows(self) -> tuple[int, ...]:
         """Contexts at which the growth of the work with context has a kink."""
         return ()
