@@ -79,7 +79,7 @@ as.
 
 **Further sources**, cards, engines and years (2026-12-01; constants of AMD Instinct, RDNA4,
 several GeForce cards and vLLM before 0.8 were fitted on them, those of the seven cards were not):
-TPOT 13.2 % mean and 8.5 % median of 1,071 points, 76 % inside the range (AMD Instinct 9 % under
+TPOT 13.1 % mean and 8.5 % median of 1,071 points, 77 % inside the range (AMD Instinct 9 % under
 vLLM, 13 % under SGLang, 16 % with its cookbooks); output rate 24.5 and 13.1 % of 1,845, mean 19.9 %
 without 13 of one source that are of decoding alone behind prompts of up to 262,144 tokens. Mean
 TTFT is off by 58 % where nothing but users and lengths is asked, much of it releases of vLLM before
