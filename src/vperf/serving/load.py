@@ -47,6 +47,26 @@ SURE_SHARE, UNSURE_SHARE = 0.2, 0.5
 (TPOT), 4 (rate) and 18 (TTFT), up to the other 11, 5 and 70, beyond it by no bound (tests/serving).
 """
 
+
+class Errors(NamedTuple):
+    """How far these means may be from the simulation's, of either sign."""
+
+    up_to_share: float
+    """Of the time that prompts take."""
+    tpot: float
+    ttft: float
+
+
+_OF_RATES = (Errors(0.2, 0.045, 0.05), Errors(0.35, 0.08, 0.07), Errors(0.5, 0.11, 0.18))
+_OF_USERS = (Errors(0.2, 0.02, 0.18), Errors(0.35, 0.03, 0.19), Errors(0.5, 0.045, 0.7))
+
+
+def errors_at(prompt_share: float, *, of_rate: bool) -> Errors | None:
+    """The bounds on 500 random settings (tests/serving/test_closed_form.py); None: none."""
+    bounds = _OF_RATES if of_rate else _OF_USERS
+    return next((each for each in bounds if prompt_share <= each.up_to_share), None)
+
+
 _ROUNDS, _SECANTS = 80, 6
 """Trials of the fixed point, of which every so many-th halves the bracket."""
 _TOLERANCE = 1e-6
