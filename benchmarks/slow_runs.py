@@ -76,7 +76,7 @@ def _figures(row: Mapping[str, str]) -> dict[str, float]:
     return found | times
 
 
-def _graded(row: Mapping[str, str], figures: Mapping[str, float]) -> Check:
+def _graded(row: Mapping[str, str], figures: Mapping[str, Any]) -> Check:
     options: dict[str, Any] = {"engine": row["engine"]}
     if row["quantization"]:
         options["quantization"] = row["quantization"]

@@ -16,7 +16,7 @@ from vperf.errors import InputError
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu, override
 from vperf.timing.compiled import Compiled
-from vperf.timing.step import Card
+from vperf.timing.step import Card, OpTime, PhaseTimes
 
 QWEN = "Qwen/Qwen3-4B-Instruct-2507"
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
@@ -311,6 +311,13 @@ def test_to_dict_is_the_documented_contract_and_plain_json(model: str, tp: int) 
     assert json.loads(json.dumps(data, allow_nan=False)) == data
 
 
+def test_unlike_cards_are_each_in_the_json() -> None:
+    answer = vperf.estimate("qwen3-32b", "rtx-5090+2xrtx-3090", quantization="q4_k_m")
+    data = answer.to_dict()
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+    assert [card["id"] for card in data["gpu"]["cards"]] == ["rtx-5090", "rtx-3090", "rtx-3090"]
+
+
 # --- laws -----------------------------------------------------------------------------------
 
 workloads = st.fixed_dictionaries(
@@ -455,6 +462,7 @@ def test_an_engine_may_be_given_as_a_value() -> None:
 
 def test_how_near_a_step_is_to_its_limit_is_limit_over_expected() -> None:
     answer = vperf.estimate("qwen3-8b", "h100")
-    for each in (answer.decode, *answer.decode.ops):
+    steps: list[PhaseTimes | OpTime] = [answer.decode, *answer.decode.ops]
+    for each in steps:
         assert each.of_limit == each.limit_s / each.expected_s
         assert 0.0 < each.of_limit <= 1.0

@@ -169,7 +169,8 @@ def _placed(
     if model.drafter is not None:
         _check_drafter(model, len(cards), homes[-1] == at_host)
         found = _with_drafter(found, model.drafter)
-    near = host or default_host(gpu) if used else None
+    needs = found.shares[at_host].held.weight_bytes if used else 0.0
+    near = host or default_host(gpu, needs) if used else None
     places = [Place(name, Card(each, engine)) for name, each in _named(cards)]
     notes: list[Note] = []
     if near is not None:
@@ -247,10 +248,12 @@ def _fullest(model: Model, places: Sequence[Place], found: Placement) -> int:
 # The host -------------------------------------------------------------------------------------
 
 
-def default_host(gpu: Gpu) -> Gpu:
-    """The host taken where nobody names one: a desktop's beside consumer cards."""
-    desktop = gpu.memory_class == "GDDR" and not (gpu.peer_access and gpu.vendor == "NVIDIA")
-    return load_host(_DESKTOP if desktop else _SERVER)
+def default_host(gpu: Gpu, needs: float = 0.0) -> Gpu:
+    """The host taken where nobody names one: a desktop's beside consumer cards, unless what lies
+    on it needs more bytes than that has."""
+    desktop = load_host(_DESKTOP)
+    consumer = gpu.memory_class == "GDDR" and not (gpu.peer_access and gpu.vendor == "NVIDIA")
+    return desktop if consumer and needs <= desktop.memory_bytes else load_host(_SERVER)
 
 
 def host_named(scenario: Scenario, gpu: Gpu) -> Gpu | None:

@@ -73,7 +73,7 @@ def test_a_card_that_works_at_its_highest_clock_rules_low_clocks_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert "clocks" in [each.id for each in slow_here(monkeypatch)]
-    busy = {
+    busy: dict[str, Any] = {
         "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=98), "nvmlDeviceGetClockInfo": 3000,
     }  # fmt: skip
     assert "clocks" not in [each.id for each in slow_here(monkeypatch, **busy)]

@@ -32,7 +32,7 @@ def test_the_cause_is_the_first_in_most_public_slow_runs() -> None:
 
 
 def test_no_kind_of_cause_is_missed_as_a_whole() -> None:
-    hits = defaultdict(int)
+    hits: dict[str, int] = defaultdict(int)
     for run in graded():
         hits[run.cause] += run.hit
     assert not [cause for cause, count in hits.items() if not count and cause != "network"]

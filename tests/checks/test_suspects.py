@@ -241,7 +241,12 @@ def test_no_fault_predicts_a_time_beyond_all_that_can_be() -> None:
 
 
 def test_a_slow_burst_of_which_only_the_rate_is_known_has_suspects_and_no_latency() -> None:
-    ran = {"input_len": 256, "output_len": 256, "num_prompts": 200, "request_rate": math.inf}
+    ran: dict[str, Any] = {
+        "input_len": 256,
+        "output_len": 256,
+        "num_prompts": 200,
+        "request_rate": math.inf,
+    }
     eager = vperf.estimate("Qwen/Qwen3-0.6B", "h100", cuda_graphs=False, **ran)
     assert eager.serving is not None
     burst = Setup(requests=200, input_len=256.0, output_len=256.0)

@@ -70,7 +70,7 @@ def test_what_has_no_room_is_on_the_host_and_the_rate_of_its_memory_is_solved_fo
     check = vperf.check(result, "rtx-4090", "deepseek-ai/DeepSeek-R1", quantization="q4_k_m",
                         engine="ktransformers")  # fmt: skip
     first = check.suspects[0]
-    assert first.id == "experts-on-host"
+    assert first.id == "host-memory"
     assert "NUMA" in first.sentence
     rate = float(first.evidence.split(" GB/s")[0])
     # 37e9 active parameters, nine tenths of them experts of 4.8 bits: 12 to 20 GB a token.
@@ -83,6 +83,12 @@ def test_all_reduces_of_milliseconds_are_a_network_where_machines_work_together(
     near = named("Qwen/Qwen3-32B", "rtx-4090", slower=3.0, tp=2)["all-reduce"]
     assert near.sentence == "all-reduces over a slow link"
     assert "us more for each of 128 a token" in near.evidence  # two a layer, 64 layers
+
+
+def test_layers_on_another_machine_are_a_network_s() -> None:
+    ran: dict[str, Any] = {"quantization": "q4_k_m", "engine": "llama.cpp"}
+    found = named("Qwen/Qwen3-8B", "rtx-4090", setup=Setup(rpc=True), **ran)
+    assert next(iter(found)) == "network"
 
 
 def test_the_acceptance_that_a_slow_speculative_run_had_is_solved_for() -> None:
@@ -115,7 +121,12 @@ def test_decoding_alone_is_slow_where_the_host_launches_kernels() -> None:
 
 def test_a_cap_that_lets_users_wait_is_what_to_raise_first() -> None:
     # vllm-project/vllm#17788: 32 of 1,000 decoded, and the cache had room for ten times as many.
-    load = {"max_concurrency": 1000, "input_len": 217, "output_len": 201, "max_num_seqs": 32}
+    load: dict[str, Any] = {
+        "max_concurrency": 1000,
+        "input_len": 217,
+        "output_len": 201,
+        "max_num_seqs": 32,
+    }
     found = vperf.check(
         Result("command line", "", Setup(), output_tokens_per_s=653.7, tpot_s=0.0488),
         "h100-nvl-94gb", "Qwen/Qwen3-32B", **load,
@@ -124,3 +135,15 @@ def test_a_cap_that_lets_users_wait_is_what_to_raise_first() -> None:
     assert best.id == "max-num-seqs"
     assert best.command.startswith("--max-num-seqs ")
     assert (best.gain or 0.0) > 2.0
+
+
+def test_an_engine_made_for_it_keeps_experts_on_the_host_without_being_told() -> None:
+    # The tutorial of KTransformers: 8.7 tok/s of DeepSeek-V3 in q4_k_m on one socket, 12.2 on two.
+    ran: dict[str, Any] = {"quantization": "q4_k_m", "engine": "ktransformers"}
+    answer = vperf.estimate("deepseek-ai/DeepSeek-V3", "rtx-4090", **ran)
+    assert answer.memory.fits
+    assert 7.0 < answer.expected.decode_tokens_per_s < 13.0
+    fast = Result("command line", "", Setup(), decode_tokens_per_s=40.0)
+    check = vperf.check(fast, "rtx-4090", "deepseek-ai/DeepSeek-V3", **ran)
+    assert check.main.of_limit > 1.0
+    assert check.verdict == "better"  # of a host that nobody named nothing is impossible

@@ -15,7 +15,7 @@ RAN: dict[str, Any] = {"input_len": 1024.0, "output_len": 256.0, "requests": 160
 
 def file_of(model: str, *, tool: str = "vllm bench serve", **ran: Any) -> Check:
     """A file of a client that knows nothing of the server, of a run that went as expected there."""
-    load = {"max_concurrency": 16, "input_len": 1024, "output_len": 256}
+    load: dict[str, Any] = {"max_concurrency": 16, "input_len": 1024, "output_len": 256}
     expected = vperf.estimate(model, "h100", **load, **ran).expected
     setup = Setup(max_concurrency=16.0, **RAN)
     result = Result(tool, "", setup, tpot_s=expected.tpot_s, ttft_s=expected.ttft_s)
@@ -31,7 +31,7 @@ def test_several_gpus_that_the_file_does_not_name_are_no_impossible_result(gpus:
 
 
 def test_a_cache_in_fewer_bits_that_the_file_does_not_name_is_none() -> None:
-    long = {"input_len": 30_000, "output_len": 512, "batch_size": 32}
+    long: dict[str, Any] = {"input_len": 30_000, "output_len": 512, "batch_size": 32}
     ran = vperf.estimate("Qwen/Qwen3-8B", "b200", kv_cache_dtype="fp8", **long)
     setup = Setup(tp=1, input_len=30_000.0, output_len=512.0, batch_size=32)
     result = Result("vllm bench latency", "", setup, tpot_s=1.02 * ran.limit.tpot_s)
@@ -66,8 +66,13 @@ def test_speculation_that_nobody_excluded_is_the_first_reason(faster: float) -> 
 
 def test_users_that_were_spread_over_replicas_are_a_reason() -> None:
     # The point of NVIDIA's that is left out of the scores: 416 users, spread over replicas.
-    ran = {"tp": 2, "quantization": "nvfp4", "engine": "trtllm", "kv_cache_dtype": "fp8"}
-    load = {"max_concurrency": 416, "input_len": 15_000, "output_len": 500}
+    ran: dict[str, Any] = {
+        "tp": 2,
+        "quantization": "nvfp4",
+        "engine": "trtllm",
+        "kv_cache_dtype": "fp8",
+    }
+    load: dict[str, Any] = {"max_concurrency": 416, "input_len": 15_000, "output_len": 500}
     result = Result("command line", "", Setup(), tpot_s=0.0137, ttft_s=0.719)
     check = vperf.check(result, "b200", "Qwen/Qwen3-32B", **load, **ran)
     assert check.verdict == "impossible"

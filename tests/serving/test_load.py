@@ -352,7 +352,7 @@ def test_only_users_beside_others_wait_for_experts_that_warm_up() -> None:
 
 def test_how_likely_others_are_decoding() -> None:
     """Of two others each is half the time: not both away, 1 - 1/4; at a rate, Poisson's."""
-    load = Load(100.0, 10.0, users=3)
+    load = Load(100, 10, users=3)
     assert _busy(1.0, load) == pytest.approx(0.75)
     assert _busy(0.0, load) == 0.0
     assert _busy(1.0, replace(load, users=1)) == 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -130,7 +131,13 @@ def test_a_decode_step_reads_all_but_what_the_l2_may_still_hold() -> None:
 
 
 def test_a_step_has_a_ceiling_above_its_limit_where_routers_have_favourites() -> None:
-    sides = {"compute_s": 1.0, "memory_s": 3.0, "link_s": 2.0, "bandwidth": 1.0, "op_compute_s": ()}
+    sides: dict[str, Any] = {
+        "compute_s": 1.0,
+        "memory_s": 3.0,
+        "link_s": 2.0,
+        "bandwidth": 1.0,
+        "op_compute_s": (),
+    }
     assert StepLimit(**sides, even_memory_s=4.0).seconds == 3.0
     assert StepLimit(**sides, even_memory_s=4.0).ceiling_s == 4.0
     assert StepLimit(**sides, even_memory_s=2.5).ceiling_s == 3.0

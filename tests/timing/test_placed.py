@@ -93,11 +93,17 @@ def test_a_long_prompt_sends_the_hosts_weights_over_the_link_once_for_every_part
 
 
 def test_a_short_prompt_is_computed_by_the_host() -> None:
-    compiled = at(DENSE, n_gpu_layers=0)
+    compiled = at(DENSE, n_gpu_layers=0, host="desktop-ddr5")
     phase = compiled.itemise([_pass(31)])
     assert {place.place for place in phase.places} == {"desktop-ddr5"}
     sent = compiled.itemise([_pass(32)])
     assert "link" in {place.place for place in sent.places}
+
+
+def test_a_host_that_nobody_names_has_room_for_what_lies_on_it() -> None:
+    small = at(DENSE, n_gpu_layers=33)
+    large = at("deepseek-ai/DeepSeek-V3", quantization="q4_k_m", cpu_moe=True)
+    assert [at.places.host.id for at in (small, large)] == ["desktop-ddr5", "server-ddr5"]
 
 
 def _pass(tokens: int) -> Any:
@@ -306,7 +312,7 @@ def test_cards_that_share_each_layer_hold_and_read_their_part_of_it_the_host_the
     assert far[0].held.weight_bytes == pytest.approx(near[0].held.weight_bytes / 2, abs=small)
     assert far[1].held.weight_bytes == pytest.approx(near[1].held.weight_bytes)
     # The card's part of a token is halved, the host's is what it was.
-    host_s = at(DENSE, n_gpu_layers=0).decode(1, 500).limit * 32 / 64
+    host_s = at(DENSE, n_gpu_layers=0, host="desktop-ddr5").decode(1, 500).limit * 32 / 64
     card_s = one.decode(1, 500).limit - host_s
     assert two.decode(1, 500).limit == pytest.approx(host_s + card_s / 2, rel=0.03)
 

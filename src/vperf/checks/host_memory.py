@@ -19,8 +19,8 @@ from vperf.hardware.commands import switch
 _BYTES_PER_S = (2e9, 900e9)
 """Memory of hosts, from one channel of DDR4 or a disk's cache to two sockets of twelve channels."""
 _SLOWLY = (
-    ", which is read slowly (NUMA: memory of the other socket; channels that are empty; more"
-    " threads than cores; PCIe)"
+    ", which is read slowly (memory of the other socket, NUMA; empty channels; more threads than"
+    " cores; PCIe)"
 )
 
 

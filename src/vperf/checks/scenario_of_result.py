@@ -29,6 +29,7 @@ from vperf.model.config import ModelConfig
 from vperf.notes import Note, notes_of
 from vperf.resolve import Resolver
 from vperf.resolve.card import gpu_named
+from vperf.resolve.engine import engine_named, keeps_experts
 from vperf.resolve.model import built
 from vperf.scenario import CARD, ELSEWHERE, LAYER_OPTIONS, ModelLike, Scenario
 from vperf.serving.speculative import MAX_DRAFT_TOKENS, acceptance_of
@@ -408,6 +409,9 @@ def _check_read_here(options: Mapping[str, Any]) -> None:
 
 def _host(setup: Setup, asked: dict[str, Any], card: Gpu, doubts: list[str]) -> None:
     """The host of a run that left layers or experts to it, and how it read its prompt."""
+    given = any(asked.get(name) not in (None, False, ()) for name in LAYER_OPTIONS)
+    if not given and (engine := asked.get("engine")) and keeps_experts(engine_named(engine)):
+        asked["cpu_moe"] = True
     if not any(asked.get(name) not in (None, False, ()) for name in LAYER_OPTIONS):
         return
     if setup.max_batched_tokens:

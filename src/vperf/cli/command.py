@@ -1,12 +1,15 @@
-"""A command as vperf has it: help in groups, and no second model or GPU that silently wins.
+"""A command as vperf has it: help in groups, no second model or GPU that silently wins, and options
+in place of a parameter.
 
 Not here: what a command does (one file each), and values of options (coercion.py).
 """
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 from typer.core import TyperCommand
@@ -28,6 +31,23 @@ _DEFAULT = re.compile(r"\s*\[(?:default: \(?(?P<value>[^]]*?)\)?)?(?:(?:; )?x>=-
 def _said(found: re.Match[str]) -> str:
     value = found["value"]
     return f" [{value}]" if value else ""
+
+
+def parameters_but(name: str, command: Callable[..., None]) -> list[inspect.Parameter]:
+    """What a command takes beside the parameter that options stand for."""
+    given = inspect.signature(command, eval_str=True).parameters.values()
+    return [parameter for parameter in given if parameter.name != name]
+
+
+def with_parameters(
+    run: Callable[..., None], command: Callable[..., None], parameters: list[inspect.Parameter]
+) -> Callable[..., None]:
+    """`run` in a command's place, under its name and with these parameters."""
+    parameters.sort(key=lambda parameter: parameter.kind)  # arguments stand before options
+    run = wraps(command)(run)
+    run.__dict__["__signature__"] = inspect.Signature(parameters)
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
 
 
 class Command(TyperCommand):

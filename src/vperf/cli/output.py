@@ -19,12 +19,12 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TextIO, assert_never
 
 import typer
 
+from vperf.cli.command import parameters_but, with_parameters
 from vperf.errors import InputError
 from vperf.files import open_atomically
 from vperf.values import dataclass
@@ -131,59 +131,49 @@ def answers(
     the whole list, and is called --all too.
     """
     forms = [form for form in FORMS if form != "plot" and (records or form != "jsonl")]
-
-    def flag(*names: str, text: str) -> inspect.Parameter:
-        return inspect.Parameter(
-            names[0].strip("-"), inspect.Parameter.KEYWORD_ONLY, default=False,
-            annotation=Annotated[bool, typer.Option(*names, help=text)],
-        )  # fmt: skip
-
-    def text(name: str, kind: Any, default: Any, **declared: Any) -> inspect.Parameter:
-        flags = declared.pop("flags")
-        return inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=default,
-            annotation=Annotated[kind, typer.Option(*flags, **declared)],
-        )  # fmt: skip
-
-    suffixes = "a plot (.svg, .png, .html) or the data (.json, .csv, .md)"
-    only = "its suffix .json, .csv or .md chooses the format"
-    more = ("--all",) if listing else ()
-    own = [flag(f"--{form}", text=FORMS[form].help) for form in forms]
+    own = [_flag(f"--{form}", text=FORMS[form].help) for form in forms]
     if file:
+        suffixes = "a plot (.svg, .png, .html) or the data (.json, .csv, .md)"
+        only = "its suffix .json, .csv or .md chooses the format"
         own.append(
-            text("output_file", Path | None, None, flags=("--output", "-o"), metavar="FILE",
-                 help=f"Write to FILE: {suffixes}." if plots else f"Write to FILE; {only}.")
+            _text("output_file", Path | None, None, "--output", "-o", metavar="FILE",
+                  help=f"Write to FILE: {suffixes}." if plots else f"Write to FILE; {only}.")
         )  # fmt: skip
     if plots:
         own.append(
-            text("theme", str, "auto", flags=("--theme",), metavar="THEME",
-                 help="Colours of a plot in a file: light, dark or auto, as its reader prefers.")
+            _text("theme", str, "auto", "--theme", metavar="THEME",
+                  help="Colours of a plot in a file: light, dark or auto, as its reader prefers.")
         )  # fmt: skip
-    own.append(
-        flag("--verbose", "-v", *more,
-             text="Show the whole list." if listing else "Show all: what it rests on, too.")
-    )  # fmt: skip
-    own.append(flag("--brief", text="Show the short page, in pipes and files too."))
-    own.append(
-        text("color", str, "auto", flags=("--color",), metavar="WHEN",
-             help="auto, always or never.", show_default=False)
-    )  # fmt: skip
+    own += [
+        _flag("--verbose", "-v", *(("--all",) if listing else ()),
+              text="Show the whole list." if listing else "Show all: what it rests on, too."),
+        _flag("--brief", text="Show the short page, in pipes and files too."),
+        _text("color", str, "auto", "--color", metavar="WHEN", help="auto, always or never.",
+              show_default=False),
+    ]  # fmt: skip
 
     def wrap(command: Callable[..., None]) -> Callable[..., None]:
-        given = inspect.signature(command, eval_str=True).parameters.values()
-        parameters = [*(p for p in given if p.name != "out"), *own]
-        parameters.sort(key=lambda p: p.kind)  # arguments stand before options
-
-        @wraps(command)
         def run(**values: Any) -> None:
             given = {parameter.name: values.pop(parameter.name) for parameter in own}
             command(out=_out(given, cards=cards), **values)
 
-        run.__dict__["__signature__"] = inspect.Signature(parameters)
-        run.__annotations__ = {p.name: p.annotation for p in parameters}
-        return run
+        return with_parameters(run, command, [*parameters_but("out", command), *own])
 
     return wrap
+
+
+def _flag(*names: str, text: str) -> inspect.Parameter:
+    return inspect.Parameter(
+        names[0].strip("-"), inspect.Parameter.KEYWORD_ONLY, default=False,
+        annotation=Annotated[bool, typer.Option(*names, help=text)],
+    )  # fmt: skip
+
+
+def _text(name: str, kind: Any, default: Any, *flags: str, **declared: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default,
+        annotation=Annotated[kind, typer.Option(*flags, **declared)],
+    )  # fmt: skip
 
 
 def _out(given: dict[str, Any], *, cards: bool = False) -> Out:

@@ -17,13 +17,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, fields
-from functools import wraps
 from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from vperf.cli import options
 from vperf.cli.coercion import reader
+from vperf.cli.command import parameters_but, with_parameters
 from vperf.errors import InputError
 from vperf.files import is_there
 from vperf.scenario import CARD, OPTIONS, Scenario
@@ -110,65 +110,62 @@ def scenario_options(
     commas, numbers ranges too; it has none `without`. With `optional` none has a default,
     `ScenarioOptions.values` holds those alone that were given, and arguments are the command's own.
     """
-    defaults = {field.name: field.default for field in fields(Scenario)}
     names = [name for name in OPTIONS if name not in without]
 
-    def parameter(name: str) -> inspect.Parameter:
-        told = OPTIONS[name]
-        default = None if optional or told.shown else defaults[name]
-        annotation: Any
-        declared = option(name, minimum=told.minimum, shown="" if optional else told.shown)
-        if told.kind is bool:
-            annotation, default = bool, False
-        elif told.kind is list or name in many:
-            annotation, default = list[str] | None, None
-            declared = option(name)  # the least is of each choice, not of the text: see _split
-        else:
-            default = None if default is MISSING else default
-            annotation = told.kind | None if default is None else told.kind
-        return inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=default,
-            annotation=Annotated[annotation, declared],
-        )
-
     def wrap(command: Callable[..., None]) -> Callable[..., None]:
-        own = [
-            p
-            for p in inspect.signature(command, eval_str=True).parameters.values()
-            if p.name != "typed"
-        ]
         placed = [] if optional else [_placed(name) for name in PLACES]
-        parameters = [*placed, *(parameter(name) for name in names), *own]
-        parameters.sort(key=lambda p: p.kind)  # arguments stand before options
+        of_scenario = (_parameter(name, many=name in many, optional=optional) for name in names)
 
-        @wraps(command)
         def run(**given: Any) -> None:
             values = {name: given.pop(name) for name in names}
             if placed:
                 for name, text in take_places(values, [given.pop(p.name) for p in placed]).items():
                     values[name] = [text] if name in many else text
-            for name in names:
-                if OPTIONS[name].kind is bool:  # a switch turns its default over
-                    values[name] = not defaults[name] if values[name] else None
-            if optional:
-                values = {n: v for n, v in values.items() if not (v is None or v == [])}
-            options.refuse_empty(
-                **{n: v for n, v in values.items() if isinstance(v, str) and n not in CARD}
-            )
-            choices = {
-                name: _split(name, texts)
-                for name in many
-                if name in values and (texts := values.pop(name))
-            }
-            command(typed=ScenarioOptions(values, choices), **given)
+            command(typed=_typed(values, many, optional=optional), **given)
 
-        run.__dict__["__signature__"] = inspect.Signature(parameters)
-        run.__annotations__ = {p.name: p.annotation for p in parameters}
-        return run
+        own = parameters_but("typed", command)
+        return with_parameters(run, command, [*placed, *of_scenario, *own])
 
     return wrap
+
+
+_DEFAULTS = {field.name: field.default for field in fields(Scenario)}
+
+
+def _parameter(name: str, *, many: bool, optional: bool) -> inspect.Parameter:
+    """An option of a scenario as a parameter of a command."""
+    told = OPTIONS[name]
+    default = None if optional or told.shown else _DEFAULTS[name]
+    annotation: Any
+    declared = option(name, minimum=told.minimum, shown="" if optional else told.shown)
+    if told.kind is bool:
+        annotation, default = bool, False
+    elif told.kind is list or many:
+        annotation, default = list[str] | None, None
+        declared = option(name)  # the least is of each choice, not of the text: see _split
+    else:
+        default = None if default is MISSING else default
+        annotation = told.kind | None if default is None else told.kind
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(
+        name, kind, default=default, annotation=Annotated[annotation, declared]
+    )
+
+
+def _typed(values: dict[str, Any], many: Collection[str], *, optional: bool) -> ScenarioOptions:
+    """What was typed, with the choices of options that take several. Raises InputError."""
+    for name, value in values.items():
+        if OPTIONS[name].kind is bool:  # a switch turns its default over
+            values[name] = not _DEFAULTS[name] if value else None
+    if optional:
+        values = {n: v for n, v in values.items() if not (v is None or v == [])}
+    options.refuse_empty(
+        **{n: v for n, v in values.items() if isinstance(v, str) and n not in CARD}
+    )
+    choices = {
+        name: _split(name, texts) for name in many if name in values and (texts := values.pop(name))
+    }
+    return ScenarioOptions(values, choices)
 
 
 PLACES = ("model", "gpu")

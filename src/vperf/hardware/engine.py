@@ -134,6 +134,9 @@ class Engine:
     """Products of quantized weights with up to eight tokens that a multiprocessor makes in a clock,
     where a kernel takes tokens one by one; those in nested blocks by `nested_compute` fewer. 0: its
     kernels for few tokens are those for many."""
+    encoder_bytes_per_element: float = 2.0
+    """Of small kernels in layers that read both ways: where biases, norms and residuals are kernels
+    of their own over fp32, several times those of one fused kernel over 16 bit."""
     sums_in_half: bool = False
     """fp16 is multiplied with 16-bit sums, twice as fast on GeForce (llama.cpp's cuBLAS calls)."""
     flash_attention: bool = True

@@ -186,6 +186,13 @@ class Model:
         """Whether tokens are routed to some of several experts."""
         return any(block.expert_split[0] for _, kind in self.kinds for block in kind.blocks)
 
+    def routed_elements(self, ways: int) -> float:
+        """The most that a token's routed experts write in a layer, on one of so many ranks."""
+        return max(
+            (block.routed_elements(ways) for _, kind in self.kinds for block in kind.blocks),
+            default=0.0,
+        )
+
     @property
     def favours_experts(self) -> bool:
         """Whether a router has favourites (blocks/moe.py)."""
@@ -410,6 +417,18 @@ class Model:
     def encoder_small_kernels(self) -> tuple[float, int, int]:
         """The same of the encoder."""
         return (*self._small_kernels(self.encoder), self._encoder_vectors)
+
+    @cached_property
+    def encoded_elements(self) -> tuple[float, float]:
+        """Of the elements of both, those in layers that read both ways."""
+        own, encoder = (
+            self._small_kernels(
+                (count, kind) for count, kind in kinds
+                if any(block.reads_both_ways for block in kind.blocks)
+            )[0]
+            for kinds in (self.kinds, self.encoder)
+        )  # fmt: skip
+        return own, encoder
 
     def _small_kernels(self, kinds: Iterable[tuple[int, LayerKind]]) -> tuple[float, int]:
         elements, launches = 0.0, 0

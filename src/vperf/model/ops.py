@@ -354,6 +354,9 @@ class Work(Generic[Q]):
     routers, nothing that every rank does; the one that goes down an expert last."""
     sinks: bool = False
     """Attention whose softmax has a learned sink, which not every flash attention can add."""
+    encoded_elements: Q | float = 0.0
+    """Those of input_elements that are of layers that read both ways, whose small kernels not every
+    engine fuses."""
 
     @property
     def streamed_bytes(self) -> Q | float:

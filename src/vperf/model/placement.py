@@ -268,6 +268,7 @@ def portion(work: Work[Q], share: float) -> Work[Q]:
     names = (
         "flops", "weight_bytes", "least_bytes", "popular_bytes", "cache_bytes", "input_elements",
         "output_elements", "score_pairs", "queries", "edges", "band", "blocks",
+        "encoded_elements",
     )  # fmt: skip
     small = {"launches": work.launches * share} if work.kind == "elementwise" else {}
     parts = {name: of(getattr(work, name)) for name in names}

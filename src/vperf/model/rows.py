@@ -159,7 +159,7 @@ def op_at(row: Row, value: Callable[[Coordinate], float]) -> Op:
         number(row.edges), number(row.band), number(row.blocks), row.launches,
         None if row.least_bytes is None else number(row.least_bytes),
         None if row.popular_bytes is None else number(row.popular_bytes), row.modules,
-        row.sinks,
+        row.sinks, number(row.encoded_elements),
     )  # fmt: skip
 
 
@@ -232,6 +232,7 @@ def _of_all_groups(step: Step, groups: int) -> Step:
 def _elementwise(model: Model, step: Coordinates[Q], encodes: bool) -> Work[Q]:
     """Norms, residual adds, rotary, activations: their vectors are the last bit of weight."""
     elements, launches, vectors = model.decoder_small_kernels
+    both_ways, in_encoder = model.encoded_elements
     if encodes:  # the encoder reads the prompt, the decoder starts
         of_encoder, more, others = model.encoder_small_kernels
         moved = step.tokens * of_encoder + step.batch * elements
@@ -246,4 +247,5 @@ def _elementwise(model: Model, step: Coordinates[Q], encodes: bool) -> Work[Q]:
         weight_bytes=model.vector_bytes * vectors,
         input_elements=moved,
         launches=float(launches),
+        encoded_elements=step.tokens * (both_ways + (in_encoder if encodes else 0.0)),
     )

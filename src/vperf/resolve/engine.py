@@ -96,3 +96,8 @@ def own_format(engine: Engine, typed: str) -> tuple[str, Note]:
             hint="name a format, as q3_k_m, mlx_q3 or 3.5bpw",
         )
     return taken, Note("own_format", typed=typed, taken=taken, engine=engine.name)
+
+
+def keeps_experts(engine: Engine) -> bool:
+    """Whether it is made to leave routed experts to the host, where nobody says otherwise."""
+    return engine.host is not None and engine.host.offloads == "experts"

@@ -21,7 +21,7 @@ from vperf.model.config import ModelConfig
 from vperf.model.model import Model
 from vperf.notes import Note
 from vperf.resolve.card import cpu_alone, joined, resolve_gpu
-from vperf.resolve.engine import engine_of, engine_on, own_format
+from vperf.resolve.engine import engine_of, engine_on, keeps_experts, own_format
 from vperf.resolve.load import (
     accepted_of,
     as_heard,
@@ -241,6 +241,8 @@ class Resolver:
         scenario: Scenario,
     ) -> Replica:
         several, options = len(card.gpu.cards) > 1, (*PLACING, *HOST)
+        if keeps_experts(card.engine) and not scenario.gives(PLACING):
+            scenario = replace(scenario, cpu_moe=True)
         if not several and not card.gpu.is_host and not scenario.gives(options):
             model = self._model(config, draft, named, card.engine, scenario)
             return Replica(config, Compiled(model, card))

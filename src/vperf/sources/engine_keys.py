@@ -53,6 +53,7 @@ _PLAIN: dict[str, Any] = {
     "fp8_attention": bool,
     "fp8_cache": bool,
     "sums_in_half": bool,
+    "encoder_bytes_per_element": float,
     "flash_attention": bool,
     "share_of": ShareOf,
     "graph_bytes_per_layer": float,

@@ -261,8 +261,13 @@ def recurrence(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
 
 
 def small_kernels(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
-    """Norms, residual adds, rotary, activations: t = launches t_launch + bytes / B."""
+    """Norms, residual adds, rotary, activations: t = launches t_launch + bytes / B.
+
+    Engines that fuse no kernels of an encoder move more bytes an element there.
+    """
     moved = work.streamed_bytes + work.input_elements * 2
+    if engine.encoder_bytes_per_element > 2:
+        moved = moved + work.encoded_elements * (engine.encoder_bytes_per_element - 2)
     return Form(moved / c.bandwidth + work.launches * (engine.launch_s * c.launch_scale))
 
 

@@ -93,6 +93,7 @@ def _merged(one: Row, other: Row) -> Row:
         popular_bytes=_sum_if(one.popular_bytes, other.popular_bytes),
         cache_bytes=_sum(one.cache_bytes, other.cache_bytes),
         input_elements=_sum(one.input_elements, other.input_elements),
+        encoded_elements=_sum(one.encoded_elements, other.encoded_elements),
         output_elements=_sum(one.output_elements, other.output_elements),
         shape=shape,
     )
@@ -133,6 +134,7 @@ def _of_group(row: Row, number: int) -> Row:
         popular_bytes=None if row.popular_bytes is None else moved(row.popular_bytes),
         cache_bytes=moved(row.cache_bytes),
         input_elements=moved(row.input_elements),
+        encoded_elements=moved(row.encoded_elements),
         output_elements=moved(row.output_elements),
         shape=tuple(x if isinstance(x, int) else moved(x) for x in row.shape),
         score_pairs=moved(row.score_pairs),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.model.test_encoder_decoder import WHISPER_LARGE_V3
 from vperf.formats import BF16
 from vperf.model.blocks.hyper import HyperConnections
 from vperf.model.blocks.projection import Projections
@@ -77,3 +78,17 @@ def test_a_scan_of_mamba_is_one_block_of_work_a_sequence() -> None:
     (op,) = {o.name: o for o in model("state-spaces/mamba-2.8b-hf").ops(Step(3, 1, 99))
              if o.name == "selective_scan"}.values()  # fmt: skip
     assert op.blocks == 3
+
+
+def test_an_encoder_s_elements_are_those_that_an_engine_may_not_fuse() -> None:
+    # Of a layer of BERT, 1,024 wide: two norms with their residuals, 4 x 1,024 each, and a GELU
+    # that reads and writes 4,096; of Whisper those of the encoder, and of its two convolutions.
+    assert model("BAAI/bge-large-en-v1.5").encoded_elements == (24 * 16 * 1024, 0.0)
+    assert model("Qwen/Qwen3-8B").encoded_elements == (0.0, 0.0)
+    whisper = build_model(WHISPER_LARGE_V3, source="config.json")
+    elements = 32 * 16 * 1280 + 2 * 2 * 1280
+    assert whisper.encoded_elements == (0.0, elements)
+    (row,) = (op for op in whisper.ops(Step(1, 100, 0)) if op.kind == "elementwise")
+    assert row.encoded_elements == 100 * elements
+    (row,) = (op for op in whisper.ops(Step(1, 1, 100)) if op.kind == "elementwise")
+    assert row.encoded_elements == 0.0

@@ -53,6 +53,10 @@ class Block(Protocol):
         """What tensor parallelism must divide evenly: (how many, of what)."""
         return ()
 
+    def routed_elements(self, ways: int) -> float:
+        """What a token's routed experts write on one of so many ranks before they are summed."""
+        return 0.0
+
     @property
     def favours_experts(self) -> bool:
         """Whether its router favours some experts over others."""
@@ -122,6 +126,11 @@ class Block(Protocol):
     def elementwise_elements(self) -> int:
         """16-bit elements per token that its small kernels read and write (rotary, activation)."""
         return 0
+
+    @property
+    def reads_both_ways(self) -> bool:
+        """Whether it is the attention of an encoder's layer."""
+        return False
 
     @property
     def windows(self) -> tuple[int, ...]:

@@ -70,6 +70,11 @@ class EncoderAttention(Block):
         return f"attention both ways, {self.heads} heads of {self.head_dim}"
 
     @property
+    def reads_both_ways(self) -> bool:
+        """It does."""
+        return True
+
+    @property
     def divided(self) -> tuple[tuple[int, str], ...]:
         """Heads."""
         return ((self.heads, "attention heads"),)
