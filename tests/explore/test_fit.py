@@ -140,3 +140,10 @@ def test_what_cannot_be_asked_is_refused(options: dict[str, Any], said: str) -> 
 def test_a_context_beyond_the_models_is_said() -> None:
     notes = " ".join(vperf.fit("qwen3-32b", "b200", context=100_000).notes)
     assert "100,000 tokens are more than Qwen/Qwen3-32B is made for (40,960)" in notes
+
+
+def test_a_context_is_as_long_as_a_prompt_and_its_output_may_be_together() -> None:
+    assert not vperf.fit("qwen3-8b", "h100-sxm", context=10**9 + 10).fitting
+    for context in (0, 2 * 10**9 + 1):
+        with pytest.raises(InputError, match="context: must be an integer from 1 to 2000000000"):
+            vperf.fit("qwen3-8b", "h100-sxm", context=context)
