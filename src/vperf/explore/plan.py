@@ -273,10 +273,7 @@ def _counts(way: str, given: Any) -> tuple[int, ...]:
     if given is None:
         return ()
     counts = tuple(given) if isinstance(given, list | tuple | range | set) else (given,)
-    for count in counts:
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise InputError(f"must be an integer from 1 on, not {count!r}", field=way)
-    return counts
+    return tuple(check_count(way, count, 1) for count in counts)
 
 
 def _check_priced(gpus: Sequence[str], prices: Prices | None) -> None:
