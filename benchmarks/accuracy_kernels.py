@@ -282,6 +282,9 @@ def known_bad(kind: str, row: Row) -> str:
         and (kind, engine, dtype) == ("moe", "sglang", "bfloat16"),
         "A100 TensorRT-LLM decode attention, beats the card's bandwidth": gpu.startswith("a100")
         and (kind, engine) == ("attention_decode", "trtllm"),
+        "L40S all-reduces among 4 and 8, one box whose cards meet in the host": gpu == "l40s"
+        and kind == "allreduce"
+        and int(row["num_gpus"]) > 2,
     }
     return next((reason for reason, true in reasons.items() if true), "")
 

@@ -9,7 +9,8 @@ contradict it) are scored apart. Refused rows count.
 Out of sample: the constants of engines that were fitted on such rows (host time per step and per
 sequence; a request's way, per token, and its admission steps) are refitted without the group, to
 first order, and score the group they have not seen. Cards' constants come from kernels, not from
-served rows; `--hide` takes them away, so that a card has generic ones.
+served rows; `--hide` takes them away, so that a card has what the rule of generic_constants.py
+makes of the others.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ import argparse
 import csv
 import re
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import scoring
+from generic_constants import derive, derive_links, measured_cards
 
 import vperf
 from vperf.hardware.engine import Engine
@@ -36,6 +40,8 @@ from vperf.serving.simulation import run
 from vperf.serving.step_times import cache_room
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
+from vperf.timing import collectives, step
+from vperf.timing.constants import Generic, constants_of
 
 Row = Mapping[str, str]
 
@@ -111,6 +117,26 @@ def layout(row: Row) -> tuple[int, int, int]:
 def _card(name: str, *, hide: bool) -> Gpu:
     gpu = load_gpu(name)
     return replace(gpu, achieved=None) if hide else gpu
+
+
+@lru_cache(maxsize=64)
+def _of_the_others(card: str) -> tuple[Generic, collectives.Links]:
+    others = measured_cards(hidden=card)
+    return derive(others), derive_links(others)
+
+
+@contextmanager
+def _known(card: str, *, hide: bool) -> Iterator[None]:
+    """Generic constants are those of all measured cards, or of all but a hidden one."""
+    if not hide:
+        yield
+        return
+    generic, links = _of_the_others(card)
+    with (
+        patch.object(step, "constants_of", partial(constants_of, generic=generic)),
+        patch.object(collectives, "LINKS", links),
+    ):
+        yield
 
 
 def answer(row: Row, *, hide: bool = False) -> vperf.Estimate:
@@ -301,7 +327,8 @@ def score(rows: Iterable[Row], *, hide: bool = False, simulate: bool = False) ->
     for row in rows:
         bad = row.get("why_bad")
         try:
-            result = answer(row, hide=hide)
+            with _known(row["gpu"], hide=hide):
+                result = answer(row, hide=hide)
         except vperf.VperfError as error:
             for tally in (found.tpot, found.ttft):
                 (tally.left_out if bad else tally.refused)[bad or error.message] += 1
@@ -312,7 +339,10 @@ def score(rows: Iterable[Row], *, hide: bool = False, simulate: bool = False) ->
             found.bad.append(point(row, result, "tpot"))
             continue
         found.rows.append(row)
-        ttft_s, tpot_s = simulated(row, hide=hide) if simulate and row["requests"] else (None, None)
+        ttft_s, tpot_s = None, None
+        if simulate and row["requests"]:
+            with _known(row["gpu"], hide=hide):
+                ttft_s, tpot_s = simulated(row, hide=hide)
         for metric, tally, mean_s in (
             ("tpot", found.tpot, tpot_s),
             ("ttft", found.ttft, ttft_s),
@@ -332,13 +362,35 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--simulate", action="store_true", help="the very runs of clients that are published"
     )
+    parser.add_argument(
+        "--hidden", action="store_true", help="and what hiding each card's constants costs"
+    )
     options = parser.parse_args(arguments)
     with options.file.open(newline="") as stream:
         rows = list(csv.DictReader(stream))[:: options.every]
-    return _report(score(rows, hide=options.hide, simulate=options.simulate))
+    hidden = _cost_of_hiding(rows) if options.hidden else {}
+    return _report(score(rows, hide=options.hide, simulate=options.simulate), hidden)
 
 
-def _report(scored: Scored) -> int:
+def _cost_of_hiding(rows: Sequence[Row]) -> dict[str, float]:
+    """Mean errors where each card's constants are hidden, less those where they are known: of all
+    rows, and card by card, both in closed form."""
+    known, hidden = score(rows), score(rows, hide=True)
+    found: dict[str, float] = {}
+    print("constants hidden, by card                      rows  known hidden")
+    for metric in ("tpot", "ttft"):
+        one, other = getattr(known, metric).points, getattr(hidden, metric).points
+        for keys in ((), ("gpu",)):
+            of_known = scoring.grouped(one, keys)
+            for key, points in scoring.grouped(other, keys).items():
+                before, after = scoring.stats(of_known[key]).mape, scoring.stats(points).mape
+                name = " ".join((metric, *key))
+                found[name] = after - before
+                print(f"{name:45} {len(points):5} {100 * before:6.1f} {100 * after:6.1f}")
+    return found
+
+
+def _report(scored: Scored, hidden: Mapping[str, float]) -> int:
     tpot, ttft = scored.tpot, scored.ttft
     for title, counts in (("refused", tpot.refused), ("apart", tpot.left_out)):
         for reason, count in counts.most_common():
@@ -370,7 +422,7 @@ def _report(scored: Scored) -> int:
     print("\nworst TPOT")
     for point in sorted(tpot.points, key=lambda p: -abs(p.error))[:15]:
         print(f"  {100 * point.error:+6.0f} % {point.what}")
-    print(_summary(scored, beaten, unseen))
+    print(_summary(scored, beaten, unseen, hidden))
     return 0
 
 
@@ -390,7 +442,12 @@ def _within(points: Sequence[scoring.Point]) -> dict[str, float]:
     return {**found, "more": 1.0}
 
 
-def _summary(scored: Scored, beaten: Sequence[scoring.Point], unseen: Mapping[str, float]) -> str:
+def _summary(
+    scored: Scored,
+    beaten: Sequence[scoring.Point],
+    unseen: Mapping[str, float],
+    hidden: Mapping[str, float],
+) -> str:
     tpot, ttft = scored.tpot, scored.ttft
     by_kind = scoring.grouped(tpot.points, ("kind",))
     by_gpus = scoring.grouped(tpot.points, ("gpus",))
@@ -421,6 +478,7 @@ def _summary(scored: Scored, beaten: Sequence[scoring.Point], unseen: Mapping[st
         tpot_in_range_of_strata=scoring.strata_in_range(tpot.points, _STRATA),
         ttft_in_range_of_strata=scoring.strata_in_range(ttft.points, _STRATA),
         out_of_sample=unseen,
+        cost_of_hiding=hidden,
         within=_within(tpot.points),
         aiconfigurator_tpot_mape=_other_tool(scored.rows, "tpot"),
         aiconfigurator_ttft_mape=_other_tool(scored.rows, "ttft"),

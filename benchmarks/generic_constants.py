@@ -19,6 +19,7 @@ from vperf.hardware.gpu import Achieved, Gpu
 from vperf.sources.catalog import data_dir
 from vperf.sources.engines import engine_names
 from vperf.sources.gpus import list_gpus, load_gpu
+from vperf.timing.collectives import LINKS, Links
 from vperf.timing.constants import GENERIC, TENSOR_CORES, Generic, tensor_cores
 
 MEASURED = (
@@ -74,6 +75,27 @@ def derive(cards: Sequence[Gpu]) -> Generic:
     )
 
 
+def derive_links(cards: Sequence[Gpu]) -> Links:
+    """The rule for all-reduces: medians over the cards and sizes of a group."""
+    kinds: list[list[float]] = [[] for _ in TENSOR_CORES]
+    one_shot, starts, two_shot = [], [], []
+    for gpu in cards:
+        if gpu.link is None or gpu.achieved is None:
+            continue
+        for ranks, line in gpu.achieved.all_reduce.items():
+            kinds[tensor_cores(gpu)].append(line.latency_s)
+            one_shot.append(line.bytes_per_s * (ranks - 1) / gpu.link.bytes_per_s)
+            if line.large_bytes_per_s:
+                passes = 2 * (ranks - 1) / ranks
+                starts.append(line.large_latency_s)
+                two_shot.append(line.large_bytes_per_s * passes / gpu.link.bytes_per_s)
+    either = [value for kind in kinds for value in kind]
+    return Links(
+        tuple(_rounded(statistics.median(kind or either)) for kind in kinds),
+        *(_rounded(statistics.median(values)) for values in (one_shot, starts, two_shot)),
+    )
+
+
 def _rounded(value: float, digits: int = 2) -> float:
     return float(f"{value:.{digits - 1}e}")
 
@@ -100,6 +122,7 @@ def count_constants() -> dict[str, float]:
     ]
     generic = len(GENERIC.compute_fraction) + len(GENERIC.bandwidth_fraction) + 1
     generic += len(TENSOR_CORES) * len(GENERIC.others)
+    generic += len(LINKS.latency_s) + 3
     generic += sum(
         len(own.others) + len(own.compute_fraction) + (own.latency != 1.0)
         + (own.bandwidth_fraction is not None)

@@ -311,6 +311,13 @@ def test_to_dict_is_the_documented_contract_and_plain_json(model: str, tp: int) 
     assert json.loads(json.dumps(data, allow_nan=False)) == data
 
 
+def test_unlike_cards_are_each_in_the_json() -> None:
+    answer = vperf.estimate("qwen3-32b", "rtx-5090+2xrtx-3090", quantization="q4_k_m")
+    data = answer.to_dict()
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+    assert [card["id"] for card in data["gpu"]["cards"]] == ["rtx-5090", "rtx-3090", "rtx-3090"]
+
+
 # --- laws -----------------------------------------------------------------------------------
 
 workloads = st.fixed_dictionaries(

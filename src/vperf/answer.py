@@ -449,7 +449,14 @@ class Estimate(Shown):
             "schema": SCHEMA,
             "vperf_version": __version__,
             "model": _flat(self.model),
-            "gpu": {**_flat(self.gpu), "peak_flop_per_s": dict(self.gpu.peak_flop_per_s)},
+            "gpu": {
+                **_flat(self.gpu),
+                "peak_flop_per_s": dict(self.gpu.peak_flop_per_s),
+                "cards": [
+                    {**_flat(card), "peak_flop_per_s": dict(card.peak_flop_per_s)}
+                    for card in self.gpu.cards
+                ],
+            },
             "workload": _flat(self.workload),
             "limit": _flat(self.limit),
             "ceiling": _flat(self.ceiling),

@@ -57,14 +57,14 @@ def check(scenario: Scenario, compiled: Compiled) -> None:
                              field=name.replace("_", "-"))  # fmt: skip
     if not model.generates or model.encoder:
         raise InputError("is of a decoder that generates tokens", field=field)
-    if compiled.model.drafter is not None:
+    if model.drafter is not None and (model.diffuses or field == "prefill-gpu"):
         raise InputError("is not understood with drafts or denoised blocks", field=field)
     if scenario.image_tokens or any(getattr(scenario, name) is not None for name in MEDIA):
         raise InputError("is not understood with images and sounds", field=field)
     placed = compiled.places is not None and compiled.places.placement is not None
     if placed or gpu.beside or gpu.is_host:
         raise InputError("is not understood with layers on several places", field=field)
-    if model.parallel.pipeline > 1:
+    if model.parallel.pipeline > 1 and field == "prefill-gpu":
         raise InputError("is not understood with pipeline stages", field=field)
 
 

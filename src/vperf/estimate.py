@@ -29,7 +29,8 @@ from vperf.answer import (
 from vperf.deployment import Deployment, Replica
 from vperf.model.config import ModelSource
 from vperf.model.model import Model
-from vperf.serving.memory import memory_use, sequence_bytes, that_holds
+from vperf.notes import Note
+from vperf.serving.memory import Memory, memory_use, sequence_bytes, that_holds
 from vperf.serving.memory_by_place import plan_places
 from vperf.serving.speculative import break_even, mean_tokens, shares_of
 from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run, speeds, texts_of
@@ -56,7 +57,6 @@ def estimate(at: Deployment) -> Estimate:
     drafts = model.drafter is not None and not model.diffuses
     speculative = _speculative(at, pace) if drafts else None
     workload = _workload(at, pace, speculative)
-    given, served = at.scenario.engine is not None, load is not None
     # Of a load, the prefill of one prompt; of a batch, of all of them.
     prompts, past = (pace.running, 0) if load is None else (1, load.cached_tokens)
     prefill = prefill_passes(model, prompts, prompt - past, past)
@@ -79,30 +79,9 @@ def estimate(at: Deployment) -> Estimate:
         prefill=Later(lambda: with_encoding(reads.itemise(prefill), at.encoding, prompts)),
         decode=Later(lambda: compiled.itemise(decode)),
         depth=Later(lambda: _depths(at, pace)),
-        assumptions=Later(
-            lambda: (
-                *at.taken,
-                *notes.assumptions(model, card, speculative, engine_given=given),
-                *notes.calibrated(card, _uncalibrated(at)),
-                *notes.memory(card, memory),
-                *notes.elsewhere(at),
-                *at.replica.notes,
-                *notes.of_encoding(at),
-                *notes.of_requests(at.lengths, load, _prompts(pace)),
-            )
-        ),
-        not_modelled=Later(lambda: notes.not_modelled(model, at, served=served)),
-        warnings=Later(
-            lambda: (
-                *notes.warnings(model, memory, prompt + output),
-                *(
-                    notes.load_warnings(load, pace.served, _prompts(pace))
-                    if load and pace.served
-                    else ()
-                ),
-                *at.warnings,
-            )
-        ),
+        assumptions=Later(lambda: _assumptions(at, pace, memory, speculative)),
+        not_modelled=Later(lambda: notes.not_modelled(model, at, served=load is not None)),
+        warnings=Later(lambda: _warnings(at, pace, memory)),
         uncalibrated=Later(lambda: _uncalibrated(at)),
         simulated=Later(lambda: _simulated(at, pace, prefill)),
         drafts=Later(lambda: _drafts(at, memory.max_batch_size)),
@@ -112,6 +91,28 @@ def estimate(at: Deployment) -> Estimate:
         kept=_kept(at, at.kept) if at.kept else None,
         read_by=_read_by(at, at.ahead, pace) if at.ahead else None,
     )
+
+
+def _assumptions(
+    at: Deployment, pace: Pace, memory: Memory, speculative: Speculative | None
+) -> tuple[Note, ...]:
+    given = at.scenario.engine is not None
+    return (
+        *at.taken,
+        *notes.assumptions(at.model, at.card, speculative, engine_given=given),
+        *notes.calibrated(at.card, _uncalibrated(at)),
+        *notes.memory(at.card, memory),
+        *notes.elsewhere(at),
+        *at.replica.notes,
+        *notes.of_encoding(at),
+        *notes.of_requests(at.lengths, at.load, _prompts(pace)),
+    )
+
+
+def _warnings(at: Deployment, pace: Pace, memory: Memory) -> tuple[Note, ...]:
+    load, served = at.load, pace.served
+    under_load = notes.load_warnings(load, served, _prompts(pace)) if load and served else ()
+    return (*notes.warnings(at.model, memory, sum(at.request_tokens)), *under_load, *at.warnings)
 
 
 def _kept(at: Deployment, kept: Kept) -> KeptCache:

@@ -361,7 +361,7 @@ KINDS: Mapping[str, NoteKind] = {
     "replicas_users": NoteKind("assumption", "each of {replicas} replicas has its share of the users, rounded up"),
     "at_a_time": NoteKind(
         "assumption",
-        "--max-num-seqs {sequences}: of more, prompts would interrupt those who decode beyond the TPOT; "
+        "{flag[max_num_seqs]} {sequences}: of more, prompts would interrupt those who decode beyond the TPOT; "
         "the others wait, and requests end no later on average",
     ),
     "replicas_rate": NoteKind("assumption", "each of {replicas} replicas gets an equal share of the requests"),

@@ -85,6 +85,12 @@ def test_all_reduces_of_milliseconds_are_a_network_where_machines_work_together(
     assert "us more for each of 128 a token" in near.evidence  # two a layer, 64 layers
 
 
+def test_layers_on_another_machine_are_a_network_s() -> None:
+    ran: dict[str, Any] = {"quantization": "q4_k_m", "engine": "llama.cpp"}
+    found = named("Qwen/Qwen3-8B", "rtx-4090", setup=Setup(rpc=True), **ran)
+    assert next(iter(found)) == "network"
+
+
 def test_the_acceptance_that_a_slow_speculative_run_had_is_solved_for() -> None:
     spec: dict[str, Any] = {"speculative": "mtp", "draft_tokens": 2}
     card, model = "h200", "deepseek-ai/DeepSeek-V3"

@@ -87,9 +87,11 @@ def test_no_longer_context_fits_than_the_longest_at_that_share(share: float | No
 
 
 def test_the_longest_context_of_one_user_is_the_pool_that_engines_log() -> None:
-    # Of an RTX 5090 from whom 122,880 tokens were had and 131,072 were not.
+    # Of an RTX 5090 from whom 122,880 tokens were had and 131,072 were not, at the engine's share.
     model = "Qwen/Qwen3-Coder-30B-A3B-Instruct"
-    (room,) = vperf.fit(model, "rtx-5090", quantization="awq", context=131_072).rooms
+    (room,) = vperf.fit(
+        model, "rtx-5090", quantization="awq", context=122_880, gpu_memory_utilization=0.92
+    ).rooms
     assert room.max_context_tokens == room.pool_tokens == pytest.approx(127_000, rel=0.08)
     assert (room.memory_utilization, room.max_users) == (0.92, 1)
 
@@ -138,3 +140,10 @@ def test_what_cannot_be_asked_is_refused(options: dict[str, Any], said: str) -> 
 def test_a_context_beyond_the_models_is_said() -> None:
     notes = " ".join(vperf.fit("qwen3-32b", "b200", context=100_000).notes)
     assert "100,000 tokens are more than Qwen/Qwen3-32B is made for (40,960)" in notes
+
+
+def test_a_context_is_as_long_as_a_prompt_and_its_output_may_be_together() -> None:
+    assert not vperf.fit("qwen3-8b", "h100-sxm", context=10**9 + 10).fitting
+    for context in (0, 2 * 10**9 + 1):
+        with pytest.raises(InputError, match="context: must be an integer from 1 to 2000000000"):
+            vperf.fit("qwen3-8b", "h100-sxm", context=context)

@@ -19,7 +19,7 @@ from vperf.resolve import deploy
 from vperf.scenario import Scenario
 from vperf.serving.arrivals import Traffic, arrival_times, draw_lengths
 from vperf.serving.lengths import equal
-from vperf.serving.load import SURE_SHARE, UNSURE_SHARE, Load, Steps, serve
+from vperf.serving.load import SURE_SHARE, UNSURE_SHARE, Load, Steps, errors_at, serve
 from vperf.serving.simulation import run
 from vperf.timing.compiled import Compiled
 
@@ -34,6 +34,7 @@ class Error(NamedTuple):
     rate: float
     ttft: float
     prompt_share: float
+    of_rate: bool
 
 
 @lru_cache(maxsize=16)
@@ -66,10 +67,15 @@ def _error(seed: int) -> Error:
         served.requests_per_s / steady.requests_per_s - 1,
         served.ttft_steady_s / steady.ttft_s - 1,
         served.prompt_share,
+        load.users is None,
     )
 
 
 def _check(errors: list[Error]) -> None:
+    for each in errors:
+        if bound := errors_at(each.prompt_share, of_rate=each.of_rate):
+            assert abs(each.tpot) <= bound.tpot
+            assert abs(each.ttft) <= bound.ttft
     # The rate of a simulated run of 2,000 requests is itself known to 3 %.
     sure = [each for each in errors if each.prompt_share <= SURE_SHARE]
     assert len(sure) > len(errors) / 3

@@ -146,6 +146,27 @@ def test_cards_that_cannot_hold_the_model_are_said() -> None:
     assert "does not fit on rtx-3060-12gb, which reads" in line
 
 
+def test_what_drafts_has_a_cache_that_comes_too() -> None:
+    # Qwen3-0.6B: 28 layers, 8 KV heads of 128 too: 114,688 bytes a token.
+    drafts: dict[str, Any] = {"speculative": "draft_model", "draft_model": "Qwen/Qwen3-0.6B",
+                              "draft_tokens": 3, "acceptance": 0.6}  # fmt: skip
+    found, plain = ask(kv_offload="disk", **drafts), ask(kv_offload="disk")
+    assert found.kept is not None
+    assert found.kept.sent_bytes == (147_456 + 114_688) * (PROMPT - 1)
+    assert found.expected.tpot_s == ask(**drafts).expected.tpot_s
+    # The first token does not need it.
+    assert found.limit.ttft_s == plain.limit.ttft_s
+    assert ask(kv_offload="host", max_concurrency=4, **drafts).limit.ttft_s <= found.limit.ttft_s
+
+
+def test_the_cards_of_a_pipeline_fetch_their_own_layers_at_once() -> None:
+    one, two = ask(kv_offload="host").kept, ask(kv_offload="host", pp=2).kept
+    assert one is not None
+    assert two is not None
+    assert two.sent_bytes == one.sent_bytes / 2
+    assert two.sent_s == pytest.approx(one.sent_s / 2)
+
+
 @pytest.mark.parametrize("place", ["host", "disk"])
 def test_one_user_waits_for_the_link_and_nobody_else(place: str) -> None:
     found = ask(kv_offload=place, kv_offload_hit=0.9, max_concurrency=1)
@@ -194,7 +215,6 @@ def test_nothing_found_is_the_load_without_a_cache(users: int) -> None:
     [
         {"max_concurrency": 4, "num_prompts": 40},
         {"engine": "llama.cpp", "n_gpu_layers": 20},
-        {"pp": 2},
         {"model": "qwen2.5-vl-7b-instruct", "image_tokens": 500},
     ],
 )
@@ -217,6 +237,7 @@ def test_what_is_not_understood_is_refused(name: str, options: dict[str, Any]) -
             {"kv_offload": "host", "max_concurrency": 4, "prefix_cache_hit": 0.5},
             "not understood with --kv-offload",
         ),
+        ({"prefill_gpu": "h100", "pp": 2}, "pipeline stages"),
         ({"prefill_gpu": "h100", "cpu_offload_gb": 4.0}, "weights on the host"),
     ],
 )

@@ -152,6 +152,19 @@ def test_a_bridge_joins_no_more_cards_than_it_has_ends() -> None:
     assert pair.bytes_per_s > 3 * four.bytes_per_s
 
 
+def test_an_unmeasured_link_takes_one_shot_for_short_messages_and_two_for_long_ones() -> None:
+    # B200 hidden: measured 7.5 us + S / 98 GB/s and 60 us + S / 420 GB/s among eight.
+    hidden = replace(load_gpu("b200-sxm"), achieved=None)
+    line = collectives.all_reduce_line(hidden, 8)
+    assert line.latency_s == 6.7e-6
+    assert line.bytes_per_s == pytest.approx(0.56 * 900e9 / 7)
+    assert line.large_bytes_per_s == pytest.approx(0.75 * 900e9 * 8 / 14)
+    for elements, most in ((2**12, 0.15), (2**17, 0.4), (2**24, 0.2)):
+        known = collectives.expected_s(all_reduce(elements, 8), load_gpu("b200-sxm"))
+        guess = collectives.expected_s(all_reduce(elements, 8), hidden)
+        assert guess == pytest.approx(known, rel=most)
+
+
 def test_among_more_ranks_than_a_node_has_the_network_between_nodes_bounds() -> None:
     eight, sixteen = all_reduce(2**24, 8), all_reduce(2**24, 16)
     assert H100.node_size == 8
@@ -180,9 +193,10 @@ def test_an_answer_says_whether_its_exchange_was_measured_or_scaled_from_another
 
 
 def test_a_card_that_nobody_has_measured_has_the_means_of_those_that_were() -> None:
-    """0.45 of one way of NVLink (H100: 450 GB/s); 0.20 of a PCIe 4.0 x16 among four (L40S)."""
+    """Shares of one way of NVLink (H100: 450 GB/s), and of a PCIe 4.0 x16 (L40S)."""
     nvlink = replace(load_gpu("h100"), achieved=None)
-    assert all_reduce_line(nvlink, 8) == AllReduce(5e-6, 0.45 * 450e9)
+    one_shot, two_shot = 0.56 * 450e9 / 7, 0.75 * 450e9 / (2 * 7 / 8)
+    assert all_reduce_line(nvlink, 8) == AllReduce(4.5e-6, one_shot, 27e-6, two_shot)
     pcie = replace(load_gpu("l40s"), achieved=None)
     assert pcie.pcie_bytes_per_s is not None
     rates = {2: (5e-6, 0.60), 4: (13e-6, 0.20), 8: (25e-6, 0.12)}

@@ -32,6 +32,8 @@ class Setup:
     """GiB of weights of each card that lay on the host (vLLM)."""
     tensor_split: str | None = None
     """Shares of the layers of several cards, where they are not by free memory."""
+    rpc: bool = False
+    """Whether layers ran on another machine too (llama.cpp's RPC servers)."""
     cpu: str | None = None
     """Of the host, as its kernel prints it."""
     engine: str | None = None

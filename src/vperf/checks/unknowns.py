@@ -119,6 +119,12 @@ def _kernel_count(case: Case) -> int:
 def _links(case: Case) -> Iterator[Suspect]:
     """What every all-reduce would have to take, where that is a time that links have."""
     parallel = case.at.model.parallel
+    if case.setup.rpc:
+        yield Suspect(
+            "network", "suspect",
+            "layers on another machine (RPC), over a network that each token crosses",
+            gain=case.slowdown, odds=0.75,
+        )  # fmt: skip
     count = sum(op.count for op in case.answer.decode.ops if op.kind in COLLECTIVES)
     if parallel.tensor == 1:
         return

@@ -16,6 +16,7 @@ from vperf.errors import InputError
 from vperf.explore.rows import Row, flattened
 from vperf.model.model import Model
 from vperf.scenario import Scenario
+from vperf.serving.load import Errors
 from vperf.serving.percentiles import distribution, read_percents
 from vperf.serving.simulated import Simulated
 from vperf.spelling import flag
@@ -39,8 +40,9 @@ Verdict = Literal["meets", "misses", "unsure"]
 """What means of the closed form say of targets; unsure: a simulated run decides."""
 
 
-_NEAR: Mapping[Reason, float] = {"ttft": 0.15, "tpot": 0.02, "e2e": 0.05}
-"""How far closed-form means may be from the simulation's (tests/serving/test_closed_form.py)."""
+_WHOLE = 0.05
+"""How far a whole request's closed-form mean may be from the simulation's: as far as the rate of
+users, by Little's law (tests/serving/test_closed_form.py)."""
 _HOPELESS, _TAIL = 1.5, 90.0
 """A mean is at most so many times a percentile, from one on."""
 
@@ -77,16 +79,20 @@ class Targets:
             of("e2e", run.e2e_s, times.e2e_s),
         )
 
-    def verdict(self, ratios: Mapping[Reason, float], *, unsure: bool) -> Verdict:
-        """What the ratios of closed-form means say; `unsure`: they may be wrong by much."""
+    def verdict(self, ratios: Mapping[Reason, float], errors: Errors | None) -> Verdict:
+        """What the ratios of closed-form means say, which may be wrong by `errors`; None: by
+        much."""
         said: Verdict = "meets"
         for name, ratio in ratios.items():
             percent = self.percents.get(name)
-            near = _NEAR.get(name, 0.0)
-            beyond = _HOPELESS if unsure or percent is not None else 1 + near
+            bounded = errors if percent is None else None
+            near = 0.0
+            if bounded is not None:
+                near = {"ttft": bounded.ttft, "tpot": bounded.tpot}.get(name, _WHOLE)
+            beyond = _HOPELESS if bounded is None else 1 + near
             if ratio > beyond and (percent is None or percent >= _TAIL):
                 return "misses"
-            if unsure or percent is not None or ratio >= 1 - near:
+            if bounded is None or ratio >= 1 - near:
                 said = "unsure"
         return said
 

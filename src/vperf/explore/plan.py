@@ -44,7 +44,7 @@ from vperf.resolve.card import Cards
 from vperf.resolve.engine import engine_named
 from vperf.resolve.model import AS_STORED
 from vperf.scenario import Scenario
-from vperf.serving.load import UNSURE_SHARE
+from vperf.serving.load import errors_at
 from vperf.serving.memory import sequence_bytes, that_holds
 from vperf.serving.speculative import tokens_per_step
 from vperf.speeds import simulate
@@ -59,6 +59,9 @@ By = Literal["gpus", "cost", "latency", "throughput"]
 """What the winner has least or most of: GPUs, $ per request, TPOT, output tok/s of a GPU."""
 
 MAX_GPUS = 8
+_DECIDING_PROMPTS, _DECIDING_SHARE = 500, 0.35
+"""Of a run that decides about the means of a rate, where prompts take up to this share of the time:
+its standard error is up to 3 %. Rows that are shown have a whole run's."""
 _MOST_AT_A_TIME = 16
 """Sequences up to which fewer at a time are tried."""
 _USERS = tuple(1 << n for n in range(11))
@@ -270,10 +273,7 @@ def _counts(way: str, given: Any) -> tuple[int, ...]:
     if given is None:
         return ()
     counts = tuple(given) if isinstance(given, list | tuple | range | set) else (given,)
-    for count in counts:
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise InputError(f"must be an integer from 1 on, not {count!r}", field=way)
-    return counts
+    return tuple(check_count(way, count, 1) for count in counts)
 
 
 def _check_priced(gpus: Sequence[str], prices: Prices | None) -> None:
@@ -474,8 +474,9 @@ class _Search:
         serving = figures.serving if figures else None
         if serving is None or serving.saturated:
             return "misses" if candidate.binding else "meets"
-        unsure = serving.prompt_share > UNSURE_SHARE and not self.conservative
-        return self.targets.verdict(candidate.ratios, unsure=unsure)
+        of_rate = serving.requests_asked_per_s is not None
+        share = 0.0 if self.conservative else serving.prompt_share
+        return self.targets.verdict(candidate.ratios, errors_at(share, of_rate=of_rate))
 
     def _meeting(self, found: list[Candidate]) -> int:
         """How many of these, under ever more load, meet the targets: those of which only a run
@@ -487,7 +488,7 @@ class _Search:
         at = sum(each.binding is None for each in found[low:high]) + low - 1
         while low < high:
             at = min(max(at, low), high - 1)
-            found[at] = self.ran(found[at])
+            found[at] = self._decided(found[at])
             if found[at].binding:
                 high = at
             else:
@@ -504,10 +505,24 @@ class _Search:
         serving = figures.serving if figures else None
         if figures is None or serving is None or serving.saturated or candidate.pools is not None:
             return replace(candidate, simulated=True)
-        times = self._of_run(candidate.scenario, candidate.times, figures.expected)
-        times = times or candidate.times
-        ratios = self.targets.ratios(times)
-        return replace(candidate, simulated=True, times=times, ratios=ratios)
+        return replace(self._with_times(candidate, candidate.scenario), simulated=True)
+
+    def _decided(self, candidate: Candidate) -> Candidate:
+        """A candidate with the times of a run that is long enough to say whether it meets means."""
+        scenario, figures = candidate.scenario, candidate.row.figures
+        serving = figures.serving if figures else None
+        given = self.rate is None or scenario.num_prompts is not None or candidate.simulated
+        varies = serving is None or serving.prompt_share > _DECIDING_SHARE
+        if given or varies or self.targets.percents:
+            return self.ran(candidate)
+        return self._with_times(candidate, replace(scenario, num_prompts=_DECIDING_PROMPTS))
+
+    def _with_times(self, candidate: Candidate, scenario: Scenario) -> Candidate:
+        """A candidate with the times of a simulated run of a scenario."""
+        figures = candidate.row.figures
+        assert figures is not None
+        times = self._of_run(scenario, candidate.times, figures.expected) or candidate.times
+        return replace(candidate, times=times, ratios=self.targets.ratios(times))
 
     def exchange(self, old: Candidate, new: Candidate) -> None:
         """`new` in the place of `old`, where it still belongs there."""

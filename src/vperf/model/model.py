@@ -186,6 +186,13 @@ class Model:
         """Whether tokens are routed to some of several experts."""
         return any(block.expert_split[0] for _, kind in self.kinds for block in kind.blocks)
 
+    def routed_elements(self, ways: int) -> float:
+        """The most that a token's routed experts write in a layer, on one of so many ranks."""
+        return max(
+            (block.routed_elements(ways) for _, kind in self.kinds for block in kind.blocks),
+            default=0.0,
+        )
+
     @property
     def favours_experts(self) -> bool:
         """Whether a router has favourites (blocks/moe.py)."""

@@ -60,10 +60,14 @@ class Kept:
         """Of so many prompts."""
         found = self.found(tokens)
         rest = compiled.prefill(batch, tokens - found, found)
-        least = self.sent_bytes(compiled, batch, tokens) / self.bytes_per_s
-        return Seconds(
-            max(least, rest.limit), least / self.share + rest.expected, max(least, rest.ceiling)
-        )
+        sent = self.sent_bytes(compiled, batch, tokens) / (self.bytes_per_s * self.share)
+        least = self.least_s(compiled, batch, tokens)
+        return Seconds(max(least, rest.limit), sent + rest.expected, max(least, rest.ceiling))
+
+    def least_s(self, compiled: Compiled, batch: int, tokens: int) -> float:
+        """What the link takes at least: a first token needs no cache of what drafts."""
+        plain = compiled.without_drafts()
+        return self.sent_bytes(plain, batch, tokens) / self.bytes_per_s
 
     def of_load(self, load: Load) -> Load:
         """The load, of whose prompts so much needs no prefill."""
@@ -72,7 +76,8 @@ class Kept:
     def served(self, compiled: Compiled, load: Load, steps: Steps) -> Served:
         """What such a load settles to."""
         moved = self.sent_bytes(compiled, 1, load.input_tokens)
-        least, sent = moved / self.bytes_per_s, moved / (self.bytes_per_s * self.share)
+        sent = moved / (self.bytes_per_s * self.share)
+        least = self.least_s(compiled, 1, load.input_tokens)
         groups = compiled.model.parallel.data
 
         def settled(wait: float) -> tuple[Served, float]:

@@ -38,11 +38,34 @@ BURST_SHARE = 0.12
 """Benchmarks send about ten prompts per user (InferenceMAX: num-prompts = 10 x concurrency), so
 that a tenth of the measured requests are the first burst; 0.12 fits best, for the second wave of
 requests still comes bunched."""
+APART_BURST_SHARE = 0.16
+"""The same where prompts go first: who starts together ends together, and sends again together.
+Fitted to 186 served points of SGLang, in each of their four groups by card and client."""
 
 SURE_SHARE, UNSURE_SHARE = 0.2, 0.5
 """Shares of the time that prompts take: up to one these means are the simulation's within 4.5 %
 (TPOT), 4 (rate) and 18 (TTFT), up to the other 11, 5 and 70, beyond it by no bound (tests/serving).
 """
+
+
+class Errors(NamedTuple):
+    """How far these means may be from the simulation's, of either sign."""
+
+    up_to_share: float
+    """Of the time that prompts take."""
+    tpot: float
+    ttft: float
+
+
+_OF_RATES = (Errors(0.2, 0.045, 0.05), Errors(0.35, 0.08, 0.07), Errors(0.5, 0.11, 0.18))
+_OF_USERS = (Errors(0.2, 0.02, 0.18), Errors(0.35, 0.03, 0.19), Errors(0.5, 0.045, 0.7))
+
+
+def errors_at(prompt_share: float, *, of_rate: bool) -> Errors | None:
+    """The bounds on 500 random settings (tests/serving/test_closed_form.py); None: none."""
+    bounds = _OF_RATES if of_rate else _OF_USERS
+    return next((each for each in bounds if prompt_share <= each.up_to_share), None)
+
 
 _ROUNDS, _SECANTS = 80, 6
 """Trials of the fixed point, of which every so many-th halves the bracket."""
@@ -314,7 +337,8 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
     most_per_s = batch / decoding_s
     saturated, waits, burst = False, 0.0, 0.0
     if load.users is not None:
-        burst = BURST_SHARE * _burst(point, int(most), model)
+        share = BURST_SHARE if facts.policy == "mixed" else APART_BURST_SHARE
+        burst = share * _burst(point, int(most), model)
         if load.users > 1 and model.has_experts:
             burst += BURST_SHARE * facts.warm_up_s
         if load.users > most:

@@ -1,16 +1,18 @@
 """What a card and an engine take of the memory beside weights and cache.
 
     visible     what the driver lets a program have; of a Mac, what Metal recommends
-    activations of the step that the engine profiles at start: as many tokens as it ever batches
-                (without a budget: as the prompts have), the residual stream three times, the widest
-                pair of layer outputs and what the activation makes of them, 16 bit each; logits of
-                its sequences, 8 bytes each
-    graphs      of CUDA, captured for every batch size, a layer after the other
+    activations of the step that the engine profiles at start, or of the sampler behind it, the
+                larger: as many tokens as it ever batches (without a budget: as the prompts have),
+                the residual stream three times, the widest pair of layer outputs and what the
+                activation makes of them, what the experts of a token write, 16 bit each; logits of
+                as many sequences as it ever runs, 16 bytes each
+    graphs      of CUDA, captured for every batch size, a layer after the other, twice for experts
     exchange    NCCL's buffers where GPUs work together
 
 An engine's share covers all of it (vLLM), weights and cache alone, so that what it leaves must hold
-the rest (SGLang), or what is free once the weights are there (TensorRT-LLM). Calibrated on what
-engines log when they start (docs/method.md). Not here: whether it fits (memory.py).
+the rest (SGLang, whose share is of what is free once the GPUs have met), or what is free once the
+weights are there (TensorRT-LLM). Calibrated on what engines log when they start (docs/method.md).
+Not here: whether it fits (memory.py).
 """
 
 from __future__ import annotations
@@ -27,10 +29,18 @@ _DRIVER_BYTES, _DRIVER_SHARE = 0.38e9, 0.0025
 _METAL_SMALL, _METAL_SMALL_SHARE = 27 * 2**30, (2 / 3) / 0.75
 """A Mac's memory is the three quarters of it that macOS lets a GPU use (configs/gpus, --gpu local);
 Macs up to 36 GB give two thirds (recommendedMaxWorkingSetSize)."""
-_PROFILED_SEQUENCES = 256
-"""Whose logits vLLM's profile run holds at most."""
-_LOGIT_BYTES = 8.0
-"""16-bit logits, their fp32 copy and what sampling sorts."""
+_PROFILED_SEQUENCES = 1024
+"""Whose logits a profile run holds at most: vLLM's largest default of --max-num-seqs."""
+_LOGIT_BYTES = 16.0
+"""16-bit logits, their fp32 copy and what sampling sorts: vLLM logs a peak of 3.0 GiB for Qwen3-8B
+and 5.7 for Qwen3.5-35B-A3B on H100 (pull request 48037, issue 50722; 2026). Its releases of 2025
+took 40 bytes."""
+_EXPERT_GRAPHS = 2.0
+"""Kernels of a layer with experts over those of a dense one: vLLM captures 37 MB a layer of
+Qwen3.5-35B-A3B (issue 50722), 10 of Llama-3.1-8B."""
+_BEGUN_BYTES, _MET_BYTES = 0.5e9, 1.9e9
+"""A CUDA context, and what the GPUs of a node take to meet, of which SGLang's share is none: its
+log says 1.8 to 2.0 GiB of H200 (sgl-project/sglang pull request 11716, 2025-10)."""
 _NCCL_BYTES = 0.4e9
 """Beside 0.16 GiB of one GPU alone, vLLM logs 0.2 to 1 GiB of memory outside of PyTorch."""
 
@@ -73,14 +83,14 @@ def overhead(model: Model, gpu: Gpu, engine: Engine, share: float | None = None)
     parallel = model.parallel
     ways = parallel.tensor
     tokens, token_bytes = engine.max_batched_tokens, 0.0
-    each = 2.0 * (3 * model.hidden + 1.5 * model.widest_output / ways)
+    wide = 3 * model.hidden + 1.5 * model.widest_output / ways
+    each = 2.0 * (wide + model.routed_elements(ways))
     if tokens == UNBOUNDED_TOKENS:
         tokens, token_bytes = 0, each
     rows = min(_PROFILED_SEQUENCES, engine.scheduler.max_sequences) * (1 + model.draft_tokens)
     vocabulary = model.head.out_features if model.head else 0
-    logits = _LOGIT_BYTES * rows * vocabulary / ways
-    activations = tokens * each + logits
-    layers = model.layer_count / parallel.pipeline
+    activations = max(tokens * each, _LOGIT_BYTES * rows * vocabulary)
+    layers = model.layer_count / parallel.pipeline * (_EXPERT_GRAPHS if model.has_experts else 1)
     graphs = engine.graph_bytes_per_layer * layers if engine.cuda_graphs else 0.0
     exchange = _NCCL_BYTES if parallel.gpus > 1 else 0.0
     needs = activations + graphs + exchange
@@ -88,7 +98,8 @@ def overhead(model: Model, gpu: Gpu, engine: Engine, share: float | None = None)
     if engine.share_of == "all":
         left_bytes = left * visible
     elif engine.share_of == "weights and cache":
-        left_bytes = max(0.0, left * visible - needs)
+        begun = _BEGUN_BYTES + (_MET_BYTES if parallel.gpus > 1 else 0.0)
+        left_bytes = max(0.0, begun + left * (visible - begun) - needs)
     else:
         left_bytes = left * max(0.0, visible - model.rank_weight_bytes - needs)
     return Overhead(

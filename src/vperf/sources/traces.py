@@ -23,13 +23,12 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
-from vperf.errors import InputError
+from vperf.errors import MAX_COUNT, InputError
 from vperf.files import open_stream, parse_json
 from vperf.serving.arrivals import Traffic, cached_prefixes
 from vperf.values import dataclass
 
 _MAX_REQUESTS = 5_000_000
-_MAX_TOKENS = 10**9
 _MAX_LINE = 1 << 20
 
 
@@ -122,7 +121,7 @@ def _read(stream: TextIO, file: Path) -> Trace:
         if tokens_in < 1 or tokens_out < 1:
             failed += 1
             continue
-        if max(tokens_in, tokens_out) > _MAX_TOKENS or not abs(seconds) < 1e11:
+        if max(tokens_in, tokens_out) > MAX_COUNT or not abs(seconds) < 1e11:
             raise InputError("is out of range", source=source, field=f"line {number}")
         if len(times) >= _MAX_REQUESTS:
             raise InputError(f"holds more than {_MAX_REQUESTS:,} requests", source=source)

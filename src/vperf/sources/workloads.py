@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from vperf.errors import InputError, UnknownNameError
+from vperf.errors import MAX_COUNT, InputError, UnknownNameError
 from vperf.files import parse_json, parse_toml, read_text
 from vperf.serving.lengths import Lengths, Request, distribution
 from vperf.sources.catalog import Files, files_of
@@ -26,7 +26,6 @@ _OUTPUT = ("output_len", "output_length", "completion_tokens", "output_tokens")
 _KEYS = {"input_len", "output_len", "requests", "source", "checked", "prefix_cache_hit"}
 _PERCENTS = frozenset(map(str, range(101)))
 _QUANTILES = 64
-_MAX_TOKENS = 10**9
 
 
 def workload_names() -> tuple[str, ...]:
@@ -170,6 +169,6 @@ def _json_pairs(content: str, source: str, *, lines: bool) -> Iterator[tuple[int
 
 def _tokens(value: object, source: str, field: str) -> int:
     whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or not 1 <= value <= _MAX_TOKENS:  # type: ignore[operator]
+    if not whole or not 1 <= value <= MAX_COUNT:  # type: ignore[operator]
         raise InputError(f"must be a number of tokens, not {value!r}", source=source, field=field)
     return int(value)  # type: ignore[call-overload,no-any-return]

@@ -6,6 +6,8 @@
               among more ranks than a node has, also what must leave a node, over a port each
     expected  alpha_N + S / algbw_N, both measured per group size, from the nearest one measured;
               an engine whose kernels start sooner over such a switch has a share of alpha
+              over a link that nobody measured, the faster of one shot, in which each rank reads
+              the messages of all others, and two: reduced in parts, which are then gathered
 
 Not here: which ops need one (model/rows.py).
 """
@@ -15,12 +17,28 @@ from __future__ import annotations
 from vperf.hardware.gpu import AllReduce, Gpu
 from vperf.model.affine import Q
 from vperf.model.ops import Op, Work
+from vperf.timing.constants import tensor_cores
+from vperf.values import dataclass
 
-# Shares of the one-way link that an all-reduce of a large message reaches as algorithm bandwidth,
-# and its latency: means over A100, H100, H200 and B200 on NVLink; RTX PRO 6000 and L40S on PCIe,
-# where all ranks meet in one root complex (kernel tables of NVIDIA aiconfigurator).
-_LINK_SHARE = 0.45
-_LINK_LATENCY_S = 5e-6
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What is taken for all-reduces over a link that nobody measured, from those that were."""
+
+    latency_s: tuple[float, ...]
+    """Start of a short one, for each generation of tensor cores."""
+    one_shot: float
+    """Share of the one-way link at which a rank reads the messages of all others."""
+    large_latency_s: float
+    two_shot: float
+    """Share of the link at which parts are reduced and gathered: 2 (N - 1) / N of the message."""
+
+
+# What benchmarks/generic_constants.py derives from A100, H100, H200, B200 and B300.
+LINKS = Links((5.4e-6, 4.5e-6, 6.7e-6), 0.56, 27e-6, 0.75)
+
+# Over PCIe, shares of one way as algorithm bandwidth: RTX PRO 6000 and L40S, where all ranks meet
+# in one root complex (kernel tables of NVIDIA aiconfigurator).
 PCIE_UNKNOWN = 15.75e9
 """PCIe 3.0 x16 one way, where a GPU file names neither link nor PCIe; the answer says so."""
 _PCIE_SHARE = {2: 0.60, 4: 0.20, 8: 0.12}
@@ -70,7 +88,11 @@ def _line(gpu: Gpu, ranks: int) -> AllReduce:
     if measured:
         return measured[min(measured, key=lambda n: (abs(n - ranks), -n))]
     if gpu.link is not None and ranks <= (gpu.link.domain or ranks):
-        return AllReduce(_LINK_LATENCY_S, gpu.link.bytes_per_s * _LINK_SHARE)
+        others, link = max(1, ranks - 1), gpu.link.bytes_per_s
+        return AllReduce(
+            LINKS.latency_s[tensor_cores(gpu)], LINKS.one_shot * link / others,
+            LINKS.large_latency_s, LINKS.two_shot * link * (others + 1) / (2 * others),
+        )  # fmt: skip
     nearest = min(_PCIE_SHARE, key=lambda n: (abs(n - ranks), -n))
     pcie = gpu.pcie_bytes_per_s or PCIE_UNKNOWN
     return AllReduce(_PCIE_LATENCY_S[nearest], pcie * _PCIE_SHARE[nearest])

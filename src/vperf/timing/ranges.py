@@ -12,13 +12,13 @@ from vperf.timing.constants import Constants, Origin
 from vperf.timing.kinds import KINDS
 
 # decode, measured constants: 5th and 90th percentile of 1,222 served points on H100, H200, B200 and
-# B300, for dense models (0.87, 1.12; a hundredth wider, for their cells differ more) and for
-# mixtures of experts; of the points of a cell or a model left out 84 % fall inside. Of the 14
+# B300, for dense models (0.87, 1.12; wider, for their cells differ more) and for
+# mixtures of experts; of the points of a cell or a model left out 82 % fall inside. Of the 14
 # groups of 30 points and more by card, engine, format, number of cards and users, each has 70 to
 # 92 % inside. Others: 180 single-stream runs on 46 cards and 739 served points of other sources.
 # prefill is skewed, an engine is rarely faster than its kernels. Measured constants: the TTFT of
 # the same served points; others: 184 prefill rates.
-_DENSE, _EXPERTS = (0.86, 1.14), (0.89, 1.22)
+_DENSE, _EXPERTS = (0.86, 1.15), (0.90, 1.20)
 _DECODE = (0.85, 1.27)
 _PREFILL, _PREFILL_MEASURED = (0.75, 1.50), (0.77, 2.00)
 _UNDER_LOAD = (0.65, 2.15)

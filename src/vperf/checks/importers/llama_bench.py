@@ -86,7 +86,8 @@ def _setup(record: Record) -> tuple[dict[str, Any], list[str], list[str]]:
         notes.append(f"the quantization of {kind} is none that vperf names")
     build = record.count("build_number")
     gpu, gpus, unlike = _gpus(record, notes)
-    if _RPC in (record.text("backends") or "").split(","):
+    rpc = _RPC in (record.text("backends") or "").split(",")
+    if rpc:
         warnings.append(
             "RPC: layers ran on another machine too, whose cards the file does not name; graded as"
             " the card here alone"
@@ -115,6 +116,7 @@ def _setup(record: Record) -> tuple[dict[str, Any], list[str], list[str]]:
             "unlike_gpus": unlike,
             "n_gpu_layers": record.count("n_gpu_layers") if some else None,
             "n_cpu_moe": record.count("n_cpu_moe") or None,
+            "rpc": rpc,
             "override_tensor": overrides("" if moved in (None, "none") else str(moved), notes),
             "tensor_split": "/".join(shares) if any(map(_share, shares)) else None,
             "cpu": (record.text("cpu_info") or "").split(",")[0].strip() or None,

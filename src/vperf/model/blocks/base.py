@@ -53,6 +53,10 @@ class Block(Protocol):
         """What tensor parallelism must divide evenly: (how many, of what)."""
         return ()
 
+    def routed_elements(self, ways: int) -> float:
+        """What a token's routed experts write on one of so many ranks before they are summed."""
+        return 0.0
+
     @property
     def favours_experts(self) -> bool:
         """Whether its router favours some experts over others."""

@@ -76,6 +76,12 @@ class MixtureOfExperts(Block):
         """Routed experts and the columns of one."""
         return self.experts, self.expert.down.in_features
 
+    def routed_elements(self, ways: int) -> float:
+        """Of each of its experts gate and up, or the sum's terms where these are wider, and what
+        the activation makes of them (two buffers, vLLM's fused_moe)."""
+        width, down = self.expert.down.in_features / ways, self.expert.down.out_features
+        return self.active * (max(2 * width, down) + width)
+
     @property
     def favours_experts(self) -> bool:
         """As its router was trained."""
