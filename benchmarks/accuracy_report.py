@@ -82,7 +82,7 @@ several GeForce cards and vLLM before 0.8 were fitted on them, those of the seve
 TPOT 13.1 % mean and 8.5 % median of 1,071 points, 77 % inside the range (AMD Instinct 9 % under
 vLLM, 13 % under SGLang, 16 % with its cookbooks); output rate 24.5 and 13.1 % of 1,845, mean 19.9 %
 without 13 of one source that are of decoding alone behind prompts of up to 262,144 tokens. Mean
-TTFT is off by 58 % where nothing but users and lengths is asked, much of it releases of vLLM before
+TTFT is off by 59 % where nothing but users and lengths is asked, much of it releases of vLLM before
 0.14 asked as today's; by 42 % where each run is simulated with its release, requests and lengths,
 medians then by 33 % (half of them by less than 21). Worse than 25 % are cookbooks with default
 commands (two to five times slower than tuned ones), cards held to 60 % of their power, prompts

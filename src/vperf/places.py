@@ -15,11 +15,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from vperf.errors import InputError
+from vperf.errors import InputError, check_count
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.hardware.host import HostUse
 from vperf.model import placement
+from vperf.model.divide import MAX_WAYS
 from vperf.model.drafter import Drafter
 from vperf.model.model import Held, Model
 from vperf.model.placement import Override, Placement
@@ -145,6 +146,7 @@ def _placed(
     gpu, engine = card.gpu, card.engine
     cards = gpu.cards
     if len(cards) == 1 and scenario.pp > 1:
+        check_count("pipeline-parallel-size", scenario.pp, 1, MAX_WAYS)
         cards = (replace(gpu),) * scenario.pp
     layers = model.layer_count
     if not model.order or model.encoder:

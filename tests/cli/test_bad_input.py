@@ -316,3 +316,9 @@ def test_an_error_of_the_disk_names_its_file(vperf: Run, monkeypatch: pytest.Mon
     monkeypatch.setattr("vperf.cli.scenario_options.missing_model", refused)
     said = one_line(vperf("estimate", "-g", "h100"))
     assert said == "/home/x/y.toml: Permission denied"
+
+
+def test_as_many_stages_as_a_list_cannot_hold_are_refused(vperf: Run) -> None:
+    for stages in (10**9, 10**21):
+        said = one_line(vperf("estimate", "-m", QWEN, "-g", "h100", "--cpu-moe", "--pp", stages))
+        assert "must be an integer from 1 to 1024" in said

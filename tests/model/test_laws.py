@@ -78,7 +78,7 @@ def streamed(name: str, step: Step, layers: int = 6) -> float:
 
 
 LAW = settings(deadline=None)
-MODEL_LAW = settings(deadline=None, max_examples=30)
+MODEL_LAW = settings(deadline=None, max_examples=15)
 NAMES = pytest.mark.parametrize("name", CONFIGS)
 COSTS = pytest.mark.parametrize("cost", [flops, streamed])
 Cost = Callable[..., float]

@@ -41,7 +41,7 @@ from .answers import SCREENS
 HERE = Path(__file__).parent / "screens"
 EVIL = "evil\x1b[31m\x07/[bold]na\u202eme\n\x9b2J[/bold]`|<b>:smile:"
 SGR = re.compile(r"\x1b\[[0-9;]*m")
-WIDTHS = (*range(40, 66, 3), 72, 80, 100, 120, 141, 170, 200)
+WIDTHS = (40, 43, 46, 49, 55, 61, 72, 80, 100, 120, 141, 200)
 SHORT_WIDTHS = (40, 52, 64, 80, 120)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from generic_constants import derive, derive_links, measured_cards
+from generic_constants import count_constants, derive, derive_links, measured_cards
 
 import vperf
 from tests.every import every
@@ -165,6 +165,12 @@ def test_llama_cpp_multiplies_by_kind_of_block_and_sums_in_half_precision() -> N
     assert c.path(FP16)[1] == c.flop_per_s("fp16_acc16")
     apple = constants_of(metal, LLAMA_CPP)  # unpacks to 16 bit: blocks do not matter
     assert apple.path(Q4_K)[1] == apple.path(Q4_0)[1]
+
+
+def test_there_are_fewer_than_five_hundred_constants_for_all_cards() -> None:
+    counts = count_constants()
+    assert counts["of those cards in all"] + counts["of their all-reduces in all"] < 250
+    assert counts["of engines in all"] + counts["generic, for every other card"] < 285
 
 
 def test_all_reduces_of_an_unmeasured_link_are_what_the_rule_makes_of_the_measured_ones() -> None:

@@ -239,7 +239,7 @@ PARSED = {
 }  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_json_with_fields_gone_or_changed_gives_results_or_a_vperf_error(
     data: st.DataObject,
@@ -259,7 +259,7 @@ def test_json_with_fields_gone_or_changed_gives_results_or_a_vperf_error(
     assert answered("\n".join(map(json.dumps, values)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_text_cut_or_changed_anywhere_gives_results_or_a_vperf_error(data: st.DataObject) -> None:
     text = (DATA / data.draw(st.sampled_from(FILES))).read_text()
@@ -273,7 +273,7 @@ def test_text_cut_or_changed_anywhere_gives_results_or_a_vperf_error(data: st.Da
     assert answered(changed)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.text())
 def test_any_text_gives_a_vperf_error(text: str) -> None:
     with pytest.raises(VperfError):
