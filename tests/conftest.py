@@ -19,8 +19,9 @@ settings.load_profile("no clock")
 def pytest_configure(config: pytest.Config) -> None:
     """Where Python is told to keep no bytecode beside the sources, it is kept in pytest's cache:
     else each of the processes that tests start compiles all of vperf anew."""
-    if sys.dont_write_bytecode and config.cache is not None:
-        prefix = str(config.cache.mkdir("bytecode"))
+    cache = getattr(config, "cache", None)  # not there under -p no:cacheprovider
+    if sys.dont_write_bytecode and cache is not None:
+        prefix = str(cache.mkdir("bytecode"))
         sys.pycache_prefix, sys.dont_write_bytecode = prefix, False
         os.environ["PYTHONPYCACHEPREFIX"] = prefix
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

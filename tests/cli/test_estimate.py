@@ -103,7 +103,7 @@ def test_a_context_beyond_the_models_maximum_is_a_warning(vperf: Run) -> None:
 
 def test_what_would_make_it_fit_is_of_the_card_as_it_was_described(vperf: Run) -> None:
     said = vperf("estimate", "qwen3-14b", "rtx-4090", "--memory", "10 GB", "--brief").out
-    assert "of 9.3 GiB per GPU" in said  # 10 GB
+    assert "--tp 4: 9.1 of 9.3 GiB" in said
     assert "24.0 GiB" not in said
 
 
