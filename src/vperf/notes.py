@@ -342,6 +342,7 @@ KINDS: Mapping[str, NoteKind] = {
     "mixed_constants": NoteKind("assumption", _mixed_constants),
     "unpacked_settings": NoteKind("assumption", lambda count: f"{_settings(count)} where the card has no pipe for a format of weights or cache and multiplies a wider one"),
     "beyond_settings": NoteKind("warning", lambda count: f"{_settings(count)} with more tokens than the model is made for"),
+    "step_budget": NoteKind("assumption", "{engine} is given steps of {tokens:,} tokens: it reads prompts whole, and its own {usual:,} do not hold one of {longest:,} beside what decodes ({flag[max_num_batched_tokens]})", guess=True),
     "closed_form": NoteKind("assumption", "served loads: the closed form of a run; vperf estimate simulates one request by request"),
     "more_are_slower": NoteKind("warning", _more_are_slower),
     "saturated_settings": NoteKind("warning", lambda count: f"{_settings(count)} that cannot serve what is asked: queues grow"),

@@ -167,3 +167,12 @@ def test_a_baseline_of_other_kinds_of_values_is_not_whole(
     before.write_text(json.dumps(data), encoding="utf-8")
     with pytest.raises(InputError, match="not whole"):
         vperf.check(result(tpot_s=0.010), baseline=before)
+
+
+def test_an_integer_that_no_float_holds_is_another_setup(tmp_path: Path) -> None:
+    before = saved(tmp_path, result(tpot_s=0.010))
+    data = json.loads(before.read_text())
+    data["workload"]["input_tokens"] = 10**400
+    before.write_text(json.dumps(data))
+    with pytest.raises(InputError, match="of another setup"):
+        vperf.check(result(tpot_s=0.010), baseline=before)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import vperf
@@ -45,3 +47,19 @@ def test_a_format_of_gguf_files_is_run_by_llama_cpp_where_nobody_names_an_engine
     assert vperf.estimate("qwen3-8b", "rtx-3090", quantization="awq").workload.engine == "vllm"
     named = vperf.estimate("qwen3-8b", "rtx-3090", quantization="q4_k_m", engine="vllm")
     assert named.workload.engine == "vllm"
+
+
+def test_an_engine_that_reads_prompts_whole_has_steps_that_hold_them_beside_what_decodes() -> None:
+    # TensorRT-LLM's own 8,192 hold one of 8,192 only while nobody decodes: one request at a time.
+    asked: dict[str, Any] = {"engine": "trtllm", "tp": 8, "output_len": 256, "max_concurrency": 32}
+
+    def answer(prompt: int, **more: Any) -> vperf.Estimate:
+        return vperf.estimate("deepseek-ai/DeepSeek-R1", "b200", input_len=prompt, **asked, **more)
+
+    fits, full, one = answer(8_000), answer(8_192), answer(8_192, max_num_batched_tokens=8_192)
+    assert not [note for note in fits.assumptions if note.kind == "step_budget"]
+    assert [n.values["tokens"] for n in full.assumptions if n.kind == "step_budget"] == [9_216]
+    rates = [each.simulated.requests_per_s for each in (fits, full, one) if each.simulated]
+    assert rates[1] == pytest.approx(rates[0], rel=0.05)
+    assert rates[2] < rates[1] / 4
+    assert not [n for n in one.assumptions if n.kind == "step_budget"]

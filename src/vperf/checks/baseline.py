@@ -193,8 +193,12 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
 
 
 def _same(before: Any, now: Any) -> bool:
-    numbers = isinstance(before, int | float) and isinstance(now, int | float)
-    return math.isclose(before, now, rel_tol=_LENGTH_TOLERANCE) if numbers else before == now
+    if not (isinstance(before, int | float) and isinstance(now, int | float)):
+        return bool(before == now)
+    try:
+        return math.isclose(before, now, rel_tol=_LENGTH_TOLERANCE)
+    except OverflowError:  # an integer that no float holds
+        return before == now
 
 
 def _change(run: Run, earlier: Earlier, metric: Metric) -> Change:

@@ -85,6 +85,34 @@ def _scheduled(engine: Engine, scenario: Scenario) -> Engine:
     return engine.with_scheduler(**facts) if facts else engine
 
 
+_WHOLE = 1024
+"""A step that must be larger than the engine's own is a multiple of so many tokens."""
+
+
+def with_whole_prompts(
+    scenario: Scenario, engine: Engine, longest: int, groups: int
+) -> tuple[Scenario, tuple[Note, ...]]:
+    """The scenario with a step that holds the longest prompt beside all that decode, and that it
+    was taken: of engines that do not split prompts, where nobody says how large a step is.
+
+    Their own budget would refuse a longer prompt, and lets one that is just as long wait until
+    nobody decodes; whoever serves such prompts raises it.
+    """
+    scheduler = engine.scheduler
+    if scheduler.splits_prompts or scenario.max_num_batched_tokens is not None:
+        return scenario, ()
+    users = min(scenario.max_concurrency or scheduler.max_sequences, scheduler.max_sequences)
+    needed = longest + -(-users // groups)
+    if needed <= scheduler.max_batched_tokens:
+        return scenario, ()
+    tokens = -(-needed // _WHOLE) * _WHOLE
+    note = Note(
+        "step_budget", tokens=tokens, usual=scheduler.max_batched_tokens, longest=longest,
+        engine=engine.name,
+    )  # fmt: skip
+    return replace(scenario, max_num_batched_tokens=tokens), (note,)
+
+
 def own_format(engine: Engine, typed: str) -> tuple[str, Note]:
     """The engine's own format of the bits that are typed. Raises InputError."""
     bits = bits_named(typed)

@@ -21,7 +21,7 @@ from vperf.model.config import ModelConfig
 from vperf.model.model import Model
 from vperf.notes import Note
 from vperf.resolve.card import cpu_alone, joined, resolve_gpu
-from vperf.resolve.engine import engine_of, engine_on, keeps_experts, own_format
+from vperf.resolve.engine import engine_of, engine_on, keeps_experts, own_format, with_whole_prompts
 from vperf.resolve.load import (
     accepted_of,
     as_heard,
@@ -108,6 +108,14 @@ class Resolver:
         if not model.generates:
             lengths, said = texts_of(model, scenario, lengths)
             taken += said
+        elif scenario.served and scenario.trace is None:
+            longest = max(request.input_tokens for request in lengths.requests) + images
+            fresh = longest - int(longest * (scenario.prefix_cache_hit or lengths.prefix_hit))
+            engine, groups = replica.compiled.card.engine, model.parallel.data
+            scenario, larger = with_whole_prompts(scenario, engine, fresh, groups)
+            if larger:
+                replica, taken = self._replica(scenario), taken + larger
+                model = replica.compiled.model
         accepted, acceptance = accepted_of(scenario, model)
         load, run = resolve_load(
             scenario, replica, lengths, acceptance, images=images, encoding=encoding
