@@ -57,3 +57,8 @@ def test_no_count_is_read_into_files_hosts_and_unlike_cards(
     (tmp_path / "2x.toml").touch()
     for name in ("2x.toml", "cpu:9654", "rtx-5090+2xrtx-3090"):
         assert with_count({"gpu": name}) == {"gpu": name}
+
+
+def test_where_one_card_is_asked_for_several_are_an_error_that_says_so() -> None:
+    with pytest.raises(InputError, match="one card is asked for, not 2 of 3090"):
+        vperf.napkin(QWEN, "2x3090")

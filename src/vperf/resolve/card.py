@@ -88,6 +88,9 @@ def gpu_named(gpu: Any) -> Gpu:
         return gpu
     if not isinstance(gpu, str):
         raise InputError(f"must be a name or a Gpu, not {gpu!r}", field="gpu")
+    count, card = several(gpu) if BESIDE not in gpu else (1, gpu)
+    if count > 1:
+        raise InputError(f"one card is asked for, not {count} of {card[:80]}", field="gpu")
     return load_gpu(gpu)
 
 
