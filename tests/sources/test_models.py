@@ -134,3 +134,8 @@ def test_one_of_our_own_files_can_be_given_by_path() -> None:
     file = data_dir() / "models" / "Qwen" / "Qwen3-4B.json"
     assert load_model_config(str(file)).config == load_model_config("Qwen/Qwen3-4B").config
     assert shipped_model("Qwen/Qwen3-4B").parameters == 4_022_468_096
+
+
+@pytest.mark.parametrize("typed", ["qwen3:8b", "Qwen3 8B", "qwen3_8b"])
+def test_the_parts_of_a_short_name_may_be_parted_otherwise(typed: str) -> None:
+    assert load_model_config(typed).id == "Qwen/Qwen3-8B"

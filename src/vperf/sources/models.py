@@ -289,6 +289,10 @@ def model_ids() -> tuple[str, ...]:
     )
 
 
+_PARTED = re.compile(r"[ :_]+")
+"""Between the parts of a short name: "qwen3:8b", "Qwen3 8B"."""
+
+
 @lru_cache(maxsize=1024)
 def _bundled_id(name: str) -> str | None:
     """The shipped id that `name` means, None if none; an ambiguous short name is an error."""
@@ -300,6 +304,7 @@ def _bundled_id(name: str) -> str | None:
     wanted = name.lower()
     if short:
         return next((known for known in model_ids() if known.lower() == wanted), None)
+    wanted = _PARTED.sub("-", wanted.strip())  # as Ollama has them, or as people say them
     same = [known for known in model_ids() if known.split("/", 1)[1].lower() == wanted]
     if len(same) > 1:
         raise InputError(f"{name!r} could be {' or '.join(same)}", field="model")
