@@ -145,3 +145,8 @@ def test_model_and_gpu_need_no_flags() -> None:
 def test_arguments_of_a_command_with_choices_are_choices() -> None:
     typed = run("a,b", "h100", many=("model", "gpu"))
     assert typed.choices == {"model": ("a", "b"), "gpu": ("h100",)}
+
+
+def test_a_list_of_acceptances_is_no_end_of_a_range() -> None:
+    with pytest.raises(InputError, match="'a/', which is not a number"):
+        run("--acceptance", "a/../b", many=("acceptance",))

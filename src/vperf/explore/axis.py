@@ -92,6 +92,8 @@ class _Range(NamedTuple):
     def number(self, part: str, kind: type[int] | type[float], read: Read) -> int | float:
         try:
             value = read(part.strip())
+            if isinstance(value, str):  # of options that take lists too ("0.8/0.6")
+                raise ValueError(part)
         except ValueError:
             what = "whole number" if kind is int else "number"
             raise self.error(f"has {part.strip()!r}, which is not a {what}") from None
