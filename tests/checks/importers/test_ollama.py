@@ -44,3 +44,12 @@ def test_rates_with_all_digits_are_of_ktransformers() -> None:
     assert run.decode_tokens_per_s == pytest.approx(2.8632, abs=1e-4)
     assert run.setup.model == "DeepSeek-R1-GGUF/DeepSeek-R1-UD-IQ1_S"
     assert run.setup.quantization == "iq1_s"
+
+
+def test_a_rate_that_is_no_number_is_not_measured() -> None:
+    text = (
+        "ollama run qwen3:8b --verbose\nprompt eval rate: 44.10 tokens/s\n"
+        "eval count: 300 token(s)\neval duration: 20s\neval rate: nan tokens/s\n"
+    )
+    (run,) = results_of(parse(text, "a file"))
+    assert run.decode_tokens_per_s == pytest.approx(15.0)

@@ -338,7 +338,8 @@ def _sheet_row(record: Record) -> Iterator[Result]:
             if paced or flight is None else max(1, round(flight)),
             request_rate=rate if paced else None,
             mean_concurrency=flight,
-            requests=int(requests) if isinstance(requests, float) and requests >= 1 else None,
+            requests=int(requests) if isinstance(requests, float) and 1 <= requests < 1e12
+            else None,
             duration_s=record.known("Timings Duration Sec"),
         ),
         ttft_s=mean("Time to First Token", "ms", _MS),

@@ -9,6 +9,7 @@ archive/ktransformers/util/utils.py, read December 2026).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -58,7 +59,9 @@ def _read(record: Record) -> Iterator[Result]:
 
 def _is_long(rate: object) -> bool:
     """Whether a rate is printed as Python has it; Ollama prints two digits."""
-    return isinstance(rate, float) and abs(rate * 100 - round(rate * 100)) > 1e-6
+    if not isinstance(rate, float) or not math.isfinite(rate):
+        return False
+    return abs(rate * 100 - round(rate * 100)) > 1e-6
 
 
 def _answer(record: Record) -> Iterator[Result]:
