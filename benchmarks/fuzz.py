@@ -1183,7 +1183,7 @@ class Fuzzer:
             ))}),
             lambda: Answer(b"{}", status, {"X-Error-Code": code, "X-Error-Message": told,
                                            "Retry-After": after}),
-            lambda: Answer(good, headers={"X-Repo-Commit": "../../../../tmp/evil"}),
+            lambda: Answer(good, headers={"X-Repo-Commit": "../../../../evil"}),
             lambda: Answer(good, headers={"X-Repo-Commit": "a" * 5000}),
             lambda: Answer(b"x" * 65536, headers=head, endless=draw.random() < 0.02),
         ))()  # fmt: skip

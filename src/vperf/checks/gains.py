@@ -15,8 +15,6 @@ from vperf.speeds import speeds
 
 _MIN_GAIN = 1.03
 """What is predicted to bring less is not worth trying."""
-_NODE = 8
-"""GPUs of one node: links between nodes are not modelled."""
 
 
 def tries(case: Case, changes: Iterable[Change]) -> Iterator[Suspect]:
@@ -77,7 +75,7 @@ def possible_gains(case: Case) -> Iterator[Change]:
     gpus = 2 * answer.gpu.count
     alone = case.gpu.memory_class in ("unified", "Apple")  # no board takes two
     if (
-        gpus <= _NODE
+        gpus <= case.gpu.node_size
         and not alone
         and (command := switch(engine, "tp", tp=str(count), stage=str(count)))
     ):

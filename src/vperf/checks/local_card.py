@@ -20,6 +20,7 @@ from vperf.sources.gpus import LOCAL
 from vperf.sources.local_gpu import LocalCard, read_cards
 
 _CAPPED = 0.95
+"""Share of the usual power limit below which a card is held down."""
 _BUSY, _FAST = 0.5, 0.9
 """Shares of time and of the highest clock of a card that works as it should."""
 

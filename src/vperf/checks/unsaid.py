@@ -27,7 +27,7 @@ _BY_HAND = "command line"
 _COUNTS = (2, 4, 8)
 """GPUs of one server."""
 _BEST = 1.6
-"""Speed over the expected one that good runs stay below."""
+"""Speed over the expected one that good runs stay below: a judgement, not a fit."""
 
 
 def excuse(  # noqa: PLR0917  (a run, and what was measured of it)

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from vperf.deployment import Replica
 from vperf.errors import InputError, check_count
 from vperf.formats import bits_named, names_gguf
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.notes import Note
 from vperf.scenario import DEFAULT_ENGINE, LAYER_OPTIONS, PLACING_ENGINE, Scenario
+from vperf.serving.lengths import Lengths
 from vperf.sources.engines import load_engine
 
 
@@ -90,7 +92,7 @@ _WHOLE = 1024
 
 
 def with_whole_prompts(
-    scenario: Scenario, engine: Engine, longest: int, groups: int
+    scenario: Scenario, replica: Replica, lengths: Lengths, images: int
 ) -> tuple[Scenario, tuple[Note, ...]]:
     """The scenario with a step that holds the longest prompt beside all that decode, and that it
     was taken: of engines that do not split prompts, where nobody says how large a step is.
@@ -98,9 +100,13 @@ def with_whole_prompts(
     Their own budget would refuse a longer prompt, and lets one that is just as long wait until
     nobody decodes; whoever serves such prompts raises it.
     """
+    engine, groups = replica.compiled.card.engine, replica.compiled.model.parallel.data
     scheduler = engine.scheduler
-    if scheduler.splits_prompts or scenario.max_num_batched_tokens is not None:
+    given = scenario.max_num_batched_tokens is not None
+    if scheduler.splits_prompts or given or not scenario.served or scenario.trace is not None:
         return scenario, ()
+    prompt = max(request.input_tokens for request in lengths.requests) + images
+    longest = prompt - int(prompt * (scenario.prefix_cache_hit or lengths.prefix_hit))
     users = min(scenario.max_concurrency or scheduler.max_sequences, scheduler.max_sequences)
     needed = longest + -(-users // groups)
     if needed <= scheduler.max_batched_tokens:

@@ -108,13 +108,10 @@ class Resolver:
         if not model.generates:
             lengths, said = texts_of(model, scenario, lengths)
             taken += said
-        elif scenario.served and scenario.trace is None:
-            longest = max(request.input_tokens for request in lengths.requests) + images
-            fresh = longest - int(longest * (scenario.prefix_cache_hit or lengths.prefix_hit))
-            engine, groups = replica.compiled.card.engine, model.parallel.data
-            scenario, larger = with_whole_prompts(scenario, engine, fresh, groups)
-            if larger:
-                replica, taken = self._replica(scenario), taken + larger
+        else:
+            scenario, said = with_whole_prompts(scenario, replica, lengths, images)
+            if said:
+                replica, taken = self._replica(scenario), taken + said
                 model = replica.compiled.model
         accepted, acceptance = accepted_of(scenario, model)
         load, run = resolve_load(
