@@ -301,6 +301,8 @@ KINDS: Mapping[str, NoteKind] = {
     "model": NoteKind("assumption", "{text}"),
     "keys_passed": NoteKind("assumption", "set in the config and passed over: {listed}"),
     "parts_not_counted": NoteKind("assumption", "{listed}: not counted, parameters are the text model's"),
+    "another_class": NoteKind("assumption", "architectures names {name}: taken for what its model_type {kind} says", guess=True),
+    "another_text": NoteKind("assumption", "the text model of this {kind} is {text}, where {usual} is usual: counted as it says"),
     "config_defaults": NoteKind("assumption", "not in the config, taken from the model class's defaults: {listed}", guess=True),
     "run_for": NoteKind("assumption", "run for {task}: the LM head is not loaded"),
     "texts_load": NoteKind("assumption", lambda texts: f"{'a request is one text' if texts == 1 else f'a request is {texts:,} texts'}, all of one length; who comes while texts are read is read in the next step"),
