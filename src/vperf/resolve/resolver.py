@@ -155,6 +155,8 @@ class Resolver:
         if not bits and not engine.converts:
             return scenario, ()
         found = self.config(scenario.model, scenario.revision)
+        taken: str | None
+        note: Note | None
         if bits:
             usual = PLACING_ENGINE if found.gguf is not None else ""
             taken, note = own_format(engine_of(scenario, self.gpu(scenario), usual), typed or "")
