@@ -1532,7 +1532,7 @@ def _interrupted(target: Path, number: int, codes: tuple[int, ...]) -> None:
     words = (VPERF, "sweep", "-m", "qwen3-8b", "-g", "h100", "--batch-size", "1..100000:+1")
     process = subprocess.Popen(
         (*words, "-o", str(target)), stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (a job in the background ignores it)
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509  (a job in the background, or under nohup, ignores it)
     )  # fmt: skip
     while process.poll() is None and _cpu_s(process.pid) < 1.0:  # it is past its start
         time.sleep(0.05)
