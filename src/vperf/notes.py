@@ -284,6 +284,7 @@ KINDS: Mapping[str, NoteKind] = {
     "card_default": NoteKind("assumption", "{name}: no {fact} in the file, {taken} assumed{remark}", guess=True),
     "card_memory": NoteKind("assumption", "{text}", guess=True),
     "boost": NoteKind("assumption", "limit: compute peaks at the card's highest clock, {clock_mhz:,.0f} MHz ({boost:.2f} x rated)"),
+    "card_odd": NoteKind("assumption", "{what}: {shown}, where cards have {usual}: is each unit right?", guess=True),
     "no_pipe": NoteKind("assumption", "{gpu} has no {pipe} pipe: {format} weights stay {bits:g}-bit in memory and are multiplied in {taken}"),
     "measured_constants": NoteKind("assumption", _constants),
     "generic_constants": NoteKind("assumption", _constants, guess=True),

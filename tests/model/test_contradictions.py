@@ -46,7 +46,7 @@ def test_what_cannot_be_is_an_error_of_its_field(
 
 
 def test_a_window_that_is_used_is_a_window() -> None:
-    used = {"layer_types": NEAR, "sliding_window": 512, "use_sliding_window": True}
+    used: dict[str, Any] = {"layer_types": NEAR, "sliding_window": 512, "use_sliding_window": True}
     assert [count for count, _ in built("qwen3", **used).kinds] == [1, 1]
 
 
@@ -59,7 +59,8 @@ def test_a_wrappers_ties_are_true_or_false() -> None:
 
 @pytest.mark.parametrize("other", ["n_layer", "num_layers", "n_heads"])
 def test_of_two_names_of_one_fact_the_one_that_does_not_count_is_said(other: str) -> None:
-    found = built(**{other: 4})
+    four: dict[str, Any] = {other: 4}
+    found = built(**four)
     assert f"set in the config and passed over: {other}" in found.assumptions
     assert found.parameters == built().parameters
 

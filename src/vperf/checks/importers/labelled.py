@@ -74,7 +74,7 @@ _LEFT_OUT = "left out"
 
 
 def _unmeasured(label: Label, said: str, number: float, unit: str) -> str:
-    """Why a figure is none that was measured; empty where it is one. "m" may be minutes or milli."""
+    """Why a figure is none that was measured; empty where it is one. "m": minutes, or milli?"""
     if label.scale is None:
         return "as no unit is said"
     if label.field in _MEASURED and not 0 <= number < math.inf and number != -1:
