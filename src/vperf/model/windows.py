@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vperf.errors import UnsupportedModelError
 from vperf.model.checkpoint import Config
 from vperf.model.ops import FULL, Visibility
 
@@ -30,9 +29,7 @@ def visibility_of(config: Config, layer: int, rule: Rule | None = None) -> Visib
         return _window(config)
     if kind == "chunked_attention":
         return Visibility(chunk=config.integer("attention_chunk_size"))
-    raise UnsupportedModelError(
-        f"layer type {kind!r} is not supported", source=config.source, field=f"layer_types[{layer}]"
-    )
+    raise config.unsupported(f"layer type {kind!r} is not supported", f"layer_types[{layer}]")
 
 
 def _window(config: Config) -> Visibility:

@@ -7,8 +7,8 @@ kv_offload where it has a cache in host memory, kv_offload_gib of all its GPUs, 
 kv_offload_bytes of each; of one on several nodes nodes, node_rank (others: not of the first), gpus,
 node_gpus, and whether sequences (dp_local, dp_start) or one layout (span) are divided among them,
 with $HEAD the first one's address; of drafts the name of the method (mtp, draft_model, eagle,
-eagle3, ngram) with what drafts; drafts, branches, verified; model, input_tokens, output_tokens, prefix_tokens, users,
-request_rate, prompts of a measurement.
+eagle3, ngram) with what drafts; drafts, branches, verified; model, input_tokens, output_tokens,
+prefix_tokens, users, request_rate, prompts of a measurement.
 Not here: the sentences around them (words.py, plan.py).
 """
 

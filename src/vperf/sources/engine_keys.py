@@ -20,6 +20,7 @@
                                   shows it in the engine's log. What [launch] has a word for needs
                                   none.
     [formats]                     two_bit to eight_bit: its weights of so many bits; cache: the same
+    [converts]                    what its files make of a checkpoint's format; else it loads those
 
 A command is a list of words. A word holds values in braces ("--tp-size {stage}") and is left out
 where one of them is not set; {when = "eager", word = "--enforce-eager"} holds none but hangs on
@@ -154,4 +155,5 @@ ENGINE_FILE: Keys = {
     "bench": Key("bench", {"words": Key("words", WORDS, required=True)}),
     "switches": Key("switches", Each(str)),
     "formats": Key("formats", Each(str, (*BITS.values(), "cache"))),
+    "converts": Key("converts", Each(str)),
 }

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from vperf.errors import UnsupportedModelError
 from vperf.formats import Format
 from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
@@ -182,10 +181,8 @@ def read(
     """
     kind = config.string_at(layer, "layer_types")
     if kind is not None and kind not in _LAYER_TYPES and not visibility.window:
-        raise UnsupportedModelError(
-            f"MLA in a layer of type {kind[:40]!r} is not supported",
-            source=config.source,
-            field=f"layer_types[{layer}]",
+        raise config.unsupported(
+            f"MLA in a layer of type {kind[:40]!r} is not supported", f"layer_types[{layer}]"
         )
     hidden = hidden_size(config)
     heads = attention_heads(config)
