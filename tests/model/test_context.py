@@ -138,10 +138,10 @@ def test_a_million_tokens_are_read_in_an_eighth_of_the_time_by_eight_groups() ->
 
 
 def test_a_load_a_pipeline_and_drafts_go_with_it() -> None:
-    served = {"input_len": 16384, "tp": 4, "max_concurrency": 8}
+    served: dict[str, Any] = {"input_len": 16384, "tp": 4, "max_concurrency": 8}
     assert ask(**served, pcp=2).expected.ttft_s < ask(**served).expected.ttft_s
     assert ask(tp=2, pp=2, pcp=2).gpu.count == 8
-    drafts = {"tp": 8, "ep": 8, "speculative": "mtp", "acceptance": 0.8}
+    drafts: dict[str, Any] = {"tp": 8, "ep": 8, "speculative": "mtp", "acceptance": 0.8}
     assert ask(MLA, **drafts, dcp=8).limit.tpot_s < ask(MLA, **drafts).limit.tpot_s
 
 
