@@ -137,6 +137,14 @@ def _parallel(
     return f"{gpus} GPUs {where}, parallel: {listed}; joined by {link}{speed}, all-reduces {source}"
 
 
+def _context_apart(*, engine: str, shared: bool) -> str:
+    keeps = "that part of its cache" if shared else "the cache of all"
+    return (
+        f"each group reads every other part of a prompt and keeps {keeps} ({engine}); keys of the "
+        "others are gathered once a layer, before its attention"
+    )
+
+
 def _encoding(
     *, parts: int, sequences: int, patches: int, tokens: int, cache_tokens: int, cache_gb: float
 ) -> str:
@@ -289,6 +297,7 @@ KINDS: Mapping[str, NoteKind] = {
     "measured_constants": NoteKind("assumption", _constants),
     "generic_constants": NoteKind("assumption", _constants, guess=True),
     "parallel": NoteKind("assumption", _parallel),
+    "context_apart": NoteKind("assumption", _context_apart),
     # the host and what lies there
     "host": NoteKind("assumption", "host: {name}, {cores} cores, {memory}, {rate:,.0f} GB/s"),
     "host_default": NoteKind("assumption", "host not given; taken: {name}, {rate:,.0f} GB/s ({flag[host]}, {flag[host_memory]})", guess=True),
