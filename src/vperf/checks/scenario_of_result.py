@@ -41,9 +41,9 @@ from vperf.values import dataclass
 Notes = list[Note]
 
 _LOAD = ("batch_size", "max_concurrency", "request_rate")
-_SETUP = ("engine", "tp", "pp", "ep", "dp", "quantization", "kv_cache_dtype", "prefix_cache_hit",
-          "n_gpu_layers", "n_cpu_moe", "cpu_moe", "override_tensor", "cpu_offload_gb",
-          "tensor_split")  # fmt: skip
+_SETUP = ("engine", "tp", "pp", "ep", "dp", "pcp", "dcp", "quantization", "kv_cache_dtype",
+          "prefix_cache_hit", "n_gpu_layers", "n_cpu_moe", "cpu_moe", "override_tensor",
+          "cpu_offload_gb", "tensor_split")  # fmt: skip
 _CONVERTS = ("llama.cpp", "mlx")
 """Engines that run files made from a checkpoint, most often in fewer bits."""
 _BY_HAND = "command line"
@@ -342,7 +342,7 @@ def _prefill_alone(result: Result) -> bool:
 def _gpus(count: int | None, asked: dict[str, Any], warnings: Notes, notes: Notes) -> None:
     if not count:
         return
-    ways = [asked.get(name) for name in ("tp", "pp", "dp")]
+    ways = [asked.get(name) for name in ("tp", "pp", "dp", "pcp")]
     if any(ways):
         product = math.prod(way or 1 for way in ways)
         if product != count:

@@ -151,6 +151,8 @@ class Engine:
     """Its kernels are those for the CPUs of a host."""
     host: HostUse | None = None
     """What it leaves to the host, and how; None: nothing."""
+    shares_context_cache: bool = False
+    """Groups that read other tokens of a prompt keep those alone (prefill context parallelism)."""
     pipelines_prompts: bool = False
     """Cards in a layer split prefill one part of a prompt each at a time (llama.cpp)."""
     launch: Launch | None = None

@@ -149,6 +149,7 @@ ENGINE_FILE: Keys = {
     "kernels_on": Key("kernels_on", Each(KERNELS)),
     "host": Key("host", HOST),
     "pipelines_prompts": Key("pipelines_prompts", bool),
+    "shares_context_cache": Key("shares_context_cache", bool),
     **{name: Key(name, kind) for name, kind in _PLAIN.items()},
     "launch": Key("launch", LAUNCH),
     "bench": Key("bench", {"words": Key("words", WORDS, required=True)}),

@@ -8,6 +8,7 @@ kv_lora_rank, one "head" of cache); prefill expands K and V and runs ordinary at
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from vperf.formats import Format
@@ -139,14 +140,21 @@ class LatentAttention(Block):
         return (
             *matmul("qkv_a_proj", self.inputs, step.tokens),
             *(matmul("q_b_proj", (self.q_b,), step.tokens) if self.q_b else ()),
-            *matmul(
-                "kv_b_proj[absorbed]" if absorbs else "kv_b_proj",
-                (self.kv_b,),
-                step.tokens if absorbs else step.tokens + cached,
+            *_of_keys(
+                matmul(
+                    "kv_b_proj[absorbed]" if absorbs else "kv_b_proj",
+                    (self.kv_b,),
+                    step.tokens if absorbs else step.tokens + cached,
+                ),
+                not absorbs,
             ),
             core,
             *matmul("o_proj", (self.output,), step.tokens, "row"),
         )
+
+
+def _of_keys(works: Iterable[Work[Q]], expands: bool) -> Iterable[Work[Q]]:
+    return (replace(work, of_keys=True) for work in works) if expands else works
 
 
 def _absorbs(step: Step, block: LatentAttention) -> bool:
