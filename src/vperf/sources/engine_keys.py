@@ -100,6 +100,7 @@ HOST: Keys = {
     "stream": Key("stream", float),
     "experts_stream": Key("experts_stream", float),
     "compute": Key("compute", float),
+    "tiles": Key("tiles", bool),
     "sockets": Key("sockets", AMOUNT),
     "crossing_time": Key("crossing_s", SECONDS),
     "link_share": Key("link_share", float),
@@ -140,6 +141,7 @@ ENGINE_FILE: Keys = {
             {
                 "before": Key("before", str, required=True),
                 **_SCHEDULER,
+                "streams_from": HOST["streams_from"],
                 **{name: Key(field, SECONDS) for name, field in _TIMES.items()},
                 **{name: Key(name, kind) for name, kind in _PLAIN.items()},
             }
