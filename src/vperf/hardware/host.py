@@ -39,7 +39,7 @@ class HostUse:
     crossing_s: float = 0.0
     """From a card to the host, or back: to wait, to copy the activations, to start."""
     link_share: float = 0.82
-    """Of the link's rate at which weights come from host memory (configs/engines/llama.cpp.toml)."""
+    """Of the link's rate at which weights come from host memory (llama.cpp.toml)."""
     streams_from: int = 0
     """Tokens of a step from which weights are sent to the card and multiplied there; 0: never."""
     experts_stream_evenly: bool = False
