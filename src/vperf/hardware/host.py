@@ -34,6 +34,9 @@ class HostUse:
     """Share of the sustained matmul rate of its cores."""
     tiles: bool = False
     """Its kernels use the matrix tiles of CPUs that have them (AMX)."""
+    unpacks_once: bool = False
+    """A step looks each weight of a codebook quant up once for all of its tokens; if not, for each
+    of them."""
     sockets: float = 1.0
     """Share of the memory rate of sockets beyond the first that it makes use of."""
     crossing_s: float = 0.0

@@ -102,6 +102,7 @@ HOST: Keys = {
     "experts_stream": Key("experts_stream", float),
     "compute": Key("compute", float),
     "tiles": Key("tiles", bool),
+    "unpacks_once": Key("unpacks_once", bool),
     "sockets": Key("sockets", AMOUNT),
     "crossing_time": Key("crossing_s", SECONDS),
     "link_share": Key("link_share", float),

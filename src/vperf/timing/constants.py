@@ -188,6 +188,8 @@ class Constants:
     """Of the attention rates, where the softmax has sinks."""
     peak_flop_per_s: Mapping[str, float]
     """Of the pipes, as far as the engine's instructions reach."""
+    unpacks_once: bool
+    """Whether a host looks weights of codebook quants up once a step, not for each token."""
     own_compute: float
     """Share of the matmul rates that the engine's kernels have on this architecture."""
     origins: Origins
@@ -260,6 +262,7 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
         launch_scale=family.latency * own.latency,
         sink_share=own.sinks,
         peak_flop_per_s=gpu.peak_flop_per_s if use is None or use.tiles else _vector_peaks(gpu),
+        unpacks_once=use is not None and use.unpacks_once,
         own_compute=own.compute * (use.compute if use else 1.0),
         compute_share=engine.compute_share,
         nested_compute=engine.nested_compute,
