@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -57,27 +58,28 @@ def test_the_pool_holds_as_many_tokens_as_vllm_logs(scenario: Scenario, tokens: 
     assert pool(scenario)[1] == pytest.approx(tokens, rel=0.08)
 
 
+def _vllm(model: str, gpu: str, version: str, share: float, **options: Any) -> Scenario:
+    return Scenario(model, gpu, engine=f"vllm@{version}", gpu_memory_utilization=share, **options)
+
+
 @pytest.mark.parametrize(
-    ("model", "gpu", "version", "share", "options", "gib"),
+    ("at", "gib"),
     [
         # llm-d-benchmark, config_explorer: logs of vLLM 0.11 on H100, 2025-10.
-        ("Qwen/Qwen3-0.6B", "h100-sxm", "0.11", 0.9, {}, 64.45),
-        ("meta-llama/Llama-3.1-8B-Instruct", "h100-sxm", "0.11", 0.9, {}, 51.38),
-        ("Qwen/Qwen3-32B", "h100-sxm", "0.11", 0.9, {}, 4.45),
-        ("Qwen/Qwen3-32B", "h100-sxm", "0.11", 0.9, {"tp": 2}, 34.49),
-        ("openai/gpt-oss-20b", "h100-sxm", "0.11", 0.9, {}, 50.28),
+        (_vllm("Qwen/Qwen3-0.6B", "h100-sxm", "0.11", 0.9), 64.45),
+        (_vllm("meta-llama/Llama-3.1-8B-Instruct", "h100-sxm", "0.11", 0.9), 51.38),
+        (_vllm("Qwen/Qwen3-32B", "h100-sxm", "0.11", 0.9), 4.45),
+        (_vllm("Qwen/Qwen3-32B", "h100-sxm", "0.11", 0.9, tp=2), 34.49),
+        (_vllm("openai/gpt-oss-20b", "h100-sxm", "0.11", 0.9), 50.28),
         # 77,088 tokens, 2025.
-        ("Qwen/Qwen2.5-7B-Instruct", "a10g", "0.10", 0.9, {}, 4.117),
+        (_vllm("Qwen/Qwen2.5-7B-Instruct", "a10g", "0.10", 0.9), 4.117),
         # LMCache issue 3430, 2026-05; logs of 2026-09 and 2026-10.
-        ("Qwen/Qwen3-8B", "rtx-a5000", "0.21", 0.9764, {"max_num_batched_tokens": 8192}, 6.37),
-        ("Qwen/Qwen2.5-7B-Instruct", "l40s", "0.22", 0.95, {}, 26.32),
-        ("meta-llama/Llama-3.1-8B-Instruct", "a100-sxm-80gb", "0.31", 0.92, {}, 56.21),
+        (_vllm("Qwen/Qwen3-8B", "rtx-a5000", "0.21", 0.9764, max_num_batched_tokens=8192), 6.37),
+        (_vllm("Qwen/Qwen2.5-7B-Instruct", "l40s", "0.22", 0.95), 26.32),
+        (_vllm("meta-llama/Llama-3.1-8B-Instruct", "a100-sxm-80gb", "0.31", 0.92), 56.21),
     ],
 )
-def test_each_release_of_vllm_leaves_the_pool_that_it_logs(
-    model: str, gpu: str, version: str, share: float, options: dict[str, int], gib: float
-) -> None:
-    at = Scenario(model, gpu, engine=f"vllm@{version}", gpu_memory_utilization=share, **options)
+def test_each_release_of_vllm_leaves_the_pool_that_it_logs(at: Scenario, gib: float) -> None:
     assert pool(at)[0] == pytest.approx(gib * GIB, rel=0.08)
 
 

@@ -33,6 +33,8 @@ class Kernels:
     """Share of the memory stream."""
     compute: float = 1.0
     """Share of the matmul rates."""
+    wide: float = 1.0
+    """The same of 16-bit weights outside of experts."""
     cache: float = 1.0
     """Share of the stream at which decode attention reads its cache."""
     vector: float = 1.0

@@ -187,6 +187,8 @@ class Constants:
     """Of the attention rates, where the softmax has sinks."""
     own_compute: float
     """Share of the matmul rates that the engine's kernels have on this architecture."""
+    wide_compute: float
+    """The same of 16-bit weights outside of experts, beyond that."""
     origins: Origins
     paths: dict[Format, tuple[Path, float]]
     """Path and rate of the formats met so far: ops ask for the same few again and again."""
@@ -257,6 +259,7 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
         launch_scale=family.latency * own.latency,
         sink_share=own.sinks,
         own_compute=own.compute * (use.compute if use else 1.0),
+        wide_compute=own.wide,
         compute_share=engine.compute_share,
         nested_compute=engine.nested_compute,
         vector_products_per_s=engine.vector_products_per_clock * own.vector * clock_rate,
