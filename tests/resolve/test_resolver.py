@@ -29,6 +29,8 @@ OTHER: dict[str, Any] = {
     "pp": 2,
     "ep": 8,
     "dp": 2,
+    "pcp": 2,
+    "dcp": 8,
     "cuda_graphs": False,
     "speculative": None,
     "draft_tokens": 2,

@@ -11,7 +11,7 @@ from typing import Any
 
 from vperf.deployment import Replica
 from vperf.errors import InputError, check_count
-from vperf.formats import bits_named, names_gguf
+from vperf.formats import FLOATS, bits_named, names_gguf
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.notes import Note
@@ -130,6 +130,17 @@ def own_format(engine: Engine, typed: str) -> tuple[str, Note]:
             hint="name a format, as q3_k_m, mlx_q3 or 3.5bpw",
         )
     return taken, Note("own_format", typed=typed, taken=taken, engine=engine.name)
+
+
+def as_converted(engine: Engine, stored: str) -> tuple[str | None, Note | None]:
+    """What an engine with files of its own makes of weights stored so, and what is said of it."""
+    taken = engine.converts.get(stored)
+    if taken is not None:
+        return taken, Note("converted", stored=stored, taken=taken, engine=engine.name)
+    if stored in FLOATS or names_gguf(stored):
+        return None, None
+    usual = engine.weights_of(4)
+    return None, Note("not_in_gguf", stored=stored, engine=engine.name, usual=usual)
 
 
 def keeps_experts(engine: Engine) -> bool:

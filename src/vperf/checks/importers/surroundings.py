@@ -104,6 +104,8 @@ def setup_of(options: Options, notes: list[str]) -> Setup:
         tp=_whole(options, "tensor_parallel_size", "tensor_parallel", "tp_size", "tp"),
         pp=_whole(options, "pipeline_parallel_size", "pipeline_parallel", "pp_size", "pp"),
         dp=_whole(options, "data_parallel_size", "dp_size", "dp"),
+        pcp=_whole(options, "prefill_context_parallel_size", "pcp"),
+        dcp=_whole(options, "decode_context_parallel_size", "dcp_size", "dcp"),
         quantization=quantization_named(quantization, notes),
         kv_cache_dtype=None if cache in (None, "auto") else cache,
         max_batch=_whole(
