@@ -300,7 +300,7 @@ KINDS: Mapping[str, NoteKind] = {
     "context_apart": NoteKind("assumption", _context_apart),
     # the host and what lies there
     "host": NoteKind("assumption", "host: {name}, {cores} cores, {memory}, {rate:,.0f} GB/s"),
-    "host_default": NoteKind("assumption", "host not given; taken: {name}, {rate:,.0f} GB/s ({flag[host]}, {flag[host_memory]})", guess=True),
+    "host_default": NoteKind("assumption", "host not given; taken: {name}, {size}, {rate:,.0f} GB/s ({flag[host]}, {flag[host_memory]})", guess=True),
     "host_memory": NoteKind("assumption", "the host has {size} of memory ({flag[host_memory]} says otherwise)", guess=True),
     "host_local": NoteKind("assumption", "host: this machine's {name} with {memory}, its modules taken as {modules} ({flag[host_memory]})", guess=True),
     "placed": NoteKind("assumption", "placement: {layers}{experts}"),
@@ -322,7 +322,7 @@ KINDS: Mapping[str, NoteKind] = {
     "engine_cache": NoteKind("assumption", "{engine} keeps an fp8 KV cache beside fp8 weights ({flag[kv_cache_dtype]} says otherwise)"),
     "text_length": NoteKind("assumption", "texts of {tokens:,} tokens, the longest that the model takes ({flag[input_len]} says otherwise)", guess=True),
     "own_format": NoteKind("assumption", "{typed} taken as {taken}, the usual of {engine}", guess=True),
-    "converted": NoteKind("assumption", "{stored} taken as {taken}, as GGUF files of it are (attention and head in 8 bit)", guess=True),
+    "converted": NoteKind("assumption", "{stored} as GGUF files have it: {taken}, attention and head in 8 bit", guess=True),
     "not_in_gguf": NoteKind("warning", "{engine} loads no {stored} weights: name a GGUF format, as {flag[quantization]} {usual}"),
     "active_experts": NoteKind("assumption", "mixture of experts: only the experts of one token are read"),
     "stored_size": NoteKind("warning", "the checkpoint stores {stored}, its config implies {implied} ({off:+.1%}): other formats, or layers not modelled"),
