@@ -297,6 +297,7 @@ KINDS: Mapping[str, NoteKind] = {
     "measured_constants": NoteKind("assumption", _constants),
     "generic_constants": NoteKind("assumption", _constants, guess=True),
     "parallel": NoteKind("assumption", _parallel),
+    "unlike_shared": NoteKind("assumption", "each card has an equal share of every layer: the slower one is waited for, the smaller one is full first; they exchange over PCIe"),
     "context_apart": NoteKind("assumption", _context_apart),
     # the host and what lies there
     "host": NoteKind("assumption", "host: {name}, {cores} cores, {memory}, {rate:,.0f} GB/s"),
