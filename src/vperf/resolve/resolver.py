@@ -131,6 +131,10 @@ class Resolver:
         load, run = resolve_load(
             scenario, replica, lengths, acceptance, images=images, encoding=encoding
         )
+        if scenario.trace is not None:
+            from vperf.requests import said_of_trace  # noqa: PLC0415  (seldom asked for)
+
+            taken += (said_of_trace(scenario.trace),)
         kept, ahead = None, None
         if scenario.gives(ELSEWHERE):
             from vperf import elsewhere  # noqa: PLC0415  (seldom asked for)
