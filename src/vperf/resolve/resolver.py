@@ -29,6 +29,7 @@ from vperf.resolve.engine import (
     own_format,
     with_whole_prompts,
 )
+from vperf.resolve.figures import check_figures
 from vperf.resolve.load import (
     accepted_of,
     as_heard,
@@ -110,6 +111,7 @@ class Resolver:
 
     def deployment(self, scenario: Scenario) -> Deployment:
         """The deployment of a scenario. Raises VperfError."""
+        check_figures(scenario)
         lengths = resolve_lengths(scenario)
         check_drafting(scenario)
         scenario, taken = self._with_own_format(scenario)
