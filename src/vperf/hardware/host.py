@@ -27,6 +27,9 @@ class HostUse:
     """The same of routed experts, against the above."""
     compute: float = 1.0
     """Share of the sustained matmul rate of its cores."""
+    unpacks_once: bool = False
+    """A step looks each weight of a codebook quant up once for all of its tokens; if not, for each
+    of them."""
     sockets: float = 1.0
     """Share of the memory rate of sockets beyond the first that it makes use of."""
     crossing_s: float = 0.0

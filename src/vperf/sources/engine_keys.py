@@ -101,6 +101,7 @@ HOST: Keys = {
     "stream": Key("stream", float),
     "experts_stream": Key("experts_stream", float),
     "compute": Key("compute", float),
+    "unpacks_once": Key("unpacks_once", bool),
     "sockets": Key("sockets", AMOUNT),
     "crossing_time": Key("crossing_s", SECONDS),
     "link_share": Key("link_share", float),

@@ -185,6 +185,8 @@ class Constants:
     """Of the engine's launch of a small kernel, on this card."""
     sink_share: float
     """Of the attention rates, where the softmax has sinks."""
+    unpacks_once: bool
+    """Whether a host looks weights of codebook quants up once a step, not for each token."""
     own_compute: float
     """Share of the matmul rates that the engine's kernels have on this architecture."""
     origins: Origins
@@ -256,6 +258,7 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
         compute_fraction={**generic.compute_fraction, **family.compute_fraction},
         launch_scale=family.latency * own.latency,
         sink_share=own.sinks,
+        unpacks_once=use is not None and use.unpacks_once,
         own_compute=own.compute * (use.compute if use else 1.0),
         compute_share=engine.compute_share,
         nested_compute=engine.nested_compute,
