@@ -31,7 +31,7 @@ def check_figures(scenario: Scenario) -> None:
             check_count(_named(name), value, least)
     for name in _OTHERS:
         value = getattr(scenario, name)
-        if value is None or type(value) is float and math.isfinite(value):
+        if value is None or (type(value) is float and math.isfinite(value)):
             continue
         if isinstance(value, str) and name in _WORDS:
             continue
