@@ -16,11 +16,12 @@ _COUNTS = tuple(
     for name, option in OPTIONS.items()
     if option.kind is int
 )
-_OTHERS = tuple(name for name, option in OPTIONS.items() if option.kind is float)
+_OTHERS = tuple(
+    name for name, option in OPTIONS.items() if option.kind is float and name != "acceptance"
+)
+"""But the one that may be a list, which serving/speculative.py reads."""
 _ENDLESS = frozenset({"request_rate", "burstiness"})
 """inf: all at once; a constant rate."""
-_WORDS = frozenset({"acceptance"})
-"""May be a list, as text."""
 
 
 def check_figures(scenario: Scenario) -> None:
@@ -32,8 +33,6 @@ def check_figures(scenario: Scenario) -> None:
     for name in _OTHERS:
         value = getattr(scenario, name)
         if value is None or (type(value) is float and math.isfinite(value)):
-            continue
-        if isinstance(value, str) and name in _WORDS:
             continue
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or math.isnan(value) or (math.isinf(value) and name not in _ENDLESS):
