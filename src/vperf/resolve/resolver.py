@@ -292,8 +292,17 @@ class Resolver:
         if not several and not card.gpu.is_host and not scenario.gives(options):
             model = self._model(config, draft, named, card.engine, scenario)
             return Replica(config, Compiled(model, card))
-        from vperf.places import host_named, resolve_places  # noqa: PLC0415  (seldom asked for)
+        from vperf.places import (  # noqa: PLC0415  (seldom asked for)
+            host_named,
+            resolve_places,
+            that_share,
+        )
 
+        if unlike := that_share(card, scenario):
+            model = self._model(config, draft, named, card.engine, scenario)
+            fullest = min(unlike, key=lambda each: each.gpu.memory_bytes)
+            compiled = Compiled(model, card, None, fullest, unlike)
+            return Replica(config, compiled, (Note("unlike_shared"),))
         host = host_named(scenario, card.gpu)
         moved = several or scenario.gives(LAYER_OPTIONS)
         alone = replace(scenario, pp=1) if moved and scenario.pp > 1 else scenario
