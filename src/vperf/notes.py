@@ -182,6 +182,16 @@ def _drafts(
     )
 
 
+def _trace(
+    *, name: str, requests: int, span_s: float, columns: str, times: str, failed: int
+) -> str:
+    left = f"; {failed:,} without an answer are left out" * bool(failed)
+    return (
+        f"trace {name}: {requests:,} requests in {format_seconds(span_s)}, times taken as {times} "
+        f"({columns}'s columns){left}"
+    )
+
+
 def _load(
     *, users: int | None, requests_per_s: float | None, prefix_hit: float, prompts: int | None
 ) -> str:
@@ -316,6 +326,7 @@ KINDS: Mapping[str, NoteKind] = {
     "another_text": NoteKind("assumption", "the text model of this {kind} is {text}, where {usual} is usual: counted as it says"),
     "config_defaults": NoteKind("assumption", "not in the config, taken from the model class's defaults: {listed}", guess=True),
     "run_for": NoteKind("assumption", "run for {task}: the LM head is not loaded"),
+    "trace": NoteKind("assumption", _trace),
     "texts_load": NoteKind("assumption", lambda texts: f"{'a request is one text' if texts == 1 else f'a request is {texts:,} texts'}, all of one length; who comes while texts are read is read in the next step"),
     "no_tokens": NoteKind("assumption", "generates no tokens: its answer is there when the prompt is read, output-len means nothing"),
     "routing": NoteKind("assumption", "experts: the limit counts those of one token, which any routing must read; ceiling, bytes and MBU even routing, expected {expected}"),

@@ -10,6 +10,7 @@ Not here: what a placement is (model/placement.py) and how long it takes (timing
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -141,7 +142,7 @@ def _use(engine: Engine, scenario: Scenario, *, several: bool) -> HostUse:
 
 def _stored(model: Model, card: Card, gib: float, host: Gpu | None) -> Resolved | None:
     use = card.engine.host
-    if gib < 0:
+    if not 0 <= gib < math.inf:
         raise InputError(f"must be from 0 on, not {gib:g}", field="cpu-offload-gb")
     if use is None or use.offloads != "weights":
         raise InputError(
