@@ -2,7 +2,8 @@
 
     python benchmarks/beside.py [KIND]
 
-KIND is a file of data/ by its name: images, audio, lora, kv_cache, pools, diffusion; all without.
+KIND is a file of data/ by its name: images, audio, lora, kv_cache, pools, diffusion, memory; all
+without.
 A row says what ran (`options` are fields of a Scenario, between semicolons), which figure was
 measured and by whom. Nothing is fitted to them. Rows with `left_out` are printed, not counted.
 """
@@ -26,7 +27,7 @@ from vperf.explore.grid import Point
 from vperf.resolve import Resolver
 from vperf.scenario import Scenario
 
-KINDS = ("images", "audio", "lora", "kv_cache", "pools", "diffusion")
+KINDS = ("images", "audio", "lora", "kv_cache", "pools", "diffusion", "memory")
 DATA = Path(__file__).parent / "data"
 
 _WHISPER = {
@@ -128,6 +129,11 @@ def _reload_s(scenario: Scenario) -> float:
     return found.sent_s
 
 
+def _pool_gib(scenario: Scenario) -> float:
+    """What a card has for its cache."""
+    return _answer(scenario).memory.pool_bytes / 2**30
+
+
 def _pools(row: Mapping[str, str]) -> tuple[float, float]:
     """(TTFT, TPOT) of separate pools at the rate that was measured."""
     scenario = scenario_of(row)
@@ -152,12 +158,13 @@ FIGURES: dict[str, Callable[[Scenario], float]] = {
     "batch_tok_s": _batch_tok_s,
     "share_of_plain": _share_of_plain,
     "reload_s": _reload_s,
+    "pool_gib": _pool_gib,
 }
 
 
 def predicted(row: Mapping[str, str]) -> float:
     """What the row measured, as expected."""
-    if row["what"].startswith("pools"):
+    if row["what"].startswith("pools_"):
         return _pools(row)[row["what"] == "pools_tpot_s"]
     return FIGURES[row["what"]](scenario_of(row))
 

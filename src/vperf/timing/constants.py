@@ -192,6 +192,8 @@ class Constants:
     """Whether a host looks weights of codebook quants up once a step, not for each token."""
     own_compute: float
     """Share of the matmul rates that the engine's kernels have on this architecture."""
+    wide_compute: float
+    """The same of 16-bit weights outside of experts, beyond that."""
     origins: Origins
     paths: dict[Format, tuple[Path, float]]
     """Path and rate of the formats met so far: ops ask for the same few again and again."""
@@ -264,6 +266,7 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
         peak_flop_per_s=gpu.peak_flop_per_s if use is None or use.tiles else _vector_peaks(gpu),
         unpacks_once=use is not None and use.unpacks_once,
         own_compute=own.compute * (use.compute if use else 1.0),
+        wide_compute=own.wide,
         compute_share=engine.compute_share,
         nested_compute=engine.nested_compute,
         vector_products_per_s=engine.vector_products_per_clock * own.vector * clock_rate,
