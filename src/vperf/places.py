@@ -10,6 +10,7 @@ Not here: what a placement is (model/placement.py) and how long it takes (timing
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -33,6 +34,7 @@ from vperf.sources.tensor_places import experts_of, parse_overrides, parse_share
 from vperf.spelling import flag
 from vperf.timing.placed import Place, Places, link_of
 from vperf.timing.step import Card
+from vperf.units import format_bytes
 from vperf.values import dataclass
 
 _GIB = 2.0**30
@@ -140,7 +142,7 @@ def _use(engine: Engine, scenario: Scenario, *, several: bool) -> HostUse:
 
 def _stored(model: Model, card: Card, gib: float, host: Gpu | None) -> Resolved | None:
     use = card.engine.host
-    if gib < 0:
+    if not 0 <= gib < math.inf:
         raise InputError(f"must be from 0 on, not {gib:g}", field="cpu-offload-gb")
     if use is None or use.offloads != "weights":
         raise InputError(
@@ -314,9 +316,13 @@ def host_named(scenario: Scenario, gpu: Gpu) -> Gpu | None:
 def _host_notes(host: Gpu, *, given: bool) -> list[Note]:
     facts: dict[str, Any] = {
         "name": host.name, "memory": host.memory_type, "cores": host.sm_count,
-        "rate": host.memory_bandwidth / 1e9,
+        "rate": host.memory_bandwidth / 1e9, "size": format_bytes(host.memory_bytes),
     }  # fmt: skip
-    return [*host.assumptions, Note("host" if given else "host_default", **facts)]
+    if given:
+        return [*host.assumptions, Note("host", **facts)]
+    # What is taken says its size too.
+    own = [note for note in host.assumptions if note.kind != "host_memory"]
+    return [*own, Note("host_default", **facts)]
 
 
 def _said(places: Places, model: Model) -> Note:

@@ -29,6 +29,7 @@ from vperf.resolve.engine import (
     own_format,
     with_whole_prompts,
 )
+from vperf.resolve.figures import check_figures
 from vperf.resolve.load import (
     accepted_of,
     as_heard,
@@ -112,6 +113,7 @@ class Resolver:
 
     def deployment(self, scenario: Scenario) -> Deployment:
         """The deployment of a scenario. Raises VperfError."""
+        check_figures(scenario)
         lengths = resolve_lengths(scenario)
         check_drafting(scenario)
         typed = scenario
@@ -136,6 +138,10 @@ class Resolver:
         load, run = resolve_load(
             scenario, replica, lengths, acceptance, images=images, encoding=encoding
         )
+        if scenario.trace is not None:
+            from vperf.requests import said_of_trace  # noqa: PLC0415  (seldom asked for)
+
+            taken += (said_of_trace(scenario.trace),)
         kept, ahead = None, None
         if scenario.gives(ELSEWHERE):
             from vperf import elsewhere  # noqa: PLC0415  (seldom asked for)
