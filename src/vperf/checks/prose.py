@@ -15,12 +15,12 @@ from dataclasses import replace
 from typing import Any
 
 from vperf.checks.card_named import find_card
-from vperf.checks.importers.names import weight_name
-from vperf.checks.model_named import find_model
 from vperf.checks.result import Result, Setup
 from vperf.errors import InputError, VperfError
 from vperf.formats import MIXES
 from vperf.sources.gpus import load_gpu
+from vperf.sources.model_named import find_model
+from vperf.sources.weight_names import weight_name
 from vperf.spelling import flag
 
 TOOL = "command line"

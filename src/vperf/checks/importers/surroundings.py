@@ -13,10 +13,10 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
-from vperf.checks.importers.names import quantization_named
 from vperf.checks.result import Setup
 from vperf.errors import InputError
 from vperf.sources.tensor_places import parse_overrides
+from vperf.sources.weight_names import quantization_named
 
 _MAX_READ = 200_000
 """Characters of text before a result that are looked at; a server's log may be endless."""
