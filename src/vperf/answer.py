@@ -104,6 +104,8 @@ class Workload:
     limit_encode_s: float = 0.0
     placement: str = ""
     """What lies beyond the cards, as the engine's own options say it: "--n-cpu-moe 36"."""
+    prefill_context_parallel: int = 1
+    decode_context_parallel: int = 1
 
     @property
     def generates(self) -> bool:

@@ -260,6 +260,8 @@ def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Wo
         expected_encode_s=encode.expected if encode else 0.0,
         limit_encode_s=encode.limit if encode else 0.0,
         placement=at.placement,
+        prefill_context_parallel=parallel.prefill,
+        decode_context_parallel=parallel.decode,
     )
 
 

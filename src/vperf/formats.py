@@ -257,6 +257,9 @@ FORMATS: dict[str, Format] = {
     )
 }  # fmt: skip
 
+FLOATS = ("bf16", "fp16", "fp32")
+"""Of weights that nothing quantized."""
+
 _ALIASES = {
     "bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32",
     "f32": "fp32", "f16": "fp16", "fp8_e4m3": "fp8", "fp8_e5m2": "fp8", "w8a8_fp8": "fp8",

@@ -146,6 +146,14 @@ def _parallel(
     return f"{gpus} GPUs {where}, parallel: {listed}; joined by {link}{speed}, all-reduces {source}"
 
 
+def _context_apart(*, engine: str, shared: bool) -> str:
+    keeps = "that part of its cache" if shared else "the cache of all"
+    return (
+        f"each group reads every other part of a prompt and keeps {keeps} ({engine}); keys of the "
+        "others are gathered once a layer, before its attention"
+    )
+
+
 def _encoding(
     *, parts: int, sequences: int, patches: int, tokens: int, cache_tokens: int, cache_gb: float
 ) -> str:
@@ -293,10 +301,12 @@ KINDS: Mapping[str, NoteKind] = {
     "card_default": NoteKind("assumption", "{name}: no {fact} in the file, {taken} assumed{remark}", guess=True),
     "card_memory": NoteKind("assumption", "{text}", guess=True),
     "boost": NoteKind("assumption", "limit: compute peaks at the card's highest clock, {clock_mhz:,.0f} MHz ({boost:.2f} x rated)"),
+    "card_odd": NoteKind("assumption", "{what}: {shown}, where cards have {usual}: is each unit right?", guess=True),
     "no_pipe": NoteKind("assumption", "{gpu} has no {pipe} pipe: {format} weights stay {bits:g}-bit in memory and are multiplied in {taken}"),
     "measured_constants": NoteKind("assumption", _constants),
     "generic_constants": NoteKind("assumption", _constants, guess=True),
     "parallel": NoteKind("assumption", _parallel),
+    "context_apart": NoteKind("assumption", _context_apart),
     # the host and what lies there
     "host": NoteKind("assumption", "host: {name}, {cores} cores, {memory}, {rate:,.0f} GB/s"),
     "host_default": NoteKind("assumption", "host not given; taken: {name}, {rate:,.0f} GB/s ({flag[host]}, {flag[host_memory]})", guess=True),
@@ -310,6 +320,8 @@ KINDS: Mapping[str, NoteKind] = {
     "model": NoteKind("assumption", "{text}"),
     "keys_passed": NoteKind("assumption", "set in the config and passed over: {listed}"),
     "parts_not_counted": NoteKind("assumption", "{listed}: not counted, parameters are the text model's"),
+    "another_class": NoteKind("assumption", "architectures names {name}: taken for what its model_type {kind} says", guess=True),
+    "another_text": NoteKind("assumption", "the text model of this {kind} is {text}, where {usual} is usual: counted as it says"),
     "config_defaults": NoteKind("assumption", "not in the config, taken from the model class's defaults: {listed}", guess=True),
     "run_for": NoteKind("assumption", "run for {task}: the LM head is not loaded"),
     "texts_load": NoteKind("assumption", lambda texts: f"{'a request is one text' if texts == 1 else f'a request is {texts:,} texts'}, all of one length; who comes while texts are read is read in the next step"),
@@ -320,6 +332,8 @@ KINDS: Mapping[str, NoteKind] = {
     "text_length": NoteKind("assumption", "texts of {tokens:,} tokens, the longest that the model takes ({flag[input_len]} says otherwise)", guess=True),
     "spelled_model": NoteKind("assumption", _spelled_model, guess=True),
     "own_format": NoteKind("assumption", "{typed} taken as {taken}, the usual of {engine}", guess=True),
+    "converted": NoteKind("assumption", "{stored} taken as {taken}, as GGUF files of it are (attention, head: 8 bit)", guess=True),
+    "not_in_gguf": NoteKind("warning", "{engine} loads no {stored} weights: name a GGUF format, as {flag[quantization]} {usual}"),
     "active_experts": NoteKind("assumption", "mixture of experts: only the experts of one token are read"),
     "stored_size": NoteKind("warning", "the checkpoint stores {stored}, its config implies {implied} ({off:+.1%}): other formats, or layers not modelled"),
     "model_warning": NoteKind("warning", "{text}"),

@@ -89,6 +89,12 @@ def _use(engine: Engine, scenario: Scenario, *, several: bool) -> HostUse:
             f"{engine.name} does not place layers one by one{instead}",
             field=moved.replace("_", "-"), hint=f"{flag('engine')} llama.cpp does",
         )  # fmt: skip
+    if scenario.pcp * scenario.dcp > 1:
+        raise InputError(
+            "a sequence whose tokens are divided is not understood with layers on several places",
+            field="prefill-context-parallel-size" if scenario.pcp > 1
+            else "decode-context-parallel-size",
+        )  # fmt: skip
     if scenario.dp * scenario.ep > 1:
         raise InputError(
             "groups of attention or of experts are not understood with layers on several places",

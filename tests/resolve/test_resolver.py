@@ -29,6 +29,8 @@ OTHER: dict[str, Any] = {
     "pp": 2,
     "ep": 8,
     "dp": 2,
+    "pcp": 2,
+    "dcp": 8,
     "cuda_graphs": False,
     "speculative": None,
     "draft_tokens": 2,
@@ -172,7 +174,7 @@ def test_dir_shows_what_there_is_and_old_names_stay() -> None:
     [
         ("llama3.1:8b", None, "q4_k_m", "llama.cpp"),
         ("llama3.1:8b", "vllm", "bf16", "vllm"),  # which reads no file of Ollama's
-        ("gpt-oss:20b", None, "mxfp4", "llama.cpp"),  # that is how it was published
+        ("gpt-oss:20b", None, "mxfp4_moe", "llama.cpp"),  # as it was published
         ("Qwen3-8B-Q6_K.gguf", None, "q6_k", "llama.cpp"),
         ("Qwen3 8B", None, "bf16", "vllm"),
     ],

@@ -22,7 +22,7 @@ from typing import Any
 from vperf.checks.card_named import card_named
 from vperf.checks.result import Result, Setup
 from vperf.errors import HubError, InputError, VperfError
-from vperf.formats import MIXES, MLX
+from vperf.formats import FLOATS, MIXES, MLX
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig, Spelled
 from vperf.notes import Note, notes_of
@@ -42,10 +42,9 @@ from vperf.values import dataclass
 Notes = list[Note]
 
 _LOAD = ("batch_size", "max_concurrency", "request_rate")
-_SETUP = ("engine", "tp", "pp", "ep", "dp", "quantization", "kv_cache_dtype", "prefix_cache_hit",
-          "n_gpu_layers", "n_cpu_moe", "cpu_moe", "override_tensor", "cpu_offload_gb",
-          "tensor_split")  # fmt: skip
-_SIXTEEN_BIT = ("bf16", "fp16", "fp32")
+_SETUP = ("engine", "tp", "pp", "ep", "dp", "pcp", "dcp", "quantization", "kv_cache_dtype",
+          "prefix_cache_hit", "n_gpu_layers", "n_cpu_moe", "cpu_moe", "override_tensor",
+          "cpu_offload_gb", "tensor_split")  # fmt: skip
 _CONVERTS = ("llama.cpp", "mlx")
 """Engines that run files made from a checkpoint, most often in fewer bits."""
 _BY_HAND = "command line"
@@ -363,7 +362,7 @@ def _prefill_alone(result: Result) -> bool:
 def _gpus(count: int | None, asked: dict[str, Any], warnings: Notes, notes: Notes) -> None:
     if not count:
         return
-    ways = [asked.get(name) for name in ("tp", "pp", "dp")]
+    ways = [asked.get(name) for name in ("tp", "pp", "dp", "pcp")]
     if any(ways):
         product = math.prod(way or 1 for way in ways)
         if product != count:
@@ -518,7 +517,7 @@ def _quantization(  # noqa: PLR0917  (what is said, and what is said of it)
     taken = own
     if said is not None and _plain(str(said)) != _plain(own):
         converted = said in MIXES or said in MLX
-        if own in _SIXTEEN_BIT or converted or bits_of(said) != bits_of(own):
+        if own in FLOATS or converted or bits_of(said) != bits_of(own):
             taken = said
         else:
             notes.append(Note("own_weights", quantization=own, said=said))
@@ -526,7 +525,7 @@ def _quantization(  # noqa: PLR0917  (what is said, and what is said of it)
         doubts.append(f"the name {spelling} says no exact format: {taken} is the nearest")
     elif named is not None and not named.sure and said is None:
         doubts.append(f"the format of {spelling} has no name here: {own} is taken")
-    if said is None and own in _SIXTEEN_BIT and not setup.weight_bytes:
+    if said is None and own in FLOATS and not setup.weight_bytes:
         usual = setup.usual_quantization or _usual(typed, setup)
         if usual is not None:
             taken = usual
@@ -539,7 +538,7 @@ def _quantization(  # noqa: PLR0917  (what is said, and what is said of it)
         taken = _of_size(model, setup.weight_bytes, taken, own)
     if taken != own:
         asked["quantization"] = taken
-        if own not in _SIXTEEN_BIT:
+        if own not in FLOATS:
             warnings.append(Note("said_weights", said=taken, own=own))
 
 

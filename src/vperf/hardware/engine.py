@@ -151,6 +151,8 @@ class Engine:
     """Its kernels are those for the CPUs of a host."""
     host: HostUse | None = None
     """What it leaves to the host, and how; None: nothing."""
+    shares_context_cache: bool = False
+    """Groups that read other tokens of a prompt keep those alone (prefill context parallelism)."""
     pipelines_prompts: bool = False
     """Cards in a layer split prefill one part of a prompt each at a time (llama.cpp)."""
     launch: Launch | None = None
@@ -160,6 +162,9 @@ class Engine:
     """Options that mend a fault or make it faster, by the name of the change."""
     formats: Mapping[str, str] = field(default_factory=dict)
     """Its own formats of weights by their bits ("four_bit"), and a narrower cache."""
+    converts: Mapping[str, str] = field(default_factory=dict)
+    """What its files make of weights that it does not load as checkpoints store them, by the format
+    stored; what is neither named nor of 16 bit it does not load. Empty: it loads checkpoints."""
     source: str = ""
     checked: str = ""
 

@@ -270,13 +270,13 @@ class Model:
         p = self.parallel
         counts = self.held.cached_layers if self.held else [count for count, _ in self.kinds]
         layers = [
-            self._cache_of(kind, p.tensor, count / p.pipeline)
+            self._cache_of(kind, p.tensor, count / p.pipeline, p.cache_ways)
             for count, (_, kind) in zip(counts, self.kinds, strict=True)
         ]
         if self.drafter and (draft := self.drafter.model):
             copies = self.drafter.copies
             layers += [
-                draft._cache_of(kind, p.tensor, float(copies * count))
+                draft._cache_of(kind, p.tensor, float(copies * count), draft.parallel.cache_ways)
                 for count, kind in draft.kinds
             ]
         return cache_size([held for kind in layers for held in kind])
@@ -286,10 +286,11 @@ class Model:
         return self.rank_cache.bytes_at(context)
 
     def _cache_of(
-        self, kind: LayerKind, ways: int, count: float
+        self, kind: LayerKind, ways: int, count: float, tokens: int = 1
     ) -> list[tuple[float, float, list[tuple[float, Span]]]]:
-        """(how many, state, entries) of the mechanisms of `count` layers."""
-        each = self.cache.bytes_per_element
+        """(how many, state, entries) of the mechanisms of `count` layers, of which a GPU keeps one
+        of so many `tokens`."""
+        each = self.cache.bytes_per_element / tokens
         return [
             (
                 count,

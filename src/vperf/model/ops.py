@@ -352,6 +352,10 @@ class Work(Generic[Q]):
     modules: tuple[tuple[str, int], ...] = ()
     """Of a matmul or of experts, the weights that an adapter can be of, with their outputs: no
     routers, nothing that every rank does; the one that goes down an expert last."""
+    least_flops: Q | float | None = None
+    """Those that any way to share a prompt among GPUs must do on each; None: all flops."""
+    of_keys: bool = False
+    """Of a matmul: its rows are the keys that are attended to, not the new tokens."""
     sinks: bool = False
     """Attention whose softmax has a learned sink, which not every flash attention can add."""
     encoded_elements: Q | float = 0.0
@@ -362,6 +366,11 @@ class Work(Generic[Q]):
     def streamed_bytes(self) -> Q | float:
         """What must come from memory: weights and cache, not activations."""
         return self.weight_bytes + self.cache_bytes
+
+    @property
+    def bounding_flops(self) -> Q | float:
+        """FLOPs that the limit counts."""
+        return self.flops if self.least_flops is None else self.least_flops
 
     @property
     def least_streamed_bytes(self) -> Q | float:

@@ -266,8 +266,8 @@ def portion(work: Work[Q], share: float) -> Work[Q]:
         return None if quantity is None else quantity * share
 
     names = (
-        "flops", "weight_bytes", "least_bytes", "popular_bytes", "cache_bytes", "input_elements",
-        "output_elements", "score_pairs", "queries", "edges", "band", "blocks",
+        "flops", "least_flops", "weight_bytes", "least_bytes", "popular_bytes", "cache_bytes",
+        "input_elements", "output_elements", "score_pairs", "queries", "edges", "band", "blocks",
         "encoded_elements",
     )  # fmt: skip
     small = {"launches": work.launches * share} if work.kind == "elementwise" else {}

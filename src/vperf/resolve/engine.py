@@ -11,7 +11,7 @@ from typing import Any
 
 from vperf.deployment import Replica
 from vperf.errors import InputError, check_count
-from vperf.formats import MLX, bits_named, names_gguf
+from vperf.formats import FLOATS, MLX, bits_named, names_gguf
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.model.config import ModelConfig
@@ -145,6 +145,17 @@ def reads_gguf(engine: Engine) -> bool:
     """Whether its usual weights are a GGUF file's."""
     usual = engine.weights_of(4)
     return usual is not None and names_gguf(usual)
+
+
+def as_converted(engine: Engine, stored: str) -> tuple[str | None, Note | None]:
+    """What an engine with files of its own makes of weights stored so, and what is said of it."""
+    taken = engine.converts.get(stored)
+    if taken is not None:
+        return taken, Note("converted", stored=stored, taken=taken, engine=engine.name)
+    if stored in FLOATS or names_gguf(stored):
+        return None, None
+    usual = engine.weights_of(4)
+    return None, Note("not_in_gguf", stored=stored, engine=engine.name, usual=usual)
 
 
 def keeps_experts(engine: Engine) -> bool:

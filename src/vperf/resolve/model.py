@@ -11,7 +11,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 from vperf.errors import InputError, VperfError, check_count
-from vperf.formats import UNQUANTIZED, Mix, bits_named, cache_format_named, format_named
+from vperf.formats import FLOATS, Mix, bits_named, cache_format_named, format_named
+from vperf.hardware.commands import takes
 from vperf.hardware.engine import Engine
 from vperf.model.config import ModelConfig
 from vperf.model.divide import Parallel
@@ -22,7 +23,7 @@ from vperf.model.ops import Step
 from vperf.model.read import build_model
 from vperf.model.tasks import run_for, seen_both_ways, task_named
 from vperf.notes import Note, notes_of
-from vperf.scenario import ModelLike, Scenario
+from vperf.scenario import OPTIONS, ModelLike, Scenario
 from vperf.serving.speculative import (
     denoising,
     divided_with,
@@ -85,7 +86,7 @@ def format_spelled(found: ModelConfig) -> str | None:
     if spelled.quantization is None:
         return None
     own = built(found, None, None).quantization
-    if own in UNQUANTIZED or (not spelled.usual and bits_of(own) != bits_of(spelled.quantization)):
+    if own in FLOATS or (not spelled.usual and bits_of(own) != bits_of(spelled.quantization)):
         return spelled.quantization
     return None
 
@@ -164,7 +165,22 @@ def resolve_model(
         )
     if adapters := _adapters(scenario, found):
         model = with_adapters(model, adapters, found.id)
-    return divided_with(model, Parallel(scenario.tp, scenario.pp, scenario.ep, scenario.dp))
+    return divided_with(model, parallel_of(scenario, engine))
+
+
+def parallel_of(scenario: Scenario, engine: Engine) -> Parallel:
+    """How the engine divides a model. Raises InputError for what it does not divide."""
+    for name, what in (("pcp", "a prompt's tokens"), ("dcp", "a cache's tokens")):
+        if getattr(scenario, name) > 1 and not takes(engine, name):
+            raise InputError(
+                f"{engine.name} does not share out {what} among GPUs",
+                field=OPTIONS[name].flags[0].lstrip("-"),
+                hint=f"{flag('engine')} vllm or sglang does",
+            )
+    return Parallel(
+        scenario.tp, scenario.pp, scenario.ep, scenario.dp, scenario.pcp, scenario.dcp,
+        engine.shares_context_cache,
+    )  # fmt: skip
 
 
 def _adapters(scenario: Scenario, found: ModelConfig) -> Lora | None:

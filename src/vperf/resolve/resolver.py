@@ -22,6 +22,7 @@ from vperf.model.model import Model
 from vperf.notes import Note
 from vperf.resolve.card import cpu_alone, joined, resolve_gpu
 from vperf.resolve.engine import (
+    as_converted,
     engine_of,
     engine_on,
     keeps_experts,
@@ -41,6 +42,7 @@ from vperf.resolve.load import (
 )
 from vperf.resolve.model import (
     AS_STORED,
+    built,
     check_formats,
     config_of,
     format_spelled,
@@ -175,14 +177,35 @@ class Resolver:
         return replace(scenario, quantization=taken or given, engine=engine), (note,)
 
     def _with_own_format(self, scenario: Scenario) -> tuple[Scenario, tuple[Note, ...]]:
-        """Bits alone ("4bit") as the engine's own format of them, and that it was taken."""
-        typed = scenario.quantization
-        if typed is None or not bits_named(typed):
+        """Bits alone ("4bit") as the engine's own format of them, what it does not load as it is
+        stored as its converter makes it; and what was taken."""
+        typed = None if scenario.quantization == AS_STORED else scenario.quantization
+        engine = engine_of(scenario, self.gpu(scenario))
+        bits = typed is not None and bits_named(typed) is not None
+        if not bits and not engine.converts:
             return scenario, ()
-        of_gguf = self.config(scenario.model, scenario.revision).gguf is not None
-        engine = engine_of(scenario, self.gpu(scenario), PLACING_ENGINE if of_gguf else "")
-        name, note = own_format(engine, typed)
-        return replace(scenario, quantization=name), (note,)
+        found = self.config(scenario.model, scenario.revision)
+        taken: str | None
+        note: Note | None
+        if bits:
+            usual = PLACING_ENGINE if found.gguf is not None else ""
+            taken, note = own_format(engine_of(scenario, self.gpu(scenario), usual), typed or "")
+        elif found.gguf is not None:
+            return scenario, ()
+        else:
+            taken, note = as_converted(engine, typed or self._stored(found))
+        if note is None:
+            return scenario, ()
+        return replace(scenario, quantization=taken or scenario.quantization), (note,)
+
+    def _stored(self, found: ModelConfig) -> str:
+        """The format of a model's weights, read once."""
+        key = ("stored", *_keys((found,)))
+        known, _ = self._named.get(key) or (None, None)
+        if known is None:
+            known = built(found, None, None).quantization
+            self._named[key] = known, found
+        return known
 
     def _ahead(self, scenario: Scenario, after: Compiled) -> Ahead | None:
         if scenario.prefill_gpu is None:

@@ -20,6 +20,7 @@
                                   shows it in the engine's log. What [launch] has a word for needs
                                   none.
     [formats]                     two_bit to eight_bit: its weights of so many bits; cache: the same
+    [converts]                    what its files make of a checkpoint's format; else it loads those
 
 A command is a list of words. A word holds values in braces ("--tp-size {stage}") and is left out
 where one of them is not set; {when = "eager", word = "--enforce-eager"} holds none but hangs on
@@ -148,9 +149,11 @@ ENGINE_FILE: Keys = {
     "kernels_on": Key("kernels_on", Each(KERNELS)),
     "host": Key("host", HOST),
     "pipelines_prompts": Key("pipelines_prompts", bool),
+    "shares_context_cache": Key("shares_context_cache", bool),
     **{name: Key(name, kind) for name, kind in _PLAIN.items()},
     "launch": Key("launch", LAUNCH),
     "bench": Key("bench", {"words": Key("words", WORDS, required=True)}),
     "switches": Key("switches", Each(str)),
     "formats": Key("formats", Each(str, (*BITS.values(), "cache"))),
+    "converts": Key("converts", Each(str)),
 }

@@ -22,6 +22,7 @@ from vperf.notes import Note, notes_of
 from vperf.sources.catalog import MAX_OWN_BYTES, Files, checked_file, files_of
 from vperf.sources.gpu_keys import GPU_FILE, SERVER_FILE
 from vperf.sources.keys import read
+from vperf.sources.odd_figures import odd_figures
 from vperf.spelling import flag
 from vperf.units import (
     format_bandwidth,
@@ -138,7 +139,8 @@ def _of_file(gpu_id: str, files: Files, known: Mapping[str, Table] | None = None
     if own is None:
         return gpu
     return replace(gpu, origin=str(own), assumptions=(
-        *gpu.assumptions, Note("card", text=f"{gpu_id} as your own {own} describes it"),
+        *gpu.assumptions, *odd_figures(gpu),
+        Note("card", text=f"{gpu_id} as your own {own} describes it"),
     ))  # fmt: skip
 
 
@@ -458,7 +460,9 @@ def load_gpu_file(path: str | Path) -> Gpu:
     """
     data = checked_file(path, lambda told: SERVER_FILE if "base" in told else GPU_FILE)
     if "base" not in data:
-        return replace(_gpu(data, Path(path).stem, _shipped), origin=str(path))
+        gpu = _gpu(data, Path(path).stem, _shipped)
+        said = (*gpu.assumptions, *odd_figures(gpu))
+        return replace(gpu, origin=str(path), assumptions=said)
     server = read(SERVER_FILE, data)
     base = load_gpu(server["base"])
     if base.calibration is not None:
@@ -480,7 +484,7 @@ def override(
     share, unlike the rate, carries over between cards. Raises InputError naming the option.
     """
     said: list[str] = []
-    achieved = gpu.achieved
+    achieved, odd_before = gpu.achieved, odd_figures(gpu)
     if memory_bandwidth is not None:
         new = _given(parse_bandwidth, memory_bandwidth, "GB/s", "memory bandwidth")
         kept = ""
@@ -514,7 +518,8 @@ def override(
         rated = "" if gpu.boost == 1 else f" at the rated clock; the limit allows x{gpu.boost:.2f}"
         said.append(f"{pipe} peak {format_rate(new)} as given{instead}{rated}")
         gpu = replace(gpu, peak_flop_per_s={**gpu.peak_flop_per_s, pipe: new})
-    return replace(gpu, assumptions=(*gpu.assumptions, *notes_of("card", said)))
+    odd = (note for note in odd_figures(gpu) if note not in odd_before)
+    return replace(gpu, assumptions=(*gpu.assumptions, *notes_of("card", said), *odd))
 
 
 def _given(parse: Callable[[str, str], float], text: str, unit: str, option: str) -> float:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from vperf.model.context import reads_apart
 from vperf.model.model import Model
 from vperf.model.ops import COLLECTIVES, Op, Row, Step
 from vperf.timing import collectives
@@ -182,9 +183,12 @@ class Compiled:
         return host + (stages - 1) * engine.host_s_per_step + stages * hop
 
     def _tokens(self, step: Step) -> float:
-        """That one stage of a pipeline hands to the next."""
+        """That one GPU of a pipeline's stage hands to the next."""
         parallel = self.model.parallel
-        return parallel.local(step).tokens if parallel.pipeline > 1 else 0.0
+        if parallel.pipeline == 1:
+            return 0.0
+        own = parallel.local(step).tokens
+        return own / parallel.prefill if reads_apart(parallel, step) else own
 
     def sides(self, passes: Iterable[Pass]) -> tuple[float, float, float]:
         """(compute, memory, link) seconds of a limit: they overlap, the largest bounds."""

@@ -65,6 +65,9 @@ def _server(info: Record | None) -> tuple[Setup, list[str], list[str]]:
     if info.get("enable_dp_attention") is True and tp and dp and dp > 1 and tp % dp == 0:
         gpus, tp = tp * (pp or 1), tp // dp
         notes.append(f"dp attention: {dp} groups, tp {tp} in each")
+    pcp = info.degree("attn_cp_size")
+    if pcp and tp and tp % pcp == 0:  # of those that share a layer, groups that divide a prompt
+        tp //= pcp
     cache = info.text("kv_cache_dtype")
     return (
         Setup(
@@ -75,6 +78,8 @@ def _server(info: Record | None) -> tuple[Setup, list[str], list[str]]:
             pp=pp,
             ep=info.degree("ep_size"),
             dp=dp,
+            pcp=pcp,
+            dcp=info.degree("dcp_size"),
             quantization=quantization_named(info.text("quantization"), notes),
             kv_cache_dtype=None if cache == "auto" else cache,
             max_batch=info.degree("max_running_requests"),

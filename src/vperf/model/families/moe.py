@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from vperf.errors import UnsupportedModelError
 from vperf.model import windows
 from vperf.model.blocks import dense, gqa, moe, sparse
 from vperf.model.blocks.base import Block, Scope
@@ -43,10 +42,9 @@ def is_sparse(config: Config, layer: int) -> bool:
     kind = config.string_at(layer, "mlp_layer_types")
     if kind is not None:
         if kind not in _MLP_KINDS:
-            raise UnsupportedModelError(
-                f"MLP type {kind[:40]!r} is not supported", source=config.source,
-                field=f"mlp_layer_types[{layer}]",
-            )  # fmt: skip
+            raise config.unsupported(
+                f"MLP type {kind[:40]!r} is not supported", f"mlp_layer_types[{layer}]"
+            )
         return kind != "dense"
     if isinstance(frequency, list):  # MiMo-V2: a flag for every layer
         return config.integer_at(layer, "moe_layer_freq", maximum=1) == 1
@@ -206,10 +204,9 @@ def _hunyuan_mlp(config: Config, layer: int, scope: Scope, *, one_is_dense: bool
 
 def _hunyuan_attention(config: Config, layer: int, scope: Scope) -> Block:
     if config.flag("use_cla", default=False) and (config.raw("cla_share_factor") or 1) != 1:
-        raise UnsupportedModelError(
-            "cross-layer attention (layers that share K and V) is not supported",
-            source=config.source, field="use_cla",
-        )  # fmt: skip
+        raise config.unsupported(
+            "cross-layer attention (layers that share K and V) is not supported", "use_cla"
+        )
     norm = gqa.norm_if(config, "use_qk_norm", "head", default=True)
     return gqa.read(config, layer, scope, qk_norm=norm)
 
@@ -507,10 +504,9 @@ def _minimax_m3_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, 
         flag = nested.integer_at(layer, "sparse_attention_freq", maximum=1)
         kind = None if flag is None else ("full_attention", "minimax_m3_sparse")[flag]
     if kind not in {"full_attention", "minimax_m3_sparse"}:
-        raise UnsupportedModelError(
-            "which layers have sparse attention is not understood", source=config.source,
-            field=f"layer_types[{layer}]",
-        )  # fmt: skip
+        raise config.unsupported(
+            "which layers have sparse attention is not understood", f"layer_types[{layer}]"
+        )
     attention = scope.child("self_attn")
     full = gqa.read(config, layer, attention, qk_norm="head", visibility=FULL)
     mlp = scope.child("mlp")
