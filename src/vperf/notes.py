@@ -191,6 +191,16 @@ def _drafts(
     )
 
 
+def _trace(
+    *, name: str, requests: int, span_s: float, columns: str, times: str, failed: int
+) -> str:
+    left = f"; {failed:,} without an answer are left out" * bool(failed)
+    return (
+        f"trace {name}: {requests:,} requests in {format_seconds(span_s)}, times taken as {times} "
+        f"({columns}'s columns){left}"
+    )
+
+
 def _load(
     *, users: int | None, requests_per_s: float | None, prefix_hit: float, prompts: int | None
 ) -> str:
@@ -306,10 +316,11 @@ KINDS: Mapping[str, NoteKind] = {
     "measured_constants": NoteKind("assumption", _constants),
     "generic_constants": NoteKind("assumption", _constants, guess=True),
     "parallel": NoteKind("assumption", _parallel),
+    "unlike_shared": NoteKind("assumption", "each card has an equal share of every layer: the slower one is waited for, the smaller one is full first; they exchange over PCIe"),
     "context_apart": NoteKind("assumption", _context_apart),
     # the host and what lies there
     "host": NoteKind("assumption", "host: {name}, {cores} cores, {memory}, {rate:,.0f} GB/s"),
-    "host_default": NoteKind("assumption", "host not given; taken: {name}, {rate:,.0f} GB/s ({flag[host]}, {flag[host_memory]})", guess=True),
+    "host_default": NoteKind("assumption", "host not given; taken: {name}, {size}, {rate:,.0f} GB/s ({flag[host]}, {flag[host_memory]})", guess=True),
     "host_memory": NoteKind("assumption", "the host has {size} of memory ({flag[host_memory]} says otherwise)", guess=True),
     "host_local": NoteKind("assumption", "host: this machine's {name} with {memory}, its modules taken as {modules} ({flag[host_memory]})", guess=True),
     "placed": NoteKind("assumption", "placement: {layers}{experts}"),
@@ -324,6 +335,7 @@ KINDS: Mapping[str, NoteKind] = {
     "another_text": NoteKind("assumption", "the text model of this {kind} is {text}, where {usual} is usual: counted as it says"),
     "config_defaults": NoteKind("assumption", "not in the config, taken from the model class's defaults: {listed}", guess=True),
     "run_for": NoteKind("assumption", "run for {task}: the LM head is not loaded"),
+    "trace": NoteKind("assumption", _trace),
     "texts_load": NoteKind("assumption", lambda texts: f"{'a request is one text' if texts == 1 else f'a request is {texts:,} texts'}, all of one length; who comes while texts are read is read in the next step"),
     "no_tokens": NoteKind("assumption", "generates no tokens: its answer is there when the prompt is read, output-len means nothing"),
     "routing": NoteKind("assumption", "experts: the limit counts those of one token, which any routing must read; ceiling, bytes and MBU even routing, expected {expected}"),
@@ -332,7 +344,7 @@ KINDS: Mapping[str, NoteKind] = {
     "text_length": NoteKind("assumption", "texts of {tokens:,} tokens, the longest that the model takes ({flag[input_len]} says otherwise)", guess=True),
     "spelled_model": NoteKind("assumption", _spelled_model, guess=True),
     "own_format": NoteKind("assumption", "{typed} taken as {taken}, the usual of {engine}", guess=True),
-    "converted": NoteKind("assumption", "{stored} taken as {taken}, as GGUF files of it are (attention, head: 8 bit)", guess=True),
+    "converted": NoteKind("assumption", "{stored} as GGUF files have it: {taken}, attention and head in 8 bit", guess=True),
     "not_in_gguf": NoteKind("warning", "{engine} loads no {stored} weights: name a GGUF format, as {flag[quantization]} {usual}"),
     "active_experts": NoteKind("assumption", "mixture of experts: only the experts of one token are read"),
     "stored_size": NoteKind("warning", "the checkpoint stores {stored}, its config implies {implied} ({off:+.1%}): other formats, or layers not modelled"),

@@ -53,6 +53,8 @@ class Held:
     weight_bytes: float
     cached_layers: tuple[int, ...]
     """Layers of each kind whose cache is there."""
+    adapter_bytes: float = 0.0
+    """Of the weights, those of adapters."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,8 @@ class Model:
         """Of all adapters on one GPU."""
         if self.lora is None:
             return 0.0
+        if self.held is not None:
+            return self.held.adapter_bytes
         every = Step(1, _ENOUGH_FOR_ALL, 1)  # tokens for all experts
         own = sum(op.count * op.weight_bytes for op in self.ops(every))
         plain = replace(self, lora=None)

@@ -32,6 +32,8 @@ it consumes divided columns, so that its input is divided and its output a parti
 block-diagonal weight each rank has its own blocks, their inputs and their outputs. whole: every
 rank computes all of it."""
 
+Adapts = Literal["", "matmul", "experts"]
+
 Role = Literal["", "draft"]
 """What a pass is for: the model's own, or drafting tokens for it to verify."""
 
@@ -361,6 +363,9 @@ class Work(Generic[Q]):
     encoded_elements: Q | float = 0.0
     """Those of input_elements that are of layers that read both ways, whose small kernels not every
     engine fuses."""
+
+    adapts: Adapts = ""
+    """What an adapter's kernel is beside."""
 
     @property
     def streamed_bytes(self) -> Q | float:

@@ -161,7 +161,7 @@ def op_at(row: Row, value: Callable[[Coordinate], float]) -> Op:
         None if row.least_bytes is None else number(row.least_bytes),
         None if row.popular_bytes is None else number(row.popular_bytes), row.modules,
         None if row.least_flops is None else number(row.least_flops), row.of_keys, row.sinks,
-        number(row.encoded_elements),
+        number(row.encoded_elements), row.adapts,
     )  # fmt: skip
 
 

@@ -35,7 +35,8 @@ def engine_of(scenario: Scenario, card: Gpu | None, usual: str = "") -> Engine:
         usual = "mlx"
     if card is None:
         return engine_named(usual or DEFAULT_ENGINE)
-    on_places = scenario.gives(LAYER_OPTIONS) or card.is_host or len(card.cards) > 1
+    apart = len(card.cards) > 1 and scenario.tp == 1
+    on_places = scenario.gives(LAYER_OPTIONS) or card.is_host or apart
     return engine_named(PLACING_ENGINE if on_places else usual or card.engine or DEFAULT_ENGINE)
 
 

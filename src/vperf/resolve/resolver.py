@@ -30,6 +30,7 @@ from vperf.resolve.engine import (
     reads_gguf,
     with_whole_prompts,
 )
+from vperf.resolve.figures import check_figures
 from vperf.resolve.load import (
     accepted_of,
     as_heard,
@@ -112,6 +113,7 @@ class Resolver:
 
     def deployment(self, scenario: Scenario) -> Deployment:
         """The deployment of a scenario. Raises VperfError."""
+        check_figures(scenario)
         lengths = resolve_lengths(scenario)
         check_drafting(scenario)
         scenario, taken = self._as_spelled(scenario)
@@ -135,6 +137,10 @@ class Resolver:
         load, run = resolve_load(
             scenario, replica, lengths, acceptance, images=images, encoding=encoding
         )
+        if scenario.trace is not None:
+            from vperf.requests import said_of_trace  # noqa: PLC0415  (seldom asked for)
+
+            taken += (said_of_trace(scenario.trace),)
         kept, ahead = None, None
         if scenario.gives(ELSEWHERE):
             from vperf import elsewhere  # noqa: PLC0415  (seldom asked for)
@@ -316,8 +322,17 @@ class Resolver:
         if not several and not card.gpu.is_host and not scenario.gives(options):
             model = self._model(config, draft, named, card.engine, scenario)
             return Replica(config, Compiled(model, card))
-        from vperf.places import host_named, resolve_places  # noqa: PLC0415  (seldom asked for)
+        from vperf.places import (  # noqa: PLC0415  (seldom asked for)
+            host_named,
+            resolve_places,
+            that_share,
+        )
 
+        if unlike := that_share(card, scenario):
+            model = self._model(config, draft, named, card.engine, scenario)
+            fullest = min(unlike, key=lambda each: each.gpu.memory_bytes)
+            compiled = Compiled(model, card, None, fullest, unlike)
+            return Replica(config, compiled, (Note("unlike_shared"),))
         host = host_named(scenario, card.gpu)
         moved = several or scenario.gives(LAYER_OPTIONS)
         alone = replace(scenario, pp=1) if moved and scenario.pp > 1 else scenario

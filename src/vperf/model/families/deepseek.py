@@ -11,9 +11,9 @@ from functools import partial
 from vperf.model.blocks import dense, gqa, hyper, mla, moe, mtp, sparse
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
+from vperf.model.families.experts import is_sparse, sparse_or_dense
 from vperf.model.families.family import Family
 from vperf.model.families.keys import understood
-from vperf.model.families.moe import is_sparse, sparse_or_dense
 from vperf.model.layers import item_of
 from vperf.model.ops import Visibility
 
