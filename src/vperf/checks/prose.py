@@ -33,7 +33,8 @@ _RATE = r"(?:tok(?:en)?s?|t|tk)[ ]?(?:/[ ]?s(?:ec(?:ond)?)?|per second|ps|p/s)\b
 _SPREAD = r"(?:[ ]?(?:\u00b1|\+/?-)[ ]?[\d.,]*\d)?"
 """Of repeated runs, behind their mean."""
 _FROM_TO = re.compile(
-    rf"(\d+(?:\.\d+)?)[ ]?(?:-|\u2013|\u2014|to)[ ]?(\d+(?:\.\d+)?)(?=[ ]?(?:{_RATE}))", re.IGNORECASE
+    rf"(\d+(?:\.\d+)?)[ ]?(?:-|\u2013|\u2014|to)[ ]?(\d+(?:\.\d+)?)(?=[ ]?(?:{_RATE}))",
+    re.IGNORECASE,
 )
 _TIME = rf"{_NUMBER}[ ]?(ms|milliseconds?|s|sec(?:onds?)?|us|µs)\b"
 _SECONDS = {"m": 1e-3, "s": 1.0, "u": 1e-6, "µ": 1e-6}
