@@ -20,6 +20,7 @@ _MARKS = re.compile(rb"\((?:r|tm|c)\)")
 
 _VENDOR_WORDS = re.compile(
     rb"nvidia|geforce|amd|radeon|instinct|intel|apple|tesla|generation|edition|graphics|gpu"
+    rb"|macbook ?(?:pro|air)|mac ?(?:studio|mini|pro)|imac"
 )
 
 
