@@ -138,7 +138,9 @@ class Deployment:
     def gpus(self) -> int:
         """How many cards of its kind it has; unlike ones are a kind of their own."""
         places = self.compiled.places
-        if places is None or len(places.cards) == 1 or self.card.gpu.beside:
+        if self.card.gpu.beside:
+            return 1
+        if places is None or len(places.cards) == 1:
             return self.model.parallel.gpus
         return len(places.cards)
 

@@ -349,7 +349,7 @@ TOOLS: tuple[Tool, ...] = (
 # Short answers -------------------------------------------------------------------------------
 
 _MAIN = ("gpu", "gpus", "replicas", "quantization", "weights", "engine", "tp", "pp", "ep", "dp",
-         "users", "ttft_s", "tpot_s", "e2e_s", "output_tokens_per_s", "usd_per_hour",
+         "pcp", "dcp", "users", "ttft_s", "tpot_s", "e2e_s", "output_tokens_per_s", "usd_per_hour",
          "winner")  # fmt: skip
 _MAIN_SPEEDS = ("ttft_s", "tpot_s", "decode_tokens_per_s")
 
@@ -379,8 +379,10 @@ def _cut(answer: dict[str, Any], key: str, rows: Iterable[Any]) -> dict[str, Any
 
 # Tools of the protocol -----------------------------------------------------------------------
 
-_OF_FIT = ("model", "quantization", "kv_cache_dtype", "engine", "tp", "pp", "ep", "dp")
-_ONE_OF_PLAN = ("quantization", "kv_cache_dtype", "engine", "tp", "pp", "ep", "dp")
+_ONE_OF_PLAN = (
+    "quantization", "kv_cache_dtype", "engine", "tp", "pp", "ep", "dp", "pcp", "dcp"
+)  # fmt: skip
+_OF_FIT = ("model", *_ONE_OF_PLAN)
 _REPEATS = tuple(name for name, option in OPTIONS.items() if option.repeats)
 _LISTS: Mapping[str, tuple[str, ...]] = {
     "compare": _REPEATS, "sweep": _REPEATS, "fit": _OF_FIT, "plan": _ONE_OF_PLAN,

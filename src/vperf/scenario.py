@@ -89,6 +89,8 @@ _QUANTIZATION = (
 )
 _CAP = "Consider no longer context."
 _GROUPS = "Attention groups, each with sequences of its own; tp x pp x dp GPUs."
+_PCP = "Groups of GPUs that each read other tokens of a prompt; tp x pp x dp x pcp GPUs."
+_DCP = "Of the tp GPUs, those that each keep other tokens of KV heads they would all keep."
 _PEERS = "Cards read each other's memory. [no GeForce does]"
 _NODE = "GPUs of a node. [8, or those that the link joins]"
 _BETWEEN = "From a GPU to other nodes, one way. [50 GB/s]"
@@ -173,6 +175,10 @@ class Scenario:
     ep: int = _ways("--expert-parallel-size --ep", "Groups of whole experts.")
     dp: int = _ways("--data-parallel-size --dp", _GROUPS)
     """Attention groups; tp x pp x dp GPUs."""
+    pcp: int = _ways("--prefill-context-parallel-size --attn-cp-size --pcp", _PCP)
+    """Groups that read a prompt together; tp x pp x dp x pcp GPUs."""
+    dcp: int = _ways("--decode-context-parallel-size --dcp-size --dcp", _DCP)
+    """Of the `tp` GPUs, those that share out the tokens of a cache."""
     peer_access: str | None = _option(
         _PARALLEL, "--peer-access", _PEERS, "yes|no", shapes="card", repeats=False
     )
@@ -503,6 +509,8 @@ class Options(TypedDict, total=False):
     pp: int
     ep: int
     dp: int
+    pcp: int
+    dcp: int
     peer_access: str | None
     gpus_per_node: int | None
     node_link: str | None

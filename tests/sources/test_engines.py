@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import tomllib
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -154,6 +155,14 @@ def test_builds_of_llama_cpp_are_versions(name: str) -> None:
     now, then = load_engine("llama.cpp@b9000"), load_engine(name)
     assert (now.nested_compute, then.nested_compute) == (1.0, 0.6)
     assert now.host_s_per_step < then.host_s_per_step
+
+
+def test_ktransformers_copies_weights_of_long_prompts_since_kt_kernel() -> None:
+    now, then = load_engine("ktransformers").host, load_engine("ktransformers@0.3").host
+    assert now
+    assert then
+    assert (now.streams_from, then.streams_from) == (2048, 0)
+    assert replace(now, streams_from=0) == then
 
 
 @pytest.mark.parametrize("name", ["vllm@", "vllm@new", "vllm@0..1", "vllm@-1"])

@@ -203,10 +203,11 @@ def plan(
     `conservative` by the slow end of its range; "p99:500ms" by that percentile of a simulated run.
     The load is `request_rate` requests/s or `max_concurrency` users, split over replicas; without
     one, the users of one replica are chosen.
-    `gpu`, `quantization`, `kv_cache_dtype`, `engine`, `tp`, `pp`, `ep` and `dp` may be lists;
-    ways that are not given are powers of two. `disaggregate` also tries separate pools for prefill
-    and decode, whose caches cross `kv_link` bytes/s of each GPU. `by` None: "cost" with prices,
-    "gpus" without. `tick(done, all)` counts families of candidates. Raises VperfError.
+    `gpu`, `quantization`, `kv_cache_dtype`, `engine`, `tp`, `pp`, `ep`, `dp`, `pcp` and `dcp` may
+    be lists; ways that are not given are powers of two, of context parallelism one.
+    `disaggregate` also tries separate pools for prefill and decode, whose caches cross `kv_link`
+    bytes/s of each GPU. `by` None: "cost" with prices, "gpus" without.
+    `tick(done, all)` counts families of candidates. Raises VperfError.
     """
     targets = targets_of(ttft=ttft, tpot=tpot, e2e=e2e)
     _check(max_gpus, gpus_per_node, request_rate, max_concurrency)

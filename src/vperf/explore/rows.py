@@ -169,7 +169,7 @@ def _row(
     )
 
 
-_WAYS = frozenset(("tp", "pp", "dp", "ep"))
+_WAYS = frozenset(("tp", "pp", "dp", "ep", "pcp"))
 _FELT = 1.02
 """Times further apart than this are not alike."""
 _MAX_KEPT = 1000

@@ -196,9 +196,8 @@ def _tied(top: Config, text: Config, family: Family) -> bool:
     own = text.flag("tie_word_embeddings", "tie_embedding", default=family.tied)
     if isinstance(family.ties, bool):
         return family.ties
-    outer = top.raw("tie_word_embeddings")
-    if isinstance(outer, bool):
-        return outer
+    if top.has("tie_word_embeddings"):
+        return top.flag("tie_word_embeddings", default=own)
     if not text.has("tie_word_embeddings", "tie_embedding"):
         # Published files of Mistral 3 and Qwen3-VL say nothing: tied where both classes agree.
         wrapper = class_defaults(top.text("model_type", default=""))

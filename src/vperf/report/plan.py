@@ -464,7 +464,7 @@ def commands(answer: Plan) -> list[Shell]:
 
     def server(of: Layout, role: str = "") -> Server:
         return Server(
-            engine, model.id, of.tp, of.pp, of.ep, of.dp,
+            engine, model.id, of.tp, of.pp, of.ep, of.dp, of.pcp, of.dcp,
             kv_cache=own_cache(estimate),
             quantization="fp8" if online else "",
             drafts=drafts_of(estimate.speculative),
