@@ -53,7 +53,7 @@ _LISTS: Mapping[str, tuple[str, ...]] = {
 
 
 _WITHOUT: Mapping[str, tuple[str, ...]] = {
-    "plan": ("batch_size", "gpus_per_node", *ELSEWHERE),
+    "plan": ("batch_size", "gpus_per_node", "prefill_gpu"),
     "check": ELSEWHERE,
     "roofline": ELSEWHERE,
     "compare": ("prefill_gpu",),
