@@ -59,6 +59,12 @@ MODELS: dict[str, dict[str, Any]] = {
         "vocab_size": 126464, "max_sequence_length": 4096,
         "weight_tying": False, "torch_dtype": "bfloat16",
     },
+    "dream-7b": {
+        "model_type": "Dream", "architectures": ["DreamModel"], "hidden_size": 3584,
+        "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
+        "num_key_value_heads": 4, "vocab_size": 152064, "max_position_embeddings": 131072,
+        "tie_word_embeddings": False, "torch_dtype": "bfloat16",
+    },
 }  # fmt: skip
 """Config files of models that are not shipped, as published."""
 
@@ -105,6 +111,11 @@ def _answer_tok_s(scenario: Scenario) -> float:
     return scenario.output_len / (expected.ttft_s + (scenario.output_len - 1) * expected.tpot_s)
 
 
+def _batch_tok_s(scenario: Scenario) -> float:
+    """The same of all answers of a batch."""
+    return scenario.batch_size * _answer_tok_s(scenario)
+
+
 def _share_of_plain(scenario: Scenario) -> float:
     """Rate with adapters over the rate without."""
     plain = replace(scenario, lora_rank=None, max_loras=None, lora_targets=None)
@@ -144,6 +155,7 @@ FIGURES: dict[str, Callable[[Scenario], float]] = {
     "requests_per_s": _requests_per_s,
     "decode_tok_s": _decode_tok_s,
     "answer_tok_s": _answer_tok_s,
+    "batch_tok_s": _batch_tok_s,
     "share_of_plain": _share_of_plain,
     "reload_s": _reload_s,
     "pool_gib": _pool_gib,

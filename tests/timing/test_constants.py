@@ -14,6 +14,7 @@ from vperf.hardware.engine import Engine, Kernels
 from vperf.hardware.gpu import Achieved, Gpu
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import list_gpus, load_gpu
+from vperf.sources.hosts import load_host
 from vperf.timing.collectives import LINKS
 from vperf.timing.constants import GENERIC, TENSOR_CORES, Origins, constants_of, tensor_cores
 
@@ -170,6 +171,21 @@ def test_block_scales_alone_are_slower_where_an_engine_has_kernels_of_its_own_fo
     assert slow.gemm_latency_s == c.gemm_latency_s
     assert slow.moe_latency_s == c.moe_latency_s
     assert slow.launch_scale == c.launch_scale
+
+
+def test_kernels_without_tiles_leave_those_of_a_cpu_idle() -> None:
+    """llama.cpp and its fork multiply 3.7 to 7.1 T operations a second of Llama-3.1-8B on a Xeon
+    Platinum 8480, whose tiles have 229 (ik_llama.cpp issue 437); KTransformers 35 of its int8."""
+    xeon = load_host("Xeon Platinum 8480")
+    vectors = 56 * 2.0e9 * 128
+    for name in ("llama.cpp", "ik_llama.cpp"):
+        engine = load_engine(name).on_host()
+        assert constants_of(xeon, engine).peak_flop_per_s["int8"] == vectors
+        assert 3.6e12 < constants_of(xeon, engine).path(Q4_0)[1] < 7.2e12
+    tiles = constants_of(xeon, load_engine("ktransformers").on_host())
+    assert tiles.peak_flop_per_s["int8"] == 56 * 2.0e9 * 2048
+    zen = load_host("Ryzen 9 7950X")  # whose int8 is those vectors
+    assert constants_of(zen, engine).peak_flop_per_s == zen.peak_flop_per_s
 
 
 def test_llama_cpp_multiplies_by_kind_of_block_and_sums_in_half_precision() -> None:

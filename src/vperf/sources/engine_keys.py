@@ -103,6 +103,7 @@ HOST: Keys = {
     "stream": Key("stream", float),
     "experts_stream": Key("experts_stream", float),
     "compute": Key("compute", float),
+    "tiles": Key("tiles", bool),
     "unpacks_once": Key("unpacks_once", bool),
     "sockets": Key("sockets", AMOUNT),
     "crossing_time": Key("crossing_s", SECONDS),
@@ -145,6 +146,7 @@ ENGINE_FILE: Keys = {
                 "before": Key("before", str, required=True),
                 "memory_utilization": Key("memory_utilization", SHARE),
                 **_SCHEDULER,
+                "streams_from": HOST["streams_from"],
                 **{name: Key(field, SECONDS) for name, field in _TIMES.items()},
                 **{name: Key(name, kind) for name, kind in _PLAIN.items()},
             }
