@@ -149,8 +149,8 @@ its release, requests and lengths simulated, `as run`), and why.
 - InferenceMAX 2026 (TTFT 211, 41 % (as run 32 %)): ATOM on MI355X is asked as vLLM (as run 41 %);
   SGLang on ROCm compiles for 4 to 10 s (as run 46 %, medians 28 %); gpt-oss under TensorRT-LLM
   1.2.0rc2 has two thirds of the TTFT that is expected; vLLM 0.13 17 % as run.
-- io.net, vLLM 0.8.5 (TTFT 45, 119 % (as run 26 %)): its scheduler admits in the next step, today's in
-  the third after it.
+- io.net, vLLM 0.8.5 (TTFT 45, 119 % (as run 26 %)): its scheduler admits in the next step, today's
+  in the third after it.
 - kyuz0, R9700 and others, vLLM 0.13 (TTFT 52, 72 % (as run 29 %)): the same.
 
 Less than 25 %, but of one sign: MLPerf 5.1 (rate 199, 24 %): Llama-2-70B on B200 and H200 is 1.16

@@ -211,6 +211,8 @@ def plan(
     """
     targets = targets_of(ttft=ttft, tpot=tpot, e2e=e2e)
     _check(max_gpus, gpus_per_node, request_rate, max_concurrency)
+    if options.get("kv_offload") is not None:
+        _check_cache(targets, disaggregate=disaggregate)
     known = prices_of(prices) if prices else None
     objective = by or ("cost" if known else "gpus")
     if objective not in get_args(By):
@@ -268,6 +270,17 @@ def _check(max_gpus: int, node: int | None, rate: float | None, users: int | Non
         number = isinstance(rate, int | float) and not isinstance(rate, bool)
         if not number or not is_moderate(rate):
             raise InputError(f"must be above 0, not {rate!r}", field="request-rate")
+
+
+def _check_cache(targets: Targets, *, disaggregate: bool) -> None:
+    """InputError for what is not known of a cache beyond the card."""
+    if disaggregate:
+        raise InputError(f"is not understood with {flag('kv_offload')}", field="disaggregate")
+    if targets.percents:
+        raise InputError(
+            "percentiles are those of a simulated run, which knows of no cache beyond the card",
+            field="kv-offload", hint="targets without a percentile are of means",
+        )  # fmt: skip
 
 
 def _counts(way: str, given: Any) -> tuple[int, ...]:
