@@ -504,7 +504,7 @@ def _flight_warning(result: Result, at: Deployment, figures: dict[str, float]) -
     if seen is None or not users:
         return ()
     fewer = _FEWER_TOLERANCE
-    if at.load is not None and result.setup.max_concurrency is None:
+    if at.scenario.request_rate == math.inf and result.setup.max_concurrency is None:
         # All sent at once: they wait for each other, and their number falls to none.
         users, fewer = max(users, result.setup.requests or 1), 2 * _FEWER_TOLERANCE
     more = seen > _MORE_TOLERANCE * users
