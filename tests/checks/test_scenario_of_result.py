@@ -248,9 +248,8 @@ def test_weights_whose_format_nobody_says_prove_nothing() -> None:
 
 def test_a_rate_over_a_run_without_its_load_proves_nothing() -> None:
     typed = Result("command line", "", output_tokens_per_s=9000.0)
-    assert "how many sequences" in resolve(typed, gpu=GPU, model=MODEL, options={}).doubts[-1]
-    said = {"batch_size": 8, "input_len": 1024, "output_len": 128}
-    loaded = resolve(typed, gpu=GPU, model=MODEL, options=said)
+    assert "how many sequences" in resolve(typed, gpu=GPU, model=MODEL, options={}).doubts[0]
+    loaded = resolve(typed, gpu=GPU, model=MODEL, options={"batch_size": 8})
     assert loaded.doubts == ()
 
 
@@ -394,10 +393,10 @@ def test_a_run_whose_latency_says_that_few_were_in_flight_was_not_sent_at_once()
 def test_figures_of_a_load_at_lengths_that_nobody_said_prove_nothing() -> None:
     typed = Result("command line", "", setup(input_len=None, output_len=None, max_concurrency=32),
                    output_tokens_per_s=350.0)  # fmt: skip
-    assert resolve(typed, gpu=None, model=None, options={}).doubts
+    assert resolve(typed, gpu=None, model=None, options={}).doubts_above
     alone = Result("command line", "", setup(input_len=None, output_len=None, batch_size=1),
                    decode_tokens_per_s=35.0)  # fmt: skip
-    assert not resolve(alone, gpu=None, model=None, options={}).doubts
+    assert not resolve(alone, gpu=None, model=None, options={}).doubts_above
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,8 @@ class ResultScenario:
     notes: tuple[Note, ...]
     doubts: tuple[str, ...] = ()
     """Why a figure above the limit proves nothing: what ran is not known well enough."""
+    doubts_above: tuple[str, ...] = ()
+    """The same of what is said as an assumption anyway: worth a warning only where one is above."""
 
 
 def scenario_of(
@@ -88,10 +90,11 @@ def scenario_of(
     notes = [*notes_of("tool", result.notes)]
     asked = _asked(setup, options, warnings)
     unsaid: list[MissingSetupError] = []
+    assumed: tuple[str, ...] = ()
     with _noted(unsaid):
         _load(result, asked, warnings, notes)
     with _noted(unsaid):
-        _lengths(result, asked, warnings, notes, doubts)
+        assumed = _lengths(result, asked, warnings, notes)
     unlike = gpu is None and "gpu_file" not in options and setup.unlike_gpus
     _split(asked, setup, warnings, notes, unlike=bool(unlike))
     with _noted(unsaid):
@@ -121,7 +124,7 @@ def scenario_of(
         caps = {"max_num_seqs": setup.max_batch, "max_num_batched_tokens": setup.max_batched_tokens}
         asked = {**{name: cap for name, cap in caps.items() if cap}, **_run(result, asked), **asked}
     scenario = Scenario(found, card, **asked)
-    return ResultScenario(scenario, tuple(warnings), tuple(notes), tuple(doubts))
+    return ResultScenario(scenario, tuple(warnings), tuple(notes), tuple(doubts), assumed)
 
 
 def _asked(setup: Setup, options: Mapping[str, Any], warnings: Notes) -> dict[str, Any]:
@@ -331,8 +334,10 @@ def _of_a_run(result: Result) -> bool:
 
 
 def _lengths(
-    result: Result, asked: dict[str, Any], warnings: Notes, notes: Notes, doubts: list[str]
-) -> None:
+    result: Result, asked: dict[str, Any], warnings: Notes, notes: Notes
+) -> tuple[str, ...]:
+    """Lengths as said or as usual; and why, of usual ones, a figure above the limit proves
+    nothing."""
     setup = result.setup
     prompt, output = setup.input_len, setup.output_len
     no_prompt = not prompt and bool(output) and (setup.past_len is not None or prompt == 0)
@@ -364,7 +369,8 @@ def _lengths(
         taken = ", ".join(f"{_flag(name)} {getattr(default, name)}" for name in missing)
         notes.append(Note("default_lengths", lengths=taken))
         if not _one_answer(result, asked, missing):
-            doubts.append("how long prompts and answers were is not said")
+            return ("how long prompts and answers were is not said",)
+    return ()
 
 
 def _decodes_alone(result: Result) -> bool:
