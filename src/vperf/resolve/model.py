@@ -22,6 +22,7 @@ from vperf.model.model import Model
 from vperf.model.ops import Step
 from vperf.model.read import build_model
 from vperf.model.tasks import run_for, seen_both_ways, task_named
+from vperf.model.windows import without_windows
 from vperf.notes import Note, notes_of
 from vperf.scenario import OPTIONS, ModelLike, Scenario
 from vperf.serving.speculative import (
@@ -139,6 +140,8 @@ def resolve_model(
     """The model as the engine runs it: its cache, its context, its drafts, its share of a GPU."""
     model = built(found, scenario.quantization, scenario.kv_cache_dtype)
     model = _engine_cache(model, engine, scenario.kv_cache_dtype)
+    if model.model_type in engine.ignores_windows:
+        model = without_windows(model, engine.name)
     if scenario.max_model_len is not None:
         model = _capped(model, scenario.max_model_len)
     task = scenario.task or found.task

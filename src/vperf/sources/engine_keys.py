@@ -69,6 +69,8 @@ _PLAIN: dict[str, Any] = {
     "nested_stream": float,
     "nested_compute": float,
     "nested_vector": float,
+    "grouped_cache": float,
+    "ignores_windows": list[str],
     "vector_products_per_clock": float,
     "ttft_spread": tuple[float, float],
     "prefill_spread": tuple[float, float],
