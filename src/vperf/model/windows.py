@@ -7,15 +7,9 @@ Not here: what a window costs (ops.Visibility).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from vperf.model.checkpoint import Config
 from vperf.model.ops import FULL, Visibility
-from vperf.notes import Note
-
-if TYPE_CHECKING:
-    from vperf.model.model import Model
 
 Rule = Callable[[Config, int], bool]
 """(config, layer) -> whether the layer is windowed, when the config has no layer_types."""
@@ -88,19 +82,3 @@ def all_but_every(default: int) -> Rule:
         return (layer + 1) % period != 0
 
     return rule
-
-
-def without_windows(model: Model, engine: str) -> Model:
-    """As an engine runs it that has no windows for its kind: every layer sees all keys."""
-    kinds = tuple(
-        (
-            count,
-            replace(kind, blocks=tuple(
-                replace(block, visibility=FULL) if hasattr(block, "visibility") else block
-                for block in kind.blocks
-            )),
-        )
-        for count, kind in model.kinds
-    )  # fmt: skip
-    notes = (*model.assumptions, Note("no_windows", engine=engine, model_type=model.model_type))
-    return replace(model, kinds=kinds, assumptions=notes)
