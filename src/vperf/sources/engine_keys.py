@@ -69,6 +69,7 @@ _PLAIN: dict[str, Any] = {
     "nested_stream": float,
     "nested_compute": float,
     "nested_vector": float,
+    "grouped_compute": float,
     "grouped_cache": float,
     "ignores_windows": list[str],
     "vector_products_per_clock": float,

@@ -247,7 +247,6 @@ def experts(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     unpacking: 4-bit weights to 16 bit, 28 a clock and SM. Uniform routing; fitted to moe tables of
     seven cards, three rates r_moe (plain, block-scaled fp8, unpacked).
     """
-    del engine
     path, rate = c.path(work.format)
     latency = c.moe_latency_s
     unpacked: Q | float = 0.0
@@ -259,6 +258,7 @@ def experts(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
         latency = c.moe_block_latency_s
     else:
         rate *= c.moe_efficiency
+    rate *= engine.grouped_compute
     unpacked = unpacked + _looked_up_s(_popular(work, c), c)
     streamed = _stream_s(_popular(work, c), c) * (c.bandwidth / c.stream_bandwidth)
     tokens, _, _, hidden, _ = work.shape
