@@ -364,7 +364,9 @@ class ReadBy:
     requests_per_s: float
     """That they read, one batch after another."""
     decode_requests_per_s: float
-    """That the GPUs that decode answer meanwhile."""
+    """That the GPUs that decode answer meanwhile; under a load, with all sequences that fit."""
+    busy: float | None = None
+    """Share of the time that they read, under a load."""
 
 
 T = TypeVar("T")

@@ -140,11 +140,26 @@ def _kept(at: Deployment, kept: Kept) -> KeptCache:
 
 
 def _read_by(at: Deployment, ahead: Ahead, pace: Pace) -> ReadBy:
-    before, batch, prompt = ahead.compiled, at.batch_size, at.prompt_tokens
-    model, output = before.model, at.lengths.output_tokens
-    read = before.prefill(batch, prompt).expected
+    before, batch, (prompt, output) = ahead.compiled, at.batch_size, at.request_tokens
+    model, encoding = before.model, at.encoding
     sent = ahead.sent_bytes(at.compiled, batch, prompt)
     use = memory_use(model, ahead.pools, batch, prompt, 0)
+    encode, own = (
+        each.seconds(batch).expected if each else 0.0 for each in (encoding, ahead.encoding_alone)
+    )
+    if at.load is not None and pace.served is not None:
+        from vperf.serving.load import serve  # noqa: PLC0415  (most are of a batch)
+
+        load, served, steps = at.load, pace.served, at.replica.steps(at.load)
+        alike = replace(load, encode_s=own)
+        read, alone = served.prefill_s, serve(at.compiled, alike).ttft_s
+        most = ahead.most_requests_per_s(at.compiled, load, steps)
+        first, busy = served.decode_s, served.requests_per_s / most[0]
+    else:
+        read = before.prefill(batch, prompt).expected + encode
+        alone = at.compiled.prefill(batch, prompt).expected + own
+        most = batch / read, batch / (pace.expected.tpot_s * output)
+        first, busy = at.compiled.decode(batch, prompt).expected, None
     return ReadBy(
         gpu=before.card.gpu.id,
         gpus=model.parallel.gpus,
@@ -153,13 +168,14 @@ def _read_by(at: Deployment, ahead: Ahead, pace: Pace) -> ReadBy:
         sent_bytes=sent,
         bytes_per_s=ahead.bytes_per_s,
         sent_s=sent / ahead.bytes_per_s,
-        first_step_s=at.compiled.decode(batch, prompt).expected,
-        ttft_alone_s=at.compiled.prefill(batch, prompt).expected,
+        first_step_s=first,
+        ttft_alone_s=alone,
         memory_bytes=use.total_bytes,
         capacity_bytes=before.card.gpu.memory_bytes,
         fits=use.total_bytes <= before.card.gpu.memory_bytes,
-        requests_per_s=batch / read,
-        decode_requests_per_s=batch / (pace.expected.tpot_s * output),
+        requests_per_s=most[0],
+        decode_requests_per_s=most[1],
+        busy=busy,
     )
 
 

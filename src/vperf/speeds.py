@@ -238,6 +238,8 @@ def _of_load(at: Deployment, load: Load) -> Pace:
     steps = at.replica.steps(load)
     if at.kept is not None:
         served = at.kept.served(at.compiled, load, steps)
+    elif at.ahead is not None:
+        served = at.ahead.served(at.compiled, load, steps)
     else:
         served = serve(at.compiled, load, steps)
     finite = simulated_run(at) if at.run is not None and at.run.finite else None

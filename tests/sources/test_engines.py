@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import tomllib
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -147,6 +148,14 @@ def test_a_version_may_have_had_other_kernels() -> None:
     now, then = load_engine("trtllm"), load_engine("trtllm@1.0")
     assert (now.fused_quantize, then.fused_quantize) == (True, False)
     assert load_engine("trtllm@1.1").fused_quantize
+
+
+def test_ktransformers_copies_weights_of_long_prompts_since_kt_kernel() -> None:
+    now, then = load_engine("ktransformers").host, load_engine("ktransformers@0.3").host
+    assert now
+    assert then
+    assert (now.streams_from, then.streams_from) == (2048, 0)
+    assert replace(now, streams_from=0) == then
 
 
 @pytest.mark.parametrize("name", ["vllm@", "vllm@new", "vllm@0..1", "vllm@-1"])

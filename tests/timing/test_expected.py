@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from measured_points import score, strata
+from measured_points import score
 from scoring import stats
 
 from vperf.formats import (
@@ -170,7 +170,7 @@ def test_prefill_over_heads_of_72_multiplies_as_if_they_were_of_96() -> None:
 def test_prefill_over_heads_of_512_is_as_slow_as_measured() -> None:
     # 12 of 47 rows of NVIDIA aiconfigurator's tables: TensorRT-LLM's kernels, and theirs in
     # SGLang, on B200 and B300. Without a rate of their own they are predicted 30 % too fast.
-    rows = score(strata()["prefill attention, wide heads"])["kernel"]
+    rows = score("prefill attention, wide heads")["kernel"]
     assert abs(stats(rows).bias) < 0.07
 
 

@@ -33,6 +33,8 @@ class Kernels:
     """Share of the memory stream."""
     compute: float = 1.0
     """Share of the matmul rates."""
+    wide: float = 1.0
+    """The same of 16-bit weights outside of experts."""
     cache: float = 1.0
     """Share of the stream at which decode attention reads its cache."""
     vector: float = 1.0
@@ -100,8 +102,10 @@ class Engine:
     """The user said memory_utilization; else it is the engine's default."""
     share_of: ShareOf = "all"
     """What memory_utilization is a share of, or for."""
-    graph_bytes_per_layer: float = 0.0
-    """Memory of CUDA graphs, captured for every batch size."""
+    counts_graphs: bool = False
+    """CUDA graphs, captured for every batch size, are memory that its cache makes room for."""
+    sorts_logits: bool = False
+    """Its sampler sorts the logits of all sequences, in PyTorch."""
     cuda_graphs: bool = True
     """Whether a decode step is one launch; if not, the host launches every kernel."""
     eager_host_s_per_step: float = 0.0

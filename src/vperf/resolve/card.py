@@ -116,7 +116,8 @@ def with_count(options: Mapping[str, Any]) -> dict[str, Any]:
     else:
         return dict(options)
     found = {**options, "gpu": card}
-    ways = prod(found.get(way) or 1 for way in ("tp", "pp", "dp", "pcp"))
+    names = ("tp", "pp", "dp", *(() if options.get("prefill_gpu") else ("pcp",)))
+    ways = prod(found.get(way) or 1 for way in names)
     if count in (1, ways):
         return found
     if ways > 1:

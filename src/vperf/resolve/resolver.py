@@ -63,7 +63,9 @@ from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card
 
 if TYPE_CHECKING:
-    from vperf.serving.elsewhere import Ahead
+    from vperf.serving.elsewhere import Ahead, Kept
+    from vperf.serving.encoding import Encoding
+    from vperf.serving.load import Load
 
 
 MAX_KEPT = 512
@@ -114,6 +116,9 @@ class Resolver:
         check_figures(scenario)
         lengths = resolve_lengths(scenario)
         check_drafting(scenario)
+        typed = scenario
+        if scenario.prefill_gpu is not None and scenario.pcp > 1:  # of the cards that read
+            scenario = replace(scenario, pcp=1)
         scenario, taken = self._with_own_format(scenario)
         replica = self._replica(scenario)
         model = replica.compiled.model
@@ -143,13 +148,19 @@ class Resolver:
 
             elsewhere.check(scenario, replica.compiled)
             kept = elsewhere.kept_of(scenario, replica.compiled)
-            if kept is not None and load is not None:  # the simulation knows of no link
-                load, run = kept.of_load(load), None
-            ahead = self._ahead(scenario, replica.compiled)
+            ahead = self._ahead(replace(scenario, pcp=typed.pcp), replica.compiled, encoding)
+            if ahead is not None:
+                encoding = ahead.encoding
+            if kept is not None and encoding is not None:
+                prompt = lengths.input_tokens + images
+                encoding = encoding.beyond(kept.found(prompt))
+            if load is not None:  # the simulation knows of no link
+                load, run = _elsewhere(load, kept, encoding), None
         return Deployment(
-            scenario, replica, lengths, load, scenario.batch_size, images, acceptance, accepted,
-            run, model_warnings(replica.found, model, scenario.quantization), encoding,
-            taken=taken, kept=kept, ahead=ahead,
+            replace(scenario, pcp=typed.pcp), replica, lengths, load, scenario.batch_size,
+            images, acceptance, accepted, run,
+            model_warnings(replica.found, model, scenario.quantization), encoding, taken=taken,
+            kept=kept, ahead=ahead,
         )  # fmt: skip
 
     def _with_own_format(self, scenario: Scenario) -> tuple[Scenario, tuple[Note, ...]]:
@@ -183,7 +194,9 @@ class Resolver:
             self._named[key] = known, found
         return known
 
-    def _ahead(self, scenario: Scenario, after: Compiled) -> Ahead | None:
+    def _ahead(
+        self, scenario: Scenario, after: Compiled, encoding: Encoding | None
+    ) -> Ahead | None:
         if scenario.prefill_gpu is None:
             return None
         from vperf import elsewhere  # noqa: PLC0415  (seldom asked for)
@@ -196,7 +209,7 @@ class Resolver:
         elsewhere.check(replace(reads, prefill_gpu=scenario.prefill_gpu), before.compiled)
         elsewhere.same_cache(before.model, after.model)
         link = elsewhere.between(scenario, before.card.gpu, after.card.gpu)
-        return Ahead(before.compiled, before.replica.pools, link)
+        return Ahead(before.compiled, before.replica.pools, link, before.encoding, encoding)
 
     def what_if(self, deployment: Deployment, **change: Any) -> Deployment:
         """The deployment of the same scenario but for these options. Raises VperfError.
@@ -331,6 +344,13 @@ class Resolver:
             found = resolve_model(config, engine, scenario, draft)
             _remember(self._replicas, key, (found, (config, draft, named)), self._keep)
         return found
+
+
+def _elsewhere(load: Load, kept: Kept | None, encoding: Encoding | None) -> Load:
+    """The load, of whose prompts a part is found, or read, elsewhere."""
+    load = replace(load, encode_s=0.0, encode_limit_s=0.0)
+    load = load if encoding is None else encoding.of_load(load)
+    return load if kept is None else kept.of_load(load)
 
 
 def _keys(values: tuple[Any, ...]) -> tuple[Any, ...]:

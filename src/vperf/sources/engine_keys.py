@@ -7,7 +7,8 @@
     ...                           the fields of hardware.engine.Engine; times are text with units
     [scheduler]                   the fields of hardware.scheduler.Scheduler; [.small_cards]: those
                                   that differ on cards with less memory
-    [[versions]]                  before: a version; what was otherwise of both before it
+    [[versions]]                  before: a version; what was otherwise of both before it, unless
+                                  that of an older one says so
     [host]                        the fields of hardware.host.HostUse: what it leaves to the host
     [kernels_on.ARCHITECTURE]     the fields of hardware.engine.Kernels: where its are its own
     [launch]                      words: the command that starts a server, see below
@@ -57,7 +58,8 @@ _PLAIN: dict[str, Any] = {
     "encoder_bytes_per_element": float,
     "flash_attention": bool,
     "share_of": ShareOf,
-    "graph_bytes_per_layer": float,
+    "counts_graphs": bool,
+    "sorts_logits": bool,
     "all_reduce_latency": float,
     "quantize_kernels": float,
     "prefill_share": float,
@@ -101,6 +103,7 @@ HOST: Keys = {
     "stream": Key("stream", float),
     "experts_stream": Key("experts_stream", float),
     "compute": Key("compute", float),
+    "tiles": Key("tiles", bool),
     "unpacks_once": Key("unpacks_once", bool),
     "sockets": Key("sockets", AMOUNT),
     "crossing_time": Key("crossing_s", SECONDS),
@@ -141,7 +144,9 @@ ENGINE_FILE: Keys = {
         Rows(
             {
                 "before": Key("before", str, required=True),
+                "memory_utilization": Key("memory_utilization", SHARE),
                 **_SCHEDULER,
+                "streams_from": HOST["streams_from"],
                 **{name: Key(field, SECONDS) for name, field in _TIMES.items()},
                 **{name: Key(name, kind) for name, kind in _PLAIN.items()},
             }

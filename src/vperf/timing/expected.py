@@ -113,6 +113,8 @@ def matmul(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     """
     path, rate = c.path(work.format)
     bits = path.activation_bits
+    if work.format.bits >= 16:
+        rate *= c.wide_compute
     base: Q | float = c.gemm_latency_s
     # Block-scaled fp8 has scales of its own for each token and block: no engine fuses that kernel.
     blocks = bits == 8 and work.format.block_in > 0
