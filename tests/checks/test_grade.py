@@ -12,7 +12,9 @@ import pytest
 import vperf
 from tests.checks.results import GPU, MODEL, result, setup, went
 from vperf import InputError, Result, Scenario
-from vperf.checks.grade import Bounds, grade, in_flight, running, utilization
+from vperf.checks.grade import Bounds, bounds, grade, in_flight, running, utilization
+from vperf.estimate import estimate
+from vperf.resolve import deploy
 
 BOUNDS = Bounds(limit=100.0, expected=80.0, slow=60.0, fast=90.0)
 
@@ -247,3 +249,13 @@ def test_a_stage_without_a_sequence_waits() -> None:
     for batch, busy in ((2, 1 / 4), (3, 2 / 4), (8, 1.0), (64, 1.0)):
         given: Any = at
         assert utilization("decode", 0.02, phase, given, batch).mbu == pytest.approx(0.5 * busy)
+
+
+def test_requests_of_many_texts_are_bounded_by_the_texts_over_them() -> None:
+    at = deploy(Scenario("Qwen/Qwen3-Embedding-0.6B", "l4", input_len=512, max_concurrency=4,
+                         texts_per_request=8))  # fmt: skip
+    answer = estimate(at)
+    found = bounds(at, answer)["requests_per_s"]
+    assert answer.texts is not None
+    assert found.expected == pytest.approx(answer.texts.expected_texts_per_s / 8)
+    assert found.limit == pytest.approx(answer.texts.limit_texts_per_s / 8)
