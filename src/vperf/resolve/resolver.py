@@ -27,6 +27,7 @@ from vperf.resolve.engine import (
     engine_on,
     keeps_experts,
     own_format,
+    reads_gguf,
     with_whole_prompts,
 )
 from vperf.resolve.figures import check_figures
@@ -45,6 +46,7 @@ from vperf.resolve.model import (
     built,
     check_formats,
     config_of,
+    format_spelled,
     model_warnings,
     resolve_model,
 )
@@ -119,7 +121,9 @@ class Resolver:
         typed = scenario
         if scenario.prefill_gpu is not None and scenario.pcp > 1:  # of the cards that read
             scenario = replace(scenario, pcp=1)
-        scenario, taken = self._with_own_format(scenario)
+        scenario, taken = self._as_spelled(scenario)
+        scenario, said = self._with_own_format(scenario)
+        taken += said
         replica = self._replica(scenario)
         model = replica.compiled.model
         check_lengths(model, replica.found.id, lengths, scenario.image_tokens)
@@ -162,6 +166,32 @@ class Resolver:
             model_warnings(replica.found, model, scenario.quantization), encoding, taken=taken,
             kept=kept, ahead=ahead,
         )  # fmt: skip
+
+    def _as_spelled(self, scenario: Scenario) -> tuple[Scenario, tuple[Note, ...]]:
+        """The format that the model's name says, and for which model the name was taken."""
+        model = scenario.model
+        if isinstance(model, str):
+            check_formats(scenario.quantization, scenario.kv_cache_dtype)
+            named = engine_of(scenario, self.gpu(scenario))  # told before the network is asked
+            model = self.config(model, scenario.revision)
+        else:
+            named = None
+        if not isinstance(model, ModelConfig) or (spelled := model.spelled) is None:
+            return scenario, ()
+        taken, given = None, scenario.quantization
+        if given in (None, AS_STORED):
+            named = named or engine_of(scenario, self.gpu(scenario))
+            taken = format_spelled(model)
+            if spelled.usual and scenario.engine is not None and not reads_gguf(named):
+                taken = None
+        note = Note(
+            "spelled_model", typed=spelled.typed, model=model.id, quantization=taken,
+            usual=spelled.usual, sure=spelled.sure, why=spelled.why,
+        )  # fmt: skip
+        engine = scenario.engine
+        if spelled.usual and engine is None:
+            engine = PLACING_ENGINE
+        return replace(scenario, quantization=taken or given, engine=engine), (note,)
 
     def _with_own_format(self, scenario: Scenario) -> tuple[Scenario, tuple[Note, ...]]:
         """Bits alone ("4bit") as the engine's own format of them, what it does not load as it is

@@ -93,6 +93,7 @@ _SEPARATORS = bytes(b for b in range(256) if not chr(b).isalnum() or b > 127).re
 _MARKS = re.compile(rb"\((?:r|tm|c)\)")
 _VENDOR_WORDS = re.compile(
     rb"nvidia|geforce|amd|radeon|instinct|intel|apple|tesla|generation|edition|graphics|gpu"
+    rb"|macbook ?(?:pro|air)|mac ?(?:studio|mini|pro)|imac"
 )
 _QUOTED = re.compile(rb'"([^"\n]*)"')
 
@@ -184,17 +185,32 @@ CPU = "cpu:"
 """Before the name of a host: its CPUs alone are the target."""
 BESIDE = "+"
 """Between cards that have layers of their own: "rtx-5090+2xrtx-3090"."""
-_SEVERAL = re.compile(r"([1-9]\d{0,3})\s*x\s*(\S.*)|(.*\w):([1-9]\d{0,3})", re.IGNORECASE)
+_SEVERAL = re.compile(
+    r"(?P<n>[1-9]\d{0,2})\s*[x\u00d7]\s*(?P<card>\S.*)|(?P<card_1>.*\w):(?P<n_1>[1-9]\d{0,3})"
+    r"|(?P<card_2>.*(?:[\d)]|gb|\s))\s*[x\u00d7]\s?(?P<n_2>[1-9]\d?)"
+    r"|(?P<card_3>.*\S)[\s,]+tp\s?[=-]?\s?(?P<n_3>[1-9]\d?)",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(r"(dual|two|triple|three|quad|four|eight) (?:x )?(.*\S)", re.IGNORECASE)
+_PLURAL = re.compile(r"(?<=\d\d\d)s$", re.IGNORECASE)
+"""As in "two 3090s"; an L40S is a card."""
+_COUNTS = {"dual": 2, "two": 2, "triple": 3, "three": 3, "quad": 4, "four": 4, "eight": 8}
 _MAX_CARDS = 64
 
 
 def several(name: str) -> tuple[int, str]:
-    """How many cards of which name: "2xrtx-3090", "h100:2"; a file's name is whole."""
+    """How many cards of which name: "2xrtx-3090", "h100:2", "A6000 x2", "dual 3090", "H20 TP2"; a
+    file's name is whole."""
     name = name.strip()
-    many = _SEVERAL.fullmatch(name)
-    if many is None or name.lower().startswith(CPU) or os.path.exists(name):
+    if name.lower().startswith(CPU) or os.path.exists(name):
         return 1, name
-    return int(many[1] or many[4]), many[2] or many[3]
+    if words := _COUNTED.fullmatch(name):
+        return _COUNTS[words[1].lower()], _PLURAL.sub("", words[2])
+    many = _SEVERAL.fullmatch(name)
+    if many is None:
+        return 1, name
+    found = {key.partition("_")[0]: value for key, value in many.groupdict().items() if value}
+    return int(found["n"]), _PLURAL.sub("", found["card"].strip())
 
 
 def _unlike(name: str) -> Gpu:
@@ -237,7 +253,7 @@ def _load_named(name: str, files: Files) -> Gpu:
     return _resolve(name, files)
 
 
-_GIGABYTES = re.compile(r"([ _-]\d{2,3})[gG]$")
+_GIGABYTES = re.compile(r"([ _-]\d{2,3})[gG](?![a-zA-Z0-9])")
 """As people write the memory of a card: "A100 80G"."""
 
 
@@ -298,7 +314,7 @@ def _words_of(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(plain))
 
 
-_SIZED = re.compile(r"(\S.*?)[ _-]?(\d{1,4}) ?GB?", re.IGNORECASE)
+_SIZED = re.compile(r"(\S.*?)[ _,(\u00b7-]*(\d{1,4}) ?G(?:i?B)?(?: v?ram)?\)?", re.IGNORECASE)
 
 
 def _of_a_size(name: str, files: Files) -> Gpu | None:
@@ -316,9 +332,12 @@ def _of_a_size(name: str, files: Files) -> Gpu | None:
     asked, usual = float(sized[2]), parse_bytes(nominal) / 1e9
     if asked == usual:
         return gpu
-    if gpu.memory_class not in _OF_THE_MACHINE:
+    if gpu.memory_class not in _OF_THE_MACHINE and asked != 2 * usual:
         return None
-    said = f"{gpu.name}: {asked:g} GB, of which the GPU uses {gpu.memory_bytes / usual / 2**30:.0%}"
+    share = gpu.memory_bytes / usual / 2**30
+    said = f"{gpu.name}: {asked:g} GB, of which the GPU uses {share:.0%}"
+    if gpu.memory_class not in _OF_THE_MACHINE:
+        said = f"{gpu.name} rebuilt with {asked:g} GB in place of {usual:g}, as fast as its own"
     kept = (note for note in gpu.assumptions if note.kind != "card_memory")
     return replace(
         gpu,

@@ -20,12 +20,12 @@ from typing import Any
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.labels import TEXTS, Label, label_of, thousands, value_of
-from vperf.checks.importers.names import quantization_named, weight_name
 from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record, number_or_none
 from vperf.checks.importers.serving import engine_of
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
+from vperf.sources.weight_names import quantization_named, weight_name
 
 _TABLE, _LINES, _OWN = "a table", "a summary", "a script's JSON or CSV"
 _TIMES = {"ttft_s", "tpot_s", "itl_s", "latency_s"}

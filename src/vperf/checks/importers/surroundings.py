@@ -13,10 +13,10 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
-from vperf.checks.importers.names import quantization_named
 from vperf.checks.result import Setup
 from vperf.errors import InputError
 from vperf.sources.tensor_places import parse_overrides
+from vperf.sources.weight_names import quantization_named
 
 _MAX_READ = 200_000
 """Characters of text before a result that are looked at; a server's log may be endless."""
@@ -69,6 +69,13 @@ Options = Mapping[str, str]
 def options_in(text: str) -> dict[str, str]:
     """Every option that the text gives a tool or an engine, by its long name with underscores."""
     return dict(_options(text[-_MAX_READ:]))
+
+
+def command_lines(text: str) -> list[str]:
+    """The commands of tools and engines in the text, from their name to the end of the line."""
+    found = (match and line[match.start() :] for line in text.splitlines()
+             for match in [_COMMAND.search(line)])  # fmt: skip
+    return [line.rstrip() for line in found if line]
 
 
 @lru_cache(maxsize=4)
