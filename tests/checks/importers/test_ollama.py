@@ -56,7 +56,7 @@ def test_a_rate_that_is_no_number_is_not_measured() -> None:
     assert run.decode_tokens_per_s == pytest.approx(15.0)
 
 
-@pytest.mark.parametrize("rate", ["1e307", "1e309"])
+@pytest.mark.parametrize("rate", ["9" * 307, "9" * 400])
 def test_a_rate_of_another_world_is_an_error(rate: str) -> None:
     text = f"eval count: 300 token(s)\neval duration: 20s\neval rate: {rate} tokens/s\n"
     with pytest.raises(InputError, match="is not a measurement"):
