@@ -13,16 +13,9 @@ from hypothesis import strategies as st
 from vperf.errors import InputError, UnknownNameError, VperfError
 from vperf.sources import catalog, gpus
 from vperf.sources.catalog import Files, data_dir
-from vperf.sources.gpus import (
-    _spellings,
-    gpu_names,
-    index_of,
-    list_gpus,
-    load_gpu,
-    load_gpu_file,
-    override,
-    tables_of,
-)
+from vperf.sources.gpu_names import _spellings, index_of, tables_of
+from vperf.sources.gpu_override import override
+from vperf.sources.gpus import gpu_names, list_gpus, load_gpu, load_gpu_file
 
 EXACT = {
     "rtx-4090": "rtx-4090",
@@ -448,7 +441,7 @@ def test_the_index_of_a_wheel_finds_what_the_files_do(
     shipped.symlink_to(folder, target_is_directory=True)
     read = _spellings(Files(folder, tmp_path / "none"))
     (tmp_path / "gpus.index").write_bytes(index_of(folder))
-    monkeypatch.setattr(gpus, "index_of", None)  # only the index may be read
+    monkeypatch.setattr("vperf.sources.gpu_names.index_of", None)  # only the index may be read
     assert _spellings(Files(shipped, tmp_path / "none")) == read
     assert len(read) == len(gpu_names())
 

@@ -41,7 +41,7 @@ def resolve_gpu(scenario: Scenario) -> Gpu:
     peaks = peaks_of(scenario.peak)
     if scenario.memory_bandwidth is None and scenario.memory is None and not peaks:
         return gpu
-    from vperf.sources.gpus import override  # noqa: PLC0415  (seldom asked for)
+    from vperf.sources.gpu_override import override  # noqa: PLC0415  (seldom asked for)
 
     return override(gpu, scenario.memory_bandwidth, scenario.memory, peaks)
 
