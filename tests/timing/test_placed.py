@@ -226,6 +226,7 @@ def test_the_slower_of_unlike_cards_costs_what_its_layers_take_longer() -> None:
         ({"dp": 2, "n_cpu_moe": 3}, "groups of attention or of experts"),
         ({"override_tensor": ["attn_q=CPU"]}, "moved as one"),
         ({"override_tensor": ["(=CPU"]}, "no regular expression"),
+        ({"override_tensor": ["(.+)+x$=CPU"]}, "too costly a pattern"),  # it would never end
         ({"override_tensor": ["exps=GPU7"]}, "neither CPU nor"),
         ({"override_tensor": ["exps"]}, "is not PATTERN=CPU"),
         ({"tensor_split": "1,2"}, "no share for each"),
