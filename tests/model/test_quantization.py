@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import vperf
 from vperf.errors import InputError, UnsupportedModelError
 from vperf.formats import BF16, FP8, FP16, MXFP4, NVFP4, Format
 from vperf.model.blocks.base import ModuleKind

@@ -57,13 +57,18 @@ def check_options(given: Mapping[str, Any]) -> None:
         if name in _COUNTS:
             if type(value) is not int or value < _COUNTS[name]:
                 check_count(_named(name), value, _COUNTS[name])
-        elif not isinstance(value, kinds) or (isinstance(value, bool) and name not in _SWITCHES):
+        elif (
+            not isinstance(value, kinds)
+            or (isinstance(value, bool) and name not in _SWITCHES)
+            or (name in _LISTS and not _are_texts(value))
+        ):
             raise _refused(name, value)
-        elif name in _LISTS:
-            if isinstance(value, str | bytes) or not all(isinstance(each, str) for each in value):
-                raise _refused(name, value)
         elif type(value) is float and not math.isfinite(value) and name not in _ENDLESS:
             raise InputError(f"must be a finite number, not {value!r}", field=_named(name))
+
+
+def _are_texts(value: Any) -> bool:
+    return not isinstance(value, str | bytes) and all(isinstance(each, str) for each in value)
 
 
 def _refused(name: str, value: Any) -> InputError:
