@@ -16,7 +16,7 @@ READERS = (
     "sources", "cli", "checks/importers", "model/quantization", "model/gguf", "model/checkpoint.py",
     "model/families", "model/heads.py", "model/keys.py", "model/text_model.py", "units.py",
     "files.py", "measure/torch_backend.py", "checks/prose.py", "checks/live",
-    "checks/card_named.py", "model/class_defaults.py",
+    "measure/torch_kernels.py", "checks/card_named.py", "model/class_defaults.py",
 )  # fmt: skip
 """Read what others wrote: files, checkpoints, configs, options, results, servers, prose."""
 

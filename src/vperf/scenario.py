@@ -118,7 +118,7 @@ _KV_OFFLOAD = "Prompts are found in a cache beyond the card: host, disk, or a ra
 _KV_HIT = "Share of each prompt found there. [all but its last token]"
 _KV_SIZE = "GiB of that cache, of all GPUs together."
 _PREFILL_GPU = "Cards of their own that read the prompts, as h100 or 2xh100; the others decode."
-_DRAFTED = "What drafts: mtp (the model's own layers), draft_model, eagle, eagle3 or ngram."
+_DRAFTED = "What drafts: mtp (the model's own layers), draft_model, eagle, eagle3, medusa or ngram."
 _DRAFTER = "The model or EAGLE head that drafts."
 _PEAK = 'Another dense peak, as bf16="250 TFLOPS"; repeatable.'
 

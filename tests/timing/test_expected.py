@@ -246,7 +246,7 @@ def test_k_quants_stream_slower_than_plain_blocks_in_llama_cpp() -> None:
         (op,) = matmul("m", (Linear("w", 8192, 28672, fmt),), 1)
         return op.weight_bytes / op_expected_s(op, c, llama)
 
-    assert rate(Q4_K) == pytest.approx(0.87 * rate(Q4_0), rel=0.02)
+    assert rate(Q4_K) == pytest.approx(0.93 * rate(Q4_0), rel=0.02)
 
 
 def test_long_decode_attention_streams_the_cache() -> None:
@@ -254,6 +254,23 @@ def test_long_decode_attention_streams_the_cache() -> None:
     cache = 8 * 32_768 * 2 * 8 * 128 * 2
     seconds = op_expected_s(op, C, VLLM)
     assert cache / 3.1e12 < seconds < 1.1 * cache / 3.1e12 + 13e-6
+
+
+def test_without_flash_attention_each_query_head_reads_the_keys_of_its_group_from_memory() -> None:
+    """llama-bench of an 8B model in q4_k_m without it (XiongjieDai, May 2024): from mean contexts
+    of 256 to 4,096 tokens a step became 2.77 ms longer on an RTX 3090, 1.38 on an RTX 4090, whose
+    L2 holds the keys of a layer, and 9.27 on an M1 Max."""
+    engine = replace(load_engine("llama.cpp@b3000"), flash_attention=False)
+    for card, heads, measured in (("rtx-3090", 4, 2.77e-3), ("rtx-4090", 1, 1.38e-3),
+                                  ("apple-m1-max", 4, 9.27e-3)):  # fmt: skip
+        c = constants_of(load_gpu(card), engine)
+        longer, plain = (
+            [op_expected_s(_attention(Step(1, 1, past)), c, each) for past in (100_000, 200_000)]
+            for each in (engine, replace(engine, flash_attention=True))
+        )
+        step = longer[1] - longer[0]
+        assert step == pytest.approx(heads * (plain[1] - plain[0]), rel=0.01)
+        assert step * 32 * 3840 / 100_000 < measured
 
 
 def test_short_decode_attention_of_a_large_batch_waits_for_its_blocks() -> None:

@@ -57,13 +57,11 @@ def check_options(given: Mapping[str, Any]) -> None:
         if name in _COUNTS:
             if type(value) is not int or value < _COUNTS[name]:
                 check_count(_named(name), value, _COUNTS[name])
-        elif (
-            not isinstance(value, kinds)
-            or (isinstance(value, bool) and name not in _SWITCHES)
-            or (name in _LISTS and not _are_texts(value))
-        ):
+            continue
+        well = isinstance(value, kinds) and (name in _SWITCHES or not isinstance(value, bool))
+        if not well or (name in _LISTS and not _are_texts(value)):
             raise _refused(name, value)
-        elif type(value) is float and not math.isfinite(value) and name not in _ENDLESS:
+        if type(value) is float and not math.isfinite(value) and name not in _ENDLESS:
             raise InputError(f"must be a finite number, not {value!r}", field=_named(name))
 
 

@@ -2,7 +2,7 @@
 
 What is cheap to refuse comes first: a misspelt card before a config from the network. `what_if` is
 how a neighbouring scenario is looked at. Not here: what each name comes to (card.py, engine.py,
-model.py, load.py), reading files and the Hub (sources/), and any time (speeds.py).
+model.py, load.py), reading files and the Hub (sources/), and any time (speeds/).
 """
 
 from __future__ import annotations

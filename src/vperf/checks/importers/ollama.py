@@ -56,13 +56,12 @@ def _read(record: Record) -> Iterator[Result]:
     yield from _answer(record)
 
 
-_FASTEST = 1e12
-"""Tokens a second: beyond it, two digits are no less exact than Python's sixteen."""
+_MAX_RATE = 1e9
 
 
 def _is_long(rate: object) -> bool:
     """Whether a rate is printed as Python has it; Ollama prints two digits."""
-    if not isinstance(rate, float) or not abs(rate) < _FASTEST:
+    if not isinstance(rate, float) or not 0 < rate < _MAX_RATE:
         return False
     return abs(rate * 100 - round(rate * 100)) > 1e-6
 
