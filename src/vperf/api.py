@@ -1,6 +1,6 @@
 """The Python API: names in, frozen answers out. The command line calls exactly these functions.
 
-Not here: what a name means (resolve/), any arithmetic (speeds.py, estimate.py), and answers of
+Not here: what a name means (resolve/), any arithmetic (speeds/, estimate.py), and answers of
 many scenarios (explore/).
 """
 

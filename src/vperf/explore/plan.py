@@ -5,7 +5,7 @@
 A replica that misses a target under some load misses it under any greater one, so that those are
 counted and not computed. Where the closed form may be wrong about a target, simulated runs decide:
 of a family of loads as many as it takes to find the greatest that meets the targets. Not here: the
-speeds (speeds.py) and the layout of screens (report/plan.py).
+speeds (speeds/) and the layout of screens (report/plan.py).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from vperf.scenario import Scenario
 from vperf.serving.load import errors_at
 from vperf.serving.memory import sequence_bytes, that_holds
 from vperf.serving.speculative import tokens_per_step
-from vperf.speeds import simulate
+from vperf.speeds.run import simulate
 from vperf.spelling import flag
 from vperf.units import is_moderate, parse_bandwidth
 from vperf.values import dataclass

@@ -161,7 +161,7 @@ class Model:
     @property
     def drafted_in_a_row(self) -> int:
         """Drafts that something makes one after another: a block that is denoised has none."""
-        return 0 if self.diffuses else self.draft_depth
+        return self.drafter.passes if self.drafter and not self.diffuses else 0
 
     @cached_property
     def mtp_module(self) -> Model | None:

@@ -18,7 +18,7 @@ from vperf.model.blocks.base import Block
 from vperf.model.blocks.gqa import GroupedQueryAttention
 from vperf.model.config import ModelConfig
 from vperf.model.divide import Parallel
-from vperf.model.drafter import Checkpoint
+from vperf.model.drafter import ASSISTANTS, Checkpoint
 from vperf.model.lora import EXPERTS, MAX_ADAPTERS, MAX_RANK, Lora
 from vperf.model.model import Model
 from vperf.model.ops import FULL, Step
@@ -224,6 +224,14 @@ def with_adapters(model: Model, adapters: Lora, model_id: str) -> Model:
 def _checkpoint(draft: ModelConfig, scenario: Scenario, model: Model) -> Checkpoint:
     """What drafts for a model, from a checkpoint of its own."""
     named, weights = method_named(scenario.speculative or ""), scenario.draft_quantization
+    if draft.config.get("model_type") in ASSISTANTS and named in {"mtp", "draft_model"}:
+        from vperf.model.assistant import read_assistant  # noqa: PLC0415  (seldom asked for)
+
+        return read_assistant(draft.config, draft.id, draft.label, model, draft.hf_quant_config)
+    if named == "medusa":
+        from vperf.model.medusa import read_medusa  # noqa: PLC0415  (seldom asked for)
+
+        return read_medusa(draft.config, draft.id, draft.label, model, scenario.draft_tokens)
     if named == "draft_model" or not needs_checkpoint(named):
         check_formats(weights, None)
         return Checkpoint(draft.id, built(draft, weights, None))

@@ -2,7 +2,7 @@
 
 What is cheap to refuse comes first: a misspelt card before a config from the network. `what_if` is
 how a neighbouring scenario is looked at. Not here: what each name comes to (card.py, engine.py,
-model.py, load.py), reading files and the Hub (sources/), and any time (speeds.py).
+model.py, load.py), reading files and the Hub (sources/), and any time (speeds/).
 """
 
 from __future__ import annotations
@@ -155,6 +155,9 @@ class Resolver:
             ahead = self._ahead(replace(scenario, pcp=typed.pcp), replica.compiled, encoding)
             if ahead is not None:
                 encoding = ahead.encoding
+            if scenario.encoder_gpu is not None and encoding is not None:
+                tower, _ = replica.tower()
+                encoding = elsewhere.encoded_by(scenario, tower, encoding, replica.compiled)
             if kept is not None and encoding is not None:
                 prompt = lengths.input_tokens + images
                 encoding = encoding.beyond(kept.found(prompt))
