@@ -233,12 +233,13 @@ def test_int4_experts_wait_for_their_weights_to_be_unpacked() -> None:
 
 
 def test_grouped_kernels_of_an_engine_may_multiply_slower_or_faster_than_others() -> None:
-    """Prompts of Qwen3-30B-A3B in 4 bit: llama-bench pp512 on an RTX 3090 3,217 tokens/s
-    (PMZFX/intel-arc-pro-b70-benchmarks, April 2026), mlx-lm on an M4 Max 1,732 of 2,048 (ml-explore/
-    mlx-lm pull 406, August 2025). With the kernels of vLLM they would be off by 50 and 43 %."""
+    """Prompts of a 30B-A3B in 4 bit: llama-bench pp512 on an RTX 3090 (PMZFX/
+    intel-arc-pro-b70-benchmarks, April 2026), mlx-lm on an M4 Max (ml-explore/mlx-lm pull 406,
+    August 2025). With the kernels of vLLM they would be off by 50 and 43 %."""
     for card, engine, quantization, tokens, measured in (
-        ("rtx-3090", "llama.cpp", "q4_k_m", 512, 3217), ("apple-m4-max", "mlx", "mlx_q4", 2048, 1732)
-    ):  # fmt: skip
+        ("rtx-3090", "llama.cpp", "q4_k_m", 512, 3217),
+        ("apple-m4-max", "mlx", "mlx_q4", 2048, 1732),
+    ):
         answer = vperf.estimate("Qwen/Qwen3-Coder-30B-A3B-Instruct", card, engine=engine,
                                 quantization=quantization, input_len=tokens)  # fmt: skip
         assert tokens / answer.expected.ttft_s == pytest.approx(measured, rel=0.25)
