@@ -430,6 +430,7 @@ KINDS: Mapping[str, NoteKind] = {
     "default_lengths": NoteKind("assumption", "lengths not given; taken: {lengths}", guess=True),
     "as_tensor_parallel": NoteKind("assumption", "{gpus} GPUs taken as tensor parallel ({flag[tp]}, {flag[pp]} and {flag[dp]} say otherwise)", guess=True),
     "bundled_model": NoteKind("assumption", "the result's model is {said}, which is not here: {model} taken for it", guess=True),
+    "not_at_once": NoteKind("warning", "{requests:,} requests, {flight:,} in flight on average: they did not all come at once; graded as {flight:,} users"),
     "typed_model": NoteKind("assumption", "{typed} taken as {model}", guess=True),
     "own_weights": NoteKind("assumption", "weights as the checkpoint has them, {quantization}; the result says {said}"),
     "figures_left": NoteKind("assumption", "not graded: {figures}; there is nothing to hold them against (a rate that was offered, cached tokens)"),
