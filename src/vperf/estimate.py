@@ -38,7 +38,7 @@ from vperf.serving.speculative import break_even, mean_tokens, shares_of
 from vperf.speeds import pace_of, speeds
 from vperf.speeds.batch import mean_step
 from vperf.speeds.pace import Pace
-from vperf.timing.compiled import Compiled
+from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Card, OpTime, PhaseTimes
 
@@ -206,7 +206,8 @@ def with_encoding(prompt: PhaseTimes, encoding: Encoding | None, requests: int) 
     if encoding is None:
         return prompt
     tower = encoding.compiled.itemise(encoding.passes(requests))
-    whole = tower.expected_s + prompt.expected_s
+    of_prompt = Seconds(prompt.limit_s, prompt.expected_s, prompt.ceiling_s)
+    limit, whole, ceiling = encoding.before(of_prompt, requests)
     ops = [
         replace(op, name=f"{name}{op.name}", share=op.expected_s / whole)
         for name, phase in (("tower ", tower), ("", prompt))
@@ -214,8 +215,8 @@ def with_encoding(prompt: PhaseTimes, encoding: Encoding | None, requests: int) 
     ]
     return replace(
         prompt,
-        limit_s=tower.limit_s + prompt.limit_s,
-        ceiling_s=tower.ceiling_s + prompt.ceiling_s,
+        limit_s=limit,
+        ceiling_s=ceiling,
         expected_s=whole,
         overhead_s=tower.overhead_s + prompt.overhead_s,
         flops=tower.flops + prompt.flops,
@@ -297,10 +298,19 @@ def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Wo
         max_loras=lora.adapters if lora else 0,
         expected_encode_s=encode.expected if encode else 0.0,
         limit_encode_s=encode.limit if encode else 0.0,
+        encoder_gpu=_encoder_of(at.encoding) if at.encoding else "",
         placement=at.placement,
         prefill_context_parallel=parallel.prefill,
         decode_context_parallel=parallel.decode,
     )
+
+
+def _encoder_of(encoding: Encoding) -> str:
+    """The cards of their own that encode; "" where there are none."""
+    if encoding.apart is None:
+        return ""
+    count, gpu = encoding.apart.gpus, encoding.compiled.card.gpu.id
+    return f"{count}x{gpu}" if count > 1 else gpu
 
 
 def _gpu_facts(card: Card, count: int) -> GpuFacts:

@@ -359,6 +359,7 @@ KINDS: Mapping[str, NoteKind] = {
     "denoising": NoteKind("assumption", "diffusion: each step reads a block of {block} tokens and keeps as many as given, the blocks before are cached (SGLang, Fast-dLLM); prompts as if causal"),
     "lora": NoteKind("assumption", _lora),
     "encoding": NoteKind("assumption", _encoding),
+    "encoded_by": NoteKind("assumption", "encoded on {count} x {gpu}, a request on each at a time; a hidden state for each token comes, {megabytes:,.3g} MB at {rate:,.3g} GB/s"),
     "lookup_time": NoteKind("not_modelled", "the host's search of the text for drafts"),
     "calibrated": NoteKind("assumption", "calibrated to {results} results of this server ({before:.1%} off before, {after:.1%} after): {base} with memory x {memory:.2f}, compute x {compute:.2f}, host time x {host:.2f}, all-reduces x {link:.2f}; without that, TPOT {tpot_ms:.3g} ms and TTFT {ttft_ms:.3g} ms", guess=True),
     "load": NoteKind("assumption", _load),

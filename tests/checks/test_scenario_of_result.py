@@ -267,7 +267,7 @@ def test_the_loaded_size_decides_where_the_name_cannot_be() -> None:
         model_said="openai/gpt-oss-20b", engine="llama.cpp", quantization="fp16",
         weight_bytes=12.83 * 2**30,
     )  # fmt: skip
-    assert found.scenario.quantization in (None, "mxfp4_moe")
+    assert found.scenario.quantization == "mxfp4_f16"
 
 
 def test_users_beyond_the_servers_cap_wait() -> None:

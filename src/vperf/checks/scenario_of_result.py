@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -584,7 +584,9 @@ def _quantization(  # noqa: PLR0917  (what is said, and what is said of it)
         elif setup.engine in _CONVERTS:
             doubts.append(f"{result.tool} does not say the weights' format: {own} is taken")
     if setup.weight_bytes:
-        taken = _of_size(model, setup.weight_bytes, taken, own)
+        usual = engine_named(setup.engine).converts.get(own) if setup.engine else None
+        files = (usual, "mxfp4_f16") if usual else ()
+        taken = _of_size(model, setup.weight_bytes, taken, own, files)
     if taken != own:
         asked["quantization"] = taken
         if own not in FLOATS:
@@ -636,8 +638,9 @@ def _format_spelling(said: str) -> str:
     return min(names, key=len) if names else said
 
 
-def _of_size(model: ModelConfig, loaded: float, taken: str, own: str) -> str:
-    """The format of those named whose weights are as large as what was loaded."""
+def _of_size(model: ModelConfig, loaded: float, taken: str, own: str, files: Sequence[str]) -> str:
+    """The format of those named whose weights are as large as what was loaded; `files`: those that
+    files of an engine's own may have instead of the checkpoint's."""
 
     def off(name: str) -> float:
         try:
@@ -648,10 +651,7 @@ def _of_size(model: ModelConfig, loaded: float, taken: str, own: str) -> str:
 
     if off(taken) <= _SAME_SIZE:
         return taken
-    candidates = [taken, own]
-    if own == "mxfp4":  # llama.cpp's own mix, where the name does not say it
-        candidates.append("mxfp4_moe")
-    return min(candidates, key=off)
+    return min((taken, *(files or (own,))), key=off)
 
 
 def _alike(given: str, said: str) -> bool:

@@ -104,6 +104,8 @@ class Engine:
     """What memory_utilization is a share of, or for."""
     counts_graphs: bool = False
     """CUDA graphs, captured for every batch size, are memory that its cache makes room for."""
+    pads_experts: bool = False
+    """Experts in mxfp4 are loaded in whole tiles of its kernels."""
     sorts_logits: bool = False
     """Its sampler sorts the logits of all sequences, in PyTorch."""
     cuda_graphs: bool = True

@@ -59,6 +59,7 @@ _PLAIN: dict[str, Any] = {
     "flash_attention": bool,
     "share_of": ShareOf,
     "counts_graphs": bool,
+    "pads_experts": bool,
     "sorts_logits": bool,
     "all_reduce_latency": float,
     "quantize_kernels": float,

@@ -30,6 +30,8 @@ def of_load(at: Deployment, load: Load) -> Pace:
         served = at.kept.served(at.compiled, load, steps)
     elif at.ahead is not None:
         served = at.ahead.served(at.compiled, load, steps)
+    elif at.encoding is not None and at.encoding.apart is not None:
+        served = at.encoding.served(at.compiled, load, steps)
     else:
         served = serve(at.compiled, load, steps)
     finite = simulated_run(at) if at.run is not None and at.run.finite else None

@@ -9,7 +9,6 @@ archive/ktransformers/util/utils.py, read December 2026).
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -62,9 +61,12 @@ def _read(record: Record) -> Iterator[Result]:
     yield from _answer(record)
 
 
+_MAX_RATE = 1e9
+
+
 def _is_long(rate: object) -> bool:
     """Whether a rate is printed as Python has it; Ollama prints two digits."""
-    if not isinstance(rate, float) or not math.isfinite(rate):
+    if not isinstance(rate, float) or not 0 < rate < _MAX_RATE:
         return False
     return abs(rate * 100 - round(rate * 100)) > 1e-6
 
