@@ -12,7 +12,6 @@ from functools import lru_cache
 
 from vperf.errors import InputError, VperfError, check_count
 from vperf.formats import FLOATS, Mix, bits_named, cache_format_named, format_named
-from vperf.hardware.commands import takes
 from vperf.hardware.engine import Engine
 from vperf.model.blocks.base import Block
 from vperf.model.blocks.gqa import GroupedQueryAttention
@@ -175,7 +174,11 @@ def resolve_model(
 def parallel_of(scenario: Scenario, engine: Engine) -> Parallel:
     """How the engine divides a model. Raises InputError for what it does not divide."""
     for name, what in (("pcp", "a prompt's tokens"), ("dcp", "a cache's tokens")):
-        if getattr(scenario, name) > 1 and not takes(engine, name):
+        if getattr(scenario, name) == 1:
+            continue
+        from vperf.hardware.commands import takes  # noqa: PLC0415  (seldom asked for)
+
+        if not takes(engine, name):
             raise InputError(
                 f"{engine.name} does not share out {what} among GPUs",
                 field=OPTIONS[name].flags[0].lstrip("-"),
