@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import vperf
 from vperf import Estimate, InputError
 from vperf.api import figures
 from vperf.report.estimate.page import headline
+from vperf.resolve import deploy
 from vperf.scenario import Scenario
 from vperf.serving.elsewhere import LINK_SHARE
 from vperf.sources.engines import load_engine
@@ -365,6 +367,16 @@ def test_tables_have_a_cache_beyond_the_card_and_no_cards_of_another_kind() -> N
     assert row.figures.expected == ask(kv_offload="host").expected
     with pytest.raises(InputError, match="vperf estimate alone"):
         figures(Scenario("qwen3-8b", CARD, prefill_gpu="h100"))
+
+
+def test_each_group_sends_the_caches_of_its_own_prompts() -> None:
+    """Five prompts over two groups are three of the fuller one; a prompt has 147,456 bytes a
+    token, of which each of two cards that share layers has half."""
+    apart = deploy(Scenario("qwen3-8b", CARD, prefill_gpu=CARD, dp=2))
+    assert apart.ahead is not None
+    assert apart.ahead.sent_bytes(apart.compiled, 5, 1000) == 5 * 1000 * 147_456
+    grouped = replace(apart.ahead, compiled=apart.compiled)
+    assert grouped.sent_bytes(apart.compiled, 5, 1000) == 3 * 1000 * 147_456
 
 
 # Images that other cards encode -------------------------------------------------------------------
