@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from measured_points import score, strata
 
@@ -68,3 +70,14 @@ def test_ttft_under_load_has_the_range_of_its_engine() -> None:
     low, high = load_engine("sglang").ttft_spread
     assert answer.low.ttft_s / answer.ttft_s == pytest.approx(low)
     assert answer.high.ttft_s / answer.ttft_s == pytest.approx(high)
+
+
+def test_prompts_on_measured_cards_have_a_range_of_their_own_skewed_to_the_slow_side() -> None:
+    """TTFT of served points, of which measured cards have the most, is skewed to the slow side."""
+    engine = replace(VLLM, prefill_spread=None)
+    names = ("h100", "rtx-2080-ti")
+    measured, generic = (prefill_spread(constants(name), engine) for name in names)
+    assert constants("h100").origins.whole == "measured"
+    assert constants("rtx-2080-ti").origins.whole != "measured"
+    assert measured[1] > generic[1]
+    assert measured[0] > generic[0]
