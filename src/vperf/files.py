@@ -12,7 +12,6 @@ import json
 import os
 import stat
 import sys
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -81,6 +80,8 @@ def read_toml(path: str | Path, *, limit: int = MAX_BYTES) -> dict[str, Any]:
 
 def parse_toml(text: str, source: str) -> dict[str, Any]:
     """The tables of a TOML text; `source` is what errors call it. Raises InputError."""
+    import tomllib  # noqa: PLC0415  (a wheel's own files are JSON)
+
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from measured_points import score
 from scoring import stats
 
+import vperf
 from vperf.formats import (
     BF16,
     FP8,
@@ -229,6 +230,19 @@ def test_int4_experts_wait_for_their_weights_to_be_unpacked() -> None:
     assert _experts(INT4, b200) > b200.moe_latency_s + unpacking
     other = replace(b200, gpu=replace(b200.gpu, vendor="AMD"))  # where nobody measured it
     assert _experts(INT4, other) < b200.moe_latency_s + unpacking
+
+
+def test_grouped_kernels_of_an_engine_may_multiply_slower_or_faster_than_others() -> None:
+    """Prompts of a 30B-A3B in 4 bit: llama-bench pp512 on an RTX 3090 (PMZFX/
+    intel-arc-pro-b70-benchmarks, April 2026), mlx-lm on an M4 Max (ml-explore/mlx-lm pull 406,
+    August 2025). With the kernels of vLLM they would be off by 50 and 43 %."""
+    for card, engine, quantization, tokens, measured in (
+        ("rtx-3090", "llama.cpp", "q4_k_m", 512, 3217),
+        ("apple-m4-max", "mlx", "mlx_q4", 2048, 1732),
+    ):
+        answer = vperf.estimate("Qwen/Qwen3-Coder-30B-A3B-Instruct", card, engine=engine,
+                                quantization=quantization, input_len=tokens)  # fmt: skip
+        assert tokens / answer.expected.ttft_s == pytest.approx(measured, rel=0.25)
 
 
 def test_block_scaled_experts_run_more_kernels() -> None:

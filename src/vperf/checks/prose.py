@@ -30,7 +30,7 @@ TOOL = "command line"
 
 _NUMBER = r"(?<!\d)(\d+(?:,\d{3})*(?:\.\d+)?(?:[ ]?[kK](?![a-zA-Z]))?)"
 _COUNT = r"(?<!\d)(\d+(?:,\d{3})*(?:\.\d+)?[ ]?[kK]?)"
-_RATE = r"(?:tok(?:en)?s?|t|tk)[ ]?(?:/[ ]?s(?:ec(?:ond)?)?|per second|ps|p/s)\b|tps\b"
+_RATE = r"(?:tok(?:en)?s?|t|tk)[ ]?(?:/[ ]?s(?:ec(?:ond)?)?|per second|ps|p/s)\b|tps\b|tks\b"
 _SPREAD = r"(?:[ ]?(?:\u00b1|\+/?-)[ ]?[\d.,]*\d)?"
 """Of repeated runs, behind their mean."""
 _FROM_TO = re.compile(

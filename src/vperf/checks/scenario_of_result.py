@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vperf.checks.card_named import card_named
+from vperf.checks.importers.labelled import OWN
 from vperf.checks.prose import TOOL, WORDS
 from vperf.checks.result import Result, Setup
 from vperf.errors import HubError, InputError, VperfError
@@ -359,7 +360,8 @@ def _lengths(
         elif said:
             asked[name] = max(1, round(said))
     missing = [name for name in ("input_len", "output_len") if name not in asked]
-    if missing and result.tool not in _BY_HAND and not _decodes_alone(result):
+    usual = result.tool in _BY_HAND or _decodes_alone(result)
+    if missing and not usual and not (result.tool in OWN and _one_user(asked)):
         flags = " and ".join(map(_flag, missing))
         raise MissingSetupError(
             f"the result of {result.tool} does not say its lengths", "its lengths", flags
@@ -378,16 +380,17 @@ def _decodes_alone(result: Result) -> bool:
     return result.measured.keys() == {"decode_tokens_per_s"}
 
 
+def _one_user(asked: Mapping[str, Any]) -> bool:
+    loads = {"max_concurrency", "request_rate"}
+    return asked.get("batch_size", 1) == 1 and not asked.keys() & loads
+
+
 def _one_answer(result: Result, asked: Mapping[str, Any], missing: list[str]) -> bool:
     """Whether its figures are of one answer, whose speed its length changes little."""
     little = {"tpot_s", "prefill_tokens_per_s", "decode_tokens_per_s"}
     if "input_len" not in missing:
         little.add("ttft_s")
-    alone = asked.get("batch_size", 1) == 1 and not asked.keys() & {
-        "max_concurrency",
-        "request_rate",
-    }
-    return alone and result.measured.keys() <= little
+    return _one_user(asked) and result.measured.keys() <= little
 
 
 def _read_alone(result: Result) -> bool:
