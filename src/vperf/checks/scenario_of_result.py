@@ -21,8 +21,7 @@ from typing import Any
 
 from vperf.checks.card_named import card_named
 from vperf.checks.importers.labelled import OWN
-from vperf.checks.prose import TOOL, WORDS
-from vperf.checks.result import Result, Setup
+from vperf.checks.result import IN_WORDS, TYPED, Result, Setup
 from vperf.errors import HubError, InputError, VperfError
 from vperf.formats import FLOATS, MIXES, MLX
 from vperf.hardware.gpu import Gpu
@@ -49,8 +48,6 @@ _SETUP = ("engine", "tp", "pp", "ep", "dp", "pcp", "dcp", "quantization", "kv_ca
           "cpu_offload_gb", "tensor_split")  # fmt: skip
 _CONVERTS = ("llama.cpp", "mlx")
 """Engines that run files made from a checkpoint, most often in fewer bits."""
-_BY_HAND = (TOOL, WORDS)
-"""Tools of results that a person wrote: lengths and users that nobody says are taken as usual."""
 _MAX_PROMPTS = 10_000
 """Of a run that is simulated: longer ones are steady."""
 _SAME_SIZE = 0.03
@@ -176,7 +173,8 @@ def _all_unsaid(result: Result, unsaid: list[MissingSetupError]) -> InputError:
     if len(unsaid) == 1:
         return unsaid[0]
     *first, last = [each.what for each in unsaid]
-    whose = "the figures do" if result.tool in _BY_HAND else f"the result of {result.tool} does"
+    by_hand = result.tool in (TYPED, IN_WORDS)
+    whose = "the figures do" if by_hand else f"the result of {result.tool} does"
     return InputError(
         f"{whose} not say {', '.join(first)} and {last}",
         hint=f"give {', '.join(each.flags for each in unsaid)}",
@@ -257,7 +255,7 @@ def _said_load(
     elif (setup.requests or 1) > 1:
         asked["request_rate"] = math.inf
         notes.append(Note("sent_at_once", requests=setup.requests))
-    elif _of_a_run(result) and result.tool not in _BY_HAND:
+    elif _of_a_run(result) and result.tool not in (TYPED, IN_WORDS):
         what = "how many sequences ran at a time"
         raise MissingSetupError(
             f"the result of {result.tool} does not say {what}",
@@ -360,7 +358,7 @@ def _lengths(
         elif said:
             asked[name] = max(1, round(said))
     missing = [name for name in ("input_len", "output_len") if name not in asked]
-    usual = result.tool in _BY_HAND or _decodes_alone(result)
+    usual = result.tool in (TYPED, IN_WORDS) or _decodes_alone(result)
     if missing and not usual and not (result.tool in OWN and _one_user(asked)):
         flags = " and ".join(map(_flag, missing))
         raise MissingSetupError(

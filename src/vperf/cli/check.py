@@ -375,7 +375,7 @@ def _source(
 ) -> str | Sequence[Result]:
     """The file; or what a server, a sentence or the figures make a result."""
     from vperf.checks.live import DURATION_S, is_server, read_server
-    from vperf.checks.result import Result
+    from vperf.checks.result import TYPED, Result
 
     if text is not None:
         from vperf.checks.prose import read_sentence
@@ -402,7 +402,7 @@ def _source(
             "nothing to check",
             hint="give a FILE, a figure, as --decode-tok-s 97.2, or --config vperf.toml",
         )
-    return (Result(tool="command line", label="", **figures),)
+    return (Result(tool=TYPED, label="", **figures),)
 
 
 def _is_speed(text: str) -> bool:
