@@ -345,10 +345,15 @@ def _speculative(at: Deployment, pace: Pace) -> Speculative:
     assert drafter is not None
     # (limit, expected) seconds of a step, and of one without drafts
     if load is not None and served is not None:
-        from vperf.serving.load import pays_from, serve  # noqa: PLC0415  (most are of a batch)
+        from vperf.serving.load import Steps, pays_from, serve  # noqa: PLC0415  (most are of a batch)
 
-        plainly = serve(without, load)
-        acceptance, even = load.acceptance, pays_from(compiled, load, plainly)
+        acceptance = load.acceptance
+        if at.ahead is not None:  # no prompt is read between tokens
+            plainly = at.ahead.served(without, load, Steps(without, load))
+            even = break_even(served.decode_s / plainly.decode_s, drafter.depth)
+        else:
+            plainly = serve(without, load)
+            even = pays_from(compiled, load, plainly)
         step = served.limit_tpot_s * pace.gain, served.decode_s
         plain = plainly.limit_tpot_s, plainly.tpot_s
     else:

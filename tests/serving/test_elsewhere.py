@@ -299,6 +299,21 @@ def test_a_rate_beyond_either_kind_of_card_grows_its_queue() -> None:
     )
 
 
+@pytest.mark.parametrize("load", [{}, {"max_concurrency": 8}])
+def test_drafts_come_with_a_cache_of_their_own_that_is_sent_too(load: dict[str, Any]) -> None:
+    drafts: dict[str, Any] = {"speculative": "draft_model", "draft_model": "Qwen/Qwen3-0.6B",
+                              "draft_tokens": 3, "acceptance": 0.6}  # fmt: skip
+    found, plain = (ask(prefill_gpu="h100", **load, **more) for more in (drafts, {}))
+    assert found.read_by is not None
+    assert found.read_by.sent_bytes == (147_456 + 114_688) * PROMPT
+    assert found.limit.ttft_s == pytest.approx(plain.limit.ttft_s)  # it does not need that
+    assert found.expected.ttft_s > plain.expected.ttft_s
+    assert found.speculative is not None
+    assert found.speculative.expected_plain_tpot_s == pytest.approx(plain.expected.tpot_s, rel=0.1)
+    if not load:
+        assert found.expected.tpot_s == ask(**drafts).expected.tpot_s
+
+
 def test_a_prefix_that_the_readers_have_is_sent_and_not_read() -> None:
     plain, hit = (
         ask(prefill_gpu="h100", request_rate=0.5, prefix_cache_hit=share).read_by
