@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from vperf.checks.prose import TOOL, WORDS
-from vperf.checks.result import Result
+from vperf.checks.result import IN_WORDS, TYPED, Result
 from vperf.errors import InputError
 from vperf.notes import Note
 from vperf.spelling import as_flag
@@ -50,7 +49,7 @@ def all_unsaid(result: Result, unsaid: list[MissingSetupError]) -> InputError:
     )
 
 
-BY_HAND = (TOOL, WORDS)
+BY_HAND = (TYPED, IN_WORDS)
 """Tools of results that a person wrote: lengths and users that nobody says are taken as usual."""
 
 
