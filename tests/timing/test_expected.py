@@ -247,6 +247,20 @@ def test_grouped_kernels_of_an_engine_may_multiply_slower_or_faster_than_others(
         assert tokens / answer.expected.ttft_s == pytest.approx(measured, rel=0.12)
 
 
+def test_experts_with_few_tokens_each_cost_more_in_llama_cpp() -> None:
+    """512 tokens give gpt-oss-20b's experts 64 each, 10 to each of the 512 of Qwen3-Coder-Next:
+    pp512 of it on Strix Halo is 515 tok/s, by its weights a token it would be 870. An ubatch is all
+    that shares a tile: four of them are no faster a token than one."""
+
+    def rate(tokens: int) -> float:
+        answer = vperf.estimate("Qwen/Qwen3-Coder-Next", "strix-halo", engine="llama.cpp",
+                                quantization="q4_k_m", input_len=tokens)  # fmt: skip
+        return tokens / answer.expected.ttft_s
+
+    assert rate(512) == pytest.approx(515, rel=0.1)
+    assert rate(2048) == pytest.approx(rate(512), rel=0.1)
+
+
 def test_block_scaled_experts_run_more_kernels() -> None:
     b200 = constants_of(load_gpu("b200-sxm"), VLLM)
     for c in (b200, C):

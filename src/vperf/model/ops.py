@@ -257,8 +257,39 @@ def few(rows: Any, most: int, beyond: float) -> Any:
     return Affine({Coordinate(counts, (most, beyond), group=_EVERY_GROUP): 1.0})
 
 
+def in_parts(step: Step, of: Coordinate, size: int) -> float:
+    """Another coordinate, once for each part of `size` tokens of a step."""
+    return of.value(step) * math.ceil(step.tokens / size)
+
+
+def of_many_tokens(step: Step, of: Coordinate, most: float) -> float:
+    """Another coordinate, of a step of more than `most` tokens."""
+    return of.value(step) if step.tokens > most else 0.0
+
+
+def each_part(amount: Any, tokens: Any, size: int) -> Any:
+    """An amount of an Op, or of any step, once for each `size` of its tokens."""
+    if not isinstance(amount, Affine):
+        return amount * math.ceil(tokens / size)
+    return _made_of(amount, in_parts, size)
+
+
+def of_many(amount: Any, tokens: Any, most: float) -> Any:
+    """An amount of an Op, or of any step, where it has more than `most` tokens; else nothing."""
+    if not isinstance(amount, Affine):
+        return amount if tokens > most else 0.0
+    return _made_of(amount, of_many_tokens, most)
+
+
+def _made_of(amount: Affine, function: Callable[..., float], number: float) -> Affine:
+    return Affine({
+        Coordinate(function, (at.in_group(0), number), group=at.group): factor
+        for at, factor in amount.terms.items()
+    })  # fmt: skip
+
+
 OF_ALL_TOKENS: frozenset[Callable[..., float]] = frozenset(
-    {touched_experts, popular_experts, few_tokens, few_outputs}
+    {touched_experts, popular_experts, few_tokens, few_outputs, in_parts, of_many_tokens}
 )
 """Of a mixed step: functions of the tokens of all its sequences."""
 

@@ -23,7 +23,7 @@ from typing import Generic, NamedTuple
 
 from vperf.hardware.engine import Engine
 from vperf.model.affine import Q, ratio, rounded_up
-from vperf.model.ops import Work, few
+from vperf.model.ops import Work, each_part, few, of_many
 from vperf.timing import collectives
 from vperf.timing.constants import Constants
 
@@ -39,8 +39,8 @@ _BAND_TILES = 4.0
 """Tiles of keys that one KV head loads again for every tile of queries along a window's band."""
 _ONE_BY_ONE = 8
 """Tokens up to which llama.cpp's vector kernel runs (MMVQ_MAX_BATCH_SIZE)."""
-_METAL_TILE = 32
-"""Tokens of a tile of kernel_mul_mm (ggml-metal)."""
+_TOKENS_OF_TILE = 32
+"""Tokens of a tile of kernel_mul_mm (ggml-metal), and of grouped kernels of llama.cpp."""
 _NESTED_BLOCK = 256
 """Elements of a block of llama.cpp's K- and i-quants."""
 _TUNED_HEADS = 32, 64, 96, 128, 192, 256
@@ -153,7 +153,7 @@ def _one_by_one_s(work: Work[Q], c: Constants) -> Q | float:
         return 0.0  # outputs grow with the context: no product with weights (DeepSeek-V4's indexer)
     beyond: float = _ONE_BY_ONE
     if c.gpu.vendor == "Apple":
-        beyond = 1.0 + 2.0 * _METAL_TILE * rate / c.path(work.format)[1]
+        beyond = 1.0 + 2.0 * _TOKENS_OF_TILE * rate / c.path(work.format)[1]
     each_s = inputs * outputs / rate
     seconds: Q | float = (few(rows, _ONE_BY_ONE, beyond) - 1.0) * each_s
     return seconds
@@ -244,6 +244,8 @@ def experts(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
         t = t_moe + activations / Bs + pn(pn(weights / Bs, unpacking, 2.5), FLOPs / (r_moe F), 1.5)
 
     Tokens are copied to their experts' rows and the results summed: read and written once more.
+    llama.cpp multiplies tiles of tokens, so that in each part of a prompt (n_ubatch) every expert
+    has half a tile of FLOPs more; fewer tokens than a tile get smaller ones.
     unpacking: 4-bit weights to 16 bit, 28 a clock and SM. Uniform routing; fitted to moe tables of
     seven cards, three rates r_moe (plain, block-scaled fp8, unpacked).
     """
@@ -265,7 +267,13 @@ def experts(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     moved = _activation_bytes(work, path.activation_bits) + work.output_elements * 2.0
     moved = moved + tokens * (4.0 * hidden)
     base = moved / c.stream_bandwidth + latency
-    return Form(base, streamed, unpacked, 2.5, work.flops / rate, 1.5)
+    flops = work.flops
+    if c.vector_products_per_s:
+        part = engine.scheduler.max_batched_tokens
+        streamed = each_part(streamed, tokens, part)
+        weights = of_many(each_part(work.weight_bytes, tokens, part), tokens, _TOKENS_OF_TILE)
+        flops = flops + weights * (_TOKENS_OF_TILE / work.format.bytes_per_element)
+    return Form(base, streamed, unpacked, 2.5, flops / rate, 1.5)
 
 
 def _popular(work: Work[Q], c: Constants) -> Work[Q]:
