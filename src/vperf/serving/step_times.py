@@ -1,10 +1,12 @@
 """Step times of a deployment for the simulated scheduler, each form looked up once.
 
-A decode step of n sequences is taken as linear in their contexts between the shortest and the
-longest of the load. A step that reads prompts too is a sum, for kernels run one after another:
+A decode step of n sequences is taken as linear in their contexts, by the line that has its mean
+between the shortest and the longest of the load. A step that reads prompts too is a sum, for kernels run one after another:
 
     host(sequences) + linear(sequences + prompt tokens) + head(sequences + prompts)
-        + decode attention(sequences, contexts) + the attention of each chunk of a prompt
+        + decode attention(sequences, contexts) + prompt attention(chunks)
+
+One kernel attends for all chunks of a step, so that what it takes beyond each of them counts once.
 
 Between whole numbers of sequences and tokens, which are exact where few, values are interpolated.
 Not here: what a kernel takes (timing/).
@@ -29,6 +31,8 @@ _SEQUENCES_RATIO, _TOKENS_RATIO = 1.09, 1.12
 """Beyond that, from one number that has a time to the next."""
 _CHUNK_STEP, _PAST_STEP = 64, 256
 """Prompt attention is of lengths rounded to these, where chunks are longer than four of them."""
+_GAUSS = (1 - 1 / math.sqrt(3)) / 2
+"""Of a range, where the two points lie whose mean is that of every cubic over all of it."""
 _BLOCK_TOKENS = 16
 """Of a page of the cache, in most engines."""
 
@@ -45,7 +49,9 @@ class DeploymentTimes:
         self._heads = compiled.only(_is_head)
         self._linears = compiled.only(_is_linear)
         self._attentions = compiled.only(_is_attention)
-        self.low, self.high = shortest, max(longest, shortest + 1)
+        longest = max(longest, shortest + 1)
+        apart = int(_GAUSS * (longest - shortest))
+        self.low, self.high = shortest + apart, longest - apart
         self.groups, self.stages = model.parallel.data, model.parallel.pipeline
         self._all = parts(model)
         self._kinds = [(each.count, each.tokens, each.reads_prompts) for each in self._all]
@@ -55,7 +61,7 @@ class DeploymentTimes:
         self._attention_at: dict[int, tuple[float, float]] = {}
         self._linear_at: dict[tuple[int, int], float] = {}
         self._head_at: dict[tuple[int, int], float] = {}
-        self._prompt_at: dict[Chunk, float] = {}
+        self._prompt_at: dict[Chunk, tuple[float, float]] = {}
 
     def decode(self, sequences: int) -> tuple[float, float]:
         """As StepTimes has it."""
@@ -67,13 +73,15 @@ class DeploymentTimes:
 
     def mixed(self, sequences: int, context_tokens: float, chunks: Sequence[Chunk]) -> float:
         """As StepTimes has it."""
-        prompt_tokens, reads, seconds = 0, False, 0.0
+        prompt_tokens, reads, seconds, once = 0, False, 0.0, 0.0
         for chunk in chunks:
             new, past = chunk
             prompt_tokens += new
             reads = reads or new > 1
-            seconds += self._prompt(new, past) + (0.0 if past else self.encode_s)
-        seconds /= self.groups
+            each, of_kernel = self._prompt(new, past)
+            seconds += each + (0.0 if past else self.encode_s)
+            once = max(once, of_kernel)
+        seconds = (seconds + min(len(chunks), self.groups) * once) / self.groups
         # A group's share, and that of one pass of the pipeline; each reads prompts of its own.
         decoding = sequences / (self.groups * self.stages)
         prompts = len(chunks) / self.groups
@@ -162,17 +170,23 @@ class DeploymentTimes:
             found = self._head_at[index, whole] = _interpolated(whole, _TOKENS_RATIO, seconds)
         return found
 
-    def _prompt(self, new: int, past: int) -> float:
+    def _prompt(self, new: int, past: int) -> tuple[float, float]:
+        """What a chunk adds to the kernel that reads all of a step's, and what that takes once."""
         if new > 4 * _CHUNK_STEP:
             new = (new + _CHUNK_STEP // 2) // _CHUNK_STEP * _CHUNK_STEP
         if past:
             past = (past + _PAST_STEP // 2) // _PAST_STEP * _PAST_STEP
         found = self._prompt_at.get((new, past))
         if found is None:
-            step = Step(self.groups, new, past)
-            found = self._prompt_at[new, past] = self._attentions.kernels_s(
-                Pass(step, each.count, each.role) for each in self._all if each.reads_prompts
+            one, two = (
+                self._attentions.kernels_s(
+                    Pass(Step(count * self.groups, new, past), each.count, each.role)
+                    for each in self._all
+                    if each.reads_prompts
+                )
+                for count in (1, 2)
             )
+            found = self._prompt_at[new, past] = two - one, max(0.0, 2 * one - two)
         return found
 
 
