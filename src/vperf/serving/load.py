@@ -67,6 +67,11 @@ def errors_at(prompt_share: float, *, of_rate: bool) -> Errors | None:
     return next((each for each in bounds if prompt_share <= each.up_to_share), None)
 
 
+_WAVE = 2.0
+"""Users who end together send together, and are read one behind another, so that they end apart the
+next time. Where reading all of them takes no more than so many deviations of the time that an
+output takes, they come as at random; else in waves, whose queue hangs on how long they have run."""
+
 _ROUNDS, _SECANTS = 80, 6
 """Trials of the fixed point, of which every so many-th halves the bracket."""
 _TOLERANCE = 1e-6
@@ -255,9 +260,9 @@ class Steps:
             found = self._prefill[decoding, prompts] = self._chunks(decoding, prompts)
         return found
 
-    def prompts_per_step(self, running: float) -> int:
-        """Whole prompts that fit into a step beside `running` sequences."""
-        return self._budget(round(running)) // (self.input_tokens - self.cached_tokens)
+    def prompts_per_step(self, running: float) -> float:
+        """Prompts that fit into a step beside `running` sequences."""
+        return self._budget(round(running)) / (self.input_tokens - self.cached_tokens)
 
     def _budget(self, decoding: int) -> int:
         """Prompt tokens of a step."""
@@ -371,6 +376,19 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
     if load.users is None:
         return _held(compiled, load, steps, found, int(most))
     return found
+
+
+def holds(served: Served, load: Load, output_spread: float) -> bool:
+    """Whether these means are those of a simulated run within 2 % (TPOT, rate) and 15 % (TTFT).
+
+    Of users whose outputs differ by a standard deviation of so large a share.
+    """
+    if load.users is None or load.users == 1 or not load.output_tokens:
+        return True
+    if load.users > served.slots:
+        return False
+    share = min(served.prompt_share, _BUSIEST)
+    return share / (1 - share) <= _WAVE * output_spread
 
 
 def _held(compiled: Compiled, load: Load, steps: Steps, free: Served, most: int) -> Served:
@@ -490,21 +508,31 @@ def _trial(steps: Steps, load: Load, batch: float) -> _Point:
     groups = model.parallel.data
     others = _others(load, batch)
     limit, decode, ceiling = steps.decode(1 + others)
+    apart = max(1.0, math.sqrt(others))
+    below, above = (
+        steps.decode(max(1.0, 1 + others + away)).expected for away in (-apart, apart)
+    )
+    slope = (above - below) / (apart + min(apart, others))
+    if load.users is None and others > 1:
+        # Of requests that come by themselves as many run as Poisson's law says, and more apart
+        # where more of them make steps longer.
+        grows = min(_BUSIEST, max(0.0, others * slope / decode))
+        decode += ((below + above) / 2 - decode) / (1 - grows)
     gain = tokens_per_step(load.acceptance, model.draft_depth)
     shared_steps = max(1.0, (load.output_tokens - 1) / gain)
     at = _at(steps, load, decode, others)
-    lag = 1 + at.admission_steps
 
     def shares(prompts_per_s: float) -> tuple[_Window, float]:
         """The steps of an attention group to which so many prompts come, and one's mean."""
         window = _window(at, prompts_per_s)
         # Prompts that came behind a request's own are read while it decodes, and those that come
         # meanwhile: the first of a step takes all of what one adds.
-        reads_s = prompts_per_s * window.each_s
-        behind = prompts_per_s * max(0.0, window.ttft_s - lag * window.step_s)
-        behind_s = behind * window.each_s - math.expm1(-behind) * (at.extra - window.each_s)
-        behind_s *= (1 - window.reading) / (1 - min(_BUSIEST, reads_s))
-        step = window.step_s + behind_s / shared_steps
+        behind = prompts_per_s * window.behind_s
+        reads_s = behind * window.each_s - math.expm1(-behind) * (at.extra - window.each_s)
+        # They, and those ahead of it in the queue, decode beside it from its start to its end.
+        beside_s = slope * min(2 * behind, at.ahead)
+        further_s = reads_s / shared_steps + beside_s
+        step = window.step_s + further_s / (1 - min(_BUSIEST, prompts_per_s * window.each_s))
         return window, min(step, window.most_s)
 
     # As many prompts come as the others send while one decodes: all but linear in how many come.
@@ -549,8 +577,9 @@ class _Window(NamedTuple):
     """What one more prompt adds to them."""
     ttft_s: float
     """Of a request, from being seen."""
-    reading: float
-    """Share of the steps that read prompts: as many may be left behind the last of its tokens."""
+    behind_s: float
+    """Prompts of so long a time are read while a request decodes, beyond those that come then: it
+    leaves fewer unread behind its last token than behind its first."""
     most_s: float
     """A step that reads all the prompt tokens it can."""
     full_s: float
@@ -578,18 +607,31 @@ class _At(NamedTuple):
     admission_steps: float
     apart: bool
     """Prompts have steps of their own, before any sequence decodes on."""
+    away_s: float
+    """Between a user's last token and its next request's being seen; of a rate, any time."""
+    last: float
+    """Share of a prompt that its last step reads."""
+    spill: float
+    """Share of the next prompt, if one waits, that the same step reads beside it."""
 
 
 def _at(steps: Steps, load: Load, decode: float, others: float) -> _At:
     chunks = steps.prefill(others)
     each = extra = _extra(steps, 1 + others)
-    fitting = steps.prompts_per_step(1 + others)
+    per_step = steps.prompts_per_step(1 + others)
+    fitting = int(per_step)
     if fitting > 1:
         each = min(max(0.0, _extra(steps, 1 + others, 2) - extra), extra)
     ahead = math.inf if load.users is None else load.users - 1 - others
     facts = steps.compiled.card.engine.scheduler
+    away_s = math.inf
+    if load.users is not None:
+        away_s = server_s(steps.compiled.card, load.input_tokens) + load.think_s
+    last = 1 - (chunks.steps - 1) * per_step
+    spill = min(1.0, per_step - last) if fitting <= 1 and facts.splits_prompts else 0.0
     return _At(decode, extra, each, fitting, chunks.steps, chunks.seconds, others, ahead,
-               _busy(others, load), facts.admission_steps, facts.policy != "mixed")  # fmt: skip
+               _busy(others, load), facts.admission_steps, facts.policy != "mixed",
+               away_s, last, spill)  # fmt: skip
 
 
 def _alternating(at: _At, prompts_per_s: float) -> _Window:
@@ -600,26 +642,31 @@ def _alternating(at: _At, prompts_per_s: float) -> _Window:
     brings others.
     """
     decode, reads, step = at.decode, at.extra, at.decode
-    once, odds = at.extra - at.each, 0.0
+    once, odds, behind_s = at.extra - at.each, 0.0, 0.0
+    more = 1 - min(_BUSIEST, prompts_per_s * at.each)
     for _ in range(_STEP_ROUNDS):
-        came = prompts_per_s * (step if at.ahead < math.inf else reads)
-        any_came = -math.expm1(-came)
-        reads = once + min(came / any_came if came else 1.0, at.fitting) * at.each
         if at.ahead < math.inf:
+            came = prompts_per_s * step
+            any_came = -math.expm1(-came)
+            reads = once + min(came / any_came if came else 1.0, at.fitting) * at.each
             odds = max(any_came, came / at.fitting)
             busy = min(_BUSIEST_USERS, odds * reads / step)
             step = decode / (1 - busy)
         else:
             odds = -math.expm1(-prompts_per_s * decode)
             odds *= math.exp(min(_MOST_ODDS, prompts_per_s * reads))
-            step = decode + odds * reads
+            # What comes is what is read.
+            step = (decode + odds * once) / more
+            came = prompts_per_s * step / odds if odds else 1.0
+            reads = once + min(max(1.0, came), at.fitting) * at.each
+            behind_s = max(0.0, reads - decode)
     share = odds / (1 + odds)
     mean = (1 - share) * decode + share * reads
     square = (1 - share) * decode**2 + share * reads**2
     waits = at.busy * (square / mean / 2 + at.admission_steps * mean)
     queue = prompts_per_s * square / mean * at.each
     full = once / at.fitting + at.each
-    return _Window(step, at.each, waits + queue + at.prompt_s, 1.0, math.inf, full)
+    return _Window(step, at.each, waits + queue + at.prompt_s, behind_s, math.inf, full)
 
 
 def _window(at: _At, prompts_per_s: float) -> _Window:
@@ -653,8 +700,22 @@ def _window(at: _At, prompts_per_s: float) -> _Window:
             queue = min(queue, at.ahead * extra)
         # Who comes while a prompt is read waits for the rest of it in the queue.
         found = decode / 2
-    waits = at.busy * (found + at.admission_steps * step)
-    return _Window(step, each, waits + queue + at.prompt_s, reading, most, full)
+    if at.away_s < step:  # the step that began with its last token is still running
+        found = step - at.away_s
+    waits = at.busy * at.admission_steps * step + queue + at.prompt_s
+    ttft, unread_s = waits + at.busy * found, 0.0
+    if at.spill and prompts_per_s:
+        before = min(at.chunks - 1, at.admission_steps)
+        unseen_s = decode + extra * at.last + (at.admission_steps - before) * step
+        if before:
+            unseen_s += before * (decode + extra * (1 - at.last) / (at.chunks - 1))
+        spilt = at.spill * -math.expm1(-prompts_per_s * max(0.0, ttft - unseen_s))
+        ttft += spilt * extra
+        waits += spilt * extra
+        unread_s = spilt / prompts_per_s
+    behind_s = max(0.0, (waits if at.fitting > 1 else ttft) - (1 + at.admission_steps) * step)
+    behind_s = max(0.0, behind_s * (1 - reading) - unread_s)
+    return _Window(step, each, ttft, behind_s, most, full)
 
 
 def _extra(steps: Steps, sequences: float, prompts: int = 1) -> float:
