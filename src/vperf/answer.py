@@ -222,6 +222,7 @@ class SimulatedRun:
     oversized: int
     """Requests that the cache does not hold even alone."""
     steady_requests_per_s: float | None
+    steady_ttft_s: float | None
     """Without ramp and drain; None: too short a run."""
     saturated: bool
     limit_output_tokens_per_s: float | None = None

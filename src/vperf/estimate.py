@@ -297,10 +297,10 @@ def _speculative(at: Deployment, pace: Pace) -> Speculative:
     if load is not None and served is not None:
         from vperf.serving.load import pays_from, serve  # noqa: PLC0415  (most are of a batch)
 
-        plainly = serve(without, load)
-        acceptance, even = load.acceptance, pays_from(compiled, load, plainly)
+        acceptance, even = load.acceptance, pays_from(compiled, load, serve(without, load))
         step = served.limit_tpot_s * pace.gain, served.decode_s
-        plain = plainly.limit_tpot_s, plainly.tpot_s
+        plainly = pace_of(replace(at, replica=Replica(at.found, without)))
+        plain = plainly.limit.tpot_s, plainly.expected.tpot_s
     else:
         assert pace.step is not None
         assert at.acceptance is not None

@@ -244,6 +244,13 @@ def _settings(count: int) -> str:
     return f"{count:,} setting{'' if count == 1 else 's'}"
 
 
+def _closed_form(*, closed: int, every: int) -> str:
+    if closed == every:
+        return "served loads: the closed form of the run that vperf estimate simulates"
+    some = f", in {closed:,} of {every:,} their closed form" if closed else ""
+    return f"served loads: means of the run that vperf estimate simulates{some}"
+
+
 def _mixed_constants(*, measured: int, same_die: int, every: int) -> str:
     if measured == every:
         return "expected: rates measured on the card"
@@ -343,7 +350,7 @@ KINDS: Mapping[str, NoteKind] = {
     "unpacked_settings": NoteKind("assumption", lambda count: f"{_settings(count)} where the card has no pipe for a format of weights or cache and multiplies a wider one"),
     "beyond_settings": NoteKind("warning", lambda count: f"{_settings(count)} with more tokens than the model is made for"),
     "step_budget": NoteKind("assumption", "{engine} is given steps of {tokens:,} tokens: it reads prompts whole, and its own {usual:,} do not hold one of {longest:,} beside what decodes ({flag[max_num_batched_tokens]})", guess=True),
-    "closed_form": NoteKind("assumption", "served loads: the closed form of a run; vperf estimate simulates one request by request"),
+    "closed_form": NoteKind("assumption", _closed_form),
     "more_are_slower": NoteKind("warning", _more_are_slower),
     "saturated_settings": NoteKind("warning", lambda count: f"{_settings(count)} that cannot serve what is asked: queues grow"),
     "energy": NoteKind("assumption", "tok/J: decoded tokens per joule at 63 % of the TDP of all GPUs, as 79 measured runs drew (50 to 76 % in most); hosts and cooling come on top"),

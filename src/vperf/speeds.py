@@ -49,15 +49,19 @@ class Pace:
     served: Served | None = None
     """What a load settles to; of a finite run, its rate and its times."""
     simulated: SimulatedRun | None = None
-    """The finite run that `expected` is of."""
+    """The run that `expected` is of: a finite one, or of a load whose closed form does not hold."""
 
 
-def speeds(at: Deployment) -> Speeds:
+def speeds(at: Deployment, *, simulates: bool = True) -> Speeds:
     """The speeds of a deployment, and whether it fits. Raises InputError for prompts that other
-    cards read: their figures are not of one kind of card."""
+    cards read: their figures are not of one kind of card.
+
+    `simulates`: loads whose closed form does not hold have the means of a run; a search that runs
+    what it doubts itself goes without.
+    """
     if at.ahead is not None:
         raise InputError("is answered by vperf estimate alone", field="prefill-gpu")
-    pace, load = pace_of(at), at.load
+    pace, load = pace_of(at, simulates=simulates), at.load
     expected, groups = pace.expected, at.model.parallel.data
     prompt, output = at.request_tokens
     taken, capacity = taken_of(at.compiled, at.replica.pools, pace.held, prompt, output)
@@ -78,9 +82,9 @@ def speeds(at: Deployment) -> Speeds:
     )  # fmt: skip
 
 
-def pace_of(at: Deployment) -> Pace:
+def pace_of(at: Deployment, *, simulates: bool = True) -> Pace:
     """The speeds of its workload: of a batch, or of a load that settles."""
-    return _of_batch(at) if at.load is None else _of_load(at, at.load)
+    return _of_batch(at) if at.load is None else _of_load(at, at.load, simulates=simulates)
 
 
 def _of_batch(at: Deployment) -> Pace:
@@ -226,11 +230,11 @@ def with_range(
     )  # fmt: skip
 
 
-def _of_load(at: Deployment, load: Load) -> Pace:
+def _of_load(at: Deployment, load: Load, *, simulates: bool) -> Pace:
     """TTFT as a benchmark that starts with all users at once reports it, TPOT with the prefills of
     others between one's own tokens; rates of the whole deployment. The limit is that of the batch
     that is running."""
-    from vperf.serving.load import serve  # noqa: PLC0415  (most scenarios are of a batch)
+    from vperf.serving.load import holds, serve  # noqa: PLC0415  (most scenarios are of a batch)
 
     model, card = at.model, at.card
     if not model.generates:
@@ -240,9 +244,19 @@ def _of_load(at: Deployment, load: Load) -> Pace:
         served = at.kept.served(at.compiled, load, steps)
     else:
         served = serve(at.compiled, load, steps)
-    finite = simulated_run(at) if at.run is not None and at.run.finite else None
-    if finite is not None:
-        served = _as_run(served, finite, load, steps, model.draft_depth)
+    ran, given = None, at.run
+    if given is not None and (
+        given.finite
+        or (
+            simulates
+            and given.is_short
+            and not holds(served, load, given.output_spread)
+            and _fits(at, load, served)
+        )
+    ):
+        ran = simulated_run(at)
+    if ran is not None:
+        served = _as_run(served, ran, load, steps, model.draft_depth)
     of = load.input_tokens, served.running_batch
     limit = speed_of(served.limit_ttft_s, served.limit_tpot_s, *of)
     ceiling = speed_of(served.ceiling_ttft_s, served.ceiling_tpot_s, *of)
@@ -252,9 +266,10 @@ def _of_load(at: Deployment, load: Load) -> Pace:
         tpot_spread=decode_spread(card.constants, card.engine, experts=model.has_experts),
     )  # fmt: skip
     running = max(1, round(served.running_batch))
-    held = held_batch(model, at.replica.pools, load, running)
+    most = running if ran is None else ran.peak_running
+    held = held_batch(model, at.replica.pools, load, most)
     gain = tokens_per_step(load.acceptance, model.draft_depth)
-    return Pace(limit, ceiling, expected, running, held, gain, served=served, simulated=finite)
+    return Pace(limit, ceiling, expected, running, held, gain, served=served, simulated=ran)
 
 
 def _of_texts(at: Deployment, load: Load) -> Pace:
@@ -316,6 +331,14 @@ def texts_of(at: Deployment, pace: Pace) -> Texts:
     )
 
 
+def _fits(at: Deployment, load: Load, served: Served) -> bool:
+    """Whether the sequences of a load that settles fit: of others no run is asked for."""
+    model, of_card = at.model, at.replica.pools
+    held = held_batch(model, of_card, load, max(1, round(served.running_batch)))
+    taken, capacity = taken_of(at.compiled, of_card, held, *at.request_tokens)
+    return taken <= capacity
+
+
 def _as_run(served: Served, ran: SimulatedRun, load: Load, steps: Steps, drafts: int) -> Served:
     """What a load comes to in a run that ends; its bounds are those of its mean batch."""
     tpot = ran.tpot.mean_s if ran.tpot else served.tpot_s
@@ -327,6 +350,7 @@ def _as_run(served: Served, ran: SimulatedRun, load: Load, steps: Steps, drafts:
         served,
         running_batch=batch,
         ttft_s=ran.ttft.mean_s,
+        ttft_steady_s=served.ttft_steady_s if ran.steady_ttft_s is None else ran.steady_ttft_s,
         tpot_s=tpot,
         requests_per_s=ran.requests_per_s,
         limit_tpot_s=step.limit / gain,
@@ -392,6 +416,7 @@ def simulated_run(at: Deployment) -> SimulatedRun | None:
         preempted=found.preempted,
         oversized=found.oversized,
         steady_requests_per_s=steady.requests_per_s if steady else None,
+        steady_ttft_s=steady.ttft_s if steady else None,
         saturated=found.saturated,
     )
 

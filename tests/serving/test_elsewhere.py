@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ import vperf
 from vperf import Estimate, InputError
 from vperf.api import figures
 from vperf.report.estimate.page import headline
+from vperf.resolve import deploy
 from vperf.scenario import Scenario
 from vperf.serving.elsewhere import LINK_SHARE
+from vperf.speeds import speeds
 
 GIB = 2.0**30
 CARD = "a100-sxm-80gb"
@@ -201,8 +204,11 @@ def test_a_link_serves_no_more_than_it_carries() -> None:
 
 @pytest.mark.parametrize("users", [1, 4, 32])
 def test_nothing_found_is_the_load_without_a_cache(users: int) -> None:
-    plain = ask(max_concurrency=users)
-    none = ask(kv_offload="host", kv_offload_hit=0.0, max_concurrency=users)
+    load = Scenario("qwen3-8b", CARD, input_len=PROMPT, max_concurrency=users)
+    plain, none = (
+        speeds(deploy(each), simulates=False)  # a cache elsewhere is not simulated
+        for each in (load, replace(load, kv_offload="host", kv_offload_hit=0.0))
+    )
     assert none.serving is not None
     assert plain.serving is not None
     assert none.serving.requests_per_s == pytest.approx(plain.serving.requests_per_s)

@@ -292,6 +292,12 @@ class Candidate:
         return reason, self.ratios[reason]
 
     @property
+    def distance(self) -> tuple[float, int]:
+        """From the targets, and the GPUs it takes: the least is nearest."""
+        missed = self.binding
+        return (missed[1] if missed else 0.0), self.gpus
+
+    @property
     def per_user(self) -> float:
         """Tokens per second that one user sees."""
         return 1 / self.times.tpot_s if self.times.tpot_s else 0.0

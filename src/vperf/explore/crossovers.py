@@ -242,7 +242,7 @@ def _find_acceptance_crossover(options: Mapping[str, Any], resolver: Resolver) -
 
 def _find_users_crossover(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Found]:
     at = resolver.deployment(scenario_at(options))
-    serving = speeds(at).serving
+    serving = speeds(at, simulates=False).serving
     if serving is not None and at.model.generates:
         text = f"the KV cache has room for {serving.slots:,} sequences: users beyond wait"
         yield "users wait for room", serving.slots, text
@@ -250,7 +250,7 @@ def _find_users_crossover(options: Mapping[str, Any], resolver: Resolver) -> Ite
 
 def _find_rate_crossover(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Found]:
     at = resolver.deployment(scenario_at({**options, "request_rate": _IMPOSSIBLE_RATE}))
-    rate = speeds(at).requests_per_s
+    rate = speeds(at, simulates=False).requests_per_s
     text = f"queues grow without end beyond {format_requests(rate, 3)}, expected"
     yield "saturated", rate, text
 

@@ -132,11 +132,16 @@ def _expected(figures: Speeds) -> dict[str, float]:
     return found
 
 
-def row_of(resolver: Resolver, point: Point, prices: Prices | None = None) -> Row:
-    """The row of one point; what cannot be has its reason. Raises UnknownNameError, HubError."""
+def row_of(
+    resolver: Resolver, point: Point, prices: Prices | None = None, *, simulates: bool = True
+) -> Row:
+    """The row of one point; what cannot be has its reason. Raises UnknownNameError, HubError.
+
+    `simulates`: as `speeds` has it.
+    """
     try:
         deployment = resolver.deployment(point.scenario)
-        figures = speeds(deployment)
+        figures = speeds(deployment, simulates=simulates)
     except (UnknownNameError, HubError):
         raise  # a slip of the pen, or of the network: not an answer
     except VperfError as error:
@@ -227,7 +232,7 @@ class Tally:
         self._kinds: Counter[tuple[bool, ...]] = Counter()
         self._unpriced: dict[str, None] = {}
         self._scaling = _Scaling()
-        self._closed = False
+        self._closed = self._loads = 0
         self._taken: dict[Note, None] = {}
         self.problems: Counter[str] = Counter()
         """Why settings cannot be, and how many."""
@@ -245,7 +250,8 @@ class Tally:
         ] += 1  # fmt: skip
         if row.taken:
             self._taken |= dict.fromkeys(row.taken)
-        self._closed |= serving is not None and serving.prompts is None
+        self._loads += serving is not None
+        self._closed += serving is not None and serving.prompts is None
         self._scaling.add(row)
         if self._prices and row.gpu not in self._prices:
             self._unpriced.setdefault(row.gpu)
@@ -272,8 +278,8 @@ class Tally:
         found += self._taken
         found += [Note(kind, count=n) for kind, n in zip(kinds, warned, strict=True) if n]
         found += self._scaling.notes()
-        if self._closed:
-            found.append(Note("closed_form"))
+        if self._loads:
+            found.append(Note("closed_form", closed=self._closed, every=self._loads))
         if watts:
             found.append(Note("energy"))
         if self._prices:

@@ -42,6 +42,8 @@ JITTER = 0.025
 """Share by which outputs differ. Equal ones keep users in lock step, wave after wave, as no server
 does: the TTFT of NVIDIA's runs whose client is not published is 85 % too high with it, and right in
 the median with this."""
+SHORT_PROMPTS = 10_000
+"""Of a run that a row of a table waits for: a tenth of a second."""
 _PROFILED_SEQUENCES = 256
 
 
@@ -97,6 +99,16 @@ class Run:
             return False
         at_once = self.requests_per_s == math.inf and self.users is None
         return at_once or self.prompts is not None
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is the run of a benchmark, and takes no time that is felt."""
+        return self.trace is None and self.sessions is None and self.count <= SHORT_PROMPTS
+
+    @property
+    def output_spread(self) -> float:
+        """Standard deviation of the outputs over their mean."""
+        return math.hypot(self.lengths.output_spread, JITTER / math.sqrt(3))
 
     @property
     def count(self) -> int:
