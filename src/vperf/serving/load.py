@@ -509,9 +509,7 @@ def _trial(steps: Steps, load: Load, batch: float) -> _Point:
     others = _others(load, batch)
     limit, decode, ceiling = steps.decode(1 + others)
     apart = max(1.0, math.sqrt(others))
-    below, above = (
-        steps.decode(max(1.0, 1 + others + away)).expected for away in (-apart, apart)
-    )
+    below, above = (steps.decode(max(1.0, 1 + others + away)).expected for away in (-apart, apart))
     slope = (above - below) / (apart + min(apart, others))
     if load.users is None and others > 1:
         # Of requests that come by themselves as many run as Poisson's law says, and more apart

@@ -1,7 +1,8 @@
 """Step times of a deployment for the simulated scheduler, each form looked up once.
 
 A decode step of n sequences is taken as linear in their contexts, by the line that has its mean
-between the shortest and the longest of the load. A step that reads prompts too is a sum, for kernels run one after another:
+between the shortest and the longest of the load. A step that reads prompts too is a sum, for
+kernels run one after another:
 
     host(sequences) + linear(sequences + prompt tokens) + head(sequences + prompts)
         + decode attention(sequences, contexts) + prompt attention(chunks)
