@@ -105,7 +105,7 @@ def _endless(scenario: Scenario, users: int) -> Scenario:
 
 def _times(resolver: Resolver, scenario: Scenario) -> dict[str, float]:
     at = resolver.deployment(scenario)
-    return expected_figures(at, speeds(at, simulates=False).expected, None)
+    return expected_figures(at, speeds(at).expected, None)
 
 
 def fit(points: Sequence[Point], *, today: datetime.date | None = None) -> Fit:

@@ -38,7 +38,7 @@ from vperf.resolve import Resolver
 from vperf.resolve.engine import engine_named
 from vperf.resolve.model import AS_STORED
 from vperf.scenario import Scenario
-from vperf.serving.load import errors_at
+from vperf.serving.load import errors_of
 from vperf.serving.memory import sequence_bytes, that_holds
 from vperf.serving.speculative import tokens_per_step
 from vperf.speeds import simulate
@@ -233,7 +233,8 @@ class Search:
             return "misses" if candidate.binding else "meets"
         of_rate = serving.requests_asked_per_s is not None
         share = 0.0 if self.conservative else serving.prompt_share
-        return self.targets.verdict(candidate.ratios, errors_at(share, of_rate=of_rate))
+        errors = errors_of(share, serving.running_batch, serving.slots, of_rate=of_rate)
+        return self.targets.verdict(candidate.ratios, errors)
 
     def _meeting(self, found: list[Candidate]) -> int:
         """How many of these, under ever more load, meet the targets: those of which only a run

@@ -45,6 +45,8 @@ the median with this."""
 SHORT_PROMPTS = 10_000
 """Of a run that a row of a table waits for: a tenth of a second."""
 _PROFILED_SEQUENCES = 256
+_DEPLOYMENTS = 8
+"""Whose step times are kept for the next load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,7 @@ def deployment_times(
     return _times(compiled, shortest, longest, encode_s)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=_DEPLOYMENTS)
 def _times(compiled: Compiled, shortest: int, longest: int, encode_s: float) -> DeploymentTimes:
     """Shared by loads that come one after another on one deployment."""
     return DeploymentTimes(compiled, shortest, longest, encode_s)

@@ -34,6 +34,8 @@ _CHUNK_STEP, _PAST_STEP = 64, 256
 """Prompt attention is of lengths rounded to these, where chunks are longer than four of them."""
 _GAUSS = (1 - 1 / math.sqrt(3)) / 2
 """Of a range, where the two points lie whose mean is that of every cubic over all of it."""
+_MOST_KEPT = 1 << 16
+"""Steps with one chunk whose time is kept: a few MiB."""
 _BLOCK_TOKENS = 16
 """Of a page of the cache, in most engines."""
 
@@ -62,6 +64,9 @@ class DeploymentTimes:
         self._attention_at: dict[int, tuple[float, float]] = {}
         self._linear_at: dict[tuple[int, int], float] = {}
         self._head_at: dict[tuple[int, int], float] = {}
+        self._mixed_at: dict[tuple[int, Chunk], tuple[float, float]] = {}
+        """Steps with one chunk: (at no context, slope over all contexts together)."""
+        self._linear_in_contexts = self._engine.cuda_graphs and self.stages == 1
         self._prompt_at: dict[Chunk, tuple[float, float]] = {}
 
     def decode(self, sequences: int) -> tuple[float, float]:
@@ -74,6 +79,18 @@ class DeploymentTimes:
 
     def mixed(self, sequences: int, context_tokens: float, chunks: Sequence[Chunk]) -> float:
         """As StepTimes has it."""
+        if len(chunks) > 1 or not self._linear_in_contexts:
+            return self._mixed_s(sequences, context_tokens, chunks)
+        asked = (sequences, chunks[0])
+        found = self._mixed_at.get(asked)
+        if found is None:
+            slope = self._attention(sequences)[1] if sequences else 0.0
+            found = self._mixed_s(sequences, 0.0, chunks), slope
+            if len(self._mixed_at) < _MOST_KEPT:
+                self._mixed_at[asked] = found
+        return found[0] + found[1] * context_tokens
+
+    def _mixed_s(self, sequences: int, context_tokens: float, chunks: Sequence[Chunk]) -> float:
         prompt_tokens, reads, seconds, once = 0, False, 0.0, 0.0
         for chunk in chunks:
             new, past = chunk
@@ -93,11 +110,8 @@ class DeploymentTimes:
                 self._linear(index, verified + rows) + self._head(index, verified + prompts)
             )
         if sequences:
-            found = self._attention_at.get(sequences)
-            if found is None:
-                found = self._line(sequences, self._attention_s)
-                self._attention_at[sequences] = found
-            seconds += found[0] + found[1] * context_tokens
+            at_none, slope = self._attention(sequences)
+            seconds += at_none + slope * context_tokens
         host = self._engine.overhead_s(
             self._launches, seconds, decoding + prompts, reads_prompts=reads
         )
@@ -108,6 +122,12 @@ class DeploymentTimes:
         base, slope = self.decode(sequences) if sequences else (0.0, 0.0)
         decode, bubble = base + slope * context_tokens, self.compiled.bubble(sequences)
         return decode + max(0.0, whole - decode / bubble) / self.stages
+
+    def _attention(self, sequences: int) -> tuple[float, float]:
+        found = self._attention_at.get(sequences)
+        if found is None:
+            found = self._attention_at[sequences] = self._line(sequences, self._attention_s)
+        return found
 
     @cached_property
     def _launches(self) -> float:
