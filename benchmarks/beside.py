@@ -2,7 +2,8 @@
 
     python benchmarks/beside.py [KIND]
 
-KIND is a file of data/ by its name: images, audio, lora, kv_cache, pools, diffusion; all without.
+KIND is a file of data/ by its name: images, audio, lora, kv_cache, pools, diffusion, memory; all
+without.
 A row says what ran (`options` are fields of a Scenario, between semicolons), which figure was
 measured and by whom. Nothing is fitted to them. Rows with `left_out` are printed, not counted.
 """
@@ -26,7 +27,7 @@ from vperf.explore.grid import Point
 from vperf.resolve import Resolver
 from vperf.scenario import Scenario
 
-KINDS = ("images", "audio", "lora", "kv_cache", "pools", "diffusion")
+KINDS = ("images", "audio", "lora", "kv_cache", "pools", "diffusion", "memory")
 DATA = Path(__file__).parent / "data"
 
 _WHISPER = {
@@ -57,6 +58,12 @@ MODELS: dict[str, dict[str, Any]] = {
         "mlp_hidden_size": 12288, "n_layers": 32, "n_heads": 32, "n_kv_heads": 32,
         "vocab_size": 126464, "max_sequence_length": 4096,
         "weight_tying": False, "torch_dtype": "bfloat16",
+    },
+    "dream-7b": {
+        "model_type": "Dream", "architectures": ["DreamModel"], "hidden_size": 3584,
+        "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
+        "num_key_value_heads": 4, "vocab_size": 152064, "max_position_embeddings": 131072,
+        "tie_word_embeddings": False, "torch_dtype": "bfloat16",
     },
 }  # fmt: skip
 """Config files of models that are not shipped, as published."""
@@ -104,6 +111,11 @@ def _answer_tok_s(scenario: Scenario) -> float:
     return scenario.output_len / (expected.ttft_s + (scenario.output_len - 1) * expected.tpot_s)
 
 
+def _batch_tok_s(scenario: Scenario) -> float:
+    """The same of all answers of a batch."""
+    return scenario.batch_size * _answer_tok_s(scenario)
+
+
 def _share_of_plain(scenario: Scenario) -> float:
     """Rate with adapters over the rate without."""
     plain = replace(scenario, lora_rank=None, max_loras=None, lora_targets=None)
@@ -115,6 +127,11 @@ def _reload_s(scenario: Scenario) -> float:
     found = _answer(scenario).kept
     assert found
     return found.sent_s
+
+
+def _pool_gib(scenario: Scenario) -> float:
+    """What a card has for its cache."""
+    return _answer(scenario).memory.pool_bytes / 2**30
 
 
 def _pools(row: Mapping[str, str]) -> tuple[float, float]:
@@ -138,14 +155,16 @@ FIGURES: dict[str, Callable[[Scenario], float]] = {
     "requests_per_s": _requests_per_s,
     "decode_tok_s": _decode_tok_s,
     "answer_tok_s": _answer_tok_s,
+    "batch_tok_s": _batch_tok_s,
     "share_of_plain": _share_of_plain,
     "reload_s": _reload_s,
+    "pool_gib": _pool_gib,
 }
 
 
 def predicted(row: Mapping[str, str]) -> float:
     """What the row measured, as expected."""
-    if row["what"].startswith("pools"):
+    if row["what"].startswith("pools_"):
         return _pools(row)[row["what"] == "pools_tpot_s"]
     return FIGURES[row["what"]](scenario_of(row))
 

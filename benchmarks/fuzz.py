@@ -1532,7 +1532,7 @@ def _interrupted(target: Path, number: int, codes: tuple[int, ...]) -> None:
     words = (VPERF, "sweep", "-m", "qwen3-8b", "-g", "h100", "--batch-size", "1..100000:+1")
     process = subprocess.Popen(
         (*words, "-o", str(target)), stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (a job in the background ignores it)
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509  (a job in the background, or under nohup, ignores it)
     )  # fmt: skip
     while process.poll() is None and _cpu_s(process.pid) < 1.0:  # it is past its start
         time.sleep(0.05)
@@ -1556,6 +1556,8 @@ def _together(folder: Path) -> None:
         hub.add_model("o/m", {"config.json": _SMALL})
         env = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(home)}
         env.pop("HF_HUB_OFFLINE", None)
+        # Of a machine that does other work too, twelve processes and their server wait for it.
+        env |= dict.fromkeys(("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"), "120")
         words = (VPERF, "estimate", "-m", "o/m", "-g", "h100", "--json")
         running = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
                    for _ in range(12)]  # fmt: skip

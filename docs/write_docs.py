@@ -32,10 +32,11 @@ from vperf.checks.importers import FORMATS as IMPORTED
 from vperf.checks.live.engines import ENGINES
 from vperf.cli.main import COMMANDS, build, main
 from vperf.formats import FORMATS, MIXES, MLX
-from vperf.mcp_server import TOOLS
+from vperf.mcp_server.tools import TOOLS
 from vperf.model.families import LINEAGES, families_of
 from vperf.model.gguf.architectures import ARCHITECTURES
 from vperf.model.quantization.dialects import DIALECTS
+from vperf.notes import Note
 from vperf.sources.engines import engine_names
 
 DOCS = Path(__file__).resolve().parent
@@ -232,11 +233,19 @@ def mcp_tools() -> str:
     return "\n".join(["| tool | answers |", "|---|---|", *rows]) + "\n"
 
 
+def not_modelled() -> str:
+    """What no answer holds, as answers themselves say it."""
+    kinds = ("throttling", "image_host", "lookup_time")
+    said = [*map(str, map(Note, kinds)), "what a narrower format does to the quality of answers"]
+    return "".join(f"- {line}\n" for line in said)
+
+
 GENERATED: Mapping[str, Callable[[], str]] = {
     "supported": supported,
     "options": options,
     "mcp-tools": mcp_tools,
     "accuracy": accuracy,
+    "not-modelled": not_modelled,
 }
 
 

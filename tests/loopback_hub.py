@@ -47,6 +47,11 @@ class Answer:
     """Answer a Range header with 206 and that part."""
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    """Many processes knock at once: of five places, a seventh knocks again after a second."""
+
+
 class LoopbackHub:
     """The server; use as a context manager. `answers` maps a path to its Answer."""
 
@@ -67,7 +72,7 @@ class LoopbackHub:
             def log_message(self, *arguments: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}

@@ -1,4 +1,4 @@
-"""The source of vperf as syntax trees, for tests of how it is written; parsed once a process."""
+"""The source of vperf as nodes of syntax trees, for tests of how it is written."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ import vperf
 
 ROOT = Path(vperf.__file__).parent
 
+Nodes = tuple[ast.AST, ...]
+
 
 @cache
-def trees() -> Mapping[str, ast.Module]:
-    """Every module by its path inside the package."""
+def modules() -> Mapping[str, Nodes]:
+    """Every module by its path inside the package; parsed and walked once a process."""
     return {
-        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8"))
+        path.relative_to(ROOT).as_posix(): nodes(path.read_text("utf-8"))
         for path in sorted(ROOT.rglob("*.py"))
     }
+
+
+def nodes(code: str) -> Nodes:
+    """All nodes of a text."""
+    return tuple(ast.walk(ast.parse(code)))

@@ -10,13 +10,13 @@ import ast
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.source import trees
+from tests.source import Nodes, modules, nodes
 
 READERS = (
     "sources", "cli", "checks/importers", "model/quantization", "model/gguf", "model/checkpoint.py",
     "model/families", "model/heads.py", "model/keys.py", "model/text_model.py", "units.py",
     "files.py", "measure/torch_backend.py", "checks/prose.py", "checks/live",
-    "checks/model_named.py", "checks/card_named.py", "model/class_defaults.py",
+    "measure/torch_kernels.py", "checks/card_named.py", "model/class_defaults.py",
 )  # fmt: skip
 """Read what others wrote: files, checkpoints, configs, options, results, servers, prose."""
 
@@ -42,9 +42,9 @@ _SEARCHES = {"startswith", "endswith"}
 _NAMES = {"name", "id", "vendor", "message", "sentence", "architecture", "link"}
 
 
-def searches(tree: ast.AST) -> Iterator[ast.AST]:
+def searches(nodes: Nodes) -> Iterator[ast.AST]:
     """Prefixes, suffixes, regular expressions, and parts of what is called a name."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             of = node.func.value
             if node.func.attr in _SEARCHES or (isinstance(of, ast.Name) and of.id == "re"):
@@ -59,9 +59,9 @@ def searches(tree: ast.AST) -> Iterator[ast.AST]:
 def found() -> Counter[str]:
     """Searches by module, outside the readers of foreign text."""
     counts: Counter[str] = Counter()
-    for name, tree in trees().items():
+    for name, of in modules().items():
         if not any(name == reader or name.startswith(f"{reader}/") for reader in READERS):
-            counts[name] += sum(1 for _ in searches(tree))
+            counts[name] += sum(1 for _ in searches(of))
     return +counts
 
 
@@ -76,4 +76,4 @@ re.search("domain", gpu.link.name)
 "memory" in note.message
 "fp8" in peaks
 """
-    assert len(list(searches(ast.parse(code)))) == 3
+    assert len(list(searches(nodes(code)))) == 3

@@ -4,7 +4,7 @@ import json
 import pickle
 
 import vperf
-from tests.source import trees
+from tests.source import modules
 from vperf.notes import KINDS, Note, notes_of
 
 
@@ -33,15 +33,15 @@ def test_free_text_becomes_notes_and_notes_stay_what_they_are() -> None:
 def test_every_kind_is_made_somewhere_and_every_note_made_is_of_a_kind() -> None:
     strings = {
         node.value
-        for name, tree in trees().items()
+        for name, nodes in modules().items()
         if name != "notes.py"
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     made = {
         call.args[0].value
-        for tree in trees().values()
-        for call in ast.walk(tree)
+        for nodes in modules().values()
+        for call in nodes
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Name)
         and call.func.id in ("Note", "notes_of")

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from tests.source import trees
+from tests.source import Nodes, modules
 from vperf.errors import InputError
 from vperf.notes import Note
 from vperf.spelling import flag, spelled
@@ -29,23 +29,23 @@ OTHERS = {
 """Module -> options of foreign programs, and of whole commands, in its sentences."""
 
 
-def sentences(tree: ast.AST) -> Iterator[str]:
+def sentences(nodes: Nodes) -> Iterator[str]:
     """String constants that are no docstrings."""
     documents = {
         id(node.value)
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Constant) and id(node) not in documents:
             yield str(node.value)
 
 
 def test_sentences_below_the_ends_name_their_options() -> None:
     found = {}
-    for name, tree in trees().items():
+    for name, nodes in modules().items():
         if not any(name == end or name.startswith(f"{end}/") for end in ENDS):
-            found[name] = sum(bool(re.search(r"(?<![\w-])--[a-z]", s)) for s in sentences(tree))
+            found[name] = sum(bool(re.search(r"(?<![\w-])--[a-z]", s)) for s in sentences(nodes))
     assert {name: count for name, count in found.items() if count} == OTHERS
 
 

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.source import trees
+from tests.source import Nodes, modules, nodes
 
 ROOT = Path(__file__).parents[1]
 _RUNS_TEXT = {"eval", "exec", "compile", "__import__", "system", "popen", "spawnl", "spawnv"}
@@ -20,9 +20,9 @@ _OWN = {"values.py": {"exec"}}
 """Methods of a value, made of the names of its fields, as the standard library's dataclasses."""
 
 
-def _calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
+def _calls(nodes: Nodes) -> Iterator[tuple[str, ast.Call]]:
     """Calls by name, of a module's attribute too; not of methods such as re.compile."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call):
             of = node.func
             if isinstance(of, ast.Name):
@@ -35,8 +35,8 @@ def _calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
                 yield of.attr, node
 
 
-def _imports(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _imports(nodes: Nodes) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (name.name.partition(".")[0] for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -44,16 +44,18 @@ def _imports(tree: ast.AST) -> Iterator[str]:
 
 
 def test_no_text_is_run_and_no_object_is_unpickled() -> None:
-    beside = {path.name: ast.parse(path.read_text("utf-8")) for path in (ROOT / "src").glob("*.py")}
-    for file, tree in {**trees(), **beside}.items():
-        for name, call in _calls(tree):
+    beside = {path.name: nodes(path.read_text("utf-8")) for path in (ROOT / "src").glob("*.py")}
+    for file, found in {**modules(), **beside}.items():
+        for name, call in _calls(found):
             assert name not in _RUNS_TEXT - _OWN.get(file, set()), f"{file}:{call.lineno}"
             words = {word.arg for word in call.keywords}
             assert not words & {"shell", "trust_remote_code"}, f"{file}:{call.lineno}"
-        found = set(_imports(tree))
-        assert not found & _READS_OBJECTS, file
+        imported = set(_imports(found))
+        assert not imported & _READS_OBJECTS, file
         if not file.startswith("measure/"):
-            assert not found & {"torch", "triton", "pynvml"} - _OF_THE_DRIVER.get(file, set()), file
+            assert not imported & {"torch", "triton", "pynvml"} - _OF_THE_DRIVER.get(file, set()), (
+                file
+            )
 
 
 _OF_THE_DRIVER = {"sources/local_gpu.py": {"pynvml"}}

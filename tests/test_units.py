@@ -25,6 +25,12 @@ from vperf.errors import InputError
         (units.parse_bandwidth, "1 TB/s", 1e12),  # a known tool's table makes this 1e13
         (units.parse_bandwidth, "1792 GB/s", 1.792e12),
         (units.parse_bandwidth, "3.35TBps", 3.35e12),
+        (units.parse_bandwidth, "1,792 GB/s", 1.792e12),
+        (units.parse_bandwidth, "1792gb/s", 1.792e12),
+        (units.parse_bandwidth, "400 Gb/s", 50e9),  # a port of InfiniBand NDR, in bits
+        (units.parse_bandwidth, "400Gbps", 50e9),
+        (units.parse_bandwidth, "400 Gbit/s", 50e9),
+        (units.parse_bandwidth, "100 gbps", 12.5e9),
         (units.parse_rate, "989.4 TFLOPS", 989.4e12),
         (units.parse_rate, "1979 TOPS", 1979e12),
         (units.parse_rate, "1.2 PFLOP/s", 1.2e15),
@@ -54,6 +60,10 @@ def test_text_with_a_unit_is_its_si_value(
         (units.parse_bytes, "0 GB"),
         (units.parse_bandwidth, "1 TB"),
         (units.parse_bandwidth, "fast"),
+        (units.parse_bandwidth, "3,35 TB/s"),  # a decimal comma
+        (units.parse_bandwidth, "1,79,2 GB/s"),
+        (units.parse_bytes, "1,5 GB"),
+        (units.parse_seconds, "62,5 ms"),
         (units.parse_rate, "1 TB/s"),
         (units.parse_count, "1e999"),
         (units.parse_seconds, "3 hours"),

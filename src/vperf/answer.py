@@ -104,6 +104,8 @@ class Workload:
     limit_encode_s: float = 0.0
     placement: str = ""
     """What lies beyond the cards, as the engine's own options say it: "--n-cpu-moe 36"."""
+    prefill_context_parallel: int = 1
+    decode_context_parallel: int = 1
 
     @property
     def generates(self) -> bool:
@@ -222,7 +224,6 @@ class SimulatedRun:
     oversized: int
     """Requests that the cache does not hold even alone."""
     steady_requests_per_s: float | None
-    steady_ttft_s: float | None
     """Without ramp and drain; None: too short a run."""
     saturated: bool
     limit_output_tokens_per_s: float | None = None
@@ -363,7 +364,9 @@ class ReadBy:
     requests_per_s: float
     """That they read, one batch after another."""
     decode_requests_per_s: float
-    """That the GPUs that decode answer meanwhile."""
+    """That the GPUs that decode answer meanwhile; under a load, with all sequences that fit."""
+    busy: float | None = None
+    """Share of the time that they read, under a load."""
 
 
 T = TypeVar("T")

@@ -1,7 +1,7 @@
 """A deployment: a model, divided, on its cards with their engine, and the requests it answers.
 
 All names are values here, and all that can be refused has been (resolve/). Pure and frozen: its
-speeds (speeds.py) and its estimate (estimate.py) are functions of it.
+speeds (speeds/) and its estimate (estimate.py) are functions of it.
 """
 
 from __future__ import annotations
@@ -138,7 +138,9 @@ class Deployment:
     def gpus(self) -> int:
         """How many cards of its kind it has; unlike ones are a kind of their own."""
         places = self.compiled.places
-        if places is None or len(places.cards) == 1 or self.card.gpu.beside:
+        if self.card.gpu.beside:
+            return 1
+        if places is None or len(places.cards) == 1:
             return self.model.parallel.gpus
         return len(places.cards)
 

@@ -15,7 +15,7 @@ from vperf.errors import InputError, VperfError
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
 from vperf.places import default_host, host_named
-from vperf.scenario import ELSEWHERE, MEDIA, PLACING, Scenario
+from vperf.scenario import ELSEWHERE, PLACING, Scenario
 from vperf.serving.elsewhere import LINK_SHARE, Kept
 from vperf.sources.gpus import several
 from vperf.spelling import flag
@@ -48,19 +48,14 @@ def check(scenario: Scenario, compiled: Compiled) -> None:
         raise InputError(f"is not understood with {flag('prefill_gpu')}", field="kv-offload")
     field = "kv-offload" if scenario.kv_offload is not None else "prefill-gpu"
     model, gpu = compiled.model, compiled.card.gpu
-    if scenario.served and field == "prefill-gpu":
-        raise InputError("is of one batch, not of a served load", field=field,
-                         hint="vperf plan finds pools under a rate")  # fmt: skip
     for name in _OF_RUNS if scenario.served else ():
-        if getattr(scenario, name):
-            raise InputError(f"is not understood with {flag('kv_offload')}",
+        if getattr(scenario, name) and (name, field) != ("prefix_cache_hit", "prefill-gpu"):
+            raise InputError(f"is not understood with {flag(field.replace('-', '_'))}",
                              field=name.replace("_", "-"))  # fmt: skip
     if not model.generates or model.encoder:
         raise InputError("is of a decoder that generates tokens", field=field)
     if model.drafter is not None and (model.diffuses or field == "prefill-gpu"):
         raise InputError("is not understood with drafts or denoised blocks", field=field)
-    if scenario.image_tokens or any(getattr(scenario, name) is not None for name in MEDIA):
-        raise InputError("is not understood with images and sounds", field=field)
     placed = compiled.places is not None and compiled.places.placement is not None
     if placed or gpu.beside or gpu.is_host:
         raise InputError("is not understood with layers on several places", field=field)
@@ -101,9 +96,15 @@ def kept_of(scenario: Scenario, compiled: Compiled) -> Kept | None:
 def reading(scenario: Scenario) -> Scenario:
     """The scenario of the cards that read the prompts."""
     count, name = several(scenario.prefill_gpu or "")
-    ways: dict[str, Any] = {"tp": count, "pp": 1, "dp": 1, "ep": 1}
-    cleared = dict.fromkeys(ELSEWHERE)
+    if count % scenario.pcp:
+        raise InputError(
+            f"{scenario.pcp} groups do not divide the {count} cards that read",
+            field="prefill-context-parallel-size",
+        )
+    ways: dict[str, Any] = {"tp": count // scenario.pcp, "pp": 1, "dp": 1, "ep": 1, "dcp": 1}
+    cleared = dict.fromkeys((*ELSEWHERE, "max_concurrency", "request_rate"))
     changed: dict[str, Any] = {**cleared, **ways, "gpu": name, "gpu_file": None, "peak": (),
+                               "prefix_cache_hit": 0.0,
                                "memory_bandwidth": None, "memory": None}  # fmt: skip
     if scenario.gives(PLACING):
         raise InputError("is not understood with weights on the host", field="prefill-gpu")

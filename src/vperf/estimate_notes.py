@@ -89,6 +89,8 @@ def assumptions(
     )
     if model.parallel.gpus > 1:
         notes.append(_parallel(model, card))
+    if model.parallel.prefill > 1:
+        notes.append(Note("context_apart", engine=engine.name, shared=model.parallel.shares_cache))
     if model.diffuses and model.drafter is not None:
         notes.append(Note("denoising", block=1 + model.drafter.tokens))
     if model.lora is not None:
@@ -208,6 +210,8 @@ def _parallel(model: Model, card: Card) -> Note:
         "pipeline": p.pipeline,
         "expert": p.expert,
         "attention data": p.data,
+        "prefill context": p.prefill,
+        "decode context": p.decode,
     }
     rate = link_bytes_per_s(gpu)
     return Note(

@@ -62,6 +62,9 @@ class Format:
     """Once a weight: NVFP4's second scale, the scale of static activations."""
     any_path: bool = False
     """Engines take whichever path is the faster (llama.cpp); else the first that a card has."""
+    codebook: bool = False
+    """Weights are looked up in groups in a table too large for a register (llama.cpp's IQ1 to
+    IQ3)."""
     narrow: Format | None = None
     """What stands in for it where a row is not whole blocks (llama-quant's fallbacks)."""
 
@@ -159,9 +162,12 @@ NVFP4 = Format("nvfp4", 4, (Path("fp4", 4), *_FLOAT16), 8, 16, summary="fp4, an 
 # single rows) or unpacks them to 16 bit for cuBLAS, whichever is the faster on the card.
 
 
-def _ggml(name: str, block: int, size: int, narrow: Format | None = None) -> Format:
+def _ggml(
+    name: str, block: int, size: int, narrow: Format | None = None, *, codebook: bool = False
+) -> Format:
     return Format(
         name, 8 * size / block, _INT8, block_in=block, any_path=True, narrow=narrow,
+        codebook=codebook,
         summary=f"ggml, {size} bytes per {block}",
     )  # fmt: skip
 
@@ -181,13 +187,13 @@ Q5_K = _ggml("q5_k", 256, 176, Q5_1)
 Q6_K = _ggml("q6_k", 256, 210, Q8_0)
 Q8_K = _ggml("q8_k", 256, 292)
 IQ4_NL = _ggml("iq4_nl", 32, 18, FP16)
-IQ1_S = _ggml("iq1_s", 256, 50, IQ4_NL)
-IQ1_M = _ggml("iq1_m", 256, 56, IQ4_NL)
-IQ2_XXS = _ggml("iq2_xxs", 256, 66, IQ4_NL)
-IQ2_XS = _ggml("iq2_xs", 256, 74, IQ4_NL)
-IQ2_S = _ggml("iq2_s", 256, 82, IQ4_NL)
-IQ3_XXS = _ggml("iq3_xxs", 256, 98, IQ4_NL)
-IQ3_S = _ggml("iq3_s", 256, 110, IQ4_NL)
+IQ1_S = _ggml("iq1_s", 256, 50, IQ4_NL, codebook=True)
+IQ1_M = _ggml("iq1_m", 256, 56, IQ4_NL, codebook=True)
+IQ2_XXS = _ggml("iq2_xxs", 256, 66, IQ4_NL, codebook=True)
+IQ2_XS = _ggml("iq2_xs", 256, 74, IQ4_NL, codebook=True)
+IQ2_S = _ggml("iq2_s", 256, 82, IQ4_NL, codebook=True)
+IQ3_XXS = _ggml("iq3_xxs", 256, 98, IQ4_NL, codebook=True)
+IQ3_S = _ggml("iq3_s", 256, 110, IQ4_NL, codebook=True)
 IQ4_XS = _ggml("iq4_xs", 256, 136, IQ4_NL)
 TQ1_0 = _ggml("tq1_0", 256, 54, Q4_0)
 TQ2_0 = _ggml("tq2_0", 256, 66, Q4_0)
@@ -257,6 +263,9 @@ FORMATS: dict[str, Format] = {
     )
 }  # fmt: skip
 
+FLOATS = ("bf16", "fp16", "fp32")
+"""Of weights that nothing quantized."""
+
 _ALIASES = {
     "bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32",
     "f32": "fp32", "f16": "fp16", "fp8_e4m3": "fp8", "fp8_e5m2": "fp8", "w8a8_fp8": "fp8",
@@ -264,6 +273,14 @@ _ALIASES = {
     "w8a16": "int8_w8a16", "w4a16": "int4", "int4_wo": "int4", "bnb_nf4": "nf4",
     "bitsandbytes": "nf4", "fp4": "nvfp4", "q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m",
 }  # fmt: skip
+
+PUBLISHED_MIXES = {
+    "q2": "q2_k", "q3": "q3_k_m", "q4": "q4_k_m", "q5": "q5_k_m", "q6": "q6_k", "q8": "q8_0",
+    "q2_k_xl": "q2_k", "q2_k_l": "q2_k", "q3_k_xl": "q3_k_l", "q4_k_xl": "q4_k_m",
+    "q4_k_l": "q4_k_m", "q5_k_xl": "q5_k_m", "q5_k_l": "q5_k_m", "q6_k_xl": "q6_k",
+    "q6_k_l": "q6_k", "q8_k_xl": "q8_0", "q8_k_p": "q8_0",
+}  # fmt: skip
+"""Mixes of publishers that llama-quantize has no name for -> the nearest that it has."""
 
 _BITS = {f"{bits}{gap}bit": bits for bits in (2, 3, 4, 5, 6, 8) for gap in ("", "-", "_")}
 
@@ -282,8 +299,8 @@ _BITS_A_WEIGHT = r"([1-9]\d?(?:\.\d{1,3})?)_?bpw"
 
 
 def _key(name: str) -> str:
-    key = name.strip().lower().replace("-", "_")
-    return _ALIASES.get(key, key)
+    key = name.strip().lower().replace("-", "_").removeprefix("ud_")
+    return _ALIASES.get(key) or PUBLISHED_MIXES.get(key, key)
 
 
 def names_gguf(name: str) -> bool:

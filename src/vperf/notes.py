@@ -78,6 +78,15 @@ def _card_choice(*, typed: str, taken: str, others: tuple[str, ...]) -> str:
     return f"{typed} taken as {taken}{rest}"
 
 
+def _spelled_model(
+    *, typed: str, model: str, quantization: str | None, usual: bool, sure: bool, why: str
+) -> str:
+    weights = f", its weights as {quantization}" if quantization else ""
+    how = ", the usual format of such a name" if usual and quantization else ""
+    how = how if sure or not quantization else ", the nearest to what the name says"
+    return f"{typed} taken as {model}{weights}{how}{f' ({why})' if why else ''}"
+
+
 def _constants(
     *, matmul_rates: str, memory_stream: str, kernel_times: str, same_die: str, source: str
 ) -> str:
@@ -137,6 +146,14 @@ def _parallel(
     return f"{gpus} GPUs {where}, parallel: {listed}; joined by {link}{speed}, all-reduces {source}"
 
 
+def _context_apart(*, engine: str, shared: bool) -> str:
+    keeps = "that part of its cache" if shared else "the cache of all"
+    return (
+        f"each group reads every other part of a prompt and keeps {keeps} ({engine}); keys of the "
+        "others are gathered once a layer, before its attention"
+    )
+
+
 def _encoding(
     *, parts: int, sequences: int, patches: int, tokens: int, cache_tokens: int, cache_gb: float
 ) -> str:
@@ -174,22 +191,38 @@ def _drafts(
     )
 
 
+def _trace(
+    *, name: str, requests: int, span_s: float, columns: str, times: str, failed: int
+) -> str:
+    left = f"; {failed:,} without an answer are left out" * bool(failed)
+    return (
+        f"trace {name}: {requests:,} requests in {format_seconds(span_s)}, times taken as {times} "
+        f"({columns}'s columns){left}"
+    )
+
+
+_VARIED = "outputs up to a quarter longer or shorter"
+
+
 def _load(
     *, users: int | None, requests_per_s: float | None, prefix_hit: float, prompts: int | None
 ) -> str:
     hit = f"; {prefix_hit:.0%} of each prompt found in cache" if prefix_hit else ""
     if prompts is not None:
         how = "at a rate" if users is None else f"by up to {users:,} users at a time"
-        return f"a run of {prompts:,} prompts sent {how}, ramp and drain included (simulated){hit}"
+        return (
+            f"a run of {prompts:,} prompts sent {how}, ramp and drain included (simulated), "
+            f"{_VARIED}{hit}"
+        )
     if users is None:
-        return f"requests arrive at random (Poisson), each as long as the others{hit}"
+        return f"requests arrive at random (Poisson), {_VARIED}{hit}"
     if requests_per_s is not None:
         return f"at most {users:,} requests are out; beyond it one is sent as another ends{hit}"
     if users == 1:
         return f"closed loop: 1 user, who sends the next request when answered{hit}"
     return (
         f"closed loop: {users:,} users start at once, each sends again when answered; a tenth of "
-        f"the requests measured are the first burst{hit}"
+        f"the requests measured are the first burst, {_VARIED}{hit}"
     )
 
 
@@ -244,13 +277,6 @@ def _settings(count: int) -> str:
     return f"{count:,} setting{'' if count == 1 else 's'}"
 
 
-def _closed_form(*, closed: int, every: int) -> str:
-    if closed == every:
-        return "served loads: the closed form of the run that vperf estimate simulates"
-    some = f", in {closed:,} of {every:,} their closed form" if closed else ""
-    return f"served loads: means of the run that vperf estimate simulates{some}"
-
-
 def _mixed_constants(*, measured: int, same_die: int, every: int) -> str:
     if measured == every:
         return "expected: rates measured on the card"
@@ -291,13 +317,16 @@ KINDS: Mapping[str, NoteKind] = {
     "card_default": NoteKind("assumption", "{name}: no {fact} in the file, {taken} assumed{remark}", guess=True),
     "card_memory": NoteKind("assumption", "{text}", guess=True),
     "boost": NoteKind("assumption", "limit: compute peaks at the card's highest clock, {clock_mhz:,.0f} MHz ({boost:.2f} x rated)"),
+    "card_odd": NoteKind("assumption", "{what}: {shown}, where cards have {usual}: is each unit right?", guess=True),
     "no_pipe": NoteKind("assumption", "{gpu} has no {pipe} pipe: {format} weights stay {bits:g}-bit in memory and are multiplied in {taken}"),
     "measured_constants": NoteKind("assumption", _constants),
     "generic_constants": NoteKind("assumption", _constants, guess=True),
     "parallel": NoteKind("assumption", _parallel),
+    "unlike_shared": NoteKind("assumption", "each card has an equal share of every layer: the slower one is waited for, the smaller one is full first; they exchange over PCIe"),
+    "context_apart": NoteKind("assumption", _context_apart),
     # the host and what lies there
     "host": NoteKind("assumption", "host: {name}, {cores} cores, {memory}, {rate:,.0f} GB/s"),
-    "host_default": NoteKind("assumption", "host not given; taken: {name}, {rate:,.0f} GB/s ({flag[host]}, {flag[host_memory]})", guess=True),
+    "host_default": NoteKind("assumption", "host not given; taken: {name}, {size}, {rate:,.0f} GB/s ({flag[host]}, {flag[host_memory]})", guess=True),
     "host_memory": NoteKind("assumption", "the host has {size} of memory ({flag[host_memory]} says otherwise)", guess=True),
     "host_local": NoteKind("assumption", "host: this machine's {name} with {memory}, its modules taken as {modules} ({flag[host_memory]})", guess=True),
     "placed": NoteKind("assumption", "placement: {layers}{experts}"),
@@ -308,15 +337,21 @@ KINDS: Mapping[str, NoteKind] = {
     "model": NoteKind("assumption", "{text}"),
     "keys_passed": NoteKind("assumption", "set in the config and passed over: {listed}"),
     "parts_not_counted": NoteKind("assumption", "{listed}: not counted, parameters are the text model's"),
+    "another_class": NoteKind("assumption", "architectures names {name}: taken for what its model_type {kind} says", guess=True),
+    "another_text": NoteKind("assumption", "the text model of this {kind} is {text}, where {usual} is usual: counted as it says"),
     "config_defaults": NoteKind("assumption", "not in the config, taken from the model class's defaults: {listed}", guess=True),
     "run_for": NoteKind("assumption", "run for {task}: the LM head is not loaded"),
+    "trace": NoteKind("assumption", _trace),
     "texts_load": NoteKind("assumption", lambda texts: f"{'a request is one text' if texts == 1 else f'a request is {texts:,} texts'}, all of one length; who comes while texts are read is read in the next step"),
     "no_tokens": NoteKind("assumption", "generates no tokens: its answer is there when the prompt is read, output-len means nothing"),
     "routing": NoteKind("assumption", "experts: the limit counts those of one token, which any routing must read; ceiling, bytes and MBU even routing, expected {expected}"),
     "windows": NoteKind("assumption", "windowed layers cache no more than their window"),
     "engine_cache": NoteKind("assumption", "{engine} keeps an fp8 KV cache beside fp8 weights ({flag[kv_cache_dtype]} says otherwise)"),
     "text_length": NoteKind("assumption", "texts of {tokens:,} tokens, the longest that the model takes ({flag[input_len]} says otherwise)", guess=True),
+    "spelled_model": NoteKind("assumption", _spelled_model, guess=True),
     "own_format": NoteKind("assumption", "{typed} taken as {taken}, the usual of {engine}", guess=True),
+    "converted": NoteKind("assumption", "{stored} as GGUF files have it: {taken}, attention and head in 8 bit", guess=True),
+    "not_in_gguf": NoteKind("warning", "{engine} loads no {stored} weights: name a GGUF format, as {flag[quantization]} {usual}"),
     "active_experts": NoteKind("assumption", "mixture of experts: only the experts of one token are read"),
     "stored_size": NoteKind("warning", "the checkpoint stores {stored}, its config implies {implied} ({off:+.1%}): other formats, or layers not modelled"),
     "model_warning": NoteKind("warning", "{text}"),
@@ -350,7 +385,7 @@ KINDS: Mapping[str, NoteKind] = {
     "unpacked_settings": NoteKind("assumption", lambda count: f"{_settings(count)} where the card has no pipe for a format of weights or cache and multiplies a wider one"),
     "beyond_settings": NoteKind("warning", lambda count: f"{_settings(count)} with more tokens than the model is made for"),
     "step_budget": NoteKind("assumption", "{engine} is given steps of {tokens:,} tokens: it reads prompts whole, and its own {usual:,} do not hold one of {longest:,} beside what decodes ({flag[max_num_batched_tokens]})", guess=True),
-    "closed_form": NoteKind("assumption", _closed_form),
+    "closed_form": NoteKind("assumption", "served loads: the closed form of a run; vperf estimate simulates one request by request"),
     "more_are_slower": NoteKind("warning", _more_are_slower),
     "saturated_settings": NoteKind("warning", lambda count: f"{_settings(count)} that cannot serve what is asked: queues grow"),
     "energy": NoteKind("assumption", "tok/J: decoded tokens per joule at 63 % of the TDP of all GPUs, as 79 measured runs drew (50 to 76 % in most); hosts and cooling come on top"),
@@ -401,6 +436,7 @@ KINDS: Mapping[str, NoteKind] = {
     "default_lengths": NoteKind("assumption", "lengths not given; taken: {lengths}", guess=True),
     "as_tensor_parallel": NoteKind("assumption", "{gpus} GPUs taken as tensor parallel ({flag[tp]}, {flag[pp]} and {flag[dp]} say otherwise)", guess=True),
     "bundled_model": NoteKind("assumption", "the result's model is {said}, which is not here: {model} taken for it", guess=True),
+    "typed_model": NoteKind("assumption", "{typed} taken as {model}", guess=True),
     "own_weights": NoteKind("assumption", "weights as the checkpoint has them, {quantization}; the result says {said}"),
     "figures_left": NoteKind("assumption", "not graded: {figures}; there is nothing to hold them against (a rate that was offered, cached tokens)"),
 }  # fmt: skip

@@ -10,6 +10,7 @@ Not here: what a placement is (model/placement.py) and how long it takes (timing
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -25,7 +26,7 @@ from vperf.model.drafter import Drafter
 from vperf.model.model import Held, Model
 from vperf.model.placement import Override, Placement
 from vperf.notes import Note
-from vperf.scenario import LAYER_OPTIONS, Scenario
+from vperf.scenario import LAYER_OPTIONS, PLACING, Scenario
 from vperf.serving.overhead import overhead
 from vperf.sources.gpus import LOCAL
 from vperf.sources.hosts import load_host
@@ -33,6 +34,7 @@ from vperf.sources.tensor_places import experts_of, parse_overrides, parse_share
 from vperf.spelling import flag
 from vperf.timing.placed import Place, Places, link_of
 from vperf.timing.step import Card
+from vperf.units import format_bytes
 from vperf.values import dataclass
 
 _GIB = 2.0**30
@@ -64,20 +66,40 @@ def resolve_places(
                 "cannot be combined with layers or experts on other places",
                 field="cpu-offload-gb",
             )
-        _without_adapters(scenario, "cpu-offload-gb")
         return _stored(model, card, scenario.cpu_offload_gb, host)
     if not several and not scenario.gives(LAYER_OPTIONS):
         return None
     use = _use(engine, scenario, several=several)
     if gpu.is_host and scenario.gives(LAYER_OPTIONS):
         raise InputError(f"{gpu.name} has no card to place layers on", field="n-gpu-layers")
-    _without_adapters(scenario, "lora-rank")
     return _placed(model, card, scenario, host, use)
 
 
-def _without_adapters(scenario: Scenario, field: str) -> None:
-    if scenario.lora_rank is not None:
-        raise InputError("adapters are not understood with weights on the host", field=field)
+def that_share(card: Card, scenario: Scenario) -> tuple[Card, ...]:
+    """Of unlike cards that have an equal share of each layer, each kind; none where they do not.
+    Raises InputError."""
+    cards, use = card.gpu.cards, card.engine.host
+    if len(cards) == 1 or scenario.tp == 1 or scenario.gives(PLACING):
+        return ()
+    if use is not None and use.offloads != "weights":
+        return ()
+    if scenario.tp != len(cards) or scenario.pp * scenario.dp * scenario.pcp > 1:
+        raise InputError(
+            f"{len(cards)} unlike cards share each layer, or each has layers of its own",
+            field="tensor-parallel-size", hint=f"{flag('tp')} {len(cards)}, or none",
+        )  # fmt: skip
+    access = all(each.peer_access for each in cards)
+    kinds = {each.id: each for each in cards}
+    return tuple(
+        Card(
+            replace(
+                each, link=None, peer_access=access,
+                achieved=each.achieved and replace(each.achieved, all_reduce={}),
+            ),
+            card.engine,
+        )
+        for each in kinds.values()
+    )  # fmt: skip
 
 
 def _use(engine: Engine, scenario: Scenario, *, several: bool) -> HostUse:
@@ -89,12 +111,24 @@ def _use(engine: Engine, scenario: Scenario, *, several: bool) -> HostUse:
             f"{engine.name} does not place layers one by one{instead}",
             field=moved.replace("_", "-"), hint=f"{flag('engine')} llama.cpp does",
         )  # fmt: skip
+    if scenario.pcp * scenario.dcp > 1:
+        raise InputError(
+            "a sequence whose tokens are divided is not understood with layers on several places",
+            field="prefill-context-parallel-size" if scenario.pcp > 1
+            else "decode-context-parallel-size",
+        )  # fmt: skip
     if scenario.dp * scenario.ep > 1:
         raise InputError(
             "groups of attention or of experts are not understood with layers on several places",
             field="expert-parallel-size" if scenario.ep > 1 else "data-parallel-size",
         )
-    if scenario.tp > 1 and (several or scenario.pp > 1):
+    if scenario.tp > 1 and several:
+        raise InputError(
+            f"{engine.name} gives unlike cards layers of their own",
+            field="tensor-parallel-size",
+            hint=f"{flag('engine')} vllm gives each an equal share of every layer",
+        )
+    if scenario.tp > 1 and scenario.pp > 1:
         raise InputError(
             "cards that share each layer are one place: no others can be beside them",
             field="tensor-parallel-size",
@@ -108,7 +142,7 @@ def _use(engine: Engine, scenario: Scenario, *, several: bool) -> HostUse:
 
 def _stored(model: Model, card: Card, gib: float, host: Gpu | None) -> Resolved | None:
     use = card.engine.host
-    if gib < 0:
+    if not 0 <= gib < math.inf:
         raise InputError(f"must be from 0 on, not {gib:g}", field="cpu-offload-gb")
     if use is None or use.offloads != "weights":
         raise InputError(
@@ -125,8 +159,9 @@ def _stored(model: Model, card: Card, gib: float, host: Gpu | None) -> Resolved 
         return None
     stored = placement.store(model, gib * _GIB)
     held = Held(
-        model.rank_weight_bytes - stored.held_bytes, tuple(count for count, _ in model.kinds)
-    )
+        model.rank_weight_bytes - stored.held_bytes, tuple(count for count, _ in model.kinds),
+        model.rank_adapter_bytes,
+    )  # fmt: skip
     near = host or default_host(card.gpu)
     places = Places((Place(card.gpu.id, card),), None, stored, near, use)
     rate = min(link_of(card.gpu, near), near.memory_bandwidth / model.parallel.gpus)
@@ -194,8 +229,11 @@ def _check_drafter(model: Model, cards: int, head_on_host: bool) -> None:
     """InputError where what drafts is not on the one card, with all that it needs."""
     drafter = model.drafter
     assert drafter is not None
-    if cards > 1:
-        raise InputError("is not understood with layers on several cards", field="speculative")
+    if cards > 1 and drafter.model is not None and drafter.method != "draft_model":
+        raise InputError(
+            f"{drafter.method} drafts with the model's output layer, which is on the last card",
+            field="speculative", hint=f"{flag('speculative')} draft_model or ngram",
+        )  # fmt: skip
     if head_on_host and drafter.model is not None and drafter.method != "draft_model":
         raise InputError(
             f"{drafter.method} drafts with the model's output layer, which is on the host",
@@ -241,6 +279,8 @@ def _fullest(model: Model, places: Sequence[Place], found: Placement) -> int:
     def room(at: int) -> float:
         gpu, engine = places[at].card.gpu, places[at].card.engine
         own = replace(model, held=found.shares[at].held)
+        if at:  # what drafts is on the first card
+            own = replace(own, drafter=None)
         free = gpu.memory_bytes - own.rank_weight_bytes - overhead(own, gpu, engine).total_bytes
         return free / max(own.rank_cache_bytes(1024), 1.0) if free > 0 else free
 
@@ -276,9 +316,13 @@ def host_named(scenario: Scenario, gpu: Gpu) -> Gpu | None:
 def _host_notes(host: Gpu, *, given: bool) -> list[Note]:
     facts: dict[str, Any] = {
         "name": host.name, "memory": host.memory_type, "cores": host.sm_count,
-        "rate": host.memory_bandwidth / 1e9,
+        "rate": host.memory_bandwidth / 1e9, "size": format_bytes(host.memory_bytes),
     }  # fmt: skip
-    return [*host.assumptions, Note("host" if given else "host_default", **facts)]
+    if given:
+        return [*host.assumptions, Note("host", **facts)]
+    # What is taken says its size too.
+    own = [note for note in host.assumptions if note.kind != "host_memory"]
+    return [*own, Note("host_default", **facts)]
 
 
 def _said(places: Places, model: Model) -> Note:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from vperf.errors import InputError
+from vperf.notes import Note
 from vperf.scenario import Scenario
 from vperf.serving.arrivals import Traffic, with_prefix_hit
 from vperf.serving.lengths import Lengths, equal
@@ -84,6 +85,17 @@ def lengths_of_trace(path: str | Path) -> Lengths:
     count = len(traffic)
     means = (round(sum(each) / count) for each in (traffic.input_tokens, traffic.output_tokens))
     return equal(*(max(1, mean) for mean in means))
+
+
+def said_of_trace(path: str | Path) -> Note:
+    """What a trace is taken for, since its times may be meant in another unit."""
+    trace = trace_of(path)
+    traffic = trace.traffic
+    span = traffic.arrival_s[-1] if traffic.arrival_s else 0.0
+    return Note(
+        "trace", name=trace.name, requests=len(traffic), span_s=span, columns=trace.columns,
+        times=trace.times, failed=trace.failed,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=2)

@@ -89,6 +89,8 @@ _QUANTIZATION = (
 )
 _CAP = "Consider no longer context."
 _GROUPS = "Attention groups, each with sequences of its own; tp x pp x dp GPUs."
+_PCP = "Groups of GPUs that each read other tokens of a prompt; tp x pp x dp x pcp GPUs."
+_DCP = "Of the tp GPUs, those that each keep other tokens of KV heads they would all keep."
 _PEERS = "Cards read each other's memory. [no GeForce does]"
 _NODE = "GPUs of a node. [8, or those that the link joins]"
 _BETWEEN = "From a GPU to other nodes, one way. [50 GB/s]"
@@ -116,7 +118,7 @@ _KV_OFFLOAD = "Prompts are found in a cache beyond the card: host, disk, or a ra
 _KV_HIT = "Share of each prompt found there. [all but its last token]"
 _KV_SIZE = "GiB of that cache, of all GPUs together."
 _PREFILL_GPU = "Cards of their own that read the prompts, as h100 or 2xh100; the others decode."
-_DRAFTED = "What drafts: mtp (the model's own layers), draft_model, eagle, eagle3 or ngram."
+_DRAFTED = "What drafts: mtp (the model's own layers), draft_model, eagle, eagle3, medusa or ngram."
 _DRAFTER = "The model or EAGLE head that drafts."
 _PEAK = 'Another dense peak, as bf16="250 TFLOPS"; repeatable.'
 
@@ -173,6 +175,10 @@ class Scenario:
     ep: int = _ways("--expert-parallel-size --ep", "Groups of whole experts.")
     dp: int = _ways("--data-parallel-size --dp", _GROUPS)
     """Attention groups; tp x pp x dp GPUs."""
+    pcp: int = _ways("--prefill-context-parallel-size --attn-cp-size --pcp", _PCP)
+    """Groups that read a prompt together; tp x pp x dp x pcp GPUs."""
+    dcp: int = _ways("--decode-context-parallel-size --dcp-size --dcp", _DCP)
+    """Of the `tp` GPUs, those that share out the tokens of a cache."""
     peer_access: str | None = _option(
         _PARALLEL, "--peer-access", _PEERS, "yes|no", shapes="card", repeats=False
     )
@@ -503,6 +509,8 @@ class Options(TypedDict, total=False):
     pp: int
     ep: int
     dp: int
+    pcp: int
+    dcp: int
     peer_access: str | None
     gpus_per_node: int | None
     node_link: str | None

@@ -18,7 +18,13 @@ _SECONDS = {
     "s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9, "ps": 1e-12,
     "min": 60.0,
 }  # fmt: skip
-_NUMBER = re.compile(r"([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(.*)", re.DOTALL)
+_NUMBER = re.compile(
+    r"([+-]?(?:(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d[\d_]*)\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(.*)",
+    re.DOTALL,
+)
+"""Commas stand between thousands alone: of "3,35 TB/s" nobody makes 335."""
+_BITS = re.compile(r"(?:[KMGTP]i?b/s(?:ec)?|[kKmMgGtTpP]?i?(?:bps|bits?(?:/s(?:ec)?|ps)))")
+"""How networks write their rates. "gb/s" is how people write GB/s."""
 _LEAST, _MOST = 1e-30, 1e30
 """In SI units. What lies outside is no quantity of a computer, and overflows what is made of it."""
 _MAX_DIGITS = 40
@@ -82,9 +88,12 @@ def parse_bytes(text: str, bare: str = "") -> float:
 
 
 def parse_bandwidth(text: str, bare: str = "") -> float:
-    """Bytes per second from "1792 GB/s", "1.5 TB/s", "3.35TBps"; `bare` as in `parse_bytes`."""
+    """Bytes per second from "1792 GB/s", "1.5 TB/s", "3.35TBps", and from the bits of a network,
+    "400 Gb/s", "400 Gbps" or "400 Gbit/s"; `bare` as in `parse_bytes`."""
     what = 'a bandwidth such as "1792 GB/s" or "1.5 TB/s"'
-    return _scaled(text, what, ("b/sec", "b/s", "bps"), _EITHER, bare)
+    ways = ("bits/sec", "bit/sec", "bits/s", "bit/s", "bitps", "b/sec", "b/s", "bps")
+    found = _scaled(text, what, ways, _EITHER, bare)
+    return found / 8 if _BITS.fullmatch(_split(text, what)[1].rstrip()) else found
 
 
 def parse_rate(text: str, bare: str = "") -> float:

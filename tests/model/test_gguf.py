@@ -130,6 +130,14 @@ def test_a_small_difference_is_said_and_a_large_one_refused() -> None:
         build_gguf(file.header)
 
 
+def test_a_block_beyond_those_that_the_file_says_it_has_is_refused() -> None:
+    file = gguf_files.qwen3_moe()
+    file.metadata["block_count"] = 47
+    said = r"holds blk\.47\..*, but says that it has 47 blocks"
+    with pytest.raises(UnsupportedModelError, match=said):
+        build_gguf(file.header)
+
+
 def test_a_missing_tensor_is_named() -> None:
     file = gguf_files.llama()
     del file.tensors["blk.7.attn_v.weight"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ MOE = "Qwen/Qwen3-235B-A22B"  # 94 layers, 64 heads, 4 KV heads
 MLA = "deepseek-ai/DeepSeek-V3"
 
 
-def split(name: str, **ways: int) -> Model:
+def split(name: str, **ways: Any) -> Model:
     return divide(vperf.load_model(name), Parallel(**ways))
 
 

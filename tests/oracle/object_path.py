@@ -130,8 +130,10 @@ def _block_ops(model: Model, block: Block, local: Step) -> Sequence[Op]:
         stage = local._replace(batch=local.batch * parallel.data)
         whole = block.ops(stage, model.cache)
         ops = tuple(w if w.kind == "moe" else o for o, w in zip(ops, whole, strict=True))
-        passes = next(op.input_elements for op in whole if op.kind == "moe") / parallel.data
-        exchanges = [_exchange("dispatch + combine", "alltoall", 2 * passes, parallel.stage)]
+        experts = next(op for op in whole if op.kind == "moe")
+        copies = min(experts.shape[1], parallel.stage) / experts.shape[1] / parallel.tensor
+        rows = experts.input_elements / parallel.data * copies
+        exchanges = [_exchange("dispatch + combine", "alltoall", 2 * rows, parallel.stage)]
         joins = parallel.tensor > 1
     if parallel.tensor > 1 and block.summed_inside:
         inside = local.tokens * block.summed_inside

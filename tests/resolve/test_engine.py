@@ -39,6 +39,31 @@ def test_bits_that_an_engine_has_no_format_of_are_refused() -> None:
         deploy(Scenario("qwen3-8b", "h100", quantization="3bit"))
 
 
+def test_llama_cpp_runs_gpt_oss_as_its_files_store_it_and_that_is_said() -> None:
+    # 59.02 GiB and 11.27 GiB are what llama-bench prints of ggml-org's two files.
+    for model, gib in (("openai/gpt-oss-120b", 59.02), ("openai/gpt-oss-20b", 11.27)):
+        for quantization in (None, "auto", "mxfp4"):
+            at = deploy(Scenario(model, "h100", engine="llama.cpp", quantization=quantization))
+            assert at.model.weight_bytes / 2**30 == pytest.approx(gib, abs=0.006)
+            assert [note.kind for note in at.taken] == ["converted"]
+    assert deploy(Scenario(model, "h100", engine="vllm")).model.quantization == "mxfp4"
+
+
+def test_weights_that_llama_cpp_does_not_load_are_warned_of() -> None:
+    def said(model: str, **asked: Any) -> list[str]:
+        return [str(note) for note in deploy(Scenario(model, "h100", tp=8, **asked)).taken]
+
+    (text,) = said("deepseek-ai/DeepSeek-R1", engine="llama.cpp")
+    assert text == (
+        "llama.cpp loads no fp8 (block 128x128) weights: name a GGUF format, as "
+        "--quantization q4_k_m"
+    )
+    assert said("qwen3-8b", engine="llama.cpp", quantization="awq")
+    for quantization in (None, "fp16", "q8_0", "mxfp4_moe"):
+        assert not said("qwen3-8b", engine="llama.cpp", quantization=quantization)
+    assert not said("deepseek-ai/DeepSeek-R1", engine="vllm")
+
+
 def test_a_format_of_gguf_files_is_run_by_llama_cpp_where_nobody_names_an_engine() -> None:
     for gpu in ("rtx-3090", "apple-m4-max"):
         for quantization in ("q4_k_m", "Q8_0"):

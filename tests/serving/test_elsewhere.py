@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,10 +10,9 @@ import vperf
 from vperf import Estimate, InputError
 from vperf.api import figures
 from vperf.report.estimate.page import headline
-from vperf.resolve import deploy
 from vperf.scenario import Scenario
 from vperf.serving.elsewhere import LINK_SHARE
-from vperf.speeds import speeds
+from vperf.sources.engines import load_engine
 
 GIB = 2.0**30
 CARD = "a100-sxm-80gb"
@@ -33,7 +31,9 @@ def test_a_kept_prompt_is_its_cache_over_the_link() -> None:
     assert kept is not None
     assert kept.found_tokens == PROMPT - 1
     assert kept.sent_bytes == cache
-    assert kept.sent_s == pytest.approx(cache / (LINK_SHARE * link), rel=1e-3)
+    use = load_engine("vllm").host
+    assert use is not None
+    assert kept.sent_s == pytest.approx(cache / (use.link_share * link), rel=1e-3)
     assert ask(kv_offload="host").expected.ttft_s == pytest.approx(kept.sent_s + kept.rest_s)
     assert ask(kv_offload="host").limit.ttft_s == pytest.approx(cache / link, rel=1e-3)
 
@@ -204,15 +204,108 @@ def test_a_link_serves_no_more_than_it_carries() -> None:
 
 @pytest.mark.parametrize("users", [1, 4, 32])
 def test_nothing_found_is_the_load_without_a_cache(users: int) -> None:
-    load = Scenario("qwen3-8b", CARD, input_len=PROMPT, max_concurrency=users)
-    plain, none = (
-        speeds(deploy(each), simulates=False)  # a cache elsewhere is not simulated
-        for each in (load, replace(load, kv_offload="host", kv_offload_hit=0.0))
-    )
+    plain = ask(max_concurrency=users)
+    none = ask(kv_offload="host", kv_offload_hit=0.0, max_concurrency=users)
     assert none.serving is not None
     assert plain.serving is not None
     assert none.serving.requests_per_s == pytest.approx(plain.serving.requests_per_s)
     assert none.limit.ttft_s <= none.expected.ttft_s
+
+
+# Images, and a load of prompts that other cards read ----------------------------------------------
+
+VISION: dict[str, Any] = {
+    "model": "qwen2.5-vl-7b-instruct", "image": "1024x768", "images": 3, "input_len": 2000,
+}  # fmt: skip
+
+
+def test_images_whose_tokens_are_found_are_not_encoded_again() -> None:
+    whole, none = ask(**VISION), ask(**VISION, kv_offload="host", kv_offload_hit=0.0)
+    assert none.expected == whole.expected
+    # 999 tokens an image of 4,997: half of the prompt holds two and a part of the third.
+    half = ask(**VISION, kv_offload="host", kv_offload_hit=0.5)
+    every = ask(**VISION, kv_offload="host")
+    assert half.workload.expected_encode_s == pytest.approx(
+        ask(**{**VISION, "images": 1}).workload.expected_encode_s
+    )
+    assert every.workload.expected_encode_s == 0
+    assert half.kept is not None
+    assert half.expected.ttft_s == pytest.approx(
+        half.kept.sent_s + half.kept.rest_s + half.workload.expected_encode_s
+    )
+    served = ask(**VISION, kv_offload="host", max_concurrency=4)
+    assert served.limit.ttft_s <= served.expected.ttft_s < whole.expected.ttft_s
+
+
+def test_images_are_encoded_where_prompts_are_read() -> None:
+    found, reads, alone = ask(**VISION, prefill_gpu="h100"), ask("h100", **VISION), ask(**VISION)
+    by = found.read_by
+    assert by is not None
+    assert found.workload.expected_encode_s == reads.workload.expected_encode_s
+    assert by.prefill_s == pytest.approx(reads.expected.ttft_s)
+    assert by.ttft_alone_s == pytest.approx(alone.expected.ttft_s)
+    assert found.expected.ttft_s == pytest.approx(by.prefill_s + by.sent_s + by.first_step_s)
+
+
+def test_cards_that_read_divide_a_prompt_among_them() -> None:
+    found, reads = ask(prefill_gpu="4xh100", pcp=2), ask("h100", tp=2, pcp=2)
+    assert found.read_by is not None
+    assert (found.read_by.gpus, found.read_by.tp) == (4, 2)
+    assert found.read_by.prefill_s == pytest.approx(reads.expected.ttft_s)
+    assert found.gpu.count == 1
+
+
+def test_a_rate_waits_for_the_readers_and_the_link_and_no_token_for_a_prompt() -> None:
+    rate = 1.0
+    found, batch = ask(prefill_gpu="h100", request_rate=rate), ask(prefill_gpu="h100")
+    by, alone = found.read_by, batch.read_by
+    assert by is not None
+    assert alone is not None
+    assert found.serving is not None
+    assert by.busy == pytest.approx(rate * by.prefill_s)
+    waits = sum(t + t * rate * t / (1 - rate * t) / 2 for t in (by.prefill_s, by.sent_s))
+    server = found.expected.ttft_s - waits - by.first_step_s
+    assert 0 < server < 0.1  # the request's way through both servers
+    running = rate * 127 * found.expected.tpot_s  # Little's law
+    assert found.serving.running_batch == pytest.approx(running, rel=1e-3)
+    assert found.expected.tpot_s < ask(request_rate=rate / 4).expected.tpot_s
+
+
+@pytest.mark.parametrize("users", [1, 4, 32, 128])
+def test_users_of_both_kinds_of_card_are_all_somewhere(users: int) -> None:
+    found = ask(prefill_gpu="h100", max_concurrency=users)
+    assert found.serving is not None
+    assert found.read_by is not None
+    takes = found.serving.ttft_steady_s + 127 * found.expected.tpot_s
+    assert found.serving.requests_per_s * takes == pytest.approx(users, rel=1e-3)
+    most = min(found.read_by.requests_per_s, found.read_by.decode_requests_per_s)
+    assert found.serving.requests_per_s <= most * (1 + 1e-9)
+    assert found.limit.ttft_s <= found.expected.ttft_s
+    assert found.limit.tpot_s <= found.expected.tpot_s
+    fewer = ask(prefill_gpu="h100", max_concurrency=max(1, users // 2))
+    assert fewer.serving is not None
+    assert fewer.serving.requests_per_s <= found.serving.requests_per_s * (1 + 1e-9)
+
+
+def test_a_rate_beyond_either_kind_of_card_grows_its_queue() -> None:
+    found = ask(prefill_gpu="h100", request_rate=50.0)
+    assert found.serving is not None
+    assert found.read_by is not None
+    assert found.serving.saturated
+    assert found.serving.requests_per_s == pytest.approx(
+        min(found.read_by.requests_per_s, found.read_by.decode_requests_per_s)
+    )
+
+
+def test_a_prefix_that_the_readers_have_is_sent_and_not_read() -> None:
+    plain, hit = (
+        ask(prefill_gpu="h100", request_rate=0.5, prefix_cache_hit=share).read_by
+        for share in (0.0, 0.8)
+    )
+    assert plain is not None
+    assert hit is not None
+    assert hit.prefill_s < 0.4 * plain.prefill_s
+    assert hit.sent_bytes == plain.sent_bytes
 
 
 @pytest.mark.parametrize("name", ["kv_offload", "prefill_gpu"])
@@ -221,7 +314,6 @@ def test_nothing_found_is_the_load_without_a_cache(users: int) -> None:
     [
         {"max_concurrency": 4, "num_prompts": 40},
         {"engine": "llama.cpp", "n_gpu_layers": 20},
-        {"model": "qwen2.5-vl-7b-instruct", "image_tokens": 500},
     ],
 )
 def test_what_is_not_understood_is_refused(name: str, options: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,47 @@ def test_metal_gives_three_quarters_of_unified_memory_and_less_of_a_small_mac() 
 )  # fmt: skip
 def test_the_pool_holds_as_many_tokens_as_vllm_logs(scenario: Scenario, tokens: int) -> None:
     assert pool(scenario)[1] == pytest.approx(tokens, rel=0.08)
+
+
+def _vllm(model: str, gpu: str, version: str, share: float, **options: Any) -> Scenario:
+    return Scenario(model, gpu, engine=f"vllm@{version}", gpu_memory_utilization=share, **options)
+
+
+@pytest.mark.parametrize(
+    ("at", "gib"),
+    [
+        # llm-d-benchmark, config_explorer: logs of vLLM 0.11 on H100, 2025-10.
+        (_vllm("Qwen/Qwen3-0.6B", "h100-sxm", "0.11", 0.9), 64.45),
+        (_vllm("meta-llama/Llama-3.1-8B-Instruct", "h100-sxm", "0.11", 0.9), 51.38),
+        (_vllm("Qwen/Qwen3-32B", "h100-sxm", "0.11", 0.9), 4.45),
+        (_vllm("Qwen/Qwen3-32B", "h100-sxm", "0.11", 0.9, tp=2), 34.49),
+        (_vllm("openai/gpt-oss-20b", "h100-sxm", "0.11", 0.9), 50.28),
+        # 77,088 tokens, 2025.
+        (_vllm("Qwen/Qwen2.5-7B-Instruct", "a10g", "0.10", 0.9), 4.117),
+        # LMCache issue 3430, 2026-05; logs of 2026-09 and 2026-10.
+        (_vllm("Qwen/Qwen3-8B", "rtx-a5000", "0.21", 0.9764, max_num_batched_tokens=8192), 6.37),
+        (_vllm("Qwen/Qwen2.5-7B-Instruct", "l40s", "0.22", 0.95), 26.32),
+        (_vllm("meta-llama/Llama-3.1-8B-Instruct", "a100-sxm-80gb", "0.31", 0.92), 56.21),
+    ],
+)
+def test_each_release_of_vllm_leaves_the_pool_that_it_logs(at: Scenario, gib: float) -> None:
+    assert pool(at)[0] == pytest.approx(gib * GIB, rel=0.08)
+
+
+def test_graphs_take_of_the_share_since_0_21_and_sorted_logits_do_until_0_16() -> None:
+    """Llama-3.1-8B: 256 sequences of 128,256 logits; 10 MB of graphs for each of 32 layers."""
+    taken = {
+        version: overhead(at.model, at.card.gpu, at.card.engine)
+        for version in ("0.16", "0.17", "0.20", "0.21")
+        for at in [
+            deploy(Scenario("meta-llama/Llama-3.1-8B-Instruct", "l40s", engine=f"vllm@{version}"))
+        ]
+    }
+    logits = 256 * 128256
+    assert taken["0.16"].activation_bytes == pytest.approx(39 * logits)
+    assert taken["0.17"].activation_bytes == pytest.approx(16 * logits)
+    assert taken["0.20"].graph_bytes == 0
+    assert taken["0.21"].graph_bytes == pytest.approx(32 * 10e6)
 
 
 def test_sglangs_pool_holds_what_it_logs() -> None:

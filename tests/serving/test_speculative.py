@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 import vperf
 from vperf.errors import InputError
 from vperf.model.ops import Step
-from vperf.resolve import deploy
-from vperf.scenario import Scenario
 from vperf.serving.speculative import (
     break_even,
     drafting,
@@ -20,7 +18,6 @@ from vperf.serving.speculative import (
 )
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
-from vperf.speeds import speeds
 from vperf.timing.compiled import Compiled
 from vperf.timing.passes import decode_passes, prefill_passes
 from vperf.timing.step import Card
@@ -118,11 +115,8 @@ def test_a_served_load_drafts_too() -> None:
     assert answer.limit.ttft_s == plain.limit.ttft_s
     even = drafts.break_even_acceptance
     assert even
-    there, alone = (
-        speeds(deploy(Scenario(DEEPSEEK, "h200", **SERVED, **options)), simulates=False).expected
-        for options in ({"speculative": "mtp", "acceptance": even}, {})
-    )
-    assert there.tpot_s == pytest.approx(alone.tpot_s, rel=2e-3)
+    there = vperf.estimate(DEEPSEEK, "h200", **SERVED, speculative="mtp", acceptance=even)
+    assert there.expected.tpot_s == pytest.approx(plain.expected.tpot_s, rel=2e-3)
 
 
 def test_a_served_load_needs_an_acceptance_too() -> None:

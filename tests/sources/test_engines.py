@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import tomllib
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -147,6 +148,21 @@ def test_a_version_may_have_had_other_kernels() -> None:
     now, then = load_engine("trtllm"), load_engine("trtllm@1.0")
     assert (now.fused_quantize, then.fused_quantize) == (True, False)
     assert load_engine("trtllm@1.1").fused_quantize
+
+
+@pytest.mark.parametrize("name", ["llama.cpp@b3000", "llama.cpp@3000"])
+def test_builds_of_llama_cpp_are_versions(name: str) -> None:
+    now, then = load_engine("llama.cpp@b9000"), load_engine(name)
+    assert (now.nested_compute, then.nested_compute) == (1.0, 0.6)
+    assert now.host_s_per_step < then.host_s_per_step
+
+
+def test_ktransformers_copies_weights_of_long_prompts_since_kt_kernel() -> None:
+    now, then = load_engine("ktransformers").host, load_engine("ktransformers@0.3").host
+    assert now
+    assert then
+    assert (now.streams_from, then.streams_from) == (2048, 0)
+    assert replace(now, streams_from=0) == then
 
 
 @pytest.mark.parametrize("name", ["vllm@", "vllm@new", "vllm@0..1", "vllm@-1"])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import vperf
 from vperf.errors import InputError
 from vperf.sources.traces import Trace, read_trace
 
@@ -40,6 +42,34 @@ def test_azure_dates_become_seconds_from_the_first(tmp_path: Path) -> None:
     )  # fmt: skip
     assert trace.columns == "Azure"
     assert _rows(trace) == [(0.0, 374, 44), (4.314579, 396, 109)]
+
+
+def test_a_date_without_a_zone_is_utc_wherever_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")  # goes back an hour on 2023-10-29
+    getattr(time, "tzset", lambda: None)()
+    try:
+        trace = _read(
+            tmp_path, "azure.csv",
+            "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+            "2023-10-29 00:30:00,1,1\n2023-10-29 03:30:00,1,1\n2023-10-29 05:30:00+01:00,1,1\n",
+        )  # fmt: skip
+    finally:
+        monkeypatch.undo()
+        getattr(time, "tzset", lambda: None)()
+    assert [row[0] for row in _rows(trace)] == [0.0, 3 * 3600.0, 4 * 3600.0]
+
+
+def test_an_answer_says_what_its_trace_was_taken_for(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    rows = [{"timestamp": 500 * i, "input_length": 9, "output_length": i} for i in range(4)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    answer = vperf.estimate("qwen3-8b", "h100", trace=str(path))
+    assert answer.assumptions.count(
+        "trace mine: 3 requests in 1.00 s, times taken as milliseconds (Mooncake's columns); "
+        "1 without an answer are left out"
+    ) == 1  # fmt: skip
 
 
 def test_burstgpt_rows_without_an_answer_are_left_out_and_counted(tmp_path: Path) -> None:
@@ -84,6 +114,9 @@ def test_rows_out_of_order_are_put_in_order(tmp_path: Path) -> None:
         ("a.csv", "Timestamp,Request tokens,Response tokens\n1,x,3\n", "line 2"),
         ("a.csv", "Timestamp,Request tokens,Response tokens\n1,3,0\n", "with an answer"),
         ("a.csv", "Timestamp,Request tokens,Response tokens\nnan,3,1\n", "out of range"),
+        ("a.jsonl", '{"timestamp":1,"input_len":5.5,"output_len":1}', "line 1"),
+        ("a.jsonl", '{"timestamp":1,"input_len":-5,"output_len":1}', "line 1"),
+        ("a.jsonl", '{"timestamp":1,"input_len":true,"output_len":1}', "line 1"),
         ("a.jsonl", "[1]", "must be an object"),
         ("a.jsonl", "{", "not valid JSON"),
         ("a.jsonl", '{"timestamp":1,"input_len":1e99,"output_len":1}', "out of range"),

@@ -224,17 +224,6 @@ def test_the_slower_of_unlike_cards_costs_what_its_layers_take_longer() -> None:
         ({"tp": 2, "pp": 2, "n_cpu_moe": 3}, "share each layer"),
         ({"tp": 2, "ep": 2, "n_cpu_moe": 3}, "groups of attention or of experts"),
         ({"dp": 2, "n_cpu_moe": 3}, "groups of attention or of experts"),
-        (
-            {
-                "speculative": "draft_model",
-                "draft_model": "Qwen/Qwen3-0.6B",
-                "draft_tokens": 3,
-                "acceptance": 0.5,
-                "pp": 2,
-                "tensor_split": "1,1",
-            },
-            "several cards",
-        ),
         ({"override_tensor": ["attn_q=CPU"]}, "moved as one"),
         ({"override_tensor": ["(=CPU"]}, "no regular expression"),
         ({"override_tensor": ["exps=GPU7"]}, "neither CPU nor"),
@@ -363,3 +352,107 @@ def test_unlike_cards_are_all_in_the_answer() -> None:
     assert [card.id for card in two.gpu.cards] == ["rtx-3060-12gb", "rtx-3090", "rtx-3090"]
     assert two.gpu.cards[1].memory_bytes == one.gpu.memory_bytes
     assert two.gpu.cards[1].peak_flop_per_s == one.gpu.peak_flop_per_s
+
+
+# Adapters, and unlike cards that share each layer, or draft -------------------------------------
+
+ADAPTERS: dict[str, Any] = {"lora_rank": 16, "max_loras": 4}
+
+
+def test_adapters_lie_where_what_they_adapt_does() -> None:
+    bare, adapted = at(DENSE, n_gpu_layers=33), at(DENSE, n_gpu_layers=33, **ADAPTERS)
+    # q, k, v, o, gate, up and down of a layer: rank 16 x (inputs + outputs) of each, 16 bit.
+    hidden, width, heads, kv = 5120, 25600, 64 * 128, 8 * 128
+    shapes = [(hidden, heads), (hidden, kv), (hidden, kv), (heads, hidden)]
+    shapes += [(hidden, width), (hidden, width), (width, hidden)]
+    layer = 4 * 2 * 16 * sum(map(sum, shapes))
+    for place, layers in ((0, 32), (1, 32)):
+        before, after = (c.places.placement.shares[place].held for c in (bare, adapted))
+        assert after.weight_bytes - before.weight_bytes == pytest.approx(layers * layer)
+        assert after.adapter_bytes == pytest.approx(layers * layer)
+    assert adapted.decode(4, 500).limit > bare.decode(4, 500).limit
+
+
+def test_adapters_of_experts_go_with_them() -> None:
+    options: dict[str, Any] = {"lora_rank": 16, "lora_targets": "experts"}
+    whole, moved = (at(SMALL, n_cpu_moe=n, **options) for n in (0, 48))
+    bare = at(SMALL, n_cpu_moe=48)
+    assert moved.places.placement.shares[0].held.adapter_bytes == 0
+    own = moved.places.placement.shares[1].held.adapter_bytes
+    assert own == pytest.approx(whole.model.rank_adapter_bytes)
+    assert moved.decode(1, 500).expected > bare.decode(1, 500).expected
+
+
+def test_weights_that_the_card_reads_from_the_host_leave_adapters_with_it() -> None:
+    bare, adapted = (
+        at(DENSE, "rtx-4090", engine="vllm", cpu_offload_gb=50, **more) for more in ({}, ADAPTERS)
+    )
+    of_adapters = adapted.model.held.weight_bytes - bare.model.held.weight_bytes
+    assert of_adapters == pytest.approx(adapted.model.rank_adapter_bytes)
+    assert adapted.places.stored == bare.places.stored
+    # What crosses the link is the same.
+    assert adapted.decode(1, 500).limit == pytest.approx(bare.decode(1, 500).limit)
+
+
+def test_unlike_cards_with_equal_shares_are_as_slow_as_the_slower_and_as_small() -> None:
+    options: dict[str, Any] = {"engine": "vllm", "tp": 2, "quantization": "fp8"}
+    ones = [at(DENSE, gpu, **options) for gpu in ("rtx-5090", "rtx-4090")]
+    both = at(DENSE, "rtx-5090+rtx-4090", **options)
+    for batch, context in ((1, 500), (32, 4000)):
+        slower = max(one.decode(batch, context).expected for one in ones)
+        assert both.decode(batch, context).expected == pytest.approx(slower, rel=1e-9)
+        assert both.decode(batch, context).limit == max(
+            one.decode(batch, context).limit for one in ones
+        )
+    assert both.prefill(1, 2000).expected == pytest.approx(ones[1].prefill(1, 2000).expected)
+    assert both.fullest.gpu.id == "rtx-4090"
+    answer = vperf.estimate(DENSE, "rtx-4090+rtx-4090", engine="vllm", tp=2, quantization="fp8")
+    alike = vperf.estimate(DENSE, "rtx-4090", engine="vllm", tp=2, quantization="fp8")
+    assert answer.expected == alike.expected
+    assert answer.memory == alike.memory
+
+
+def test_unlike_cards_with_equal_shares_take_loads_drafts_and_pictures_of_ops() -> None:
+    options: dict[str, Any] = {"tp": 2, "quantization": "fp8", "max_concurrency": 8}
+    answer = vperf.estimate(DENSE, "rtx-5090+rtx-3090", **options)
+    assert answer.expected.tpot_s >= answer.limit.tpot_s
+    assert {op.place for op in answer.decode.ops} == {""}
+    drafts = vperf.estimate(DENSE, "rtx-5090+rtx-4090", tp=2, acceptance=0.7, **DRAFTS)
+    assert drafts.workload.engine == "vllm"
+    assert drafts.expected.tpot_s >= drafts.limit.tpot_s
+
+
+def test_a_draft_model_lies_on_the_first_of_unlike_cards() -> None:
+    plain, drafts = (
+        at("llama-3.3-70b-instruct", "rtx-5090+rtx-3090", quantization="q4_k_m", **more)
+        for more in (
+            {},
+            {"speculative": "draft_model", "draft_model": "llama-3.2-1b-instruct",
+             "draft_tokens": 4, "acceptance": 0.5},
+        )
+    )  # fmt: skip
+    one, two = plain.places.placement.shares, drafts.places.placement.shares
+    own = drafts.model.drafter.rank_weight_bytes
+    assert two[0].held.weight_bytes - one[0].held.weight_bytes == pytest.approx(own)
+    assert two[1].held == one[1].held
+    assert drafts.decode(1, 500).limit > plain.decode(1, 500).limit  # a step, of several tokens
+
+
+def test_mtp_is_refused_where_another_card_has_the_output_layer() -> None:
+    options: dict[str, Any] = {"speculative": "mtp", "acceptance": 0.5, "draft_tokens": 2}
+    with pytest.raises(InputError, match="which is on the last card"):
+        at("Qwen/Qwen3.6-35B-A3B", "rtx-5090+rtx-4090", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"engine": "vllm", "tp": 3}, "2 unlike cards share each layer"),
+        ({"engine": "vllm", "tp": 2, "dp": 2}, "2 unlike cards share each layer"),
+        ({"tp": 2}, "llama.cpp gives unlike cards layers of their own"),
+        ({"pcp": 2}, "llama.cpp does not share out"),
+    ],
+)
+def test_what_unlike_cards_do_not_do_is_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        at(DENSE, "rtx-5090+rtx-4090", **options)

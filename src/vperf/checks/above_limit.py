@@ -225,7 +225,7 @@ def _expected(case: Case, metric: Metric, **change: Any) -> float | None:
     """What is expected of the metric in another scenario; None where there is none."""
     try:
         other = case.resolver.what_if(case.at, **change)
-        found = speeds(other, simulates=False)
+        found = speeds(other)
     except VperfError:
         return None
     return expected_figures(other, found.expected, bounded_rate(other, found)).get(metric.name)

@@ -120,11 +120,10 @@ class Case:
     @cached_property
     def run_over_steady(self) -> Mapping[str, float]:
         """Each expected time of the run over that of the load without end."""
-        serving = self.answer.serving
-        if serving is None or serving.prompts is None:
+        if self.steady is self.at:
             return {}
         run = expected_figures(self.at, self.answer.expected, None)
-        endless = expected_figures(self.steady, speeds(self.steady, simulates=False).expected, None)
+        endless = expected_figures(self.steady, speeds(self.steady).expected, None)
         return {name: run[name] / endless[name] for name in TIMES}
 
     def predict(
@@ -133,7 +132,7 @@ class Case:
         """The expected times of another scenario; None where there is no such one."""
         try:
             other = self.resolver.what_if(self.steady, **options)
-            times = expected_figures(other, speeds(other, simulates=False).expected, None)
+            times = expected_figures(other, speeds(other).expected, None)
         except VperfError:
             return None
         scale = self.run_over_steady

@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 from vperf.checks.case import MATCH_TOLERANCE, Case, Suspect
 from vperf.checks.looks import look
 from vperf.deployment import Deployment
-from vperf.formats import MIXES
+from vperf.formats import FLOATS, MIXES
 from vperf.hardware.commands import switch
 
-SIXTEEN_BIT = ("bf16", "fp16", "fp32")
 NAMES = {"tpot_s": "TPOT", "ttft_s": "TTFT", "latency_s": "latency"}
 
 _NEAR, _FAR = 0.8, 0.6
@@ -87,7 +86,7 @@ def possible_faults(case: Case) -> Iterator[Change]:
             "sixteen-bit", f"weights run in 16 bit, not in {answer.model.quantization}",
             {"quantization": "bf16"},
         )  # fmt: skip
-    if answer.model.kv_cache_dtype not in SIXTEEN_BIT:
+    if answer.model.kv_cache_dtype not in FLOATS:
         yield Change(
             "cache-16-bit", f"the KV cache is in 16 bit, not in {answer.model.kv_cache_dtype}",
             {"kv_cache_dtype": "bf16"}, switch(engine, "kv-fp8", kv_cache="fp8"),
@@ -109,7 +108,7 @@ def unpacks(case: Case) -> bool:
     """Whether the weights may be read in 16 bit: packed ones, in an engine that is not made for
     files whose blocks are read as they lie (llama.cpp's, MLX's)."""
     quantization = case.answer.model.quantization
-    return quantization not in SIXTEEN_BIT and not reads_blocks(case)
+    return quantization not in FLOATS and not reads_blocks(case)
 
 
 def reads_blocks(case: Case) -> bool:

@@ -38,8 +38,8 @@ def more_at_a_time(case: Case) -> Iterator[Suspect]:
     if cap is None or load is None or (load.users or 0) <= cap:
         return
     try:
-        caps = (case.resolver.what_if(case.steady, max_num_seqs=most) for most in (cap, None))
-        now, then = (speeds(each, simulates=False).serving for each in caps)
+        now, then = (speeds(case.resolver.what_if(case.steady, max_num_seqs=most)).serving
+                     for most in (cap, None))  # fmt: skip
     except VperfError:
         return
     if now is None or then is None:

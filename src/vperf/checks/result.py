@@ -43,6 +43,8 @@ class Setup:
     pp: int | None = None
     ep: int | None = None
     dp: int | None = None
+    pcp: int | None = None
+    dcp: int | None = None
     quantization: str | None = None
     usual_quantization: str | None = None
     """What the tool loads of a 16-bit model where nothing is said."""

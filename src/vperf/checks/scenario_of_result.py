@@ -15,36 +15,36 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vperf.checks.card_named import card_named
-from vperf.checks.importers.names import spellings, weight_name
-from vperf.checks.model_named import find_model
 from vperf.checks.result import Result, Setup
 from vperf.errors import HubError, InputError, VperfError
-from vperf.formats import MIXES, MLX, Mix, bits_named, format_named
+from vperf.formats import FLOATS, MIXES, MLX
 from vperf.hardware.gpu import Gpu
-from vperf.model.config import ModelConfig
+from vperf.model.config import ModelConfig, Spelled
 from vperf.notes import Note, notes_of
 from vperf.resolve import Resolver
 from vperf.resolve.card import gpu_named
-from vperf.resolve.engine import engine_named, keeps_experts
-from vperf.resolve.model import built
+from vperf.resolve.engine import engine_named, keeps_experts, places_layers, reads_gguf
+from vperf.resolve.model import bits_of, built
 from vperf.scenario import CARD, ELSEWHERE, LAYER_OPTIONS, ModelLike, Scenario
 from vperf.serving.speculative import MAX_DRAFT_TOKENS, acceptance_of
-from vperf.sources.gpus import BESIDE
+from vperf.sources.gpus import BESIDE, several
 from vperf.sources.hosts import load_host
+from vperf.sources.model_named import find_model
+from vperf.sources.weight_names import spellings, weight_name
 from vperf.spelling import flag
 from vperf.values import dataclass
 
 Notes = list[Note]
 
 _LOAD = ("batch_size", "max_concurrency", "request_rate")
-_SETUP = ("engine", "tp", "pp", "ep", "dp", "quantization", "kv_cache_dtype", "prefix_cache_hit",
-          "n_gpu_layers", "n_cpu_moe", "cpu_moe", "override_tensor", "cpu_offload_gb",
-          "tensor_split")  # fmt: skip
-_SIXTEEN_BIT = ("bf16", "fp16", "fp32")
+_SETUP = ("engine", "tp", "pp", "ep", "dp", "pcp", "dcp", "quantization", "kv_cache_dtype",
+          "prefix_cache_hit", "n_gpu_layers", "n_cpu_moe", "cpu_moe", "override_tensor",
+          "cpu_offload_gb", "tensor_split")  # fmt: skip
 _CONVERTS = ("llama.cpp", "mlx")
 """Engines that run files made from a checkpoint, most often in fewer bits."""
 _BY_HAND = "command line"
@@ -80,17 +80,12 @@ def scenario_of(
     Raises InputError where neither says the model or the GPU.
     """
     _check_read_here(options)
+    result, gpu = _counted(result, gpu)
     setup = result.setup
     warnings: Notes = [*notes_of("said", result.warnings)]
     doubts: list[str] = []
     notes = [*notes_of("tool", result.notes)]
-    asked = {name: value for name, value in options.items() if name not in CARD}
-    for name in _SETUP:
-        said = getattr(setup, name)
-        if name in asked:
-            _compare(name, asked[name], said, warnings)
-        elif said is not None:
-            asked[name] = said
+    asked = _asked(setup, options, warnings)
     unsaid: list[MissingSetupError] = []
     with _noted(unsaid):
         _load(result, asked, warnings, notes)
@@ -108,6 +103,7 @@ def scenario_of(
     found = _model(result, model, options.get("revision"), warnings, notes, resolver)
     if "quantization" not in options:
         _quantization(found, result, asked, warnings, notes, doubts)
+    found = resolver.config(found.id) if found.spelled is not None else found
     if (setup.acceptance_length or 1.0) > 1.0:
         _drafting(found, setup, asked, warnings, notes, doubts)
         if "speculative" not in asked:
@@ -125,6 +121,29 @@ def scenario_of(
         asked = {**{name: cap for name, cap in caps.items() if cap}, **_run(result, asked), **asked}
     scenario = Scenario(found, card, **asked)
     return ResultScenario(scenario, tuple(warnings), tuple(notes), tuple(doubts))
+
+
+def _asked(setup: Setup, options: Mapping[str, Any], warnings: Notes) -> dict[str, Any]:
+    """What is given, and what the result says where nothing is."""
+    asked = {name: value for name, value in options.items() if name not in CARD}
+    for name in _SETUP:
+        said = getattr(setup, name)
+        if name in asked:
+            _compare(name, asked[name], said, warnings)
+        elif said is not None:
+            asked[name] = said
+    return asked
+
+
+def _counted(result: Result, gpu: str | Gpu | None) -> tuple[Result, str | Gpu | None]:
+    """The result with the count at the card's name ("2x3090") as its GPUs, and the card."""
+    if not isinstance(gpu, str) or BESIDE in gpu:
+        return result, gpu
+    count, card = several(gpu)
+    if count > 1:
+        setup = replace(result.setup, gpus=count, unlike_gpus=())
+        result = replace(result, setup=setup)
+    return result, card
 
 
 class MissingSetupError(InputError):
@@ -343,11 +362,13 @@ def _prefill_alone(result: Result) -> bool:
 def _gpus(count: int | None, asked: dict[str, Any], warnings: Notes, notes: Notes) -> None:
     if not count:
         return
-    ways = [asked.get(name) for name in ("tp", "pp", "dp")]
+    ways = [asked.get(name) for name in ("tp", "pp", "dp", "pcp")]
     if any(ways):
         product = math.prod(way or 1 for way in ways)
         if product != count:
             warnings.append(Note("gpu_count", ways=product, gpus=count))
+    elif count > 1 and places_layers(asked):
+        asked["pp"] = count
     elif count > 1:
         asked["tp"] = count
         notes.append(Note("as_tensor_parallel", gpus=count))
@@ -450,20 +471,29 @@ def _model(  # noqa: PLR0917  (what is given, and what is said of it)
     if given is not None:
         if said is not None and isinstance(given, str | Path) and not _alike(str(given), said):
             warnings.append(Note("option_wins", option=flag("model"), given=given, said=said))
-        return resolver.config(given, revision)
+        found = resolver.config(given, revision)
+        if found.spelled is not None:
+            notes.append(Note("typed_model", typed=given, model=found.id))
+        return found
     assert said is not None  # see _require_model
+    error: VperfError | None = None
     try:
-        return resolver.config(said, revision)
-    except VperfError as error:
-        bundled = find_model(said, result.setup.params)
-        if bundled is None:
-            kind = HubError if isinstance(error, HubError) else InputError
-            raise kind(
-                f"the result's model cannot be found ({error.message})",
-                hint=f"give {flag('model')}: a Hub id, a bundled name or a path",
-            ) from None
-        notes.append(Note("bundled_model", said=said, model=bundled))
-        return resolver.config(bundled)
+        found = resolver.config(said, revision)
+    except VperfError as refused:
+        error = refused
+    else:
+        if found.spelled is None:
+            return found
+    bundled = find_model(said, result.setup.params)
+    if bundled is None:
+        kind = HubError if isinstance(error, HubError) else InputError
+        why = error.message if error else f"unknown model {said[:100]!r}"
+        raise kind(
+            f"the result's model cannot be found ({why})",
+            hint=f"give {flag('model')}: a Hub id, a bundled name or a path",
+        )
+    notes.append(Note("bundled_model", said=said, model=bundled))
+    return resolver.config(bundled)
 
 
 def _quantization(  # noqa: PLR0917  (what is said, and what is said of it)
@@ -479,24 +509,26 @@ def _quantization(  # noqa: PLR0917  (what is said, and what is said of it)
     Tools name kernels ("awq_marlin") as much as formats: over a quantized checkpoint, a format of
     as many bits is the checkpoint's own. Of files that llama.cpp and MLX made, their own names win.
     """
-    setup = result.setup
+    setup, typed = result.setup, model.spelled
     own = built(model, None, None).quantization
-    named = weight_name(_format_spelling(setup.model)) if setup.model else None
+    spelling = setup.model or (typed.typed if typed else None)
+    named = weight_name(_format_spelling(spelling)) if spelling else None
     said = asked.pop("quantization", None) or (named.quantization if named else None)
     taken = own
     if said is not None and _plain(str(said)) != _plain(own):
         converted = said in MIXES or said in MLX
-        if own in _SIXTEEN_BIT or converted or _bits(said) != _bits(own):
+        if own in FLOATS or converted or bits_of(said) != bits_of(own):
             taken = said
         else:
             notes.append(Note("own_weights", quantization=own, said=said))
     if named is not None and not named.sure and taken == named.quantization:
-        doubts.append(f"the name {setup.model} says no exact format: {taken} is the nearest")
+        doubts.append(f"the name {spelling} says no exact format: {taken} is the nearest")
     elif named is not None and not named.sure and said is None:
-        doubts.append(f"the format of {setup.model} has no name here: {own} is taken")
-    if said is None and own in _SIXTEEN_BIT and not setup.weight_bytes:
-        if setup.usual_quantization is not None:
-            taken = setup.usual_quantization
+        doubts.append(f"the format of {spelling} has no name here: {own} is taken")
+    if said is None and own in FLOATS and not setup.weight_bytes:
+        usual = setup.usual_quantization or _usual(typed, setup)
+        if usual is not None:
+            taken = usual
             doubts.append(
                 f"{result.tool} does not say the weights' format: {taken} is the usual one"
             )
@@ -506,8 +538,16 @@ def _quantization(  # noqa: PLR0917  (what is said, and what is said of it)
         taken = _of_size(model, setup.weight_bytes, taken, own)
     if taken != own:
         asked["quantization"] = taken
-        if own not in _SIXTEEN_BIT:
+        if own not in FLOATS:
             warnings.append(Note("said_weights", said=taken, own=own))
+
+
+def _usual(typed: Spelled | None, setup: Setup) -> str | None:
+    """The format that those who type such a name run, where the result's engine reads it."""
+    if typed is None or not typed.usual:
+        return None
+    runs = setup.engine is None or reads_gguf(engine_named(setup.engine))
+    return typed.quantization if runs else None
 
 
 def _drafting(  # noqa: PLR0917  (what is said, and what is said of it)
@@ -545,16 +585,6 @@ def _format_spelling(said: str) -> str:
     """The part of a path that says the format; the name of the file where none does."""
     names = [name for name in spellings(said) if weight_name(name).quantization]
     return min(names, key=len) if names else said
-
-
-def _bits(name: str) -> float:
-    if bits := bits_named(name):
-        return bits
-    try:
-        found = format_named(name)
-    except VperfError:
-        return 0.0
-    return round(found.base.bits if isinstance(found, Mix) else found.bits)
 
 
 def _of_size(model: ModelConfig, loaded: float, taken: str, own: str) -> str:

@@ -17,12 +17,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from vperf.checks.case import MATCH_TOLERANCE, MIN_SLOWDOWN, Case, Suspect
-from vperf.checks.faults import SIXTEEN_BIT, ms, reads_blocks, unpacks
+from vperf.checks.faults import ms, reads_blocks, unpacks
 from vperf.checks.host_memory import in_host_memory
 from vperf.checks.looks import look
 from vperf.errors import VperfError
 from vperf.estimate import decode_step
-from vperf.formats import MIXES
+from vperf.formats import FLOATS, MIXES
 from vperf.hardware.commands import switch
 from vperf.model.ops import COLLECTIVES
 
@@ -287,7 +287,7 @@ def _kernels(case: Case) -> Iterator[Suspect]:
     model, slower = case.answer.model, case.slowdown
     if slower < _MIN_KERNEL_SLOWDOWN:
         return
-    experts, packed = case.at.model.has_experts, model.quantization not in SIXTEEN_BIT
+    experts, packed = case.at.model.has_experts, model.quantization not in FLOATS
     prompts = _reads_late(case)
     which = "the experts' (MoE) kernel" if experts else "a kernel"
     weights = f" for {model.quantization} weights" if packed else ""

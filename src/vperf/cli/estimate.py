@@ -31,6 +31,8 @@ Examples:
   vperf estimate -m llama-3.1-8b-instruct -g h100 --input-len 4096 --ops
   vperf estimate -m qwen3-32b -g "RTX 4090" -q int4 --batch-size 8 --json
   vperf estimate -m llama-3.3-70b-instruct -g h100 --tp 4 -q fp8
+  vperf estimate -m qwen3-32b -g h100 --tp 4 --pcp 2 --input-len 32768
+  vperf estimate -m deepseek-v3 -g h200 --tp 8 --dcp 8 --batch-size 64
   vperf estimate -m deepseek-v3 -g h200 --tp 8 --speculative mtp \\
       --acceptance 0.85
   vperf estimate -m llama-3.3-70b-instruct -g h200 -q fp8 --draft-tokens 4 \\

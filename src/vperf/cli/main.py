@@ -16,9 +16,10 @@ import gc
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 gc.set_threshold(100_000)  # a start makes much and drops nothing: a tenth of it was looking
 
@@ -108,6 +109,14 @@ def build(names: Iterable[str] = COMMANDS) -> typer.Typer:
     return app
 
 
+@cache
+def _built(names: tuple[str, ...]) -> Any:
+    """The command of these sub-commands; a process that runs several builds each once."""
+    command = typer.main.get_command(build(names))
+    simplify(command)
+    return command
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; nothing but an answer goes to stdout."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -117,8 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Building a command costs milliseconds: the one that is named is built alone, or none.
     named = [name for name in arguments[:1] if name in COMMANDS]
     needed = () if arguments in (["--version"], ["-V"]) else named or COMMANDS
-    command = typer.main.get_command(build(needed))
-    simplify(command)
+    command = _built(tuple(needed))
     code: object
     try:
         code = command.main(args=arguments, prog_name="vperf", standalone_mode=False)

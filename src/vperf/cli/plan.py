@@ -15,7 +15,6 @@ import typer
 from vperf.cli import many, output
 from vperf.cli.progress import Progress
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
-from vperf.scenario import ELSEWHERE
 
 EPILOG = """\
 Examples:
@@ -31,17 +30,21 @@ Examples:
       --request-rate 20 --max-gpus 32 --disaggregate
   vperf plan -m qwen3-8b -g all-nvidia --tpot 10ms -o front.svg
 
---gpu, -q, --kv-cache-dtype, --engine, --max-model-len, --tp, --pp, --ep and --dp
-repeat or take commas; of ways that are not given, powers of two are tried. -q
-auto is what the checkpoint holds. A replica has room for one sequence of
---max-model-len. Without a load, the users of one replica are chosen too.
+--gpu, -q, --kv-cache-dtype, --engine, --max-model-len, --tp, --pp, --ep, --dp,
+--pcp and --dcp repeat or take commas; of --tp, --pp, --ep and --dp that are not
+given, powers of two are tried. -q auto is what the checkpoint holds. A replica
+has room for one sequence of --max-model-len. Without a load, the users of one
+replica are chosen too.
 
 Exit codes: 0 answered, 1 no deployment meets the targets, 2 wrong usage or
 input, 3 the Hub could not be reached.
 """
 
-_MANY = ("gpu", "quantization", "kv_cache_dtype", "engine", "max_model_len", "tp", "pp", "ep", "dp")
-_OTHERWISE = ("batch_size", "gpus_per_node", *ELSEWHERE)
+_MANY = (
+    "gpu", "quantization", "kv_cache_dtype", "engine", "max_model_len", "tp", "pp", "ep", "dp",
+    "pcp", "dcp",
+)  # fmt: skip
+_OTHERWISE = ("batch_size", "gpus_per_node", "prefill_gpu")
 """What no served load can be combined with, and what bounds a replica here."""
 
 

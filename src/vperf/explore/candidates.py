@@ -33,7 +33,7 @@ NODE = 8
 NETWORK_BYTES_PER_S = 50e9
 """400 Gb/s, one network port a GPU: what servers with eight GPUs are usually built with."""
 
-WAYS = ("tp", "pp", "ep", "dp")
+WAYS = ("tp", "pp", "ep", "dp", "pcp", "dcp")
 
 
 Verdict = Literal["meets", "misses", "unsure"]
@@ -173,15 +173,17 @@ class Layout:
     pp: int = 1
     ep: int = 1
     dp: int = 1
+    pcp: int = 1
+    dcp: int = 1
 
     @property
     def gpus(self) -> int:
         """Of one replica."""
-        return self.tp * self.pp * self.dp
+        return self.tp * self.pp * self.dp * self.pcp
 
     def of(self, scenario: Scenario, **load: Any) -> Scenario:
         """The scenario of one replica."""
-        return replace(scenario, tp=self.tp, pp=self.pp, ep=self.ep, dp=self.dp, **load)
+        return replace(scenario, **{way: getattr(self, way) for way in WAYS}, **load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,7 +380,8 @@ def _round(value: float) -> float:
 def layouts(
     model: Model, most: int, given: Mapping[str, Sequence[int]], node: int
 ) -> Iterator[Layout]:
-    """Layouts of a model over at most so many GPUs: powers of two, or those given of each way.
+    """Layouts of a model over at most so many GPUs: powers of two, or those given of each way;
+    context parallelism only where it is given.
 
     Experts in groups and attention data parallelism only for mixtures of experts: of a dense
     model, data parallelism is replicas. Beyond a node a stage fills nodes, and the ranks that share
@@ -389,11 +392,14 @@ def layouts(
     for tp in given.get("tp") or powers:
         for dp in given.get("dp") or (powers if experts else (1,)):
             for pp in given.get("pp") or powers:
-                if tp * dp * pp > most:
-                    continue
-                far = tp * dp * pp > node and not given
-                if far and (tp > node or tp * dp % node):
-                    continue
-                groups = dict.fromkeys((1, tp * dp)) if experts else (1,)
-                for ep in given.get("ep") or groups:
-                    yield Layout(tp, pp, ep, dp)
+                for pcp in given.get("pcp") or (1,):
+                    stage = tp * dp * pcp
+                    if stage * pp > most:
+                        continue
+                    far = stage * pp > node and not given
+                    if far and (tp > node or stage % node):
+                        continue
+                    groups = dict.fromkeys((1, stage)) if experts else (1,)
+                    for ep in given.get("ep") or groups:
+                        for dcp in given.get("dcp") or (1,):
+                            yield Layout(tp, pp, ep, dp, pcp, dcp)

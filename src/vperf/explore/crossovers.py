@@ -9,7 +9,7 @@ on the points of a sweep.
     rate        of requests beyond which queues grow
     tp          what 2, 4 and 8 GPUs give over one, prefill and decode apart
 
-Not here: which axis a sweep has (sweep.py) and how a figure comes about (speeds.py).
+Not here: which axis a sweep has (sweep.py) and how a figure comes about (speeds/).
 """
 
 from __future__ import annotations
@@ -242,7 +242,7 @@ def _find_acceptance_crossover(options: Mapping[str, Any], resolver: Resolver) -
 
 def _find_users_crossover(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Found]:
     at = resolver.deployment(scenario_at(options))
-    serving = speeds(at, simulates=False).serving
+    serving = speeds(at).serving
     if serving is not None and at.model.generates:
         text = f"the KV cache has room for {serving.slots:,} sequences: users beyond wait"
         yield "users wait for room", serving.slots, text
@@ -250,7 +250,7 @@ def _find_users_crossover(options: Mapping[str, Any], resolver: Resolver) -> Ite
 
 def _find_rate_crossover(options: Mapping[str, Any], resolver: Resolver) -> Iterator[_Found]:
     at = resolver.deployment(scenario_at({**options, "request_rate": _IMPOSSIBLE_RATE}))
-    rate = speeds(at, simulates=False).requests_per_s
+    rate = speeds(at).requests_per_s
     text = f"queues grow without end beyond {format_requests(rate, 3)}, expected"
     yield "saturated", rate, text
 

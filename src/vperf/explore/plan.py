@@ -156,13 +156,16 @@ def plan(
     `conservative` by the slow end of its range; "p99:500ms" by that percentile of a simulated run.
     The load is `request_rate` requests/s or `max_concurrency` users, split over replicas; without
     one, the users of one replica are chosen.
-    `gpu`, `quantization`, `kv_cache_dtype`, `engine`, `tp`, `pp`, `ep` and `dp` may be lists;
-    ways that are not given are powers of two. `disaggregate` also tries separate pools for prefill
-    and decode, whose caches cross `kv_link` bytes/s of each GPU. `by` None: "cost" with prices,
-    "gpus" without. `tick(done, all)` counts families of candidates. Raises VperfError.
+    `gpu`, `quantization`, `kv_cache_dtype`, `engine`, `tp`, `pp`, `ep`, `dp`, `pcp` and `dcp` may
+    be lists; ways that are not given are powers of two, of context parallelism one.
+    `disaggregate` also tries separate pools for prefill and decode, whose caches cross `kv_link`
+    bytes/s of each GPU. `by` None: "cost" with prices, "gpus" without.
+    `tick(done, all)` counts families of candidates. Raises VperfError.
     """
     targets = targets_of(ttft=ttft, tpot=tpot, e2e=e2e)
     _check(max_gpus, gpus_per_node, request_rate, max_concurrency)
+    if options.get("kv_offload") is not None:
+        _check_cache(targets, disaggregate=disaggregate)
     known = prices_of(prices) if prices else None
     objective = by or ("cost" if known else "gpus")
     if objective not in get_args(By):
@@ -220,6 +223,17 @@ def _check(max_gpus: int, node: int | None, rate: float | None, users: int | Non
         number = isinstance(rate, int | float) and not isinstance(rate, bool)
         if not number or not is_moderate(rate):
             raise InputError(f"must be above 0, not {rate!r}", field="request-rate")
+
+
+def _check_cache(targets: Targets, *, disaggregate: bool) -> None:
+    """InputError for what is not known of a cache beyond the card."""
+    if disaggregate:
+        raise InputError(f"is not understood with {flag('kv_offload')}", field="disaggregate")
+    if targets.percents:
+        raise InputError(
+            "percentiles are those of a simulated run, which knows of no cache beyond the card",
+            field="kv-offload", hint="targets without a percentile are of means",
+        )  # fmt: skip
 
 
 def _counts(way: str, given: Any) -> tuple[int, ...]:

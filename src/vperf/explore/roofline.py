@@ -12,6 +12,7 @@ Williams, Waterman, Patterson: Roofline, CACM 52(4), 2009. Not here: any drawing
 from __future__ import annotations
 
 from dataclasses import asdict
+from math import inf
 from typing import Any, Literal, Unpack
 
 from vperf.answer import Estimate
@@ -131,7 +132,8 @@ def draw_roofline(deployment: Deployment, answer: Estimate) -> Roofline:
     peaks: dict[str, float] = {}
     for op in (*answer.prefill.ops, *answer.decode.ops):
         if op.pipe and op.compute_s > 0:
-            peaks[op.pipe] = max(peaks.get(op.pipe, 0.0), op.flops / op.compute_s)
+            # Of some ops the limit counts fewer FLOPs than they do.
+            peaks[op.pipe] = min(peaks.get(op.pipe, inf), float(f"{op.flops / op.compute_s:.9g}"))
     phases: tuple[tuple[Phase, PhaseTimes], ...] = (
         ("prefill", answer.prefill), ("decode", answer.decode)
     )  # fmt: skip

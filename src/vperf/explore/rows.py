@@ -132,16 +132,11 @@ def _expected(figures: Speeds) -> dict[str, float]:
     return found
 
 
-def row_of(
-    resolver: Resolver, point: Point, prices: Prices | None = None, *, simulates: bool = True
-) -> Row:
-    """The row of one point; what cannot be has its reason. Raises UnknownNameError, HubError.
-
-    `simulates`: as `speeds` has it.
-    """
+def row_of(resolver: Resolver, point: Point, prices: Prices | None = None) -> Row:
+    """The row of one point; what cannot be has its reason. Raises UnknownNameError, HubError."""
     try:
         deployment = resolver.deployment(point.scenario)
-        figures = speeds(deployment, simulates=simulates)
+        figures = speeds(deployment)
     except (UnknownNameError, HubError):
         raise  # a slip of the pen, or of the network: not an answer
     except VperfError as error:
@@ -174,7 +169,7 @@ def _row(
     )
 
 
-_WAYS = frozenset(("tp", "pp", "dp", "ep"))
+_WAYS = frozenset(("tp", "pp", "dp", "ep", "pcp"))
 _FELT = 1.02
 """Times further apart than this are not alike."""
 _MAX_KEPT = 1000
@@ -232,7 +227,7 @@ class Tally:
         self._kinds: Counter[tuple[bool, ...]] = Counter()
         self._unpriced: dict[str, None] = {}
         self._scaling = _Scaling()
-        self._closed = self._loads = 0
+        self._closed = False
         self._taken: dict[Note, None] = {}
         self.problems: Counter[str] = Counter()
         """Why settings cannot be, and how many."""
@@ -250,8 +245,7 @@ class Tally:
         ] += 1  # fmt: skip
         if row.taken:
             self._taken |= dict.fromkeys(row.taken)
-        self._loads += serving is not None
-        self._closed += serving is not None and serving.prompts is None
+        self._closed |= serving is not None and serving.prompts is None
         self._scaling.add(row)
         if self._prices and row.gpu not in self._prices:
             self._unpriced.setdefault(row.gpu)
@@ -278,8 +272,8 @@ class Tally:
         found += self._taken
         found += [Note(kind, count=n) for kind, n in zip(kinds, warned, strict=True) if n]
         found += self._scaling.notes()
-        if self._loads:
-            found.append(Note("closed_form", closed=self._closed, every=self._loads))
+        if self._closed:
+            found.append(Note("closed_form"))
         if watts:
             found.append(Note("energy"))
         if self._prices:

@@ -5,7 +5,7 @@
 A replica that misses a target under some load misses it under any greater one, so that those are
 counted and not computed. Where the closed form may be wrong about a target, simulated runs decide:
 of a family of loads as many as it takes to find the greatest that meets the targets. Not here:
-which of those that meet them is best (ranking.py), the speeds (speeds.py).
+which of those that meet them is best (ranking.py), the speeds (speeds/).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from vperf.scenario import Scenario
 from vperf.serving.load import errors_of
 from vperf.serving.memory import sequence_bytes, that_holds
 from vperf.serving.speculative import tokens_per_step
-from vperf.speeds import simulate
+from vperf.speeds.run import simulate
 
 _DECIDING_PROMPTS, _DECIDING_SHARE = 500, 0.35
 """Of a run that decides about the means of a rate, where prompts take up to this share of the time:
@@ -156,7 +156,7 @@ class Search:
             "quantization": scenario.quantization or AS_STORED,
             "engine": engine_named(scenario.engine).id, **ways, **load,
         }  # fmt: skip
-        row = row_of(self.resolver, Point(chosen, scenario), self._prices, simulates=False)
+        row = row_of(self.resolver, Point(chosen, scenario), self._prices)
         self.computed += 1
         if row.figures is None:
             return None, "layout", row.problem
@@ -263,9 +263,7 @@ class Search:
         serving = figures.serving if figures else None
         if figures is None or serving is None or serving.saturated or candidate.pools is not None:
             return replace(candidate, simulated=True)
-        point = Point(candidate.row.chosen, candidate.scenario)
-        row = row_of(self.resolver, point, self._prices)
-        return replace(self._with_times(candidate, candidate.scenario), row=row, simulated=True)
+        return replace(self._with_times(candidate, candidate.scenario), simulated=True)
 
     def _decided(self, candidate: Candidate) -> Candidate:
         """A candidate with the times of a run that is long enough to say whether it meets means."""

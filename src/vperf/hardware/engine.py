@@ -33,6 +33,8 @@ class Kernels:
     """Share of the memory stream."""
     compute: float = 1.0
     """Share of the matmul rates."""
+    wide: float = 1.0
+    """The same of 16-bit weights outside of experts."""
     cache: float = 1.0
     """Share of the stream at which decode attention reads its cache."""
     vector: float = 1.0
@@ -77,10 +79,10 @@ class Engine:
     """Time of a step that the GPU waits for the host, however many sequences it has."""
     launch_s: float
     """One small element-wise kernel in a CUDA graph."""
-    memory_utilization: float
-    """Share of GPU memory the engine takes (vLLM's --gpu-memory-utilization)."""
     scheduler: Scheduler
     """How it batches requests, as its server is by default."""
+    memory_utilization: float = 1.0
+    """Share of GPU memory the engine takes (vLLM's --gpu-memory-utilization)."""
     small_cards: SmallCards | None = None
     ttft_spread: Spread = (0.77, 2.00)
     """measured / expected TTFT under load, 10th and 90th percentile (timing/ranges.py); the default
@@ -100,8 +102,10 @@ class Engine:
     """The user said memory_utilization; else it is the engine's default."""
     share_of: ShareOf = "all"
     """What memory_utilization is a share of, or for."""
-    graph_bytes_per_layer: float = 0.0
-    """Memory of CUDA graphs, captured for every batch size."""
+    counts_graphs: bool = False
+    """CUDA graphs, captured for every batch size, are memory that its cache makes room for."""
+    sorts_logits: bool = False
+    """Its sampler sorts the logits of all sequences, in PyTorch."""
     cuda_graphs: bool = True
     """Whether a decode step is one launch; if not, the host launches every kernel."""
     eager_host_s_per_step: float = 0.0
@@ -132,8 +136,9 @@ class Engine:
     """Share of the matmul rate of other weights at which those in nested blocks are multiplied."""
     vector_products_per_clock: float = 0.0
     """Products of quantized weights with up to eight tokens that a multiprocessor makes in a clock,
-    where a kernel takes tokens one by one; those in nested blocks by `nested_compute` fewer. 0: its
-    kernels for few tokens are those for many."""
+    where a kernel takes tokens one by one. 0: its kernels for few tokens are those for many."""
+    nested_vector: float = 1.0
+    """Share of those products that it makes of weights in nested blocks."""
     encoder_bytes_per_element: float = 2.0
     """Of small kernels in layers that read both ways: where biases, norms and residuals are kernels
     of their own over fp32, several times those of one fused kernel over 16 bit."""
@@ -151,6 +156,8 @@ class Engine:
     """Its kernels are those for the CPUs of a host."""
     host: HostUse | None = None
     """What it leaves to the host, and how; None: nothing."""
+    shares_context_cache: bool = False
+    """Groups that read other tokens of a prompt keep those alone (prefill context parallelism)."""
     pipelines_prompts: bool = False
     """Cards in a layer split prefill one part of a prompt each at a time (llama.cpp)."""
     launch: Launch | None = None
@@ -160,6 +167,9 @@ class Engine:
     """Options that mend a fault or make it faster, by the name of the change."""
     formats: Mapping[str, str] = field(default_factory=dict)
     """Its own formats of weights by their bits ("four_bit"), and a narrower cache."""
+    converts: Mapping[str, str] = field(default_factory=dict)
+    """What its files make of weights that it does not load as checkpoints store them, by the format
+    stored; what is neither named nor of 16 bit it does not load. Empty: it loads checkpoints."""
     source: str = ""
     checked: str = ""
 

@@ -89,13 +89,17 @@ class Config:
     def raw(self, *names: str) -> Any:
         """The first of `names` that is present and not null; a declared default, or None.
 
-        A null that the file itself holds is none, whatever the class's default.
+        A null that the file itself holds is none, whatever the class's default. Another of the
+        names that says something else has not been read.
         """
-        self.keys_read.update(names)
-        for name in names:
+        for place, name in enumerate(names):
             value = self._data.get(name)
             if value is not None:
+                others = names[place + 1 :]
+                self.keys_read.update(names[: place + 1])
+                self.keys_read.update(each for each in others if self._data.get(each) == value)
                 return value
+        self.keys_read.update(names)
         for name in names:
             value = self._defaults.get(name)
             if value is not None and name not in self._data:

@@ -8,6 +8,7 @@ class computes from others (families/).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -37,6 +38,17 @@ def release() -> str:
 def model_types() -> tuple[str, ...]:
     """Every type that the table has."""
     return tuple(json.loads(line)["model_type"] for line in _text().splitlines()[2:])
+
+
+@lru_cache(maxsize=1)
+def _by_stem() -> dict[str, str]:
+    names = re.findall(r'^{"model_type":"([^"]+)"', _text(), re.MULTILINE)
+    return {name.replace("_", "").replace("-", ""): name for name in names}
+
+
+def model_type_of(stem: str) -> str | None:
+    """The type whose classes begin so: "Qwen3Moe" -> "qwen3_moe"; None for one it does not have."""
+    return _by_stem().get(stem.lower())
 
 
 def class_defaults(model_type: str) -> Mapping[str, Any]:

@@ -1,14 +1,15 @@
 """One GPU's share of a step, and the collectives that joining the shares takes.
 
 Tensor parallelism divides heads and widths, expert parallelism divides experts, attention data
-parallelism divides the sequences, pipeline parallelism the layers. What divides into fewer parts
+parallelism divides the sequences, pipeline parallelism the layers, context parallelism the tokens
+of a sequence (context.py). What divides into fewer parts
 than there are ranks (KV heads, a router) is copied before, by its block, which also says how a
 matmul is split. Works on rows and ops alike. Not here: how fast a link is (timing/).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,8 @@ MAX_WAYS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Parallel:
-    """How many ways each thing is divided; tensor x data x pipeline is the number of GPUs."""
+    """How many ways each thing is divided; tensor x data x prefill x pipeline is the number of
+    GPUs."""
 
     tensor: int = 1
     pipeline: int = 1
@@ -37,6 +39,13 @@ class Parallel:
     """Of the GPUs of one pipeline stage, how many groups hold different experts whole."""
     data: int = 1
     """Attention data parallelism: groups that each decode their own sequences."""
+    prefill: int = 1
+    """Prefill context parallelism: groups that each read other tokens of the same prompts."""
+    decode: int = 1
+    """Decode context parallelism: ranks of `tensor` that each keep other tokens of the KV heads
+    that they would all keep whole."""
+    shares_cache: bool = False
+    """Whether the groups that read other tokens keep those alone; if not, each keeps all."""
 
     def __post_init__(self) -> None:
         for name, ways in (
@@ -44,8 +53,16 @@ class Parallel:
             ("pipeline-parallel-size", self.pipeline),
             ("expert-parallel-size", self.expert),
             ("data-parallel-size", self.data),
+            ("prefill-context-parallel-size", self.prefill),
+            ("decode-context-parallel-size", self.decode),
         ):
             check_count(name, ways, 1, MAX_WAYS)
+        if self.tensor % self.decode:
+            raise InputError(
+                f"{self.decode} do not divide {self.tensor} GPUs that share a layer",
+                field="decode-context-parallel-size",
+                hint=f"it takes none beside those of {flag('tp')}",
+            )
         if self.stage % self.expert:
             raise InputError(
                 f"{self.expert} groups of experts do not divide {self.stage} GPUs",
@@ -55,7 +72,12 @@ class Parallel:
     @property
     def stage(self) -> int:
         """GPUs that work on the same layers."""
-        return self.tensor * self.data
+        return self.tensor * self.data * self.prefill
+
+    @property
+    def cache_ways(self) -> int:
+        """Ranks that each keep other tokens of a sequence."""
+        return self.decode * (self.prefill if self.shares_cache else 1)
 
     @property
     def expert_ways(self) -> int:
@@ -123,6 +145,7 @@ def _matmul_share(work: Work[Q], ways: int) -> Work[Q]:
     return replace(
         work,
         flops=work.flops / ways,
+        least_flops=divided(work.least_flops, ways),
         weight_bytes=work.weight_bytes / ways,
         input_elements=work.input_elements / (1 if work.split == "column" else ways),
         output_elements=work.output_elements / (1 if rows else ways),
@@ -134,9 +157,10 @@ def _scaled(work: Work[Q], ways: int, weight: int, cache: int) -> Work[Q]:
     return replace(
         work,
         flops=work.flops / ways,
+        least_flops=divided(work.least_flops, ways),
         weight_bytes=work.weight_bytes / weight,
-        least_bytes=_divided(work.least_bytes, weight),
-        popular_bytes=_divided(work.popular_bytes, weight),
+        least_bytes=divided(work.least_bytes, weight),
+        popular_bytes=divided(work.popular_bytes, weight),
         cache_bytes=work.cache_bytes / cache,
         input_elements=work.input_elements / ways,
         output_elements=work.output_elements / ways,
@@ -148,7 +172,8 @@ def _scaled(work: Work[Q], ways: int, weight: int, cache: int) -> Work[Q]:
     )
 
 
-def _divided(quantity: Q | float | None, ways: int) -> Q | float | None:
+def divided(quantity: Q | float | None, ways: int) -> Q | float | None:
+    """That quantity of one of so many, where there is one."""
     return None if quantity is None else quantity / ways
 
 
@@ -167,6 +192,8 @@ def divide(model: Model, parallel: Parallel) -> Model:
         block for kind in ([*layers, model.mtp] if model.mtp else layers) for block in kind.blocks
     ]
     said: dict[str, None] = {}
+    if parallel.prefill * parallel.decode > 1:
+        parallel = _with_context(model, blocks, parallel)
     for block in blocks:
         _check_division(block, parallel)
         said.update(dict.fromkeys(_part_blocks(block, parallel)))
@@ -180,6 +207,38 @@ def divide(model: Model, parallel: Parallel) -> Model:
     if count % stages:
         said[f"{count} layers do not divide into {stages} stages: the mean stage is taken"] = None
     return replace(model, parallel=parallel, assumptions=(*model.assumptions, *said))
+
+
+def _with_context(model: Model, blocks: Iterable[Block], parallel: Parallel) -> Parallel:
+    """What divides the tokens of this model's sequences. Raises InputError where no engine does."""
+    field = f"{'prefill' if parallel.prefill > 1 else 'decode'}-context-parallel-size"
+    if model.encoder or not model.generates or model.diffuses:
+        raise InputError("is of a decoder that generates token by token", field=field)
+    blocks = tuple(blocks)
+    if any(block.state_bytes for block in blocks):
+        raise InputError(
+            "recurrent layers read a prompt in order: its tokens are not divided", field=field
+        )
+    if any(span.window for block in blocks for span in block.cache_spans):
+        raise InputError(
+            "layers with windows keep caches of several lengths: engines divide none of them",
+            field=field,
+        )
+    if model.lora is not None and parallel.prefill > 1:
+        raise InputError("is not understood with adapters", field=field)
+    sparse = any(block.index_spans for block in blocks)
+    if parallel.decode > 1:
+        if sparse:
+            raise InputError("is not understood with sparse attention", field=field)
+        cached = (block.cache_heads for block in blocks if block.cache_elements)
+        heads = max(cached, default=1)
+        if parallel.tensor < parallel.decode * heads:
+            copies = max(1, parallel.tensor // heads)
+            raise InputError(
+                f"{heads} KV heads are kept {copies} times over {parallel.tensor} GPUs: at most "
+                f"{copies}", field=field, hint=f"a larger {flag('tp')} keeps them more often",
+            )  # fmt: skip
+    return replace(parallel, shares_cache=parallel.shares_cache and not sparse)
 
 
 def _check_division(block: Block, parallel: Parallel) -> None:

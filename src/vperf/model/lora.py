@@ -111,6 +111,7 @@ def adapted_experts(
             output_elements=rows * (outputs * (2.0 if again else 1.0)),
             shape=(rows, max(1, round(inputs)), max(1, outputs)),
             least_bytes=least * _BYTES * each,
+            adapts="experts",
         )
 
 
@@ -153,4 +154,5 @@ def _matmul(  # noqa: PLR0917  (a kernel and its shape)
         input_elements=moved,
         output_elements=tokens * outputs * (2.0 if again else 1.0),
         shape=(tokens, max(1, round(inputs)), max(1, round(outputs))),
+        adapts="matmul",
     )

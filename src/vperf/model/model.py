@@ -32,6 +32,8 @@ class LayerKind:
 
     blocks: tuple[Block, ...]
     norm_elements: int
+    norms_behind: int = 0
+    """Norms of what a mechanism puts out, before it is added to the residual (Gemma 2)."""
 
     @property
     def vectors(self) -> int:
@@ -53,6 +55,8 @@ class Held:
     weight_bytes: float
     cached_layers: tuple[int, ...]
     """Layers of each kind whose cache is there."""
+    adapter_bytes: float = 0.0
+    """Of the weights, those of adapters."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,7 @@ class Model:
     @property
     def drafted_in_a_row(self) -> int:
         """Drafts that something makes one after another: a block that is denoised has none."""
-        return 0 if self.diffuses else self.draft_depth
+        return self.drafter.passes if self.drafter and not self.diffuses else 0
 
     @cached_property
     def mtp_module(self) -> Model | None:
@@ -230,6 +234,8 @@ class Model:
         """Of all adapters on one GPU."""
         if self.lora is None:
             return 0.0
+        if self.held is not None:
+            return self.held.adapter_bytes
         every = Step(1, _ENOUGH_FOR_ALL, 1)  # tokens for all experts
         own = sum(op.count * op.weight_bytes for op in self.ops(every))
         plain = replace(self, lora=None)
@@ -270,13 +276,13 @@ class Model:
         p = self.parallel
         counts = self.held.cached_layers if self.held else [count for count, _ in self.kinds]
         layers = [
-            self._cache_of(kind, p.tensor, count / p.pipeline)
+            self._cache_of(kind, p.tensor, count / p.pipeline, p.cache_ways)
             for count, (_, kind) in zip(counts, self.kinds, strict=True)
         ]
         if self.drafter and (draft := self.drafter.model):
             copies = self.drafter.copies
             layers += [
-                draft._cache_of(kind, p.tensor, float(copies * count))
+                draft._cache_of(kind, p.tensor, float(copies * count), draft.parallel.cache_ways)
                 for count, kind in draft.kinds
             ]
         return cache_size([held for kind in layers for held in kind])
@@ -286,10 +292,11 @@ class Model:
         return self.rank_cache.bytes_at(context)
 
     def _cache_of(
-        self, kind: LayerKind, ways: int, count: float
+        self, kind: LayerKind, ways: int, count: float, tokens: int = 1
     ) -> list[tuple[float, float, list[tuple[float, Span]]]]:
-        """(how many, state, entries) of the mechanisms of `count` layers."""
-        each = self.cache.bytes_per_element
+        """(how many, state, entries) of the mechanisms of `count` layers, of which a GPU keeps one
+        of so many `tokens`."""
+        each = self.cache.bytes_per_element / tokens
         return [
             (
                 count,
@@ -436,7 +443,8 @@ class Model:
             # Each mechanism has a norm, which with the residual add reads and writes 4 x hidden.
             # Nemotron-H's layers hold one mechanism, Falcon-H1's three; an indexer is a helper.
             mechanisms = sum(block.joins_residual for block in kind.blocks)
-            elements += count * 4 * self.hidden * mechanisms
+            elements += count * self.hidden * (4 * mechanisms + 2 * kind.norms_behind)
+            launches += count * kind.norms_behind
             for block in kind.blocks:  # a rank has its heads and columns; helpers are copied
                 ways = self.parallel.tensor if block.joins_residual else 1
                 elements += count * block.elementwise_elements / ways

@@ -32,6 +32,8 @@ it consumes divided columns, so that its input is divided and its output a parti
 block-diagonal weight each rank has its own blocks, their inputs and their outputs. whole: every
 rank computes all of it."""
 
+Adapts = Literal["", "matmul", "experts"]
+
 Role = Literal["", "draft"]
 """What a pass is for: the model's own, or drafting tokens for it to verify."""
 
@@ -352,16 +354,28 @@ class Work(Generic[Q]):
     modules: tuple[tuple[str, int], ...] = ()
     """Of a matmul or of experts, the weights that an adapter can be of, with their outputs: no
     routers, nothing that every rank does; the one that goes down an expert last."""
+    least_flops: Q | float | None = None
+    """Those that any way to share a prompt among GPUs must do on each; None: all flops."""
+    of_keys: bool = False
+    """Of a matmul: its rows are the keys that are attended to, not the new tokens."""
     sinks: bool = False
     """Attention whose softmax has a learned sink, which not every flash attention can add."""
     encoded_elements: Q | float = 0.0
     """Those of input_elements that are of layers that read both ways, whose small kernels not every
     engine fuses."""
 
+    adapts: Adapts = ""
+    """What an adapter's kernel is beside."""
+
     @property
     def streamed_bytes(self) -> Q | float:
         """What must come from memory: weights and cache, not activations."""
         return self.weight_bytes + self.cache_bytes
+
+    @property
+    def bounding_flops(self) -> Q | float:
+        """FLOPs that the limit counts."""
+        return self.flops if self.least_flops is None else self.least_flops
 
     @property
     def least_streamed_bytes(self) -> Q | float:

@@ -20,7 +20,7 @@ from vperf.model.blocks.base import Block
 from vperf.model.divide import SINGLE
 from vperf.model.model import Held, LayerKind, Model
 from vperf.model.ops import Row, Step, Work
-from vperf.model.rows import Placed
+from vperf.model.rows import Placed, row_at
 from vperf.values import dataclass
 
 Portions = tuple[tuple[int, float], ...]
@@ -160,7 +160,7 @@ def place(
     if model.head and (not model.tied or head != first):
         held[head] += model.head.stored_bytes / ways[head]
     count = max(1, len(model.order))
-    return Placement(
+    found = Placement(
         tuple(
             Share(
                 _portions(blocks[at]),
@@ -176,6 +176,25 @@ def place(
         ),
         len(road) - 1,
     )
+    return _with_adapters(found, held_by) if model.lora else found
+
+
+_ALL_EXPERTS = Step(1, 1_000_000, 1)
+"""Tokens for every expert."""
+
+
+def _with_adapters(found: Placement, held_by: Sequence[Model]) -> Placement:
+    """Adapters lie where what they adapt does."""
+    shares = []
+    for share, model in zip(found.shares, held_by, strict=True):
+        assert model.lora is not None
+        rows = rows_of(share, model.rows.of(_ALL_EXPERTS))
+        ops = [row_at(row, _ALL_EXPERTS) for _, row in rows if row.adapts]
+        own = model.lora.adapters * sum(op.count * op.weight_bytes for op in ops)
+        held = share.held
+        grown = replace(held, weight_bytes=held.weight_bytes + own, adapter_bytes=own)
+        shares.append(replace(share, held=grown))
+    return replace(found, shares=tuple(shares))
 
 
 def undivided(model: Model) -> Model:
@@ -245,8 +264,9 @@ def rows_of(share: Share, rows: Iterable[Placed], *, beside: bool = True) -> Ite
     for at, row in rows:
         part, number = at if isinstance(at, tuple) else (at, 0)
         if part == "decoder":
-            portions = (share.experts if row.kind == "moe" else share.blocks).get(number, ())
-            waiting = 0 if beside or row.kind == "moe" else share.waits.get(number, 0)
+            experts = of_experts(row)
+            portions = (share.experts if experts else share.blocks).get(number, ())
+            waiting = 0 if beside or experts else share.waits.get(number, 0)
             for count, fraction in portions:
                 if count > waiting:
                     yield at, portion(replace(row, count=count - waiting), fraction)
@@ -255,6 +275,11 @@ def rows_of(share: Share, rows: Iterable[Placed], *, beside: bool = True) -> Ite
                 yield at, row
         elif share.small:
             yield at, portion(row, share.small)
+
+
+def of_experts(row: Row) -> bool:
+    """Whether it runs where routed experts are."""
+    return row.kind == "moe" or row.adapts == "experts"
 
 
 def portion(work: Work[Q], share: float) -> Work[Q]:
@@ -266,8 +291,8 @@ def portion(work: Work[Q], share: float) -> Work[Q]:
         return None if quantity is None else quantity * share
 
     names = (
-        "flops", "weight_bytes", "least_bytes", "popular_bytes", "cache_bytes", "input_elements",
-        "output_elements", "score_pairs", "queries", "edges", "band", "blocks",
+        "flops", "least_flops", "weight_bytes", "least_bytes", "popular_bytes", "cache_bytes",
+        "input_elements", "output_elements", "score_pairs", "queries", "edges", "band", "blocks",
         "encoded_elements",
     )  # fmt: skip
     small = {"launches": work.launches * share} if work.kind == "elementwise" else {}
@@ -317,7 +342,7 @@ def near_rows(stored: Stored, rows: Iterable[Placed]) -> Iterator[Placed]:
     """All rows, without the weights that are read over the link."""
     for at, row in rows:
         part, number = at if isinstance(at, tuple) else (at, 0)
-        portions = stored.shares.get(number, ()) if part == "decoder" else ()
+        portions = () if part != "decoder" or row.adapts else stored.shares.get(number, ())
         left = row.count
         for count, share in portions:
             yield at, _lighter(replace(row, count=count), 1.0 - share)
@@ -330,7 +355,7 @@ def far_rows(stored: Stored, rows: Iterable[Placed]) -> Iterator[Row]:
     """The rows whose weights are read over the link, with that share of their weights."""
     for at, row in rows:
         part, number = at if isinstance(at, tuple) else (at, 0)
-        if part == "decoder":
+        if part == "decoder" and not row.adapts:
             for count, share in stored.shares.get(number, ()):
                 yield replace(_lighter(row, share), count=count)
 

@@ -148,7 +148,9 @@ def _layer_kinds(
         layer.ask(scheme.of_layer)
         scope = Scope(f"model.layers.{layer.number}", scheme.weight, scheme.vector_bytes)
         this = cast("int", layer)  # to readers it is the number
-        kind = LayerKind(family.blocks(text.of_layer(this), this, scope), norms)
+        blocks = family.blocks(text.of_layer(this), this, scope)
+        behind = family.norms_of(text) - sum(block.joins_residual for block in blocks)
+        kind = LayerKind(blocks, norms, max(0, behind))
         return number.setdefault(kind, len(number))
 
     by_number = EqualLayers(read)
@@ -194,9 +196,8 @@ def _tied(top: Config, text: Config, family: Family) -> bool:
     own = text.flag("tie_word_embeddings", "tie_embedding", default=family.tied)
     if isinstance(family.ties, bool):
         return family.ties
-    outer = top.raw("tie_word_embeddings")
-    if isinstance(outer, bool):
-        return outer
+    if top.has("tie_word_embeddings"):
+        return top.flag("tie_word_embeddings", default=own)
     if not text.has("tie_word_embeddings", "tie_embedding"):
         # Published files of Mistral 3 and Qwen3-VL say nothing: tied where both classes agree.
         wrapper = class_defaults(top.text("model_type", default=""))

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vperf.formats import BF16
 from vperf.model.affine import Affine, Coordinate, Q, View
-from vperf.model.divide import collective, share
+from vperf.model.context import of_context, reads_apart
+from vperf.model.divide import Parallel, collective, share
 from vperf.model.ops import (
     Coordinates,
     Op,
@@ -159,7 +160,8 @@ def op_at(row: Row, value: Callable[[Coordinate], float]) -> Op:
         number(row.edges), number(row.band), number(row.blocks), row.launches,
         None if row.least_bytes is None else number(row.least_bytes),
         None if row.popular_bytes is None else number(row.popular_bytes), row.modules,
-        row.sinks, number(row.encoded_elements),
+        None if row.least_flops is None else number(row.least_flops), row.of_keys, row.sinks,
+        number(row.encoded_elements), row.adapts,
     )  # fmt: skip
 
 
@@ -184,30 +186,45 @@ def _shares(model: Model, block: Block, step: Coordinates[Q]) -> Iterator[Work[Q
     """One rank's share of a block, and the collectives that join the shares."""
     ops = block.ops(step, model.cache)
     parallel = model.parallel
-    if parallel.gpus == 1 or block.whole:
+    if parallel.gpus == 1 or (block.whole and parallel.prefill == 1):
         yield from ops
         yield from _adapted(model, ops, step)
         return
-    joins = block.joins_residual
+    joins, apart = block.joins_residual, reads_apart(parallel, step)
+    tokens = step.tokens / parallel.prefill if apart else step.tokens
     exchanges: list[Work[Q]] = []
     experts = [work for work in ops if work.kind == "moe"]
     if parallel.data > 1 and experts:
         # Experts serve the tokens of all attention groups: dispatched to them and combined.
         stage = block.ops(step.seen_as(_of_all_groups, parallel.data), model.cache)
         ops = tuple(w if w.kind == "moe" else o for o, w in zip(ops, stage, strict=True))
-        passes = next(w.input_elements for w in stage if w.kind == "moe") / parallel.data
-        exchanges = [collective("dispatch + combine", "alltoall", 2 * passes, parallel.stage)]
+    groups = parallel.data * (parallel.prefill if apart else 1)
+    if groups > 1 and experts:
+        exchanges = [_dispatched(next(w for w in ops if w.kind == "moe"), parallel, groups)]
         joins = parallel.tensor > 1
     if parallel.tensor > 1 and block.summed_inside:
-        inside = step.tokens * block.summed_inside
+        inside = tokens * block.summed_inside
         exchanges.append(collective("norm all-reduce", "allreduce", inside, parallel.tensor))
-    if parallel.tensor > 1 and joins:
-        elements = step.tokens * model.hidden
-        exchanges.append(collective("all-reduce", "allreduce", elements, parallel.tensor))
+    # Groups that decode the same tokens have experts of their own.
+    ranks = parallel.tensor * (parallel.prefill if experts and groups == 1 else 1)
+    if ranks > 1 and joins:
+        exchanges.append(collective("all-reduce", "allreduce", tokens * model.hidden, ranks))
+    if parallel.prefill * parallel.decode > 1:
+        ops, exchanged = of_context(model, block, step, ops)
+        exchanges += exchanged
     for work in ops:
-        yield share(work, parallel, block.cache_heads)
+        yield work if block.whole else share(work, parallel, block.cache_heads)
     yield from _adapted(model, ops, step)
     yield from exchanges
+
+
+def _dispatched(experts: Work[Q], parallel: Parallel, groups: int) -> Work[Q]:
+    """A token's row to each rank that has some of its experts, once, and the sum of them back; the
+    ranks of a tensor group each send a part of their tokens."""
+    active, ranks = experts.shape[1], parallel.stage
+    copies = min(1.0, ranks / active) / (groups * parallel.tensor)
+    moved = experts.input_elements * (2 * copies)
+    return collective("dispatch + combine", "alltoall", moved, ranks)
 
 
 def _adapted(model: Model, ops: Iterable[Work[Q]], step: Coordinates[Q]) -> Iterable[Work[Q]]:
@@ -239,6 +256,8 @@ def _elementwise(model: Model, step: Coordinates[Q], encodes: bool) -> Work[Q]:
         launches, vectors = launches + more, vectors + others
     else:
         moved = step.tokens * elements
+    if reads_apart(model.parallel, step):
+        moved = moved / model.parallel.prefill
     return Work(
         "norms, rotary, activation",
         "elementwise",

@@ -7,6 +7,7 @@ keys of the text model say (families/, read of the layers).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,12 +16,14 @@ from vperf.errors import UnsupportedModelError
 from vperf.model.checkpoint import Config
 from vperf.model.class_defaults import (
     class_defaults,
+    model_type_of,
     nested_defaults,
     nested_text_model,
     never_ties,
 )
 from vperf.model.families import all_families, find_family
 from vperf.model.families.family import Family
+from vperf.notes import Note
 
 NESTS = (
     "text_config", "llm_config", "language_config", "thinker_config", "text_model_config",
@@ -51,6 +54,8 @@ def find_text_model(top: Config) -> tuple[Family, Config]:
         raise _unsupported(top, kind)
     if never_ties(kind):
         family = replace(family, ties=False)
+    if note := _another_class(top, kind):
+        family = replace(family, assumptions=(*family.assumptions, note))
     if not family.wraps:
         return family, _with_defaults(_unfolded(top, kind, family), kind, family)
     text, text_type = top, family.wraps[0]
@@ -71,6 +76,7 @@ def find_text_model(top: Config) -> tuple[Family, Config]:
         text_family = find_family(text_type)
     if text_family is None:
         raise _unsupported(text, text_type)
+    another = text_family is not find_family(family.wraps[0])
     if family.tower is None and (text_family.encoder or text_family.encodes):
         raise _unsupported(top, kind)
     chosen = replace(
@@ -79,10 +85,28 @@ def find_text_model(top: Config) -> tuple[Family, Config]:
         images=family.images,
         tied=family.tied or text_family.tied,
         ties=family.ties,
-        assumptions=(*text_family.assumptions, *family.assumptions),
-    )
+        assumptions=(
+            *text_family.assumptions, *family.assumptions,
+            *((Note("another_text", kind=kind, text=text_type, usual=family.wraps[0]),) * another),
+        ),
+    )  # fmt: skip
     own = {**own, **family.text_defaults.get(text_type, {})}
     return chosen, _with_defaults(text, text_type, text_family, own)
+
+
+def _another_class(top: Config, kind: str) -> Note | None:
+    """What is said where `architectures` names a class of another family than model_type does."""
+    names = top.strings("architectures") or ()
+    named = model_type_of(re.split(r"For[A-Z]|LMHead|WithLM|Model", names[0])[0]) if names else None
+    if named is None or named == kind:
+        return None
+    family = find_family(named)
+    if family is None or family is find_family(kind):
+        return None
+    text = nested_text_model(named)
+    if text is not None and text[1] == kind:  # Gemma 3's text model alone keeps its wrapper's name
+        return None
+    return Note("another_class", name=names[0][:60], kind=kind)
 
 
 def _unfolded(top: Config, kind: str, family: Family) -> Config:

@@ -275,8 +275,9 @@ def _minimax_m3(top: Config, text: Model, kind: str) -> Encoder:
     return Encoder(model, _native(patch, merge, 3136, 451_584))
 
 
-_MOON_SIDE = 512
-_MOON_PATCHES = 16_384
+_MOON_SIDE, _MOON_PATCHES = 512, 16_384
+"""Patches of a side, and of all (patch_limit_on_one_side and in_patch_limit of media_proc_cfg in
+Kimi-K2.5's preprocessor_config.json, as Modular's MAX and sgl-project's model gateway read it)."""
 
 
 def _moon_vit(top: Config, text: Model, kind: str) -> Encoder:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vperf.errors import UnsupportedModelError
 from vperf.model.checkpoint import Config
 from vperf.model.ops import FULL, Visibility
 
@@ -16,6 +15,7 @@ Rule = Callable[[Config, int], bool]
 """(config, layer) -> whether the layer is windowed, when the config has no layer_types."""
 
 _FULL_NAMES = frozenset({"full_attention", "global", "global_attention", "attention", "full"})
+_WINDOW_KEYS = ("sliding_window", "window_size", "attention_window_size")
 _WINDOW_NAMES = frozenset({"sliding_attention", "local", "sliding", "local_attention", "window"})
 
 
@@ -27,16 +27,25 @@ def visibility_of(config: Config, layer: int, rule: Rule | None = None) -> Visib
     if kind in _FULL_NAMES:
         return FULL
     if kind in _WINDOW_NAMES:
+        _hold_a_window(config, layer, kind, rule)
         return _window(config)
     if kind == "chunked_attention":
         return Visibility(chunk=config.integer("attention_chunk_size"))
-    raise UnsupportedModelError(
-        f"layer type {kind!r} is not supported", source=config.source, field=f"layer_types[{layer}]"
-    )
+    raise config.unsupported(f"layer type {kind!r} is not supported", f"layer_types[{layer}]")
+
+
+def _hold_a_window(config: Config, layer: int, kind: str, rule: Rule | None) -> None:
+    """Refuses a layer that is said to have a window where the config has none: full attention and
+    a window are both guesses there (transformers fails, vLLM sees all keys)."""
+    key = "use_sliding_window"
+    without = rule is from_max_window_layers and not config.flag(key, default=False)
+    if without or config.raw(*_WINDOW_KEYS) is None:
+        missing = f"{key} is false" if without else f"there is no {_WINDOW_KEYS[0]}"
+        raise config.error(f"is {kind!r}, but {missing}", f"layer_types[{layer}]")
 
 
 def _window(config: Config) -> Visibility:
-    window = config.optional_integer("sliding_window", "window_size", "attention_window_size")
+    window = config.optional_integer(*_WINDOW_KEYS)
     if window is None:
         return FULL
     longest = config.optional_integer("max_position_embeddings")

@@ -1,14 +1,14 @@
 """Shell commands that launch an engine as it was estimated, and that measure it.
 
 Their words are in the engine's file (sources/engine_keys.py); here are the values that they name:
-model, tp, pp, ep, dp, stage, kv_cache, quantization, eager, max_model_len, memory_utilization,
-max_batched_tokens, max_sequences, lora_rank, max_loras, role of a server; kv_offload where it has a
-cache in host memory, kv_offload_gib of all its GPUs, kv_offload_gb and kv_offload_bytes of each; of
-one on several nodes nodes, node_rank (others: not of the first), gpus, node_gpus, and whether
-sequences (dp_local, dp_start) or one layout (span) are divided among them, with $HEAD the first
-one's address; of drafts the name of the method (mtp, draft_model, eagle, eagle3, ngram) with what
-drafts; drafts, branches, verified; model, input_tokens, output_tokens, prefix_tokens, users,
-request_rate, prompts of a measurement.
+model, tp, pp, ep, dp, pcp, dcp, stage, kv_cache, quantization, eager, max_model_len,
+memory_utilization, max_batched_tokens, max_sequences, lora_rank, max_loras, role of a server;
+kv_offload where it has a cache in host memory, kv_offload_gib of all its GPUs, kv_offload_gb and
+kv_offload_bytes of each; of one on several nodes nodes, node_rank (others: not of the first), gpus,
+node_gpus, and whether sequences (dp_local, dp_start) or one layout (span) are divided among them,
+with $HEAD the first one's address; of drafts the name of the method (mtp, draft_model, eagle,
+eagle3, ngram) with what drafts; drafts, branches, verified; model, input_tokens, output_tokens,
+prefix_tokens, users, request_rate, prompts of a measurement.
 Not here: the sentences around them (words.py, plan.py).
 """
 
@@ -59,6 +59,8 @@ class Server:
     pp: int = 1
     ep: int = 1
     dp: int = 1
+    pcp: int = 1
+    dcp: int = 1
     kv_cache: str = ""
     quantization: str = ""
     """What the engine itself quantizes 16-bit weights to when it loads them."""
@@ -82,7 +84,7 @@ class Server:
     @property
     def gpus(self) -> int:
         """Of the replica."""
-        return self.tp * self.pp * self.dp
+        return self.tp * self.pp * self.dp * self.pcp
 
     @property
     def nodes(self) -> int:
@@ -185,7 +187,7 @@ def _engine(name: str) -> Engine:
         return _WITHOUT_COMMANDS
 
 
-_WITHOUT_COMMANDS = Engine("", "", 0.0, 0.0, 1.0, Scheduler())
+_WITHOUT_COMMANDS = Engine("", "", 0.0, 0.0, Scheduler())
 
 
 def folded(words: Sequence[str], width: int) -> list[str]:
@@ -212,7 +214,9 @@ def _server_values(s: Server, how: Launch) -> dict[str, str]:
         "role": s.role,
         **_cache_values(s),
         # stage: the GPUs of a pipeline stage, where a tensor-parallel size counts groups in
-        **_counts(2, tp=s.tp, pp=s.pp, ep=s.ep, dp=s.dp, stage=s.tp * s.dp),
+        **_counts(
+            2, tp=s.tp, pp=s.pp, ep=s.ep, dp=s.dp, pcp=s.pcp, dcp=s.dcp, stage=s.tp * s.dp * s.pcp
+        ),
         **_counts(
             1, max_model_len=s.max_model_len, max_batched_tokens=s.max_batched_tokens,
             max_sequences=s.max_sequences, lora_rank=s.lora_rank, max_loras=s.max_loras,
@@ -254,7 +258,7 @@ def _cache_values(s: Server) -> dict[str, str]:
         return {}
     if s.kv_offload_bytes is None:
         return {"kv_offload": "kv_offload"}
-    each = s.kv_offload_bytes / (s.tp * s.pp * s.dp)
+    each = s.kv_offload_bytes / s.gpus
     return {
         "kv_offload": "kv_offload",
         "kv_offload_gib": f"{s.kv_offload_bytes / 2**30:g}",

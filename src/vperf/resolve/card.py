@@ -41,7 +41,7 @@ def resolve_gpu(scenario: Scenario) -> Gpu:
     peaks = peaks_of(scenario.peak)
     if scenario.memory_bandwidth is None and scenario.memory is None and not peaks:
         return gpu
-    from vperf.sources.gpus import override  # noqa: PLC0415  (seldom asked for)
+    from vperf.sources.gpu_override import override  # noqa: PLC0415  (seldom asked for)
 
     return override(gpu, scenario.memory_bandwidth, scenario.memory, peaks)
 
@@ -69,7 +69,7 @@ def cpu_alone(card: Card, host: Gpu | None, scenario: Scenario) -> Card:
             field="engine",
             hint=f"{flag('engine')} llama.cpp is",
         )
-    if scenario.tp * scenario.pp * scenario.ep * scenario.dp > 1:
+    if scenario.tp * scenario.pp * scenario.ep * scenario.dp * scenario.pcp > 1:
         raise InputError("several hosts are not understood together", field="tensor-parallel-size")
     gpu = card.gpu
     if scenario.host_memory is not None and host is not None:
@@ -116,11 +116,13 @@ def with_count(options: Mapping[str, Any]) -> dict[str, Any]:
     else:
         return dict(options)
     found = {**options, "gpu": card}
-    ways = prod(found.get(way) or 1 for way in ("tp", "pp", "dp"))
+    names = ("tp", "pp", "dp", *(() if options.get("prefill_gpu") else ("pcp",)))
+    ways = prod(found.get(way) or 1 for way in names)
     if count in (1, ways):
         return found
     if ways > 1:
-        raise InputError(f"{count} GPUs are not the {ways} of tp x pp x dp", field="gpu")
+        said = "tp x pp x dp x pcp" if (found.get("pcp") or 1) > 1 else "tp x pp x dp"
+        raise InputError(f"{count} GPUs are not the {ways} of {said}", field="gpu")
     return {**found, "pp" if places_layers(options) else "tp": count}
 
 

@@ -25,7 +25,6 @@ from vperf.serving.lengths import Lengths
 from vperf.units import is_moderate
 from vperf.values import dataclass
 
-
 _KEPT = 2
 """Draws that the runs of a search or a table have in common."""
 
@@ -87,15 +86,16 @@ def draw_lengths(
     draw = random.Random(seed)
     chosen = draw.choices(kinds, [kind.share for kind in kinds], k=count)
     inputs, outputs = array("q"), array("q")
-    for kind in chosen:
+    apart = 0.0
+    for number, kind in enumerate(chosen):
         inputs.append(_between(draw, low, kind.input_tokens))
-        outputs.append(_around(draw, around, _between(draw, low, kind.output_tokens)))
+        if around:
+            # As much above as below, so that all of them are as many tokens as are asked for.
+            lone = number == count - 1 and number % 2 == 0
+            apart = -apart if number % 2 else 0.0 if lone else draw.uniform(-around, around)
+        tokens = _between(draw, low, kind.output_tokens)
+        outputs.append(tokens + round(apart * tokens))
     return inputs, outputs
-
-
-def _around(draw: random.Random, share: float, tokens: int) -> int:
-    most = int(share * tokens)
-    return draw.randint(tokens - most, tokens + most) if most else tokens
 
 
 def _between(draw: random.Random, low: float, tokens: int) -> int:

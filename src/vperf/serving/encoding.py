@@ -15,6 +15,7 @@ from vperf.errors import InputError
 from vperf.model.divide import Parallel
 from vperf.model.ops import Step
 from vperf.model.vision import WINDOW_S, Encoded, Encoder, Media, Rule
+from vperf.serving.load import Load
 from vperf.spelling import flag
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.passes import Pass
@@ -40,6 +41,18 @@ class Encoding:
     def tokens(self) -> int:
         """That they add to its prompt."""
         return sum(part.tokens for part in self.parts)
+
+    def beyond(self, found: int) -> Encoding | None:
+        """What is left to encode where so many tokens of a prompt are found, its media first."""
+        left = list(self.parts)
+        while left and left[0].tokens <= found:
+            found -= left.pop(0).tokens
+        return replace(self, parts=tuple(left)) if left else None
+
+    def of_load(self, load: Load) -> Load:
+        """The load with this encoding."""
+        limit, expected, _ = self.seconds(1)
+        return replace(load, encode_s=expected, encode_limit_s=limit)
 
     def passes(self, requests: int) -> tuple[Pass, ...]:
         """Of the media of so many requests: equal ones together."""

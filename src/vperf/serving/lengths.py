@@ -5,7 +5,6 @@ Not here: reading files (sources/workloads.py) and any time.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -38,14 +37,6 @@ class Lengths:
     """Where the lengths are from."""
     prefix_hit: float = 0.0
     """Share of each prompt found in cache, under a served load."""
-
-    @property
-    def output_spread(self) -> float:
-        """Standard deviation of the outputs over their mean."""
-        if len(self.requests) == 1 or not self.output_tokens:
-            return 0.0
-        square = sum(r.share * (r.output_tokens - self.output_tokens) ** 2 for r in self.requests)
-        return math.sqrt(square) / self.output_tokens
 
     @property
     def decode_context(self) -> int:

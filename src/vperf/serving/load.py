@@ -72,13 +72,9 @@ _OF_RATES = (
 )
 """Of 19 in 20: TPOT was down to 9 % below, TTFT to 8."""
 _OF_USERS = (
-    Errors(0.03, Span(-0.01, 0.01), Span(-0.10, 0.08), Span(-0.01, 0.01)),
-    Errors(0.1, Span(-0.02, 0.04), Span(-0.45, 0.06), Span(-0.02, 0.04)),
-    Errors(0.2, Span(-0.02, 0.1), Span(-0.58, 0.06), Span(-0.03, 0.08)),
-    Errors(0.3, Span(-0.04, 0.25), Span(-0.67, 0.06), Span(-0.04, 0.16)),
-    Errors(0.5, Span(-0.07, 0.8), Span(-0.80, 0.08), Span(-0.06, 0.25)),
+    Errors(0.3, Span(-0.02, 0.02), Span(-0.08, 0.09), Span(-0.02, 0.02)),
+    Errors(0.5, Span(-0.07, 0.05), Span(-0.5, 0.35), Span(-0.06, 0.05)),
 )
-"""Of requests that are alike, which come in waves: the TTFT of those is longer, the TPOT shorter."""
 _ROOM = 0.85
 """Share of the sequences that fit from which on some wait for others, or lose their cache."""
 
@@ -90,11 +86,6 @@ def errors_of(prompt_share: float, running: float, slots: int, *, of_rate: bool)
     bounds = _OF_RATES if of_rate else _OF_USERS
     return next((each for each in bounds if prompt_share <= each.up_to_share), None)
 
-
-_WAVE = 2.0
-"""Users who end together send together, and are read one behind another, so that they end apart the
-next time. Where reading all of them takes no more than so many deviations of the time that an
-output takes, they come as at random; else in waves, whose queue hangs on how long they have run."""
 
 _ROUNDS, _SECANTS = 80, 6
 """Trials of the fixed point, of which every so many-th halves the bracket."""
@@ -408,19 +399,6 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
     if load.users is None:
         return _held(compiled, load, steps, found, int(most))
     return found
-
-
-def holds(served: Served, load: Load, output_spread: float) -> bool:
-    """Whether these means are those of a simulated run within 2 % (TPOT, rate) and 15 % (TTFT).
-
-    Of users whose outputs differ by a standard deviation of so large a share.
-    """
-    if load.users is None or load.users == 1 or not load.output_tokens:
-        return True
-    if load.users > served.slots:
-        return False
-    share = min(served.prompt_share, _BUSIEST)
-    return share / (1 - share) <= _WAVE * output_spread
 
 
 def _held(compiled: Compiled, load: Load, steps: Steps, free: Served, most: int) -> Served:

@@ -5,8 +5,9 @@
                 larger: as many tokens as it ever batches (without a budget: as the prompts have),
                 the residual stream three times, the widest pair of layer outputs and what the
                 activation makes of them, what the experts of a token write, 16 bit each; logits of
-                as many sequences as it ever runs, 16 bytes each
-    graphs      of CUDA, captured for every batch size, a layer after the other, twice for experts
+                as many sequences as it ever runs, 16 bytes each, 39 where they are sorted
+    graphs      of CUDA, captured for every batch size, a layer after the other, twice for experts;
+                where the engine's share counts them
     exchange    NCCL's buffers where GPUs work together
 
 An engine's share covers all of it (vLLM), weights and cache alone, so that what it leaves must hold
@@ -31,10 +32,13 @@ _METAL_SMALL, _METAL_SMALL_SHARE = 27 * 2**30, (2 / 3) / 0.75
 Macs up to 36 GB give two thirds (recommendedMaxWorkingSetSize)."""
 _PROFILED_SEQUENCES = 1024
 """Whose logits a profile run holds at most: vLLM's largest default of --max-num-seqs."""
-_LOGIT_BYTES = 16.0
-"""16-bit logits, their fp32 copy and what sampling sorts: vLLM logs a peak of 3.0 GiB for Qwen3-8B
-and 5.7 for Qwen3.5-35B-A3B on H100 (pull request 48037, issue 50722; 2026). Its releases of 2025
-took 40 bytes."""
+_LOGIT_BYTES, _SORTED_LOGIT_BYTES = 16.0, 39.0
+"""16-bit logits, their fp32 copy and what sampling makes of them: vLLM logs a peak of 3.0 GiB for
+Qwen3-8B and 5.7 for Qwen3.5-35B-A3B on H100 (pull request 48037, issue 50722; 2026). Where PyTorch
+sorts them: 4.76 GiB for Llama-3.1-8B, 5.56 for Qwen3-0.6B, 7.38 for gpt-oss-20b (vLLM 0.11 on H100,
+llm-d-benchmark's config_explorer, 2025), 38.4 to 38.9 bytes of each."""
+_GRAPH_BYTES = 10e6
+"""Of a dense layer: 0.31 GiB of Qwen2.5-7B (vLLM 0.22), 0.23 of Llama-3.1-8B (0.31)."""
 _EXPERT_GRAPHS = 2.0
 """Kernels of a layer with experts over those of a dense one: vLLM captures 37 MB a layer of
 Qwen3.5-35B-A3B (issue 50722), 10 of Llama-3.1-8B."""
@@ -89,9 +93,10 @@ def overhead(model: Model, gpu: Gpu, engine: Engine, share: float | None = None)
         tokens, token_bytes = 0, each
     rows = min(_PROFILED_SEQUENCES, engine.scheduler.max_sequences) * (1 + model.draft_tokens)
     vocabulary = model.head.out_features if model.head else 0
-    activations = max(tokens * each, _LOGIT_BYTES * rows * vocabulary)
+    logit = _SORTED_LOGIT_BYTES if engine.sorts_logits else _LOGIT_BYTES
+    activations = max(tokens * each / parallel.prefill, logit * rows * vocabulary)
     layers = model.layer_count / parallel.pipeline * (_EXPERT_GRAPHS if model.has_experts else 1)
-    graphs = engine.graph_bytes_per_layer * layers if engine.cuda_graphs else 0.0
+    graphs = _GRAPH_BYTES * layers if engine.cuda_graphs and engine.counts_graphs else 0.0
     exchange = _NCCL_BYTES if parallel.gpus > 1 else 0.0
     needs = activations + graphs + exchange
     left = 1.0 - (engine.memory_utilization if share is None else share)

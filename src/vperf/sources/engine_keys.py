@@ -7,7 +7,8 @@
     ...                           the fields of hardware.engine.Engine; times are text with units
     [scheduler]                   the fields of hardware.scheduler.Scheduler; [.small_cards]: those
                                   that differ on cards with less memory
-    [[versions]]                  before: a version; what was otherwise of both before it
+    [[versions]]                  before: a version; what was otherwise of both before it, unless
+                                  that of an older one says so
     [host]                        the fields of hardware.host.HostUse: what it leaves to the host
     [kernels_on.ARCHITECTURE]     the fields of hardware.engine.Kernels: where its are its own
     [launch]                      words: the command that starts a server, see below
@@ -20,6 +21,7 @@
                                   shows it in the engine's log. What [launch] has a word for needs
                                   none.
     [formats]                     two_bit to eight_bit: its weights of so many bits; cache: the same
+    [converts]                    what its files make of a checkpoint's format; else it loads those
 
 A command is a list of words. A word holds values in braces ("--tp-size {stage}") and is left out
 where one of them is not set; {when = "eager", word = "--enforce-eager"} holds none but hangs on
@@ -56,7 +58,8 @@ _PLAIN: dict[str, Any] = {
     "encoder_bytes_per_element": float,
     "flash_attention": bool,
     "share_of": ShareOf,
-    "graph_bytes_per_layer": float,
+    "counts_graphs": bool,
+    "sorts_logits": bool,
     "all_reduce_latency": float,
     "quantize_kernels": float,
     "prefill_share": float,
@@ -65,6 +68,7 @@ _PLAIN: dict[str, Any] = {
     "narrow_stream": float,
     "nested_stream": float,
     "nested_compute": float,
+    "nested_vector": float,
     "vector_products_per_clock": float,
     "ttft_spread": tuple[float, float],
     "prefill_spread": tuple[float, float],
@@ -100,6 +104,8 @@ HOST: Keys = {
     "stream": Key("stream", float),
     "experts_stream": Key("experts_stream", float),
     "compute": Key("compute", float),
+    "tiles": Key("tiles", bool),
+    "unpacks_once": Key("unpacks_once", bool),
     "sockets": Key("sockets", AMOUNT),
     "crossing_time": Key("crossing_s", SECONDS),
     "link_share": Key("link_share", float),
@@ -130,7 +136,7 @@ ENGINE_FILE: Keys = {
         name: Key(field, SECONDS, required=name in _REQUIRED_TIMES)
         for name, field in _TIMES.items()
     },
-    "memory_utilization": Key("memory_utilization", SHARE, required=True),
+    "memory_utilization": Key("memory_utilization", SHARE),
     "scheduler": Key(
         "scheduler", {**_SCHEDULER, "small_cards": Key("small_cards", SMALL_CARDS)}, required=True
     ),
@@ -139,7 +145,9 @@ ENGINE_FILE: Keys = {
         Rows(
             {
                 "before": Key("before", str, required=True),
+                "memory_utilization": Key("memory_utilization", SHARE),
                 **_SCHEDULER,
+                "streams_from": HOST["streams_from"],
                 **{name: Key(field, SECONDS) for name, field in _TIMES.items()},
                 **{name: Key(name, kind) for name, kind in _PLAIN.items()},
             }
@@ -148,9 +156,11 @@ ENGINE_FILE: Keys = {
     "kernels_on": Key("kernels_on", Each(KERNELS)),
     "host": Key("host", HOST),
     "pipelines_prompts": Key("pipelines_prompts", bool),
+    "shares_context_cache": Key("shares_context_cache", bool),
     **{name: Key(name, kind) for name, kind in _PLAIN.items()},
     "launch": Key("launch", LAUNCH),
     "bench": Key("bench", {"words": Key("words", WORDS, required=True)}),
     "switches": Key("switches", Each(str)),
     "formats": Key("formats", Each(str, (*BITS.values(), "cache"))),
+    "converts": Key("converts", Each(str)),
 }

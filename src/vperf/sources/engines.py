@@ -87,13 +87,15 @@ def _engine(engine_id: str, file: Mapping[str, Any], version: str, as_of: _Versi
     facts = found.pop("scheduler")
     small = facts.pop("small_cards", None)
     versions = found.pop("versions", ())
+    host = found.pop("host", None)
     if as_of:
         found["name"] += f" {version}"
-        then = (each for each in versions if as_of < _version(each["before"], engine_id))
-        for name, value in next(then, {}).items():
-            if name != "before":
-                (facts if name in _OF_SCHEDULER else found)[name] = value
-    kernels, host = found.pop("kernels_on", {}), found.pop("host", None)
+        ages = {_version(each.pop("before"), engine_id): each for each in versions}
+        for before in sorted(ages, reverse=True):
+            for name, value in ages[before].items() if as_of < before else ():
+                of_host = host is not None and name in _OF_HOST
+                (facts if name in _OF_SCHEDULER else host if of_host else found)[name] = value
+    kernels = found.pop("kernels_on", {})
     return Engine(
         id=engine_id,
         scheduler=Scheduler(**facts),
@@ -107,6 +109,7 @@ def _engine(engine_id: str, file: Mapping[str, Any], version: str, as_of: _Versi
 
 
 _OF_SCHEDULER = frozenset(each.name for each in fields(Scheduler))
+_OF_HOST = frozenset(each.name for each in fields(HostUse))
 
 
 def _small_cards(facts: dict[str, Any]) -> SmallCards:
@@ -119,9 +122,12 @@ _LONGEST = 9
 
 
 def _version(text: str, name: str) -> _Version:
-    parts = text.split(".")
+    # A release may be "v0.12", a build of llama.cpp "b6200".
+    parts = text.removeprefix("v").removeprefix("b").split(".")
     if not all(part.isdecimal() and len(part) < _LONGEST for part in parts):
-        raise InputError(f"{name!r} has no version such as 0.12 after the @", field="engine")
+        raise InputError(
+            f"{name!r} has no version such as 0.12 or b6200 after the @", field="engine"
+        )
     return tuple(map(int, parts))
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import csv
 from array import array
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
@@ -40,6 +40,8 @@ class Trace:
     traffic: Traffic
     columns: str
     """Whose column names the file has."""
+    times: str
+    """What its times are taken as."""
     failed: int
     """Rows without an answer, left out."""
     prefix_hit: float | None
@@ -55,7 +57,16 @@ def _milliseconds(value: Any) -> float:
 
 
 def _date(value: Any) -> float:
-    return datetime.fromisoformat(value).timestamp()
+    date = datetime.fromisoformat(value)
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+
+
+def _tokens(value: Any) -> int:
+    """A whole number, of a cell's text too. Raises ValueError."""
+    count = int(value)
+    if isinstance(value, bool) or count < 0 or (isinstance(value, float) and count != value):
+        raise ValueError(value)
+    return count
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +76,16 @@ class _Columns:
     input: str
     output: str
     seconds: Callable[[Any], float]
+    times: str = "seconds"
     block_tokens: int = 512
 
 
 _KNOWN = (
-    _Columns("Azure", "TIMESTAMP", "ContextTokens", "GeneratedTokens", _date),
+    _Columns("Azure", "TIMESTAMP", "ContextTokens", "GeneratedTokens", _date, "dates"),
     _Columns("BurstGPT", "Timestamp", "Request tokens", "Response tokens", _seconds),
-    _Columns("Mooncake", "timestamp", "input_length", "output_length", _milliseconds),
+    _Columns(
+        "Mooncake", "timestamp", "input_length", "output_length", _milliseconds, "milliseconds"
+    ),
     *(
         _Columns("vperf", time, inputs, outputs, _seconds)
         for time in ("timestamp", "arrival_time", "timestamp_s")
@@ -111,7 +125,7 @@ def _read(stream: TextIO, file: Path) -> Trace:
     for number, row in _chained(first, rows):
         try:
             seconds = columns.seconds(row[columns.time])
-            tokens_in, tokens_out = int(row[columns.input]), int(row[columns.output])
+            tokens_in, tokens_out = _tokens(row[columns.input]), _tokens(row[columns.output])
             prefix = tuple(row.get(_HASHES) or ())
         except (KeyError, TypeError, ValueError, OverflowError):
             raise InputError(
@@ -162,7 +176,7 @@ def _trace(  # noqa: PLR0917  (the columns of a file)
         array("d", [times[i] - start for i in order]),
         cached_tokens=cached,
     )
-    return Trace(file.stem, traffic, columns.name, failed, hit)
+    return Trace(file.stem, traffic, columns.name, columns.times, failed, hit)
 
 
 _Row = tuple[int, Mapping[str, Any]]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from vperf.model.context import reads_apart
 from vperf.model.model import Model
 from vperf.model.ops import COLLECTIVES, Op, Row, Step
 from vperf.timing import collectives
@@ -26,7 +27,7 @@ from vperf.timing.step import Bound, Card, OpTime, PhaseTimes, PlaceTime
 if TYPE_CHECKING:
     from vperf.timing.placed import PlacedTable, Places
 
-    Table: TypeAlias = "_Table | PlacedTable"
+    Table: TypeAlias = "_Table | _SharedTable | PlacedTable"
 
 
 class Seconds(NamedTuple):
@@ -46,7 +47,7 @@ first adds to a token's time."""
 class Compiled:
     """A model on a card: the times of its steps."""
 
-    __slots__ = ("_draft", "_own", "_parts", "card", "fullest", "model", "places")
+    __slots__ = ("_draft", "_own", "_parts", "card", "fullest", "model", "places", "unlike")
 
     def __init__(
         self,
@@ -54,12 +55,13 @@ class Compiled:
         card: Card,
         places: Places | None = None,
         fullest: Card | None = None,
+        unlike: tuple[Card, ...] = (),
     ) -> None:
         """`fullest`: of several cards, the one whose memory is full first; the model says what it
-        holds."""
-        self.model, self.card, self.places = model, card, places
+        holds. `unlike`: kinds of card that each have an equal share of every layer."""
+        self.model, self.card, self.places, self.unlike = model, card, places, unlike
         self.fullest = fullest or card
-        self._own: Table = _table_of(model, card, places)
+        self._own: Table = self._table_of(model)
         self._draft: Table | None = None
         self._parts: dict[Callable[[Row], bool], Compiled] = {}
 
@@ -68,7 +70,7 @@ class Compiled:
         drafter = self.model.drafter
         if drafter is None:
             return self
-        plain = Compiled(replace(self.model, drafter=None), self.card, self.places, self.fullest)
+        plain = self._of(replace(self.model, drafter=None))
         if drafter.joins is None:
             plain._own = self._own
         return plain
@@ -78,9 +80,12 @@ class Compiled:
         drafter = self.model.drafter
         assert drafter is not None
         other = replace(drafter, depth=depth, tokens=depth, branches=1)
-        changed = Compiled(replace(self.model, drafter=other), self.card, self.places, self.fullest)
+        changed = self._of(replace(self.model, drafter=other))
         changed._own, changed._draft = self._own, self._draft
         return changed
+
+    def _of(self, model: Model) -> Compiled:
+        return Compiled(model, self.card, self.places, self.fullest, self.unlike)
 
     def decode(self, batch: int, context: int) -> Seconds:
         """(limit, expected) seconds of a decode step, drafts included."""
@@ -182,9 +187,12 @@ class Compiled:
         return host + (stages - 1) * engine.host_s_per_step + stages * hop
 
     def _tokens(self, step: Step) -> float:
-        """That one stage of a pipeline hands to the next."""
+        """That one GPU of a pipeline's stage hands to the next."""
         parallel = self.model.parallel
-        return parallel.local(step).tokens if parallel.pipeline > 1 else 0.0
+        if parallel.pipeline == 1:
+            return 0.0
+        own = parallel.local(step).tokens
+        return own / parallel.prefill if reads_apart(parallel, step) else own
 
     def sides(self, passes: Iterable[Pass]) -> tuple[float, float, float]:
         """(compute, memory, link) seconds of a limit: they overlap, the largest bounds."""
@@ -203,10 +211,10 @@ class Compiled:
         """Those rows alone that are `wanted`: for `kernels_s` of a part of a step."""
         part = self._parts.get(wanted)
         if part is None:
-            part = self._parts[wanted] = Compiled(self.model, self.card, self.places)
-            part._own = _table_of(self.model, self.card, self.places, wanted)
+            part = self._parts[wanted] = self._of(self.model)
+            part._own = self._table_of(self.model, wanted)
             if self.model.draft is not None:
-                part._draft = _Table(self.model.draft, self.card, wanted)
+                part._draft = self._shared(self.model.draft, wanted)
         return part
 
     def ops(self, one: Pass) -> tuple[Op, ...]:
@@ -226,6 +234,8 @@ class Compiled:
             compute_s += bounding * limit.compute_s
             memory_s += bounding * limit.memory_s
             link_s += bounding * limit.link_s
+            if each.role and self.places is not None:  # what drafts is on the first card
+                items = [item._replace(place=self.places.places[0].name) for item in items]
             for item in items:
                 runs = each.count * item.row.count
                 kernels += runs * item.expected_s
@@ -259,8 +269,21 @@ class Compiled:
         if self._draft is None:
             draft = self.model.draft
             assert draft is not None
-            self._draft = _Table(draft, self.card)
+            self._draft = self._shared(draft)
         return self._draft
+
+    def _table_of(self, model: Model, wanted: Callable[[Row], bool] | None = None) -> Table:
+        if self.places is None:
+            return self._shared(model, wanted)
+        from vperf.timing.placed import PlacedTable  # noqa: PLC0415  (most have one place)
+
+        return PlacedTable(model, self.places, wanted)
+
+    def _shared(self, model: Model, wanted: Callable[[Row], bool] | None = None) -> Table:
+        """The rows of cards that share each layer."""
+        if not self.unlike:
+            return _Table(model, self.card, wanted)
+        return _SharedTable([_Table(model, card, wanted) for card in self.unlike])
 
     def _sequences(self, batch: int) -> float:
         """Those of an attention group: each has a scheduler of its own, which serves all stages of
@@ -332,14 +355,39 @@ class _Table:
         return bound
 
 
-def _table_of(
-    model: Model, card: Card, places: Places | None, wanted: Callable[[Row], bool] | None = None
-) -> Table:
-    if places is None:
-        return _Table(model, card, wanted)
-    from vperf.timing.placed import PlacedTable  # noqa: PLC0415  (most have one place)
+class _SharedTable:
+    """Unlike cards with equal shares of every layer: each exchange waits for the slower one."""
 
-    return PlacedTable(model, places, wanted)
+    __slots__ = ("_each", "model")
+
+    def __init__(self, each: Sequence[_Table]) -> None:
+        self._each, self.model = each, each[0].model
+
+    def times(self, step: Step) -> PassTimes:
+        """Of one pass."""
+        return _slowest(each.times(step) for each in self._each)
+
+    def group_times(self, group: Group) -> PassTimes:
+        """Of steps that run as one."""
+        return _slowest(each.group_times(group) for each in self._each)
+
+    def mixed_times(self, decodes: Group, chunks: Group, *, local: bool = False) -> PassTimes:
+        """Of two kinds of steps that run as one."""
+        return _slowest(each.mixed_times(decodes, chunks, local=local) for each in self._each)
+
+    def sides(self, step: Step) -> tuple[float, float, float]:
+        """The sides of the limit."""
+        compute, memory, link = map(max, zip(*(e.sides(step) for e in self._each), strict=True))
+        return compute, memory, link
+
+    def items(self, step: Step) -> tuple[StepLimit, list[ItemTimes]]:
+        """The rows of the card that takes the longest."""
+        return max(self._each, key=lambda each: each.times(step)[1]).items(step)
+
+
+def _slowest(times: Iterable[PassTimes]) -> PassTimes:
+    limit, kernels, launches, ceiling = map(max, zip(*times, strict=True))
+    return limit, kernels, launches, ceiling
 
 
 def op_seconds(op: Op, compute_s: float, bandwidth: float, card: Card) -> float:

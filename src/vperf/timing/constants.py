@@ -14,6 +14,7 @@ from typing import Literal
 from vperf.formats import INT8_PATH, Format, Path
 from vperf.hardware.engine import SAME_KERNELS, Engine
 from vperf.hardware.gpu import MEASURED_SECONDS, Achieved, Gpu, MemoryClass, TensorCores
+from vperf.hardware.host import VECTOR_OPERATIONS
 from vperf.values import dataclass
 
 _US = 1e-6
@@ -150,6 +151,8 @@ class Constants:
     compute_share: Mapping[str, float]
     nested_compute: float
     """Share of the rates at which weights in nested blocks are multiplied."""
+    nested_vector: float
+    """The same of their products in a kernel that takes tokens one by one."""
     sums_in_half: bool
     """16-bit weights are multiplied with 16-bit sums, where the card has a rate for that."""
     vector_products_per_s: float
@@ -185,8 +188,14 @@ class Constants:
     """Of the engine's launch of a small kernel, on this card."""
     sink_share: float
     """Of the attention rates, where the softmax has sinks."""
+    peak_flop_per_s: Mapping[str, float]
+    """Of the pipes, as far as the engine's instructions reach."""
+    unpacks_once: bool
+    """Whether a host looks weights of codebook quants up once a step, not for each token."""
     own_compute: float
     """Share of the matmul rates that the engine's kernels have on this architecture."""
+    wide_compute: float
+    """The same of 16-bit weights outside of experts, beyond that."""
     origins: Origins
     paths: dict[Format, tuple[Path, float]]
     """Path and rate of the formats met so far: ops ask for the same few again and again."""
@@ -210,7 +219,7 @@ class Constants:
         kind = "fp8_block" if pipe == "fp8" and format_name == "fp8_block" else pipe
         measured = self.achieved.get(kind) or self.achieved.get(pipe)
         fraction = self.compute_fraction.get(kind, self.fraction_16)
-        rate = measured or self.gpu.peak_flop_per_s[pipe] * fraction
+        rate = measured or self.peak_flop_per_s[pipe] * fraction
         return rate * self.own_compute * self.compute_share.get(pipe, 1.0)
 
 
@@ -256,9 +265,13 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
         compute_fraction={**generic.compute_fraction, **family.compute_fraction},
         launch_scale=family.latency * own.latency,
         sink_share=own.sinks,
+        peak_flop_per_s=gpu.peak_flop_per_s if use is None or use.tiles else _vector_peaks(gpu),
+        unpacks_once=use is not None and use.unpacks_once,
         own_compute=own.compute * (use.compute if use else 1.0),
+        wide_compute=own.wide,
         compute_share=engine.compute_share,
         nested_compute=engine.nested_compute,
+        nested_vector=engine.nested_vector,
         vector_products_per_s=engine.vector_products_per_clock * own.vector * clock_rate,
         sums_in_half=engine.sums_in_half and "fp16_acc16" in gpu.peak_flop_per_s,
         bandwidth=bandwidth,
@@ -273,6 +286,12 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
         paths={},
         **values,
     )
+
+
+def _vector_peaks(host: Gpu) -> Mapping[str, float]:
+    """Peaks of a CPU's pipes without tiles."""
+    most = host.sm_count * host.rated_clock_hz * VECTOR_OPERATIONS
+    return {pipe: min(peak, most) for pipe, peak in host.peak_flop_per_s.items()}
 
 
 def _origins(measured: Achieved, die: Achieved) -> Origins:

@@ -54,6 +54,12 @@ _UNPACKED_PER_CLOCK = 28.0
 """int4 weights of experts that an SM of NVIDIA unpacks to 16 bit in a clock (docs/method.md)."""
 _UNPACKED_NARROW_PER_CLOCK = 36.0
 """The same of fp4 weights with 8-bit scales: kernels have 24 to 45, gpt-oss on H200 fits 36."""
+_KEYS_OF_A_LAYER = 16 * 2**20
+"""Bytes of the keys and values of 4,096 tokens of a layer with eight heads of 128 for them."""
+_LOOKED_UP_BITS_PER_CLOCK = 9.4
+"""Of the indices of codebook quants that a core looks up and multiplies in a rated clock, two or
+three a weight: 8.6 to 10.2 for IQ2_XXS, IQ2_XS, IQ3_XXS and IQ3_S on a Ryzen 7950X and an M2 Max
+(discussion 164 of ikawrakow/ik_llama.cpp, 2024-12-24; its own kernels have 9 to 14)."""
 
 
 def pn(x: float, y: float, p: float) -> float:
@@ -100,12 +106,15 @@ def matmul(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
 
         t = t_gemm + pn(FLOPs / F, bytes / B, 2.5) + kernels t_quant + elements (3 / B + s_quant)
 
-    Where the engine has a kernel that takes few tokens one by one, pn(that, (M - 1) K N / r, 2.5).
+    Where the engine has a kernel that takes few tokens one by one, pn(that, (M - 1) K N / r, 2.5);
+    on a host the weights of codebook quants at the rate its cores look them up, likewise.
     s_quant: the engine's seconds an element. Weights at the rate of their format (wide, narrow,
     nested). Valid for M from 1 to 65,536 on NVIDIA; fitted to gemm tables of seven cards.
     """
     path, rate = c.path(work.format)
     bits = path.activation_bits
+    if work.format.bits >= 16:
+        rate *= c.wide_compute
     base: Q | float = c.gemm_latency_s
     # Block-scaled fp8 has scales of its own for each token and block: no engine fuses that kernel.
     blocks = bits == 8 and work.format.block_in > 0
@@ -116,8 +125,20 @@ def matmul(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
         each = 3.0 / c.bandwidth + engine.quantize_s_per_element
         base = work.input_elements * each + (base + kernels * latency)
     moved = _stream_s(work, c) + _activation_bytes(work, bits) / c.bandwidth
-    one_by_one = _one_by_one_s(work, c)
+    one_by_one = _one_by_one_s(work, c) + _looked_up_s(work, c)
     return Form(base, work.flops / rate, moved, 2.5, one_by_one)
+
+
+def _looked_up_s(work: Work[Q], c: Constants) -> Q | float:
+    """What a host's cores take to look up the weights of a codebook quant: once, or again for every
+    token (the vec_dot kernels of ggml-cpu)."""
+    if not (c.gpu.is_host and work.format.codebook):
+        return 0.0
+    weights_per_clock = _LOOKED_UP_BITS_PER_CLOCK / max(2, int(work.format.bits))
+    rate = weights_per_clock * c.gpu.sm_count * c.gpu.rated_clock_hz
+    if c.unpacks_once:
+        return work.weight_bytes / (work.format.bytes_per_element * rate)
+    return work.flops / (2.0 * rate)
 
 
 def _one_by_one_s(work: Work[Q], c: Constants) -> Q | float:
@@ -126,10 +147,10 @@ def _one_by_one_s(work: Work[Q], c: Constants) -> Q | float:
     CUDA is no faster at nine tokens than that at eight; Metal's multiplies whole tiles."""
     if not c.vector_products_per_s or work.format.bits >= 16:
         return 0.0
-    rate = c.vector_products_per_s * (c.nested_compute if work.format.nested else 1.0)
+    rate = c.vector_products_per_s * (c.nested_vector if work.format.nested else 1.0)
     rows, inputs, outputs = work.shape
-    assert isinstance(inputs, int)
-    assert isinstance(outputs, int)
+    if not isinstance(inputs, int) or not isinstance(outputs, int):
+        return 0.0  # outputs grow with the context: no product with weights (DeepSeek-V4's indexer)
     beyond: float = _ONE_BY_ONE
     if c.gpu.vendor == "Apple":
         beyond = 1.0 + 2.0 * _METAL_TILE * rate / c.path(work.format)[1]
@@ -152,7 +173,13 @@ def attention(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     at 0.65 of the rate, others filled up to the next width that kernels are made for.
     """
     if work.decode:
-        return _decode_attention(work, c, c.flop_per_s(_pipe_16(work, c)))
+        # Without flash attention every query head reads the keys and values of its group anew,
+        # from memory unless a large L2 holds those of a layer.
+        anew = not engine.flash_attention and (
+            c.gpu.l2_bytes < _KEYS_OF_A_LAYER or c.gpu.vendor == "Apple"
+        )
+        heads = ratio(work.shape[0] * work.shape[1], work.blocks) if anew else 1.0
+        return _decode_attention(work, c, c.flop_per_s(_pipe_16(work, c)), heads)
     pipe = _pipe_16(work, c)
     if engine.fp8_attention and work.format.bits <= 8:
         pipe = work.format.path(c.gpu.peak_flop_per_s).pipe
@@ -175,7 +202,9 @@ def attention(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     return Form(c.prefill_latency_s, busy / engine.prefill_share, moved)
 
 
-def _decode_attention(work: Work[Q], c: Constants, flop_per_s: float) -> Form[Q]:
+def _decode_attention(
+    work: Work[Q], c: Constants, flop_per_s: float, times_read: float = 1.0
+) -> Form[Q]:
     """t = t_ad + pn(pn(bytes / Bs, tau blocks / SMs, 2), FLOPs / F, 2.5)
 
     blocks: (sequence, KV head) pairs. An 8-bit cache has a Bs of its own. Up to 16 new tokens a
@@ -184,7 +213,10 @@ def _decode_attention(work: Work[Q], c: Constants, flop_per_s: float) -> Form[Q]
     bandwidth = c.cache8_bandwidth if work.format.bits <= 8 else c.cache_bandwidth
     if work.sinks:
         bandwidth *= c.sink_share
-    moved = work.streamed_bytes / bandwidth + _activation_bytes(work, 16) / c.stream_bandwidth
+    moved = (
+        work.streamed_bytes * (times_read / bandwidth)
+        + _activation_bytes(work, 16) / c.stream_bandwidth
+    )
     waves = work.blocks * (c.decode_block_s / max(1, c.gpu.sm_count))
     return Form(c.decode_latency_s, moved, waves, 2.0, work.flops / flop_per_s)
 
@@ -219,6 +251,7 @@ def experts(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
         latency = c.moe_block_latency_s
     else:
         rate *= c.moe_efficiency
+    unpacked = unpacked + _looked_up_s(_popular(work, c), c)
     streamed = _stream_s(_popular(work, c), c) * (c.bandwidth / c.stream_bandwidth)
     tokens, _, _, hidden, _ = work.shape
     moved = _activation_bytes(work, path.activation_bits) + work.output_elements * 2.0

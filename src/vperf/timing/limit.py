@@ -59,11 +59,11 @@ class Limits:
         self._peaks: dict[Format, tuple[float, str]] = {}
 
     def compute_s(self, work: Work[Q]) -> Q | float:
-        """FLOPs / peak of one run of the op."""
+        """FLOPs / peak of one run of the op, those that nothing can leave out."""
         if not isinstance(work.flops, Affine) and not work.flops:
             return 0.0
         found = self._peaks.get(work.format) or self._peak(work.format)
-        return work.flops / found[0]
+        return work.bounding_flops / found[0]
 
     def pipe(self, work: Work[Q]) -> str:
         """The pipe of that peak; "" for an op without FLOPs."""

@@ -88,6 +88,9 @@ def _merged(one: Row, other: Row) -> Row:
     return replace(
         one,
         flops=_sum(one.flops, other.flops),
+        least_flops=None
+        if one.least_flops is other.least_flops is None
+        else _sum(one.bounding_flops, other.bounding_flops),
         weight_bytes=_sum(one.weight_bytes, other.weight_bytes),
         least_bytes=_sum_if(one.least_bytes, other.least_bytes),
         popular_bytes=_sum_if(one.popular_bytes, other.popular_bytes),
@@ -129,6 +132,7 @@ def _of_group(row: Row, number: int) -> Row:
     return replace(
         row,
         flops=moved(row.flops),
+        least_flops=None if row.least_flops is None else moved(row.least_flops),
         weight_bytes=moved(row.weight_bytes),
         least_bytes=None if row.least_bytes is None else moved(row.least_bytes),
         popular_bytes=None if row.popular_bytes is None else moved(row.popular_bytes),

@@ -24,7 +24,15 @@ from vperf.hardware.host import HostUse
 from vperf.model.affine import Affine
 from vperf.model.model import Model
 from vperf.model.ops import Row, Step, Work
-from vperf.model.placement import Placement, Stored, far_rows, near_rows, rows_of, undivided
+from vperf.model.placement import (
+    Placement,
+    Stored,
+    far_rows,
+    near_rows,
+    of_experts,
+    rows_of,
+    undivided,
+)
 from vperf.model.rows import Placed, RowTable, together
 from vperf.timing import collectives
 from vperf.timing.bound import BoundRows, ItemTimes, PassTimes
@@ -359,7 +367,7 @@ def _both_ways(one: float, other: float) -> float:
 def _is_sent(row: Row, sends: tuple[bool, bool]) -> bool:
     """Whether a row runs on the card: where dense weights are sent, what stands between them goes
     along with them, and the cache that it reads."""
-    return sends[1] if row.kind == "moe" else sends[0]
+    return sends[1] if of_experts(row) else sends[0]
 
 
 def _sent(rows: Iterable[Row]) -> _Sent:

@@ -296,3 +296,14 @@ def test_a_long_line_is_answered_whatever_it_repeats(part: str) -> None:
 
 def test_documents_of_text_have_no_records() -> None:
     assert parse("plain text", "a file") == Document("a file", "plain text")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_csv_is_the_same_in_every_encoding_and_with_all_ends_of_lines(
+    tmp_path: Path, end: str, encoding: str
+) -> None:
+    lines = ("model,input_len,output_len,batch_size,ttft_ms,tpot_ms", "m,1024,128,1,25,9")
+    (tmp_path / "r.csv").write_bytes((end.join(lines) + end).encode(encoding))
+    (run,) = read_results(tmp_path / "r.csv")
+    assert (run.ttft_s, run.tpot_s) == pytest.approx((0.025, 0.009))

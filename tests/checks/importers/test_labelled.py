@@ -154,6 +154,68 @@ def test_a_figure_without_a_unit_is_left_out_and_said() -> None:
     assert "left out, as no unit is said: ttft" in run.notes
 
 
+@pytest.mark.parametrize(
+    ("figure", "said"),
+    [
+        ('"ttft_ms": "25 s"', "as its two units differ: ttft_ms 25 s"),
+        ('"TTFT (ms)": "0.025 s"', "as its two units differ: TTFT (ms) 0.025 s"),
+        ('"ttft_ms": "25 m"', "as its unit is not known: ttft_ms 25 m"),
+        ('"ttft_ms": -25', "as that is no measurement: ttft_ms -25"),
+        ('"ttft_ms": "inf"', "as that is no measurement: ttft_ms inf"),
+    ],
+)
+def test_a_figure_that_contradicts_itself_or_cannot_be_is_left_out_and_said(
+    figure: str, said: str
+) -> None:
+    (run,) = read(f'{{{figure}, "tpot_ms": 9, "concurrency": 8}}')
+    assert run.ttft_s is None
+    assert f"left out, {said}" in run.notes
+
+
+def test_what_is_left_out_is_said_of_each() -> None:
+    (run,) = read('{"ttft": 0.2, "latency_ms": "3 s", "tpot_ms": 9, "concurrency": 8}')
+    assert (
+        "left out, as no unit is said: ttft; as its two units differ: latency_ms 3 s" in run.notes
+    )
+
+
+def test_thousands_are_1000_of_a_rate_and_1024_of_a_length() -> None:
+    (run,) = read(
+        '{"input_len": "1k", "output_len": "2K", "output throughput": "1.5k tok/s", "users": 8}'
+    )
+    assert (run.setup.input_len, run.setup.output_len) == (1024, 2048)
+    assert run.output_tokens_per_s == 1500
+
+
+HEAD = "model;input_len;output_len;batch_size;tokens_per_second;ttft_ms\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "input_len", "speed", "ttft_s"),
+    [
+        ("m;1024;128;1;110,5;25,3", 1024, 110.5, 0.0253),
+        ("m;1.024;128;1;1.110,5;25,3", 1024, 1110.5, 0.0253),  # points part thousands, by the rest
+        ("m;1024;128;1;110.5;25.3", 1024, 110.5, 0.0253),
+    ],
+)
+def test_decimal_commas_of_a_csv_make_points_thousands(
+    rows: str, input_len: float, speed: float, ttft_s: float
+) -> None:
+    for text in (HEAD + rows + "\n", "sep=;\n" + HEAD + rows + "\n"):
+        (run,) = read(text)
+        assert run.setup.input_len == input_len
+        assert run.decode_tokens_per_s == speed
+        assert run.ttft_s == pytest.approx(ttft_s)
+
+
+def test_a_column_that_stands_twice_must_hold_the_same() -> None:
+    head, row = "model,input_len,batch_size,ttft_ms,ttft_ms\n", "m,1024,1,25,{}\n"
+    (run,) = read(head + row.format(25))
+    assert run.ttft_s == pytest.approx(0.025)
+    with pytest.raises(InputError, match="line 2, column ttft_ms: stands twice, with two values"):
+        read(head + row.format(99))
+
+
 def test_sections_of_statistics_and_counts_of_all_are_read() -> None:
     run = result("own_sections.txt")
     assert [run.ttft_s, run.tpot_s, run.latency_s] == pytest.approx([0.05646, 0.01053, 5.37205])

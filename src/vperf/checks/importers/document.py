@@ -144,7 +144,8 @@ def _decode(data: bytes, name: str) -> str:
         ) from None
     if "\0" in text:
         raise InputError("is a binary file", source=name, hint=hint)
-    return text.replace("\r\n", "\n")
+    text = text.replace("\r\n", "\n")
+    return text if "\n" in text else text.replace("\r", "\n")  # bars of progress stay one line
 
 
 _LOGGED = ("log", "message", "msg", "line")
@@ -346,6 +347,8 @@ def _csv_records(text: str, name: str) -> list[Record]:
     A tool's header has bare words; in one of words and units, each row must be as long and have a
     number. Excel of some countries parts by semicolons.
     """
+    if said := _SEPARATOR.match(text):  # Excel's own first line, of nothing but that
+        text = text[said.end() :]
     first, _, below = text.lstrip().partition("\n")
     parted = ";" if first.count(";") > 1 and "," not in first else ","
     bare = re.fullmatch(r'\s*"?\w*"?(\s*[,;]\s*"?[\w.]+"?)+\s*', first)  # pandas numbers its rows
@@ -362,6 +365,8 @@ def _csv_records(text: str, name: str) -> list[Record]:
     records = []
     try:
         header = next(rows)
+        twice = _twice(header)
+        read = _cell_of_decimal_commas if parted == ";" and _COMMAS.search(text) else _cell
         for row in filter(None, rows):
             where = f"line {rows.line_num}"
             if len(row) != len(header):
@@ -371,7 +376,10 @@ def _csv_records(text: str, name: str) -> list[Record]:
                     f"has {len(row)} values under {len(header)} columns",
                     source=name, field=where, hint="the file was cut, or two were joined",
                 )  # fmt: skip
-            cells = dict(zip(header, map(_cell, row), strict=True))
+            cells = dict(zip(header, map(read, row), strict=True))
+            if twice is not None and row[twice[0]] != row[twice[1]]:
+                raise InputError("stands twice, with two values", source=name,
+                                 field=f"{where}, column {header[twice[0]][:40]}")  # fmt: skip
             if not bare and not any(isinstance(cell, float) for cell in cells.values()):
                 return []
             records.append(Record(name, cells, where))
@@ -383,6 +391,25 @@ def _csv_records(text: str, name: str) -> list[Record]:
 _CSV_WORDS = re.compile(r'[ \t]*"?[A-Za-z#][^|:\n]{0,2000}')
 
 
+_SEPARATOR = re.compile(r"\s*sep=[,;]\n")
+_COMMAS = re.compile(r"(?:^|;)[ \"]*-?[\d.]*\d,\d+[ \"]*(?:;|$)", re.MULTILINE)
+_POINTS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+")
+
+
+def _twice(header: Sequence[str]) -> tuple[int, int] | None:
+    """Where a name stands a first and a second time, if one does."""
+    first = dict[str, int]()
+    for place, name in enumerate(header):
+        if name and first.setdefault(name, place) != place:
+            return first[name], place
+    return None
+
+
 def _cell(text: str) -> str | float | None:
     number = number_or_none(text.strip())
     return (text or None) if number is None else number
+
+
+def _cell_of_decimal_commas(text: str) -> str | float | None:
+    """Where decimals follow a comma, points part thousands."""
+    return _cell(text.replace(".", "") if _POINTS.fullmatch(text.strip()) else text)

@@ -13,23 +13,25 @@ above say (commands, cards) holds for all. Not here: formats that a tool writes 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.labels import TEXTS, Label, label_of, value_of
-from vperf.checks.importers.names import quantization_named, weight_name
+from vperf.checks.importers.labels import TEXTS, Label, label_of, thousands, value_of
 from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record, number_or_none
 from vperf.checks.importers.serving import engine_of
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
+from vperf.sources.weight_names import quantization_named, weight_name
 
 _TABLE, _LINES, _OWN = "a table", "a summary", "a script's JSON or CSV"
 _TIMES = {"ttft_s", "tpot_s", "itl_s", "latency_s"}
 _RATES = {"output_tokens_per_s", "generation_tokens_per_s", "decode_tokens_per_s",
           "prefill_tokens_per_s", "tokens_per_s", "each_tokens_per_s"}  # fmt: skip
+_MEASURED = _TIMES | _RATES
 _OF_WHAT = {"input_len", "output_len", "max_concurrency", "batch_size", "request_rate", "model",
             "gpu", "requests", "completed"}  # fmt: skip
 _KEPT = {*TEXTS, "gpus", "tp", "input_len", "output_len"}
@@ -43,22 +45,47 @@ Fields = dict[str, Any]
 
 def _add(fields: Fields, said: str, text: str) -> bool:
     """Puts the figure of a label into `fields`; False where it is none, or there already."""
-    number, unit = value_of(text)
+    number, written = value_of(text)
+    thousand, unit = thousands(written)
     label = label_of(said, unit) or label_of(said)
     if label is None or _key(label) in fields or label.statistic == "none":
         return False
     if label.field in TEXTS:
         return _add_words(fields, label.field, text.strip(" *`'\""))
+    if number is None and label.field in _MEASURED and text.strip().lower().endswith("inf"):
+        number = math.inf
     if number is None:
         return False
-    if label.scale is None:
-        fields.setdefault("no unit", said.strip()[:40])
+    if why := _unmeasured(label, said, number, written):
+        shown = said.strip() if label.scale is None else f"{said.strip()} {text.strip()}"
+        left = fields.get(_LEFT_OUT)
+        fields[_LEFT_OUT] = f"{left}; {why}: {shown[:40]}" if left else f"{why}: {shown[:40]}"
         return False
-    fields[_key(label)] = number * label.scale
+    assert label.scale is not None
+    each = 1024.0 if label.field in {"input_len", "output_len"} else 1000.0
+    fields[_key(label)] = number * label.scale * each**thousand
     if label.length is not None:
         place = "input_len" if label.field == "prefill_tokens_per_s" else "output_len"
         fields.setdefault(place, float(label.length))
     return True
+
+
+_LEFT_OUT = "left out"
+
+
+def _unmeasured(label: Label, said: str, number: float, unit: str) -> str:
+    """Why a figure is none that was measured; empty where it is one. "m": minutes, or milli?"""
+    if label.scale is None:
+        return "as no unit is said"
+    if label.field in _MEASURED and not 0 <= number < math.inf and number != -1:
+        return "as that is no measurement"
+    if label.field in _TIMES and thousands(unit)[0]:
+        return "as its unit is not known"
+    alone = label_of(said)
+    beside = label_of(label.field.removesuffix("_s"), unit)
+    if alone and alone.scale and beside and beside.scale and label.field in _TIMES:
+        return "as its two units differ" * (alone.scale != beside.scale)
+    return ""
 
 
 def _add_words(fields: Fields, name: str, value: str) -> bool:
@@ -92,7 +119,7 @@ def _key(label: Label) -> str:
 
 
 def _is_run(fields: Mapping[str, Any], *, of_what: bool = True) -> bool:
-    known = {name for name in fields if name != "no unit"}
+    known = {name for name in fields if name != _LEFT_OUT}
     measured = {name for name in known if name in _RATES or name.split("_", 1)[-1] in _TIMES
                 or name in _TIMES}  # fmt: skip
     return bool(measured) and (bool(known & _OF_WHAT) or (not of_what and known != {"latency_s"}))
@@ -117,8 +144,8 @@ def _read(record: Record) -> Iterator[Result]:
     if tpot is None and (each := record.known("each_tokens_per_s")) is not None:
         tpot = 1 / each
         notes.append("TPOT is from tokens per second of a user")
-    if record.text("no unit"):
-        notes.append(f"left out, as no unit is said: {record.text('no unit')}")
+    if record.text(_LEFT_OUT):
+        notes.append(f"left out, {record.text(_LEFT_OUT)}")
     output_len = _length(record, "output_len", "all_output", requests)
     each_s = record.known("requests_per_s")
     if output_len is None and output is not None and each_s is not None:

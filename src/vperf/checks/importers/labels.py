@@ -213,6 +213,13 @@ def _unit(said: str) -> tuple[str, float | None]:
     return "", None
 
 
+def thousands(unit: str) -> tuple[int, str]:
+    """(1 for "k", 2 for "M", 0; the unit after it) of "k tok/s" and of a prefix that is alone."""
+    prefix, rest = unit[:1], unit[1:].strip()
+    of_counts = not rest or _unit(rest)[0] in {"rate", "each", "requests", "count"}
+    return (1 + (prefix == "m"), rest) if prefix in {"k", "m"} and of_counts else (0, unit)
+
+
 def value_of(text: str) -> tuple[float | None, str]:
     """(the number, the unit after it) of "1,853.3 tok/s", "0.21s", "118.2 ± 0.2", "38,5 t/s"."""
     match = _VALUE.match(text.strip(" *`\t").lower().replace("avg=", ""))

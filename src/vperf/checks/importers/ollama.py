@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.names import weight_name
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, matches
 from vperf.checks.importers.record import Record, number_or_none, number_or_text
 from vperf.checks.importers.surroundings import cards_in, options_in
 from vperf.checks.result import Result, Setup
+from vperf.sources.weight_names import weight_name
 
 _TOOL = "ollama"
 _NS = 1e-9

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.names import quantization_named
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record
 from vperf.checks.importers.serving import SUMMARY, engine_of, served, summaries
 from vperf.checks.result import Result, Setup
 from vperf.errors import InputError
+from vperf.sources.weight_names import quantization_named
 
 _TOOL = "sglang.bench_serving"
 
@@ -65,6 +65,9 @@ def _server(info: Record | None) -> tuple[Setup, list[str], list[str]]:
     if info.get("enable_dp_attention") is True and tp and dp and dp > 1 and tp % dp == 0:
         gpus, tp = tp * (pp or 1), tp // dp
         notes.append(f"dp attention: {dp} groups, tp {tp} in each")
+    pcp = info.degree("attn_cp_size")
+    if pcp and tp and tp % pcp == 0:  # of those that share a layer, groups that divide a prompt
+        tp //= pcp
     cache = info.text("kv_cache_dtype")
     return (
         Setup(
@@ -75,6 +78,8 @@ def _server(info: Record | None) -> tuple[Setup, list[str], list[str]]:
             pp=pp,
             ep=info.degree("ep_size"),
             dp=dp,
+            pcp=pcp,
+            dcp=info.degree("dcp_size"),
             quantization=quantization_named(info.text("quantization"), notes),
             kv_cache_dtype=None if cache == "auto" else cache,
             max_batch=info.degree("max_running_requests"),

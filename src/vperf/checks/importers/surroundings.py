@@ -13,10 +13,10 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
-from vperf.checks.importers.names import quantization_named
 from vperf.checks.result import Setup
 from vperf.errors import InputError
 from vperf.sources.tensor_places import parse_overrides
+from vperf.sources.weight_names import quantization_named
 
 _MAX_READ = 200_000
 """Characters of text before a result that are looked at; a server's log may be endless."""
@@ -71,6 +71,13 @@ def options_in(text: str) -> dict[str, str]:
     return dict(_options(text[-_MAX_READ:]))
 
 
+def command_lines(text: str) -> list[str]:
+    """The commands of tools and engines in the text, from their name to the end of the line."""
+    found = (match and line[match.start() :] for line in text.splitlines()
+             for match in [_COMMAND.search(line)])  # fmt: skip
+    return [line.rstrip() for line in found if line]
+
+
 @lru_cache(maxsize=4)
 def _options(text: str) -> Options:
     """Of many runs with one text above them, read once."""
@@ -104,6 +111,8 @@ def setup_of(options: Options, notes: list[str]) -> Setup:
         tp=_whole(options, "tensor_parallel_size", "tensor_parallel", "tp_size", "tp"),
         pp=_whole(options, "pipeline_parallel_size", "pipeline_parallel", "pp_size", "pp"),
         dp=_whole(options, "data_parallel_size", "dp_size", "dp"),
+        pcp=_whole(options, "prefill_context_parallel_size", "pcp"),
+        dcp=_whole(options, "decode_context_parallel_size", "dcp_size", "dcp"),
         quantization=quantization_named(quantization, notes),
         kv_cache_dtype=None if cache in (None, "auto") else cache,
         max_batch=_whole(

@@ -13,10 +13,10 @@ import re
 from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.names import quantization_named
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record
 from vperf.checks.result import Result, Setup
+from vperf.sources.weight_names import quantization_named
 
 _TOOL = "trtllm-bench"
 _MS = 1e-3

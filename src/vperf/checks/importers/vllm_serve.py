@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.names import quantization_named
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record, shown
 from vperf.checks.importers.serving import SUMMARY, engine_of, served, summaries
 from vperf.checks.result import Result, Setup
 from vperf.errors import InputError
+from vperf.sources.weight_names import quantization_named
 
 _TOOL = "vllm bench serve"
 
@@ -42,6 +42,8 @@ def _read(record: Record) -> Iterator[Result]:
         tp=_whole(record, "tensor_parallel_size", "tp", "tp_size"),
         pp=_whole(record, "pipeline_parallel_size", "pp", "pp_size"),
         dp=_whole(record, "data_parallel_size", "dp", "dp_size"),
+        pcp=_whole(record, "prefill_context_parallel_size", "pcp"),
+        dcp=_whole(record, "decode_context_parallel_size", "dcp"),
         gpus=_whole(record, "gpus", "num_gpus", "gpu_count"),
         gpu=_word(record, "gpu", "gpu_name", "gpu_type"),
         quantization=quantization_named(_word(record, "quantization"), notes),

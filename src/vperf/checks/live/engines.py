@@ -146,7 +146,7 @@ ENGINES: tuple[EngineMetrics, ...] = (
 """The engine that runs before the frontend that stands before it."""
 
 OPTIONS: Mapping[str, str] = {
-    "tp_size": "tp", "dp_size": "dp", "pp_size": "pp", "ep_size": "ep",
+    "tp_size": "tp", "dp_size": "dp", "pp_size": "pp", "ep_size": "ep", "dcp_size": "dcp",
     "quantization": "quantization", "kv_cache_dtype": "kv_cache_dtype",
     "max_running_requests": "max_batch",
     "chunked_prefill_size": "max_batched_tokens",

@@ -10,6 +10,9 @@ from vperf.model.checkpoint import Config
 from vperf.model.ops import Coordinates, Linear, Work, matmul
 from vperf.values import dataclass
 
+WIDTH_KEYS = ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "d_ff")
+"""The width between up and down, by its names."""
+
 
 @dataclass(frozen=True, slots=True)
 class DenseMlp(Block):
@@ -71,12 +74,12 @@ def read(
     *,
     gated: bool = True,
     bias: bool | None = None,
+    bias_key: str = "mlp_bias",
+    bias_default: bool = False,
     intermediate: int | None = None,
 ) -> DenseMlp:
-    """The MLP of a layer; a bias of None follows `mlp_bias`."""
+    """The MLP of a layer; a bias of None follows the flag `bias_key`."""
     if bias is None:
-        bias = config.flag("mlp_bias", default=False)
-    width = intermediate or config.integer(
-        "intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "d_ff"
-    )
+        bias = config.flag(bias_key, default=bias_default)
+    width = intermediate or config.integer(*WIDTH_KEYS)
     return build(scope, hidden_size(config), width, gated=gated, bias=bias)

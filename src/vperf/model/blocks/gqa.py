@@ -217,6 +217,20 @@ def read(
     )
 
 
+def with_gate(
+    config: Config,
+    scope: Scope,
+    block: GroupedQueryAttention,
+    name: str = "gate_proj",
+    *,
+    per_head: bool = False,
+) -> GroupedQueryAttention:
+    """With a gate on what it puts out: a number an element, or a head."""
+    width = block.heads if per_head else block.heads * block.v_dim
+    gate = scope.linear(name, hidden_size(config), width)
+    return replace(block, inputs=(*block.inputs, gate))
+
+
 def norm_if(config: Config, key: str, kind: QkNorm, *, default: bool) -> QkNorm:
     """QK norms of `kind` where the flag `key` asks for them."""
     return kind if config.flag(key, default=default) else "none"

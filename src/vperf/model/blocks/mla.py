@@ -8,9 +8,9 @@ kv_lora_rank, one "head" of cache); prefill expands K and V and runs ordinary at
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-from vperf.errors import UnsupportedModelError
 from vperf.formats import Format
 from vperf.model.affine import Q
 from vperf.model.blocks.base import Block, Scope
@@ -140,14 +140,21 @@ class LatentAttention(Block):
         return (
             *matmul("qkv_a_proj", self.inputs, step.tokens),
             *(matmul("q_b_proj", (self.q_b,), step.tokens) if self.q_b else ()),
-            *matmul(
-                "kv_b_proj[absorbed]" if absorbs else "kv_b_proj",
-                (self.kv_b,),
-                step.tokens if absorbs else step.tokens + cached,
+            *_of_keys(
+                matmul(
+                    "kv_b_proj[absorbed]" if absorbs else "kv_b_proj",
+                    (self.kv_b,),
+                    step.tokens if absorbs else step.tokens + cached,
+                ),
+                not absorbs,
             ),
             core,
             *matmul("o_proj", (self.output,), step.tokens, "row"),
         )
+
+
+def _of_keys(works: Iterable[Work[Q]], expands: bool) -> Iterable[Work[Q]]:
+    return (replace(work, of_keys=True) for work in works) if expands else works
 
 
 def _absorbs(step: Step, block: LatentAttention) -> bool:
@@ -174,10 +181,8 @@ def read(
     """
     kind = config.string_at(layer, "layer_types")
     if kind is not None and kind not in _LAYER_TYPES and not visibility.window:
-        raise UnsupportedModelError(
-            f"MLA in a layer of type {kind[:40]!r} is not supported",
-            source=config.source,
-            field=f"layer_types[{layer}]",
+        raise config.unsupported(
+            f"MLA in a layer of type {kind[:40]!r} is not supported", f"layer_types[{layer}]"
         )
     hidden = hidden_size(config)
     heads = attention_heads(config)

@@ -12,7 +12,7 @@ from importlib import import_module
 from vperf.model.families.family import Family
 
 LINEAGES: dict[str, str] = {
-    "dense": "Dense decoders: MHA, GQA and MQA; biases, QK norms, windows, parallel blocks",
+    "dense": "Dense decoders: MHA, GQA and MQA; biases, QK norms, windows",
     "moe": "Mixture of experts: shared, first dense, interleaved, latent; block-sparse attention",
     "deepseek": "MLA, sparse attention with an indexer, compressed caches; experts",
     "gemma": "Gemma: windows by layer, shared KV layers, per-layer inputs",
@@ -21,6 +21,7 @@ LINEAGES: dict[str, str] = {
     "nemotron": "Layers of different shapes; Mamba-2 hybrids with latent experts",
     "mamba_hybrid": "Mamba, Mamba-2 and short convolutions among attention",
     "recent": "Models of late 2026: later indexers, gated residuals, tables of n-grams, loops",
+    "layer_norm": "Dense decoders with LayerNorm: learned positions, ALiBi, parallel blocks",
     "recurrent": "Recurrence without attention, or almost: Mamba, xLSTM, RWKV, Griffin",
     "multimodal": "Multimodal wrappers and their text models: tower counted, text step modelled",
     "encoder_decoder": "Encoder-decoders: the prompt is the encoder's",

@@ -8,13 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from vperf.errors import UnsupportedModelError
 from vperf.model.blocks import dense, gqa, hyper, mla, moe, mtp, sparse
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.checkpoint import Config
+from vperf.model.families.experts import is_sparse, sparse_or_dense
 from vperf.model.families.family import Family
 from vperf.model.families.keys import understood
-from vperf.model.families.moe import is_sparse, sparse_or_dense
 from vperf.model.layers import item_of
 from vperf.model.ops import Visibility
 
@@ -36,10 +35,9 @@ def indexes(config: Config, layer: int) -> bool:
     if kind is None:
         return max(layer - (2 if offset is None else offset) + 1, 0) % every == 0
     if kind not in {"full", "shared"}:
-        raise UnsupportedModelError(
-            f"indexer type {kind[:40]!r} is not supported", source=config.source,
-            field=f"indexer_types[{layer}]",
-        )  # fmt: skip
+        raise config.unsupported(
+            f"indexer type {kind[:40]!r} is not supported", f"indexer_types[{layer}]"
+        )
     return kind == "full"
 
 
@@ -86,10 +84,10 @@ def _compression(config: Config, layer: int) -> int:
     if ratio is None:
         raise config.error("missing; it is needed", "compress_ratios")
     if ratio not in _RATIOS.values():
-        raise UnsupportedModelError(
-            "only windows and compression by 4 and 128 are supported", source=config.source,
-            field=f"{'compress_ratios' if kind is None else 'layer_types'}[{layer}]",
-        )  # fmt: skip
+        raise config.unsupported(
+            "only windows and compression by 4 and 128 are supported",
+            f"{'compress_ratios' if kind is None else 'layer_types'}[{layer}]",
+        )
     return ratio
 
 
@@ -109,10 +107,9 @@ def _v4_mtp(config: Config, last: int, scope: Scope) -> tuple[Block, ...]:
 def _v4_blocks(config: Config, layer: int, scope: Scope, ratio: int) -> tuple[Block, ...]:
     attention = sparse.read_compressed(config, layer, scope.child("self_attn"), ratio)
     if not is_sparse(config, layer):
-        raise UnsupportedModelError(
-            "DeepSeek-V4 with dense layers is not supported", source=config.source,
-            field=f"mlp_layer_types[{layer}]",
-        )  # fmt: skip
+        raise config.unsupported(
+            "DeepSeek-V4 with dense layers is not supported", f"mlp_layer_types[{layer}]"
+        )
     width = config.integer("moe_intermediate_size")
     if config.optional_integer("n_shared_experts", minimum=0) != 1:
         raise config.unsupported("only 1 shared expert is understood", "n_shared_experts")
@@ -130,15 +127,14 @@ def _v4_blocks(config: Config, layer: int, scope: Scope, ratio: int) -> tuple[Bl
 def _longcat_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
     pairs = config.raw("num_layers")
     if config.has("num_hidden_layers") and config.raw("num_hidden_layers") != pairs:
-        raise UnsupportedModelError(
+        raise config.unsupported(
             "num_hidden_layers and num_layers disagree: which of them counts pairs is not clear",
-            source=config.source, field="num_layers",
-        )  # fmt: skip
+            "num_layers",
+        )
     if config.text("zero_expert_type", default="identity") != "identity":
-        raise UnsupportedModelError(
-            "zero experts other than the identity are not supported", source=config.source,
-            field="zero_expert_type",
-        )  # fmt: skip
+        raise config.unsupported(
+            "zero experts other than the identity are not supported", "zero_expert_type"
+        )
     width = config.integer("ffn_hidden_size", "intermediate_size")
     hidden = gqa.hidden_size(config)
     halves = (

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from vperf.errors import UnsupportedModelError
 from vperf.model.blocks import dense
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.encoder_decoder import CrossAttention, DecoderOnly, EncoderAttention
@@ -41,10 +40,7 @@ def _t5_mlp(config: Config, scope: Scope) -> dense.DenseMlp:
     kind = config.text("feed_forward_proj", default="relu")
     gated, _, activation = kind.rpartition("-")
     if gated not in ("", "gated") or not activation:
-        raise UnsupportedModelError(
-            f"feed-forward {kind!r} is not supported", source=config.source,
-            field="feed_forward_proj",
-        )  # fmt: skip
+        raise config.unsupported(f"feed-forward {kind!r} is not supported", "feed_forward_proj")
     return dense.build(
         scope, hidden_size(config), config.integer("d_ff"), gated=gated == "gated", bias=False
     )

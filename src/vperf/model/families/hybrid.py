@@ -14,9 +14,9 @@ from vperf.model.blocks import dense, gqa, linear_attention, mla, moe, mtp
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.linear_attention import Layout
 from vperf.model.checkpoint import Config
+from vperf.model.families.experts import qwen_mlp
 from vperf.model.families.family import BlockReader, Family
 from vperf.model.families.keys import attends, refuse, understood
-from vperf.model.families.moe import qwen_mlp
 from vperf.model.layers import item_of, one_of
 from vperf.model.ops import FULL
 

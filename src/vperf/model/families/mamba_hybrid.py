@@ -304,8 +304,7 @@ def _lfm3_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:
         inner = scope.child("self_attn")
         attention = gqa.read(config, layer, inner, qk_norm="head")
         if config.flag("use_attention_gate", default=True):
-            gate = inner.linear("g_proj", gqa.hidden_size(config), attention.heads)
-            attention = replace(attention, inputs=(*attention.inputs, gate))
+            attention = gqa.with_gate(config, inner, attention, "g_proj", per_head=True)
         mixer = attention
     return mixer, dense.read(config, layer, scope.child("feed_forward"), bias=False)
 

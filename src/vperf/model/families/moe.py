@@ -1,6 +1,7 @@
 """Mixture-of-experts decoders over per-head KV caches: Mixtral, Qwen3-MoE, gpt-oss and others.
 
-Checked against exact parameter counts in the tests. MLA models: deepseek.py.
+Checked against exact parameter counts in the tests. Which layers have experts: experts.py; MLA
+models: deepseek.py.
 """
 
 from __future__ import annotations
@@ -8,92 +9,18 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from vperf.errors import UnsupportedModelError
 from vperf.model import windows
 from vperf.model.blocks import dense, gqa, moe, sparse
 from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.projection import Dormant
 from vperf.model.checkpoint import Config
 from vperf.model.families.dense import not_every_first_of
+from vperf.model.families.experts import is_sparse, qwen_mlp, sparse_or_dense
 from vperf.model.families.family import Family
 from vperf.model.families.keys import understood
 from vperf.model.layers import one_of
 from vperf.model.ops import FULL, Visibility
 from vperf.model.windows import all_but_every, even_layers, every_layer, from_max_window_layers
-
-
-def qwen_mlp(config: Config, layer: int, scope: Scope, *, shared: bool) -> Block:
-    """Experts every `decoder_sparse_step` layers, unless the layer is in `mlp_only_layers`."""
-    step = config.optional_integer("decoder_sparse_step") or 1
-    only_dense = config.integers("mlp_only_layers") or ()
-    if one_of(layer, only_dense) or (layer + 1) % step:
-        return dense.read(config, layer, scope)
-    return moe.read(
-        config, layer, scope,
-        shared_width=config.integer("shared_expert_intermediate_size") if shared else 0,
-        shared_gate=shared,
-        names=("gate", "experts", "shared_expert"),
-    )  # fmt: skip
-
-
-def is_sparse(config: Config, layer: int) -> bool:
-    """Whether a layer has experts, by `mlp_layer_types` or by DeepSeek's keys."""
-    first = config.optional_integer("first_k_dense_replace", minimum=0) or 0
-    frequency = config.raw("moe_layer_freq")
-    kind = config.string_at(layer, "mlp_layer_types")
-    if kind is not None:
-        if kind not in _MLP_KINDS:
-            raise UnsupportedModelError(
-                f"MLP type {kind[:40]!r} is not supported", source=config.source,
-                field=f"mlp_layer_types[{layer}]",
-            )  # fmt: skip
-        return kind != "dense"
-    if isinstance(frequency, list):  # MiMo-V2: a flag for every layer
-        return config.integer_at(layer, "moe_layer_freq", maximum=1) == 1
-    every = config.optional_integer("moe_layer_freq") or 1
-    return layer >= first and layer % every == 0
-
-
-_MLP_KINDS = frozenset({"dense", "sparse", "moe", "hash_moe"})
-
-_SHARED_KEYS = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts")
-
-
-def sparse_or_dense(
-    config: Config,
-    layer: int,
-    scope: Scope,
-    *,
-    shared_key: str = "",
-    correction: bool = False,
-    biased: bool = False,
-    width_of_shared: tuple[str, ...] = (),
-    names: tuple[str, str, str] = ("gate", "experts", "shared_experts"),
-) -> Block:
-    """Experts with shared ones beside them, or a dense MLP, as DeepSeek, GLM and others have it.
-
-    Shared experts are one MLP of their number times the expert width (or `width_of_shared`), or of
-    width `shared_key`.
-    `correction`: the score-correction bias is a parameter of the class, not a buffer. `biased`:
-    dense MLPs and shared experts follow `mlp_bias`, which other classes do not have.
-    """
-    understood(
-        config, *moe.EXPERT_KEYS, *moe.ACTIVE_KEYS, *_SHARED_KEYS, shared_key, *width_of_shared
-    )
-    bias = biased and config.flag("mlp_bias", default=False)
-    if not is_sparse(config, layer):
-        return dense.read(config, layer, scope, bias=bias)
-    width = config.integer("moe_intermediate_size")
-    if shared_key:
-        shared = config.optional_integer(shared_key, minimum=0) or 0
-    else:
-        one = config.integer(*width_of_shared) if width_of_shared else width
-        shared = one * (config.optional_integer(*_SHARED_KEYS, minimum=0) or 0)
-    vectors = config.integer(*moe.EXPERT_KEYS) if correction else 0
-    return moe.read(
-        config, layer, scope, width=width, shared_width=shared, shared_bias=bias,
-        vectors=vectors, names=names,
-    )  # fmt: skip
 
 
 def _glm_attention(config: Config, layer: int, scope: Scope) -> Block:
@@ -134,9 +61,7 @@ def _laguna_attention(config: Config, layer: int, scope: Scope) -> Block:
     understood(config, "num_attention_heads")
     block = gqa.read(config, layer, scope, heads=heads, qk_norm="head")
     per_head = config.raw("gating") in (None, True, "per-head")
-    width = block.heads if per_head else block.heads * block.qk_dim
-    gate = scope.linear("g_proj", gqa.hidden_size(config), width)
-    return replace(block, inputs=(*block.inputs, gate))
+    return gqa.with_gate(config, scope, block, "g_proj", per_head=per_head)
 
 
 def _dots_window(config: Config, layer: int) -> bool:
@@ -170,11 +95,8 @@ def _all_sparse(config: Config, layer: int, scope: Scope, *, shared_key: str) ->
 
 def _beam_attention(config: Config, layer: int, scope: Scope) -> Block:
     """A gate an element, with a bias a head."""
-    block = gqa.read(config, layer, scope, qk_norm="head")
-    gate = scope.linear("gate_proj", gqa.hidden_size(config), block.heads * block.v_dim)
-    return replace(
-        block, inputs=(*block.inputs, gate), vectors=block.vectors + block.heads
-    )  # fmt: skip
+    block = gqa.with_gate(config, scope, gqa.read(config, layer, scope, qk_norm="head"))
+    return replace(block, vectors=block.vectors + block.heads)
 
 
 # --- Hunyuan: lists of one number per layer, an own width or intermediate_size -----------------
@@ -206,10 +128,9 @@ def _hunyuan_mlp(config: Config, layer: int, scope: Scope, *, one_is_dense: bool
 
 def _hunyuan_attention(config: Config, layer: int, scope: Scope) -> Block:
     if config.flag("use_cla", default=False) and (config.raw("cla_share_factor") or 1) != 1:
-        raise UnsupportedModelError(
-            "cross-layer attention (layers that share K and V) is not supported",
-            source=config.source, field="use_cla",
-        )  # fmt: skip
+        raise config.unsupported(
+            "cross-layer attention (layers that share K and V) is not supported", "use_cla"
+        )
     norm = gqa.norm_if(config, "use_qk_norm", "head", default=True)
     return gqa.read(config, layer, scope, qk_norm=norm)
 
@@ -236,8 +157,7 @@ def _afmoe_window(config: Config, layer: int) -> bool:
 def _afmoe_attention(config: Config, layer: int, scope: Scope) -> Block:
     understood(config, "global_attn_every_n_layers")
     block = gqa.read(config, layer, scope, rule=_afmoe_window, qk_norm="head")
-    gate = scope.linear("gate_proj", gqa.hidden_size(config), block.heads * block.v_dim)
-    return replace(block, inputs=(*block.inputs, gate))
+    return gqa.with_gate(config, scope, block)
 
 
 def _afmoe_mlp(config: Config, layer: int, scope: Scope) -> Block:
@@ -291,20 +211,21 @@ def _step_attention(config: Config, layer: int, scope: Scope) -> Block:
     )  # fmt: skip
     if not config.flag("use_head_wise_attn_gate", default=True):
         return block
-    gate = scope.linear("g_proj", gqa.hidden_size(config), block.heads)
-    return replace(block, inputs=(*block.inputs, gate))
+    return gqa.with_gate(config, scope, block, "g_proj", per_head=True)
+
+
+def _listed(config: Config, layer: int) -> bool | None:
+    """Whether `moe_layers_enum`, a list or numbers with commas, names the layer; None without."""
+    listed = config.raw("moe_layers_enum")
+    if isinstance(listed, str):
+        return str(layer) in {item.strip() for item in listed.split(",")}
+    return config.lists(layer, "moe_layers_enum")
 
 
 def _step_mlp(config: Config, layer: int, scope: Scope) -> Block:
-    listed = config.raw("moe_layers_enum")
-    if isinstance(listed, str):
-        sparse = str(layer) in {item.strip() for item in listed.split(",")}
-    elif listed is not None:
-        sparse = bool(config.lists(layer, "moe_layers_enum"))
-    elif config.has("mlp_layer_types"):
-        sparse = is_sparse(config, layer)
-    else:
-        sparse = layer >= 3
+    sparse = _listed(config, layer)
+    if sparse is None:
+        sparse = is_sparse(config, layer) if config.has("mlp_layer_types") else layer >= 3
     if not sparse:
         return dense.read(config, layer, scope)
     return moe.read(
@@ -445,13 +366,8 @@ def _step3_attention(config: Config, layer: int, scope: Scope) -> Block:
 
 def _step3_mlp(config: Config, layer: int, scope: Scope) -> Block:
     understood(config, "share_expert_dim", "moe_num_experts", "moe_top_k", "moe_intermediate_size")
-    listed = config.raw("moe_layers_enum")
-    if isinstance(listed, str):
-        sparse = str(layer) in {item.strip() for item in listed.split(",")}
-    else:
-        known = config.lists(layer, "moe_layers_enum")
-        sparse = layer > 0 if known is None else known
-    if not sparse:
+    sparse = _listed(config, layer)
+    if not (layer > 0 if sparse is None else sparse):
         return dense.read(config, layer, scope, bias=False)
     return moe.read(
         config, layer, scope, experts=config.integer("moe_num_experts"),
@@ -507,10 +423,9 @@ def _minimax_m3_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, 
         flag = nested.integer_at(layer, "sparse_attention_freq", maximum=1)
         kind = None if flag is None else ("full_attention", "minimax_m3_sparse")[flag]
     if kind not in {"full_attention", "minimax_m3_sparse"}:
-        raise UnsupportedModelError(
-            "which layers have sparse attention is not understood", source=config.source,
-            field=f"layer_types[{layer}]",
-        )  # fmt: skip
+        raise config.unsupported(
+            "which layers have sparse attention is not understood", f"layer_types[{layer}]"
+        )
     attention = scope.child("self_attn")
     full = gqa.read(config, layer, attention, qk_norm="head", visibility=FULL)
     mlp = scope.child("mlp")

@@ -18,9 +18,9 @@ from vperf.model.blocks.short_conv import Smoothing
 from vperf.model.blocks.wrapper import Again
 from vperf.model.checkpoint import MAX_LAYERS, Config
 from vperf.model.families.deepseek import indexes
+from vperf.model.families.experts import is_sparse, qwen_mlp, sparse_or_dense
 from vperf.model.families.family import Family
 from vperf.model.families.keys import understood
-from vperf.model.families.moe import is_sparse, qwen_mlp, sparse_or_dense
 from vperf.model.layers import one_of
 from vperf.model.ops import FULL, Linear, Visibility
 from vperf.model.windows import Rule, all_but_every
@@ -383,9 +383,7 @@ def _fourth_from_last(config: Config, layer: int) -> bool:
 def _gated_gqa(
     config: Config, layer: int, scope: Scope, rule: Rule = _fourth_from_last
 ) -> gqa.GroupedQueryAttention:
-    block = gqa.read(config, layer, scope, rule=rule)
-    gate = scope.linear("gate_proj", gqa.hidden_size(config), block.heads * block.v_dim)
-    return replace(block, inputs=(*block.inputs, gate))
+    return gqa.with_gate(config, scope, gqa.read(config, layer, scope, rule=rule))
 
 
 def _spark_layer(config: Config, layer: int, scope: Scope) -> tuple[Block, ...]:

@@ -95,6 +95,8 @@ def _checked(header: GgufHeader, model: Model) -> tuple[str, ...]:
     """Compare the file's elements with the model's parameters; what differs is said or refused."""
     notes: list[str] = []
     held, corrections, unread = 0, 0, 0
+    if (extra := header.beyond()) is not None:
+        raise header.unsupported(f"holds {extra}, but says that it has {header.blocks} blocks")
     for name, tensor in header.tensors.items():
         if name.endswith(_NOT_PARAMETERS) or header.is_mtp(name):
             continue

@@ -168,7 +168,12 @@ class GgufHeader:
     def is_mtp(self, name: str) -> bool:
         """Whether a tensor belongs to a multi-token-prediction layer."""
         match = _BLOCK.fullmatch(name)
-        return match is not None and int(match[1]) >= self.layers
+        return match is not None and self.layers <= int(match[1]) < self.blocks
+
+    def beyond(self) -> str | None:
+        """A tensor of a block that is not among those that the file says it has."""
+        blocks = ((name, _BLOCK.fullmatch(name)) for name in self.tensors)
+        return next((name for name, m in blocks if m and int(m[1]) >= self.blocks), None)
 
     @cached_property
     def stored_bytes(self) -> int:

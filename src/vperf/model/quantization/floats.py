@@ -31,8 +31,10 @@ def fp8_format(config: Config, *, scale_bits: int = 32) -> Format:
         raise fields.unsupported(config, "fmt", f"fp8 format {kind!r}")
     block = config.integers("weight_block_size", minimum=1, maximum=fields.MAX_GROUP)
     if block is None:  # Devstral-2 (null), AutoFP8 (missing)
-        static = config.text("activation_scheme", default="dynamic") == "static"
-        return weights.fp8("tensor", static=static)
+        scheme = config.text("activation_scheme", default="dynamic")
+        if scheme not in {"dynamic", "static"}:
+            raise fields.unsupported(config, "activation_scheme", f"fp8 by {scheme!r} scales")
+        return weights.fp8("tensor", static=scheme == "static")
     if len(block) != 2:
         raise config.error("must hold two sizes", "weight_block_size")
     # DeepSeek-V3.2 rounds its scales to ue8m0 but stores them in 32 bits; a row of 32 is mxfp8.

@@ -251,7 +251,8 @@ def _commands(answer: Estimate) -> Iterable[Sequence[str]]:
     in_memory = kept is not None and kept.place == "host"
     server = Server(
         given.engine, model, given.tensor_parallel, given.pipeline_parallel,
-        given.expert_parallel, given.data_parallel, kv_cache=own_cache(answer),
+        given.expert_parallel, given.data_parallel, given.prefill_context_parallel,
+        given.decode_context_parallel, kv_cache=own_cache(answer),
         drafts=drafts_of(answer.speculative),
         lora_rank=given.lora_rank, max_loras=given.max_loras, kv_offload=in_memory,
         kv_offload_bytes=kept.size_bytes if kept and in_memory else None,

@@ -1,0 +1,38 @@
+"""Numbers that are none are refused, whoever gives them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+import vperf
+from vperf.errors import InputError
+from vperf.scenario import OPTIONS
+
+COUNTS = [name for name, option in OPTIONS.items() if option.kind is int]
+OTHERS = [name for name, option in OPTIONS.items() if option.kind is float]
+
+
+def refused(name: str, value: object) -> str:
+    given: dict[str, Any] = {name: value}
+    with pytest.raises(InputError) as caught:
+        vperf.estimate("qwen3-8b", "h100", **given)
+    return str(caught.value.field)
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_count_is_a_whole_number_and_not_below_its_least(name: str) -> None:
+    least = OPTIONS[name].minimum
+    assert least is not None
+    for value in (math.nan, math.inf, 1.5, 2.0, "2", True, least - 1):
+        assert refused(name, value) == OPTIONS[name].flags[0].removeprefix("--"), value
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_any_other_number_is_finite(name: str) -> None:
+    for value in (math.nan, -math.inf, "x", True, [1.0]):
+        refused(name, value)
+    if name not in {"request_rate", "burstiness"}:
+        refused(name, math.inf)
