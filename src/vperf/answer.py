@@ -102,6 +102,8 @@ class Workload:
     expected_encode_s: float = 0.0
     """What the tower takes for the images and sounds of one request, in TTFT."""
     limit_encode_s: float = 0.0
+    encoder_gpu: str = ""
+    """Cards of their own that do, what they send included; "": those that read."""
     placement: str = ""
     """What lies beyond the cards, as the engine's own options say it: "--n-cpu-moe 36"."""
     prefill_context_parallel: int = 1

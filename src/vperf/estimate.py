@@ -35,10 +35,10 @@ from vperf.notes import Note
 from vperf.serving.memory import Memory, memory_use, sequence_bytes, that_holds
 from vperf.serving.memory_by_place import plan_places
 from vperf.serving.speculative import break_even, mean_tokens, shares_of
-from vperf.speeds import pace_of, speeds
+from vperf.speeds import pace_of
 from vperf.speeds.batch import mean_step
 from vperf.speeds.pace import Pace
-from vperf.timing.compiled import Compiled
+from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Card, OpTime, PhaseTimes
 
@@ -206,7 +206,8 @@ def with_encoding(prompt: PhaseTimes, encoding: Encoding | None, requests: int) 
     if encoding is None:
         return prompt
     tower = encoding.compiled.itemise(encoding.passes(requests))
-    whole = tower.expected_s + prompt.expected_s
+    of_prompt = Seconds(prompt.limit_s, prompt.expected_s, prompt.ceiling_s)
+    limit, whole, ceiling = encoding.before(of_prompt, requests)
     ops = [
         replace(op, name=f"{name}{op.name}", share=op.expected_s / whole)
         for name, phase in (("tower ", tower), ("", prompt))
@@ -214,8 +215,8 @@ def with_encoding(prompt: PhaseTimes, encoding: Encoding | None, requests: int) 
     ]
     return replace(
         prompt,
-        limit_s=tower.limit_s + prompt.limit_s,
-        ceiling_s=tower.ceiling_s + prompt.ceiling_s,
+        limit_s=limit,
+        ceiling_s=ceiling,
         expected_s=whole,
         overhead_s=tower.overhead_s + prompt.overhead_s,
         flops=tower.flops + prompt.flops,
@@ -263,7 +264,7 @@ def as_batch(at: Deployment, batch: int) -> Deployment:
 
 def limit_of_batch(at: Deployment, batch: int) -> Speed:
     """The limit of so many requests at once."""
-    return speeds(as_batch(at, batch)).limit
+    return pace_of(as_batch(at, batch)).limit
 
 
 def most_requests_per_s(at: Deployment, users: int, prefill: Iterable[OpTime]) -> float:
@@ -297,10 +298,19 @@ def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Wo
         max_loras=lora.adapters if lora else 0,
         expected_encode_s=encode.expected if encode else 0.0,
         limit_encode_s=encode.limit if encode else 0.0,
+        encoder_gpu=_encoder_of(at.encoding) if at.encoding else "",
         placement=at.placement,
         prefill_context_parallel=parallel.prefill,
         decode_context_parallel=parallel.decode,
     )
+
+
+def _encoder_of(encoding: Encoding) -> str:
+    """The cards of their own that encode; "" where there are none."""
+    if encoding.apart is None:
+        return ""
+    count, gpu = encoding.apart.gpus, encoding.compiled.card.gpu.id
+    return f"{count}x{gpu}" if count > 1 else gpu
 
 
 def _gpu_facts(card: Card, count: int) -> GpuFacts:
@@ -335,10 +345,15 @@ def _speculative(at: Deployment, pace: Pace) -> Speculative:
     assert drafter is not None
     # (limit, expected) seconds of a step, and of one without drafts
     if load is not None and served is not None:
-        from vperf.serving.load import pays_from, serve  # noqa: PLC0415  (most are of a batch)
+        from vperf.serving.load import Steps, pays_from, serve  # noqa: PLC0415  (most are of a batch)
 
-        plainly = serve(without, load)
-        acceptance, even = load.acceptance, pays_from(compiled, load, plainly)
+        acceptance = load.acceptance
+        if at.ahead is not None:  # no prompt is read between tokens
+            plainly = at.ahead.served(without, load, Steps(without, load))
+            even = break_even(served.decode_s / plainly.decode_s, drafter.depth)
+        else:
+            plainly = serve(without, load)
+            even = pays_from(compiled, load, plainly)
         step = served.limit_tpot_s * pace.gain, served.decode_s
         plain = plainly.limit_tpot_s, plainly.tpot_s
     else:

@@ -249,7 +249,7 @@ MIXES: dict[str, Mix] = {
         (Q5_K, "q5_k_s q5_k_m"), (Q6_K, "q6_k"), (IQ1_S, "iq1_s"), (IQ1_M, "iq1_m"),
         (IQ2_XXS, "iq2_xxs"), (IQ2_XS, "iq2_xs iq2_s"), (IQ2_S, "iq2_m"), (IQ3_XXS, "iq3_xxs"),
         (IQ3_S, "iq3_xs iq3_s iq3_m"), (IQ4_NL, "iq4_nl"), (IQ4_XS, "iq4_xs"), (TQ1_0, "tq1_0"),
-        (TQ2_0, "tq2_0"), (GGML_MXFP4, "mxfp4_moe"),
+        (TQ2_0, "tq2_0"), (GGML_MXFP4, "mxfp4_moe mxfp4_f16"),
     )
     for name in names.split()
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import vperf
 from vperf import Estimate, InputError
 from vperf.api import figures
 from vperf.report.estimate.page import headline
+from vperf.resolve import deploy
 from vperf.scenario import Scenario
 from vperf.serving.elsewhere import LINK_SHARE
 from vperf.sources.engines import load_engine
@@ -297,6 +299,21 @@ def test_a_rate_beyond_either_kind_of_card_grows_its_queue() -> None:
     )
 
 
+@pytest.mark.parametrize("load", [{}, {"max_concurrency": 8}])
+def test_drafts_come_with_a_cache_of_their_own_that_is_sent_too(load: dict[str, Any]) -> None:
+    drafts: dict[str, Any] = {"speculative": "draft_model", "draft_model": "Qwen/Qwen3-0.6B",
+                              "draft_tokens": 3, "acceptance": 0.6}  # fmt: skip
+    found, plain = (ask(prefill_gpu="h100", **load, **more) for more in (drafts, {}))
+    assert found.read_by is not None
+    assert found.read_by.sent_bytes == (147_456 + 114_688) * PROMPT
+    assert found.limit.ttft_s == pytest.approx(plain.limit.ttft_s)  # it does not need that
+    assert found.expected.ttft_s > plain.expected.ttft_s
+    assert found.speculative is not None
+    assert found.speculative.expected_plain_tpot_s == pytest.approx(plain.expected.tpot_s, rel=0.1)
+    if not load:
+        assert found.expected.tpot_s == ask(**drafts).expected.tpot_s
+
+
 def test_a_prefix_that_the_readers_have_is_sent_and_not_read() -> None:
     plain, hit = (
         ask(prefill_gpu="h100", request_rate=0.5, prefix_cache_hit=share).read_by
@@ -350,3 +367,67 @@ def test_tables_have_a_cache_beyond_the_card_and_no_cards_of_another_kind() -> N
     assert row.figures.expected == ask(kv_offload="host").expected
     with pytest.raises(InputError, match="vperf estimate alone"):
         figures(Scenario("qwen3-8b", CARD, prefill_gpu="h100"))
+
+
+def test_each_group_sends_the_caches_of_its_own_prompts() -> None:
+    """Five prompts over two groups are three of the fuller one; a prompt has 147,456 bytes a
+    token, of which each of two cards that share layers has half."""
+    apart = deploy(Scenario("qwen3-8b", CARD, prefill_gpu=CARD, dp=2))
+    assert apart.ahead is not None
+    assert apart.ahead.sent_bytes(apart.compiled, 5, 1000) == 5 * 1000 * 147_456
+    grouped = replace(apart.ahead, compiled=apart.compiled)
+    assert grouped.sent_bytes(apart.compiled, 5, 1000) == 3 * 1000 * 147_456
+
+
+# Images that other cards encode -------------------------------------------------------------------
+
+
+def test_other_cards_encode_and_send_a_hidden_state_for_each_token() -> None:
+    found, own = ask(**VISION, encoder_gpu="l40s"), ask("l40s", **VISION)
+    plain, text = ask(**VISION), ask(model=VISION["model"], input_len=2000 + 2997)
+    sent = 2997 * 3584 * 2 / 31.5e9  # hidden of 3,584 over PCIe 4.0
+    encode = own.workload.expected_encode_s + sent
+    assert found.workload.encoder_gpu == "l40s"
+    assert found.workload.expected_encode_s == pytest.approx(encode, rel=1e-3)
+    assert found.expected.ttft_s == pytest.approx(encode + text.expected.ttft_s, rel=1e-3)
+    assert found.limit.ttft_s == pytest.approx(
+        max(text.limit.ttft_s, own.workload.limit_encode_s), rel=1e-6
+    )
+    assert found.expected.tpot_s == plain.expected.tpot_s
+    assert found.prefill.expected_s == pytest.approx(found.expected.ttft_s)
+
+
+def test_requests_are_shared_out_over_the_cards_that_encode() -> None:
+    one, four = (
+        ask(**VISION, encoder_gpu=f"{n}xl40s", batch_size=8).expected.ttft_s for n in (1, 4)
+    )
+    text = ask(model=VISION["model"], input_len=2000 + 2997, batch_size=8).expected.ttft_s
+    assert (one - text) / (four - text) == pytest.approx(4, rel=0.1)
+
+
+@pytest.mark.parametrize("users", [1, 8, 64])
+def test_no_step_waits_for_what_other_cards_encode(users: int) -> None:
+    found, plain = (
+        ask(**VISION, max_concurrency=users, **more) for more in ({"encoder_gpu": "4xl40s"}, {})
+    )
+    assert found.serving is not None
+    assert plain.serving is not None
+    assert found.limit.ttft_s <= found.expected.ttft_s
+    if users > 1:
+        assert found.expected.tpot_s < plain.expected.tpot_s
+    most = 4 / found.workload.expected_encode_s
+    assert found.serving.requests_per_s <= most
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"encoder_gpu": "l40s"}, "has nothing to encode"),
+        ({**VISION, "encoder_gpu": "l40s", "kv_offload": "host"}, "not understood with"),
+        ({**VISION, "encoder_gpu": "l40s", "prefill_gpu": "h100"}, "not understood with"),
+        ({**VISION, "encoder_gpu": "l40s", "max_concurrency": 4, "num_prompts": 40}, "understood"),
+    ],
+)
+def test_what_encoders_do_not_do_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        ask(**options)

@@ -15,8 +15,9 @@ from dataclasses import replace
 from typing import Any
 
 from vperf.checks.card_named import find_card
+from vperf.checks.importers.labelled import ANSWER
 from vperf.checks.importers.surroundings import command_lines, filled, options_in, setup_of
-from vperf.checks.result import Result, Setup
+from vperf.checks.result import IN_WORDS, TYPED, Result, Setup
 from vperf.errors import InputError, VperfError
 from vperf.formats import MIXES
 from vperf.sources.gpus import load_gpu
@@ -24,12 +25,9 @@ from vperf.sources.model_named import USUAL_GGUF, find_model
 from vperf.sources.weight_names import weight_name
 from vperf.spelling import flag
 
-TOOL = "command line"
-"""As figures that are typed: lengths and users that nobody says are taken as usual."""
-
 _NUMBER = r"(?<!\d)(\d+(?:,\d{3})*(?:\.\d+)?(?:[ ]?[kK](?![a-zA-Z]))?)"
 _COUNT = r"(?<!\d)(\d+(?:,\d{3})*(?:\.\d+)?[ ]?[kK]?)"
-_RATE = r"(?:tok(?:en)?s?|t|tk)[ ]?(?:/[ ]?s(?:ec(?:ond)?)?|per second|ps|p/s)\b|tps\b"
+_RATE = r"(?:tok(?:en)?s?|t|tk)[ ]?(?:/[ ]?s(?:ec(?:ond)?)?|per second|ps|p/s)\b|tps\b|tks\b"
 _SPREAD = r"(?:[ ]?(?:\u00b1|\+/?-)[ ]?[\d.,]*\d)?"
 """Of repeated runs, behind their mean."""
 _FROM_TO = re.compile(
@@ -127,6 +125,8 @@ def read_sentence(text: str) -> Result:
     doubtful = _doubtful(sentence, figures)
     setup = _lengths(sentence, setup)
     setup = _engine(sentence, setup)
+    if setup.engine is None:
+        setup = replace(setup, engine=command.engine)
     setup = filled(_names(sentence, setup), command)
     notes = [f"understood: {'; '.join(sentence.understood)}"]
     left = sentence.left_out + [
@@ -134,9 +134,36 @@ def read_sentence(text: str) -> Result:
     ]
     warnings = [f"not understood, and left out: {', '.join(left)}"] if left else []
     return Result(
-        TOOL, "", setup, notes=tuple(notes), warnings=tuple(warnings), doubtful=doubtful,
+        TYPED, "", setup, notes=tuple(notes), warnings=tuple(warnings), doubtful=doubtful,
         **figures,  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def read_words(text: str) -> tuple[Result, ...]:
+    """The results that a short text tells: each line that has figures, beside what the others name;
+    one where one line has, or a sentence goes over several. Empty where it tells none."""
+    text = text.strip()
+    if len(text) > _LONGEST or ANSWER.search(text):
+        return ()
+    lines = [line for line in text.splitlines() if line.strip()]
+    with_figures = [n for n, line in enumerate(lines) if _tells(line)]
+    if not with_figures:
+        return ()
+    parts = [" ".join(lines)]
+    if len(with_figures) > 1:
+        others = " ; ".join(line for n, line in enumerate(lines) if n not in with_figures)
+        parts = [f"{lines[n]} ; {others}" for n in with_figures]
+    found = []
+    for part, number in zip(parts, with_figures, strict=False):
+        with suppress(InputError):
+            label = lines[number].strip(" -*:.")[:40] if len(parts) > 1 else ""
+            found.append(replace(read_sentence(part), tool=IN_WORDS, label=label))
+    return tuple(found)
+
+
+def _tells(line: str) -> bool:
+    sentence = _Sentence(line)
+    return bool(_figures(sentence, users=1).keys() - {"latency_s"})
 
 
 def _command(sentence: _Sentence) -> Setup:
@@ -145,7 +172,7 @@ def _command(sentence: _Sentence) -> Setup:
     options = options_in(sentence.text)
     if options:
         found = setup_of(options, notes)
-        said = ", ".join(f"{name} {value}" for name, value in options.items())
+        said = ", ".join(f"{name} {value}" for name, value in options.items() if " " not in name)
         sentence.understood.append(f"of the command: {said[:200]}")
         for line in command_lines(sentence.text):
             sentence.take(re.escape(line))
@@ -367,7 +394,12 @@ def _names(sentence: _Sentence, setup: Setup) -> Setup:
     several = sentence.take(r"\b(\d{1,3})[ ]?(?:x )?(?:gpus|cards|accelerators)\b")
     model, said = _longest(sentence, _as_model)
     if model is not None:
-        setup = replace(setup, model=model, quantization=_format(said, mlx=setup.engine == "mlx"))
+        inside = re.search(_FORMAT, said, re.IGNORECASE)
+        setup = replace(
+            setup,
+            model=model,
+            quantization=_format(inside[1] if inside else said, mlx=setup.engine == "mlx"),
+        )
         sentence.understood.append(f"model {model}")
     card, said = _longest(sentence, _as_card)
     count = _card_count(sentence) if card is not None else 1
@@ -441,7 +473,8 @@ def _as_card(text: str) -> str | None:
 
 
 _NOT_OF_A_MODEL = re.compile(
-    r"\d{1,2}[x\u00d7*]\S*|~\S*|(?:rtx|gtx|rx)\d*|[2-9]0[5-9]0(?:ti)?|[ahlbv]\d00\S*", re.IGNORECASE
+    r"\d{1,2}[x\u00d7*](?!\d+b)\S*|~\S*|(?:rtx|gtx|rx)\d*|[2-9]0[5-9]0(?:ti)?|[ahlbv]\d00\S*",
+    re.IGNORECASE,
 )
 """A word of a card or of a figure, where a model's name has ended."""
 

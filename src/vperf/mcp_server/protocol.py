@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from vperf.errors import InputError, VperfError, install
 from vperf.mcp_server.tools import TOOLS, Tool
-from vperf.scenario import ACCEPTED, ELSEWHERE, MEDIA, OPTIONS
+from vperf.scenario import ACCEPTED, ELSEWHERE, MEDIA, OPTIONS, OTHER_CARDS
 from vperf.spelling import spelled
 from vperf.version import __version__
 
@@ -53,11 +53,11 @@ _LISTS: Mapping[str, tuple[str, ...]] = {
 
 
 _WITHOUT: Mapping[str, tuple[str, ...]] = {
-    "plan": ("batch_size", "gpus_per_node", "prefill_gpu"),
+    "plan": ("batch_size", "gpus_per_node", *OTHER_CARDS),
     "check": ELSEWHERE,
     "roofline": ELSEWHERE,
-    "compare": ("prefill_gpu",),
-    "sweep": ("prefill_gpu",),
+    "compare": OTHER_CARDS,
+    "sweep": OTHER_CARDS,
     "fit": ("input_len", "output_len", "batch_size", "workload", "max_concurrency",
             "request_rate", "prefix_cache_hit", "cuda_graphs", "image_tokens",
             "texts_per_request", *MEDIA, *ACCEPTED, *ELSEWHERE),

@@ -155,6 +155,9 @@ class Resolver:
             ahead = self._ahead(replace(scenario, pcp=typed.pcp), replica.compiled, encoding)
             if ahead is not None:
                 encoding = ahead.encoding
+            if scenario.encoder_gpu is not None and encoding is not None:
+                tower, _ = replica.tower()
+                encoding = elsewhere.encoded_by(scenario, tower, encoding, replica.compiled)
             if kept is not None and encoding is not None:
                 prompt = lengths.input_tokens + images
                 encoding = encoding.beyond(kept.found(prompt))

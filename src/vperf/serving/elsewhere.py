@@ -45,6 +45,40 @@ LINK_SHARE = 0.8
 """Of a link's or a disk's rate, expected where an engine has no share of its own."""
 
 
+def served_behind(  # noqa: PLR0917  (a station, and a load behind it)
+    each_s: float, ways: int, alone: Seconds, compiled: Compiled, load: Load, steps: Steps
+) -> Served:
+    """What a load settles to whose prompts each wait for a station of so many `ways`, where it
+    takes so long, and at least as its limit says, beside the steps of others."""
+
+    def settled(wait: float) -> tuple[Served, float]:
+        """With so long a wait, and the wait that its rate then has."""
+        found = serve(compiled, replace(load, think_s=load.think_s + wait), steps)
+        busy = found.requests_per_s * each_s / ways
+        return found, each_s * (1.0 + busy / (1.0 - busy) / 2) if busy < 1.0 else math.inf
+
+    found, wait = settled(0.0)
+    if load.users is not None and each_s:
+        low, high = 0.0, load.users * each_s * _LONGEST_QUEUE
+        for _ in range(_ROUNDS):
+            middle = (low + high) / 2
+            found, wait = settled(middle)
+            low, high = (middle, high) if wait > middle else (low, middle)
+        found, wait = settled(high)
+        wait = high
+    most = ways / each_s if each_s else math.inf
+    saturated = found.saturated or wait == math.inf
+    return replace(
+        found,
+        ttft_s=found.ttft_s + (each_s if saturated else wait),
+        ttft_steady_s=found.ttft_steady_s + (each_s if saturated else wait),
+        requests_per_s=min(found.requests_per_s, most),
+        saturated=saturated,
+        limit_ttft_s=max(found.limit_ttft_s, alone.limit),
+        ceiling_ttft_s=max(found.ceiling_ttft_s, alone.ceiling),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A cache beyond the card, and what of a prompt is found in it."""
@@ -93,33 +127,7 @@ class Kept:
         sent = moved / (self.bytes_per_s * self.share)
         least = self.least_s(compiled, 1, load.input_tokens)
         groups = compiled.model.parallel.data
-
-        def settled(wait: float) -> tuple[Served, float]:
-            """With so long a wait, and the wait that its rate then has."""
-            found = serve(compiled, replace(load, think_s=load.think_s + wait), steps)
-            busy = found.requests_per_s * sent / groups
-            return found, sent * (1.0 + busy / (1.0 - busy) / 2) if busy < 1.0 else math.inf
-
-        found, wait = settled(0.0)
-        if load.users is not None and sent:
-            low, high = 0.0, load.users * sent * _LONGEST_QUEUE
-            for _ in range(_ROUNDS):
-                middle = (low + high) / 2
-                found, wait = settled(middle)
-                low, high = (middle, high) if wait > middle else (low, middle)
-            found, wait = settled(high)
-            wait = high
-        most = groups / sent if sent else math.inf
-        saturated = found.saturated or wait == math.inf
-        return replace(
-            found,
-            ttft_s=found.ttft_s + (sent if saturated else wait),
-            ttft_steady_s=found.ttft_steady_s + (sent if saturated else wait),
-            requests_per_s=min(found.requests_per_s, most),
-            saturated=saturated,
-            limit_ttft_s=max(found.limit_ttft_s, least),
-            ceiling_ttft_s=max(found.ceiling_ttft_s, least),
-        )
+        return served_behind(sent, groups, Seconds(least, sent, least), compiled, load, steps)
 
     def pays(self, compiled: Compiled, batch: int, tokens: int) -> bool:
         """Whether it is expected to be there before it would be read anew."""
@@ -156,13 +164,18 @@ class Ahead:
         both = (self.compiled.model, after.model)
         return max(each.rank_cache_bytes(tokens) * -(-batch // each.parallel.data) for each in both)
 
+    def least_s(self, after: Compiled, batch: int, tokens: int) -> float:
+        """What the link takes at least: a first token needs no cache of what drafts."""
+        plain = replace(self, compiled=self.compiled.without_drafts())
+        return plain.sent_bytes(after.without_drafts(), batch, tokens) / self.bytes_per_s
+
     def prefill(self, after: Compiled, batch: int, tokens: int) -> Seconds:
         """Until so many prompts have their first token, on the cards that decode."""
         read = self.compiled.prefill(batch, tokens)
         sent = self.sent_bytes(after, batch, tokens) / self.bytes_per_s
-        first = after.decode(batch, tokens)
+        least, first = self.least_s(after, batch, tokens), after.decode(batch, tokens)
         return Seconds(
-            max(read.limit, sent), read.expected + sent + first.expected, max(read.ceiling, sent)
+            max(read.limit, least), read.expected + sent + first.expected, max(read.ceiling, least)
         )
 
     def served(self, after: Compiled, load: Load, steps: Steps) -> Served:
@@ -271,7 +284,7 @@ class _Pools:
             )
         )
         ttft += step.expected + server_s(self._reads.card, load.input_tokens) + server_s(card, 0)
-        least = max(self._reads.alone.limit, self._sent_s)
+        sent = self._ahead.least_s(self._after, 1, load.input_tokens)
         return Served(
             running_batch=batch,
             slots=self._slots,
@@ -284,7 +297,7 @@ class _Pools:
             saturated=False,
             prompt_share=0.0,
             limit_tpot_s=step.limit / self._gain,
-            limit_ttft_s=least,
+            limit_ttft_s=max(self._reads.alone.limit, sent),
             ceiling_tpot_s=step.ceiling / self._gain,
-            ceiling_ttft_s=max(self._reads.alone.ceiling, self._sent_s),
+            ceiling_ttft_s=max(self._reads.alone.ceiling, sent),
         )

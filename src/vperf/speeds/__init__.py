@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 def speeds(at: Deployment) -> Speeds:
     """The speeds of a deployment, and whether it fits. Raises InputError for prompts that other
     cards read: their figures are not of one kind of card."""
-    if at.ahead is not None:
-        raise InputError("is answered by vperf estimate alone", field="prefill-gpu")
+    apart = at.encoding is not None and at.encoding.apart is not None
+    if at.ahead is not None or apart:
+        raise InputError(
+            "is answered by vperf estimate alone", field="encoder-gpu" if apart else "prefill-gpu"
+        )
     pace, load = pace_of(at), at.load
     expected, groups = pace.expected, at.model.parallel.data
     prompt, output = at.request_tokens

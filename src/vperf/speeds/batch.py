@@ -29,7 +29,7 @@ def of_batch(at: Deployment) -> Pace:
     gain = tokens_per_step(at.acceptance or 0.0, at.model.draft_depth)
     prefill = _prefill(at, batch)
     if at.encoding is not None:
-        prefill = Seconds(*map(sum, zip(prefill, at.encoding.seconds(batch), strict=True)))
+        prefill = at.encoding.before(prefill, batch)
     step = mean_step(compiled, lengths, batch, images)
     tokens = batch * at.prompt_tokens
     limit = speed_of(prefill.limit, step.limit / gain, tokens, batch)

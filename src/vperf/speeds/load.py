@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from vperf.answer import Serving, SimulatedRun
 from vperf.model.model import Model
 from vperf.serving.load import Load, Served, Steps, serve
-from vperf.serving.memory import Pool, largest_batch, sequence_bytes
+from vperf.serving.memory import Pool, largest_batch, reading_bytes, sequence_bytes
 from vperf.serving.speculative import tokens_per_step
 from vperf.speeds.pace import Pace, speed_of, with_range
 from vperf.speeds.run import simulated_run
@@ -30,6 +30,8 @@ def of_load(at: Deployment, load: Load) -> Pace:
         served = at.kept.served(at.compiled, load, steps)
     elif at.ahead is not None:
         served = at.ahead.served(at.compiled, load, steps)
+    elif at.encoding is not None and at.encoding.apart is not None:
+        served = at.encoding.served(at.compiled, load, steps)
     else:
         served = serve(at.compiled, load, steps)
     finite = simulated_run(at) if at.run is not None and at.run.finite else None
@@ -87,5 +89,6 @@ def held_batch(model: Model, of_card: tuple[Pool, ...], load: Load, running: int
     Pages are shared out while sequences are shorter.
     """
     each = sequence_bytes(model, of_card, load.input_tokens, load.output_tokens)
-    most = largest_batch(of_card, model.parallel.data, each, running)
+    once = reading_bytes(model, of_card, load.input_tokens)
+    most = largest_batch(of_card, model.parallel.data, each, running, once)
     return max(1, min(running, most))

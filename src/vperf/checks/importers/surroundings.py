@@ -15,16 +15,28 @@ from itertools import pairwise
 
 from vperf.checks.result import Setup
 from vperf.errors import InputError
+from vperf.sources.engines import engine_id
 from vperf.sources.tensor_places import parse_overrides
 from vperf.sources.weight_names import quantization_named
 
 _MAX_READ = 200_000
 """Characters of text before a result that are looked at; a server's log may be endless."""
 
-_SERVERS = (
-    "vllm serve", "vllm.entrypoints", "sglang.launch_server", "sglang serve", "trtllm-serve",
-    "llama-server", "text-generation-launcher", "mlx_lm.server", "lmdeploy serve",
-)  # fmt: skip
+_SERVERS = {
+    "vllm serve": "vllm", "vllm.entrypoints": "vllm", "sglang.launch_server": "sglang",
+    "sglang serve": "sglang", "trtllm-serve": "trtllm", "llama-server": "llama.cpp",
+    "text-generation-launcher": "tgi", "mlx_lm.server": "mlx", "lmdeploy serve": "lmdeploy",
+}  # fmt: skip
+"""Commands that serve, and vperf's engines; those that it has not are the importers' to name."""
+_IMAGES = {
+    "vllm/vllm-openai": "vllm", "rocm/vllm": "vllm", "lmsysorg/sglang": "sglang",
+    "ggml-org/llama.cpp": "llama.cpp", "huggingface/text-generation-inference": "tgi",
+}  # fmt: skip
+"""Images whose arguments are those of a server."""
+_IN_IMAGE = re.compile(
+    rf"({'|'.join(map(re.escape, _IMAGES))})(?::v?(\d+(?:\.\d+)+)?[\w.-]*)?(?=[\s\"']|$)"
+)
+_VERSION = "version of the image"
 _CLIENTS = (
     "vllm bench", "benchmark_serving", "benchmark_throughput", "benchmark_latency",
     "sglang.bench_serving", "sglang.bench_offline_throughput", "sglang.bench_one_batch",
@@ -86,17 +98,32 @@ def _options(text: str) -> Options:
     for line in _joined(text):
         if any(name in line for name in _REPRS):
             found.update(_pairs(line))
+        elif match := _IN_IMAGE.search(line):
+            inner = _COMMAND.search(line, match.end())
+            if inner is None or not {*_SERVERS, *_POSITIONAL} & {inner[0]}:
+                found.update(_command(line, match))
+            else:
+                found.update(_command(line, inner))
+            found[_ENGINE] = _IMAGES[match[1]]
+            if match[2]:
+                found[_VERSION] = match[2]
         elif any(name in line for name in tools) and (match := _COMMAND.search(line)):
             given: dict[str, str] = {}
             for name, value in _command(line, match):
                 again = name in _REPEATED and name in given
                 given[name] = f"{given[name]},{value}" if again else value
+            if engine := _SERVERS.get(match[0]):
+                given[_ENGINE] = engine
             found.update(given)
         elif match := _LINE.match(line):
             key = _PRINTED.get(match[1].lower())
             if key:
                 found[key] = match[2]
     return found
+
+
+_ENGINE = "engine of the command"
+"""Beside the options of a server."""
 
 
 def setup_of(options: Options, notes: list[str]) -> Setup:
@@ -106,11 +133,18 @@ def setup_of(options: Options, notes: list[str]) -> Setup:
         model = _first(options, "tokenizer", "tokenizer_path", "tokenizer_id")
     quantization = _first(options, "quantization", "quant")
     cache = _first(options, "kv_cache_dtype", "cache_type_k", "cache_type_v")
+    engine = options.get(_ENGINE)
+    tp = _whole(options, "tensor_parallel_size", "tensor_parallel", "tp_size", "tp")
+    dp = _whole(options, "data_parallel_size", "dp_size", "dp")
+    if "enable_dp_attention" in options and tp and dp and tp % dp == 0:
+        tp //= dp  # SGLang's tp counts all GPUs, of which dp groups share the attention
     return Setup(
         model=model,
-        tp=_whole(options, "tensor_parallel_size", "tensor_parallel", "tp_size", "tp"),
+        engine=engine_id(engine) if engine else None,
+        engine_version=options.get(_VERSION),
+        tp=tp,
         pp=_whole(options, "pipeline_parallel_size", "pipeline_parallel", "pp_size", "pp"),
-        dp=_whole(options, "data_parallel_size", "dp_size", "dp"),
+        dp=dp,
         pcp=_whole(options, "prefill_context_parallel_size", "pcp"),
         dcp=_whole(options, "decode_context_parallel_size", "dcp_size", "dcp"),
         quantization=quantization_named(quantization, notes),
@@ -126,6 +160,7 @@ def setup_of(options: Options, notes: list[str]) -> Setup:
         n_cpu_moe=_whole(options, "n_cpu_moe"),
         cpu_moe=True if options.get("cpu_moe") == "true" else None,
         override_tensor=overrides(options.get("override_tensor", ""), notes),
+        gpus=_numbered_cards(options.get("override_tensor", "")),
         cpu_offload_gb=_number(options, "cpu_offload_gb"),
     )
 
@@ -136,6 +171,12 @@ _ALL_LAYERS = 99
 
 def _layers(text: str) -> int | None:
     return int(text) if re.fullmatch(r"\d{1,2}", text) and int(text) < _ALL_LAYERS else None
+
+
+def _numbered_cards(text: str) -> int | None:
+    """How many cards -ot names, from CUDA0 on; None where it names no second one."""
+    most = max((int(number) for number in re.findall(r"=\s*[A-Za-z]+(\d{1,2})\b", text)), default=0)
+    return most + 1 if 0 < most < _MOST_CARDS else None
 
 
 def overrides(text: str, notes: list[str]) -> tuple[str, ...] | None:
@@ -172,10 +213,40 @@ def filled(setup: Setup, other: Setup) -> Setup:
     return replace(setup, **missing)
 
 
+_ARGUMENT = re.compile(
+    r"[ \t]*(?:-[ \t]+)?[\"']?(?!\w+:(?:\s|$))([^\s\"']+(?:[ ][^\s\"']+)?)[\"']?[ \t]*$"
+)
+"""A line of a list, whose bullet Markdown's reader may have taken off."""
+_LISTED = re.compile(r"[ \t]*-?[ \t]*(?:command|args):[ \t]*(.*)$")
+_BRACKETED = re.compile(r"[\"'],[ \t]*[\"']")
+_IMAGE = re.compile(r"[ \t]*-?[ \t]*image:[ \t]*[\"']?([^\s\"']+)")
+
+
+def _manifests(text: str) -> Iterator[str]:
+    """Lines, with the commands of docker compose and Kubernetes in one behind their image."""
+    image, words = "", list[str]()
+    listing = False
+    for line in text.splitlines():
+        if named := _IMAGE.match(line):
+            image = named[1]
+        elif listed := _LISTED.match(line):
+            listing, said = True, listed[1].strip()
+            words += _BRACKETED.sub(" ", said.strip("[]|>- ")).strip("\"'").split()
+        elif listing and (argument := _ARGUMENT.match(line)):
+            words.append(argument[1].strip())
+        else:
+            if words:
+                yield f"{image} {' '.join(words)}"
+            words, listing = [], False
+            yield line
+    if words:
+        yield f"{image} {' '.join(words)}"
+
+
 def _joined(text: str) -> Iterator[str]:
     """Lines, with those joined that a backslash continues."""
     before = ""
-    for line in text.splitlines():
+    for line in _manifests(text):
         if line.rstrip().endswith("\\"):
             before += line.rstrip()[:-1] + " "
             continue
@@ -209,7 +280,7 @@ def _command(line: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
         if word.startswith("--"):
             name = _OTHERWISE.get(match[0], {}).get(name, _LONG.get(name, name))
         else:
-            name = _LLAMA.get(name, "")
+            name = _SHORT_OTHERWISE.get(match[0], {}).get(name, _LLAMA.get(name, ""))
         if not equals:
             value = "" if after.startswith("--") else after
         if name:
@@ -221,6 +292,7 @@ _OTHERWISE = {
     "evalscope perf": {"parallel": "max_concurrency", "number": "num_prompts"},
 }
 """Options of a tool that mean another thing elsewhere."""
+_SHORT_OTHERWISE = {"mlx_lm.generate": {"m": "max_tokens"}}
 _LONG = {"concurrent": "max_concurrency", "concurrency": "max_concurrency",
          "num_gpu_layers": "n_gpu_layers", "gpu_layers": "n_gpu_layers"}  # fmt: skip
 

@@ -158,9 +158,10 @@ def _drafts(answer: Speculative) -> str:
 def _tower(answer: Estimate) -> str:
     """What the images of a request take of its first token."""
     given = answer.workload
+    of = f" on {clean(given.encoder_gpu)}, sent" if given.encoder_gpu else ""
     return (
         f"{seconds(given.expected_encode_s)} for the images or sounds of a request (limit "
-        f"{seconds(given.limit_encode_s)}), in the first token"
+        f"{seconds(given.limit_encode_s)}){of}, in the first token"
     )
 
 
