@@ -1,7 +1,7 @@
 """Building a wheel: the names of all GPUs in one file, and all that is said of them in another, so
 that a vague name, or a list, opens it and not 184.
 
-Not here: what a name is (vperf.sources.gpus), which reads the files themselves without this one.
+Not here: what a name is (vperf.sources.gpu_names), which reads the files where there is no index.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class GpuNames(BuildHookInterface):
             return
         root = Path(self.root)
         sys.path.insert(0, str(root / "src"))
-        from vperf.sources.gpus import index_of, tables_of  # noqa: PLC0415  (just made importable)
+        from vperf.sources.gpu_names import index_of, tables_of  # noqa: PLC0415  (just made importable)
 
         (root / "build").mkdir(exist_ok=True)
         for name, of in (("gpus.index", index_of), ("gpus.json", tables_of)):

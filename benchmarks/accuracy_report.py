@@ -79,15 +79,13 @@ as.
 
 **Further sources**, cards, engines and years (2026-12-01; constants of AMD Instinct, RDNA4,
 several GeForce cards and vLLM before 0.8 were fitted on them, those of the seven cards were not):
-TPOT 13.1 % mean and 8.5 % median of 1,071 points, 77 % inside the range (AMD Instinct 9 % under
-vLLM, 13 % under SGLang, 16 % with its cookbooks); output rate 24.5 and 13.1 % of 1,845, mean 19.9 %
+TPOT 13.3 % mean and 8.5 % median of 1,075 points, 76 % inside the range (AMD Instinct 9 % under
+vLLM, 13 % under SGLang, 16 % with its cookbooks); output rate 23.2 and 12.2 % of 1,864, mean 18.6 %
 without 13 of one source that are of decoding alone behind prompts of up to 262,144 tokens. Mean
 TTFT is off by 59 % where nothing but users and lengths is asked, much of it releases of vLLM before
 0.14 asked as today's; by 42 % where each run is simulated with its release, requests and lengths,
-medians then by 33 % (half of them by less than 21). Worse than 25 % are cookbooks with default
-commands (two to five times slower than tuned ones), cards held to 60 % of their power, prompts
-whose prefix was cached, pages that repeat an A100's figures for an H100, and models that wait for
-memory on 16 GB cards.
+medians then by 34 % (half of them by less than 21). Every source that is off by more than 25 % is
+in [the details]({details}) with what is known of why.
 
 **Constants**: {constants} in all, {cards} of seven measured cards and {links} of their all-reduces,
 {engines} of {engine_count} engines, {generic} for every other card and its generation. Beside them
@@ -120,7 +118,48 @@ on AMD Instinct depends on the release (a published regression, sgl-project/sgla
 of DeepSeek under TensorRT-LLM take 0.6 to 1 ms a layer longer than their kernels (TTFT off by 43 %;
 it would be 26), which TPOT in attention groups denies. A step that reads a prompt takes SGLang's
 releases before 0.5.10 30 to 100 ms longer, most with Qwen3.5. Runs with default commands
-(cookbooks) are two to five times slower than tuned ones.
+(cookbooks) are two to five times slower than tuned ones. A mean TTFT holds what was compiled while
+the first users waited: 70 s of it in SGLang's DeepSeek-R1 fp4 on B200 of 2025 (a tenth of the
+requests wait for it: means 7 s over medians, whatever the load), 0.9 s in vLLM 0.17's Kimi-K2.5
+with expert parallelism on B200 and none on B300 (88 ms of every mean), 198 s in one run of
+MiniMax-M2.5 on H100; nothing in a launch command says which run was warm.
+
+**Further sources worse than 25 %**, of more than 20 rows (error of the mean; TTFT also as run: with
+its release, requests and lengths simulated, `as run`), and why.
+
+- GPUStack's lab, H100, A100, H200, 2025 (rate 163, 41 %): bursts of 1,000 ShareGPT prompts at once,
+  asked as 1,000 users for ever: the longest answers drain with the cards half idle. As finite runs
+  with exponential lengths the rate is 1.01 (TensorRT-LLM), 1.21 (vLLM) and 1.24 times (SGLang) what
+  was measured, for ever 1.40, 1.39 and 2.16 times.
+- LottoLottoLotto, 3090 (rate 86, 130 %): 13 rows state decoding alone as the rate of requests with
+  prompts of 2,048 to 262,144 tokens; the cards are held to 220 of 350 W (Mistral-7B alone on one
+  takes 1.4 to 1.5 times as long); over PCIe 3.0 tp 4 of Qwen3.6-27B reads prompts at a third of
+  what is expected; its users come once, together (median TTFT 24 s of 96).
+- SGLang's cookbook (TPOT 83, 33 %; rate 83, 37 %; TTFT 83, 75 % (as run 80 %)): default commands,
+  one warm-up request, ten requests a user at most: kernels untuned and compiled while measured
+  (medians 41 %); B200 FP4 and MI300X most.
+- hholtmann, GeForce 50 (rate 50, 28 %; TTFT 50, 46 % (as run 41 %)): vLLM 0.12 sorts logits and
+  keeps 39 B of each: on 12 to 32 GB the cache holds a few requests and the others wait for it;
+  asked as today's release it holds them. Some prompts were cached: medians from a fourteenth of
+  what theirs take.
+- sariekr, gpt-oss-20b, 2025-08 (TPOT 21, 44 %; rate 21, 48 %; TTFT 21, 61 %): vLLM 0.10 in
+  gpt-oss's first weeks: B200 and MI300X are no faster than H200 (2.5 times as long as expected,
+  H100 and H200 1.35 times), later releases right within 5 % (InferenceMAX); requests are cut at 30
+  s.
+- InferenceMAX 2026 (TTFT 211, 41 % (as run 32 %)): ATOM on MI355X is asked as vLLM (as run 41 %);
+  SGLang on ROCm compiles for 4 to 10 s (as run 46 %, medians 28 %); gpt-oss under TensorRT-LLM
+  1.2.0rc2 has two thirds of the TTFT that is expected; vLLM 0.13 17 % as run.
+- io.net, vLLM 0.8.5 (TTFT 45, 119 % (as run 26 %)): its scheduler admits in the next step, today's
+  in the third after it.
+- kyuz0, R9700 and others, vLLM 0.13 (TTFT 52, 72 % (as run 29 %)): the same.
+
+Less than 25 %, but of one sign: MLPerf 5.1 (rate 199, 24 %): Llama-2-70B on B200 and H200 is 1.16
+to 1.36 times as fast as expected, in engines tuned for it; DeepSeek-R1 2 to 3.7 times slower, whose
+parallelism is not stated and is asked as the best. dstack's Llama-3.1-405B fp8 on eight H100 (rate
+25, 39 %): from 16 running sequences on it does not get faster, which means a cache of 80,000 to
+100,000 tokens, a third of what its stated memory leaves: Meta's checkpoint keeps attention in 16
+bit, and vLLM 0.6 profiles whole prompts. Argonne's runs under vLLM 0.6.1 on MI300X: untuned 16-bit
+matmuls (docs/method.md).
 """
 
 

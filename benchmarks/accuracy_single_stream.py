@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +41,8 @@ _NO_FLASH_ATTENTION = ("no flash attention", "fa=0", "fa 0")
 _SEEN_BY_CLIENTS = ("vllm", "sglang")
 """Engines whose TTFT a client of a server measures; others' are of a call in the process."""
 _OLD_VLLM = ("vLLM 0.4", "vLLM 0.6")
+_BUILD = re.compile(r"\bb(\d{4,5})\b")
+_OLD_LLAMA_CPP = re.compile("2023|2024")
 _GPUS = {("apple-m2-ultra", "60-core GPU (catalogue: 76)"): "apple-m2-ultra-60c"}
 
 FAMILIES = {
@@ -88,6 +91,10 @@ def engine_name(row: Row) -> str:
     """The engine by vperf's name."""
     if row["engine"] == "vllm" and row["engine_version"].startswith(_OLD_VLLM):
         return "vllm-v0"
+    if row["engine"] == "llama.cpp":
+        build = _BUILD.search(row["engine_version"])
+        if build or _OLD_LLAMA_CPP.search(row["engine_version"]):
+            return f"llama.cpp@b{build[1] if build else 1}"
     return _ENGINES.get(row["engine"], row["engine"])
 
 

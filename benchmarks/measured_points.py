@@ -194,13 +194,16 @@ def _table(directory: Path, name: str) -> list[Row]:
         return list(csv.DictReader(stream))
 
 
+@cache
 def strata() -> dict[str, dict[str, Any]]:
     """The strata of the file by name."""
     return {each["name"]: each for each in json.loads(FILE.read_text(encoding="utf-8"))}
 
 
-def score(stratum: Mapping[str, Any]) -> dict[str, list[Point]]:
-    """Its points, by what was measured: tpot and ttft, decode and prefill, or kernel."""
+@cache
+def score(name: str) -> dict[str, list[Point]]:
+    """The points of a stratum, by what was measured: tpot and ttft, decode and prefill, kernel."""
+    stratum = strata()[name]
     found: dict[str, list[Point]] = {}
     for values in stratum["rows"]:
         for metric, point in _points(
@@ -225,8 +228,8 @@ def main(arguments: list[str]) -> int:
     """make DIR, or nothing."""
     if arguments[:1] == ["make"]:
         _make(Path(arguments[1]))
-    for name, stratum in strata().items():
-        for metric, points in score(stratum).items():
+    for name in strata():
+        for metric, points in score(name).items():
             s = stats(points)
             print(f"{name:36} {metric:8} {s.rows:3} rows  error {100 * s.mape:5.1f} %  bias "
                   f"{100 * s.bias:+6.1f} %  in range {100 * s.in_range:3.0f} %")  # fmt: skip

@@ -45,9 +45,9 @@ circle, rect, polygon {{ fill-opacity: .55; stroke-width: 1 }}
 def points() -> list[tuple[int, Point]]:
     """(index in _KINDS, point) of every TPOT; of one user it is a decode step."""
     found = []
-    for stratum in strata().values():
+    for name, stratum in strata().items():
         figure = {"serving": "tpot", "single_stream": "decode"}.get(stratum["table"])
-        for point in score(stratum)[figure] if figure else ():
+        for point in score(name)[figure] if figure else ():
             kind = 2 if figure == "decode" else int(point.groups["kind"] == "moe")
             found.append((kind, point))
     return found

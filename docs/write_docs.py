@@ -32,7 +32,7 @@ from vperf.checks.importers import FORMATS as IMPORTED
 from vperf.checks.live.engines import ENGINES
 from vperf.cli.main import COMMANDS, build, main
 from vperf.formats import FORMATS, MIXES, MLX
-from vperf.mcp_server import TOOLS
+from vperf.mcp_server.tools import TOOLS
 from vperf.model.families import LINEAGES, families_of
 from vperf.model.gguf.architectures import ARCHITECTURES
 from vperf.model.quantization.dialects import DIALECTS

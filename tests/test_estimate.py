@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import vperf
 from vperf.errors import InputError
 from vperf.sources.engines import load_engine
-from vperf.sources.gpus import load_gpu, override
+from vperf.sources.gpu_override import override
+from vperf.sources.gpus import load_gpu
 from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card, OpTime, PhaseTimes
 

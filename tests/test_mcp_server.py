@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 import vperf
-from vperf.mcp_server import TOOLS, as_argument, server
+from vperf.mcp_server.protocol import as_argument, server
+from vperf.mcp_server.tools import TOOLS
 from vperf.scenario import Scenario
 from vperf.spelling import spelled
 

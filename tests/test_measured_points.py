@@ -7,11 +7,9 @@ them but a measurement that proves to be wrong. Not here: all points (benchmarks
 
 from __future__ import annotations
 
-from functools import cache
-
 import pytest
 from measured_points import CHOICES, score, strata
-from scoring import Point, stats
+from scoring import stats
 
 _MOST: dict[tuple[str, str], tuple[float, float]] = {
     ("served dense, vllm", "tpot"): (0.07, 0.01),
@@ -65,33 +63,28 @@ _DRIFT = 0.02
 """Mean errors may be so much further from 0; nearer is better."""
 
 
-@cache
-def _points(stratum: str) -> dict[str, list[Point]]:
-    return score(strata()[stratum])
-
-
 @pytest.mark.parametrize(("stratum", "metric"), _MOST)
 def test_answers_are_as_near_to_measurements_as_they_were(stratum: str, metric: str) -> None:
-    found = stats(_points(stratum)[metric])
+    found = stats(score(stratum)[metric])
     error, bias = _MOST[stratum, metric]
     assert found.mape <= error
     assert min(0.0, bias) - _DRIFT <= found.bias <= max(0.0, bias) + _DRIFT
 
 
 def test_every_measured_figure_has_its_bound() -> None:
-    assert {(name, metric) for name in strata() for metric in _points(name)} == set(_MOST)
+    assert {(name, metric) for name in strata() for metric in score(name)} == set(_MOST)
     assert set(strata()) == {choice.name for choice in CHOICES}
 
 
 @pytest.mark.parametrize("stratum", strata())
 def test_no_measurement_beats_the_limit(stratum: str) -> None:
-    for points in _points(stratum).values():
+    for points in score(stratum).values():
         assert all(point.measured_s >= 0.999 * point.limit_s for point in points)
 
 
 def test_the_range_of_decode_holds_about_four_of_five_measured_tpots() -> None:
     # The range is the 10th and 90th percentile of measured / expected of 1,248 served points, of
     # which these are a sample: 78 % are inside of it, 98 % would be inside of 0.80 to 1.40.
-    points = [p for name in strata() for p in _points(name).get("tpot", [])]
+    points = [p for name in strata() for p in score(name).get("tpot", [])]
     assert len(points) > 80
     assert 0.70 <= stats(points).in_range <= 0.90

@@ -16,7 +16,7 @@ READERS = (
     "sources", "cli", "checks/importers", "model/quantization", "model/gguf", "model/checkpoint.py",
     "model/families", "model/heads.py", "model/keys.py", "model/text_model.py", "units.py",
     "files.py", "measure/torch_backend.py", "checks/prose.py", "checks/live",
-    "checks/model_named.py", "checks/card_named.py", "model/class_defaults.py",
+    "measure/torch_kernels.py", "checks/card_named.py", "model/class_defaults.py",
 )  # fmt: skip
 """Read what others wrote: files, checkpoints, configs, options, results, servers, prose."""
 
@@ -27,7 +27,7 @@ STAYS = {
     "formats.py": 1,  # bits a weight, as typed
     "hardware/gpu.py": 2,  # the one place where the end of a constant's name gives its unit
     "hardware/commands.py": 1,  # values in the templates of an engine's file
-    "model/vision.py": 1,  # model types of towers, in configs
+    "model/vision/native.py": 1,  # model types of towers, in configs
     "resolve/card.py": 1,  # counts and cards, as typed
     "report/chart_file.py": 1,  # matplotlib's SVG
     "report/format.py": 1,  # layout

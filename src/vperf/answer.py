@@ -102,6 +102,8 @@ class Workload:
     expected_encode_s: float = 0.0
     """What the tower takes for the images and sounds of one request, in TTFT."""
     limit_encode_s: float = 0.0
+    encoder_gpu: str = ""
+    """Cards of their own that do, what they send included; "": those that read."""
     placement: str = ""
     """What lies beyond the cards, as the engine's own options say it: "--n-cpu-moe 36"."""
     prefill_context_parallel: int = 1
@@ -364,7 +366,9 @@ class ReadBy:
     requests_per_s: float
     """That they read, one batch after another."""
     decode_requests_per_s: float
-    """That the GPUs that decode answer meanwhile."""
+    """That the GPUs that decode answer meanwhile; under a load, with all sequences that fit."""
+    busy: float | None = None
+    """Share of the time that they read, under a load."""
 
 
 T = TypeVar("T")

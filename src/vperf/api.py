@@ -1,6 +1,6 @@
 """The Python API: names in, frozen answers out. The command line calls exactly these functions.
 
-Not here: what a name means (resolve/), any arithmetic (speeds.py, estimate.py), and answers of
+Not here: what a name means (resolve/), any arithmetic (speeds/, estimate.py), and answers of
 many scenarios (explore/).
 """
 
@@ -53,7 +53,7 @@ def estimate(
     Raises VperfError: InputError for what cannot be, UnsupportedModelError for an architecture
     that is not understood, HubError when the Hub is needed and cannot be reached.
     """
-    return ask(Scenario(model, **with_count({"gpu": gpu, **options})))
+    return ask(Scenario(**with_count({"model": model, "gpu": gpu, **options})))
 
 
 def ask(scenario: Scenario, tick: Callable[[int, int], object] | None = None) -> Estimate:

@@ -1,7 +1,7 @@
 """A deployment: a model, divided, on its cards with their engine, and the requests it answers.
 
 All names are values here, and all that can be refused has been (resolve/). Pure and frozen: its
-speeds (speeds.py) and its estimate (estimate.py) are functions of it.
+speeds (speeds/) and its estimate (estimate.py) are functions of it.
 """
 
 from __future__ import annotations

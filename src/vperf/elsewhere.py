@@ -2,6 +2,7 @@
 
     --kv-offload host|disk|RATE    a cache beyond the card; --kv-offload-hit, --kv-offload-size
     --prefill-gpu [Nx]NAME         cards of their own read the prompts; --node-link between both
+    --encoder-gpu [Nx]NAME         the same of those that encode images and sounds
 
 Not here: what that takes (serving/elsewhere.py).
 """
@@ -14,14 +15,18 @@ from typing import Any
 from vperf.errors import InputError, VperfError
 from vperf.hardware.gpu import Gpu
 from vperf.model.model import Model
+from vperf.model.placement import undivided
+from vperf.model.vision import Encoder
 from vperf.places import default_host, host_named
 from vperf.scenario import ELSEWHERE, MEDIA, PLACING, Scenario
 from vperf.serving.elsewhere import LINK_SHARE, Kept
-from vperf.sources.gpus import several
+from vperf.serving.encoding import Apart, Encoding, tower_on
+from vperf.sources.gpus import load_gpu, several
 from vperf.spelling import flag
 from vperf.timing.collectives import PCIE_UNKNOWN
 from vperf.timing.compiled import Compiled
 from vperf.timing.placed import link_of
+from vperf.timing.step import Card
 from vperf.units import parse_bandwidth
 
 DISK_BYTES_PER_S = 7e9
@@ -37,6 +42,9 @@ _OF_RUNS = (
 
 def check(scenario: Scenario, compiled: Compiled) -> None:
     """InputError for what means nothing, or is not understood beside such prompts."""
+    if scenario.encoder_gpu is not None:
+        _check_encoder(scenario, compiled)
+        return
     if scenario.kv_offload is None:
         for name in ("kv_offload_hit", "kv_offload_size"):
             if getattr(scenario, name) is not None:
@@ -48,24 +56,51 @@ def check(scenario: Scenario, compiled: Compiled) -> None:
         raise InputError(f"is not understood with {flag('prefill_gpu')}", field="kv-offload")
     field = "kv-offload" if scenario.kv_offload is not None else "prefill-gpu"
     model, gpu = compiled.model, compiled.card.gpu
-    if scenario.served and field == "prefill-gpu":
-        raise InputError("is of one batch, not of a served load", field=field,
-                         hint="vperf plan finds pools under a rate")  # fmt: skip
     for name in _OF_RUNS if scenario.served else ():
-        if getattr(scenario, name):
-            raise InputError(f"is not understood with {flag('kv_offload')}",
+        if getattr(scenario, name) and (name, field) != ("prefix_cache_hit", "prefill-gpu"):
+            raise InputError(f"is not understood with {flag(field.replace('-', '_'))}",
                              field=name.replace("_", "-"))  # fmt: skip
     if not model.generates or model.encoder:
         raise InputError("is of a decoder that generates tokens", field=field)
     if model.drafter is not None and (model.diffuses or field == "prefill-gpu"):
         raise InputError("is not understood with drafts or denoised blocks", field=field)
-    if scenario.image_tokens or any(getattr(scenario, name) is not None for name in MEDIA):
-        raise InputError("is not understood with images and sounds", field=field)
     placed = compiled.places is not None and compiled.places.placement is not None
     if placed or gpu.beside or gpu.is_host:
         raise InputError("is not understood with layers on several places", field=field)
     if model.parallel.pipeline > 1 and field == "prefill-gpu":
         raise InputError("is not understood with pipeline stages", field=field)
+
+
+def _check_encoder(scenario: Scenario, compiled: Compiled) -> None:
+    """The same of cards that encode images and sounds."""
+    for name in ("kv_offload", "kv_offload_hit", "kv_offload_size", "prefill_gpu"):
+        if getattr(scenario, name) is not None:
+            raise InputError(f"is not understood with {flag(name)}", field="encoder-gpu")
+    for name in _OF_RUNS[1:] if scenario.served else ():
+        if getattr(scenario, name):
+            raise InputError(f"is not understood with {flag('encoder_gpu')}",
+                             field=name.replace("_", "-"))  # fmt: skip
+    if not compiled.model.generates:
+        raise InputError("is of a decoder that generates tokens", field="encoder-gpu")
+    if not any(getattr(scenario, name) for name in MEDIA):
+        raise InputError(
+            "has nothing to encode", field="encoder-gpu",
+            hint=f"give {flag('image')}, {flag('audio')} or {flag('video')}",
+        )  # fmt: skip
+
+
+def encoded_by(
+    scenario: Scenario, encoder: Encoder, encoding: Encoding, after: Compiled
+) -> Encoding:
+    """The media of a request on cards of their own, one request on each at a time. Raises
+    InputError."""
+    count, name = several(scenario.encoder_gpu or "")
+    gpu, engine = load_gpu(name), after.card.engine
+    alone = replace(encoder, model=undivided(encoder.model))
+    sent = 2.0 * after.model.hidden * encoding.tokens
+    link = between(scenario, gpu, after.card.gpu)
+    tower = tower_on(alone, Card(gpu, engine))
+    return Encoding(tower, encoding.parts, Apart(count, sent, link))
 
 
 def kept_of(scenario: Scenario, compiled: Compiled) -> Kept | None:
@@ -101,9 +136,15 @@ def kept_of(scenario: Scenario, compiled: Compiled) -> Kept | None:
 def reading(scenario: Scenario) -> Scenario:
     """The scenario of the cards that read the prompts."""
     count, name = several(scenario.prefill_gpu or "")
-    ways: dict[str, Any] = {"tp": count, "pp": 1, "dp": 1, "ep": 1}
-    cleared = dict.fromkeys(ELSEWHERE)
+    if count % scenario.pcp:
+        raise InputError(
+            f"{scenario.pcp} groups do not divide the {count} cards that read",
+            field="prefill-context-parallel-size",
+        )
+    ways: dict[str, Any] = {"tp": count // scenario.pcp, "pp": 1, "dp": 1, "ep": 1, "dcp": 1}
+    cleared = dict.fromkeys((*ELSEWHERE, "max_concurrency", "request_rate"))
     changed: dict[str, Any] = {**cleared, **ways, "gpu": name, "gpu_file": None, "peak": (),
+                               "prefix_cache_hit": 0.0,
                                "memory_bandwidth": None, "memory": None}  # fmt: skip
     if scenario.gives(PLACING):
         raise InputError("is not understood with weights on the host", field="prefill-gpu")

@@ -1,6 +1,6 @@
 """A model on a card with a workload -> Estimate.
 
-Not here: what an Estimate is (answer.py), its speeds (speeds.py), its notes
+Not here: what an Estimate is (answer.py), its speeds (speeds/), its notes
 (estimate_notes.py), finding a model or a GPU by name (sources/), and printing (report/).
 """
 
@@ -21,9 +21,11 @@ from vperf.answer import (
     Later,
     ModelFacts,
     ReadBy,
+    Serving,
     SimulatedRun,
     Speculative,
     Speed,
+    Texts,
     Workload,
 )
 from vperf.deployment import Deployment, Replica
@@ -33,8 +35,10 @@ from vperf.notes import Note
 from vperf.serving.memory import Memory, memory_use, sequence_bytes, that_holds
 from vperf.serving.memory_by_place import plan_places
 from vperf.serving.speculative import break_even, mean_tokens, shares_of
-from vperf.speeds import Pace, mean_step, pace_of, serving_of, simulated_run, speeds, texts_of
-from vperf.timing.compiled import Compiled
+from vperf.speeds import pace_of, speeds
+from vperf.speeds.batch import mean_step
+from vperf.speeds.pace import Pace
+from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.passes import Pass, decode_passes, prefill_passes
 from vperf.timing.step import Card, OpTime, PhaseTimes
 
@@ -85,9 +89,9 @@ def estimate(at: Deployment) -> Estimate:
         uncalibrated=Later(lambda: _uncalibrated(at)),
         simulated=Later(lambda: _simulated(at, pace, prefill)),
         drafts=Later(lambda: _drafts(at, memory.max_batch_size)),
-        serving=serving_of(pace, pace.served, load) if load and pace.served else None,
+        serving=_serving(at, pace),
         speculative=speculative,
-        texts=None if model.generates else texts_of(at, pace),
+        texts=None if model.generates else _texts(at, pace),
         kept=_kept(at, at.kept) if at.kept else None,
         read_by=_read_by(at, at.ahead, pace) if at.ahead else None,
     )
@@ -140,11 +144,26 @@ def _kept(at: Deployment, kept: Kept) -> KeptCache:
 
 
 def _read_by(at: Deployment, ahead: Ahead, pace: Pace) -> ReadBy:
-    before, batch, prompt = ahead.compiled, at.batch_size, at.prompt_tokens
-    model, output = before.model, at.lengths.output_tokens
-    read = before.prefill(batch, prompt).expected
+    before, batch, (prompt, output) = ahead.compiled, at.batch_size, at.request_tokens
+    model, encoding = before.model, at.encoding
     sent = ahead.sent_bytes(at.compiled, batch, prompt)
     use = memory_use(model, ahead.pools, batch, prompt, 0)
+    encode, own = (
+        each.seconds(batch).expected if each else 0.0 for each in (encoding, ahead.encoding_alone)
+    )
+    if at.load is not None and pace.served is not None:
+        from vperf.serving.load import serve  # noqa: PLC0415  (most are of a batch)
+
+        load, served, steps = at.load, pace.served, at.replica.steps(at.load)
+        alike = replace(load, encode_s=own)
+        read, alone = served.prefill_s, serve(at.compiled, alike).ttft_s
+        most = ahead.most_requests_per_s(at.compiled, load, steps)
+        first, busy = served.decode_s, served.requests_per_s / most[0]
+    else:
+        read = before.prefill(batch, prompt).expected + encode
+        alone = at.compiled.prefill(batch, prompt).expected + own
+        most = batch / read, batch / (pace.expected.tpot_s * output)
+        first, busy = at.compiled.decode(batch, prompt).expected, None
     return ReadBy(
         gpu=before.card.gpu.id,
         gpus=model.parallel.gpus,
@@ -153,14 +172,29 @@ def _read_by(at: Deployment, ahead: Ahead, pace: Pace) -> ReadBy:
         sent_bytes=sent,
         bytes_per_s=ahead.bytes_per_s,
         sent_s=sent / ahead.bytes_per_s,
-        first_step_s=at.compiled.decode(batch, prompt).expected,
-        ttft_alone_s=at.compiled.prefill(batch, prompt).expected,
+        first_step_s=first,
+        ttft_alone_s=alone,
         memory_bytes=use.total_bytes,
         capacity_bytes=before.card.gpu.memory_bytes,
         fits=use.total_bytes <= before.card.gpu.memory_bytes,
-        requests_per_s=batch / read,
-        decode_requests_per_s=batch / (pace.expected.tpot_s * output),
+        requests_per_s=most[0],
+        decode_requests_per_s=most[1],
+        busy=busy,
     )
+
+
+def _serving(at: Deployment, pace: Pace) -> Serving | None:
+    if at.load is None or pace.served is None:
+        return None
+    from vperf.speeds.load import serving_of  # noqa: PLC0415  (most scenarios are of a batch)
+
+    return serving_of(pace, pace.served, at.load)
+
+
+def _texts(at: Deployment, pace: Pace) -> Texts:
+    from vperf.speeds.texts import texts_of  # noqa: PLC0415  (most models generate)
+
+    return texts_of(at, pace)
 
 
 def _prompts(pace: Pace) -> int | None:
@@ -172,7 +206,8 @@ def with_encoding(prompt: PhaseTimes, encoding: Encoding | None, requests: int) 
     if encoding is None:
         return prompt
     tower = encoding.compiled.itemise(encoding.passes(requests))
-    whole = tower.expected_s + prompt.expected_s
+    of_prompt = Seconds(prompt.limit_s, prompt.expected_s, prompt.ceiling_s)
+    limit, whole, ceiling = encoding.before(of_prompt, requests)
     ops = [
         replace(op, name=f"{name}{op.name}", share=op.expected_s / whole)
         for name, phase in (("tower ", tower), ("", prompt))
@@ -180,8 +215,8 @@ def with_encoding(prompt: PhaseTimes, encoding: Encoding | None, requests: int) 
     ]
     return replace(
         prompt,
-        limit_s=tower.limit_s + prompt.limit_s,
-        ceiling_s=tower.ceiling_s + prompt.ceiling_s,
+        limit_s=limit,
+        ceiling_s=ceiling,
         expected_s=whole,
         overhead_s=tower.overhead_s + prompt.overhead_s,
         flops=tower.flops + prompt.flops,
@@ -211,8 +246,12 @@ def decode_step(at: Deployment, batch: int) -> PhaseTimes:
 
 def _simulated(at: Deployment, pace: Pace, prefill: Sequence[Pass]) -> SimulatedRun | None:
     """The run, with what none of so many users can beat."""
+    if at.load is None:
+        return None
+    from vperf.speeds.run import simulated_run  # noqa: PLC0415  (most scenarios are of a batch)
+
     found = pace.simulated or simulated_run(at)
-    if found is None or at.load is None or at.load.users is None:
+    if found is None or at.load.users is None:
         return found
     most = most_requests_per_s(at, at.load.users, at.compiled.itemise(prefill).ops)
     return replace(found, limit_output_tokens_per_s=most * at.lengths.output_tokens)
@@ -259,10 +298,19 @@ def _workload(at: Deployment, pace: Pace, speculative: Speculative | None) -> Wo
         max_loras=lora.adapters if lora else 0,
         expected_encode_s=encode.expected if encode else 0.0,
         limit_encode_s=encode.limit if encode else 0.0,
+        encoder_gpu=_encoder_of(at.encoding) if at.encoding else "",
         placement=at.placement,
         prefill_context_parallel=parallel.prefill,
         decode_context_parallel=parallel.decode,
     )
+
+
+def _encoder_of(encoding: Encoding) -> str:
+    """The cards of their own that encode; "" where there are none."""
+    if encoding.apart is None:
+        return ""
+    count, gpu = encoding.apart.gpus, encoding.compiled.card.gpu.id
+    return f"{count}x{gpu}" if count > 1 else gpu
 
 
 def _gpu_facts(card: Card, count: int) -> GpuFacts:

@@ -155,7 +155,11 @@ def of_encoding(at: Deployment) -> tuple[Note, ...]:
     """What the tower reads of a request, and where it is kept."""
     if at.encoding is None:
         return ()
-    parts = at.encoding.parts
+    parts, apart = at.encoding.parts, at.encoding.apart
+    by = () if apart is None else (
+        Note("encoded_by", gpu=at.encoding.compiled.card.gpu.name, count=apart.gpus,
+             megabytes=apart.sent_bytes / 1e6, rate=apart.bytes_per_s / 1e9),
+    )  # fmt: skip
     budget = max(at.card.engine.max_batched_tokens, at.encoding.tokens)
     return (
         Note(
@@ -167,6 +171,7 @@ def of_encoding(at: Deployment) -> tuple[Note, ...]:
             cache_tokens=budget,
             cache_gb=budget * 2.0 * at.model.hidden / 1e9,
         ),
+        *by,
     )
 
 

@@ -249,7 +249,7 @@ MIXES: dict[str, Mix] = {
         (Q5_K, "q5_k_s q5_k_m"), (Q6_K, "q6_k"), (IQ1_S, "iq1_s"), (IQ1_M, "iq1_m"),
         (IQ2_XXS, "iq2_xxs"), (IQ2_XS, "iq2_xs iq2_s"), (IQ2_S, "iq2_m"), (IQ3_XXS, "iq3_xxs"),
         (IQ3_S, "iq3_xs iq3_s iq3_m"), (IQ4_NL, "iq4_nl"), (IQ4_XS, "iq4_xs"), (TQ1_0, "tq1_0"),
-        (TQ2_0, "tq2_0"), (GGML_MXFP4, "mxfp4_moe"),
+        (TQ2_0, "tq2_0"), (GGML_MXFP4, "mxfp4_moe mxfp4_f16"),
     )
     for name in names.split()
 }  # fmt: skip
@@ -274,6 +274,14 @@ _ALIASES = {
     "bitsandbytes": "nf4", "fp4": "nvfp4", "q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m",
 }  # fmt: skip
 
+PUBLISHED_MIXES = {
+    "q2": "q2_k", "q3": "q3_k_m", "q4": "q4_k_m", "q5": "q5_k_m", "q6": "q6_k", "q8": "q8_0",
+    "q2_k_xl": "q2_k", "q2_k_l": "q2_k", "q3_k_xl": "q3_k_l", "q4_k_xl": "q4_k_m",
+    "q4_k_l": "q4_k_m", "q5_k_xl": "q5_k_m", "q5_k_l": "q5_k_m", "q6_k_xl": "q6_k",
+    "q6_k_l": "q6_k", "q8_k_xl": "q8_0", "q8_k_p": "q8_0",
+}  # fmt: skip
+"""Mixes of publishers that llama-quantize has no name for -> the nearest that it has."""
+
 _BITS = {f"{bits}{gap}bit": bits for bits in (2, 3, 4, 5, 6, 8) for gap in ("", "-", "_")}
 
 
@@ -291,8 +299,8 @@ _BITS_A_WEIGHT = r"([1-9]\d?(?:\.\d{1,3})?)_?bpw"
 
 
 def _key(name: str) -> str:
-    key = name.strip().lower().replace("-", "_")
-    return _ALIASES.get(key, key)
+    key = name.strip().lower().replace("-", "_").removeprefix("ud_")
+    return _ALIASES.get(key) or PUBLISHED_MIXES.get(key, key)
 
 
 def names_gguf(name: str) -> bool:

@@ -78,6 +78,15 @@ def _card_choice(*, typed: str, taken: str, others: tuple[str, ...]) -> str:
     return f"{typed} taken as {taken}{rest}"
 
 
+def _spelled_model(
+    *, typed: str, model: str, quantization: str | None, usual: bool, sure: bool, why: str
+) -> str:
+    weights = f", its weights as {quantization}" if quantization else ""
+    how = ", the usual format of such a name" if usual and quantization else ""
+    how = how if sure or not quantization else ", the nearest to what the name says"
+    return f"{typed} taken as {model}{weights}{how}{f' ({why})' if why else ''}"
+
+
 def _constants(
     *, matmul_rates: str, memory_stream: str, kernel_times: str, same_die: str, source: str
 ) -> str:
@@ -333,6 +342,7 @@ KINDS: Mapping[str, NoteKind] = {
     "windows": NoteKind("assumption", "windowed layers cache no more than their window"),
     "engine_cache": NoteKind("assumption", "{engine} keeps an fp8 KV cache beside fp8 weights ({flag[kv_cache_dtype]} says otherwise)"),
     "text_length": NoteKind("assumption", "texts of {tokens:,} tokens, the longest that the model takes ({flag[input_len]} says otherwise)", guess=True),
+    "spelled_model": NoteKind("assumption", _spelled_model, guess=True),
     "own_format": NoteKind("assumption", "{typed} taken as {taken}, the usual of {engine}", guess=True),
     "converted": NoteKind("assumption", "{stored} as GGUF files have it: {taken}, attention and head in 8 bit", guess=True),
     "not_in_gguf": NoteKind("warning", "{engine} loads no {stored} weights: name a GGUF format, as {flag[quantization]} {usual}"),
@@ -349,6 +359,7 @@ KINDS: Mapping[str, NoteKind] = {
     "denoising": NoteKind("assumption", "diffusion: each step reads a block of {block} tokens and keeps as many as given, the blocks before are cached (SGLang, Fast-dLLM); prompts as if causal"),
     "lora": NoteKind("assumption", _lora),
     "encoding": NoteKind("assumption", _encoding),
+    "encoded_by": NoteKind("assumption", "encoded on {count} x {gpu}, a request on each at a time; a hidden state for each token comes, {megabytes:,.3g} MB at {rate:,.3g} GB/s"),
     "lookup_time": NoteKind("not_modelled", "the host's search of the text for drafts"),
     "calibrated": NoteKind("assumption", "calibrated to {results} results of this server ({before:.1%} off before, {after:.1%} after): {base} with memory x {memory:.2f}, compute x {compute:.2f}, host time x {host:.2f}, all-reduces x {link:.2f}; without that, TPOT {tpot_ms:.3g} ms and TTFT {ttft_ms:.3g} ms", guess=True),
     "load": NoteKind("assumption", _load),
@@ -420,6 +431,8 @@ KINDS: Mapping[str, NoteKind] = {
     "default_lengths": NoteKind("assumption", "lengths not given; taken: {lengths}", guess=True),
     "as_tensor_parallel": NoteKind("assumption", "{gpus} GPUs taken as tensor parallel ({flag[tp]}, {flag[pp]} and {flag[dp]} say otherwise)", guess=True),
     "bundled_model": NoteKind("assumption", "the result's model is {said}, which is not here: {model} taken for it", guess=True),
+    "not_at_once": NoteKind("warning", "{requests:,} requests, {flight:,} in flight on average: they did not all come at once; graded as {flight:,} users"),
+    "typed_model": NoteKind("assumption", "{typed} taken as {model}", guess=True),
     "own_weights": NoteKind("assumption", "weights as the checkpoint has them, {quantization}; the result says {said}"),
     "figures_left": NoteKind("assumption", "not graded: {figures}; there is nothing to hold them against (a rate that was offered, cached tokens)"),
 }  # fmt: skip

@@ -118,7 +118,8 @@ _KV_OFFLOAD = "Prompts are found in a cache beyond the card: host, disk, or a ra
 _KV_HIT = "Share of each prompt found there. [all but its last token]"
 _KV_SIZE = "GiB of that cache, of all GPUs together."
 _PREFILL_GPU = "Cards of their own that read the prompts, as h100 or 2xh100; the others decode."
-_DRAFTED = "What drafts: mtp (the model's own layers), draft_model, eagle, eagle3 or ngram."
+_ENCODER_GPU = "Cards of their own that encode images and sounds, as l40s or 2xl40s."
+_DRAFTED = "What drafts: mtp (the model's own layers), draft_model, eagle, eagle3, medusa or ngram."
 _DRAFTER = "The model or EAGLE head that drafts."
 _PEAK = 'Another dense peak, as bf16="250 TFLOPS"; repeatable.'
 
@@ -297,6 +298,9 @@ class Scenario:
         _ELSEWHERE, "--prefill-gpu", _PREFILL_GPU, "GPU", repeats=False
     )
     """Another kind of card, or more of them, with the engine's link between both."""
+    encoder_gpu: str | None = _of_load(
+        _ELSEWHERE, "--encoder-gpu", _ENCODER_GPU, "GPU", repeats=False
+    )
     cuda_graphs: bool = _option(
         _ENGINE,
         "--no-cuda-graphs --enforce-eager",
@@ -537,6 +541,7 @@ class Options(TypedDict, total=False):
     kv_offload_hit: float | None
     kv_offload_size: float | None
     prefill_gpu: str | None
+    encoder_gpu: str | None
     cuda_graphs: bool
     speculative: str | None
     draft_model: ModelLike | None
@@ -591,6 +596,9 @@ HOST = ("host", "host_memory")
 
 ELSEWHERE = tuple(name for name, option in OPTIONS.items() if option.heading == _ELSEWHERE)
 """Those of prompts that are not read where they are decoded."""
+
+OTHER_CARDS = ("prefill_gpu", "encoder_gpu")
+"""Those of them that name cards of another kind, whose figures a table of one kind has not."""
 
 Question = Scenario
 """An older name."""

@@ -8,10 +8,47 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vperf.checks.importers import results_of
+from vperf.checks.importers.document import parse
 from vperf.checks.prose import read_sentence
 from vperf.errors import InputError, VperfError
 
 SENTENCES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+    (
+        "llama3 8b Q6 RTX 4090 llama.cpp Prompt evaluation speed : 4668 tokens per second"
+        " Generation speed : 93 tokens per second",
+        {"decode_tokens_per_s": 93.0, "prefill_tokens_per_s": 4668.0},
+        {"gpu": "rtx-4090", "engine": "llama.cpp"},
+    ),
+    (
+        "Llama 3.1 8B Q4_K_M NVIDIA RTX 3080. Prompt evaluation: 3806.89 \u00b1 15.44. Token"
+        " generation: 111.95 \u00b1 2.45.",
+        {"decode_tokens_per_s": 111.95, "prefill_tokens_per_s": 3806.89},
+        {"quantization": "q4_k_m", "gpu": "rtx-3080-10gb"},
+    ),
+    (
+        "108T/s with gpt-oss:120b on my dual 5090s with: llama-server -hf"
+        " ggml-org/gpt-oss-120b-GGUF --ctx-size 0 --jinja --n-gpu-layers 99 --n-cpu-moe 3",
+        {"decode_tokens_per_s": 108.0},
+        {"model": "openai/gpt-oss-120b", "pp": 2, "gpu": "rtx-5090", "n_cpu_moe": 3},
+    ),
+    (
+        "Qwen3.6 35B-A3B Ollama on RTX 5080 16GB, --cpu-moe: eval rate 36.5 toks, prompt eval rate"
+        " 692 toks (2.7k token prompt)",
+        {"decode_tokens_per_s": 36.5, "prefill_tokens_per_s": 692.0},
+        {"cpu_moe": True, "input_len": 2700, "usual_quantization": "q4_k_m"},
+    ),
+    (
+        "M4 Pro, Qwen 3.6 27B 4bit MLX, around 18-19 tokens/sec generation and 111 tokens/sec"
+        " prefill",
+        {"decode_tokens_per_s": 18.0, "prefill_tokens_per_s": 111.0},  # the lower proves less
+        {"quantization": "mlx_q4"},
+    ),
+    (
+        "only 8 tokens per second on Mixtral 8x7B Q5_K_M with a 3060 12GB",
+        {"decode_tokens_per_s": 8.0},
+        {"model": "mistralai/Mixtral-8x7B-v0.1", "gpu": "rtx-3060-12gb"},
+    ),
     (
         "Qwen3-32B AWQ on 2x3090, vLLM, 38 tok/s at 8k",
         {"decode_tokens_per_s": 38.0},
@@ -250,3 +287,30 @@ def test_a_number_of_many_digits_is_read_from_its_start_alone() -> None:
     found = read_sentence(f"prompt {'9' * 20} tok/s and 30 tok/s with Qwen3-8B on a 4090")
     assert found.prefill_tokens_per_s == float("9" * 20)
     assert found.decode_tokens_per_s == 30.0
+
+
+def test_first_tokens_of_a_window_prove_nothing_since_it_need_not_be_full() -> None:
+    """runlocalai.co/benchmarks/327: "Context 8K" is the window; 612 ms read a short prompt."""
+    run = read_sentence("Llama 3.3 70B on RTX 4090, 14.8 tok/s, TTFT 612 ms, Q4_K_M, Context 8K")
+    assert run.doubtful == ("ttft_s",)
+
+
+def test_words_in_a_file_are_read_line_by_line_beside_what_the_others_name() -> None:
+    """raullenchai/Rapid-MLX#585: the card above, a run a line."""
+    short, long = results_of(parse(
+        "Hardware: Apple M3 Ultra, 256 GB RAM\nResults (greedy):\n"
+        "- short (prompt=512, max=128): decode median 167.93 tok/s, prefill 2197.19 tok/s\n"
+        "- long (prompt=2048, max=512): decode median 159.76 tok/s, prefill 2278.37 tok/s\n", "x",
+    ))  # fmt: skip
+    assert (short.decode_tokens_per_s, long.decode_tokens_per_s) == (167.93, 159.76)
+    assert (short.setup.input_len, long.setup.input_len) == (512, 2048)
+    assert short.setup.gpu == long.setup.gpu == "apple-m3-ultra"
+
+
+def test_of_two_speeds_that_of_the_load_is_the_loads() -> None:
+    run = read_sentence(
+        "dual A6000, llama 3.1 70b awq, vllm, 24 tokens/s single request; 350 tok/s with 32"
+        " concurrent requests"
+    )
+    assert (run.output_tokens_per_s, run.setup.max_concurrency, run.setup.tp) == (350.0, 32, 2)
+    assert "24 tok/s" in run.warnings[0]

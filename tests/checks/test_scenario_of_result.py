@@ -267,7 +267,7 @@ def test_the_loaded_size_decides_where_the_name_cannot_be() -> None:
         model_said="openai/gpt-oss-20b", engine="llama.cpp", quantization="fp16",
         weight_bytes=12.83 * 2**30,
     )  # fmt: skip
-    assert found.scenario.quantization in (None, "mxfp4_moe")
+    assert found.scenario.quantization == "mxfp4_f16"
 
 
 def test_users_beyond_the_servers_cap_wait() -> None:
@@ -366,3 +366,49 @@ def test_speculation_that_cannot_be_modelled_proves_nothing() -> None:
     found = posed(acceptance_length=20.5)
     assert found.scenario.speculative is None
     assert found.doubts == ("speculation of 20.50 tokens a step is not in the limit",)
+
+
+def test_a_count_at_the_cards_name_divides_the_model_over_so_many() -> None:
+    """sgl-project/sglang#6681 says "GPU: H20 TP2"."""
+    assert posed(gpu="2x4090").scenario.tp == 2
+    said = posed(gpu_said="H20 TP2")
+    assert isinstance(said.scenario.gpu, Gpu)
+    assert (said.scenario.gpu.id, said.scenario.tp) == ("h20-96gb", 2)
+    assert posed(gpu="2x4090", options={"engine": "llama.cpp"}).scenario.pp == 2
+
+
+def test_a_run_whose_latency_says_that_few_were_in_flight_was_not_sent_at_once() -> None:
+    """vllm-project/vllm#12845: 772 requests in 330 s, 249 ms + 225 x 108 ms each: 57 at a time."""
+    found = posed(
+        batch_size=None, requests=772, input_len=169, output_len=226,
+        ttft_s=0.2495, tpot_s=0.1082, output_tokens_per_s=529.33, requests_per_s=2.34,
+    )  # fmt: skip
+    assert found.scenario.max_concurrency == 58
+    assert found.scenario.request_rate is None
+    assert "772 requests, 58 in flight" in " ".join(found.warnings)
+    queued = posed(batch_size=None, requests=772, requests_per_s=2.34, latency_s=180.0)
+    assert queued.scenario.request_rate == float("inf")
+
+
+def test_figures_of_a_load_at_lengths_that_nobody_said_prove_nothing() -> None:
+    typed = Result("command line", "", setup(input_len=None, output_len=None, max_concurrency=32),
+                   output_tokens_per_s=350.0)  # fmt: skip
+    assert resolve(typed, gpu=None, model=None, options={}).doubts_above
+    alone = Result("command line", "", setup(input_len=None, output_len=None, batch_size=1),
+                   decode_tokens_per_s=35.0)  # fmt: skip
+    assert not resolve(alone, gpu=None, model=None, options={}).doubts_above
+
+
+@pytest.mark.parametrize(
+    ("typed", "engine", "quantization"),
+    [("llama3.1:8b", "llama.cpp", "q4_k_m"), ("llama3.1:8b", "vllm", None),
+     ("unsloth/Llama-3.1-8B-Instruct-GGUF:Q6_K", "llama.cpp", "q6_k")],
+)  # fmt: skip
+def test_a_typed_name_says_the_format_where_the_result_says_none(
+    typed: str, engine: str, quantization: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    found = posed(model=typed, engine=engine)
+    assert isinstance(found.scenario.model, ModelConfig)
+    assert found.scenario.model.id.startswith("meta-llama/Llama-3.1-8B")
+    assert found.scenario.quantization == quantization

@@ -16,8 +16,9 @@ from vperf.errors import InputError
 from vperf.hardware.gpu import PIPES
 from vperf.sources.catalog import data_dir, is_plain_id
 from vperf.sources.gpu_keys import GPU_FILE
-from vperf.sources.gpus import exact_key, load_gpu, loose_key
+from vperf.sources.gpus import load_gpu
 from vperf.sources.schema import check_file
+from vperf.sources.spellings import exact_key, loose_key
 
 TOLERANCE = 0.03
 PATHS = sorted((data_dir() / "gpus").glob("*.toml"))

@@ -16,7 +16,8 @@ from vperf.explore.sweep import Sweeping
 from vperf.model.ops import Step
 from vperf.resolve import deploy
 from vperf.scenario import Scenario
-from vperf.sources.gpus import load_gpu, override
+from vperf.sources.gpu_override import override
+from vperf.sources.gpus import load_gpu
 from vperf.timing.limit import Limits
 
 CONFIG = Path(__file__).parents[1] / "cli" / "tiny_config.json"

@@ -166,3 +166,20 @@ def test_widths_written_down_by_layer_are_those_of_the_class() -> None:
     by_key = build_model({**plain, "global_head_dim": 128}, source="config.json")
     same = build_model({**plain, "global_head_dim": 64}, source="config.json")
     assert by_layer.kinds == by_key.kinds != same.kinds
+
+
+@pytest.mark.parametrize(
+    ("model_type", "norms"), [("gemma", 2), ("gemma2", 4), ("gemma3_text", 4), ("glm4", 4)]
+)
+def test_a_norm_behind_a_mechanism_is_a_kernel_of_its_own(model_type: str, norms: int) -> None:
+    """Norms in a layer of modeling_gemma.py, _gemma2.py, _gemma3.py and _glm4.py: those before a
+    mechanism add the residual on the way, those behind cannot."""
+    config = {"model_type": model_type, "hidden_size": 2048, "intermediate_size": 8192,
+              "num_hidden_layers": 10, "num_attention_heads": 8, "num_key_value_heads": 4,
+              "head_dim": 256, "vocab_size": 1000, "sliding_window": 512}  # fmt: skip
+    elements, launches, _ = build_model(config, source="config.json").decoder_small_kernels
+    plain, fewer, _ = build_model(
+        {**config, "model_type": "llama"}, source="config.json"
+    ).decoder_small_kernels
+    assert launches - fewer == 10 * (norms - 2)
+    assert elements - plain == 10 * (norms - 2) * 2 * 2048

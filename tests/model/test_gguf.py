@@ -215,6 +215,9 @@ def test_a_mix_weighs_what_published_files_do(name: str) -> None:
         ("TinyLlama/TinyLlama-1.1B-Chat-v1.0", "Q4_K_M", 667_083_079),
         ("Qwen/Qwen3-32B", "q8_0", 34_811_744_256),
         ("openai/gpt-oss-20b", "mxfp4_moe", 12_101_070_356),
+        # 12.83 GiB and 60.87 GiB, as llama-bench prints them.
+        ("openai/gpt-oss-20b", "mxfp4_f16", 13_776_000_000),
+        ("openai/gpt-oss-120b", "mxfp4_f16", 65_359_000_000),
         ("Qwen/Qwen3-30B-A3B", "q4_k_m", 18_550_800_000),
     ],
 )

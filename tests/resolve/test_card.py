@@ -9,6 +9,7 @@ import pytest
 import vperf
 from vperf.errors import InputError
 from vperf.resolve.card import with_count
+from vperf.sources.gpus import several
 
 QWEN = "Qwen/Qwen3-8B"
 
@@ -57,6 +58,20 @@ def test_no_count_is_read_into_files_hosts_and_unlike_cards(
     (tmp_path / "2x.toml").touch()
     for name in ("2x.toml", "cpu:9654", "rtx-5090+2xrtx-3090"):
         assert with_count({"gpu": name}) == {"gpu": name}
+
+
+@pytest.mark.parametrize(
+    ("typed", "count", "card"),
+    [
+        ("2x3090", 2, "3090"), ("A6000 x2", 2, "A6000"), ("dual RTX 3090s", 2, "RTX 3090"),
+        ("H20 TP2", 2, "H20"), ("A100-80GB x4", 4, "A100-80GB"), ("2\u00d74090", 2, "4090"),
+        ("quad l40s", 4, "l40s"), ("7900xtx", 1, "7900xtx"), ("mi300x", 1, "mi300x"),
+    ],
+)  # fmt: skip
+def test_a_count_is_read_before_a_cards_name_and_after_it(
+    typed: str, count: int, card: str
+) -> None:
+    assert several(typed) == (count, card)
 
 
 def test_where_one_card_is_asked_for_several_are_an_error_that_says_so() -> None:

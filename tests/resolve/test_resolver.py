@@ -167,3 +167,22 @@ def test_dir_shows_what_there_is_and_old_names_stay() -> None:
     assert set(vperf.__all__) <= set(dir(vperf))
     assert vperf.Question is vperf.Scenario
     assert vperf.Bars is vperf.Thresholds
+
+
+@pytest.mark.parametrize(
+    ("model", "engine", "quantization", "taken"),
+    [
+        ("llama3.1:8b", None, "q4_k_m", "llama.cpp"),
+        ("llama3.1:8b", "vllm", "bf16", "vllm"),  # which reads no file of Ollama's
+        ("gpt-oss:20b", None, "mxfp4_moe", "llama.cpp"),  # as it was published
+        ("Qwen3-8B-Q6_K.gguf", None, "q6_k", "llama.cpp"),
+        ("Qwen3 8B", None, "bf16", "vllm"),
+    ],
+)
+def test_a_spelled_model_has_the_format_and_engine_of_such_names_and_says_so(
+    model: str, engine: str | None, quantization: str, taken: str
+) -> None:
+    answer = vperf.estimate(model, "rtx-4090", engine=engine)
+    assert (answer.model.quantization, answer.workload.engine) == (quantization, taken)
+    said = [note for note in answer.assumptions if note.kind == "spelled_model"]
+    assert [note.values["typed"] for note in said] == ([model] if model != "Qwen3 8B" else [])

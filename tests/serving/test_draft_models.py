@@ -252,7 +252,7 @@ def test_each_batch_has_its_break_even_and_its_best_number_of_drafts() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (drafts("medusa"), "must be mtp, draft_model, eagle, eagle3 or ngram"),
+        (drafts("lookahead"), "must be mtp, draft_model, eagle, eagle3, medusa or ngram"),
         (drafts("draft_model"), "draft-model: missing"),
         (drafts("mtp", SMALL), "no multi-token|means nothing with"),
         (drafts("ngram", SMALL), "means nothing with"),

@@ -12,6 +12,7 @@ from vperf.api import figures
 from vperf.report.estimate.page import headline
 from vperf.scenario import Scenario
 from vperf.serving.elsewhere import LINK_SHARE
+from vperf.sources.engines import load_engine
 
 GIB = 2.0**30
 CARD = "a100-sxm-80gb"
@@ -30,7 +31,9 @@ def test_a_kept_prompt_is_its_cache_over_the_link() -> None:
     assert kept is not None
     assert kept.found_tokens == PROMPT - 1
     assert kept.sent_bytes == cache
-    assert kept.sent_s == pytest.approx(cache / (LINK_SHARE * link), rel=1e-3)
+    use = load_engine("vllm").host
+    assert use is not None
+    assert kept.sent_s == pytest.approx(cache / (use.link_share * link), rel=1e-3)
     assert ask(kv_offload="host").expected.ttft_s == pytest.approx(kept.sent_s + kept.rest_s)
     assert ask(kv_offload="host").limit.ttft_s == pytest.approx(cache / link, rel=1e-3)
 
@@ -209,13 +212,108 @@ def test_nothing_found_is_the_load_without_a_cache(users: int) -> None:
     assert none.limit.ttft_s <= none.expected.ttft_s
 
 
+# Images, and a load of prompts that other cards read ----------------------------------------------
+
+VISION: dict[str, Any] = {
+    "model": "qwen2.5-vl-7b-instruct", "image": "1024x768", "images": 3, "input_len": 2000,
+}  # fmt: skip
+
+
+def test_images_whose_tokens_are_found_are_not_encoded_again() -> None:
+    whole, none = ask(**VISION), ask(**VISION, kv_offload="host", kv_offload_hit=0.0)
+    assert none.expected == whole.expected
+    # 999 tokens an image of 4,997: half of the prompt holds two and a part of the third.
+    half = ask(**VISION, kv_offload="host", kv_offload_hit=0.5)
+    every = ask(**VISION, kv_offload="host")
+    assert half.workload.expected_encode_s == pytest.approx(
+        ask(**{**VISION, "images": 1}).workload.expected_encode_s
+    )
+    assert every.workload.expected_encode_s == 0
+    assert half.kept is not None
+    assert half.expected.ttft_s == pytest.approx(
+        half.kept.sent_s + half.kept.rest_s + half.workload.expected_encode_s
+    )
+    served = ask(**VISION, kv_offload="host", max_concurrency=4)
+    assert served.limit.ttft_s <= served.expected.ttft_s < whole.expected.ttft_s
+
+
+def test_images_are_encoded_where_prompts_are_read() -> None:
+    found, reads, alone = ask(**VISION, prefill_gpu="h100"), ask("h100", **VISION), ask(**VISION)
+    by = found.read_by
+    assert by is not None
+    assert found.workload.expected_encode_s == reads.workload.expected_encode_s
+    assert by.prefill_s == pytest.approx(reads.expected.ttft_s)
+    assert by.ttft_alone_s == pytest.approx(alone.expected.ttft_s)
+    assert found.expected.ttft_s == pytest.approx(by.prefill_s + by.sent_s + by.first_step_s)
+
+
+def test_cards_that_read_divide_a_prompt_among_them() -> None:
+    found, reads = ask(prefill_gpu="4xh100", pcp=2), ask("h100", tp=2, pcp=2)
+    assert found.read_by is not None
+    assert (found.read_by.gpus, found.read_by.tp) == (4, 2)
+    assert found.read_by.prefill_s == pytest.approx(reads.expected.ttft_s)
+    assert found.gpu.count == 1
+
+
+def test_a_rate_waits_for_the_readers_and_the_link_and_no_token_for_a_prompt() -> None:
+    rate = 1.0
+    found, batch = ask(prefill_gpu="h100", request_rate=rate), ask(prefill_gpu="h100")
+    by, alone = found.read_by, batch.read_by
+    assert by is not None
+    assert alone is not None
+    assert found.serving is not None
+    assert by.busy == pytest.approx(rate * by.prefill_s)
+    waits = sum(t + t * rate * t / (1 - rate * t) / 2 for t in (by.prefill_s, by.sent_s))
+    server = found.expected.ttft_s - waits - by.first_step_s
+    assert 0 < server < 0.1  # the request's way through both servers
+    running = rate * 127 * found.expected.tpot_s  # Little's law
+    assert found.serving.running_batch == pytest.approx(running, rel=1e-3)
+    assert found.expected.tpot_s < ask(request_rate=rate / 4).expected.tpot_s
+
+
+@pytest.mark.parametrize("users", [1, 4, 32, 128])
+def test_users_of_both_kinds_of_card_are_all_somewhere(users: int) -> None:
+    found = ask(prefill_gpu="h100", max_concurrency=users)
+    assert found.serving is not None
+    assert found.read_by is not None
+    takes = found.serving.ttft_steady_s + 127 * found.expected.tpot_s
+    assert found.serving.requests_per_s * takes == pytest.approx(users, rel=1e-3)
+    most = min(found.read_by.requests_per_s, found.read_by.decode_requests_per_s)
+    assert found.serving.requests_per_s <= most * (1 + 1e-9)
+    assert found.limit.ttft_s <= found.expected.ttft_s
+    assert found.limit.tpot_s <= found.expected.tpot_s
+    fewer = ask(prefill_gpu="h100", max_concurrency=max(1, users // 2))
+    assert fewer.serving is not None
+    assert fewer.serving.requests_per_s <= found.serving.requests_per_s * (1 + 1e-9)
+
+
+def test_a_rate_beyond_either_kind_of_card_grows_its_queue() -> None:
+    found = ask(prefill_gpu="h100", request_rate=50.0)
+    assert found.serving is not None
+    assert found.read_by is not None
+    assert found.serving.saturated
+    assert found.serving.requests_per_s == pytest.approx(
+        min(found.read_by.requests_per_s, found.read_by.decode_requests_per_s)
+    )
+
+
+def test_a_prefix_that_the_readers_have_is_sent_and_not_read() -> None:
+    plain, hit = (
+        ask(prefill_gpu="h100", request_rate=0.5, prefix_cache_hit=share).read_by
+        for share in (0.0, 0.8)
+    )
+    assert plain is not None
+    assert hit is not None
+    assert hit.prefill_s < 0.4 * plain.prefill_s
+    assert hit.sent_bytes == plain.sent_bytes
+
+
 @pytest.mark.parametrize("name", ["kv_offload", "prefill_gpu"])
 @pytest.mark.parametrize(
     "options",
     [
         {"max_concurrency": 4, "num_prompts": 40},
         {"engine": "llama.cpp", "n_gpu_layers": 20},
-        {"model": "qwen2.5-vl-7b-instruct", "image_tokens": 500},
     ],
 )
 def test_what_is_not_understood_is_refused(name: str, options: dict[str, Any]) -> None:
@@ -252,3 +350,57 @@ def test_tables_have_a_cache_beyond_the_card_and_no_cards_of_another_kind() -> N
     assert row.figures.expected == ask(kv_offload="host").expected
     with pytest.raises(InputError, match="vperf estimate alone"):
         figures(Scenario("qwen3-8b", CARD, prefill_gpu="h100"))
+
+
+# Images that other cards encode -------------------------------------------------------------------
+
+
+def test_other_cards_encode_and_send_a_hidden_state_for_each_token() -> None:
+    found, own = ask(**VISION, encoder_gpu="l40s"), ask("l40s", **VISION)
+    plain, text = ask(**VISION), ask(model=VISION["model"], input_len=2000 + 2997)
+    sent = 2997 * 3584 * 2 / 31.5e9  # hidden of 3,584 over PCIe 4.0
+    encode = own.workload.expected_encode_s + sent
+    assert found.workload.encoder_gpu == "l40s"
+    assert found.workload.expected_encode_s == pytest.approx(encode, rel=1e-3)
+    assert found.expected.ttft_s == pytest.approx(encode + text.expected.ttft_s, rel=1e-3)
+    assert found.limit.ttft_s == pytest.approx(
+        max(text.limit.ttft_s, own.workload.limit_encode_s), rel=1e-6
+    )
+    assert found.expected.tpot_s == plain.expected.tpot_s
+    assert found.prefill.expected_s == pytest.approx(found.expected.ttft_s)
+
+
+def test_requests_are_shared_out_over_the_cards_that_encode() -> None:
+    one, four = (
+        ask(**VISION, encoder_gpu=f"{n}xl40s", batch_size=8).expected.ttft_s for n in (1, 4)
+    )
+    text = ask(model=VISION["model"], input_len=2000 + 2997, batch_size=8).expected.ttft_s
+    assert (one - text) / (four - text) == pytest.approx(4, rel=0.1)
+
+
+@pytest.mark.parametrize("users", [1, 8, 64])
+def test_no_step_waits_for_what_other_cards_encode(users: int) -> None:
+    found, plain = (
+        ask(**VISION, max_concurrency=users, **more) for more in ({"encoder_gpu": "4xl40s"}, {})
+    )
+    assert found.serving is not None
+    assert plain.serving is not None
+    assert found.limit.ttft_s <= found.expected.ttft_s
+    if users > 1:
+        assert found.expected.tpot_s < plain.expected.tpot_s
+    most = 4 / found.workload.expected_encode_s
+    assert found.serving.requests_per_s <= most
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"encoder_gpu": "l40s"}, "has nothing to encode"),
+        ({**VISION, "encoder_gpu": "l40s", "kv_offload": "host"}, "not understood with"),
+        ({**VISION, "encoder_gpu": "l40s", "prefill_gpu": "h100"}, "not understood with"),
+        ({**VISION, "encoder_gpu": "l40s", "max_concurrency": 4, "num_prompts": 40}, "understood"),
+    ],
+)
+def test_what_encoders_do_not_do_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        ask(**options)

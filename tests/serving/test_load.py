@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measured_points import score, strata
+from measured_points import score
 from scoring import stats
 
 import vperf
@@ -153,7 +153,7 @@ def test_a_tenth_of_the_requests_and_a_little_wait_in_the_first_burst(users: int
 
 def test_ttft_of_many_users_is_as_measured() -> None:
     # 12 points of InferenceMAX, prompts of 8,192 tokens and 64 users or more: most of it is burst.
-    assert abs(stats(score(strata()["served, many users"])["ttft"]).bias) < 0.17
+    assert abs(stats(score("served, many users")["ttft"]).bias) < 0.17
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5])

@@ -150,6 +150,13 @@ def test_a_version_may_have_had_other_kernels() -> None:
     assert load_engine("trtllm@1.1").fused_quantize
 
 
+@pytest.mark.parametrize("name", ["llama.cpp@b3000", "llama.cpp@3000"])
+def test_builds_of_llama_cpp_are_versions(name: str) -> None:
+    now, then = load_engine("llama.cpp@b9000"), load_engine(name)
+    assert (now.nested_compute, then.nested_compute) == (1.0, 0.6)
+    assert now.host_s_per_step < then.host_s_per_step
+
+
 def test_ktransformers_copies_weights_of_long_prompts_since_kt_kernel() -> None:
     now, then = load_engine("ktransformers").host, load_engine("ktransformers@0.3").host
     assert now

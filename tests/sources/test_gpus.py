@@ -13,16 +13,9 @@ from hypothesis import strategies as st
 from vperf.errors import InputError, UnknownNameError, VperfError
 from vperf.sources import catalog, gpus
 from vperf.sources.catalog import Files, data_dir
-from vperf.sources.gpus import (
-    _spellings,
-    gpu_names,
-    index_of,
-    list_gpus,
-    load_gpu,
-    load_gpu_file,
-    override,
-    tables_of,
-)
+from vperf.sources.gpu_names import _spellings, index_of, tables_of
+from vperf.sources.gpu_override import override
+from vperf.sources.gpus import gpu_names, list_gpus, load_gpu, load_gpu_file
 
 EXACT = {
     "rtx-4090": "rtx-4090",
@@ -448,7 +441,7 @@ def test_the_index_of_a_wheel_finds_what_the_files_do(
     shipped.symlink_to(folder, target_is_directory=True)
     read = _spellings(Files(folder, tmp_path / "none"))
     (tmp_path / "gpus.index").write_bytes(index_of(folder))
-    monkeypatch.setattr(gpus, "index_of", None)  # only the index may be read
+    monkeypatch.setattr("vperf.sources.gpu_names.index_of", None)  # only the index may be read
     assert _spellings(Files(shipped, tmp_path / "none")) == read
     assert len(read) == len(gpu_names())
 
@@ -486,3 +479,22 @@ def test_a_machines_memory_may_be_said_at_its_name() -> None:
     assert load_gpu("M3 Ultra 512GB") == load_gpu("M3 Ultra")
     assert load_gpu("Strix Halo 64GB").memory_bytes == 48 * 2**30
     assert "75%" in " ".join(load_gpu("M3 Ultra 96GB").assumptions)
+
+
+def test_the_machine_around_a_chip_is_no_part_of_its_name() -> None:
+    assert load_gpu("MacBook Pro M3 Max 64GB").memory_bytes == 48 * 2**30
+    assert load_gpu("Mac mini M4 Pro 64GB").id == "apple-m4-pro"
+
+
+def test_memory_may_be_said_in_brackets_and_binary() -> None:
+    assert {load_gpu(n).id for n in ("RTX 3090 (24GB)", "GeForce RTX 3090 \u00b7 24 GiB")} == {
+        "rtx-3090"
+    }
+
+
+def test_a_rebuilt_card_has_twice_its_memory_and_says_so() -> None:
+    card = load_gpu("4090 48GB")
+    assert card.memory_bytes == 2 * load_gpu("4090").memory_bytes
+    assert "rebuilt" in " ".join(card.assumptions)
+    with pytest.raises(UnknownNameError):
+        load_gpu("4090 32GB")

@@ -136,6 +136,29 @@ def test_one_of_our_own_files_can_be_given_by_path() -> None:
     assert shipped_model("Qwen/Qwen3-4B").parameters == 4_022_468_096
 
 
-@pytest.mark.parametrize("typed", ["qwen3:8b", "Qwen3 8B", "qwen3_8b"])
+@pytest.mark.parametrize(
+    ("typed", "model", "quantization"),
+    [
+        ("llama3.3:70b", "meta-llama/Llama-3.3-70B-Instruct", "q4_k_m"),
+        ("mistral", "mistralai/Mistral-7B-Instruct-v0.3", "q4_k_m"),
+        ("llama3.1:8b-instruct-q8_0", "meta-llama/Llama-3.1-8B-Instruct", "q8_0"),
+        ("Qwen3-235B-A22B-UD-Q2_K_XL.gguf", "Qwen/Qwen3-235B-A22B", "q2_k"),
+        ("hf.co/unsloth/Qwen3-14B-GGUF:Q5_K_M", "Qwen/Qwen3-14B", "q5_k_m"),
+        ("unsloth/gemma-3-27b-it-GGUF", "google/gemma-3-27b-it", "q4_k_m"),
+        ("mlx-community/Qwen3-30B-A3B-4bit", "Qwen/Qwen3-30B-A3B", "mlx_q4"),
+        ("nvidia/DeepSeek-R1-0528-FP4", "deepseek-ai/DeepSeek-R1-0528", "nvfp4"),
+        ("Mixtral 8x7B", "mistralai/Mixtral-8x7B-v0.1", None),
+    ],
+)
+def test_a_name_that_is_no_id_is_read_by_its_words_and_its_format_too(
+    typed: str, model: str, quantization: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    found = load_model_config(typed)
+    assert found.spelled is not None
+    assert (found.id, found.spelled.quantization) == (model, quantization)
+
+
+@pytest.mark.parametrize("typed", ["Qwen3 8B", "qwen3_8b"])
 def test_the_parts_of_a_short_name_may_be_parted_otherwise(typed: str) -> None:
     assert load_model_config(typed).id == "Qwen/Qwen3-8B"

@@ -8,7 +8,8 @@ import pytest
 
 from vperf.hardware.gpu import Gpu
 from vperf.sources.catalog import data_dir
-from vperf.sources.gpus import load_gpu, load_gpu_file, override
+from vperf.sources.gpu_override import override
+from vperf.sources.gpus import load_gpu, load_gpu_file
 from vperf.sources.odd_figures import odd_figures
 
 CARD = """

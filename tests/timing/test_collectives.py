@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from measured_points import score, strata
+from measured_points import score
 from scoring import stats
 
 import vperf
@@ -97,7 +97,7 @@ def test_experts_on_other_ranks_take_as_long_as_served_deepseek_r1_shows() -> No
     # TPOT of attention data x expert parallel 8 on H200 and B200, TensorRT-LLM, 11 served points
     # of NVIDIA aiconfigurator's repository: 3 % too fast on average, and twice the exchange is 8 %
     # more.
-    found = stats(score(strata()["served in attention groups"])["tpot"])
+    found = stats(score("served in attention groups")["tpot"])
     assert -0.05 < found.bias < 0.02
 
 

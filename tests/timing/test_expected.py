@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from measured_points import score, strata
+from measured_points import score
 from scoring import stats
 
 from vperf.formats import (
@@ -170,7 +170,7 @@ def test_prefill_over_heads_of_72_multiplies_as_if_they_were_of_96() -> None:
 def test_prefill_over_heads_of_512_is_as_slow_as_measured() -> None:
     # 12 of 47 rows of NVIDIA aiconfigurator's tables: TensorRT-LLM's kernels, and theirs in
     # SGLang, on B200 and B300. Without a rate of their own they are predicted 30 % too fast.
-    rows = score(strata()["prefill attention, wide heads"])["kernel"]
+    rows = score("prefill attention, wide heads")["kernel"]
     assert abs(stats(rows).bias) < 0.07
 
 
@@ -246,7 +246,7 @@ def test_k_quants_stream_slower_than_plain_blocks_in_llama_cpp() -> None:
         (op,) = matmul("m", (Linear("w", 8192, 28672, fmt),), 1)
         return op.weight_bytes / op_expected_s(op, c, llama)
 
-    assert rate(Q4_K) == pytest.approx(0.87 * rate(Q4_0), rel=0.02)
+    assert rate(Q4_K) == pytest.approx(0.93 * rate(Q4_0), rel=0.02)
 
 
 def test_long_decode_attention_streams_the_cache() -> None:
@@ -254,6 +254,23 @@ def test_long_decode_attention_streams_the_cache() -> None:
     cache = 8 * 32_768 * 2 * 8 * 128 * 2
     seconds = op_expected_s(op, C, VLLM)
     assert cache / 3.1e12 < seconds < 1.1 * cache / 3.1e12 + 13e-6
+
+
+def test_without_flash_attention_each_query_head_reads_the_keys_of_its_group_from_memory() -> None:
+    """llama-bench of an 8B model in q4_k_m without it (XiongjieDai, May 2024): from mean contexts
+    of 256 to 4,096 tokens a step became 2.77 ms longer on an RTX 3090, 1.38 on an RTX 4090, whose
+    L2 holds the keys of a layer, and 9.27 on an M1 Max."""
+    engine = replace(load_engine("llama.cpp@b3000"), flash_attention=False)
+    for card, heads, measured in (("rtx-3090", 4, 2.77e-3), ("rtx-4090", 1, 1.38e-3),
+                                  ("apple-m1-max", 4, 9.27e-3)):  # fmt: skip
+        c = constants_of(load_gpu(card), engine)
+        longer, plain = (
+            [op_expected_s(_attention(Step(1, 1, past)), c, each) for past in (100_000, 200_000)]
+            for each in (engine, replace(engine, flash_attention=True))
+        )
+        step = longer[1] - longer[0]
+        assert step == pytest.approx(heads * (plain[1] - plain[0]), rel=0.01)
+        assert step * 32 * 3840 / 100_000 < measured
 
 
 def test_short_decode_attention_of_a_large_batch_waits_for_its_blocks() -> None:

@@ -31,7 +31,7 @@ def test_every_range_holds_the_expected_value() -> None:
 @pytest.mark.parametrize("experts", [False, True])
 def test_the_range_of_decode_holds_eight_of_ten_measured_tpots(experts: bool) -> None:
     # Of 1,222 served points, of which those kept with the tests are a sample.
-    served = [p for name in strata() for p in score(strata()[name]).get("tpot", [])
+    served = [p for name in strata() for p in score(name).get("tpot", [])
               if (p.groups["kind"] == "moe") == experts]  # fmt: skip
     low, high = decode_spread(constants("h100"), VLLM, experts=experts)
     inside = sum(low <= p.measured_s / p.expected_s <= high for p in served)

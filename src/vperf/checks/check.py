@@ -373,7 +373,8 @@ def _grade(  # noqa: PLR0917  (as check)
     at, answer, how = as_it_ran(resolver, at, figures)
     found = metrics(at, answer, figures)
     more_cards = _more_cards(result, at)
-    doubts = bool(said.doubts or more_cards)
+    doubts = bool(said.doubts or said.doubts_above or more_cards)
+    above = any(metric.of_limit > 1.0 for metric in found)
     found = tuple(
         doubted(each) if doubts or each.name in result.doubtful else each for each in found
     )
@@ -416,6 +417,7 @@ def _grade(  # noqa: PLR0917  (as check)
         drift=None,
         warnings=(
             *said.warnings,
+            *(Note("doubt", text=text) for text in said.doubts_above if above),
             *(note for note in (*more_cards, *excuses, *how) if note.role == "warning"),
             *_weights_warning(result, answer),
             *_flight_warning(result, at, figures),
@@ -504,7 +506,7 @@ def _flight_warning(result: Result, at: Deployment, figures: dict[str, float]) -
     if seen is None or not users:
         return ()
     fewer = _FEWER_TOLERANCE
-    if at.load is not None and result.setup.max_concurrency is None:
+    if at.scenario.request_rate == math.inf and result.setup.max_concurrency is None:
         # All sent at once: they wait for each other, and their number falls to none.
         users, fewer = max(users, result.setup.requests or 1), 2 * _FEWER_TOLERANCE
     more = seen > _MORE_TOLERANCE * users

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from vperf.checks.card_named import find_card
-from vperf.checks.importers.names import weight_name
-from vperf.checks.model_named import find_model
+from vperf.checks.importers.labelled import ANSWER
+from vperf.checks.importers.surroundings import command_lines, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
 from vperf.errors import InputError, VperfError
 from vperf.formats import MIXES
 from vperf.sources.gpus import load_gpu
+from vperf.sources.model_named import USUAL_GGUF, find_model
+from vperf.sources.weight_names import weight_name
 from vperf.spelling import flag
 
 TOOL = "command line"
@@ -29,6 +31,12 @@ TOOL = "command line"
 _NUMBER = r"(?<!\d)(\d+(?:,\d{3})*(?:\.\d+)?(?:[ ]?[kK](?![a-zA-Z]))?)"
 _COUNT = r"(?<!\d)(\d+(?:,\d{3})*(?:\.\d+)?[ ]?[kK]?)"
 _RATE = r"(?:tok(?:en)?s?|t|tk)[ ]?(?:/[ ]?s(?:ec(?:ond)?)?|per second|ps|p/s)\b|tps\b"
+_SPREAD = r"(?:[ ]?(?:\u00b1|\+/?-)[ ]?[\d.,]*\d)?"
+"""Of repeated runs, behind their mean."""
+_FROM_TO = re.compile(
+    rf"(\d+(?:\.\d+)?)[ ]?(?:-|\u2013|\u2014|to)[ ]?(\d+(?:\.\d+)?)(?=[ ]?(?:{_RATE}))",
+    re.IGNORECASE,
+)
 _TIME = rf"{_NUMBER}[ ]?(ms|milliseconds?|s|sec(?:onds?)?|us|µs)\b"
 _SECONDS = {"m": 1e-3, "s": 1.0, "u": 1e-6, "µ": 1e-6}
 _ENGINES = (
@@ -39,6 +47,8 @@ _ENGINES = (
      "llama.cpp"),
     (r"mlx(?:[-_ ]lm)?", "mlx"), (r"transformers", "transformers"),
 )  # fmt: skip
+_LIBRARIES = r"ollama|lm[- ]?studio"
+"""Of those, what fetches models from a library whose files have a usual format."""
 _FORMAT = (
     r"(?<![\w.-])(?:in )?((?:ud[-_])?i?q\d(?:_[\w]+)?|fp8(?:[- ]dynamic)?|nvfp4|mxfp[48]"
     r"|awq(?:[- ](?:4bit|int4))?|gptq(?:[- ]int[48])?|w[48]a(?:16|8)|int[48]|bf16|fp16|f16"
@@ -69,21 +79,30 @@ class _Sentence:
         self.text = " " + _DEEPSEEK.sub(r"DeepSeek-\1", text.strip()) + " "
         self.understood: list[str] = []
         self.left_out: list[str] = []
+        self.text = _FROM_TO.sub(self._lower, self.text)
+
+    def _lower(self, found: re.Match[str]) -> str:
+        """The lower of "18-19 tok/s"; "10 to 40" is no one speed."""
+        low, high = float(found[1]), float(found[2])
+        if not 0.7 * high <= low < high:
+            return found[0]
+        self.understood.append(f"of {found[1]} to {found[2]}, the lower")
+        return found[1]
 
     def find(self, pattern: str) -> re.Match[str] | None:
         """The first place where the pattern is."""
         return re.search(pattern, self.text, re.IGNORECASE)
 
-    def take(self, pattern: str) -> re.Match[str] | None:
+    def take(self, pattern: str, mark: str = "") -> re.Match[str] | None:
         """The first place where the pattern is, blanked."""
         found = self.find(pattern)
         if found is not None:
-            self.blank(found.start(), found.end())
+            self.blank(found.start(), found.end(), mark)
         return found
 
-    def blank(self, start: int, end: int) -> None:
+    def blank(self, start: int, end: int, mark: str = "") -> None:
         """Leaves a comma, so that no rule reads across."""
-        self.text = self.text[:start] + " , " + self.text[end:]
+        self.text = f"{self.text[:start]} , {mark}{self.text[end:]}"
 
 
 def read_sentence(text: str) -> Result:
@@ -97,6 +116,7 @@ def read_sentence(text: str) -> Result:
             source=flag("text"),
         )
     sentence = _Sentence(text)
+    command = _command(sentence)
     setup = _load(sentence, Setup())
     alone = 1 if setup.request_rate is None else math.inf
     figures = _figures(sentence, users=setup.max_concurrency or setup.batch_size or alone)
@@ -105,15 +125,86 @@ def read_sentence(text: str) -> Result:
             "tells no measured figure", source=flag("text"),
             hint='as "38 tok/s", "TTFT 62 ms", "12 ms per token", "prompt 1,200 tok/s"',
         )  # fmt: skip
+    doubtful = _doubtful(sentence, figures)
     setup = _lengths(sentence, setup)
     setup = _engine(sentence, setup)
-    setup = _names(sentence, setup)
+    if setup.engine is None:
+        setup = replace(setup, engine=command.engine)
+    setup = filled(_names(sentence, setup), command)
     notes = [f"understood: {'; '.join(sentence.understood)}"]
     left = sentence.left_out + [
         part.strip() for part in re.split(r"[,;]|\s\.\s", sentence.text) if re.search(r"\d", part)
     ]
     warnings = [f"not understood, and left out: {', '.join(left)}"] if left else []
-    return Result(TOOL, "", setup, **figures, notes=tuple(notes), warnings=tuple(warnings))  # type: ignore[arg-type]
+    return Result(
+        TOOL, "", setup, notes=tuple(notes), warnings=tuple(warnings), doubtful=doubtful,
+        **figures,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def read_words(text: str) -> tuple[Result, ...]:
+    """The results that a short text tells: each line that has figures, beside what the others name;
+    one where one line has, or a sentence goes over several. Empty where it tells none."""
+    text = text.strip()
+    if len(text) > _LONGEST or ANSWER.search(text):
+        return ()
+    lines = [line for line in text.splitlines() if line.strip()]
+    with_figures = [n for n, line in enumerate(lines) if _tells(line)]
+    if not with_figures:
+        return ()
+    parts = [" ".join(lines)]
+    if len(with_figures) > 1:
+        others = " ; ".join(line for n, line in enumerate(lines) if n not in with_figures)
+        parts = [f"{lines[n]} ; {others}" for n in with_figures]
+    found = []
+    for part, number in zip(parts, with_figures, strict=False):
+        with suppress(InputError):
+            label = lines[number].strip(" -*:.")[:40] if len(parts) > 1 else ""
+            found.append(replace(read_sentence(part), tool=WORDS, label=label))
+    return tuple(found)
+
+
+WORDS = "a text in words"
+
+
+def _tells(line: str) -> bool:
+    sentence = _Sentence(line)
+    return bool(_figures(sentence, users=1).keys() - {"latency_s"})
+
+
+def _command(sentence: _Sentence) -> Setup:
+    """What a command line in the text says, up to the end of its line, and loose options."""
+    found, notes = Setup(), list[str]()
+    options = options_in(sentence.text)
+    if options:
+        found = setup_of(options, notes)
+        said = ", ".join(f"{name} {value}" for name, value in options.items() if " " not in name)
+        sentence.understood.append(f"of the command: {said[:200]}")
+        for line in command_lines(sentence.text):
+            sentence.take(re.escape(line))
+    for name, pattern in _LOOSE:
+        if getattr(found, name) is None and (match := sentence.take(pattern)):
+            value: Any = int(match[1]) if match.groups() else True
+            found = replace(found, **{name: value})
+            sentence.understood.append(match[0].strip())
+    return found
+
+
+_LOOSE = (
+    ("n_cpu_moe", r"-{1,2}(?:n-cpu-moe|ncmoe)[ =]*(\d{1,3})\b"),
+    ("cpu_moe", r"-{1,2}(?:cpu-moe|cmoe)\b"),
+    ("n_gpu_layers", r"(?:-ngl|--n-gpu-layers|--gpu-layers)[ =]*(\d{1,2})\b(?<!99)"),
+)
+"""Options that people name without the command."""
+
+
+def _doubtful(sentence: _Sentence, figures: Mapping[str, float]) -> tuple[str, ...]:
+    """TTFT, where the length said is a window's: how much of it the prompt filled is not known."""
+    window = sentence.find(rf"(?:context|ctx)(?: length| size| window)?[ =:]*(?:of )?{_COUNT}")
+    if "ttft_s" not in figures or window is None:
+        return ()
+    sentence.left_out.append("how long the prompt was: a context is what it may fill")
+    return ("ttft_s",)
 
 
 def _figures(sentence: _Sentence, *, users: float) -> dict[str, float]:
@@ -143,13 +234,19 @@ def _figures(sentence: _Sentence, *, users: float) -> dict[str, float]:
             keep("tpot_s", _time(match), f"TPOT {match[1]} {match[2]}")
     if match := sentence.take(rf"(?:latency|end[- ]to[- ]end|e2e)[^\d,;]{{0,12}}{_TIME}"):
         keep("latency_s", _time(match), f"latency {match[1]} {match[2]}")
-    prompt = r"\b(?:prompt(?: processing| eval)?|prefill|pp\d*|input)"
+    prompt = (
+        r"\b(?:prompt(?: processing| eval(?:uation)?| reading)?|prefill(?:ing)?|pp\d*|input)"
+        r"(?: tokens?)?"
+    )
+    speed = r"(?: speed| rate| throughput)?"
     if match := sentence.take(rf"\bpp[ :=]*{_NUMBER}[ ,;/]+tg[ :=]*{_NUMBER}(?: *(?:{_RATE}))?"):
         read, written = _number(match[1]), _number(match[2])
         keep("prefill_tokens_per_s", read, f"prompts {read:,g} tok/s")
         keep("decode_tokens_per_s", written, f"decode {written:,g} tok/s")
     for pattern in (
-        rf"{prompt}(?: speed| rate)?[^\d,;]{{0,12}}{_NUMBER}[ ]?(?:{_RATE})",
+        rf"{prompt}{speed}[^\d,;]{{0,12}}{_NUMBER}{_SPREAD}[ ]?(?:{_RATE})",
+        rf"{prompt}(?: speed| rate)[ :=]*{_NUMBER}{_SPREAD}(?:[ ]?tok(?:en)?s?)?(?![\w/%])",
+        rf"{prompt}{speed}[ :=]*{_NUMBER}[ ]?(?:\u00b1|\+/?-)[ ]?[\d.,]*\d",
         rf"{_NUMBER}[ ]?(?:{_RATE})(?: of| for| in)? ?{prompt}\b",
         rf"{prompt}[ ]?:?[ ]?{_NUMBER}(?=[^\d]*{_NUMBER}[ ]?(?:{_RATE}))",
     ):
@@ -170,6 +267,14 @@ def _rates(sentence: _Sentence, keep: Callable[[str, float, str], None], *, many
         if many and (match := sentence.take(pattern)):
             rate = _number(match[1])
             keep("output_tokens_per_s", rate, f"output {rate:,g} tok/s over the run")
+    spoken = r"\b(?:(?:token )?generation|decod(?:e|ing)|eval|tg\d*)"
+    for pattern in (
+        rf"{spoken}(?: speed| rate)[ :=]*{_NUMBER}{_SPREAD}(?:[ ]?tok(?:en)?s?)?(?![\w/%])",
+        rf"{spoken}[ :=]*{_NUMBER}[ ]?(?:\u00b1|\+/?-)[ ]?[\d.,]*\d",
+    ):
+        if not many and (match := sentence.take(pattern)):
+            rate = _number(match[1])
+            keep("decode_tokens_per_s", rate, f"decode {rate:,g} tok/s")
     user = r"(?: ?/ ?| per | a | each | for each )(?:user|request|stream|sequence)"
     each = rf"{_NUMBER}[ ]?(?:{_RATE}){user}"
     if many and (match := sentence.take(each)):
@@ -187,18 +292,30 @@ def _rates(sentence: _Sentence, keep: Callable[[str, float, str], None], *, many
 
 
 _DECODE = (
-    rf"(?:\btg\d*[ :]*)?{_NUMBER}[ ]?(?:output )?(?:{_RATE})(?: (?:decode|generation|eval|tg\d*))?"
+    rf"(?:\btg\d*[ :]*)?{_NUMBER}{_SPREAD}[ ]?(?:output )?(?:{_RATE})"
+    r"(?: (?:decode|generation|eval|tg\d*))?"
 )
+_LOAD_WAS = "\x01"
+"""Stands where the words of the load were."""
 
 
 def _meant(sentence: _Sentence, rates: list[re.Match[str]]) -> int:
-    """Which of several speeds: that beside a length, or the later one of "from 40 to 25"."""
+    """Which of several speeds: that of the load, that beside a length, or the later one of "from 40
+    to 25"."""
+    if len(rates) > 1 and _LOAD_WAS in sentence.text:
+        return min(range(len(rates)), key=lambda n: _from_load(rates[n]))
     clauses = [re.split(r"[,;]|\band\b", each.string[each.end() :])[0] for each in rates]
     beside = [n for n, clause in enumerate(clauses) if re.search(rf"(?:at|@) ?{_COUNT}", clause)]
     if beside:
         return beside[0]
     first = rates[0].string
     return len(rates) - 1 if re.search(rf"\bfrom {_NUMBER}", first[: rates[0].end()]) else 0
+
+
+def _from_load(rate: re.Match[str]) -> tuple[int, int]:
+    """How far a speed is from the words of the load: clauses, then characters."""
+    first, last = sorted((rate.start(), rate.string.index(_LOAD_WAS)))
+    return len(re.findall(r";|\. |\n", rate.string[first:last])), last - first
 
 
 def _load(sentence: _Sentence, setup: Setup) -> Setup:
@@ -208,10 +325,10 @@ def _load(sentence: _Sentence, setup: Setup) -> Setup:
         rf"{_NUMBER} (?:concurrent|parallel|simultaneous)(?: users| requests| sequences)?",
         rf"{_NUMBER} (?:users|clients|streams|concurrency)\b",
     ):
-        if match := sentence.take(pattern):
+        if match := sentence.take(pattern, _LOAD_WAS):
             sentence.understood.append(f"{match[1]} users")
             return replace(setup, max_concurrency=_number(match[1]))
-    if match := sentence.take(rf"(?:batch(?:[ -]size)?|bs)(?: of)?[ =:]*{_NUMBER}"):
+    if match := sentence.take(rf"(?:batch(?:[ -]size)?|bs)(?: of)?[ =:]*{_NUMBER}", _LOAD_WAS):
         sentence.understood.append(f"batch {match[1]}")
         return replace(setup, batch_size=int(_number(match[1])))
     if match := sentence.take(
@@ -263,8 +380,10 @@ def _engine(sentence: _Sentence, setup: Setup) -> Setup:
         if match := sentence.take(
             rf"(?<![\w/-])(?:{pattern})(?![\w/])(?:[ ]?v?\d+\.\d+(?:\.\d+)?)?"
         ):
-            sentence.understood.append(f"engine {match[0].strip()}")
-            return replace(setup, engine=engine)
+            said = match[0].strip()
+            sentence.understood.append(f"engine {said}")
+            usual = USUAL_GGUF if re.match(_LIBRARIES, said, re.IGNORECASE) else None
+            return replace(setup, engine=engine, usual_quantization=usual)
     return setup
 
 
@@ -281,7 +400,12 @@ def _names(sentence: _Sentence, setup: Setup) -> Setup:
     several = sentence.take(r"\b(\d{1,3})[ ]?(?:x )?(?:gpus|cards|accelerators)\b")
     model, said = _longest(sentence, _as_model)
     if model is not None:
-        setup = replace(setup, model=model, quantization=_format(said, mlx=setup.engine == "mlx"))
+        inside = re.search(_FORMAT, said, re.IGNORECASE)
+        setup = replace(
+            setup,
+            model=model,
+            quantization=_format(inside[1] if inside else said, mlx=setup.engine == "mlx"),
+        )
         sentence.understood.append(f"model {model}")
     card, said = _longest(sentence, _as_card)
     count = _card_count(sentence) if card is not None else 1
@@ -355,7 +479,8 @@ def _as_card(text: str) -> str | None:
 
 
 _NOT_OF_A_MODEL = re.compile(
-    r"\d{1,2}[x\u00d7*]\S*|~\S*|(?:rtx|gtx|rx)\d*|[2-9]0[5-9]0(?:ti)?|[ahlbv]\d00\S*", re.IGNORECASE
+    r"\d{1,2}[x\u00d7*](?!\d+b)\S*|~\S*|(?:rtx|gtx|rx)\d*|[2-9]0[5-9]0(?:ti)?|[ahlbv]\d00\S*",
+    re.IGNORECASE,
 )
 """A word of a card or of a figure, where a model's name has ended."""
 

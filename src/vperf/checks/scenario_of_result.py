@@ -13,28 +13,30 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vperf.checks.card_named import card_named
-from vperf.checks.importers.names import spellings, weight_name
-from vperf.checks.model_named import find_model
+from vperf.checks.prose import TOOL, WORDS
 from vperf.checks.result import Result, Setup
 from vperf.errors import HubError, InputError, VperfError
-from vperf.formats import FLOATS, MIXES, MLX, Mix, bits_named, format_named
+from vperf.formats import FLOATS, MIXES, MLX
 from vperf.hardware.gpu import Gpu
-from vperf.model.config import ModelConfig
+from vperf.model.config import ModelConfig, Spelled
 from vperf.notes import Note, notes_of
 from vperf.resolve import Resolver
 from vperf.resolve.card import gpu_named
-from vperf.resolve.engine import engine_named, keeps_experts
-from vperf.resolve.model import built
+from vperf.resolve.engine import engine_named, keeps_experts, places_layers, reads_gguf
+from vperf.resolve.model import bits_of, built
 from vperf.scenario import CARD, ELSEWHERE, LAYER_OPTIONS, ModelLike, Scenario
 from vperf.serving.speculative import MAX_DRAFT_TOKENS, acceptance_of
-from vperf.sources.gpus import BESIDE
+from vperf.sources.gpus import BESIDE, several
 from vperf.sources.hosts import load_host
+from vperf.sources.model_named import find_model
+from vperf.sources.weight_names import spellings, weight_name
 from vperf.spelling import flag
 from vperf.values import dataclass
 
@@ -46,8 +48,8 @@ _SETUP = ("engine", "tp", "pp", "ep", "dp", "pcp", "dcp", "quantization", "kv_ca
           "cpu_offload_gb", "tensor_split")  # fmt: skip
 _CONVERTS = ("llama.cpp", "mlx")
 """Engines that run files made from a checkpoint, most often in fewer bits."""
-_BY_HAND = "command line"
-"""The tool of a result whose figures the user typed."""
+_BY_HAND = (TOOL, WORDS)
+"""Tools of results that a person wrote: lengths and users that nobody says are taken as usual."""
 _MAX_PROMPTS = 10_000
 """Of a run that is simulated: longer ones are steady."""
 _SAME_SIZE = 0.03
@@ -63,6 +65,8 @@ class ResultScenario:
     notes: tuple[Note, ...]
     doubts: tuple[str, ...] = ()
     """Why a figure above the limit proves nothing: what ran is not known well enough."""
+    doubts_above: tuple[str, ...] = ()
+    """The same of what is said as an assumption anyway: worth a warning only where one is above."""
 
 
 def scenario_of(
@@ -79,22 +83,18 @@ def scenario_of(
     Raises InputError where neither says the model or the GPU.
     """
     _check_read_here(options)
+    result, gpu = _counted(result, gpu)
     setup = result.setup
     warnings: Notes = [*notes_of("said", result.warnings)]
     doubts: list[str] = []
     notes = [*notes_of("tool", result.notes)]
-    asked = {name: value for name, value in options.items() if name not in CARD}
-    for name in _SETUP:
-        said = getattr(setup, name)
-        if name in asked:
-            _compare(name, asked[name], said, warnings)
-        elif said is not None:
-            asked[name] = said
+    asked = _asked(setup, options, warnings)
     unsaid: list[MissingSetupError] = []
+    assumed: tuple[str, ...] = ()
     with _noted(unsaid):
         _load(result, asked, warnings, notes)
     with _noted(unsaid):
-        _lengths(result, asked, warnings, notes)
+        assumed = _lengths(result, asked, warnings, notes)
     unlike = gpu is None and "gpu_file" not in options and setup.unlike_gpus
     _split(asked, setup, warnings, notes, unlike=bool(unlike))
     with _noted(unsaid):
@@ -107,6 +107,7 @@ def scenario_of(
     found = _model(result, model, options.get("revision"), warnings, notes, resolver)
     if "quantization" not in options:
         _quantization(found, result, asked, warnings, notes, doubts)
+    found = resolver.config(found.id) if found.spelled is not None else found
     if (setup.acceptance_length or 1.0) > 1.0:
         _drafting(found, setup, asked, warnings, notes, doubts)
         if "speculative" not in asked:
@@ -123,7 +124,33 @@ def scenario_of(
         caps = {"max_num_seqs": setup.max_batch, "max_num_batched_tokens": setup.max_batched_tokens}
         asked = {**{name: cap for name, cap in caps.items() if cap}, **_run(result, asked), **asked}
     scenario = Scenario(found, card, **asked)
-    return ResultScenario(scenario, tuple(warnings), tuple(notes), tuple(doubts))
+    return ResultScenario(scenario, tuple(warnings), tuple(notes), tuple(doubts), assumed)
+
+
+def _asked(setup: Setup, options: Mapping[str, Any], warnings: Notes) -> dict[str, Any]:
+    """What is given, and what the result says where nothing is."""
+    asked = {name: value for name, value in options.items() if name not in CARD}
+    for name in _SETUP:
+        said = getattr(setup, name)
+        if name in asked:
+            _compare(name, asked[name], said, warnings)
+        elif said is not None:
+            asked[name] = said
+    return asked
+
+
+def _counted(result: Result, gpu: str | Gpu | None) -> tuple[Result, str | Gpu | None]:
+    """The result with the count at a card's name ("2x3090", "H20 TP2") as its GPUs, and the card
+    that is given."""
+    setup = result.setup
+    if setup.gpu is not None:
+        count, said = several(setup.gpu)
+        setup = replace(setup, gpu=said, gpus=setup.gpus or (count if count > 1 else None))
+    if isinstance(gpu, str) and BESIDE not in gpu:
+        count, gpu = several(gpu)
+        if count > 1:
+            setup = replace(setup, gpus=count, unlike_gpus=())
+    return replace(result, setup=setup), gpu
 
 
 class MissingSetupError(InputError):
@@ -148,7 +175,7 @@ def _all_unsaid(result: Result, unsaid: list[MissingSetupError]) -> InputError:
     if len(unsaid) == 1:
         return unsaid[0]
     *first, last = [each.what for each in unsaid]
-    whose = "the figures do" if result.tool == _BY_HAND else f"the result of {result.tool} does"
+    whose = "the figures do" if result.tool in _BY_HAND else f"the result of {result.tool} does"
     return InputError(
         f"{whose} not say {', '.join(first)} and {last}",
         hint=f"give {', '.join(each.flags for each in unsaid)}",
@@ -222,15 +249,33 @@ def _said_load(
         else:
             asked["max_concurrency"] = max(1, round(flight))
             warnings.append(_never_steady(result, flight))
+    elif (spread_out := _spread_out(result)) is not None:
+        asked["max_concurrency"] = spread_out
+        note = Note("not_at_once", requests=setup.requests, flight=spread_out)
+        warnings.append(note)
     elif (setup.requests or 1) > 1:
         asked["request_rate"] = math.inf
         notes.append(Note("sent_at_once", requests=setup.requests))
-    elif _of_a_run(result) and result.tool != _BY_HAND:
+    elif _of_a_run(result) and result.tool not in _BY_HAND:
         what = "how many sequences ran at a time"
         raise MissingSetupError(
             f"the result of {result.tool} does not say {what}",
             what, f"{flag('batch_size')} or {flag('max_concurrency')}",
         )  # fmt: skip
+
+
+def _spread_out(result: Result) -> int | None:
+    """Requests in flight on average, where nobody says how they came and so few of all prove that
+    it was not all at once."""
+    setup = result.setup
+    flight = _in_flight(result) if setup.batch_size is None else None
+    if flight is None or not setup.requests or not 1 <= flight < _AT_ONCE * setup.requests:
+        return None
+    return max(1, round(flight))
+
+
+_AT_ONCE = 0.25
+"""Of requests that are sent at once, half are in flight on average, more where all run."""
 
 
 def _run(result: Result, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -288,7 +333,11 @@ def _of_a_run(result: Result) -> bool:
     return any(figure is not None for figure in whole)
 
 
-def _lengths(result: Result, asked: dict[str, Any], warnings: Notes, notes: Notes) -> None:
+def _lengths(
+    result: Result, asked: dict[str, Any], warnings: Notes, notes: Notes
+) -> tuple[str, ...]:
+    """Lengths as said or as usual; and why, of usual ones, a figure above the limit proves
+    nothing."""
     setup = result.setup
     prompt, output = setup.input_len, setup.output_len
     no_prompt = not prompt and bool(output) and (setup.past_len is not None or prompt == 0)
@@ -310,7 +359,7 @@ def _lengths(result: Result, asked: dict[str, Any], warnings: Notes, notes: Note
         elif said:
             asked[name] = max(1, round(said))
     missing = [name for name in ("input_len", "output_len") if name not in asked]
-    if missing and result.tool != _BY_HAND and not _decodes_alone(result):
+    if missing and result.tool not in _BY_HAND and not _decodes_alone(result):
         flags = " and ".join(map(_flag, missing))
         raise MissingSetupError(
             f"the result of {result.tool} does not say its lengths", "its lengths", flags
@@ -319,11 +368,26 @@ def _lengths(result: Result, asked: dict[str, Any], warnings: Notes, notes: Note
         default = Scenario("", "")
         taken = ", ".join(f"{_flag(name)} {getattr(default, name)}" for name in missing)
         notes.append(Note("default_lengths", lengths=taken))
+        if not _one_answer(result, asked, missing):
+            return ("how long prompts and answers were is not said",)
+    return ()
 
 
 def _decodes_alone(result: Result) -> bool:
-    """Whether it is the speed of one answer and nothing else: a short context changes it little."""
-    return result.setup.batch_size == 1 and result.measured.keys() == {"decode_tokens_per_s"}
+    """Whether it is the speed of decoding and nothing else: a short context changes it little."""
+    return result.measured.keys() == {"decode_tokens_per_s"}
+
+
+def _one_answer(result: Result, asked: Mapping[str, Any], missing: list[str]) -> bool:
+    """Whether its figures are of one answer, whose speed its length changes little."""
+    little = {"tpot_s", "prefill_tokens_per_s", "decode_tokens_per_s"}
+    if "input_len" not in missing:
+        little.add("ttft_s")
+    alone = asked.get("batch_size", 1) == 1 and not asked.keys() & {
+        "max_concurrency",
+        "request_rate",
+    }
+    return alone and result.measured.keys() <= little
 
 
 def _read_alone(result: Result) -> bool:
@@ -347,6 +411,8 @@ def _gpus(count: int | None, asked: dict[str, Any], warnings: Notes, notes: Note
         product = math.prod(way or 1 for way in ways)
         if product != count:
             warnings.append(Note("gpu_count", ways=product, gpus=count))
+    elif count > 1 and places_layers(asked):
+        asked["pp"] = count
     elif count > 1:
         asked["tp"] = count
         notes.append(Note("as_tensor_parallel", gpus=count))
@@ -449,20 +515,29 @@ def _model(  # noqa: PLR0917  (what is given, and what is said of it)
     if given is not None:
         if said is not None and isinstance(given, str | Path) and not _alike(str(given), said):
             warnings.append(Note("option_wins", option=flag("model"), given=given, said=said))
-        return resolver.config(given, revision)
+        found = resolver.config(given, revision)
+        if found.spelled is not None:
+            notes.append(Note("typed_model", typed=given, model=found.id))
+        return found
     assert said is not None  # see _require_model
+    error: VperfError | None = None
     try:
-        return resolver.config(said, revision)
-    except VperfError as error:
-        bundled = find_model(said, result.setup.params)
-        if bundled is None:
-            kind = HubError if isinstance(error, HubError) else InputError
-            raise kind(
-                f"the result's model cannot be found ({error.message})",
-                hint=f"give {flag('model')}: a Hub id, a bundled name or a path",
-            ) from None
-        notes.append(Note("bundled_model", said=said, model=bundled))
-        return resolver.config(bundled)
+        found = resolver.config(said, revision)
+    except VperfError as refused:
+        error = refused
+    else:
+        if found.spelled is None:
+            return found
+    bundled = find_model(said, result.setup.params)
+    if bundled is None:
+        kind = HubError if isinstance(error, HubError) else InputError
+        why = error.message if error else f"unknown model {said[:100]!r}"
+        raise kind(
+            f"the result's model cannot be found ({why})",
+            hint=f"give {flag('model')}: a Hub id, a bundled name or a path",
+        )
+    notes.append(Note("bundled_model", said=said, model=bundled))
+    return resolver.config(bundled)
 
 
 def _quantization(  # noqa: PLR0917  (what is said, and what is said of it)
@@ -478,35 +553,49 @@ def _quantization(  # noqa: PLR0917  (what is said, and what is said of it)
     Tools name kernels ("awq_marlin") as much as formats: over a quantized checkpoint, a format of
     as many bits is the checkpoint's own. Of files that llama.cpp and MLX made, their own names win.
     """
-    setup = result.setup
+    setup, typed = result.setup, model.spelled
     own = built(model, None, None).quantization
-    named = weight_name(_format_spelling(setup.model)) if setup.model else None
+    spelling = setup.model
+    if typed and (spelling is None or (typed.quantization and not typed.usual)):
+        spelling = typed.typed
+    named = weight_name(_format_spelling(spelling)) if spelling else None
     said = asked.pop("quantization", None) or (named.quantization if named else None)
     taken = own
     if said is not None and _plain(str(said)) != _plain(own):
         converted = said in MIXES or said in MLX
-        if own in FLOATS or converted or _bits(said) != _bits(own):
+        if own in FLOATS or converted or bits_of(said) != bits_of(own):
             taken = said
         else:
             notes.append(Note("own_weights", quantization=own, said=said))
     if named is not None and not named.sure and taken == named.quantization:
-        doubts.append(f"the name {setup.model} says no exact format: {taken} is the nearest")
+        doubts.append(f"the name {spelling} says no exact format: {taken} is the nearest")
     elif named is not None and not named.sure and said is None:
-        doubts.append(f"the format of {setup.model} has no name here: {own} is taken")
+        doubts.append(f"the format of {spelling} has no name here: {own} is taken")
     if said is None and own in FLOATS and not setup.weight_bytes:
-        if setup.usual_quantization is not None:
-            taken = setup.usual_quantization
+        usual = setup.usual_quantization or _usual(typed, setup)
+        if usual is not None:
+            taken = usual
             doubts.append(
                 f"{result.tool} does not say the weights' format: {taken} is the usual one"
             )
         elif setup.engine in _CONVERTS:
             doubts.append(f"{result.tool} does not say the weights' format: {own} is taken")
     if setup.weight_bytes:
-        taken = _of_size(model, setup.weight_bytes, taken, own)
+        usual = engine_named(setup.engine).converts.get(own) if setup.engine else None
+        files = (usual, "mxfp4_f16") if usual else ()
+        taken = _of_size(model, setup.weight_bytes, taken, own, files)
     if taken != own:
         asked["quantization"] = taken
         if own not in FLOATS:
             warnings.append(Note("said_weights", said=taken, own=own))
+
+
+def _usual(typed: Spelled | None, setup: Setup) -> str | None:
+    """The format that those who type such a name run, where the result's engine reads it."""
+    if typed is None or not typed.usual:
+        return None
+    runs = setup.engine is None or reads_gguf(engine_named(setup.engine))
+    return typed.quantization if runs else None
 
 
 def _drafting(  # noqa: PLR0917  (what is said, and what is said of it)
@@ -546,18 +635,9 @@ def _format_spelling(said: str) -> str:
     return min(names, key=len) if names else said
 
 
-def _bits(name: str) -> float:
-    if bits := bits_named(name):
-        return bits
-    try:
-        found = format_named(name)
-    except VperfError:
-        return 0.0
-    return round(found.base.bits if isinstance(found, Mix) else found.bits)
-
-
-def _of_size(model: ModelConfig, loaded: float, taken: str, own: str) -> str:
-    """The format of those named whose weights are as large as what was loaded."""
+def _of_size(model: ModelConfig, loaded: float, taken: str, own: str, files: Sequence[str]) -> str:
+    """The format of those named whose weights are as large as what was loaded; `files`: those that
+    files of an engine's own may have instead of the checkpoint's."""
 
     def off(name: str) -> float:
         try:
@@ -568,10 +648,7 @@ def _of_size(model: ModelConfig, loaded: float, taken: str, own: str) -> str:
 
     if off(taken) <= _SAME_SIZE:
         return taken
-    candidates = [taken, own]
-    if own == "mxfp4":  # llama.cpp's own mix, where the name does not say it
-        candidates.append("mxfp4_moe")
-    return min(candidates, key=off)
+    return min((taken, *(files or (own,))), key=off)
 
 
 def _alike(given: str, said: str) -> bool:

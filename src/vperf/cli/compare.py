@@ -15,6 +15,7 @@ import typer
 from vperf.cli import many, output
 from vperf.cli.progress import Progress
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
+from vperf.scenario import OTHER_CARDS
 
 EPILOG = """\
 Examples:
@@ -35,7 +36,7 @@ Exit codes: 0 answered, 2 wrong usage or input, 3 the Hub could not be reached.
 """
 
 
-@scenario_options(many=many.MANY, without=("prefill_gpu",))
+@scenario_options(many=many.MANY, without=OTHER_CARDS)
 @output.answers(listing=True, records=True)
 def compare(
     *,

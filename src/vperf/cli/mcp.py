@@ -1,6 +1,6 @@
 """`vperf mcp`: answer an agent's scenarios over standard input and output.
 
-Not here: the tools (mcp_server.py).
+Not here: the tools (mcp_server/).
 """
 
 # Imports wait for the command that needs them: a start costs what it uses.
@@ -29,7 +29,7 @@ def mcp() -> None:
 
     The Model Context Protocol's stdio transport; ends when its input does.
     """
-    from vperf.mcp_server import serve
+    from vperf.mcp_server.protocol import serve
 
     if sys.stdin.isatty():
         raise InputError(

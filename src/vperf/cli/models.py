@@ -40,22 +40,24 @@ def models(
 ) -> None:
     """List the models that ship, or show one with its source.
 
-    Any name that --model takes shows one; a part of names lists all that have it.
+    An id, or its unique last part, shows one; a part of ids lists all that have it.
     """
     from vperf import api
     from vperf.errors import UnknownNameError
     from vperf.report import models as report
-    from vperf.sources.models import shipped
+    from vperf.sources.models import load_model_config, shipped
 
     listed = shipped()
+    part = (name or "").strip().lower()
+    having = tuple(model for model in listed if part and part in model.id.lower())
     try:
-        shown = api.describe(name) if name is not None else None
-    except UnknownNameError:
-        part = (name or "").strip().lower()
-        listed = tuple(model for model in listed if part and part in model.id.lower())
-        if not listed:
-            raise
         shown = None
+        if name is not None and (not having or load_model_config(name).spelled is None):
+            shown = api.describe(name)
+    except UnknownNameError:
+        if not having:
+            raise
+    listed = having if name is not None and shown is None else listed
     if shown is None:
         out.emit(report.report(listed))
         return

@@ -15,7 +15,7 @@ import typer
 from vperf.cli import many, output
 from vperf.cli.progress import Progress
 from vperf.cli.scenario_options import ScenarioOptions, scenario_options
-from vperf.scenario import ELSEWHERE
+from vperf.scenario import OTHER_CARDS
 
 EPILOG = """\
 Examples:
@@ -45,7 +45,7 @@ _MANY = (
     "gpu", "quantization", "kv_cache_dtype", "engine", "max_model_len", "tp", "pp", "ep", "dp",
     "pcp", "dcp",
 )  # fmt: skip
-_OTHERWISE = ("batch_size", "gpus_per_node", *ELSEWHERE)
+_OTHERWISE = ("batch_size", "gpus_per_node", *OTHER_CARDS)
 """What no served load can be combined with, and what bounds a replica here."""
 
 

@@ -16,6 +16,7 @@ from vperf.cli import many, output
 from vperf.cli.progress import Progress
 from vperf.cli.scenario_options import ScenarioOptions, choices_of, scenario_options
 from vperf.errors import InputError
+from vperf.scenario import OTHER_CARDS
 
 EPILOG = """\
 Examples:
@@ -38,7 +39,7 @@ Exit codes: 0 answered, 2 wrong usage or input, 3 the Hub could not be reached.
 """
 
 
-@scenario_options(many=many.MANY, without=("prefill_gpu",))
+@scenario_options(many=many.MANY, without=OTHER_CARDS)
 @output.answers(plots=True, records=True)
 def sweep(
     *,

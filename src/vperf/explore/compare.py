@@ -1,6 +1,6 @@
 """Models x GPUs x quantizations x ... in one table, the best first.
 
-Not here: the speeds (speeds.py) and the layout (report/compare.py).
+Not here: the speeds (speeds/) and the layout (report/compare.py).
 """
 
 from __future__ import annotations

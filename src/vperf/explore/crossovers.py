@@ -9,7 +9,7 @@ on the points of a sweep.
     rate        of requests beyond which queues grow
     tp          what 2, 4 and 8 GPUs give over one, prefill and decode apart
 
-Not here: which axis a sweep has (sweep.py) and how a figure comes about (speeds.py).
+Not here: which axis a sweep has (sweep.py) and how a figure comes about (speeds/).
 """
 
 from __future__ import annotations

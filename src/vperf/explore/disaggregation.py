@@ -35,7 +35,8 @@ from vperf.resolve.model import AS_STORED
 from vperf.serving.load import Load, Steps, server_s
 from vperf.serving.memory import memory_use
 from vperf.serving.speculative import tokens_per_step
-from vperf.speeds import held_batch, speed_of, with_range
+from vperf.speeds.load import held_batch
+from vperf.speeds.pace import speed_of, with_range
 from vperf.timing.collectives import link_bytes_per_s
 from vperf.timing.ranges import decode_spread, spread_under_load
 from vperf.values import dataclass

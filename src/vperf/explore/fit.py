@@ -7,11 +7,13 @@ memory (serving/memory.py) and the layout (report/fit.py).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
+from itertools import islice
 from typing import Any
 
 from vperf.errors import MAX_COUNT, HubError, InputError, UnknownNameError, VperfError, check_count
-from vperf.explore.grid import grid
+from vperf.explore.grid import Grid, grid
 from vperf.explore.offload import Fits, best_split, decode_rate, offloads
 from vperf.frames import Shown, frame
 from vperf.notes import Note
@@ -195,7 +197,8 @@ def fit(
             problems[room.problem] = problems.get(room.problem, 0) + 1
     return Fit(
         tuple(sorted(rooms, key=lambda room: _rank(room, by_model="model" in points.axes))),
-        tuple(points.axes), ways, problems, _notes(rooms, context),
+        tuple(points.axes), ways, problems,
+        (*_choices_made(resolver, points), *_notes(rooms, context)),
     )  # fmt: skip
 
 
@@ -385,6 +388,21 @@ def _both(scenario: Scenario, changes: list[_Change], tried: Any) -> Iterator[Re
             ):
                 yield way
                 return
+
+
+def _choices_made(resolver: Resolver, points: Grid) -> tuple[Note, ...]:
+    """What was taken for the names that were typed; of a few cards, for theirs too."""
+    found: dict[Note, None] = {}
+    for point in islice(points, _FEW):
+        with suppress(VperfError):
+            at = resolver.deployment(point.scenario)
+            cards = (note for note in at.card.gpu.assumptions if note.kind in _OF_THE_CARD)
+            found |= dict.fromkeys((*at.taken, *(() if "gpu" in points.axes else cards)))
+    return tuple(found)
+
+
+_FEW = 20
+_OF_THE_CARD = ("card_choice", "card_memory")
 
 
 def _notes(rooms: list[MemoryFit], context: int | None) -> tuple[Note, ...]:

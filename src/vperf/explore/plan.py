@@ -5,7 +5,7 @@
 A replica that misses a target under some load misses it under any greater one, so that those are
 counted and not computed. Where the closed form may be wrong about a target, simulated runs decide:
 of a family of loads as many as it takes to find the greatest that meets the targets. Not here: the
-speeds (speeds.py) and the layout of screens (report/plan.py).
+speeds (speeds/) and the layout of screens (report/plan.py).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from vperf.scenario import Scenario
 from vperf.serving.load import errors_at
 from vperf.serving.memory import sequence_bytes, that_holds
 from vperf.serving.speculative import tokens_per_step
-from vperf.speeds import simulate
+from vperf.speeds.run import simulate
 from vperf.spelling import flag
 from vperf.units import is_moderate, parse_bandwidth
 from vperf.values import dataclass
@@ -211,6 +211,8 @@ def plan(
     """
     targets = targets_of(ttft=ttft, tpot=tpot, e2e=e2e)
     _check(max_gpus, gpus_per_node, request_rate, max_concurrency)
+    if options.get("kv_offload") is not None:
+        _check_cache(targets, disaggregate=disaggregate)
     known = prices_of(prices) if prices else None
     objective = by or ("cost" if known else "gpus")
     if objective not in get_args(By):
@@ -268,6 +270,17 @@ def _check(max_gpus: int, node: int | None, rate: float | None, users: int | Non
         number = isinstance(rate, int | float) and not isinstance(rate, bool)
         if not number or not is_moderate(rate):
             raise InputError(f"must be above 0, not {rate!r}", field="request-rate")
+
+
+def _check_cache(targets: Targets, *, disaggregate: bool) -> None:
+    """InputError for what is not known of a cache beyond the card."""
+    if disaggregate:
+        raise InputError(f"is not understood with {flag('kv_offload')}", field="disaggregate")
+    if targets.percents:
+        raise InputError(
+            "percentiles are those of a simulated run, which knows of no cache beyond the card",
+            field="kv-offload", hint="targets without a percentile are of means",
+        )  # fmt: skip
 
 
 def _counts(way: str, given: Any) -> tuple[int, ...]:

@@ -4,7 +4,7 @@
     output   = $/s x seconds that one output token takes
 
 with every GPU of the deployment paid, and the batch or the load as asked for. Not here: how long a
-token takes (speeds.py).
+token takes (speeds/).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One or several options over their values: rows as they are computed, and where they cross over.
 
-Not here: the speeds (speeds.py), the crossovers (crossovers.py) and the layout (report/sweep.py).
+Not here: the speeds (speeds/), the crossovers (crossovers.py) and the layout (report/sweep.py).
 """
 
 from __future__ import annotations

@@ -79,10 +79,10 @@ class Engine:
     """Time of a step that the GPU waits for the host, however many sequences it has."""
     launch_s: float
     """One small element-wise kernel in a CUDA graph."""
-    memory_utilization: float
-    """Share of GPU memory the engine takes (vLLM's --gpu-memory-utilization)."""
     scheduler: Scheduler
     """How it batches requests, as its server is by default."""
+    memory_utilization: float = 1.0
+    """Share of GPU memory the engine takes (vLLM's --gpu-memory-utilization)."""
     small_cards: SmallCards | None = None
     ttft_spread: Spread = (0.77, 2.00)
     """measured / expected TTFT under load, 10th and 90th percentile (timing/ranges.py); the default
@@ -136,8 +136,9 @@ class Engine:
     """Share of the matmul rate of other weights at which those in nested blocks are multiplied."""
     vector_products_per_clock: float = 0.0
     """Products of quantized weights with up to eight tokens that a multiprocessor makes in a clock,
-    where a kernel takes tokens one by one; those in nested blocks by `nested_compute` fewer. 0: its
-    kernels for few tokens are those for many."""
+    where a kernel takes tokens one by one. 0: its kernels for few tokens are those for many."""
+    nested_vector: float = 1.0
+    """Share of those products that it makes of weights in nested blocks."""
     encoder_bytes_per_element: float = 2.0
     """Of small kernels in layers that read both ways: where biases, norms and residuals are kernels
     of their own over fp32, several times those of one fused kernel over 16 bit."""

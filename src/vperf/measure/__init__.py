@@ -2,6 +2,7 @@
 
     backend.py        what a backend can do: run Ops, copy, launch (a Protocol)
     torch_backend.py  the one that exists: PyTorch on CUDA, ROCm, MPS, CPU
+    torch_kernels.py  an Op as PyTorch's calls
     timers.py         seconds of a call: CUDA graphs, events, do_bench, the clock
     rates.py          large matmuls by format, copy, weight stream
     constants.py      the small constants, by inverting the forms of timing/expected.py
@@ -12,6 +13,6 @@
     step.py           the ops of a model's step, measured -> StepMeasurement
 
 What is run is described by model.ops.Op, as in an estimate: `expected` of a measured card
-reproduces the measurement because both read the same record. Only torch_backend.py, timers.py
-and all_reduce.py import torch. Nothing here changes a setting of the card.
+reproduces the measurement because both read the same record. Only torch_*.py, timers.py and
+all_reduce.py use torch. Nothing here changes a setting of the card.
 """

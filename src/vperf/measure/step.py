@@ -1,7 +1,7 @@
 """The ops of one step of a model, run on this machine, beside their limit and expected times.
 
 The ops are those of the estimate; each is timed alone, from cold memory, on random data.
-Not here: how an op is run (torch_backend.py), a served model (engines).
+Not here: how an op is run (torch_kernels.py), a served model (engines).
 """
 
 from __future__ import annotations

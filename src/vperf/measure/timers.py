@@ -1,7 +1,7 @@
 """Seconds of one call on a device: CUDA graphs, events, triton's do_bench, the host's clock.
 
 A timer is given several calls that do the same on different buffers, so that nothing is found in
-the L2, and gives the time of one. Not here: what the calls do (torch_backend.py).
+the L2, and gives the time of one. Not here: what the calls do (torch_kernels.py).
 """
 
 from __future__ import annotations

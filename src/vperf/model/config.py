@@ -26,6 +26,21 @@ class Adapter:
 
 
 @dataclass(frozen=True, slots=True)
+class Spelled:
+    """How a model was named that is known under another name."""
+
+    typed: str
+    quantization: str | None
+    """The format that the name says, or that whoever has this name usually makes; None: none."""
+    usual: bool = False
+    """No word says the format: it is the usual one of those who use such names."""
+    sure: bool = True
+    """Whether the words leave no doubt of the format."""
+    why: str = ""
+    """What kept the checkpoint itself from being read."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelConfig:
     """A model's config as found, not yet understood."""
 
@@ -43,5 +58,7 @@ class ModelConfig:
     stored as one that generates."""
     adapter: Adapter | None = None
     """What was named is an adapter: the rest is of its base model."""
+    spelled: Spelled | None = None
+    """Where the model is known, but not under the name that was typed."""
     gguf: GgufHeader | None = None
     """Where it is a GGUF file: the header says more than `config`, which is derived from it."""

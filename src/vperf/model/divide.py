@@ -230,7 +230,8 @@ def _with_context(model: Model, blocks: Iterable[Block], parallel: Parallel) -> 
     if parallel.decode > 1:
         if sparse:
             raise InputError("is not understood with sparse attention", field=field)
-        heads = max(block.cache_heads for block in blocks if block.cache_elements)
+        cached = (block.cache_heads for block in blocks if block.cache_elements)
+        heads = max(cached, default=1)
         if parallel.tensor < parallel.decode * heads:
             copies = max(1, parallel.tensor // heads)
             raise InputError(

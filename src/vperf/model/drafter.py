@@ -10,13 +10,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from vperf.model.ops import Linear
 from vperf.values import dataclass
 
 if TYPE_CHECKING:
     from vperf.model.blocks.base import Block
-    from vperf.model.model import Model
+    from vperf.model.model import LayerKind, Model
 
-Method = Literal["mtp", "draft_model", "eagle", "eagle3", "ngram", "diffusion"]
+ASSISTANTS = frozenset({"gemma4_assistant", "gemma4_unified_assistant"})
+"""Model types that draft over the cache of the model they draft for (assistant.py)."""
+
+Method = Literal["mtp", "draft_model", "eagle", "eagle3", "medusa", "ngram", "diffusion"]
 
 
 class Checkpoint(NamedTuple):
@@ -25,6 +29,10 @@ class Checkpoint(NamedTuple):
     id: str
     model: Model
     joins: Block | None = None
+    reads: bool = True
+    """As in Drafter; so are the others."""
+    at_once: bool = False
+    outputs: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,17 @@ class Drafter:
     """What the verified tokens pass through on their way to it: EAGLE-3 joins hidden states."""
     id: str = ""
     """Of a checkpoint of its own."""
+    reads: bool = True
+    """It reads the prompt too, for a cache of its own; if not, it has none, or the model's."""
+    at_once: bool = False
+    """One pass makes all drafts in a row."""
+    outputs: int = 1
+    """Of such a pass: how often it runs its LM head for a sequence."""
+
+    @property
+    def passes(self) -> int:
+        """Passes of what drafts in a step."""
+        return 1 if self.at_once else self.depth
 
     @property
     def rank_weight_bytes(self) -> float:
@@ -63,3 +82,19 @@ class Drafter:
             return 0.0
         stage = replace(self.model, parallel=replace(self.model.parallel, pipeline=1))
         return self.copies * (stage.rank_cache_bytes(2) - stage.rank_cache_bytes(1))
+
+
+def one_pass(
+    target: Model,
+    hidden: int,
+    kinds: tuple[tuple[int, LayerKind], ...],
+    head: Linear | None,
+    *,
+    shares: bool,
+) -> Model:
+    """One pass of what drafts for `target`; `shares`: the head is the target's, which holds it."""
+    return replace(
+        target, hidden=hidden, kinds=kinds, embedding=Linear("embed_tokens", 0, 0), head=head,
+        tied=shares, other_parameters=hidden, tower_parameters=0, lookups=(), outside=(),
+        encoder=(), mtp_layers=0, mtp=None, drafter=None, lora=None, assumptions=(),
+    )  # fmt: skip

@@ -20,7 +20,7 @@ from vperf.model.blocks.base import Block, Scope
 from vperf.model.blocks.gqa import GroupedQueryAttention, hidden_size
 from vperf.model.blocks.projection import Projections
 from vperf.model.checkpoint import Config
-from vperf.model.drafter import Checkpoint, Method
+from vperf.model.drafter import Checkpoint, Method, one_pass
 from vperf.model.model import LayerKind, Model
 from vperf.model.ops import Linear
 from vperf.model.quantization import read_scheme
@@ -70,7 +70,7 @@ def read_eagle(  # noqa: PLR0917  (a config as it is found, and what it is for)
             (1, LayerKind((fc, *blocks), hidden)),
             *(((count - 1, LayerKind(blocks, 2 * hidden)),) if count > 1 else ()),
         )
-        return Checkpoint(model_id, _model(target, hidden, kinds, target.head, shares=True))
+        return Checkpoint(model_id, one_pass(target, hidden, kinds, target.head, shares=True))
     first = replace(attention, inputs=tuple(_wider(w, 2 * hidden) for w in attention.inputs))
     kinds = (
         (1, LayerKind((first, *blocks[1:]), 3 * hidden)),
@@ -83,7 +83,7 @@ def read_eagle(  # noqa: PLR0917  (a config as it is found, and what it is for)
     )
     head = Scope("", scheme.weight).linear("lm_head", hidden, vocabulary, kind="head")
     joins = _joins(top, scope, width, hidden)
-    return Checkpoint(model_id, _model(target, hidden, kinds, head, shares=False), joins)
+    return Checkpoint(model_id, one_pass(target, hidden, kinds, head, shares=False), joins)
 
 
 def _check_kind(top: Config, model_id: str, method: Method) -> None:
@@ -117,19 +117,3 @@ def _joins(top: Config, scope: Scope, target_hidden: int, hidden: int) -> Block 
 
 def _wider(weight: Linear, inputs: int) -> Linear:
     return replace(weight, in_features=inputs, format=weight.format.of_rows(inputs))
-
-
-def _model(
-    target: Model,
-    hidden: int,
-    kinds: tuple[tuple[int, LayerKind], ...],
-    head: Linear | None,
-    *,
-    shares: bool,
-) -> Model:
-    """One pass; `shares`: the head is the target's, which holds it."""
-    return replace(
-        target, hidden=hidden, kinds=kinds, embedding=Linear("embed_tokens", 0, 0), head=head,
-        tied=shares, other_parameters=hidden, tower_parameters=0, lookups=(), outside=(),
-        encoder=(), mtp_layers=0, mtp=None, drafter=None, lora=None, assumptions=(),
-    )  # fmt: skip

@@ -32,6 +32,8 @@ class LayerKind:
 
     blocks: tuple[Block, ...]
     norm_elements: int
+    norms_behind: int = 0
+    """Norms of what a mechanism puts out, before it is added to the residual (Gemma 2)."""
 
     @property
     def vectors(self) -> int:
@@ -159,7 +161,7 @@ class Model:
     @property
     def drafted_in_a_row(self) -> int:
         """Drafts that something makes one after another: a block that is denoised has none."""
-        return 0 if self.diffuses else self.draft_depth
+        return self.drafter.passes if self.drafter and not self.diffuses else 0
 
     @cached_property
     def mtp_module(self) -> Model | None:
@@ -441,7 +443,8 @@ class Model:
             # Each mechanism has a norm, which with the residual add reads and writes 4 x hidden.
             # Nemotron-H's layers hold one mechanism, Falcon-H1's three; an indexer is a helper.
             mechanisms = sum(block.joins_residual for block in kind.blocks)
-            elements += count * 4 * self.hidden * mechanisms
+            elements += count * self.hidden * (4 * mechanisms + 2 * kind.norms_behind)
+            launches += count * kind.norms_behind
             for block in kind.blocks:  # a rank has its heads and columns; helpers are copied
                 ways = self.parallel.tensor if block.joins_residual else 1
                 elements += count * block.elementwise_elements / ways

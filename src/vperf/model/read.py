@@ -148,7 +148,9 @@ def _layer_kinds(
         layer.ask(scheme.of_layer)
         scope = Scope(f"model.layers.{layer.number}", scheme.weight, scheme.vector_bytes)
         this = cast("int", layer)  # to readers it is the number
-        kind = LayerKind(family.blocks(text.of_layer(this), this, scope), norms)
+        blocks = family.blocks(text.of_layer(this), this, scope)
+        behind = family.norms_of(text) - sum(block.joins_residual for block in blocks)
+        kind = LayerKind(blocks, norms, max(0, behind))
         return number.setdefault(kind, len(number))
 
     by_number = EqualLayers(read)

@@ -187,7 +187,7 @@ def _engine(name: str) -> Engine:
         return _WITHOUT_COMMANDS
 
 
-_WITHOUT_COMMANDS = Engine("", "", 0.0, 0.0, 1.0, Scheduler())
+_WITHOUT_COMMANDS = Engine("", "", 0.0, 0.0, Scheduler())
 
 
 def folded(words: Sequence[str], width: int) -> list[str]:

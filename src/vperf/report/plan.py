@@ -462,6 +462,9 @@ def commands(answer: Plan) -> list[Shell]:
     if best.pools:
         running /= best.pools.decode.replicas
 
+    kept = estimate.kept
+    in_memory = kept is not None and kept.place == "host"
+
     def server(of: Layout, role: str = "") -> Server:
         return Server(
             engine, model.id, of.tp, of.pp, of.ep, of.dp, of.pcp, of.dcp,
@@ -476,6 +479,8 @@ def commands(answer: Plan) -> list[Shell]:
             max_batched_tokens=answer.max_batched_tokens,
             max_sequences=scenario.max_num_seqs or _sequences(running),
             role=role,
+            kv_offload=in_memory,
+            kv_offload_bytes=kept.size_bytes if kept and in_memory else None,
             node_gpus=estimate.gpu.per_node,
         )  # fmt: skip
 

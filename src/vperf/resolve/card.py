@@ -41,7 +41,7 @@ def resolve_gpu(scenario: Scenario) -> Gpu:
     peaks = peaks_of(scenario.peak)
     if scenario.memory_bandwidth is None and scenario.memory is None and not peaks:
         return gpu
-    from vperf.sources.gpus import override  # noqa: PLC0415  (seldom asked for)
+    from vperf.sources.gpu_override import override  # noqa: PLC0415  (seldom asked for)
 
     return override(gpu, scenario.memory_bandwidth, scenario.memory, peaks)
 
@@ -116,7 +116,8 @@ def with_count(options: Mapping[str, Any]) -> dict[str, Any]:
     else:
         return dict(options)
     found = {**options, "gpu": card}
-    ways = prod(found.get(way) or 1 for way in ("tp", "pp", "dp", "pcp"))
+    names = ("tp", "pp", "dp", *(() if options.get("prefill_gpu") else ("pcp",)))
+    ways = prod(found.get(way) or 1 for way in names)
     if count in (1, ways):
         return found
     if ways > 1:

@@ -11,13 +11,15 @@ from typing import Any
 
 from vperf.deployment import Replica
 from vperf.errors import InputError, check_count
-from vperf.formats import FLOATS, bits_named, names_gguf
+from vperf.formats import FLOATS, MLX, bits_named, names_gguf
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
+from vperf.model.config import ModelConfig
 from vperf.notes import Note
 from vperf.scenario import DEFAULT_ENGINE, LAYER_OPTIONS, PLACING_ENGINE, Scenario
 from vperf.serving.lengths import Lengths
 from vperf.sources.engines import load_engine
+from vperf.sources.model_named import weights_spelled
 
 
 def engine_of(scenario: Scenario, card: Gpu | None, usual: str = "") -> Engine:
@@ -29,6 +31,8 @@ def engine_of(scenario: Scenario, card: Gpu | None, usual: str = "") -> Engine:
         return engine_named(scenario.engine)
     if scenario.quantization is not None and names_gguf(scenario.quantization):
         usual = PLACING_ENGINE
+    elif scenario.quantization in MLX and card is not None and card.vendor == "Apple":
+        usual = "mlx"
     if card is None:
         return engine_named(usual or DEFAULT_ENGINE)
     apart = len(card.cards) > 1 and scenario.tp == 1
@@ -42,6 +46,11 @@ def places_layers(options: Mapping[str, Any]) -> bool:
     if any(options.get(name) for name in LAYER_OPTIONS):
         return True
     engine, quantization = options.get("engine"), options.get("quantization")
+    if quantization is None:
+        model = options.get("model")
+        said = model.spelled if isinstance(model, ModelConfig) else None
+        said = weights_spelled(model) if isinstance(model, str) else said
+        quantization = said.quantization if said else None
     of_gguf = isinstance(quantization, str) and names_gguf(quantization)
     if engine is None and not of_gguf:
         return False
@@ -131,6 +140,12 @@ def own_format(engine: Engine, typed: str) -> tuple[str, Note]:
             hint="name a format, as q3_k_m, mlx_q3 or 3.5bpw",
         )
     return taken, Note("own_format", typed=typed, taken=taken, engine=engine.name)
+
+
+def reads_gguf(engine: Engine) -> bool:
+    """Whether its usual weights are a GGUF file's."""
+    usual = engine.weights_of(4)
+    return usual is not None and names_gguf(usual)
 
 
 def as_converted(engine: Engine, stored: str) -> tuple[str | None, Note | None]:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-from vperf.errors import InputError, check_count
-from vperf.formats import bits_named, cache_format_named, format_named
+from vperf.errors import InputError, VperfError, check_count
+from vperf.formats import FLOATS, Mix, bits_named, cache_format_named, format_named
 from vperf.hardware.commands import takes
 from vperf.hardware.engine import Engine
 from vperf.model.config import ModelConfig
 from vperf.model.divide import Parallel
-from vperf.model.drafter import Checkpoint
+from vperf.model.drafter import ASSISTANTS, Checkpoint
 from vperf.model.lora import EXPERTS, MAX_ADAPTERS, MAX_RANK, Lora
 from vperf.model.model import Model
 from vperf.model.ops import Step
@@ -64,7 +64,42 @@ def build(
     """A model by itself, without an engine. Raises VperfError."""
     check_formats(quantization, kv_cache_dtype)
     config = config_of(model, revision)
+    if quantization in (None, AS_STORED):
+        quantization = format_spelled(config)
     return config, built(config, quantization, kv_cache_dtype)
+
+
+def format_spelled(found: ModelConfig) -> str | None:
+    """The format that a model's name says, where its config is another checkpoint's.
+
+    A quantized checkpoint of as many bits is the one that is meant. Raises InputError for words
+    of a format that has no name here.
+    """
+    spelled = found.spelled
+    if spelled is None:
+        return None
+    if spelled.quantization is None and not spelled.sure:
+        raise InputError(
+            f"{spelled.typed} does not say how many bits its weights have", field="quantization",
+            hint=f"give {flag('quantization')}, as 4.0bpw or int4",
+        )  # fmt: skip
+    if spelled.quantization is None:
+        return None
+    own = built(found, None, None).quantization
+    if own in FLOATS or (not spelled.usual and bits_of(own) != bits_of(spelled.quantization)):
+        return spelled.quantization
+    return None
+
+
+def bits_of(name: str) -> float:
+    """Bits of a weight in a format, most of them in a mix; 0: a name that is none."""
+    if bits := bits_named(name):
+        return bits
+    try:
+        found = format_named(name)
+    except VperfError:
+        return 0.0
+    return round(found.base.bits if isinstance(found, Mix) else found.bits)
 
 
 def built(found: ModelConfig, quantization: str | None, kv_cache_dtype: str | None) -> Model:
@@ -185,6 +220,14 @@ def with_adapters(model: Model, adapters: Lora, model_id: str) -> Model:
 def _checkpoint(draft: ModelConfig, scenario: Scenario, model: Model) -> Checkpoint:
     """What drafts for a model, from a checkpoint of its own."""
     named, weights = method_named(scenario.speculative or ""), scenario.draft_quantization
+    if draft.config.get("model_type") in ASSISTANTS and named in {"mtp", "draft_model"}:
+        from vperf.model.assistant import read_assistant  # noqa: PLC0415  (seldom asked for)
+
+        return read_assistant(draft.config, draft.id, draft.label, model, draft.hf_quant_config)
+    if named == "medusa":
+        from vperf.model.medusa import read_medusa  # noqa: PLC0415  (seldom asked for)
+
+        return read_medusa(draft.config, draft.id, draft.label, model, scenario.draft_tokens)
     if named == "draft_model" or not needs_checkpoint(named):
         check_formats(weights, None)
         return Checkpoint(draft.id, built(draft, weights, None))

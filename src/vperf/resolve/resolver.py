@@ -2,7 +2,7 @@
 
 What is cheap to refuse comes first: a misspelt card before a config from the network. `what_if` is
 how a neighbouring scenario is looked at. Not here: what each name comes to (card.py, engine.py,
-model.py, load.py), reading files and the Hub (sources/), and any time (speeds.py).
+model.py, load.py), reading files and the Hub (sources/), and any time (speeds/).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from vperf.resolve.engine import (
     engine_on,
     keeps_experts,
     own_format,
+    reads_gguf,
     with_whole_prompts,
 )
 from vperf.resolve.figures import check_figures
@@ -45,6 +46,7 @@ from vperf.resolve.model import (
     built,
     check_formats,
     config_of,
+    format_spelled,
     model_warnings,
     resolve_model,
 )
@@ -63,7 +65,9 @@ from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card
 
 if TYPE_CHECKING:
-    from vperf.serving.elsewhere import Ahead
+    from vperf.serving.elsewhere import Ahead, Kept
+    from vperf.serving.encoding import Encoding
+    from vperf.serving.load import Load
 
 
 MAX_KEPT = 512
@@ -114,7 +118,12 @@ class Resolver:
         check_figures(scenario)
         lengths = resolve_lengths(scenario)
         check_drafting(scenario)
-        scenario, taken = self._with_own_format(scenario)
+        typed = scenario
+        if scenario.prefill_gpu is not None and scenario.pcp > 1:  # of the cards that read
+            scenario = replace(scenario, pcp=1)
+        scenario, taken = self._as_spelled(scenario)
+        scenario, said = self._with_own_format(scenario)
+        taken += said
         replica = self._replica(scenario)
         model = replica.compiled.model
         check_lengths(model, replica.found.id, lengths, scenario.image_tokens)
@@ -143,14 +152,49 @@ class Resolver:
 
             elsewhere.check(scenario, replica.compiled)
             kept = elsewhere.kept_of(scenario, replica.compiled)
-            if kept is not None and load is not None:  # the simulation knows of no link
-                load, run = kept.of_load(load), None
-            ahead = self._ahead(scenario, replica.compiled)
+            ahead = self._ahead(replace(scenario, pcp=typed.pcp), replica.compiled, encoding)
+            if ahead is not None:
+                encoding = ahead.encoding
+            if scenario.encoder_gpu is not None and encoding is not None:
+                tower, _ = replica.tower()
+                encoding = elsewhere.encoded_by(scenario, tower, encoding, replica.compiled)
+            if kept is not None and encoding is not None:
+                prompt = lengths.input_tokens + images
+                encoding = encoding.beyond(kept.found(prompt))
+            if load is not None:  # the simulation knows of no link
+                load, run = _elsewhere(load, kept, encoding), None
         return Deployment(
-            scenario, replica, lengths, load, scenario.batch_size, images, acceptance, accepted,
-            run, model_warnings(replica.found, model, scenario.quantization), encoding,
-            taken=taken, kept=kept, ahead=ahead,
+            replace(scenario, pcp=typed.pcp), replica, lengths, load, scenario.batch_size,
+            images, acceptance, accepted, run,
+            model_warnings(replica.found, model, scenario.quantization), encoding, taken=taken,
+            kept=kept, ahead=ahead,
         )  # fmt: skip
+
+    def _as_spelled(self, scenario: Scenario) -> tuple[Scenario, tuple[Note, ...]]:
+        """The format that the model's name says, and for which model the name was taken."""
+        model = scenario.model
+        if isinstance(model, str):
+            check_formats(scenario.quantization, scenario.kv_cache_dtype)
+            named = engine_of(scenario, self.gpu(scenario))  # told before the network is asked
+            model = self.config(model, scenario.revision)
+        else:
+            named = None
+        if not isinstance(model, ModelConfig) or (spelled := model.spelled) is None:
+            return scenario, ()
+        taken, given = None, scenario.quantization
+        if given in (None, AS_STORED):
+            named = named or engine_of(scenario, self.gpu(scenario))
+            taken = format_spelled(model)
+            if spelled.usual and scenario.engine is not None and not reads_gguf(named):
+                taken = None
+        note = Note(
+            "spelled_model", typed=spelled.typed, model=model.id, quantization=taken,
+            usual=spelled.usual, sure=spelled.sure, why=spelled.why,
+        )  # fmt: skip
+        engine = scenario.engine
+        if spelled.usual and engine is None:
+            engine = PLACING_ENGINE
+        return replace(scenario, quantization=taken or given, engine=engine), (note,)
 
     def _with_own_format(self, scenario: Scenario) -> tuple[Scenario, tuple[Note, ...]]:
         """Bits alone ("4bit") as the engine's own format of them, what it does not load as it is
@@ -183,7 +227,9 @@ class Resolver:
             self._named[key] = known, found
         return known
 
-    def _ahead(self, scenario: Scenario, after: Compiled) -> Ahead | None:
+    def _ahead(
+        self, scenario: Scenario, after: Compiled, encoding: Encoding | None
+    ) -> Ahead | None:
         if scenario.prefill_gpu is None:
             return None
         from vperf import elsewhere  # noqa: PLC0415  (seldom asked for)
@@ -196,7 +242,7 @@ class Resolver:
         elsewhere.check(replace(reads, prefill_gpu=scenario.prefill_gpu), before.compiled)
         elsewhere.same_cache(before.model, after.model)
         link = elsewhere.between(scenario, before.card.gpu, after.card.gpu)
-        return Ahead(before.compiled, before.replica.pools, link)
+        return Ahead(before.compiled, before.replica.pools, link, before.encoding, encoding)
 
     def what_if(self, deployment: Deployment, **change: Any) -> Deployment:
         """The deployment of the same scenario but for these options. Raises VperfError.
@@ -331,6 +377,13 @@ class Resolver:
             found = resolve_model(config, engine, scenario, draft)
             _remember(self._replicas, key, (found, (config, draft, named)), self._keep)
         return found
+
+
+def _elsewhere(load: Load, kept: Kept | None, encoding: Encoding | None) -> Load:
+    """The load, of whose prompts a part is found, or read, elsewhere."""
+    load = replace(load, encode_s=0.0, encode_limit_s=0.0)
+    load = load if encoding is None else encoding.of_load(load)
+    return load if kept is None else kept.of_load(load)
 
 
 def _keys(values: tuple[Any, ...]) -> tuple[Any, ...]:

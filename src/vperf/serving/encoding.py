@@ -15,6 +15,8 @@ from vperf.errors import InputError
 from vperf.model.divide import Parallel
 from vperf.model.ops import Step
 from vperf.model.vision import WINDOW_S, Encoded, Encoder, Media, Rule
+from vperf.serving.elsewhere import served_behind
+from vperf.serving.load import Load, Served, Steps
 from vperf.spelling import flag
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.passes import Pass
@@ -30,16 +32,47 @@ _LONGEST_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
+class Apart:
+    """Cards of their own that encode, and send what they made of it."""
+
+    gpus: int
+    sent_bytes: float
+    """Of a request: a hidden state for each of its tokens, 16 bit."""
+    bytes_per_s: float
+
+    @property
+    def sent_s(self) -> float:
+        """Of a request."""
+        return self.sent_bytes / self.bytes_per_s
+
+
+@dataclass(frozen=True, slots=True)
 class Encoding:
     """The media of one request, and the tower on its card."""
 
     compiled: Compiled
     parts: tuple[Encoded, ...]
+    apart: Apart | None = None
+    """Not the card that reads the prompt."""
 
     @property
     def tokens(self) -> int:
         """That they add to its prompt."""
         return sum(part.tokens for part in self.parts)
+
+    def beyond(self, found: int) -> Encoding | None:
+        """What is left to encode where so many tokens of a prompt are found, its media first."""
+        left = list(self.parts)
+        while left and left[0].tokens <= found:
+            found -= left.pop(0).tokens
+        return replace(self, parts=tuple(left)) if left else None
+
+    def of_load(self, load: Load) -> Load:
+        """The load with this encoding."""
+        if self.apart is not None:  # no step waits for it
+            return load
+        limit, expected, _ = self.seconds(1)
+        return replace(load, encode_s=expected, encode_limit_s=limit)
 
     def passes(self, requests: int) -> tuple[Pass, ...]:
         """Of the media of so many requests: equal ones together."""
@@ -51,8 +84,33 @@ class Encoding:
         )
 
     def seconds(self, requests: int) -> Seconds:
-        """How long they take."""
-        return self.compiled.passes(self.passes(requests))
+        """How long they take, and to arrive where prompts are read."""
+        if self.apart is None:
+            return self.compiled.passes(self.passes(requests))
+        each = -(-requests // self.apart.gpus)
+        tower, sent = self.compiled.passes(self.passes(each)), each * self.apart.sent_s
+        return Seconds(max(tower.limit, sent), tower.expected + sent, max(tower.ceiling, sent))
+
+    def before(self, prefill: Seconds, requests: int) -> Seconds:
+        """They and the prompts. Other cards may encode a part while another one is read."""
+        own = self.seconds(requests)
+        least = max if self.apart is not None else _sum
+        return Seconds(
+            least(own.limit, prefill.limit), own.expected + prefill.expected,
+            least(own.ceiling, prefill.ceiling),
+        )  # fmt: skip
+
+    def served(self, compiled: Compiled, load: Load, steps: Steps) -> Served:
+        """What a load of prompts settles to that wait for other cards to encode."""
+        assert self.apart is not None
+        limit, expected, ceiling = self.seconds(1)
+        return served_behind(
+            expected, self.apart.gpus, Seconds(limit, expected, ceiling), compiled, load, steps
+        )
+
+
+def _sum(one: float, other: float) -> float:
+    return one + other
 
 
 def tower_on(encoder: Encoder, card: Card) -> Compiled:

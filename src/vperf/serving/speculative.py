@@ -31,7 +31,7 @@ from vperf.spelling import flag
 METHODS: dict[str, Method] = {
     "mtp": "mtp", "nextn": "mtp",
     "draft_model": "draft_model", "draft": "draft_model", "standalone": "draft_model",
-    "eagle": "eagle", "eagle3": "eagle3",
+    "eagle": "eagle", "eagle3": "eagle3", "medusa": "medusa",
     "ngram": "ngram", "prompt_lookup": "ngram",
 }  # fmt: skip
 """By their names and those that engines have for them."""
@@ -50,8 +50,9 @@ def method_named(name: str) -> Method:
     found = METHODS.get(name.strip().lower().replace("-", "_"))
     if found is None:
         raise InputError(
-            f"must be mtp, draft_model, eagle, eagle3 or ngram, not {name!r}", field="speculative",
-            hint="mtp: the model's own layers draft; draft_model, eagle, eagle3: "
+            f"must be mtp, draft_model, eagle, eagle3, medusa or ngram, not {name!r}",
+            field="speculative",
+            hint="mtp: the model's own layers draft; draft_model, eagle, eagle3, medusa: "
             f"{flag('draft_model')} "
             "does; ngram: drafts are looked up in the prompt",
         )  # fmt: skip
@@ -60,7 +61,7 @@ def method_named(name: str) -> Method:
 
 def needs_checkpoint(method: Method) -> bool:
     """Whether what drafts has a checkpoint of its own."""
-    return method in {"draft_model", "eagle", "eagle3"}
+    return method in {"draft_model", "eagle", "eagle3", "medusa"}
 
 
 def drafting(  # noqa: PLR0917  (a model, and how it drafts)
@@ -85,9 +86,10 @@ def drafting(  # noqa: PLR0917  (a model, and how it drafts)
             hint=f"{flag('speculative')} {named} takes the Hub id, directory or config.json of "
             "what drafts",
         )  # fmt: skip
-    if not needs_checkpoint(named) and draft is not None:
+    assists = draft is not None and not draft.reads and not draft.at_once
+    if not needs_checkpoint(named) and draft is not None and not (named == "mtp" and assists):
         raise InputError(f"means nothing with {flag('speculative')} {named}", field="draft-model")
-    if named == "mtp":
+    if named == "mtp" and draft is None:
         _check_mtp(model, model_id)
     depth = _depth(named, model, draft_tokens)
     branches, tokens = _tree(named, depth, branches, verified)
@@ -95,10 +97,13 @@ def drafting(  # noqa: PLR0917  (a model, and how it drafts)
         found = model.mtp_module if named == "mtp" else None
         copies = model.mtp_layers if found else 1
         return replace(model, drafter=Drafter(named, depth, tokens, branches, found, copies))
-    if named == "draft_model":
+    if named == "draft_model" and not assists:
         _check_vocabulary(model, model_id, draft)
     own = replace(draft.model, cache=model.cache, cache_name=model.cache_name)
-    drafter = Drafter(named, depth, tokens, branches, own, joins=draft.joins, id=draft.id)
+    drafter = Drafter(
+        "mtp" if assists else named, depth, tokens, branches, own, joins=draft.joins, id=draft.id,
+        reads=draft.reads, at_once=draft.at_once, outputs=draft.outputs,
+    )  # fmt: skip
     return replace(model, drafter=drafter)
 
 
@@ -129,7 +134,7 @@ def divided_with(model: Model, parallel: Parallel) -> Model:
     if drafter is not None and drafter.model is not None:
         draft = drafter.model
         ways = parallel if draft.has_experts else replace(parallel, expert=1)
-        if drafter.method == "mtp":  # checked with the model
+        if drafter.method == "mtp" and not drafter.id:  # checked with the model
             drafter = replace(drafter, model=replace(draft, parallel=ways))
         else:
             stages = min(parallel.pipeline, draft.layer_count)

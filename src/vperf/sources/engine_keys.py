@@ -68,6 +68,7 @@ _PLAIN: dict[str, Any] = {
     "narrow_stream": float,
     "nested_stream": float,
     "nested_compute": float,
+    "nested_vector": float,
     "vector_products_per_clock": float,
     "ttft_spread": tuple[float, float],
     "prefill_spread": tuple[float, float],
@@ -135,7 +136,7 @@ ENGINE_FILE: Keys = {
         name: Key(field, SECONDS, required=name in _REQUIRED_TIMES)
         for name, field in _TIMES.items()
     },
-    "memory_utilization": Key("memory_utilization", SHARE, required=True),
+    "memory_utilization": Key("memory_utilization", SHARE),
     "scheduler": Key(
         "scheduler", {**_SCHEDULER, "small_cards": Key("small_cards", SMALL_CARDS)}, required=True
     ),

@@ -122,9 +122,12 @@ _LONGEST = 9
 
 
 def _version(text: str, name: str) -> _Version:
-    parts = text.split(".")
+    # A release may be "v0.12", a build of llama.cpp "b6200".
+    parts = text.removeprefix("v").removeprefix("b").split(".")
     if not all(part.isdecimal() and len(part) < _LONGEST for part in parts):
-        raise InputError(f"{name!r} has no version such as 0.12 after the @", field="engine")
+        raise InputError(
+            f"{name!r} has no version such as 0.12 or b6200 after the @", field="engine"
+        )
     return tuple(map(int, parts))
 
 

@@ -1,36 +1,30 @@
 """GPUs by name, from a file, or the one in this machine: configs/gpus/<id>.toml -> `Gpu`.
 
 What a file leaves out is assumed, and the assumption said. Not here: its keys (gpu_keys.py), their
-checks (schema.py), time, and any efficiency factor.
+checks (schema.py), which names there are (gpu_names.py), time, and any efficiency factor.
 """
 
 from __future__ import annotations
 
-import json
 import os.path
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from vperf.errors import InputError, UnknownNameError, VperfError
-from vperf.files import read_bytes, read_toml
-from vperf.hardware.gpu import PIPES, Achieved, AllReduce, Calibration, Gpu, Link, MemoryClass
+from vperf.hardware.gpu import Achieved, AllReduce, Calibration, Gpu, Link, MemoryClass
 from vperf.notes import Note, notes_of
-from vperf.sources.catalog import MAX_OWN_BYTES, Files, checked_file, files_of
+from vperf.sources.catalog import Files, checked_file, files_of
 from vperf.sources.gpu_keys import GPU_FILE, SERVER_FILE
+from vperf.sources.gpu_names import candidates, names_of, unknown_gpu
 from vperf.sources.keys import read
 from vperf.sources.odd_figures import odd_figures
-from vperf.spelling import flag
+from vperf.sources.spellings import by_their_words, exact_key, loose_key
 from vperf.units import (
-    format_bandwidth,
-    format_bytes,
-    format_rate,
-    parse_bandwidth,
     parse_bytes,
-    parse_rate,
 )
 
 Table = Mapping[str, Any]
@@ -84,28 +78,6 @@ def _achieved(found: dict[str, Any]) -> Achieved:
     return Achieved(
         **found, all_reduce={int(size): AllReduce(**line) for size, line in lines.items()}
     )
-
-
-# Names ---------------------------------------------------------------------------------------
-
-_LOWER = bytes(range(256)).lower()
-_SEPARATORS = bytes(b for b in range(256) if not chr(b).isalnum() or b > 127).replace(b"\n", b"")
-_MARKS = re.compile(rb"\((?:r|tm|c)\)")
-_VENDOR_WORDS = re.compile(
-    rb"nvidia|geforce|amd|radeon|instinct|intel|apple|tesla|generation|edition|graphics|gpu"
-)
-_QUOTED = re.compile(rb'"([^"\n]*)"')
-
-
-def exact_key(text: str | bytes) -> bytes:
-    """Case, separators and trademark signs do not count: "RTX 4090" is "rtx_4090"."""
-    raw = text if isinstance(text, bytes) else text.encode("utf-8", "ignore")
-    return _MARKS.sub(b"", raw.lower()).translate(_LOWER, _SEPARATORS)
-
-
-def loose_key(text: str | bytes) -> bytes:
-    """Nor do vendor words: "NVIDIA GeForce RTX 4090" is "RTX4090"."""
-    return _VENDOR_WORDS.sub(b"", exact_key(text))
 
 
 def gpu_names() -> tuple[str, ...]:
@@ -184,17 +156,32 @@ CPU = "cpu:"
 """Before the name of a host: its CPUs alone are the target."""
 BESIDE = "+"
 """Between cards that have layers of their own: "rtx-5090+2xrtx-3090"."""
-_SEVERAL = re.compile(r"([1-9]\d{0,3})\s*x\s*(\S.*)|(.*\w):([1-9]\d{0,3})", re.IGNORECASE)
+_SEVERAL = re.compile(
+    r"(?P<n>[1-9]\d{0,2})\s*[x\u00d7]\s*(?P<card>\S.*)|(?P<card_1>.*\w):(?P<n_1>[1-9]\d{0,3})"
+    r"|(?P<card_2>.*(?:[\d)]|gb|\s))\s*[x\u00d7]\s?(?P<n_2>[1-9]\d?)"
+    r"|(?P<card_3>.*\S)[\s,]+tp\s?[=-]?\s?(?P<n_3>[1-9]\d?)",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(r"(dual|two|triple|three|quad|four|eight) (?:x )?(.*\S)", re.IGNORECASE)
+_PLURAL = re.compile(r"(?<=\d\d\d)s$", re.IGNORECASE)
+"""As in "two 3090s"; an L40S is a card."""
+_COUNTS = {"dual": 2, "two": 2, "triple": 3, "three": 3, "quad": 4, "four": 4, "eight": 8}
 _MAX_CARDS = 64
 
 
 def several(name: str) -> tuple[int, str]:
-    """How many cards of which name: "2xrtx-3090", "h100:2"; a file's name is whole."""
+    """How many cards of which name: "2xrtx-3090", "h100:2", "A6000 x2", "dual 3090", "H20 TP2"; a
+    file's name is whole."""
     name = name.strip()
-    many = _SEVERAL.fullmatch(name)
-    if many is None or name.lower().startswith(CPU) or os.path.exists(name):
+    if name.lower().startswith(CPU) or os.path.exists(name):
         return 1, name
-    return int(many[1] or many[4]), many[2] or many[3]
+    if words := _COUNTED.fullmatch(name):
+        return _COUNTS[words[1].lower()], _PLURAL.sub("", words[2])
+    many = _SEVERAL.fullmatch(name)
+    if many is None:
+        return 1, name
+    found = {key.partition("_")[0]: value for key, value in many.groupdict().items() if value}
+    return int(found["n"]), _PLURAL.sub("", found["card"].strip())
 
 
 def _unlike(name: str) -> Gpu:
@@ -237,7 +224,7 @@ def _load_named(name: str, files: Files) -> Gpu:
     return _resolve(name, files)
 
 
-_GIGABYTES = re.compile(r"([ _-]\d{2,3})[gG]$")
+_GIGABYTES = re.compile(r"([ _-]\d{2,3})[gG](?![a-zA-Z0-9])")
 """As people write the memory of a card: "A100 80G"."""
 
 
@@ -245,8 +232,8 @@ def _resolve(name: str, files: Files) -> Gpu:
     name = _GIGABYTES.sub("\\1GB", name)
     exact, loose = exact_key(name), loose_key(name)
     if b"\n" in exact or not loose:
-        raise _unknown(name, files)
-    ids = _candidates(loose, files)
+        raise unknown_gpu(name, files)
+    ids = candidates(loose, files)
     for some in ([i for i in ids if i in files.own], [i for i in ids if i not in files.own]):
         tables = {gpu_id: files.table(gpu_id, GPU_FILE) for gpu_id in some}
         spellings = {
@@ -262,43 +249,18 @@ def _resolve(name: str, files: Files) -> Gpu:
             if found:
                 gpu = _of_file(found[0], files)
                 return _as_default(gpu, tables[found[0]], name) if found is by_default else gpu
-    by_words = by_their_words(name, _names(files))
+    by_words = by_their_words(name, names_of(files))
     if by_words:
         gpu = _of_file(by_words, files)
         note = Note("card_choice", typed=name, taken=gpu.id, others=())
         return replace(gpu, assumptions=(note, *gpu.assumptions))
     sized = _of_a_size(name, files)
     if sized is None:
-        raise _unknown(name, files)
+        raise unknown_gpu(name, files)
     return sized
 
 
-_WORD = re.compile(r"[a-z0-9+]+")
-
-
-def by_their_words(name: str, spellings: Mapping[str, Iterable[str]]) -> str | None:
-    """The one id of which a spelling has all words of a name, in any order: "5090 laptop".
-
-    None without one, with several, and for a name without a digit, which says too little.
-    """
-    asked = _words_of(name)
-    if not any(letter.isdigit() for word in asked for letter in word):
-        return None
-    found = [
-        each
-        for each, spelled in spellings.items()
-        if any(asked <= _words_of(text) for text in spelled)
-    ]
-    return found[0] if len(found) == 1 else None
-
-
-@lru_cache(maxsize=4096)
-def _words_of(text: str) -> frozenset[str]:
-    plain = _VENDOR_WORDS.sub(b" ", text.lower().encode("ascii", "ignore")).decode()
-    return frozenset(_WORD.findall(plain))
-
-
-_SIZED = re.compile(r"(\S.*?)[ _-]?(\d{1,4}) ?GB?", re.IGNORECASE)
+_SIZED = re.compile(r"(\S.*?)[ _,(\u00b7-]*(\d{1,4}) ?G(?:i?B)?(?: v?ram)?\)?", re.IGNORECASE)
 
 
 def _of_a_size(name: str, files: Files) -> Gpu | None:
@@ -316,9 +278,12 @@ def _of_a_size(name: str, files: Files) -> Gpu | None:
     asked, usual = float(sized[2]), parse_bytes(nominal) / 1e9
     if asked == usual:
         return gpu
-    if gpu.memory_class not in _OF_THE_MACHINE:
+    if gpu.memory_class not in _OF_THE_MACHINE and asked != 2 * usual:
         return None
-    said = f"{gpu.name}: {asked:g} GB, of which the GPU uses {gpu.memory_bytes / usual / 2**30:.0%}"
+    share = gpu.memory_bytes / usual / 2**30
+    said = f"{gpu.name}: {asked:g} GB, of which the GPU uses {share:.0%}"
+    if gpu.memory_class not in _OF_THE_MACHINE:
+        said = f"{gpu.name} rebuilt with {asked:g} GB in place of {usual:g}, as fast as its own"
     kept = (note for note in gpu.assumptions if note.kind != "card_memory")
     return replace(
         gpu,
@@ -331,106 +296,10 @@ _OF_THE_MACHINE: tuple[MemoryClass, ...] = ("unified", "Apple")
 """Memory of which the buyer of a machine chooses the size."""
 
 
-def _candidates(loose: bytes, files: Files) -> list[str]:
-    """Ids whose file quotes the name before its first table; no TOML is parsed for this."""
-    line = b"\n" + loose + b"\n"
-    return [gpu_id for gpu_id, spellings in _spellings(files) if line in spellings]
-
-
-@lru_cache(maxsize=8)
-def _spellings(files: Files) -> tuple[tuple[str, bytes], ...]:
-    """Every id with the loose keys of what its file quotes before its first table, a line each."""
-    try:
-        index = (files.shipped.parent / "gpus.index").read_bytes()
-    except OSError:  # a checkout has none
-        index = index_of(files.shipped)
-    found = {}
-    for line in index.splitlines():
-        stem, _, keys = line.partition(b"\t")
-        found[stem.decode()] = keys.replace(b"\t", b"\n")
-    for gpu_id, path in files.own.items():
-        found[gpu_id] = b"\n".join(_keys_in(gpu_id, path))
-    return tuple(found.items())
-
-
-def index_of(folder: Path) -> bytes:
-    """A line for each GPU file of a folder: its id and all its keys, between tabs."""
-    lines = (
-        b"\t".join([path.stem.encode(), *_keys_in(path.stem, path)])
-        for path in sorted(folder.glob("*.toml"))
-    )
-    return b"\n".join(lines)
-
-
-def tables_of(folder: Path) -> bytes:
-    """All GPU files of a folder in one; their dates are text."""
-    tables = {path.stem: read_toml(path) for path in sorted(folder.glob("*.toml"))}
-    return json.dumps(tables, default=str).encode()
-
-
-def _keys_in(gpu_id: str, path: Path) -> list[bytes]:
-    """Loose keys between empty ones, so that each has a mark on both sides."""
-    lines = b"\n".join([b"", gpu_id.encode(), *_QUOTED.findall(_head(path)), b""])
-    return loose_key(lines).split(b"\n")
-
-
-def _head(path: Path) -> bytes:
-    """A file before its first table; nothing of one that cannot be read."""
-    try:
-        data = read_bytes(path, limit=MAX_OWN_BYTES)
-    except InputError:
-        return b""
-    return data.partition(b"\n[")[0]
-
-
 def _as_default(gpu: Gpu, file: Table, name: str) -> Gpu:
     others = tuple(file.get("others", ()))
     note = Note("card_choice", typed=name, taken=gpu.id, others=others)
     return replace(gpu, assumptions=(note, *gpu.assumptions))
-
-
-@lru_cache(maxsize=8)
-def _names(files: Files) -> Mapping[str, tuple[str, ...]]:
-    """Every id with itself and the names that its file has."""
-    found = {}
-    for gpu_id in files.ids:
-        path = files.path(gpu_id)
-        named = _head(path).partition(b"\nvendor")[0] if path else b""
-        texts = (text.decode("utf-8", "ignore") for text in _QUOTED.findall(named))
-        found[gpu_id] = (gpu_id, *texts)
-    return found
-
-
-def _unknown(name: str, files: Files) -> UnknownNameError:
-    shown = name if len(name) <= 80 else f"{name[:77]}..."
-    return UnknownNameError(
-        "GPU", shown, lambda: _nearest(name, files),
-        hint=f"'vperf gpus' lists all; {flag('gpu')} FILE.toml is your own",
-    )  # fmt: skip
-
-
-def _nearest(name: str, files: Files) -> list[str]:
-    """The ids that contain the name first, then those that are spelled alike."""
-    import difflib  # noqa: PLC0415  (only on the way to an error)
-
-    loose, spelled = loose_key(name)[:64].decode(), _ids_by_spelling(files)
-    starting = [spelled[key] for key in spelled if len(loose) > 1 and key.startswith(loose)]
-    inside = [spelled[key] for key in spelled if len(loose) > 1 and loose in key]
-    alike = [spelled[key] for key in difflib.get_close_matches(loose, spelled, n=12, cutoff=0.5)]
-    return list(dict.fromkeys([*starting, *inside, *alike]))[:5]
-
-
-@lru_cache(maxsize=8)
-def _ids_by_spelling(files: Files) -> Mapping[str, str]:
-    """Ids by the loose keys of id, name and aliases."""
-    spelled: dict[str, str] = {}
-    for gpu_id, texts in _names(files).items():
-        for text in texts:
-            spelled.setdefault(loose_key(text).decode(), gpu_id)
-    return spelled
-
-
-# A user's own figures ------------------------------------------------------------------------
 
 
 def load_gpu_file(path: str | Path) -> Gpu:
@@ -451,69 +320,3 @@ def load_gpu_file(path: str | Path) -> Gpu:
     return replace(
         base, id=Path(path).stem, calibration=Calibration(server["base"], **server["calibration"])
     )
-
-
-def override(
-    gpu: Gpu,
-    memory_bandwidth: str | None = None,
-    memory: str | None = None,
-    peaks: Mapping[str, str] | None = None,
-) -> Gpu:
-    """The GPU with the user's datasheet figures ("1.5 TB/s", "48 GB", {"bf16": "250 TFLOPS"}).
-
-    Each is said in `assumptions`. A measured rate keeps its share of the datasheet figure: that
-    share, unlike the rate, carries over between cards. Raises InputError naming the option.
-    """
-    said: list[str] = []
-    achieved, odd_before = gpu.achieved, odd_figures(gpu)
-    if memory_bandwidth is not None:
-        new = _given(parse_bandwidth, memory_bandwidth, "GB/s", "memory bandwidth")
-        kept = ""
-        if achieved is not None and achieved.memory_bandwidth is not None:
-            share = achieved.memory_bandwidth / gpu.memory_bandwidth
-            kept = f", of which the measured {share:.0%} is kept"
-        said.append(
-            f"memory bandwidth {format_bandwidth(new)} as given,"
-            f" not {format_bandwidth(gpu.memory_bandwidth)}{kept}"
-        )
-        gpu = gpu.with_bandwidth(new)
-        achieved = gpu.achieved
-    if memory is not None:
-        new = _given(parse_bytes, memory, "GB", "memory")
-        said.append(f"memory {format_bytes(new)} as given, not {format_bytes(gpu.memory_bytes)}")
-        gpu = replace(gpu, memory_bytes=new)
-    for pipe, text in (peaks or {}).items():
-        if pipe not in PIPES:
-            import difflib  # noqa: PLC0415  (only on the way to an error)
-
-            near = difflib.get_close_matches(pipe, PIPES, n=3) or PIPES
-            raise UnknownNameError("number format of a peak", pipe, near)
-        new = _given(parse_rate, text, "TFLOPS", f"peak {pipe}")
-        old = gpu.peak_flop_per_s.get(pipe)
-        gpu = replace(
-            gpu,
-            achieved=gpu.achieved and _rescaled(gpu.achieved, pipe, new, old),
-            of_die=gpu.of_die and _rescaled(gpu.of_die, pipe, new, old),
-        )
-        instead = f", not {format_rate(old)}" if old else ""
-        rated = "" if gpu.boost == 1 else f" at the rated clock; the limit allows x{gpu.boost:.2f}"
-        said.append(f"{pipe} peak {format_rate(new)} as given{instead}{rated}")
-        gpu = replace(gpu, peak_flop_per_s={**gpu.peak_flop_per_s, pipe: new})
-    odd = (note for note in odd_figures(gpu) if note not in odd_before)
-    return replace(gpu, assumptions=(*gpu.assumptions, *notes_of("card", said), *odd))
-
-
-def _given(parse: Callable[[str, str], float], text: str, unit: str, option: str) -> float:
-    try:
-        return parse(text, unit)
-    except InputError as error:
-        raise InputError(error.message, field=option) from None
-
-
-def _rescaled(achieved: Achieved, pipe: str, new: float, old: float | None) -> Achieved:
-    """With the rates of `pipe` at their old share of its peak; dropped without one."""
-    rates = achieved.flop_per_s
-    touched: Iterable[str] = (pipe, "fp8_block") if pipe == "fp8" else (pipe,)
-    scaled = {key: rates[key] * new / old for key in touched if old and key in rates}
-    kept = {key: scaled.get(key, rate) for key, rate in rates.items() if key not in touched or old}
-    return replace(achieved, flop_per_s=kept)

@@ -22,8 +22,8 @@ from vperf.errors import InputError, UnknownNameError
 from vperf.hardware.gpu import PIPES, Confidence, Gpu
 from vperf.notes import Note
 from vperf.sources.catalog import Files, files_of
-from vperf.sources.gpus import by_their_words, exact_key, loose_key
 from vperf.sources.keys import BANDWIDTH, BYTES, CLOCK, POWER, Each, Key, Keys, read
+from vperf.sources.spellings import by_their_words, exact_key, loose_key
 from vperf.units import format_bandwidth, format_bytes, parse_bandwidth, parse_bytes
 
 _BYTES_A_TRANSFER = 8

@@ -3,7 +3,9 @@
 One rule, in this order: "-" is standard input; a path that exists, or that looks like one (./,
 ../, /, ~, .json, .gguf), is a local config.json, a GGUF file or a directory with one; a name that
 ships, in any case, or any unique last part of one, is bundled; any other owner/name is asked of the
-Hub, owner/name:Q4_K_M and owner/name/file.gguf for a GGUF file there.
+Hub, owner/name:Q4_K_M and owner/name/file.gguf for a GGUF file there. What is none of these, or
+whose Hub cannot be asked, is read by its words (model_named.py): an Ollama tag, the name of a GGUF
+file that is not here, a repository of quantized weights.
 """
 
 from __future__ import annotations
@@ -65,11 +67,22 @@ def load_model_config(
     if text.lower().endswith((".gguf", ".safetensors")) and not re.fullmatch(
         _HUB_FILE, text, re.ASCII
     ):
-        return _local(path, text)
+        alone = revision is None and os.path.basename(text) == text
+        return (_by_words(text, "no such file here") if alone else None) or _local(path, text)
+    text = _HUB_PLACE.sub("", text)
     bundled = _bundled_id(text)
     if bundled is not None and revision is None:
-        return _bundled(bundled)
+        tag = "/" not in text and ":" in text
+        return (_by_words(text) if tag else None) or _bundled(bundled)
     return _from_hub(text, revision)
+
+
+def _by_words(typed: str, why: str = "") -> ModelConfig | None:
+    """The bundled model that the words of a name mean, with what they say of its weights."""
+    from vperf.sources.model_named import read_spelling  # noqa: PLC0415  (it reads every config)
+
+    found = read_spelling(typed, why)
+    return replace(_bundled(found[0]), spelled=found[1]) if found else None
 
 
 def _exists(path: Path) -> bool:
@@ -346,15 +359,21 @@ def shipped() -> tuple[ShippedModel, ...]:
 # --- the Hub -----------------------------------------------------------------------------------
 
 
+_HUB_PLACE = re.compile(r"^(?:https?://)?(?:www\.)?(?:hf\.co|huggingface\.co)/", re.IGNORECASE)
 _HUB_FILE, _HUB_TAG = r"(?i)([\w.-]+/[\w.-]+)/(.+\.gguf)", r"([\w.-]+/[\w.-]+):([\w.-]+)"
 
 
 def _from_hub(name: str, revision: str | None) -> ModelConfig:
     if "/" not in name:
+        if (found := _by_words(name)) is not None and revision is None:
+            return found
         raise _unknown(name)
     try:
         return _fetched(name, revision)
     except HubError as error:
+        absent = getattr(error, "status", None) in (401, 404)  # perhaps misspelt
+        if revision is None and not absent and (known := _by_words(name, error.message)):
+            return known
         near = _near(name.partition(":")[0].split("/")[1])
         if near:  # that the Hub cannot be asked hides no name that is here
             error.hint = f"bundled: {', '.join(near)}; {error.hint}"

@@ -4,7 +4,7 @@ A TOML file states `input_len` and `output_len`, each a number or a table of per
 (`p10 = 200`, `p50 = 900`, ...), between which values are interpolated and beyond which they stay;
 or `[[requests]]` with input_len, output_len and perhaps a weight. `source`, `checked` and
 `prefix_cache_hit` are optional. JSON lines (.jsonl, or a list in .json) hold the lengths of one
-request each. Not here: what the distribution does to a speed (speeds.py).
+request each. Not here: what the distribution does to a speed (speeds/).
 """
 
 from __future__ import annotations

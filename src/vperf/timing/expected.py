@@ -54,8 +54,8 @@ _UNPACKED_PER_CLOCK = 28.0
 """int4 weights of experts that an SM of NVIDIA unpacks to 16 bit in a clock (docs/method.md)."""
 _UNPACKED_NARROW_PER_CLOCK = 36.0
 """The same of fp4 weights with 8-bit scales: kernels have 24 to 45, gpt-oss on H200 fits 36."""
-
-
+_KEYS_OF_A_LAYER = 16 * 2**20
+"""Bytes of the keys and values of 4,096 tokens of a layer with eight heads of 128 for them."""
 _LOOKED_UP_BITS_PER_CLOCK = 9.4
 """Of the indices of codebook quants that a core looks up and multiplies in a rated clock, two or
 three a weight: 8.6 to 10.2 for IQ2_XXS, IQ2_XS, IQ3_XXS and IQ3_S on a Ryzen 7950X and an M2 Max
@@ -147,10 +147,10 @@ def _one_by_one_s(work: Work[Q], c: Constants) -> Q | float:
     CUDA is no faster at nine tokens than that at eight; Metal's multiplies whole tiles."""
     if not c.vector_products_per_s or work.format.bits >= 16:
         return 0.0
-    rate = c.vector_products_per_s * (c.nested_compute if work.format.nested else 1.0)
+    rate = c.vector_products_per_s * (c.nested_vector if work.format.nested else 1.0)
     rows, inputs, outputs = work.shape
-    assert isinstance(inputs, int)
-    assert isinstance(outputs, int)
+    if not isinstance(inputs, int) or not isinstance(outputs, int):
+        return 0.0  # outputs grow with the context: no product with weights (DeepSeek-V4's indexer)
     beyond: float = _ONE_BY_ONE
     if c.gpu.vendor == "Apple":
         beyond = 1.0 + 2.0 * _METAL_TILE * rate / c.path(work.format)[1]
@@ -173,7 +173,13 @@ def attention(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     at 0.65 of the rate, others filled up to the next width that kernels are made for.
     """
     if work.decode:
-        return _decode_attention(work, c, c.flop_per_s(_pipe_16(work, c)))
+        # Without flash attention every query head reads the keys and values of its group anew,
+        # from memory unless a large L2 holds those of a layer.
+        anew = not engine.flash_attention and (
+            c.gpu.l2_bytes < _KEYS_OF_A_LAYER or c.gpu.vendor == "Apple"
+        )
+        heads = ratio(work.shape[0] * work.shape[1], work.blocks) if anew else 1.0
+        return _decode_attention(work, c, c.flop_per_s(_pipe_16(work, c)), heads)
     pipe = _pipe_16(work, c)
     if engine.fp8_attention and work.format.bits <= 8:
         pipe = work.format.path(c.gpu.peak_flop_per_s).pipe
@@ -196,7 +202,9 @@ def attention(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     return Form(c.prefill_latency_s, busy / engine.prefill_share, moved)
 
 
-def _decode_attention(work: Work[Q], c: Constants, flop_per_s: float) -> Form[Q]:
+def _decode_attention(
+    work: Work[Q], c: Constants, flop_per_s: float, times_read: float = 1.0
+) -> Form[Q]:
     """t = t_ad + pn(pn(bytes / Bs, tau blocks / SMs, 2), FLOPs / F, 2.5)
 
     blocks: (sequence, KV head) pairs. An 8-bit cache has a Bs of its own. Up to 16 new tokens a
@@ -205,7 +213,10 @@ def _decode_attention(work: Work[Q], c: Constants, flop_per_s: float) -> Form[Q]
     bandwidth = c.cache8_bandwidth if work.format.bits <= 8 else c.cache_bandwidth
     if work.sinks:
         bandwidth *= c.sink_share
-    moved = work.streamed_bytes / bandwidth + _activation_bytes(work, 16) / c.stream_bandwidth
+    moved = (
+        work.streamed_bytes * (times_read / bandwidth)
+        + _activation_bytes(work, 16) / c.stream_bandwidth
+    )
     waves = work.blocks * (c.decode_block_s / max(1, c.gpu.sm_count))
     return Form(c.decode_latency_s, moved, waves, 2.0, work.flops / flop_per_s)
 

@@ -41,6 +41,8 @@ class Part:
     tokens: int
     """Of a sequence."""
     reads_prompts: bool
+    outputs: int = 0
+    """Of those of a sequence that go through the LM head; 0: all."""
 
 
 def parts(model: Model) -> tuple[Part, ...]:
@@ -54,9 +56,11 @@ def parts(model: Model) -> tuple[Part, ...]:
     own = Part("", 1, 1 + drafter.tokens, reads_prompts=True)
     if drafter.model is None:
         return (own,)
+    if drafter.at_once:
+        return own, Part("draft", 1, 1, reads_prompts=False, outputs=drafter.outputs)
     reading = min(drafter.depth, drafter.copies)
     # The first pass has one token of each sequence, the others one a branch.
-    drafts = [Part("draft", reading, 1, reads_prompts=True)]
+    drafts = [Part("draft", reading, 1, reads_prompts=drafter.reads)]
     if drafter.depth > reading:
         rest = drafter.depth - reading
         drafts.append(Part("draft", rest, drafter.branches, reads_prompts=False))
@@ -98,4 +102,4 @@ def decode_passes(model: Model, batch: int, past: int) -> tuple[Pass, ...]:
 
 def _tokens(batch: int, part: Part, past: int) -> Step:
     """All tokens of a verification, and of a tree's branches, go through the LM head."""
-    return Step(batch, part.tokens, past, part.tokens)
+    return Step(batch, part.tokens, past, part.outputs or part.tokens)

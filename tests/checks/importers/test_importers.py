@@ -307,3 +307,103 @@ def test_a_csv_is_the_same_in_every_encoding_and_with_all_ends_of_lines(
     (tmp_path / "r.csv").write_bytes((end.join(lines) + end).encode(encoding))
     (run,) = read_results(tmp_path / "r.csv")
     assert (run.ttft_s, run.tpot_s) == pytest.approx((0.025, 0.009))
+
+
+def test_one_batch_says_its_lengths_by_its_times_and_rates() -> None:
+    """sgl-project/sglang#30147: 10.14 ms at 5,916 tok/s are 60 tokens; 62 ms at 1,123 are 70."""
+    (run,) = read_text(
+        "Prefill. latency: 0.01014 s, throughput:   5916.43 token/s\n"
+        "Decode.  median latency: 0.00572 s, median throughput:    174.85 token/s\n"
+        "Total. latency:  0.062 s, throughput:   1122.76 token/s\n"
+    )
+    assert (run.setup.batch_size, run.setup.input_len, run.setup.output_len) == (1, 60, 10)
+
+
+def test_a_report_of_tensorrt_llm_without_its_details_says_lengths_by_its_rates() -> None:
+    """NVIDIA/TensorRT-LLM#6294: 248.5 requests/s, 6,957 of 38,762 tok/s are of answers."""
+    (run,) = read_text(
+        "= PERFORMANCE OVERVIEW\n"
+        "Request Throughput (req/sec):                     248.4751\n"
+        "Total Output Throughput (tokens/sec):             6957.3030\n"
+        "Total Token Throughput (tokens/sec):              38762.1169\n"
+        "Average request latency (ms):                     53522.9014\n"
+        "Number of Sequences:  30000\n"
+    )
+    assert (run.setup.requests, run.setup.batch_size) == (30000, 30000)
+    assert run.setup.input_len == pytest.approx(128, rel=0.01)
+    assert run.setup.output_len == pytest.approx(28, rel=0.01)
+
+
+def test_another_tools_summary_under_the_same_title_is_read_by_its_labels() -> None:
+    """NVIDIA/TensorRT-LLM#1938: times before each line, no rule below it."""
+    (run,) = read_text(
+        "2024/07/12 02:25:54 ============ Serving Benchmark Result ============\n"
+        "2024/07/12 02:25:54 Number of total requests: 2425\n"
+        "2024/07/12 02:25:54 Concurrency: 5\n"
+        "2024/07/12 02:25:54 Request throughput (req/sec): 20.196\n"
+        "2024/07/12 02:25:54 Prompt throughput (tokens/second) avg: 121.179\n"
+        "2024/07/12 02:25:54 Generation throughput (tokens/second) avg: 80.786\n"
+        "2024/07/12 02:25:54 End to End Latency (ms) avg: 246.920\n"
+    )
+    assert (run.setup.max_concurrency, run.requests_per_s) == (5, 20.196)
+    assert (run.output_tokens_per_s, run.latency_s) == (80.786, pytest.approx(0.24692))
+    assert run.setup.input_len == pytest.approx(6, rel=0.01)
+    assert run.setup.output_len == pytest.approx(4, rel=0.01)
+
+
+def test_mlx_lms_m_is_a_number_of_tokens() -> None:
+    """ml-explore/mlx-examples#1281."""
+    (run,) = read_text(
+        "mlx_lm.generate --model mlx-community/Qwen2.5-72B-Instruct-6bit --prompt x -m 1000\n"
+        "Prompt: 34 tokens, 39.482 tokens-per-sec\n"
+        "Generation: 642 tokens, 7.919 tokens-per-sec\n"
+    )
+    assert run.setup.model == "mlx-community/Qwen2.5-72B-Instruct-6bit"
+
+
+def test_a_machines_column_names_cards_and_their_count() -> None:
+    """ml-explore/mlx-lm#92."""
+    first, second = read_text(
+        "| Machine | Engine | Prompt Tokens | Prompt Processing Speed | Generated Tokens |"
+        " Token Generation Speed |\n| --- | --- | --- | --- | --- | --- |\n"
+        "| 2x3090 | vLLM | 680 | 794.85 | 1087 | 82.68 |\n"
+        "| M3Max | MLX | 681 | 1160.636 | 939 | 68.016 |\n"
+    )
+    assert (first.setup.gpu, first.setup.gpus, second.setup.gpu) == ("3090", 2, "M3Max")
+    assert (first.decode_tokens_per_s, second.prefill_tokens_per_s) == (82.68, 1160.636)
+
+
+def test_a_servers_lines_while_it_reads_a_prompt_are_a_prefill() -> None:
+    """ggml-org/llama.cpp#27327: the last line of a prompt is that of its most tokens."""
+    line = ("2.45.710.324 I slot print_timing: id  3 | task 1586 | prompt processing, n_tokens ="
+            "   {}, progress = 0.92, t =   {} s / {} tokens per second\n")  # fmt: skip
+    (run,) = read_text(line.format(3074, 3.41, 900.96) + line.format(6658, 7.26, 917.58))
+    assert (run.prefill_tokens_per_s, run.setup.input_len) == (917.58, 6658)
+
+
+def test_patterns_of_tensors_count_the_cards_that_they_name() -> None:
+    """ikawrakow/ik_llama.cpp#405: CUDA0 to CUDA3."""
+    (run,) = read_text(
+        './llama-server -m DeepSeek-V3-0324-Q2_K.gguf -ngl 99 -ot "blk.(0|1).ffn.=CUDA0"'
+        ' -ot "blk.(2|3).ffn.=CUDA3" -ot "ffn.*=CPU"\n'
+        "prompt eval time =   32736.15 ms /  3596 tokens (    9.10 ms per token,   109.85 tokens"
+        " per second)\ngeneration eval time =   57112.32 ms /   454 runs   (  125.80 ms per token,"
+        "     7.95 tokens per second)\n"
+    )
+    assert run.setup.gpus == 4
+
+
+def test_bench_sh_prints_a_mean_for_each_prompt_and_not_what_drafts() -> None:
+    """noonghunna/club-3090#741: 116 tok/s of 27B weights are more than a 3090 reads."""
+    narrative, code = read_text(
+        "=== summary [narrative] (n=5) ===\n"
+        "  wall_TPS       mean=  89.04   std=  0.04   CV= 0.0%   min=89.01   max=89.10\n"
+        "  decode_TPS     mean=  89.46   std=  0.04   CV= 0.0%   min=89.43   max=89.52\n"
+        "  TTFT          mean=    53ms  std=    0ms  min=53ms  max=53ms\n"
+        "  run-1      wall=  6.94s  ttft=    55ms  toks= 800  wall_TPS=115.34\n"
+        "=== summary [code] (n=5) ===\n"
+        "  decode_TPS     mean= 116.28   std=  0.04   CV= 0.0%   min=116.23   max=116.32\n"
+    )
+    assert (narrative.decode_tokens_per_s, code.decode_tokens_per_s) == (89.46, 116.28)
+    assert (code.label, code.setup.output_len) == ("code", 800)
+    assert code.doubtful == ("decode_tokens_per_s",)

@@ -7,6 +7,7 @@ import pytest
 from tests.checks.importers.files import DATA, result
 from vperf.checks.importers import results_of
 from vperf.checks.importers.document import parse
+from vperf.errors import InputError
 
 
 def test_printed_durations_and_rates_are_read_with_the_model_of_the_command() -> None:
@@ -53,3 +54,13 @@ def test_a_rate_that_is_no_number_is_not_measured() -> None:
     )
     (run,) = results_of(parse(text, "a file"))
     assert run.decode_tokens_per_s == pytest.approx(15.0)
+
+
+def test_a_rate_beyond_all_measurements_is_an_error() -> None:
+    rate = f"{'4' * 308}.25"  # as Python prints them, and a hundred times it is infinite
+    text = (
+        "ollama run qwen3:8b --verbose\nprompt eval rate: 44.10 tokens/s\n"
+        f"eval count: 300 token(s)\neval duration: 20s\neval rate: {rate} tokens/s\n"
+    )
+    with pytest.raises(InputError, match="is not a measurement"):
+        results_of(parse(text, "a file"))

@@ -14,6 +14,7 @@ from typing import Any
 from vperf.checks.contradictions import consistent
 from vperf.checks.importers import (
     aiperf,
+    bench_sh,
     engine_log,
     evalscope,
     guidellm,
@@ -42,13 +43,21 @@ from vperf.checks.importers import (
     vllm_serve,
 )
 from vperf.checks.importers.document import Document, load, parse
-from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, read_document
+from vperf.checks.importers.recognise import (
+    Format,
+    JsonFormat,
+    Reading,
+    TextFormat,
+    UnknownTextError,
+    read_document,
+)
 from vperf.checks.result import Result
 from vperf.errors import InputError, VperfError
 from vperf.units import is_moderate
 
 FORMATS: tuple[Format, ...] = (
     *aiperf.FORMATS,
+    *bench_sh.FORMATS,
     *engine_log.FORMATS,
     *evalscope.FORMATS,
     *guidellm.FORMATS,
@@ -129,7 +138,15 @@ def results_in(values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> tuple
 
 def results_of(document: Document) -> tuple[Result, ...]:
     """As read_results, of what was read before."""
-    reading = read_document(document, formats())
+    try:
+        reading = read_document(document, formats())
+    except UnknownTextError:
+        from vperf.checks.prose import read_words  # noqa: PLC0415  (only where nothing else reads)
+
+        told = read_words(document.plain)
+        if not told:
+            raise
+        reading = Reading(told, ())
     results, left_out = [], [*reading.left_out]
     for result in reading.results:
         try:

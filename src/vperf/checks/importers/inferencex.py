@@ -13,11 +13,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from vperf.checks.importers.names import quantization_named
 from vperf.checks.importers.recognise import Format, JsonFormat
 from vperf.checks.importers.record import Record
 from vperf.checks.result import Result, Setup
 from vperf.sources.engines import engine_id
+from vperf.sources.weight_names import quantization_named
 
 _TOOL = "InferenceX"
 _FIGURES = ("tpot_s", "output_tokens_per_s", "latency_s")

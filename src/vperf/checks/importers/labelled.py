@@ -20,12 +20,12 @@ from typing import Any
 
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.labels import TEXTS, Label, label_of, thousands, value_of
-from vperf.checks.importers.names import quantization_named, weight_name
 from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record, number_or_none
 from vperf.checks.importers.serving import engine_of
 from vperf.checks.importers.surroundings import cards_in, filled, options_in, setup_of
 from vperf.checks.result import Result, Setup
+from vperf.sources.weight_names import quantization_named, weight_name
 
 _TABLE, _LINES, _OWN = "a table", "a summary", "a script's JSON or CSV"
 _TIMES = {"ttft_s", "tpot_s", "itl_s", "latency_s"}
@@ -96,7 +96,8 @@ def _add_words(fields: Fields, name: str, value: str) -> bool:
         if match := _LENGTHS.fullmatch(value):
             fields["input_len"], fields["output_len"] = map(_tokens, match.groups())
         return match is not None
-    if _CODE.search(value) or not re.search(r"[A-Za-z]" if name == "gpu" else r"[A-Za-z\d]", value):
+    words = r"[A-Za-z]|^\d{4}$" if name == "gpu" else r"[A-Za-z\d]"
+    if _CODE.search(value) or not re.search(words, value):
         return False
     fields[name] = value
     return True
@@ -136,6 +137,7 @@ def _read(record: Record) -> Iterator[Result]:
     requests = _whole(record, "completed") or _whole(record, "requests")
     many = (users or batch or 1) > 1 or ((requests or 1) > 1 and users is None)
     prefill = record.known("prefill_tokens_per_s")
+    many = many or record.known("requests_per_s") is not None
     of_what = bool(users or batch or requests)
     output, decode = _speeds(record, notes, many=many, closed=users is not None, of_what=of_what)
     tpot = record.known("tpot_s") or record.known("p50_tpot_s")
@@ -151,6 +153,12 @@ def _read(record: Record) -> Iterator[Result]:
     if output_len is None and output is not None and each_s is not None:
         output_len = output / each_s
         notes.append(f"{output_len:,.0f} tokens of an answer: output rate over request rate")
+    input_len = _length(record, "input_len", "all_input", requests)
+    if input_len is None and many and prefill is not None and each_s is not None:
+        input_len = prefill / each_s
+        notes.append(f"{input_len:,.0f} tokens of a prompt: prompt rate over request rate")
+    if output_len is None and not many:
+        output_len = _answered(record, decode)
     failed = record.known("failed")
     said, model = record.text("quantization"), record.text("model")
     quantization = quantization_named(said, []) if said else None
@@ -168,7 +176,7 @@ def _read(record: Record) -> Iterator[Result]:
                 engine=engine_of(name) if name else None,
                 quantization=quantization,
                 tp=_whole(record, "tp"),
-                input_len=_length(record, "input_len", "all_input", requests),
+                input_len=input_len,
                 output_len=output_len,
                 batch_size=batch,
                 max_concurrency=users,
@@ -230,6 +238,14 @@ def _speeds(
     return output, decode
 
 
+def _answered(record: Record, decode: float | None) -> float | None:
+    """Tokens of the one answer, where its time and its speed say them."""
+    whole, first = record.known("latency_s") or record.known("duration_s"), record.known("ttft_s")
+    if whole is None or first is None or decode is None or whole <= first:
+        return None
+    return max(2.0, float(round((whole - first) * decode + 1)))
+
+
 def _whole(record: Record, key: str) -> int | None:
     value = record.known(key)
     return round(value) if value is not None and 1 <= value < 1e9 else None
@@ -249,7 +265,7 @@ def _tables(document: Document) -> Iterator[Record]:
     text = document.plain
     grid: list[tuple[int, list[str]]] = []
     start = 0
-    if _ANSWER.search(text):
+    if ANSWER.search(text):
         return
     for number, match in enumerate(re.finditer(r"[^\n]*\n?", text), 1):
         line = match[0].strip()
@@ -340,7 +356,7 @@ _SECTION = re.compile(r"[-+*=#•\s]*([A-Za-z][^:=|\n]{0,60}?)[-+*=#:\s]*$")
 def _lines(document: Document) -> Iterator[Record]:
     """A block ends where a figure comes a second time."""
     text = document.plain
-    if len(text) > _LONGEST or _ANSWER.search(text):
+    if len(text) > _LONGEST or ANSWER.search(text):
         return
     fields: Fields = {}
     section = ""
@@ -368,7 +384,7 @@ def _lines(document: Document) -> Iterator[Record]:
         yield Record(document.source, {**run, "tool": _LINES}, where, text[-CONTEXT:])
 
 
-_ANSWER = re.compile(
+ANSWER = re.compile(
     r"\d% of (?:expected|the limit)\b|\blimit(?: {2,}| \| )expected"
     r"|expected(?: {2,}| \| )(?:range|limit)"
 )

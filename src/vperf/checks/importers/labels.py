@@ -64,7 +64,7 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     ("itl_s", "time", r"inter ?token(?: latency| delay)?|itl"),
     ("latency_s", "time", _WHOLE),
     ("duration_s", "time", r"(?:benchmark |test |run )?duration|elapsed|time taken for tests"
-     r"|(?:total |elapsed |wall |total benchmark )(?:clock )?time"),
+     r"|(?:total |elapsed |wall |total benchmark )(?:clock )?time|total"),
     ("output_tokens_per_s", "rate",
      rf"(?:(?:total|overall|aggregated?) )?{_WRITTEN}(?: {_TOKENS})?(?: {_SPEED})?"
      rf"|{_TOKENS} {_SPEED}"),
@@ -102,8 +102,9 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
      rf"total (?:num(?:ber of)? )?{_IN}(?: text)? tokens|number of prompt tokens"),
     ("all_output", "none count",
      rf"total (?:num(?:ber of)? )?(?:{_OUT} )?tokens(?: generated)?|number of completion tokens"),
-    ("model", "none", r"model(?: (?:name|id|path))?"),
-    ("gpu", "none", r"gpu(?:s| name| type| model)?|hardware|device|card|accelerator"),
+    ("model", "none", r"model(?: (?:name|id|path))?|variant"),
+    ("gpu", "none", r"gpu(?:s| name| type| model)?|hardware|device|card|accelerator"
+     r"|machine|(?:system )?chip|soc"),
     ("gpus", "none", r"(?:num(?:ber)?(?: of)? |n )gpus|gpu count"),
     ("tp", "none", r"tp(?: size)?|tensor parallel(?:ism)?(?: size)?"),
     ("quantization", "none", r"quant(?:i[sz]ation)?|precision|weights?(?: format)?|dtype"),
@@ -145,7 +146,7 @@ def label_of(said: str, unit: str = "") -> Label | None:
         return None
     kinds, scale = _unit(unit)
     said = said.replace("(per request)", " per request").replace("(per user)", " per user")
-    text = _CAMEL.sub(" ", said.strip(" *:`_=.\t")).lower()
+    text = _CAMEL.sub(" ", said.strip(" *:`_=.\t\u2190\u2191\u2192\u2193\u25b2\u25bc")).lower()
     for inside in _BRACKETS.findall(text):
         kind, factor = _unit(inside)
         if kind:
@@ -220,9 +221,12 @@ def thousands(unit: str) -> tuple[int, str]:
     return (1 + (prefix == "m"), rest) if prefix in {"k", "m"} and of_counts else (0, unit)
 
 
+_MEAN_IS = re.compile(r"^(?:avg|mean|average|median)[ \t]*=[ \t]*")
+
+
 def value_of(text: str) -> tuple[float | None, str]:
     """(the number, the unit after it) of "1,853.3 tok/s", "0.21s", "118.2 ± 0.2", "38,5 t/s"."""
-    match = _VALUE.match(text.strip(" *`\t").lower().replace("avg=", ""))
+    match = _VALUE.match(_MEAN_IS.sub("", text.strip(" *`\t").lower()))
     if match is None:
         return None, ""
     after = match[2].strip()

@@ -35,6 +35,11 @@ _TASK = re.compile(
     r"print_timing: id +(\d+) \| task (\d+) \|[ \t]*n_(?:decoded|gen)[ \t]*=[ \t]*(\d+),"
     r"[ \t]*tg[ \t]*=[ \t]*(\S+) t/s"
 )
+_READING = r"[^\n]{0,200}?print_timing:[^\n]{0,80}prompt processing, n_tokens"
+_PROGRESS = re.compile(
+    r"print_timing: id +(\d+) \| task (\d+) \|[ \t]*prompt processing, n_tokens[ \t]*=[ \t]*(\d+),"
+    r"[^\n]*?t[ \t]*=[ \t]*\S+ s / (\S+) tokens per second"
+)
 _SHORT = re.compile(r"\[ Prompt: (\S+) t/s \| Generation: (\S+) t/s \]")
 _LOADED = re.compile(
     r"(?:llama_model_loader: loaded meta data[^\n]*? from |general\.name[^\n=]*= *"
@@ -133,6 +138,20 @@ def _so_far(document: Document) -> Iterator[Record]:
         yield Record(document.source, values, f"task {task}" if len(last) > 1 else "", before)
 
 
+def _reading(document: Document) -> Iterator[Record]:
+    """A server's lines while it reads a prompt: the last of each."""
+    text = document.plain
+    last = {match.group(1, 2): match for match in _PROGRESS.finditer(text)}
+    for (_, task), match in last.items():
+        before = text[max(0, match.start() - CONTEXT) : match.start()]
+        values: dict[str, object] = {
+            "prompt_n": number_or_text(match[3]), "prompt_per_second": _finite(match[4]),
+        }  # fmt: skip
+        if named := _LOADED.findall(before):
+            values["model"] = named[-1]
+        yield Record(document.source, values, f"task {task}" if len(last) > 1 else "", before)
+
+
 def _short(document: Document) -> Iterator[Record]:
     text = document.plain
     found = list(_SHORT.finditer(text))
@@ -158,6 +177,14 @@ FORMATS: tuple[Format, ...] = (
     TextFormat(_TOOL, "eval time", lines=(_EVAL,), records=_printed, read=_read),
     TextFormat(
         _TOOL, "print_timing", lines=(_SO_FAR,), records=_so_far, read=_read, without=(_EVAL,)
+    ),
+    TextFormat(
+        _TOOL,
+        "prompt processing",
+        lines=(_READING,),
+        records=_reading,
+        read=_read,
+        without=(_EVAL, _SO_FAR),
     ),
     TextFormat(
         _TOOL, "[ Prompt: ", lines=(r"[^\n]*\[ Prompt: \S+ t/s \|",), records=_short, read=_read

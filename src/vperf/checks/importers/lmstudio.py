@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.names import quantization_named, weight_name
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, matches
 from vperf.checks.importers.record import Record, number_or_text
 from vperf.checks.importers.surroundings import cards_in
 from vperf.checks.result import Result, Setup
+from vperf.sources.weight_names import quantization_named, weight_name
 
 _TOOL = "LM Studio"
 _USUAL = "q4_k_m"

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.names import weight_name
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, blocks
 from vperf.checks.importers.record import Record, number_or_none
 from vperf.checks.result import Result, Setup
+from vperf.sources.weight_names import weight_name
 
 _TOOL = "LocalScore"
 _MS = 1e-3

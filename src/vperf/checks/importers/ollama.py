@@ -9,17 +9,16 @@ archive/ktransformers/util/utils.py, read December 2026).
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.names import weight_name
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat, matches
 from vperf.checks.importers.record import Record, number_or_none, number_or_text
 from vperf.checks.importers.surroundings import cards_in, options_in
 from vperf.checks.result import Result, Setup
+from vperf.sources.weight_names import weight_name
 
 _TOOL = "ollama"
 _NS = 1e-9
@@ -57,9 +56,12 @@ def _read(record: Record) -> Iterator[Result]:
     yield from _answer(record)
 
 
+_MAX_RATE = 1e9
+
+
 def _is_long(rate: object) -> bool:
     """Whether a rate is printed as Python has it; Ollama prints two digits."""
-    if not isinstance(rate, float) or not math.isfinite(rate):
+    if not isinstance(rate, float) or not 0 < rate < _MAX_RATE:
         return False
     return abs(rate * 100 - round(rate * 100)) > 1e-6
 

@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.names import quantization_named
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record, number_or_none
 from vperf.checks.result import Result, Setup
 from vperf.sources.engines import engine_id
+from vperf.sources.weight_names import quantization_named
 
 _TOOL = "optimum-benchmark"
 

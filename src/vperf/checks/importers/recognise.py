@@ -207,8 +207,12 @@ def _unknown(record: Record, formats: Sequence[Format]) -> _UnknownRecordError:
     return error
 
 
+class UnknownTextError(InputError):
+    """Text in which no format has anything."""
+
+
 def _unknown_text(document: Document, formats: Sequence[Format]) -> InputError:
-    return InputError(_UNKNOWN, source=document.source, hint=_known(formats))
+    return UnknownTextError(_UNKNOWN, source=document.source, hint=_known(formats))
 
 
 def _known(formats: Iterable[Format]) -> str:

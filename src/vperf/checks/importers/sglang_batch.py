@@ -97,7 +97,7 @@ _PREFILL = r"Prefill\.[ \t]+latency:[ \t]+(\S+) s,[ \t]+throughput:[ \t]+(\S+) t
 _DECODE = re.compile(
     r"Decode\.[ \t]+median latency:[ \t]+(\S+) s,[ \t]+median throughput:[ \t]+(\S+) token/s"
 )
-_TOTAL = re.compile(r"Total\.[ \t]+latency:[ \t]+(\S+) s")
+_TOTAL = re.compile(r"Total\.[ \t]+latency:[ \t]+(\S+) s(?:,[ \t]+throughput:[ \t]+(\S+) token/s)?")
 _CASE = r"batch size:[ \t]+\d+[ \t]*\n[ \t]*input_len:"
 _KEYS = {
     "batch size": "batch_size", "input_len": "input_len", "output_len": "output_len",
@@ -118,6 +118,7 @@ def _printed(document: Document) -> Iterator[Record]:
             "prefill_latency": number_or_none(prefill[1]),
             "prefill_throughput": number_or_none(prefill[2]),
             "total_latency": number_or_none(total[1]),
+            "total_throughput": number_or_none(total[2] or ""),
         }
         if decode:
             values["median_decode_latency"] = number_or_none(decode[1])
@@ -130,11 +131,15 @@ def _printed_batch(record: Record) -> Iterator[Result]:
     notes: list[str] = []
     (result,) = _one_batch(record)
     latency, rate = result.tpot_s, result.decode_tokens_per_s
-    batch = round(latency * rate) if latency and rate and 1 <= latency * rate < 1e6 else None
+    at_once = latency * rate if latency and rate else 0.0
+    batch = round(at_once) if 0.9 <= at_once < 1e6 else None
     options = options_in(record.around)
     input_len, output_len = lengths_in(options)
     if input_len is None and batch and result.ttft_s and result.prefill_tokens_per_s:
         input_len = float(round(result.ttft_s * result.prefill_tokens_per_s / batch))
+    if output_len is None and input_len and batch and (all_ := record.known("total_throughput")):
+        tokens = all_ * (result.latency_s or 0.0) / batch  # of prompt and answer
+        output_len = max(2.0, float(round(tokens - input_len)))
     cards = cards_in(record.around)
     yield replace(
         result,

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.names import quantization_named
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record
 from vperf.checks.importers.serving import SUMMARY, engine_of, served, summaries
 from vperf.checks.result import Result, Setup
 from vperf.errors import InputError
+from vperf.sources.weight_names import quantization_named
 
 _TOOL = "sglang.bench_serving"
 

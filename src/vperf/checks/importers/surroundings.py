@@ -13,18 +13,21 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
-from vperf.checks.importers.names import quantization_named
 from vperf.checks.result import Setup
 from vperf.errors import InputError
+from vperf.sources.engines import engine_id
 from vperf.sources.tensor_places import parse_overrides
+from vperf.sources.weight_names import quantization_named
 
 _MAX_READ = 200_000
 """Characters of text before a result that are looked at; a server's log may be endless."""
 
-_SERVERS = (
-    "vllm serve", "vllm.entrypoints", "sglang.launch_server", "sglang serve", "trtllm-serve",
-    "llama-server", "text-generation-launcher", "mlx_lm.server", "lmdeploy serve",
-)  # fmt: skip
+_SERVERS = {
+    "vllm serve": "vllm", "vllm.entrypoints": "vllm", "sglang.launch_server": "sglang",
+    "sglang serve": "sglang", "trtllm-serve": "trtllm", "llama-server": "llama.cpp",
+    "text-generation-launcher": "tgi", "mlx_lm.server": "mlx", "lmdeploy serve": "lmdeploy",
+}  # fmt: skip
+"""Commands that serve, and vperf's engines; those that it has not are the importers' to name."""
 _CLIENTS = (
     "vllm bench", "benchmark_serving", "benchmark_throughput", "benchmark_latency",
     "sglang.bench_serving", "sglang.bench_offline_throughput", "sglang.bench_one_batch",
@@ -71,6 +74,13 @@ def options_in(text: str) -> dict[str, str]:
     return dict(_options(text[-_MAX_READ:]))
 
 
+def command_lines(text: str) -> list[str]:
+    """The commands of tools and engines in the text, from their name to the end of the line."""
+    found = (match and line[match.start() :] for line in text.splitlines()
+             for match in [_COMMAND.search(line)])  # fmt: skip
+    return [line.rstrip() for line in found if line]
+
+
 @lru_cache(maxsize=4)
 def _options(text: str) -> Options:
     """Of many runs with one text above them, read once."""
@@ -84,12 +94,18 @@ def _options(text: str) -> Options:
             for name, value in _command(line, match):
                 again = name in _REPEATED and name in given
                 given[name] = f"{given[name]},{value}" if again else value
+            if engine := _SERVERS.get(match[0]):
+                given[_ENGINE] = engine
             found.update(given)
         elif match := _LINE.match(line):
             key = _PRINTED.get(match[1].lower())
             if key:
                 found[key] = match[2]
     return found
+
+
+_ENGINE = "engine of the command"
+"""Beside the options of a server."""
 
 
 def setup_of(options: Options, notes: list[str]) -> Setup:
@@ -99,8 +115,10 @@ def setup_of(options: Options, notes: list[str]) -> Setup:
         model = _first(options, "tokenizer", "tokenizer_path", "tokenizer_id")
     quantization = _first(options, "quantization", "quant")
     cache = _first(options, "kv_cache_dtype", "cache_type_k", "cache_type_v")
+    engine = options.get(_ENGINE)
     return Setup(
         model=model,
+        engine=engine_id(engine) if engine else None,
         tp=_whole(options, "tensor_parallel_size", "tensor_parallel", "tp_size", "tp"),
         pp=_whole(options, "pipeline_parallel_size", "pipeline_parallel", "pp_size", "pp"),
         dp=_whole(options, "data_parallel_size", "dp_size", "dp"),
@@ -119,6 +137,7 @@ def setup_of(options: Options, notes: list[str]) -> Setup:
         n_cpu_moe=_whole(options, "n_cpu_moe"),
         cpu_moe=True if options.get("cpu_moe") == "true" else None,
         override_tensor=overrides(options.get("override_tensor", ""), notes),
+        gpus=_numbered_cards(options.get("override_tensor", "")),
         cpu_offload_gb=_number(options, "cpu_offload_gb"),
     )
 
@@ -129,6 +148,12 @@ _ALL_LAYERS = 99
 
 def _layers(text: str) -> int | None:
     return int(text) if re.fullmatch(r"\d{1,2}", text) and int(text) < _ALL_LAYERS else None
+
+
+def _numbered_cards(text: str) -> int | None:
+    """How many cards -ot names, from CUDA0 on; None where it names no second one."""
+    most = max((int(number) for number in re.findall(r"=\s*[A-Za-z]+(\d{1,2})\b", text)), default=0)
+    return most + 1 if 0 < most < _MOST_CARDS else None
 
 
 def overrides(text: str, notes: list[str]) -> tuple[str, ...] | None:
@@ -202,7 +227,7 @@ def _command(line: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
         if word.startswith("--"):
             name = _OTHERWISE.get(match[0], {}).get(name, _LONG.get(name, name))
         else:
-            name = _LLAMA.get(name, "")
+            name = _SHORT_OTHERWISE.get(match[0], {}).get(name, _LLAMA.get(name, ""))
         if not equals:
             value = "" if after.startswith("--") else after
         if name:
@@ -214,6 +239,7 @@ _OTHERWISE = {
     "evalscope perf": {"parallel": "max_concurrency", "number": "num_prompts"},
 }
 """Options of a tool that mean another thing elsewhere."""
+_SHORT_OTHERWISE = {"mlx_lm.generate": {"m": "max_tokens"}}
 _LONG = {"concurrent": "max_concurrency", "concurrency": "max_concurrency",
          "num_gpu_layers": "n_gpu_layers", "gpu_layers": "n_gpu_layers"}  # fmt: skip
 

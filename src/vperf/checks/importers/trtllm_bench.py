@@ -13,10 +13,10 @@ import re
 from collections.abc import Iterator
 
 from vperf.checks.importers.document import Document
-from vperf.checks.importers.names import quantization_named
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record
 from vperf.checks.result import Result, Setup
+from vperf.sources.weight_names import quantization_named
 
 _TOOL = "trtllm-bench"
 _MS = 1e-3
@@ -37,10 +37,18 @@ def _read(record: Record) -> Iterator[Result]:
     quantization = quantization_named(
         "fp8_tensor" if quantization == "FP8" else quantization, notes
     )
+    rate, latency = (
+        record.known("performance.request_throughput_req_s"),
+        record.known("performance.avg_request_latency_ms", _MS),
+    )
+    if in_flight is None and requests is None and rate and latency:
+        in_flight = rate * latency
     if in_flight is not None:
         notes.append("concurrency is the mean number of requests in flight")
     if in_flight is None:
         notes.append("requests are handed over all at once")
+    output = record.need("performance.system_output_throughput_tok_s")
+    tokens = record.known("performance.total_token_throughput_tok_s")
     if record.section("streaming_metrics") is None:
         notes.append("run without --streaming: no TTFT and no TPOT")
     yield Result(
@@ -57,8 +65,10 @@ def _read(record: Record) -> Iterator[Result]:
             ep=ep,
             quantization=quantization,
             kv_cache_dtype=None if cache in {"auto", "none"} else cache,
-            input_len=record.known("request_info.avg_input_length"),
-            output_len=record.known("request_info.avg_output_length"),
+            input_len=record.known("request_info.avg_input_length")
+            or (tokens and output and rate and (tokens - output) / rate),
+            output_len=record.known("request_info.avg_output_length")
+            or (output and rate and output / rate),
             max_concurrency=in_flight,
             requests=requests,
             batch_size=requests if in_flight is None else None,
@@ -68,7 +78,7 @@ def _read(record: Record) -> Iterator[Result]:
         ),
         ttft_s=record.known("streaming_metrics.avg_ttft_ms", _MS),
         tpot_s=record.known("streaming_metrics.avg_tpot_ms", _MS),
-        output_tokens_per_s=record.need("performance.system_output_throughput_tok_s"),
+        output_tokens_per_s=output,
         latency_s=record.metric("performance.avg_request_latency_ms", _MS),
         requests_per_s=record.metric("performance.request_throughput_req_s"),
         percentiles=tuple(_percentiles(record)),
@@ -96,6 +106,8 @@ _LABELS = {
     "ep size": "world_info.ep_size", "max runtime batch size": "world_info.max_batch_size",
     "max runtime tokens": "world_info.max_num_tokens",
     "number of requests": "request_info.num_requests",
+    "number of sequences": "request_info.num_requests",
+    "total token throughput (tokens/sec)": "performance.total_token_throughput_tok_s",
     "number of concurrent requests": "request_info.avg_num_concurrent_requests",
     "average input length (tokens)": "request_info.avg_input_length",
     "average output length (tokens)": "request_info.avg_output_length",

@@ -48,6 +48,8 @@ _BAR = (
     r"[^\n]*?Processed prompts: 100%[^\n]*?\b(\d+)/\1 \[(?:(\d+):)?(\d+):(\d+)<[^\n]*?"
     r"est\. speed input: (\S+) toks/s, output: (\S+) toks/s"
 )
+_COUNT = r"[0-9]{1,12}"
+"""What has more digits was not counted."""
 _TOTAL = r"^[ 	]*Total num output tokens: +(\d+)[ 	]*$"
 
 
@@ -149,9 +151,9 @@ def _throughputs(document: Document) -> Iterator[Record]:
         if len(found) == 1 and (total := re.search(_TOTAL, text, re.MULTILINE)):
             rates = Record(document.source, values)
             each = rates.known("output_tokens_per_second"), rates.known("requests_per_second")
-            if all(each):
+            if all(each) and re.fullmatch(_COUNT, total[1]):
                 values["num_requests"] = round(float(total[1]) / (each[0] / each[1]))  # type: ignore[operator]
-        elif (asked := options_in(before).get("num_prompts", "")).isdigit() and len(asked) < 9:
+        elif re.fullmatch(_COUNT, asked := options_in(before).get("num_prompts", "")):
             values["num_requests"] = int(asked)
         where = f"result {index}" if len(found) > 1 else ""
         yield Record(document.source, values, where, before)

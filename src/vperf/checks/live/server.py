@@ -13,13 +13,13 @@ from statistics import fmean
 from typing import Any
 from urllib.parse import urlsplit
 
-from vperf.checks.importers.names import quantization_named
 from vperf.checks.importers.record import Record
 from vperf.checks.live.engines import ENGINES, OPTIONS, EngineMetrics
 from vperf.checks.live.fetch import Server
 from vperf.checks.live.prometheus import Metrics, Window, parse_metrics
 from vperf.checks.result import Result, Setup
 from vperf.errors import InputError
+from vperf.sources.weight_names import quantization_named
 
 DURATION_S = 10.0
 """How long the server is watched, where nobody says."""

@@ -108,5 +108,8 @@ class Family:
 
     def layer_norms(self, config: Config) -> int:
         """Vectors of hidden width in a layer, biases counted."""
-        norms = self.norms if isinstance(self.norms, int) else self.norms(config)
-        return norms * (1 + self.norm_bias)
+        return self.norms_of(config) * (1 + self.norm_bias)
+
+    def norms_of(self, config: Config) -> int:
+        """Norms of hidden width in a layer."""
+        return self.norms if isinstance(self.norms, int) else self.norms(config)

@@ -201,19 +201,24 @@ def _type(mix: Mix, place: _Place, shape: _Shape) -> Format:
         return FP32
     if category == "output" or (shape.tied and category == "embedding"):
         return _output(mix, shape)
-    if name == "mxfp4_moe":
-        return GGML_MXFP4 if category.startswith("ffn") and shape.experts > 1 else Q8_0
+    if (rest := _BESIDE_MXFP4.get(name)) is not None:
+        return GGML_MXFP4 if category.startswith("ffn") and shape.experts > 1 else rest
     if name in _LOW_BITS:
         return _low_bit(mix, place, shape)
     recipe = _RECIPES.get(category)
     return mix.base if recipe is None else recipe(name, place, shape) or mix.base
 
 
+_BESIDE_MXFP4 = {"mxfp4_moe": Q8_0, "mxfp4_f16": FP16}
+"""What the weights are that are not experts'; files called F16 of a checkpoint whose experts are in
+mxfp4 have those as they are, which is no file type of llama.cpp's own."""
 _LOW_BITS = frozenset({"iq2_xxs", "iq2_xs", "iq2_s", "iq2_m", "iq1_s", "iq1_m"})
 
 
 def _output(mix: Mix, shape: _Shape) -> Format:
-    if mix.name == "mxfp4_moe" or shape.falcon:
+    if (beside := _BESIDE_MXFP4.get(mix.name)) is not None:
+        return beside
+    if shape.falcon:
         return Q8_0
     if mix.name in _LOW_BITS or mix.name == "iq3_xxs":
         return Q5_K

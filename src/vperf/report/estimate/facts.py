@@ -158,9 +158,10 @@ def _drafts(answer: Speculative) -> str:
 def _tower(answer: Estimate) -> str:
     """What the images of a request take of its first token."""
     given = answer.workload
+    of = f" on {clean(given.encoder_gpu)}, sent" if given.encoder_gpu else ""
     return (
         f"{seconds(given.expected_encode_s)} for the images or sounds of a request (limit "
-        f"{seconds(given.limit_encode_s)}), in the first token"
+        f"{seconds(given.limit_encode_s)}){of}, in the first token"
     )
 
 
@@ -194,10 +195,11 @@ def _kept(kept: KeptCache) -> str:
 def _read_by(by: ReadBy) -> str:
     """What cards of their own take to read the prompts, beside those that decode."""
     cards = f"{by.gpus}x {by.gpu}" if by.gpus > 1 else by.gpu
+    busy = "" if by.busy is None else f" ({percent(by.busy)} busy)"
     return (
         f"{clean(cards)} in {seconds(by.prefill_s)}, sent in {seconds(by.sent_s)} "
         f"({size(by.sent_bytes)}), first step {seconds(by.first_step_s)}; alone "
-        f"{seconds(by.ttft_alone_s)}; reads {by.requests_per_s:,.3g} requests/s, the others "
+        f"{seconds(by.ttft_alone_s)}; reads {by.requests_per_s:,.3g} requests/s{busy}, the others "
         f"answer {by.decode_requests_per_s:,.3g}"
     )
 

@@ -2,7 +2,7 @@
 
 Publishers, caches and tools spell one model in a dozen ways. Names are compared by their words; a
 kind ("llama 8B") is told from its siblings by its number of parameters. Not here: the format that a
-name says (importers/names.py).
+name says (weight_names.py).
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from vperf.checks.importers.names import spellings, weight_name
+from vperf.model.config import Spelled
 from vperf.model.gguf.architectures import ARCHITECTURES
 from vperf.sources.models import ShippedModel, model_ids, shipped, shipped_model
+from vperf.sources.weight_names import spellings, weight_name
 
 _WORD = re.compile(
     r"bf16|fp\d+|a?\d+(?:\.\d+)?[bm](?![a-z])|\d+x\d+(?:\.\d+)?b|\d+e(?![a-z])|[a-z]+|\d+(?:\.\d+)?"
@@ -38,6 +39,75 @@ _KINDS = {
 """model_types that an architecture of GGUF files stands for, beside its own."""
 _NAMED_SIZE = 0.12
 """How far a size in a name is from the parameters."""
+_LIBRARY = {
+    "codestral": "mistralai/Codestral-22B-v0.1", "command-r": "CohereLabs/c4ai-command-r-08-2024",
+    "command-r-plus": "CohereLabs/c4ai-command-r-plus-08-2024",
+    "command-r7b": "CohereLabs/c4ai-command-r7b-12-2024",
+    "deepseek-coder-v2": "deepseek-ai/DeepSeek-Coder-V2-Lite-Instruct",
+    "deepseek-coder-v2:16b": "deepseek-ai/DeepSeek-Coder-V2-Lite-Instruct",
+    "devstral": "mistralai/Devstral-Small-2507", "devstral:24b": "mistralai/Devstral-Small-2507",
+    "gemma2": "google/gemma-2-9b-it", "gemma3": "google/gemma-3-4b-it",
+    "gpt-oss": "openai/gpt-oss-20b", "llama2": "meta-llama/Llama-2-7b-chat-hf",
+    "llama3": "meta-llama/Meta-Llama-3-8B-Instruct", "llama3.1": "meta-llama/Llama-3.1-8B-Instruct",
+    "llama3.2": "meta-llama/Llama-3.2-3B-Instruct", "llama3.3": "meta-llama/Llama-3.3-70B-Instruct",
+    "llama4": "meta-llama/Llama-4-Scout-17B-16E-Instruct",
+    "llama4:scout": "meta-llama/Llama-4-Scout-17B-16E-Instruct",
+    "llama4:maverick": "meta-llama/Llama-4-Maverick-17B-128E-Instruct",
+    "magistral": "mistralai/Magistral-Small-2506",
+    "magistral:24b": "mistralai/Magistral-Small-2506",
+    "mistral": "mistralai/Mistral-7B-Instruct-v0.3",
+    "mistral:7b": "mistralai/Mistral-7B-Instruct-v0.3",
+    "mistral-large": "mistralai/Mistral-Large-Instruct-2411",
+    "mistral-large:123b": "mistralai/Mistral-Large-Instruct-2411",
+    "mistral-nemo": "mistralai/Mistral-Nemo-Instruct-2407",
+    "mistral-nemo:12b": "mistralai/Mistral-Nemo-Instruct-2407",
+    "mistral-small": "mistralai/Mistral-Small-24B-Instruct-2501",
+    "mistral-small:22b": "mistralai/Mistral-Small-Instruct-2409",
+    "mistral-small:24b": "mistralai/Mistral-Small-24B-Instruct-2501",
+    "mistral-small3.1": "mistralai/Mistral-Small-3.1-24B-Instruct-2503",
+    "mistral-small3.2": "mistralai/Mistral-Small-3.2-24B-Instruct-2506",
+    "mixtral": "mistralai/Mixtral-8x7B-Instruct-v0.1", "phi3": "microsoft/Phi-3-mini-128k-instruct",
+    "phi3:mini": "microsoft/Phi-3-mini-128k-instruct",
+    "phi3:3.8b": "microsoft/Phi-3-mini-128k-instruct",
+    "phi3:medium": "microsoft/Phi-3-medium-128k-instruct",
+    "phi3:14b": "microsoft/Phi-3-medium-128k-instruct", "qwen2.5": "Qwen/Qwen2.5-7B-Instruct",
+    "qwen2.5-coder": "Qwen/Qwen2.5-Coder-7B-Instruct", "qwen3": "Qwen/Qwen3-8B",
+    "qwen3-coder": "Qwen/Qwen3-Coder-30B-A3B-Instruct", "qwq": "Qwen/QwQ-32B",
+    "tinyllama": "TinyLlama/TinyLlama-1.1B-Chat-v1.0",
+    "tinyllama:1.1b": "TinyLlama/TinyLlama-1.1B-Chat-v1.0",
+}  # fmt: skip
+"""Names of Ollama's library that no words of a model's id tell (ollama.com/library, December
+2026): what `ollama run NAME` fetches."""
+
+
+def read_spelling(typed: str, why: str = "") -> tuple[str, Spelled] | None:
+    """The bundled model that a typed name means, and the format that it says: an Ollama tag, the
+    name of a GGUF file, a repository of quantized weights, words. None where none is meant."""
+    model = find_model(_PLACE.sub("", typed.strip()))
+    return (model, weights_spelled(typed, why)) if model is not None else None
+
+
+def weights_spelled(typed: str, why: str = "") -> Spelled:
+    """The format that a typed name says, or that is usual of such names."""
+    name = _PLACE.sub("", typed.strip())
+    said = weight_name(name)
+    if said.quantization is not None or not said.sure:
+        return Spelled(typed, said.quantization, sure=said.sure, why=why)
+    tagged = "/" not in name and (":" in name or name.lower() in _LIBRARY)
+    if tagged or _OF_GGUF.search(name):
+        return Spelled(typed, USUAL_GGUF, usual=True, why=why)
+    return Spelled(typed, None, why=why)
+
+
+USUAL_GGUF = "q4_k_m"
+"""What Ollama's library has under a tag that says no format (docs.ollama.com, December 2026), and
+what llama.cpp takes of a repository of GGUF files (tools/server/README.md, -hf)."""
+_PLACE = re.compile(
+    r"^(?:ollama (?:run|pull) )?(?:https?://)?"
+    r"(?:(?:www\.)?(?:hf\.co|huggingface\.co)/|(?:registry\.)?ollama\.(?:com|ai)/(?:library/)?)?",
+    re.IGNORECASE,
+)
+_OF_GGUF = re.compile(r"gguf(?![a-z])", re.IGNORECASE)
 
 
 def find_model(said: str, params: float | None = None) -> str | None:
@@ -47,7 +117,7 @@ def find_model(said: str, params: float | None = None) -> str | None:
     """
     names = spellings(said)
     for name in names:
-        if found := _bundled(name):
+        if found := _bundled(name) or _LIBRARY.get(name.lower()):
             return found
     if not names:
         return None

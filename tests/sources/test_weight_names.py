@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vperf.checks.importers.names import quantization_named, weight_name
+from vperf.sources.weight_names import quantization_named, weight_name
 
 
 @pytest.mark.parametrize(

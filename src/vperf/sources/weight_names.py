@@ -2,8 +2,8 @@
 
 A name's end says the format of the weights ("Qwen3-8B-FP8", "...-UD-Q4_K_XL.gguf",
 "Meta-Llama-3.1-8B-Instruct-quantized.w4a16"); what stands before it names the model. Not here:
-llama.cpp's file types (llama_bench.py), which are words in a model's description, and which models
-there are (checks/model_named.py).
+llama.cpp's file types (importers/llama_bench.py), which are words in a model's description, and
+which models there are (model_named.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from vperf.errors import UnknownNameError
-from vperf.formats import bits_named, format_named
+from vperf.formats import PUBLISHED_MIXES, bits_named, format_named
 from vperf.values import dataclass
 
 _NAMES = {
@@ -71,12 +71,6 @@ _FORMATS: tuple[tuple[str, str], ...] = (
     (r"bnb-8bit", "int8_w8a16"), (r"bnb|\bnf4\b", "nf4"),
 )  # fmt: skip
 _GGML = re.compile(r"(?<![a-z0-9])(i?q\d(?:_\w+)?|tq\d_\d)(?![a-z0-9])")
-_GGML_NAMES = {"q2": "q2_k", "q3": "q3_k_m", "q4": "q4_k_m", "q5": "q5_k_m", "q6": "q6_k",
-               "q8": "q8_0", "q2_k_xl": "q2_k", "q2_k_l": "q2_k", "q3_k_xl": "q3_k_l",
-               "q4_k_xl": "q4_k_m",
-               "q4_k_l": "q4_k_m", "q5_k_xl": "q5_k_m", "q5_k_l": "q5_k_m", "q6_k_xl": "q6_k",
-               "q6_k_l": "q6_k", "q8_k_xl": "q8_0", "q8_k_p": "q8_0"}  # fmt: skip
-"""Mixes of publishers that llama-quantize has no name for -> the nearest that it has."""
 _UNQUANTIZED = re.compile(r"(?<![a-z])(?:(b)f16|fp?([13])[62])(?!\d)")
 _BITS = re.compile(r"(?<![a-z0-9.])([2345678])-?bits?\b|\bint([48])\b")
 
@@ -141,7 +135,7 @@ def _strip(name: str) -> tuple[str, str]:
 def _format_of(ends: str, said: str) -> tuple[str | None, bool]:
     """(vperf's name, whether the words leave no doubt)."""
     if match := _GGML.search(ends):
-        known = _GGML_NAMES.get(match[1], match[1])
+        known = PUBLISHED_MIXES.get(match[1], match[1])
         try:
             return format_named(known).name, known == match[1] and "ud-" not in said
         except UnknownNameError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vperf.checks.model_named import find_model
+from vperf.sources.model_named import find_model
 
 
 @pytest.mark.parametrize(
