@@ -82,7 +82,7 @@ from vperf.model.read import build_model  # noqa: E402
 from vperf.report import github, junit, markdown, screen, to_csv  # noqa: E402
 from vperf.report.check import page as check_report  # noqa: E402
 from vperf.report.format import clean  # noqa: E402
-from vperf.scenario import Scenario  # noqa: E402
+from vperf.scenario import OPTIONS, Scenario  # noqa: E402
 from vperf.serving.lengths import equal  # noqa: E402
 from vperf.sources import gguf as gguf_files  # noqa: E402
 from vperf.sources.catalog import data_dir  # noqa: E402
@@ -99,6 +99,7 @@ MEMORY_KB = 700 << 10
 SHARES = {
     "config": 0.2, "result": 0.16, "hub": 0.12, "option": 0.12, "gguf": 0.08, "toml": 0.08,
     "gpu": 0.06, "text": 0.05, "string": 0.05, "tensors": 0.03, "live": 0.03, "mcp": 0.02,
+    "name": 0.04, "number": 0.03, "listing": 0.02,
 }  # fmt: skip
 """Classes, and the time of each."""
 COUNTED = {"config": 0.62, "gguf": 0.32, "result": 0.04, "tensors": 0.02}
@@ -357,13 +358,40 @@ _BY_METAVAR = {
     "TOKENS": _INTS, "N": _INTS, "USERS": _INTS, "K": _INTS, "SHARE": _FLOATS, "A": _FLOATS,
     "SHAPE": _FLOATS, "BITS": _FLOATS, "RATE": _SIZES + _FLOATS, "SIZE": _SIZES, "TIME": _TIMES,
     "TOK/S": _FLOATS, "FILE": _FILES, "COUNT": ("4B", "0", "1e400", "1e300B", "x"),
+    "GIB": (*_FLOATS, "4", "500"), "R": _INTS, "SHARES": ("3,1", "1", "1,1,1", "0,0", "1,nan", "-1,2", "1e308,1e308", ","),
+    "FORMAT": ("fp8", "q4_k_m", "4bit", "mxfp4", "awq", "iq1_s", "9bit", "0bit", "fp8,bf16", "q4_k_m "),
+    "MEMORY": ("64 GB", "ddr5-5600 x2", "ddr4-3200x8", "ddr5-1e300 x2", "ddr5-5600 x0", "2x32 GB", *_SIZES),
+    "PLACE": ("host", "disk", "3.5 GB/s", "400 Gb/s", *_SIZES),
+    "PATTERN=PLACE": ("exps=CPU", "blk.*=CPU", "(=CPU", "(.+)+x$=CPU", "((a|b)*)*=CPU", "attn_q=CPU", "=CPU", "x=",
+                      "exps=CUDA0", "exps=CUDA1", ".*=CPU", "blk.0.*=CPU,blk.1.*=CUDA0", "a=" * 500),
+    "METHOD": ("mtp", "eagle", "eagle3", "draft_model", "ngram", "medusa"),
+    "MODEL": ("qwen3-0.6b", "qwen3-8b", "deepseek-v3", "nosuch", "/dev/null"),
+    "NAMES": ("q_proj,v_proj", "all", "nosuch", ",", "q_proj," * 500), "TASK": ("embed", "rerank", "generate"),
+    "WxH": ("1024x1024", "1x1", "0x0", "-1x5", "99999999999x9", "1e9x1e9", "1024", "1x1x1", "x", DIGITS + "x1"),
+    "VIDEO": ("10s@2fps@640x480", "0s@2fps@1x1", "1e9s@240fps@99999x99999", "10s@1e300fps@1x1", "@@", "10s", "1s@0fps@1x1",
+              "1 h@64x64", "10s@640x480@640x480"),
+    "LIST": ("p50,p99", "p101", "0", "nan", "50,50", ",", "99.99999999999"), "GPU": ("h100", "l40s", "2xh100", "x"),
+    "GPU=USD": ("h100=2.5", "h100=nan", "h100=", "=1", "h100=1e308", "h100=-1"), "yes|no": ("yes", "no", "maybe"),
 }  # fmt: skip
 _FORMS = ("--json", "--csv", "--markdown", "-v", "--brief")
 _MODELS = (
     "qwen3-8b", "deepseek-v3", "gpt-oss-120b", "qwen3-next-80b-a3b-instruct", "gemma-3-27b-it",
     "t5-small", "whisper-large-v3", "mamba-2.8b-hf", "llama-4-scout-17b-16e-instruct",
+    "qwen2.5-vl-7b-instruct", "qwen3-30b-a3b", "qwen3-embedding-0.6b",
 )  # fmt: skip
-_GPUS = ("h100", "rtx-pro-6000", "rtx-4090", "mi300x", "h200", "b200", "h100,l40s")
+_GPUS = (
+    "h100", "rtx-pro-6000", "rtx-4090", "mi300x", "h200", "b200", "h100,l40s", "2xh100", "h100:4",
+    "rtx-5090+2xrtx-3090", "h100+h200", "cpu:desktop-ddr5", "m3-max 128GB",
+)  # fmt: skip
+_SPELLED = (
+    "qwen3:8b", "gpt-oss:120b", "llama3.1:8b-instruct-q4_K_M", "Qwen3 8B", "unsloth/Qwen3-30B-A3B-GGUF:Q4_K_M",
+    "Qwen3-8B-Q4_K_M.gguf", "deepseek-r1:32b", "Qwen/Qwen3-8B-AWQ", "mlx-community/Qwen3-8B-4bit", "hf.co/Qwen/Qwen3-8B",
+)  # fmt: skip
+"""Models as people and tools write them."""
+_CARDS = (
+    "2x RTX 3090", "RTX 4090 + 3090", "NVIDIA GeForce RTX 4090 Laptop GPU", "H100 80G", "A100-SXM4-80GB", "4x H100", "h100:8",
+    "Apple M3 Ultra 512GB", "Strix Halo 128GB", "rtx-5090+2xrtx-3090", "cpu:epyc-9654", "MI300X x8", "5090 laptop", "local",
+)  # fmt: skip
 _SMALL = {
     "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 512,
     "num_hidden_layers": 2, "num_attention_heads": 8, "num_key_value_heads": 2,
@@ -999,7 +1027,7 @@ class Fuzzer:
         words.append(draw.choice(_FORMS))
         words = [word.encode("utf-8", "replace").decode() for word in words]
         # A million requests are simulated one by one, in 8 s, with a bar that shows them.
-        many = name in {"plan", "compare", "sweep"} or "1000000" in words
+        many = name in {"plan", "compare", "sweep"} or {"1000000", "--sessions"} & {*words}
 
         def act() -> None:
             start = time.process_time()
@@ -1008,6 +1036,59 @@ class Fuzzer:
                 raise Fault("slow", f"{spent:.1f} s")
 
         return " ".join(words), act, LONG_S if many else HANG_S
+
+    def _spelled(self, names: Sequence[str]) -> str:
+        """One of the names, or two in one, or with letters of it wrong."""
+        draw = self.draw
+        name = draw.choice(names)
+        for _ in range(draw.randint(0, 3)):
+            at = draw.randrange(len(name) + 1)
+            other = draw.choice(names)
+            between = draw.choice(("", "+", "x", ":", "/", " ", ",", "2x", "@", "-", "*"))
+            name = draw.choice((
+                name[:at] + name[at + 1 :], name[:at] + draw.choice(EVIL)[:80] + name[at:], name.upper(),
+                name + between + other[: draw.randrange(len(other) + 1)], between + name, name + between,
+                draw.choice(_INTS)[:40] + between + name,
+            ))  # fmt: skip
+        return name.replace("\0", "").encode("utf-8", "replace").decode()
+
+    def name(self) -> Case:
+        """Models and cards as people write them, and nearly so: one of them, or an error."""
+        draw = self.draw
+        model, gpu = draw.choice(_MODELS), draw.choice(_GPUS)
+        pick = draw.random()
+        if pick < 0.6:
+            model = self._spelled((*_SPELLED, *_MODELS))
+        if pick > 0.4:
+            gpu = self._spelled((*_CARDS, *_GPUS))
+        words = [draw.choice(("estimate", "estimate", "fit", "check")), "-m", model, "-g", gpu]
+        words += ["--tpot", "9ms"] if words[0] == "check" else []
+        return words, lambda: run([*words, draw.choice(_FORMS)]), HANG_S
+
+    def number(self) -> Case:
+        """What a Python program gives for any option: an answer without inf or NaN, or an error."""
+        draw = self.draw
+        given: dict[str, Any] = {}
+        for name in draw.sample(tuple(OPTIONS), draw.randint(1, 3)):
+            if name not in {"model", "revision", "gpu", "gpu_file"}:
+                values = (draw.odd(), *_INTS[:8], 1, 2, 4, 64, 0.5, (), ["x"], b"x", float("nan"))
+                given[name] = draw.choice(values)
+        model, gpu = draw.choice(_MODELS), draw.choice(_GPUS)
+        return (
+            (model, gpu, given),
+            lambda: sane(vperf.estimate(model, gpu, **given).to_dict()),
+            HANG_S,
+        )
+
+    def listing(self) -> Case:
+        """What ships, by a part of its name."""
+        draw = self.draw
+        words = [draw.choice(("gpus", "models", "engines", "workloads"))]
+        words += [self._spelled((*_SPELLED, *_CARDS, *_MODELS, *_GPUS, "vllm", "chat"))] * (
+            draw.random() < 0.9
+        )
+        words += draw.choice(((), ("--json",), ("-v",)))
+        return words, lambda: run(words), HANG_S
 
     def string(self) -> Case:
         """Hostile text in every name that an answer says."""

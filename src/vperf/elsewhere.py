@@ -62,8 +62,8 @@ def check(scenario: Scenario, compiled: Compiled) -> None:
                              field=name.replace("_", "-"))  # fmt: skip
     if not model.generates or model.encoder:
         raise InputError("is of a decoder that generates tokens", field=field)
-    if model.drafter is not None and (model.diffuses or field == "prefill-gpu"):
-        raise InputError("is not understood with drafts or denoised blocks", field=field)
+    if model.drafter is not None and model.diffuses:
+        raise InputError("is not understood with denoised blocks", field=field)
     placed = compiled.places is not None and compiled.places.placement is not None
     if placed or gpu.beside or gpu.is_host:
         raise InputError("is not understood with layers on several places", field=field)

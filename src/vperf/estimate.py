@@ -35,7 +35,7 @@ from vperf.notes import Note
 from vperf.serving.memory import Memory, memory_use, sequence_bytes, that_holds
 from vperf.serving.memory_by_place import plan_places
 from vperf.serving.speculative import break_even, mean_tokens, shares_of
-from vperf.speeds import pace_of, speeds
+from vperf.speeds import pace_of
 from vperf.speeds.batch import mean_step
 from vperf.speeds.pace import Pace
 from vperf.timing.compiled import Compiled, Seconds
@@ -264,7 +264,7 @@ def as_batch(at: Deployment, batch: int) -> Deployment:
 
 def limit_of_batch(at: Deployment, batch: int) -> Speed:
     """The limit of so many requests at once."""
-    return speeds(as_batch(at, batch)).limit
+    return pace_of(as_batch(at, batch)).limit
 
 
 def most_requests_per_s(at: Deployment, users: int, prefill: Iterable[OpTime]) -> float:
@@ -345,10 +345,15 @@ def _speculative(at: Deployment, pace: Pace) -> Speculative:
     assert drafter is not None
     # (limit, expected) seconds of a step, and of one without drafts
     if load is not None and served is not None:
-        from vperf.serving.load import pays_from, serve  # noqa: PLC0415  (most are of a batch)
+        from vperf.serving.load import Steps, pays_from, serve  # noqa: PLC0415  (most are of a batch)
 
-        plainly = serve(without, load)
-        acceptance, even = load.acceptance, pays_from(compiled, load, plainly)
+        acceptance = load.acceptance
+        if at.ahead is not None:  # no prompt is read between tokens
+            plainly = at.ahead.served(without, load, Steps(without, load))
+            even = break_even(served.decode_s / plainly.decode_s, drafter.depth)
+        else:
+            plainly = serve(without, load)
+            even = pays_from(compiled, load, plainly)
         step = served.limit_tpot_s * pace.gain, served.decode_s
         plain = plainly.limit_tpot_s, plainly.tpot_s
     else:

@@ -81,10 +81,12 @@ def _card_choice(*, typed: str, taken: str, others: tuple[str, ...]) -> str:
 def _spelled_model(
     *, typed: str, model: str, quantization: str | None, usual: bool, sure: bool, why: str
 ) -> str:
-    weights = f", its weights as {quantization}" if quantization else ""
-    how = ", the usual format of such a name" if usual and quantization else ""
-    how = how if sure or not quantization else ", the nearest to what the name says"
-    return f"{typed} taken as {model}{weights}{how}{f' ({why})' if why else ''}"
+    weights = f" in {quantization}" if quantization else ""
+    if quantization and usual:
+        weights += ", the usual where no format is said"
+    elif quantization and not sure:
+        weights += ", the nearest to what the name says"
+    return f"{typed} taken as {model}{weights}{f' ({why})' if why else ''}"
 
 
 def _constants(
@@ -340,6 +342,7 @@ KINDS: Mapping[str, NoteKind] = {
     "no_tokens": NoteKind("assumption", "generates no tokens: its answer is there when the prompt is read, output-len means nothing"),
     "routing": NoteKind("assumption", "experts: the limit counts those of one token, which any routing must read; ceiling, bytes and MBU even routing, expected {expected}"),
     "windows": NoteKind("assumption", "windowed layers cache no more than their window"),
+    "no_windows": NoteKind("assumption", "{engine} has no windows for {model_type}: every layer keeps and reads the whole context"),
     "engine_cache": NoteKind("assumption", "{engine} keeps an fp8 KV cache beside fp8 weights ({flag[kv_cache_dtype]} says otherwise)"),
     "text_length": NoteKind("assumption", "texts of {tokens:,} tokens, the longest that the model takes ({flag[input_len]} says otherwise)", guess=True),
     "spelled_model": NoteKind("assumption", _spelled_model, guess=True),

@@ -25,6 +25,7 @@ from vperf.model.divide import MAX_WAYS
 from vperf.model.drafter import Drafter
 from vperf.model.model import Held, Model
 from vperf.model.placement import Override, Placement
+from vperf.model.stored import store
 from vperf.notes import Note
 from vperf.scenario import LAYER_OPTIONS, PLACING, Scenario
 from vperf.serving.overhead import overhead
@@ -157,7 +158,7 @@ def _stored(model: Model, card: Card, gib: float, host: Gpu | None) -> Resolved 
                          field="cpu-offload-gb")  # fmt: skip
     if not gib:
         return None
-    stored = placement.store(model, gib * _GIB)
+    stored = store(model, gib * _GIB)
     held = Held(
         model.rank_weight_bytes - stored.held_bytes, tuple(count for count, _ in model.kinds),
         model.rank_adapter_bytes,

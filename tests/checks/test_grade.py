@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,17 @@ import pytest
 import vperf
 from tests.checks.results import GPU, MODEL, result, setup, went
 from vperf import InputError, Result, Scenario
-from vperf.checks.grade import Bounds, grade
+from vperf.checks.grade import (
+    Bounds,
+    bounds,
+    grade,
+    in_flight,
+    percentile_metrics,
+    running,
+    utilization,
+)
+from vperf.estimate import estimate
+from vperf.resolve import deploy
 
 BOUNDS = Bounds(limit=100.0, expected=80.0, slow=60.0, fast=90.0)
 
@@ -178,3 +189,90 @@ def test_weights_that_fit_on_no_such_card_prove_nothing_where_their_number_is_no
     check = vperf.check(result(ran=setup(model="Qwen/Qwen3-32B"), tpot_s=0.001))
     assert check.verdict == "better"
     assert any("more cards ran (--tp)" in text for text in check.warnings)
+
+
+def at_load(users: int | None, slots: int) -> tuple[Any, Any]:
+    """Of 100 tokens an answer, as little of a deployment and its answer as is looked at."""
+    load = None if users is None and not slots else SimpleNamespace(users=users)
+    at = SimpleNamespace(load=load, batch_size=7, lengths=SimpleNamespace(output_tokens=100))
+    return at, SimpleNamespace(serving=SimpleNamespace(slots=slots))
+
+
+@pytest.mark.parametrize(
+    ("users", "slots", "figures", "sequences"),
+    [
+        (None, 0, {}, 7.0),  # a batch
+        (16, 8, {}, None),
+        (16, 8, {"tpot_s": 0.02, "output_tokens_per_s": 200.0}, 4.0),  # Little's law
+        (16, 8, {"tpot_s": 0.02, "output_tokens_per_s": 2000.0}, 8.0),
+        (16, 8, {"tpot_s": 0.02, "output_tokens_per_s": 1.0}, 1.0),
+        (16, 12, {"tpot_s": 0.01, "ttft_s": 1.0}, 8.0),  # half of their time
+        (16, 4, {"tpot_s": 0.01, "ttft_s": 1.0}, 4.0),
+        (2, 9, {"tpot_s": 0.01, "ttft_s": 9.0}, 1.0),
+        (None, 8, {"tpot_s": 0.01, "ttft_s": 1.0}, None),
+        (None, 8, {"tpot_s": 0.02, "output_tokens_per_s": 200.0}, 4.0),
+    ],
+)
+def test_who_decodes_at_a_time_follows_from_rates_and_times(
+    users: int | None, slots: int, figures: dict[str, float], sequences: float | None
+) -> None:
+    assert running(*at_load(users, slots), figures) == sequences
+
+
+@pytest.mark.parametrize(
+    ("figures", "requests"),
+    [
+        ({"latency_s": 2.0, "requests_per_s": 3.0}, 6.0),
+        ({"latency_s": 2.0, "output_tokens_per_s": 300.0}, 6.0),
+        ({"ttft_s": 1.01, "tpot_s": 0.01, "requests_per_s": 3.0}, 6.0),  # 99 tokens after the first
+        ({"latency_s": 2.0}, None),
+        ({"requests_per_s": 3.0, "ttft_s": 1.0}, None),
+    ],
+)
+def test_who_is_out_follows_from_rates_and_times(
+    figures: dict[str, float], requests: float | None
+) -> None:
+    found = in_flight(at_load(16, 8)[0], figures)
+    assert found == (None if requests is None else pytest.approx(requests))
+
+
+def test_the_time_of_a_drafting_step_is_that_of_its_tokens() -> None:
+    """MBU of a decode phase is of a step, in which several tokens are made; a prefill makes one."""
+    at = SimpleNamespace(
+        model=SimpleNamespace(draft_depth=1, parallel=SimpleNamespace(data=1, pipeline=1)),
+        acceptance=1.0, card=SimpleNamespace(gpu=SimpleNamespace(memory_bandwidth=1e12)),
+    )  # fmt: skip
+    phase = SimpleNamespace(ops=(), bytes=1e10, flops=0.0)
+    of: Any = (phase, at, 1)
+    assert utilization("decode", 0.02, *of).mbu == pytest.approx(0.25)  # two tokens in 40 ms
+    assert utilization("prefill", 0.02, *of).mbu == pytest.approx(0.5)
+
+
+def test_a_stage_without_a_sequence_waits() -> None:
+    at = SimpleNamespace(
+        model=SimpleNamespace(draft_depth=0, parallel=SimpleNamespace(data=2, pipeline=4)),
+        acceptance=None, card=SimpleNamespace(gpu=SimpleNamespace(memory_bandwidth=1e12)),
+    )  # fmt: skip
+    phase: Any = SimpleNamespace(ops=(), bytes=1e10, flops=0.0)
+    for batch, busy in ((2, 1 / 4), (3, 2 / 4), (8, 1.0), (64, 1.0)):
+        given: Any = at
+        assert utilization("decode", 0.02, phase, given, batch).mbu == pytest.approx(0.5 * busy)
+
+
+def test_requests_of_many_texts_are_bounded_by_the_texts_over_them() -> None:
+    at = deploy(Scenario("Qwen/Qwen3-Embedding-0.6B", "l4", input_len=512, max_concurrency=4,
+                         texts_per_request=8))  # fmt: skip
+    answer = estimate(at)
+    found = bounds(at, answer)["requests_per_s"]
+    assert answer.texts is not None
+    assert found.expected == pytest.approx(answer.texts.expected_texts_per_s / 8)
+    assert found.limit == pytest.approx(answer.texts.limit_texts_per_s / 8)
+
+
+def test_percentiles_are_graded_beside_a_simulated_run_alone() -> None:
+    at = deploy(Scenario(MODEL, GPU, max_concurrency=4))
+    measured = replace(result(), percentiles=(("p99_ttft_s", 0.5),))
+    answer = estimate(at)
+    assert [m.name for m in percentile_metrics(at, answer, measured)] == ["p99_ttft_s"]
+    without: Any = SimpleNamespace(simulated=None, expected=answer.expected)
+    assert percentile_metrics(at, without, measured) == ()

@@ -118,3 +118,9 @@ def test_to_dict_is_json_with_the_subject_of_the_estimate(answer: Roofline) -> N
     assert plain["schema"] == "vperf/roofline/1"
     assert plain["model"] == vperf.estimate(QWEN, "h100-sxm").to_dict()["model"]
     assert len(plain["ops"]) == len(answer.ops)
+
+
+def test_roofs_are_of_the_card_where_the_host_computes_in_a_format_that_the_card_lacks() -> None:
+    drawn = vperf.roofline("gpt-oss-120b", "apple-m3-max", cpu_moe=True)
+    assert "int8" in {op.pipe for op in drawn.ops}
+    assert "int8" not in {roof.pipe for roof in drawn.roofs}

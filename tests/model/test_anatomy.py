@@ -7,7 +7,7 @@ import pytest
 import vperf
 from tests.every import every
 from vperf.model.anatomy import anatomy
-from vperf.sources.models import model_ids
+from vperf.sources.models import load_model_config, model_ids
 
 
 @every((name, (name,)) for name in model_ids()[::7])
@@ -64,3 +64,16 @@ def test_multi_token_prediction_layers_are_told_apart() -> None:
     assert parts.mtp_layers == 1
     assert parts.mtp_parameters
     assert sum(n for _, n in parts.parts) == 671_026_404_352
+
+
+def test_every_mechanism_of_every_kind_of_shipped_model_is_said_in_words() -> None:
+    kinds = {load_model_config(name).config["model_type"]: name for name in model_ids()}
+    unsaid = [
+        (name, words)
+        for name in kinds.values()
+        for parts in (anatomy(vperf.load_model(name)),)
+        for row in (*parts.layers, *parts.encoder)
+        for words in row.mechanisms
+        if not words or "None" in str(words)
+    ]
+    assert unsaid == []

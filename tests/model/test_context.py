@@ -97,6 +97,11 @@ def test_ranks_that_would_keep_one_head_each_keep_every_other_token() -> None:
     # Queries of all 128 heads to each rank, their outputs over the latent back.
     assert after["gather queries"].input_elements == 8 * 128 * (512 + 64)
     assert after["merge attention"].input_elements == 8 * 128 * 512
+    narrow = ask(MLA, tp=8, dcp=8, kv_cache_dtype="fp8", batch_size=8).decode.ops
+    sent = {op.name: op.limit_s for op in narrow}
+    wide = {op.name: op.limit_s for op in ask(MLA, tp=8, dcp=8, batch_size=8).decode.ops}
+    assert sent["gather queries"] == pytest.approx(wide["gather queries"] / 2)
+    assert sent["merge attention"] == wide["merge attention"]
     assert divided.rank_cache_bytes(65536) == plain.rank_cache_bytes(65536) / 8
     assert divided.rank_weight_bytes == plain.rank_weight_bytes
     assert divided.cache_bytes(65536) == plain.cache_bytes(65536)

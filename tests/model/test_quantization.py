@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import vperf
 from vperf.errors import InputError, UnsupportedModelError
 from vperf.formats import BF16, FP8, FP16, MXFP4, NVFP4, Format
 from vperf.model.blocks.base import ModuleKind
@@ -853,3 +854,10 @@ def test_mlx_has_the_micro_formats_without_their_arithmetic(mode: str, bytes_eac
 def test_mlx_formats_that_are_not_known_are_refused(more: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedModelError, match="MLX"):
         mlx(**more)
+
+
+def test_an_encoder_decoder_has_a_mix_as_others_whose_heads_share_no_keys() -> None:
+    """llama.cpp's Q4_K_M of T5: q4_k (4.5 bits) and q6_k (6.56); its embedding is q6_k."""
+    model = vperf.load_model("t5-small", quantization="q4_k_m")
+    bits = 8 * model.weight_bytes / model.parameters
+    assert 4.5 < bits < 6.5625 + 0.1

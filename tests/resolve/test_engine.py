@@ -88,3 +88,32 @@ def test_an_engine_that_reads_prompts_whole_has_steps_that_hold_them_beside_what
     assert rates[1] == pytest.approx(rates[0], rel=0.05)
     assert rates[2] < rates[1] / 4
     assert not [n for n in one.assumptions if n.kind == "step_budget"]
+
+
+def test_mlx_has_no_windows_for_gemma_2_and_that_is_said() -> None:
+    """mlx_lm/models/gemma2.py keeps a plain cache and masks causally; gemma3_text.py does not."""
+    gemma2, gemma3 = (
+        vperf.estimate(f"google/{name}", "apple-m3-ultra", input_len=32_767, output_len=1)
+        for name in ("gemma-2-9b-it", "gemma-3-12b-it")
+    )
+    # 42 layers of 8 KV heads of 256: keys and values of 2 bytes.
+    assert gemma2.memory.kv_cache_bytes == 32_768 * 42 * 2 * 8 * 256 * 2
+    assert any("no windows for gemma2" in each for each in gemma2.assumptions)
+    assert not any("no windows" in each for each in gemma3.assumptions)
+
+
+def test_mlx_reads_a_cache_that_query_heads_share_at_a_lower_rate() -> None:
+    """mlx_lm.benchmark on an M3 Ultra (guruswami-ai/mlx-benchmarks): a token of context lengthens
+    a step by 0.74 us with as many KV heads as query heads, by 0.49 and 0.66 with a fifth."""
+    measured = {
+        "deepseek-ai/deepseek-coder-6.7b-instruct": 0.74e-6,
+        "Qwen/Qwen2.5-14B-Instruct": 0.49e-6,
+        "Qwen/Qwen2.5-32B": 0.66e-6,
+    }
+    for model, each in measured.items():
+        short, long = (
+            vperf.estimate(model, "apple-m3-ultra", input_len=tokens, output_len=1,
+                           quantization="mlx_q4").expected.tpot_s
+            for tokens in (1_024, 65_536)
+        )  # fmt: skip
+        assert (long - short) / (65_536 - 1_024) == pytest.approx(each, rel=0.1)

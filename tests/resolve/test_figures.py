@@ -32,7 +32,16 @@ def test_a_count_is_a_whole_number_and_not_below_its_least(name: str) -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_any_other_number_is_finite(name: str) -> None:
-    for value in (math.nan, -math.inf, "x", True, [1.0]):
+    for value in (math.nan, -math.inf, True, [1.0]):
         refused(name, value)
     if name not in {"request_rate", "burstiness"}:
         refused(name, math.inf)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in OPTIONS if n not in {"model", "gpu", *COUNTS, *OTHERS}]
+)
+def test_a_value_of_another_type_is_refused_by_its_options_name(name: str) -> None:
+    for value in (b"x", {"a": 1}, object(), [1], 2**70, math.nan):
+        if not (name == "draft_model" and isinstance(value, dict)):
+            assert refused(name, value) == OPTIONS[name].flags[0].removeprefix("--"), value

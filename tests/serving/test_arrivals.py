@@ -101,3 +101,10 @@ def test_outputs_that_differ_keep_their_mean() -> None:
     _, outputs = draw_lengths(equal(1000, 400), 5000, around=0.025)
     assert (min(outputs), max(outputs)) == (390, 410)
     assert statistics.fmean(outputs) == pytest.approx(400, abs=0.5)
+
+
+@pytest.mark.parametrize(("count", "turns", "think_s"), [(0, 1, 0.0), (1, 0, 0.0), (1, 1, -1.0)])
+def test_sessions_that_cannot_be_are_refused(count: int, turns: int, think_s: float) -> None:
+    with pytest.raises(InputError):
+        sessions(count, turns, equal(10, 5), think_s=think_s)
+    assert len(sessions(1, 1, equal(10, 5), think_s=0.0)) == 1

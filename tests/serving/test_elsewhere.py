@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import vperf
 from vperf import Estimate, InputError
 from vperf.api import figures
 from vperf.report.estimate.page import headline
+from vperf.resolve import deploy
 from vperf.scenario import Scenario
 from vperf.serving.elsewhere import LINK_SHARE
 from vperf.sources.engines import load_engine
@@ -297,6 +299,21 @@ def test_a_rate_beyond_either_kind_of_card_grows_its_queue() -> None:
     )
 
 
+@pytest.mark.parametrize("load", [{}, {"max_concurrency": 8}])
+def test_drafts_come_with_a_cache_of_their_own_that_is_sent_too(load: dict[str, Any]) -> None:
+    drafts: dict[str, Any] = {"speculative": "draft_model", "draft_model": "Qwen/Qwen3-0.6B",
+                              "draft_tokens": 3, "acceptance": 0.6}  # fmt: skip
+    found, plain = (ask(prefill_gpu="h100", **load, **more) for more in (drafts, {}))
+    assert found.read_by is not None
+    assert found.read_by.sent_bytes == (147_456 + 114_688) * PROMPT
+    assert found.limit.ttft_s == pytest.approx(plain.limit.ttft_s)  # it does not need that
+    assert found.expected.ttft_s > plain.expected.ttft_s
+    assert found.speculative is not None
+    assert found.speculative.expected_plain_tpot_s == pytest.approx(plain.expected.tpot_s, rel=0.1)
+    if not load:
+        assert found.expected.tpot_s == ask(**drafts).expected.tpot_s
+
+
 def test_a_prefix_that_the_readers_have_is_sent_and_not_read() -> None:
     plain, hit = (
         ask(prefill_gpu="h100", request_rate=0.5, prefix_cache_hit=share).read_by
@@ -350,6 +367,16 @@ def test_tables_have_a_cache_beyond_the_card_and_no_cards_of_another_kind() -> N
     assert row.figures.expected == ask(kv_offload="host").expected
     with pytest.raises(InputError, match="vperf estimate alone"):
         figures(Scenario("qwen3-8b", CARD, prefill_gpu="h100"))
+
+
+def test_each_group_sends_the_caches_of_its_own_prompts() -> None:
+    """Five prompts over two groups are three of the fuller one; a prompt has 147,456 bytes a
+    token, of which each of two cards that share layers has half."""
+    apart = deploy(Scenario("qwen3-8b", CARD, prefill_gpu=CARD, dp=2))
+    assert apart.ahead is not None
+    assert apart.ahead.sent_bytes(apart.compiled, 5, 1000) == 5 * 1000 * 147_456
+    grouped = replace(apart.ahead, compiled=apart.compiled)
+    assert grouped.sent_bytes(apart.compiled, 5, 1000) == 3 * 1000 * 147_456
 
 
 # Images that other cards encode -------------------------------------------------------------------

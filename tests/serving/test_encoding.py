@@ -14,6 +14,7 @@ from vperf.errors import InputError
 from vperf.model.ops import Step
 from vperf.resolve import deploy
 from vperf.scenario import Scenario
+from vperf.serving.encoding import _video
 
 QWEN = "Qwen/Qwen2.5-VL-7B-Instruct"
 VOXTRAL: dict[str, Any] = {
@@ -226,3 +227,14 @@ def test_no_image_is_no_change() -> None:
     assert json.dumps(vperf.estimate(QWEN, "h100").to_dict()) == json.dumps(
         vperf.estimate(QWEN, "h100", image=None, images=None).to_dict()
     )
+
+
+@pytest.mark.parametrize(
+    ("video", "frames"),
+    [("10s@4fps@64x48", 40), ("10s@64x48", 20), ("10s@0.5fps@64x48", 5), ("0.2s@2fps@64x48", 1)],
+)
+def test_a_video_has_its_seconds_times_its_rate_of_frames_and_one_at_least(
+    video: str, frames: int
+) -> None:
+    found = _video(video)
+    assert (found.width, found.height, found.frames) == (64, 48, frames)

@@ -71,6 +71,7 @@ def _vllm(model: str, gpu: str, version: str, share: float, **options: Any) -> S
         (_vllm("Qwen/Qwen3-32B", "h100-sxm", "0.11", 0.9), 4.45),
         (_vllm("Qwen/Qwen3-32B", "h100-sxm", "0.11", 0.9, tp=2), 34.49),
         (_vllm("openai/gpt-oss-20b", "h100-sxm", "0.11", 0.9), 50.28),
+        (_vllm("openai/gpt-oss-120b", "h100-sxm", "0.11", 0.95), 3.33),
         # 77,088 tokens, 2025.
         (_vllm("Qwen/Qwen2.5-7B-Instruct", "a10g", "0.10", 0.9), 4.117),
         # LMCache issue 3430, 2026-05; logs of 2026-09 and 2026-10.
@@ -97,6 +98,17 @@ def test_graphs_take_of_the_share_since_0_21_and_sorted_logits_do_until_0_16() -
     assert taken["0.17"].activation_bytes == pytest.approx(16 * logits)
     assert taken["0.20"].graph_bytes == 0
     assert taken["0.21"].graph_bytes == pytest.approx(32 * 10e6)
+
+
+@pytest.mark.parametrize(("model", "gib"), [("gpt-oss-20b", 13.47), ("gpt-oss-120b", 64.38)])
+def test_mxfp4_experts_are_loaded_in_whole_tiles(model: str, gib: float) -> None:
+    """What vLLM logs on H100 (llm-d-benchmark, 2025-10); stored are 12.8 and 60.8 GiB."""
+    at = deploy(Scenario(f"openai/{model}", "h100-sxm"))
+    padding = overhead(at.model, at.card.gpu, at.card.engine).padding_bytes
+    assert at.model.rank_weight_bytes + padding == pytest.approx(gib * GIB, rel=0.01)
+    two = deploy(Scenario(f"openai/{model}", "h100-sxm", tp=2))
+    halved = overhead(two.model, two.card.gpu, two.card.engine).padding_bytes
+    assert halved == pytest.approx(padding / 2, rel=0.02)
 
 
 def test_sglangs_pool_holds_what_it_logs() -> None:
@@ -195,3 +207,14 @@ def test_the_longest_prompt_without_a_budget_is_the_last_that_fits() -> None:
     longest = plan_memory(at.model, gpu, of_card, 1, 1024, 128).max_context_tokens
     assert plan_memory(at.model, gpu, of_card, 1, longest, 0).fits
     assert not plan_memory(at.model, gpu, of_card, 1, longest + 1, 0).fits
+
+
+def test_the_sampler_is_profiled_with_the_drafts_that_it_verifies() -> None:
+    """256 sequences, each with its own token and those drafted; of few tokens a step, so that the
+    logits are what is largest."""
+    taken = []
+    drafts: dict[str, Any] = {"speculative": "mtp", "draft_tokens": 1, "acceptance": 0.8}
+    for options in ({}, drafts):
+        at = deploy(Scenario("deepseek-v3", "h200", tp=8, max_num_batched_tokens=256, **options))
+        taken.append(overhead(at.model, at.card.gpu, at.card.engine).activation_bytes)
+    assert taken[1] == pytest.approx(2 * taken[0])

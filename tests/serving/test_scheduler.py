@@ -370,3 +370,35 @@ def test_a_session_of_one_turn_is_a_request() -> None:
     traffic = sessions(3, 1, equal(100, 10), think_s=0.0)
     assert len(traffic) == 3
     assert list(traffic.next_turn or ()) == [-1, -1, -1]
+
+
+def test_a_preempted_request_reads_its_prompt_and_its_tokens_again_by_hand() -> None:
+    """A second a step and a hundredth for each cached token that it attends to; room for 30."""
+    times = AffineTimes(step_s=1.0, sequence_s=0.0, context_s=0.01, prompt_s=0.0, pair_s=0.0)
+    traffic = Traffic([10, 10], [20, 20])
+    run = simulate(times, LAG_FREE, traffic, cache=Cache(size=30, per_sequence=0, per_token=1))
+
+    def decoding(sequences: int, first: int, last: int) -> float:
+        return sum(1 + 0.01 * sequences * (10 + made) for made in range(first, last))
+
+    # Five decode steps fill the cache with 2 x 15. The younger one waits until the older one ends,
+    # reads its 10 + 6 tokens again in a step that gives its seventh, and goes on from there.
+    older = 1 + decoding(2, 0, 5) + decoding(1, 5, 19)
+    younger = older + 1 + decoding(1, 6, 19)
+    assert run.preempted == 1
+    assert list(run.first_s) == pytest.approx([1, 1])
+    assert list(run.ended_s) == pytest.approx([older, younger])
+    stalled = max(run.gap_s)
+    assert stalled == pytest.approx(decoding(1, 5, 19) + 1)
+    assert run.steps == 1 + 5 + 14 + 1 + 13
+
+
+def test_runs_of_steps_with_drafts_beside_a_long_prompt_by_hand() -> None:
+    """Each step of a chunk of 100 tokens costs a hundredth a cached token of who decodes."""
+    times = AffineTimes(step_s=1.0, sequence_s=0.0, context_s=0.01, prompt_s=0.0, pair_s=0.0)
+    scheduler = replace(LAG_FREE, max_batched_tokens=103)
+    traffic = Traffic([100, 2000], [200, 1], [0.0, 0.5])
+    run = simulate(times, scheduler, traffic, tokens_per_step=2.0, verified_tokens=3)
+    # 1 s for the first prompt; 20 chunks of 100 beside its decoding, 2 tokens more each time.
+    chunks = [1 + 0.01 * (100 + 2 * step) for step in range(20)]
+    assert run.first_s[1] == pytest.approx(1 + sum(chunks))

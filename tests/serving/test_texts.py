@@ -181,3 +181,44 @@ def test_a_step_takes_the_texts_that_its_budget_of_tokens_holds_and_one_at_least
     assert most_texts(card, budget + 1) == 1
     assert most_texts(card, 10 * budget, groups=3) == 3
     assert most_texts(card, 1) == card.engine.scheduler.max_sequences
+
+
+def step_s(count: int, gpu: str = "h100") -> float:
+    """Of BERT over texts of 256 tokens, of which a step of vLLM holds 32."""
+    return vperf.estimate(BERT, gpu, input_len=256, batch_size=count).expected.ttft_s
+
+
+WAITS_S = 0.5e-3 + 4e-6 * 256 + 2e-3
+"""vLLM's front end of one text, and the way through it."""
+
+
+def test_texts_sent_at_once_take_whole_steps_one_after_another() -> None:
+    once = vperf.estimate(BERT, "h100", input_len=256, max_concurrency=64, num_prompts=64)
+    # Half are answered after one step, half after two.
+    assert once.expected.ttft_s == pytest.approx(1.5 * step_s(32) + WAITS_S)
+    assert once.serving
+    assert once.serving.requests_per_s == pytest.approx(64 / (2 * step_s(32) + WAITS_S))
+
+
+@pytest.mark.parametrize("gpu", ["h100", "t4"])
+def test_half_of_a_closed_loops_users_are_in_a_step(gpu: str) -> None:
+    answer = vperf.estimate(BERT, gpu, input_len=256, max_concurrency=16)
+    step = step_s(8, gpu)
+    assert (step > WAITS_S) == (gpu == "t4")
+    # A user waits for the step that runs and for his own, or for the server, where that is longer.
+    assert answer.expected.ttft_s == pytest.approx(step + max(step, WAITS_S))
+    assert answer.serving
+    assert answer.serving.requests_per_s == pytest.approx(16 / answer.expected.ttft_s)
+
+
+def test_a_text_that_comes_by_itself_waits_for_half_of_the_step_that_it_meets() -> None:
+    rate = 20.0
+    seldom = vperf.estimate(BERT, "h100", input_len=256, request_rate=rate).expected.ttft_s
+    alone = step_s(1)
+    assert seldom == pytest.approx(alone * (1 + rate * alone / 2) + WAITS_S, rel=1e-6)
+    # Where texts come faster than one at a time, a step holds those that came during the last.
+    often = 0.5 * 32 / step_s(32)
+    answer = vperf.estimate(BERT, "h100", input_len=256, request_rate=often)
+    together = next(n for n in range(1, 33) if often * step_s(n) <= n + 0.5)
+    assert together > 1
+    assert answer.expected.ttft_s == pytest.approx(1.5 * step_s(together) + WAITS_S, rel=0.03)

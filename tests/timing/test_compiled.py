@@ -201,3 +201,18 @@ def test_stages_hand_over_by_the_link_of_a_node_until_they_are_more_than_one(
     a_step = card.engine.host_s_per_step
     alone = a_step + card.engine.host_s_per_sequence
     assert host == pytest.approx(alone + (stages - 1) * a_step + stages * hop)
+
+
+def test_passes_of_an_eager_engine_cost_the_host_the_launches_of_all() -> None:
+    """Where the host starts each kernel, two passes that it must start take twice as long."""
+    model = vperf.load_model("Qwen/Qwen3-0.6B")
+    eager = Compiled(model, Card(load_gpu("h100-sxm"), load_engine("transformers")))
+    step = Step(1, 1, 100)
+    launches = sum(op.count * op.launches for op in eager.ops(Pass(step)))
+    one, three = (eager.passes([Pass(step, count)]).expected for count in (1, 3))
+    apart = eager.passes([Pass(step), Pass(step, 2)]).expected
+    assert launches > 100
+    assert apart == near(three)
+    engine = eager.card.engine
+    each = engine.overhead_s(2 * launches, 0.0, 1) - engine.overhead_s(launches, 0.0, 1)
+    assert three - one == pytest.approx(2 * each, rel=0.05)

@@ -11,7 +11,7 @@ import vperf
 from vperf.formats import AWQ, BF16, FP8, FP16, MXFP4, cache_format_named
 from vperf.model.ops import Linear, Op, Step, attention, matmul
 from vperf.sources.gpus import load_gpu
-from vperf.timing.limit import Limits, StepLimit, peak
+from vperf.timing.limit import Limits, StepLimit, bound_of, peak
 
 H100 = load_gpu("h100-sxm")
 
@@ -141,3 +141,14 @@ def test_a_step_has_a_ceiling_above_its_limit_where_routers_have_favourites() ->
     assert StepLimit(**sides, even_memory_s=4.0).seconds == 3.0
     assert StepLimit(**sides, even_memory_s=4.0).ceiling_s == 4.0
     assert StepLimit(**sides, even_memory_s=2.5).ceiling_s == 3.0
+
+
+@pytest.mark.parametrize(
+    ("compute", "memory", "link", "side"),
+    [(3.0, 2.0, 1.0, "compute"), (2.0, 3.0, 1.0, "memory"), (2.0, 1.0, 3.0, "link"),
+     (2.0, 2.0, 1.0, "memory"), (2.0, 1.0, 2.0, "compute"), (1.0, 2.0, 2.0, "memory")],
+)  # fmt: skip
+def test_a_step_is_bound_by_its_longest_side_and_of_two_by_what_a_card_alone_has(
+    compute: float, memory: float, link: float, side: str
+) -> None:
+    assert bound_of(compute, memory, link) == side

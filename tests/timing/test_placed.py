@@ -17,7 +17,7 @@ from vperf.resolve import Resolver
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.sources.hosts import load_host
-from vperf.timing.placed import _moved, _visited
+from vperf.timing.placed import _both_ways, _moved, _visited
 from vperf.timing.step import Card
 
 DENSE, EXPERTS, SMALL = "Qwen/Qwen3-32B", "openai/gpt-oss-120b", "Qwen/Qwen3-30B-A3B"
@@ -226,6 +226,7 @@ def test_the_slower_of_unlike_cards_costs_what_its_layers_take_longer() -> None:
         ({"dp": 2, "n_cpu_moe": 3}, "groups of attention or of experts"),
         ({"override_tensor": ["attn_q=CPU"]}, "moved as one"),
         ({"override_tensor": ["(=CPU"]}, "no regular expression"),
+        ({"override_tensor": ["(.+)+x$=CPU"]}, "too costly a pattern"),  # it would never end
         ({"override_tensor": ["exps=GPU7"]}, "neither CPU nor"),
         ({"override_tensor": ["exps"]}, "is not PATTERN=CPU"),
         ({"tensor_split": "1,2"}, "no share for each"),
@@ -456,3 +457,20 @@ def test_mtp_is_refused_where_another_card_has_the_output_layer() -> None:
 def test_what_unlike_cards_do_not_do_is_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=says):
         at(DENSE, "rtx-5090+rtx-4090", **options)
+
+
+@pytest.mark.parametrize(
+    ("engine", "experts_from"),
+    [("llama.cpp", 32), ("ik_llama.cpp", 32 * 128 // 8)],  # Qwen3-30B-A3B: 8 of 128 a token
+)
+def test_a_step_sends_the_hosts_weights_from_32_tokens_on(engine: str, experts_from: int) -> None:
+    """GGML_OP_OFFLOAD_MIN_BATCH is 32 in ggml-cuda; ik_llama.cpp counts the tokens of an expert."""
+    table = at(SMALL, n_cpu_moe=48, host="desktop-ddr5", engine=engine)._own
+    assert [table.sends(tokens)[0] for tokens in (31, 32)] == [False, True]
+    assert [table.sends(experts_from + more)[1] for more in (-1, 0)] == [False, True]
+
+
+def test_two_ways_that_share_the_work_are_as_fast_as_both() -> None:
+    assert _both_ways(2.0, 2.0) == 1.0
+    assert _both_ways(3.0, 6.0) == 2.0
+    assert _both_ways(0.0, 5.0) == _both_ways(5.0, 0.0) == 0.0

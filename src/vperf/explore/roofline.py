@@ -149,6 +149,7 @@ def draw_roofline(deployment: Deployment, answer: Estimate) -> Roofline:
                 peak / gpu.memory_bandwidth,
             )
             for pipe, peak in sorted(peaks.items(), key=lambda item: item[1])
+            if plain(pipe) in gpu.peak_flop_per_s  # else it is the host's
         ),
         phases=tuple(_phase(name, times, gpu) for name, times in phases if times.ops),
         ops=tuple(_op(name, op) for name, times in phases for op in times.ops),

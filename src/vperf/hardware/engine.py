@@ -104,6 +104,8 @@ class Engine:
     """What memory_utilization is a share of, or for."""
     counts_graphs: bool = False
     """CUDA graphs, captured for every batch size, are memory that its cache makes room for."""
+    pads_experts: bool = False
+    """Experts in mxfp4 are loaded in whole tiles of its kernels."""
     sorts_logits: bool = False
     """Its sampler sorts the logits of all sequences, in PyTorch."""
     cuda_graphs: bool = True
@@ -134,6 +136,13 @@ class Engine:
     """The same of llama.cpp's K-quants, whose blocks have blocks with scales of their own."""
     nested_compute: float = 1.0
     """Share of the matmul rate of other weights at which those in nested blocks are multiplied."""
+    grouped_compute: float = 1.0
+    """Share of the rate of other engines' kernels at which routed experts are multiplied."""
+    grouped_cache: float = 1.0
+    """Share of the card's stream at which decode attention reads a cache whose heads several query
+    heads share."""
+    ignores_windows: tuple[str, ...] = ()
+    """Model types whose layers all keep and read the whole context, whatever their config says."""
     vector_products_per_clock: float = 0.0
     """Products of quantized weights with up to eight tokens that a multiprocessor makes in a clock,
     where a kernel takes tokens one by one. 0: its kernels for few tokens are those for many."""
@@ -228,6 +237,7 @@ class Engine:
             narrow_stream=use.stream,
             nested_stream=use.stream,
             nested_compute=1.0,
+            grouped_compute=1.0,
             vector_products_per_clock=0.0,
             sums_in_half=False,
             fused_quantize=True,

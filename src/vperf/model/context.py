@@ -116,11 +116,13 @@ def _over_own_tokens(work: Work[Q], parallel: Parallel) -> Work[Q]:
 
 
 def _merged(work: Work[Q], parallel: Parallel) -> list[Work[Q]]:
-    """Queries to those that have the keys, and their outputs back, in 16 bit."""
+    """Queries to those that have the keys, over a narrower cache in its format, and their outputs
+    back in 16 bit."""
     exchanges = []
     ways, ranks = parallel.tensor, parallel.decode
     if ranks > 1:
-        queries = work.queries * work.shape[-1] * (ranks / ways)
+        narrow = min(1.0, work.format.bits / 16)
+        queries = work.queries * work.shape[-1] * (narrow * ranks / ways)
         outputs = work.output_elements * (ranks / ways)
         exchanges.append(collective("gather queries", "alltoall", queries, ranks))
         exchanges.append(collective("merge attention", "alltoall", outputs, ranks))

@@ -18,7 +18,7 @@ from vperf.errors import InputError
 from vperf.model.affine import Q
 from vperf.model.blocks.base import Block
 from vperf.model.divide import SINGLE
-from vperf.model.model import Held, LayerKind, Model
+from vperf.model.model import Held, Model
 from vperf.model.ops import Row, Step, Work
 from vperf.model.rows import Placed, row_at
 from vperf.values import dataclass
@@ -129,7 +129,7 @@ def place(
             group = _group(block, model)
             at = _place_of(layer, _TENSORS[group], home, overrides)
             of = numbers[block]
-            _add(blocks[at], of, 1.0)
+            add_portion(blocks[at], of, 1.0)
             visited.append(at)
             if group == "mixer":
                 keeps = at
@@ -138,7 +138,7 @@ def place(
             if not block.expert_split[0]:
                 continue
             for there, share in _expert_parts(layer, block, home, overrides):
-                _add(experts[there], of, share)
+                add_portion(experts[there], of, share)
                 own = held_by[there].rank_linears(block)
                 matrices[there] += share * sum(c * w.stored_bytes for n, c, w in own if n > 1)
                 visited.append(there)
@@ -147,7 +147,7 @@ def place(
         cached[keeps][number] += 1
     head = layers[-1]
     for block in model.outside:
-        _add(blocks[head], numbers[block], 1.0)
+        add_portion(blocks[head], numbers[block], 1.0)
         own = held_by[head].rank_linears(block)
         matrices[head] += sum(count * w.stored_bytes for _, count, w in own)
         vectors[head] += block.vectors
@@ -163,8 +163,8 @@ def place(
     found = Placement(
         tuple(
             Share(
-                _portions(blocks[at]),
-                _portions(experts[at]),
+                portions_of(blocks[at]),
+                portions_of(experts[at]),
                 head == at,
                 complete[at] / count,
                 complete[at],
@@ -202,12 +202,14 @@ def undivided(model: Model) -> Model:
     return model if model.parallel == SINGLE else replace(model, parallel=SINGLE)
 
 
-def _add(found: dict[int, dict[float, int]], block: int, share: float) -> None:
+def add_portion(found: dict[int, dict[float, int]], block: int, share: float) -> None:
+    """One more layer of a block, with this share of its work."""
     of = found.setdefault(block, {})
     of[share] = of.get(share, 0) + 1
 
 
-def _portions(found: dict[int, dict[float, int]]) -> dict[int, Portions]:
+def portions_of(found: dict[int, dict[float, int]]) -> dict[int, Portions]:
+    """Of each block, gathered."""
     return {
         block: tuple((count, share) for share, count in of.items()) for block, of in found.items()
     }
@@ -298,73 +300,3 @@ def portion(work: Work[Q], share: float) -> Work[Q]:
     small = {"launches": work.launches * share} if work.kind == "elementwise" else {}
     parts = {name: of(getattr(work, name)) for name in names}
     return replace(work, **parts, **small)  # type: ignore[arg-type]
-
-
-# Weights that lie on the host while a card computes ------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """Weights of a card's own layers that lie in host memory and are read over the link."""
-
-    shares: dict[int, Portions]
-    """By block: (layers, share of their weights that lies there)."""
-    held_bytes: float
-    """On the host, for each card."""
-
-
-def store(model: Model, budget: float) -> Stored:
-    """The first layers' weights, as many as `budget` bytes of each card: vLLM's modules are taken
-    in the order in which they are built, embedding and head never."""
-    numbers = {block: number for number, (_, block) in enumerate(model.decoder_blocks)}
-    left, taken = budget, 0.0
-    found: dict[int, dict[float, int]] = {}
-    for number in model.order:
-        kind = model.kinds[number][1]
-        size = model.rank_layer_bytes(kind)
-        share = min(1.0, left / size) if size else 0.0
-        if share <= 0.0:
-            break
-        taken += share * size
-        left -= share * size
-        for block in _as_held(kind, model):
-            _add(found, numbers[block], share)
-    return Stored(_portions(found), taken)
-
-
-def _as_held(kind: LayerKind, model: Model) -> Iterator[Block]:
-    ways = model.parallel.tensor
-    for block in kind.blocks:
-        yield block.copied(ways) if ways > 1 and not block.whole else block
-
-
-def near_rows(stored: Stored, rows: Iterable[Placed]) -> Iterator[Placed]:
-    """All rows, without the weights that are read over the link."""
-    for at, row in rows:
-        part, number = at if isinstance(at, tuple) else (at, 0)
-        portions = () if part != "decoder" or row.adapts else stored.shares.get(number, ())
-        left = row.count
-        for count, share in portions:
-            yield at, _lighter(replace(row, count=count), 1.0 - share)
-            left -= count
-        if left > 0:
-            yield at, replace(row, count=left)
-
-
-def far_rows(stored: Stored, rows: Iterable[Placed]) -> Iterator[Row]:
-    """The rows whose weights are read over the link, with that share of their weights."""
-    for at, row in rows:
-        part, number = at if isinstance(at, tuple) else (at, 0)
-        if part == "decoder" and not row.adapts:
-            for count, share in stored.shares.get(number, ()):
-                yield replace(_lighter(row, share), count=count)
-
-
-def _lighter(row: Row, share: float) -> Row:
-    least, popular = row.least_bytes, row.popular_bytes
-    return replace(
-        row,
-        weight_bytes=row.weight_bytes * share,
-        least_bytes=None if least is None else least * share,
-        popular_bytes=None if popular is None else popular * share,
-    )

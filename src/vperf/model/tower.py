@@ -1,7 +1,7 @@
 """What a multimodal wrapper holds beside its text model, as one number.
 
-Not here: how it is counted, a function for each class (towers.py), and what encoding costs
-(vision.py).
+Not here: how it is counted, a function for each class (towers/), and what encoding costs
+(vision/).
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Any
 from vperf.errors import InputError, UnknownNameError, check_count
 from vperf.hardware.gpu import Gpu
 from vperf.resolve.engine import places_layers
+from vperf.resolve.figures import check_options
 from vperf.scenario import Scenario
 from vperf.sources.gpus import BESIDE, load_gpu, several
 from vperf.spelling import flag
@@ -108,6 +109,7 @@ def with_count(options: Mapping[str, Any]) -> dict[str, Any]:
     Raises InputError where tp, pp and dp say another count.
     """
     given = options.get("gpu")
+    check_options({name: value for name, value in options.items() if name != "gpu"})
     card: str | Gpu
     if isinstance(given, str) and BESIDE not in given:
         count, card = several(given)

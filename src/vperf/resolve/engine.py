@@ -19,7 +19,6 @@ from vperf.notes import Note
 from vperf.scenario import DEFAULT_ENGINE, LAYER_OPTIONS, PLACING_ENGINE, Scenario
 from vperf.serving.lengths import Lengths
 from vperf.sources.engines import load_engine
-from vperf.sources.model_named import weights_spelled
 
 
 def engine_of(scenario: Scenario, card: Gpu | None, usual: str = "") -> Engine:
@@ -47,6 +46,8 @@ def places_layers(options: Mapping[str, Any]) -> bool:
         return True
     engine, quantization = options.get("engine"), options.get("quantization")
     if quantization is None:
+        from vperf.sources.model_named import weights_spelled  # noqa: PLC0415  (of several cards)
+
         model = options.get("model")
         said = model.spelled if isinstance(model, ModelConfig) else None
         said = weights_spelled(model) if isinstance(model, str) else said

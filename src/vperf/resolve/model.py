@@ -12,14 +12,15 @@ from functools import lru_cache
 
 from vperf.errors import InputError, VperfError, check_count
 from vperf.formats import FLOATS, Mix, bits_named, cache_format_named, format_named
-from vperf.hardware.commands import takes
 from vperf.hardware.engine import Engine
+from vperf.model.blocks.base import Block
+from vperf.model.blocks.gqa import GroupedQueryAttention
 from vperf.model.config import ModelConfig
 from vperf.model.divide import Parallel
 from vperf.model.drafter import ASSISTANTS, Checkpoint
 from vperf.model.lora import EXPERTS, MAX_ADAPTERS, MAX_RANK, Lora
 from vperf.model.model import Model
-from vperf.model.ops import Step
+from vperf.model.ops import FULL, Step
 from vperf.model.read import build_model
 from vperf.model.tasks import run_for, seen_both_ways, task_named
 from vperf.notes import Note, notes_of
@@ -139,6 +140,8 @@ def resolve_model(
     """The model as the engine runs it: its cache, its context, its drafts, its share of a GPU."""
     model = built(found, scenario.quantization, scenario.kv_cache_dtype)
     model = _engine_cache(model, engine, scenario.kv_cache_dtype)
+    if model.model_type in engine.ignores_windows:
+        model = _without_windows(model, engine)
     if scenario.max_model_len is not None:
         model = _capped(model, scenario.max_model_len)
     task = scenario.task or found.task
@@ -171,7 +174,11 @@ def resolve_model(
 def parallel_of(scenario: Scenario, engine: Engine) -> Parallel:
     """How the engine divides a model. Raises InputError for what it does not divide."""
     for name, what in (("pcp", "a prompt's tokens"), ("dcp", "a cache's tokens")):
-        if getattr(scenario, name) > 1 and not takes(engine, name):
+        if getattr(scenario, name) == 1:
+            continue
+        from vperf.hardware.commands import takes  # noqa: PLC0415  (seldom asked for)
+
+        if not takes(engine, name):
             raise InputError(
                 f"{engine.name} does not share out {what} among GPUs",
                 field=OPTIONS[name].flags[0].lstrip("-"),
@@ -247,6 +254,22 @@ def _engine_cache(model: Model, engine: Engine, given: str | None) -> Model:
     cache = cache_format_named("fp8")
     notes = (*model.assumptions, Note("engine_cache", engine=engine.name))
     return replace(model, cache=cache, cache_name=cache.name, assumptions=notes)
+
+
+def _without_windows(model: Model, engine: Engine) -> Model:
+    """As an engine runs it that has no windows for its kind: every layer sees all keys."""
+
+    def seen_whole(block: Block) -> Block:
+        if isinstance(block, GroupedQueryAttention):
+            return replace(block, visibility=FULL)
+        return block
+
+    kinds = tuple(
+        (count, replace(kind, blocks=tuple(map(seen_whole, kind.blocks))))
+        for count, kind in model.kinds
+    )
+    note = Note("no_windows", engine=engine.name, model_type=model.model_type)
+    return replace(model, kinds=kinds, assumptions=(*model.assumptions, note))
 
 
 def _capped(model: Model, tokens: int) -> Model:

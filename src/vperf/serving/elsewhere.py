@@ -164,13 +164,18 @@ class Ahead:
         both = (self.compiled.model, after.model)
         return max(each.rank_cache_bytes(tokens) * -(-batch // each.parallel.data) for each in both)
 
+    def least_s(self, after: Compiled, batch: int, tokens: int) -> float:
+        """What the link takes at least: a first token needs no cache of what drafts."""
+        plain = replace(self, compiled=self.compiled.without_drafts())
+        return plain.sent_bytes(after.without_drafts(), batch, tokens) / self.bytes_per_s
+
     def prefill(self, after: Compiled, batch: int, tokens: int) -> Seconds:
         """Until so many prompts have their first token, on the cards that decode."""
         read = self.compiled.prefill(batch, tokens)
         sent = self.sent_bytes(after, batch, tokens) / self.bytes_per_s
-        first = after.decode(batch, tokens)
+        least, first = self.least_s(after, batch, tokens), after.decode(batch, tokens)
         return Seconds(
-            max(read.limit, sent), read.expected + sent + first.expected, max(read.ceiling, sent)
+            max(read.limit, least), read.expected + sent + first.expected, max(read.ceiling, least)
         )
 
     def served(self, after: Compiled, load: Load, steps: Steps) -> Served:
@@ -279,7 +284,7 @@ class _Pools:
             )
         )
         ttft += step.expected + server_s(self._reads.card, load.input_tokens) + server_s(card, 0)
-        least = max(self._reads.alone.limit, self._sent_s)
+        sent = self._ahead.least_s(self._after, 1, load.input_tokens)
         return Served(
             running_batch=batch,
             slots=self._slots,
@@ -292,7 +297,7 @@ class _Pools:
             saturated=False,
             prompt_share=0.0,
             limit_tpot_s=step.limit / self._gain,
-            limit_ttft_s=least,
+            limit_ttft_s=max(self._reads.alone.limit, sent),
             ceiling_tpot_s=step.ceiling / self._gain,
-            ceiling_ttft_s=max(self._reads.alone.ceiling, self._sent_s),
+            ceiling_ttft_s=max(self._reads.alone.ceiling, sent),
         )

@@ -2,7 +2,7 @@
 
 A request's media are encoded before its prompt is read, those of all requests of a step together.
 Towers run without CUDA graphs: the host launches every kernel. What is encoded stays in the
-engine's encoder cache until its prompt is read. Not here: a tower's layers (model/vision.py).
+engine's encoder cache until its prompt is read. Not here: a tower's layers (model/vision/).
 """
 
 from __future__ import annotations

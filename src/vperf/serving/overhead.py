@@ -8,6 +8,7 @@
                 as many sequences as it ever runs, 16 bytes each, 39 where they are sorted
     graphs      of CUDA, captured for every batch size, a layer after the other, twice for experts;
                 where the engine's share counts them
+    padding     of experts in mxfp4 to whole tiles of the kernel
     exchange    NCCL's buffers where GPUs work together
 
 An engine's share covers all of it (vLLM), weights and cache alone, so that what it leaves must hold
@@ -18,6 +19,7 @@ Not here: whether it fits (memory.py).
 
 from __future__ import annotations
 
+from vperf.formats import MXFP4
 from vperf.hardware.engine import Engine
 from vperf.hardware.gpu import Gpu
 from vperf.hardware.scheduler import UNBOUNDED_TOKENS
@@ -39,6 +41,10 @@ sorts them: 4.76 GiB for Llama-3.1-8B, 5.56 for Qwen3-0.6B, 7.38 for gpt-oss-20b
 llm-d-benchmark's config_explorer, 2025), 38.4 to 38.9 bytes of each."""
 _GRAPH_BYTES = 10e6
 """Of a dense layer: 0.31 GiB of Qwen2.5-7B (vLLM 0.22), 0.23 of Llama-3.1-8B (0.31)."""
+_TILE = 256
+"""Inputs that vLLM's kernels for experts in mxfp4 take at a time: of gpt-oss-120b 64.4 GiB are
+loaded on H100 (66.0 for Marlin's) and 13.5 of gpt-oss-20b, stored are 60.8 and 12.8
+(llm-d-benchmark, vLLM 0.11; issue 23278; 2025)."""
 _EXPERT_GRAPHS = 2.0
 """Kernels of a layer with experts over those of a dense one: vLLM captures 37 MB a layer of
 Qwen3.5-35B-A3B (issue 50722), 10 of Llama-3.1-8B."""
@@ -60,6 +66,8 @@ class Overhead:
     exchange_bytes: float
     left_bytes: float
     """Left alone by the engine's share, beyond what of it holds the above."""
+    padding_bytes: float = 0.0
+    """Of weights as loaded, beyond what is stored."""
     prompt_token_bytes: float = 0.0
     """Activations of each prompt token of a step, where the engine sets nothing aside for them."""
 
@@ -68,7 +76,7 @@ class Overhead:
         """Neither weights nor cache."""
         return (
             self.driver_bytes + self.activation_bytes + self.graph_bytes
-            + self.exchange_bytes + self.left_bytes
+            + self.exchange_bytes + self.left_bytes + self.padding_bytes
         )  # fmt: skip
 
 
@@ -98,7 +106,8 @@ def overhead(model: Model, gpu: Gpu, engine: Engine, share: float | None = None)
     layers = model.layer_count / parallel.pipeline * (_EXPERT_GRAPHS if model.has_experts else 1)
     graphs = _GRAPH_BYTES * layers if engine.cuda_graphs and engine.counts_graphs else 0.0
     exchange = _NCCL_BYTES if parallel.gpus > 1 else 0.0
-    needs = activations + graphs + exchange
+    padding = _padding_bytes(model) if engine.pads_experts else 0.0
+    needs = activations + graphs + exchange + padding
     left = 1.0 - (engine.memory_utilization if share is None else share)
     if engine.share_of == "all":
         left_bytes = left * visible
@@ -108,5 +117,20 @@ def overhead(model: Model, gpu: Gpu, engine: Engine, share: float | None = None)
     else:
         left_bytes = left * max(0.0, visible - model.rank_weight_bytes - needs)
     return Overhead(
-        gpu.memory_bytes - visible, activations, graphs, exchange, left_bytes, token_bytes
+        gpu.memory_bytes - visible, activations, graphs, exchange, left_bytes, padding, token_bytes
     )
+
+
+def _padding_bytes(model: Model) -> float:
+    """What experts in mxfp4 take of one GPU beyond what they are stored as."""
+    stored = sum(
+        count * number * linear.stored_bytes
+        for count, kind in model.stored_kinds
+        for block in kind.blocks
+        for number, linear in block.linears
+        if linear.format is MXFP4
+    )
+    if not stored:
+        return 0.0
+    whole = -(-model.hidden // _TILE) * _TILE / model.hidden
+    return (whole - 1.0) * stored * model.rank_weight_bytes / model.weight_bytes

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from vperf.errors import InputError
+from vperf.model.quantization.regexes import is_costly
 
-_MAX_PATTERNS, _MAX_CHARACTERS = 64, 1000
+_MAX_PATTERNS = 64
 _HOST = frozenset({"cpu", "cpu_host", "cuda_host", "vulkan_host", "rocm_host", "sycl_host"})
 _CARD = re.compile(r"[a-z]+(\d{1,2})")
 
@@ -30,8 +31,8 @@ def parse_overrides(
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    if len(pattern) > _MAX_CHARACTERS:
-        raise InputError(f"a pattern of more than {_MAX_CHARACTERS} characters",
+    if is_costly(pattern):
+        raise InputError(f"{pattern[:80]!r} is too long or too costly a pattern to try",
                          field="override-tensor")  # fmt: skip
     try:
         return re.compile(pattern)

@@ -173,13 +173,7 @@ def attention(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     at 0.65 of the rate, others filled up to the next width that kernels are made for.
     """
     if work.decode:
-        # Without flash attention every query head reads the keys and values of its group anew,
-        # from memory unless a large L2 holds those of a layer.
-        anew = not engine.flash_attention and (
-            c.gpu.l2_bytes < _KEYS_OF_A_LAYER or c.gpu.vendor == "Apple"
-        )
-        heads = ratio(work.shape[0] * work.shape[1], work.blocks) if anew else 1.0
-        return _decode_attention(work, c, c.flop_per_s(_pipe_16(work, c)), heads)
+        return _decode_attention(work, c, c.flop_per_s(_pipe_16(work, c)), _reads(work, c, engine))
     pipe = _pipe_16(work, c)
     if engine.fp8_attention and work.format.bits <= 8:
         pipe = work.format.path(c.gpu.peak_flop_per_s).pipe
@@ -202,8 +196,23 @@ def attention(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     return Form(c.prefill_latency_s, busy / engine.prefill_share, moved)
 
 
+def _reads(work: Work[Q], c: Constants, engine: Engine) -> float:
+    """How often decode attention reads its cache, in effect.
+
+    Without flash attention every query head reads the keys and values of its group anew, from
+    memory unless a large L2 holds those of a layer.
+    """
+    if engine.flash_attention and engine.grouped_cache == 1.0:
+        return 1.0
+    group = ratio(work.shape[0] * work.shape[1], work.blocks)
+    if engine.flash_attention:
+        return 1.0 / engine.grouped_cache if group > 1.0 else 1.0
+    held = c.gpu.l2_bytes >= _KEYS_OF_A_LAYER and c.gpu.vendor != "Apple"
+    return 1.0 if held else group
+
+
 def _decode_attention(
-    work: Work[Q], c: Constants, flop_per_s: float, times_read: float = 1.0
+    work: Work[Q], c: Constants, flop_per_s: float, reads: float = 1.0
 ) -> Form[Q]:
     """t = t_ad + pn(pn(bytes / Bs, tau blocks / SMs, 2), FLOPs / F, 2.5)
 
@@ -214,8 +223,7 @@ def _decode_attention(
     if work.sinks:
         bandwidth *= c.sink_share
     moved = (
-        work.streamed_bytes * (times_read / bandwidth)
-        + _activation_bytes(work, 16) / c.stream_bandwidth
+        work.streamed_bytes * (reads / bandwidth) + _activation_bytes(work, 16) / c.stream_bandwidth
     )
     waves = work.blocks * (c.decode_block_s / max(1, c.gpu.sm_count))
     return Form(c.decode_latency_s, moved, waves, 2.0, work.flops / flop_per_s)
@@ -239,7 +247,6 @@ def experts(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     unpacking: 4-bit weights to 16 bit, 28 a clock and SM. Uniform routing; fitted to moe tables of
     seven cards, three rates r_moe (plain, block-scaled fp8, unpacked).
     """
-    del engine
     path, rate = c.path(work.format)
     latency = c.moe_latency_s
     unpacked: Q | float = 0.0
@@ -251,6 +258,7 @@ def experts(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
         latency = c.moe_block_latency_s
     else:
         rate *= c.moe_efficiency
+    rate *= engine.grouped_compute
     unpacked = unpacked + _looked_up_s(_popular(work, c), c)
     streamed = _stream_s(_popular(work, c), c) * (c.bandwidth / c.stream_bandwidth)
     tokens, _, _, hidden, _ = work.shape

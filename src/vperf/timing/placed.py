@@ -24,16 +24,9 @@ from vperf.hardware.host import HostUse
 from vperf.model.affine import Affine
 from vperf.model.model import Model
 from vperf.model.ops import Row, Step, Work
-from vperf.model.placement import (
-    Placement,
-    Stored,
-    far_rows,
-    near_rows,
-    of_experts,
-    rows_of,
-    undivided,
-)
+from vperf.model.placement import Placement, of_experts, rows_of, undivided
 from vperf.model.rows import Placed, RowTable, together
+from vperf.model.stored import Stored, far_rows, near_rows
 from vperf.timing import collectives
 from vperf.timing.bound import BoundRows, ItemTimes, PassTimes
 from vperf.timing.limit import StepLimit

@@ -108,3 +108,26 @@ def test_yaml_that_is_cut_is_told_so() -> None:
     text = (DATA / "guidellm.yaml").read_text()
     with pytest.raises(InputError, match="is not YAML"):
         results_of(parse(text[: text.index("percentiles") + 8] + "\n x: [", "a file"))
+
+
+def test_the_boxes_of_2024_are_taken_off_and_each_rate_is_a_run() -> None:
+    """vllm-project/guidellm#73: a report within two frames."""
+    alone, served = results_of(parse(
+        "│ ╭─ Benchmark Report 1 ───╮ │\n"
+        "│ │ Backend(type=openai_server, target=http://x/v1, model=a/b)   │ │\n"
+        "│ │ Data(type=emulated, source=prompt_tokens=512,generated_tokens=128)  │ │\n"
+        "│ │ Performance Summary by Benchmark       │ │\n"
+        "│ │ ┃ Benchmark ┃ Requests per Second ┃ Request Latency ┃ Time to First Token"
+        " ┃ Inter Token Latency ┃ Output Token Throughput ┃ │ │\n"
+        "│ │ │ synchronous │ 0.61 req/sec │ 1.64 sec │ 38.21 ms │ 12.62 ms"
+        " │ 77.95 tokens/sec │ │ │\n"
+        "│ │ │ asynchronous@8.00 req/sec │ 7.52 req/sec │ 2.64 sec │ 68.21 ms"
+        " │ 20.22 ms │ 962.56 tokens/sec │ │ │\n", "x",
+    ))  # fmt: skip
+    assert (alone.setup.batch_size, alone.ttft_s, alone.latency_s) == (1, 0.03821, 1.64)
+    assert (served.setup.request_rate, served.output_tokens_per_s) == (8.0, 962.56)
+    assert (served.setup.model, served.setup.input_len, served.setup.output_len) == (
+        "a/b",
+        512,
+        128,
+    )

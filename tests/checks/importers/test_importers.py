@@ -306,7 +306,7 @@ def test_a_csv_is_the_same_in_every_encoding_and_with_all_ends_of_lines(
     lines = ("model,input_len,output_len,batch_size,ttft_ms,tpot_ms", "m,1024,128,1,25,9")
     (tmp_path / "r.csv").write_bytes((end.join(lines) + end).encode(encoding))
     (run,) = read_results(tmp_path / "r.csv")
-    assert (run.ttft_s, run.tpot_s) == pytest.approx((0.025, 0.009))
+    assert [run.ttft_s, run.tpot_s] == pytest.approx([0.025, 0.009])
 
 
 def test_one_batch_says_its_lengths_by_its_times_and_rates() -> None:
@@ -346,7 +346,8 @@ def test_another_tools_summary_under_the_same_title_is_read_by_its_labels() -> N
         "2024/07/12 02:25:54 End to End Latency (ms) avg: 246.920\n"
     )
     assert (run.setup.max_concurrency, run.requests_per_s) == (5, 20.196)
-    assert (run.output_tokens_per_s, run.latency_s) == (80.786, pytest.approx(0.24692))
+    assert run.output_tokens_per_s == 80.786
+    assert run.latency_s == pytest.approx(0.24692)
     assert run.setup.input_len == pytest.approx(6, rel=0.01)
     assert run.setup.output_len == pytest.approx(4, rel=0.01)
 
@@ -407,3 +408,140 @@ def test_bench_sh_prints_a_mean_for_each_prompt_and_not_what_drafts() -> None:
     assert (narrative.decode_tokens_per_s, code.decode_tokens_per_s) == (89.46, 116.28)
     assert (code.label, code.setup.output_len) == ("code", 800)
     assert code.doubtful == ("decode_tokens_per_s",)
+
+
+def test_vllms_records_for_pytorchs_dashboard_are_the_run_they_are_of() -> None:
+    """vllm-project/vllm vllm/benchmarks/lib/utils.py: a record a metric, the rest beside each."""
+
+    def record(metric: str, values: list[float], **extra: object) -> dict[str, object]:
+        args = {"model": "meta-llama/Llama-3.1-8B-Instruct", "tensor_parallel_size": 2,
+                "input_len": 32, "output_len": 128, "batch_size": 8}  # fmt: skip
+        return {
+            "benchmark": {"name": "vLLM benchmark", "extra_info": {"args": args}},
+            "model": {"name": args["model"]},
+            "metric": {"name": metric, "benchmark_values": values, "extra_info": extra},
+        }
+
+    served = {"completed": 100, "total_input_tokens": 102400, "total_output_tokens": 12800,
+              "request_throughput": 5.0, "output_throughput": 640.0,
+              "max_concurrency": 16}  # fmt: skip
+    both = [record("mean_ttft_ms", [80.0], **served), record("mean_tpot_ms", [12.0], **served)]
+    (run,) = read_text(json.dumps(both))
+    assert (run.ttft_s, run.tpot_s, run.output_tokens_per_s) == (0.08, 0.012, 640.0)
+    assert (run.setup.max_concurrency, run.setup.tp, run.setup.input_len) == (16, 2, 1024)
+    latency = record("latency", [0.98, 0.99], avg_latency=0.985, percentiles={"50": 0.985})
+    (run,) = read_text(json.dumps([latency]))
+    assert (run.latency_s, run.setup.batch_size, run.setup.output_len) == (0.985, 8, 128)
+
+
+def test_a_container_and_a_manifest_start_an_engine_with_its_options() -> None:
+    """vllm-project/vllm#22331 and docker compose: the image's arguments are the server's."""
+    line = ("Avg prompt throughput: 0.0 tokens/s, Avg generation throughput: 52.3 tokens/s,"
+            " Running: 1 reqs, Waiting: 0 reqs\n")  # fmt: skip
+    (run,) = read_text(
+        "docker run --gpus all \\\n  -e X=1 -p 8000:8000 \\\n  vllm/vllm-openai:v0.9.1 \\\n"
+        "  --model openai/gpt-oss-20b --tensor-parallel-size 2\n" + line
+    )
+    setup = run.setup
+    assert (setup.model, setup.tp, setup.engine_version) == ("openai/gpt-oss-20b", 2, "0.9.1")
+    (run,) = read_text(
+        "services:\n  vllm:\n    image: vllm/vllm-openai:v0.11.0\n    command:\n      - --model\n"
+        '      - Qwen/Qwen3-32B-AWQ\n      - --tensor-parallel-size\n      - "2"\n' + line
+    )
+    assert (run.setup.model, run.setup.tp) == ("Qwen/Qwen3-32B-AWQ", 2)
+    (run,) = read_text(
+        'image: lmsysorg/sglang:latest\nargs: ["--model-path", "Qwen/Qwen3-8B", "--tp", "4"]\n'
+        + line
+    )
+    assert (run.setup.model, run.setup.tp) == ("Qwen/Qwen3-8B", 4)
+
+
+def test_sglangs_tp_counts_all_cards_of_which_groups_share_the_attention() -> None:
+    (run,) = read_text(
+        "python3 -m sglang.launch_server --model-path deepseek-ai/DeepSeek-R1 --tp 8 --dp 4"
+        " --enable-dp-attention\n"
+        "Decode batch. #running-req: 8, #token: 8000, token usage: 0.1, gen throughput (token/s):"
+        " 200.0, #queue-req: 0\n"
+    )
+    assert (run.setup.tp, run.setup.dp) == (2, 4)
+
+
+def test_a_server_that_stands_above_a_summary_is_its_engine() -> None:
+    (run,) = read_text(
+        "trtllm-serve nvidia/DeepSeek-R1-0528-FP4 --tp_size 8\n"
+        "============ Serving Benchmark Result ============\n"
+        "Successful requests:                     320\n"
+        "Maximum request concurrency:             64\n"
+        "Benchmark duration (s):                  100.0\n"
+        "Total input tokens:                      327680\n"
+        "Total generated tokens:                  327680\n"
+        "Output token throughput (tok/s):         3276.8\n"
+        "==================================================\n"
+    )
+    assert (run.setup.engine, run.setup.tp) == ("trtllm", 8)
+
+
+def test_ollama_ps_names_the_model_and_what_lies_on_the_host() -> None:
+    (run,) = read_text(
+        "NAME           ID              SIZE      PROCESSOR          UNTIL\n"
+        "qwen3:32b      030ee887880f    22 GB     48%/52% CPU/GPU    4 minutes from now\n"
+        "eval count:           250 token(s)\neval duration:        60s\n"
+        "eval rate:            4.17 tokens/s\n"
+    )
+    assert run.setup.model == "qwen3:32b"
+    assert "48% of it lay on the host" in run.warnings[0]
+
+
+def test_a_request_rate_is_what_was_offered_and_old_tables_of_genai_perf_are_read() -> None:
+    """vllm-project/vllm#10879; triton-inference-server/perf_analyzer#437."""
+    (run,) = read_text(
+        "Request rate: 10.0 requests/second\nCompleted requests: 100/100 (100.00%)\n"
+        "Total Input Tokens: 30691\nTotal Output Tokens: 50553\n"
+        "Request throughput: 7.17 requests/s\nOutput Token throughput: 3624.51 tokens/s\n"
+    )
+    assert (run.setup.request_rate, run.requests_per_s) == (10.0, 7.17)
+    (run,) = read_text(
+        "                    LLM Metrics\n"
+        "┃            Statistic ┃           avg ┃           min ┃\n"
+        "│ Request latency (ns) │ 4,110,623,430 │ 2,272,022,940 │\n"
+        "│     Num output token │           331 │           189 │\n"
+        "│      Num input token │           556 │           550 │\n"
+        "Output token throughput (per sec): 80.61\nRequest throughput (per sec): 0.24\n"
+    )
+    assert (run.setup.input_len, run.setup.output_len) == (556, 331)
+    assert run.latency_s == pytest.approx(4.110623)
+    assert run.setup.max_concurrency == 1  # 0.24 a second of 4.1 s each
+
+
+def test_columns_named_by_cards_are_runs_of_them_and_a_first_column_names_rows() -> None:
+    """poorpaul.dev: three machines; lmstudio-ai/lmstudio-bug-tracker#1649: three programs."""
+    runs = read_text(
+        "| Metric | RTX 5090 | GB10 |\n|---|---|---|\n| Throughput | 395 tok/s | 172 tok/s |\n"
+        "| Avg TTFT | 20 ms | 27 ms |\n"
+    )
+    assert [run.setup.gpu for run in runs] == ["RTX 5090", "GB10"]
+    first, _ = read_text(
+        "Environment\tPrompt Processing Speed (Prompt t/s)\tGeneration Speed (Generation t/s)\n"
+        "LM Studio ngl=48\t412.5\t18.2\nOllama default\t633.1\t48.7\n"
+    )
+    assert (first.label, first.decode_tokens_per_s) == ("LM Studio ngl=48", 18.2)
+
+
+def test_a_windows_path_names_its_model() -> None:
+    """intel/ipex-llm#12991."""
+    (run,) = read_text(
+        "llama-bench.exe -m C:\\LLM\\DeepSeek-R1-Distill-Qwen-1.5B-Q4_K_M.gguf -ngl 99\n"
+        "| Model | Size | Params | Backend | ngl | Threads | Test | t/s |\n"
+        "|---|---|---|---|---|---|---|---|\n"
+        "| qwen2 1.5B Q4_K - Medium | 1.04 GiB | 1.78 B | SYCL | 99 | 8 | tg128 | 100.72 |\n"
+    )
+    assert run.setup.model == "C:/LLM/DeepSeek-R1-Distill-Qwen-1.5B-Q4_K_M.gguf"
+
+
+def test_a_columns_head_says_how_many_were_served() -> None:
+    """SemiAnalysisAI/InferenceX#870."""
+    first, second = read_text(
+        "| Metric | conc=8 | conc=16 |\n|---|---|---|\n| Mean TTFT (ms) | 330.6 | 356.0 |\n"
+        "| Mean TPOT (ms) | 12.8 | 17.2 |\n"
+    )
+    assert (first.setup.max_concurrency, second.setup.max_concurrency) == (8, 16)

@@ -209,3 +209,12 @@ def test_errors_name_file_and_field(change: dict[str, object], field: str) -> No
         read_gated_delta_net(
             Config(QWEN | change, "config.json"), Scope("", lambda *_: BF16), layout="split"
         )
+
+
+def test_a_key_head_that_all_share_is_not_divided() -> None:
+    def divided(key_heads: int) -> list[int]:
+        config = Config({**QWEN, "linear_num_key_heads": key_heads}, "x")
+        scope = Scope("", lambda *_: BF16)
+        return [n for n, _ in read_gated_delta_net(config, scope, layout="fused").divided]
+
+    assert [divided(16), divided(2), divided(1)] == [[32, 16], [32, 2], [32]]

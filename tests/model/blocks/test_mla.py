@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.model.blocks.build import SCOPE, config
@@ -101,3 +103,25 @@ def test_a_long_sparse_prefill_computes_less_than_a_dense_one() -> None:
 def test_mla_in_a_layer_of_another_type_is_refused() -> None:
     with pytest.raises(UnsupportedModelError, match=r"layer_types\[0\]"):
         mla.read(config(**V3, layer_types=["sliding_attention"]), 0, SCOPE)
+
+
+def test_a_window_bounds_the_expanded_form_and_an_index_does_not() -> None:
+    """Of 1,000 tokens with a window of 100 each sees 100 at most; an index picks 100 others for
+    each query, so that all keys are expanded and all pairs computed."""
+    step = Step(1, 1000, 0)
+    per_pair = 2 * 128 * (192 + 128)
+    pairs = 100 * 101 // 2 + 900 * 100
+    windowed = replace(BLOCK, visibility=Visibility(window=100))
+    assert core(windowed.form(step, BF16, absorbs=False)).flops == per_pair * pairs
+    picked = replace(BLOCK, visibility=Visibility(top=100))
+    assert core(picked.form(step, BF16, absorbs=False)).flops == per_pair * 1000 * 1001 // 2
+
+
+def test_positions_of_no_width_are_a_model_without_them() -> None:
+    plain = mla.read(config(**{**V3, "qk_rope_head_dim": 0}), 0, SCOPE)
+    assert plain.cache_elements == 512
+    assert plain.inputs[1].out_features == 512
+
+
+def test_norms_and_rotary_touch_latents_and_the_rope_part_of_each_head_and_the_key() -> None:
+    assert BLOCK.elementwise_elements == 2 * 64 * 129 + 2 * (1536 + 576)

@@ -108,3 +108,13 @@ def traffic(block: Block, step: Step) -> float:
 def named(block: Block, step: Step, name: str) -> Op:
     (found,) = (op for op in block.ops(step, BF16) if op.name == name)
     return found
+
+
+def test_rwkv_channel_mix_moves_two_mixes_and_a_gate_of_its_width_and_squares_the_rest() -> None:
+    block = rwkv.read_channel_mix(Config({"hidden_size": 64, "intermediate_size": 256}, "x"), SCOPE)
+    assert block.elementwise_elements == 6 * 64 + 2 * 256
+
+
+def test_a_scan_has_a_block_for_every_sequence() -> None:
+    (scan,) = (op for op in read_mamba().ops(DECODE, BF16) if op.name == "selective_scan")
+    assert scan.blocks == 3

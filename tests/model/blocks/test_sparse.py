@@ -146,3 +146,22 @@ def test_an_indexer_launches_small_kernels_of_its_own() -> None:
 
     assert launches("deepseek-ai/DeepSeek-V3") == 61 * (2 * 2) + 2
     assert launches("zai-org/GLM-5") == 78 * (2 * 2 + 8) + 2
+
+
+def test_compressed_attention_rotates_its_output_too() -> None:
+    """64 query heads and the shared one of 64 rotary dimensions, and each head's output again."""
+    blocks = built("deepseek-ai/DeepSeek-V4-Flash").kinds[0][1].blocks
+    block = next(each for each in blocks if isinstance(each, sparse.CompressedAttention))
+    norms = 2 * sum(linear.out_features for linear in block.inputs)
+    assert block.elementwise_elements == 2 * 64 * (64 + 1 + 64) + norms
+    assert norms > 0
+
+
+def test_an_indexer_reads_a_query_of_each_head_and_one_key() -> None:
+    (indexer,) = {
+        (op.input_elements, op.output_elements)
+        for op in built("deepseek-ai/DeepSeek-V3.2").ops(Step(1, 10, 4990))
+        if op.name == "indexer"
+    }
+    # 10 tokens, 64 heads and a key of 128; a score in fp32 of each token before, twice.
+    assert indexer == (10 * 128 * 65, 4 * sum(range(4991, 5001)))

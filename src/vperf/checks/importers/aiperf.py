@@ -40,10 +40,15 @@ def _read(record: Record) -> Iterator[Result]:
         notes.append(f"{failed:,.0f} requests failed; figures are of the others")
     gpu, gpus = _gpus(record, notes)
     requests = record.known("request_count.avg")
+    rate, latency = record.metric("request_throughput.avg"), _time(record, "request_latency")
+    users = _first(config, _CONCURRENCY)
     tpot = _time(record, "inter_token_latency")
     phase = _profiling(config)
     options = options_in(record.around)
     around = setup_of(options, notes)
+    if not requests and not config.values.keys() - {"model"} and rate and latency:
+        users = max(1.0, float(round(rate * latency)))
+        notes.append(f"{users:.0f} in flight, as rate x latency says")
     yield Result(
         tool=_tool(record, config),
         label=record.where,
@@ -54,9 +59,7 @@ def _read(record: Record) -> Iterator[Result]:
                 gpus=gpus,
                 input_len=record.known("input_sequence_length.avg"),
                 output_len=record.known("output_sequence_length.avg"),
-                max_concurrency=_first(config, _CONCURRENCY)
-                or phase.known("concurrency")
-                or phase.known("users"),
+                max_concurrency=users or phase.known("concurrency") or phase.known("users"),
                 request_rate=_first(config, _RATE) or phase.known("rate"),
                 requests=int(requests) if requests else None,
                 duration_s=_time(record, "benchmark_duration") if requests else None,
@@ -67,8 +70,8 @@ def _read(record: Record) -> Iterator[Result]:
         ttft_s=_time(record, "time_to_first_token"),
         tpot_s=tpot,
         output_tokens_per_s=record.metric("output_token_throughput.avg"),
-        latency_s=_time(record, "request_latency"),
-        requests_per_s=record.metric("request_throughput.avg"),
+        latency_s=latency,
+        requests_per_s=rate,
         percentiles=tuple(_percentiles(record)),
         notes=tuple(notes),
     )
@@ -156,7 +159,8 @@ def _gpus(record: Record, notes: list[str]) -> tuple[str | None, int | None]:
 # Printed tables, and CSV ---------------------------------------------------------------------
 
 _TITLE = (
-    r"(?:[ \t]*(?:NVIDIA )?(?:GenAI-Perf|AIPerf) \| (?:LLM|Multi-Modal) Metrics|Metric,avg,min)"
+    r"(?:[ \t]*(?:(?:NVIDIA )?(?:GenAI-Perf|AIPerf) \| )?"
+    r"(?:LLM|Multi-Modal|Embeddings?|Rankings?) Metrics|Metric,avg,min)"
 )
 _METRICS = {
     "time to first token": "time_to_first_token", "inter token latency": "inter_token_latency",

@@ -51,6 +51,10 @@ _PREFIX = re.compile(
     r"))+[ \t]?",
     re.MULTILINE,
 )  # fmt: skip
+_NESTED = re.compile(
+    r"^[ \t]*\|[ \t]\|[ \t](?:(\|.*\|)|([A-Za-z].*?)|)[ \t]*\|[ \t]\|[ \t]*$", re.MULTILINE
+)
+"""Boxes that are drawn around a box (guidellm 0.1)."""
 _SAME = re.compile(r"(?:[\w.-]+[-_]\d+ {2,}\||\d{1,4}:) ")
 """docker compose ("server-1  | ") and srun -l ("0: "), where line after line has it."""
 _RUN = 3
@@ -84,6 +88,7 @@ def _cleaned(text: str) -> str:
         text = _BETWEEN_ROWS.sub("|\n", _TAG.sub(_without_tag, text))
     if "&" in text:
         text = html.unescape(text)
+    text = _NESTED.sub(lambda inner: inner[1] or inner[2] or "", text)
     return _without_runs(_PREFIX.sub("", text))
 
 

@@ -12,7 +12,7 @@ import io
 import json
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -130,7 +130,39 @@ def _json_document(text: str, name: str) -> Document | None:
         return Document(name, text, broken=error)
     if said := _text_in(records):
         return parse(said, name)
-    return Document(name, "", records, left_out=left_out)
+    return Document(name, "", _of_metrics(records) or records, left_out=left_out)
+
+
+def _of_metrics(records: Sequence[Record]) -> tuple[Record, ...]:
+    """What vLLM writes for PyTorch's dashboard beside its own file (*.pytorch.json: a record a
+    metric; vllm-project/vllm vllm/benchmarks/lib/utils.py), as the file that it is of."""
+    found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    for record in records:
+        benchmark, metric = record.get("benchmark"), record.get("metric")
+        values = metric.get("benchmark_values") if isinstance(metric, dict) else None
+        inside = benchmark.get("extra_info") if isinstance(benchmark, dict) else None
+        args = inside.get("args") if isinstance(inside, dict) else None
+        numbers = [each for each in values if isinstance(each, float | int)] if values else []
+        if not isinstance(metric, dict) or not isinstance(args, dict) or not numbers:
+            return ()
+        model = record.text("model.name") or ""
+        held, _ = found.setdefault(model, ({}, args))
+        extra = metric.get("extra_info")
+        held |= extra if isinstance(extra, dict) else {}
+        name = str(metric.get("name"))
+        held["latencies" if name == "latency" else name] = (
+            numbers if name == "latency" else sum(numbers) / len(numbers)
+        )
+    first = records[0]
+    return tuple(
+        Record(first.source, {"model_id": model, **held}, "", f"Namespace({_arguments(args)})")
+        for model, (held, args) in found.items()
+    )
+
+
+def _arguments(args: Mapping[str, Any]) -> str:
+    plain = ((name, value) for name, value in args.items() if isinstance(value, str | int | float))
+    return ", ".join(f"{name}={value!r}" for name, value in plain)
 
 
 def _decode(data: bytes, name: str) -> str:

@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from vperf.checks.card_named import find_card
 from vperf.checks.importers.document import Document
 from vperf.checks.importers.labels import TEXTS, Label, label_of, thousands, value_of
 from vperf.checks.importers.recognise import CONTEXT, Format, JsonFormat, TextFormat
@@ -27,7 +28,9 @@ from vperf.checks.importers.surroundings import cards_in, filled, options_in, se
 from vperf.checks.result import Result, Setup
 from vperf.sources.weight_names import quantization_named, weight_name
 
-_TABLE, _LINES, _OWN = "a table", "a summary", "a script's JSON or CSV"
+OWN = ("a table", "a summary", "a script's JSON or CSV")
+"""Tools of results that no tool wrote."""
+_TABLE, _LINES, _OWN = OWN
 _TIMES = {"ttft_s", "tpot_s", "itl_s", "latency_s"}
 _RATES = {"output_tokens_per_s", "generation_tokens_per_s", "decode_tokens_per_s",
           "prefill_tokens_per_s", "tokens_per_s", "each_tokens_per_s"}  # fmt: skip
@@ -304,8 +307,11 @@ def _runs(
             first = cells[0] or first
             for said, cell in zip(head, [first, *cells[1:]], strict=True):
                 _add(fields, said, cell)
-            if _is_run(fields):
-                yield Record(document.source, {**fields, "tool": _TABLE}, f"line {number}", around)
+            what = f"line {number}"
+            if labels[0] is None and len(keys) > 0:  # the first column says what is compared
+                what = first[:40] or what
+            if _is_run(fields, of_what=labels[0] is not None):
+                yield Record(document.source, {**fields, "tool": _TABLE}, what, around)
         return
     yield from _columns(document, grid, around)
 
@@ -333,11 +339,23 @@ def _columns(
         for _, cells in grid[1 if named and label_of(head[0]) is None else 0 :]:
             for (_, column), cell in zip(columns, cells[1:], strict=False):
                 _add(column, cells[0], cell)
-    for name, column in columns:
+    cards = [find_card(name)[0] if re.search(r"\d", name) else None for name, _ in columns]
+    for (name, column), card in zip(columns, cards, strict=True):
+        if card and all(cards):  # each column is of one
+            column.setdefault("gpu", card)
+        if users := _USERS.fullmatch(name.strip(" *")):
+            column.setdefault("max_concurrency", float(users[1] or users[2]))
         if _is_run(column, of_what=len(column) < 2):
             label = name if len(columns) > 1 else ""
             values = {**column, "tool": _TABLE if len(columns) > 1 else _LINES, "label": label}
             yield Record(document.source, values, "", around)
+
+
+_USERS = re.compile(
+    r"(?:c|conc(?:urrency)?|users|bs)[ ]?[=:]?[ ]?(\d{1,6})|(\d{1,6}) (?:users|concurrent)",
+    re.IGNORECASE,
+)
+"""A column's head that says how many were served."""
 
 
 # Lines ----------------------------------------------------------------------------------------

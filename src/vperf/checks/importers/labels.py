@@ -80,9 +80,9 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
      rf"(?:user|per user|per request)(?: {_TOKENS})?(?: {_SPEED})?"),
     ("each_tokens_per_s", "each", rf"(?:{_TOKENS})?(?: ?{_SPEED})?"),
     ("tokens_per_s", "rate", rf"(?:{_TOKENS} )?{_SPEED}|{_TOKENS}|"),
-    ("requests_per_s", "requests", rf"(?:req(?:uest)?s?)?(?: ?{_SPEED})?"),
     ("request_rate", "requests none",
      r"(?:traffic )?(?:request|arrival|target) rate(?: configured)?"),
+    ("requests_per_s", "requests", rf"(?:req(?:uest)?s?)?(?: ?{_SPEED})?"),
     ("completed", "none",
      r"(?:number of )?(?:successful|success|succeed(?:ed)?|completed)(?: (?:requests?|reqs?))?"),
     ("requests", "none", rf"{_NUMBER_OF}(?:requests?|reqs?|prompts)|num|n|request count"),
@@ -108,11 +108,11 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     ("gpus", "none", r"(?:num(?:ber)?(?: of)? |n )gpus|gpu count"),
     ("tp", "none", r"tp(?: size)?|tensor parallel(?:ism)?(?: size)?"),
     ("quantization", "none", r"quant(?:i[sz]ation)?|precision|weights?(?: format)?|dtype"),
-    ("engine", "none", r"engine|framework|backend|server|inference engine|runtime"),
+    ("engine", "none", r"engine|framework|backend|server|inference engine|runtime|runner"),
 )  # fmt: skip
 _KNOWN = tuple((re.compile(pattern), kinds.split(), name) for name, kinds, pattern in _NAMES)
 _BRACKETS = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
-_TEST = re.compile(r"(pp|tg) ?(\d{1,7})")
+_TEST = re.compile(r"(pp|tg) ?(\d{1,7})?")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _VALUE = re.compile(r"[~\u2248]?[ ]?([+-]?\d[\d.,]*(?:[eE][+-]?\d+)?)[ ]?(.*)")
 _OF_TOKENS = {
@@ -149,6 +149,8 @@ def label_of(said: str, unit: str = "") -> Label | None:
     text = _CAMEL.sub(" ", said.strip(" *:`_=.\t\u2190\u2191\u2192\u2193\u25b2\u25bc")).lower()
     for inside in _BRACKETS.findall(text):
         kind, factor = _unit(inside)
+        if not kind:  # "Generation Speed (Generation t/s)"
+            kind, factor = _unit(inside.rpartition(" ")[2])
         if kind:
             kinds, scale = kind, factor
     text = _BRACKETS.sub(" ", text)
@@ -191,7 +193,8 @@ def _in_words(text: str, kind: str, scale: float | None) -> Label | None:
 def _named(text: str, kind: str, scale: float | None, statistic: str) -> Label | None:
     if test := _TEST.fullmatch(text):
         field = "prefill_tokens_per_s" if test[1] == "pp" else "decode_tokens_per_s"
-        return Label(field, statistic, 1.0 if kind in ("rate", "") else None, int(test[2]))
+        length = int(test[2]) if test[2] else None
+        return Label(field, statistic, 1.0 if kind in ("rate", "") else None, length)
     for pattern, kinds, field in _KNOWN:
         if not pattern.fullmatch(text):
             continue

@@ -37,6 +37,11 @@ _LINE = re.compile(
 _RATE = r"[|\t ]*(?:prompt )?eval rate[ \t]*[:|][ \t]*\d[\d.,]* *tok(?:en)?s/s"
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6,
           "ns": 1e-9}  # fmt: skip
+_LOADED = re.compile(
+    r"^(\S+:\S+)[ \t]+[0-9a-f]{12}[ \t]+[\d.]+ [GM]B[ \t]+(?:(\d+)%/\d+% CPU/GPU|100% GPU)",
+    re.MULTILINE,
+)
+"""A line of `ollama ps`."""
 _MODEL = re.compile(
     r"^[ \t]*(?:model(?:_name)?|model name)[ \t]*[:=][ \t]*(\S+)", re.MULTILINE | re.IGNORECASE
 )
@@ -74,7 +79,7 @@ def _answer(record: Record) -> Iterator[Result]:
     prefill = record.known("prompt_rate") or (prompt / reading if prompt and reading else None)
     if rate is None and prefill is None:
         raise record.error("eval_duration", "is missing: the answer has no timings")
-    model = record.text("model")
+    model, host = record.text("model"), record.known("on_host")
     notes = ["one request, timed inside Ollama; its rate counts the first token"]
     if (record.known("load_duration", _NS) or 0.0) > 1.0:
         notes.append("the model was loaded for this request")
@@ -95,6 +100,7 @@ def _answer(record: Record) -> Iterator[Result]:
         decode_tokens_per_s=rate,
         prefill_tokens_per_s=prefill,
         notes=tuple(notes),
+        warnings=(f"{host:.0f}% of it lay on the host (ollama ps)",) if host else (),
     )
 
 
@@ -110,6 +116,9 @@ def _printed(document: Document) -> Iterator[Record]:
     for index, (before, values) in enumerate(runs, 1):
         named = _MODEL.findall(before)
         values["model"] = named[-1] if named else options_in(before).get("model")
+        if loaded := list(_LOADED.finditer(before)):
+            values["model"] = values["model"] or loaded[-1][1]
+            values["on_host"] = number_or_none(loaded[-1][2] or "")
         where = f"run {index}" if len(runs) > 1 else ""
         yield Record(document.source, values, where, before)
 

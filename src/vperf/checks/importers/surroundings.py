@@ -28,6 +28,15 @@ _SERVERS = {
     "text-generation-launcher": "tgi", "mlx_lm.server": "mlx", "lmdeploy serve": "lmdeploy",
 }  # fmt: skip
 """Commands that serve, and vperf's engines; those that it has not are the importers' to name."""
+_IMAGES = {
+    "vllm/vllm-openai": "vllm", "rocm/vllm": "vllm", "lmsysorg/sglang": "sglang",
+    "ggml-org/llama.cpp": "llama.cpp", "huggingface/text-generation-inference": "tgi",
+}  # fmt: skip
+"""Images whose arguments are those of a server."""
+_IN_IMAGE = re.compile(
+    rf"({'|'.join(map(re.escape, _IMAGES))})(?::v?(\d+(?:\.\d+)+)?[\w.-]*)?(?=[\s\"']|$)"
+)
+_VERSION = "version of the image"
 _CLIENTS = (
     "vllm bench", "benchmark_serving", "benchmark_throughput", "benchmark_latency",
     "sglang.bench_serving", "sglang.bench_offline_throughput", "sglang.bench_one_batch",
@@ -89,6 +98,15 @@ def _options(text: str) -> Options:
     for line in _joined(text):
         if any(name in line for name in _REPRS):
             found.update(_pairs(line))
+        elif match := _IN_IMAGE.search(line):
+            inner = _COMMAND.search(line, match.end())
+            if inner is None or not {*_SERVERS, *_POSITIONAL} & {inner[0]}:
+                found.update(_command(line, match))
+            else:
+                found.update(_command(line, inner))
+            found[_ENGINE] = _IMAGES[match[1]]
+            if match[2]:
+                found[_VERSION] = match[2]
         elif any(name in line for name in tools) and (match := _COMMAND.search(line)):
             given: dict[str, str] = {}
             for name, value in _command(line, match):
@@ -116,12 +134,17 @@ def setup_of(options: Options, notes: list[str]) -> Setup:
     quantization = _first(options, "quantization", "quant")
     cache = _first(options, "kv_cache_dtype", "cache_type_k", "cache_type_v")
     engine = options.get(_ENGINE)
+    tp = _whole(options, "tensor_parallel_size", "tensor_parallel", "tp_size", "tp")
+    dp = _whole(options, "data_parallel_size", "dp_size", "dp")
+    if "enable_dp_attention" in options and tp and dp and tp % dp == 0:
+        tp //= dp  # SGLang's tp counts all GPUs, of which dp groups share the attention
     return Setup(
         model=model,
         engine=engine_id(engine) if engine else None,
-        tp=_whole(options, "tensor_parallel_size", "tensor_parallel", "tp_size", "tp"),
+        engine_version=options.get(_VERSION),
+        tp=tp,
         pp=_whole(options, "pipeline_parallel_size", "pipeline_parallel", "pp_size", "pp"),
-        dp=_whole(options, "data_parallel_size", "dp_size", "dp"),
+        dp=dp,
         pcp=_whole(options, "prefill_context_parallel_size", "pcp"),
         dcp=_whole(options, "decode_context_parallel_size", "dcp_size", "dcp"),
         quantization=quantization_named(quantization, notes),
@@ -190,10 +213,40 @@ def filled(setup: Setup, other: Setup) -> Setup:
     return replace(setup, **missing)
 
 
+_ARGUMENT = re.compile(
+    r"[ \t]*(?:-[ \t]+)?[\"']?(?!\w+:(?:\s|$))([^\s\"']+(?:[ ][^\s\"']+)?)[\"']?[ \t]*$"
+)
+"""A line of a list, whose bullet Markdown's reader may have taken off."""
+_LISTED = re.compile(r"[ \t]*-?[ \t]*(?:command|args):[ \t]*(.*)$")
+_BRACKETED = re.compile(r"[\"'],[ \t]*[\"']")
+_IMAGE = re.compile(r"[ \t]*-?[ \t]*image:[ \t]*[\"']?([^\s\"']+)")
+
+
+def _manifests(text: str) -> Iterator[str]:
+    """Lines, with the commands of docker compose and Kubernetes in one behind their image."""
+    image, words = "", list[str]()
+    listing = False
+    for line in text.splitlines():
+        if named := _IMAGE.match(line):
+            image = named[1]
+        elif listed := _LISTED.match(line):
+            listing, said = True, listed[1].strip()
+            words += _BRACKETED.sub(" ", said.strip("[]|>- ")).strip("\"'").split()
+        elif listing and (argument := _ARGUMENT.match(line)):
+            words.append(argument[1].strip())
+        else:
+            if words:
+                yield f"{image} {' '.join(words)}"
+            words, listing = [], False
+            yield line
+    if words:
+        yield f"{image} {' '.join(words)}"
+
+
 def _joined(text: str) -> Iterator[str]:
     """Lines, with those joined that a backslash continues."""
     before = ""
-    for line in text.splitlines():
+    for line in _manifests(text):
         if line.rstrip().endswith("\\"):
             before += line.rstrip()[:-1] + " "
             continue
@@ -211,10 +264,13 @@ def _pairs(line: str) -> Iterator[tuple[str, str]]:
 
 
 def _command(line: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
+    given = line[match.end() :]
+    if _WINDOWS.search(given):  # a backslash is no escape there
+        given = given.replace("\\", "/")
     try:
-        words = shlex.split(line[match.end() :], comments=True)
+        words = shlex.split(given, comments=True)
     except ValueError:
-        words = line[match.end() :].split()
+        words = given.split()
     if match[0] in _POSITIONAL and words and not words[0].startswith("-"):
         yield "model", words[0]
     for word, after in pairwise([*words, ""]):
@@ -234,6 +290,7 @@ def _command(line: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
             yield name, value or "true"
 
 
+_WINDOWS = re.compile(r"(?<![A-Za-z])[A-Za-z]:\\")
 _OTHERWISE = {
     "llama-benchy": {"pp": "", "tg": "", "depth": ""},
     "evalscope perf": {"parallel": "max_concurrency", "number": "num_prompts"},

@@ -18,6 +18,7 @@ from vperf.checks.importers.document import Document
 from vperf.checks.importers.recognise import Format, JsonFormat, TextFormat
 from vperf.checks.importers.record import Record, shown
 from vperf.checks.importers.serving import SUMMARY, engine_of, served, summaries
+from vperf.checks.importers.surroundings import options_in, setup_of
 from vperf.checks.result import Result, Setup
 from vperf.errors import InputError
 from vperf.sources.weight_names import quantization_named
@@ -36,9 +37,10 @@ def _read(record: Record) -> Iterator[Result]:
         # --served-model-name is any word; the tokenizer is of a repository.
         notes.append(f"the model is called {served_as[:100]}; its tokenizer names it")
         served_as = tokenizer
+    engine = engine_of(backend) or setup_of(options_in(record.around), []).engine or "vllm"
     setup = Setup(
         model=served_as or tokenizer,
-        engine=engine_of(backend) or "vllm",
+        engine=engine,
         tp=_whole(record, "tensor_parallel_size", "tp", "tp_size"),
         pp=_whole(record, "pipeline_parallel_size", "pp", "pp_size"),
         dp=_whole(record, "data_parallel_size", "dp", "dp_size"),
@@ -53,7 +55,7 @@ def _read(record: Record) -> Iterator[Result]:
         max_batch=_whole(record, "max_num_seqs"),
         max_batched_tokens=_whole(record, "max_num_batched_tokens"),
     )
-    if engine_of(backend) is None:
+    if engine_of(backend) is None and engine == "vllm":
         said = f"the backend {shown(backend)}" if backend else "no backend"
         notes.append(f"the result names {said} and no server: taken for vLLM")
     drafts, drafted = (

@@ -1,6 +1,6 @@
 """Multimodal wrappers: a text model that nests under text_config, and towers beside it.
 
-A wrapper is a row of its tower and its text model's class defaults; towers.py counts the towers.
+A wrapper is a row of its tower and its text model's class defaults; towers/ counts the towers.
 Answers are for text: an image's tokens cost what text tokens cost, encoding the image is not
 modelled. Checked against exact parameter counts in the tests.
 """

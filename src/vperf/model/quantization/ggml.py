@@ -117,8 +117,9 @@ def mixed(mix: Mix, base: Scheme, census: Census, model: Model) -> Scheme:
 def _shape(model: Model) -> _Shape:
     blocks = [block for _, kind in model.kinds for block in kind.blocks]
     heads = next((block for block in blocks if hasattr(block, "heads")), None)
+    queries = getattr(heads, "heads", 1)
     kv_heads = getattr(heads, "kv_heads", 1)  # MLA: one latent for all heads
-    group = getattr(heads, "heads", 1) // max(1, kv_heads)
+    group = queries // max(1, queries if kv_heads is None else kv_heads)
     return _Shape(
         model.layer_count,
         max((getattr(block, "experts", 1) for block in blocks), default=1),

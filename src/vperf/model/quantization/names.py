@@ -23,11 +23,9 @@ from vperf.model.quantization.places import (
     stem_of,
     tower_and_rest,
 )  # fmt: skip
+from vperf.model.quantization.regexes import is_costly
 from vperf.values import dataclass
 
-# Sequences like (a+)+ take exponential time to fail; no list seen in a checkpoint needs one.
-_NESTED_REPEAT = re.compile(r"[*+}][^()\\]*\)\s*[*+{]")
-_MAX_REGEX = 2000
 _PLAIN = re.compile(r"[\w.\-]+", re.ASCII)
 _SAYS_REGEX = re.compile(r"^re:|^\.\*|[\\^$(|]")
 """compressed-tensors marks its regexes; transformers and AutoRound take them unmarked."""
@@ -231,7 +229,7 @@ _REGEX_WRAPPER = re.compile(
 
 def _regex(text: str) -> _Pattern:
     """A regex as compressed-tensors reads it: matched from the start of a name, not to its end."""
-    if len(text) > _MAX_REGEX or _NESTED_REPEAT.search(text):
+    if is_costly(text):
         raise BadPatternError("holds a regex too long or too costly to try")
 
     def word(match: re.Match[str]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from vperf.errors import InputError
 from vperf.model.checkpoint import Config
 from vperf.model.model import Model
 from vperf.model.vision import native, sound, tiles
@@ -29,10 +30,22 @@ _READERS: dict[str, Callable[[Config, Model, str], Encoder]] = {
 }  # fmt: skip
 
 
+_BESIDE = frozenset({"mllama"})
+"""Wrappers whose images are not in the prompt: layers of their own attend to them."""
+
+
+def _beside(config: Config, kind: str) -> InputError:
+    return InputError(
+        f"model_type {kind!r} attends to images in layers of their own, which are not modelled: "
+        "they add no tokens to its prompt", source=config.source,
+        hint="without images it is answered as a model of text",
+    )  # fmt: skip
+
+
 def read_media(config: Config, text: Model) -> Encoder:
     """The tower of a wrapper. Raises UnsupportedModelError where its rule is not known here."""
     kind = config.text("model_type", default="")
     reader = _READERS.get(kind)
     if reader is None:
-        raise unknown(config, kind)
+        raise _beside(config, kind) if kind in _BESIDE else unknown(config, kind)
     return reader(config, text, kind)
