@@ -182,6 +182,7 @@ def check(
     card_file, out = _card_file(out, calibrate=calibrate)
     if junit == Path("-"):
         raise InputError("needs a file: standard output holds the answer", field="--junit")
+    _keep(files or (), out.file, card_file, junit)
     figures = _checked(
         decode_tokens_per_s=decode_tok_s, output_tokens_per_s=output_tok_s,
         prefill_tokens_per_s=prefill_tok_s, ttft_s=time_of("--ttft", ttft),
@@ -319,6 +320,15 @@ def _name(check: Check, number: int) -> str:
 
 def _on_github() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def _keep(read: Sequence[str | Path], *written: Path | None) -> None:
+    """Raises InputError where an answer would take the place of the result that it is of."""
+    for file in filter(None, written):
+        for result in read:
+            if is_there(file) and is_there(result) and os.path.samefile(file, result):
+                raise InputError(f"{file} is a result that is read: name another file",
+                                 source="--output")  # fmt: skip
 
 
 def _write_beside(
