@@ -358,3 +358,12 @@ def test_how_likely_others_are_decoding() -> None:
     assert _busy(1.0, replace(load, users=1)) == 0.0
     at_a_rate = replace(load, users=None, requests_per_s=1.0)
     assert _busy(math.log(2), at_a_rate) == pytest.approx(0.5)
+
+
+def test_two_groups_take_twice_the_rate_as_one_takes_it() -> None:
+    one, two = (deploy(Scenario("qwen3-8b", "h100", dp=dp)).compiled for dp in (1, 2))
+    alone = serve(one, Load(1000, 100, requests_per_s=4.0))
+    both = serve(two, Load(1000, 100, requests_per_s=8.0))
+    assert both.prompt_share == pytest.approx(alone.prompt_share, rel=0.02)
+    assert both.ttft_s == pytest.approx(alone.ttft_s, rel=0.02)
+    assert 0.05 < alone.prompt_share < 0.5
