@@ -579,6 +579,16 @@ class Options(TypedDict, total=False):
 OPTIONS: Mapping[str, Option] = {f.name: f.metadata["option"] for f in fields(Scenario)}
 """Every option by its field."""
 
+LOADS = ("max_concurrency", "request_rate", "trace", "sessions")
+"""Those of which one makes a load."""
+
+OF_LOADS = tuple(
+    name
+    for name, option in OPTIONS.items()
+    if option.heading == _SERVED and name not in (*LOADS, "texts_per_request")
+)
+"""Those that mean nothing without a load."""
+
 OF_DRAFTS = tuple(name for name, option in OPTIONS.items() if option.heading == _DRAFTS)
 """Those of speculative decoding, the first of which says what drafts."""
 
