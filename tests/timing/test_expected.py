@@ -314,6 +314,6 @@ def test_kinds_has_a_row_for_every_kind_of_op() -> None:
 
 def test_a_transfer_is_its_bytes_over_pcie() -> None:
     """Two bytes an element over the 63 GB/s of PCIe 5.0 x16."""
-    work = Work("t", "transfer", 0.0, BF16, input_elements=63e9)
+    work: Work[float] = Work("t", "transfer", 0.0, BF16, input_elements=63e9)
     assert H100.pcie_bytes_per_s == pytest.approx(63e9, rel=0.02)
     assert seconds(transfer(work, C, VLLM)) == pytest.approx(2.0, rel=0.02)

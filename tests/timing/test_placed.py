@@ -340,6 +340,7 @@ def test_a_split_over_cards_counts_layers_and_output_as_llama_cpp_does() -> None
 def test_bytes_that_cross_a_link_are_its_rows_bytes() -> None:
     item = _moved("weights", 100.0, 1.0, 0.5)
     assert 2.0 * item.elements == 100.0
+    assert 2.0 * item.row.input_elements == 100.0
     assert item.expected_s == 1.0  # never below the limit
     card = Card(load_gpu("h100"), load_engine("vllm"))
     assert _visited(card, 1) is card
