@@ -35,7 +35,8 @@ NETWORK_BYTES_PER_S = 50e9
 """A port of 400 Gbit/s for each card, as the plan takes it."""
 _GIB = 2.0**30
 _OF_RUNS = (
-    "prefix_cache_hit", "num_prompts", "burstiness", "metric_percentiles", "sessions", "trace",
+    "prefix_cache_hit", "num_prompts", "burstiness", "metric_percentiles", "goodput", "sessions",
+    "trace",
 )  # fmt: skip
 """Of what a load finds on the card, and of its simulated run, which has no cache beyond it."""
 

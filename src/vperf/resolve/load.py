@@ -132,7 +132,8 @@ def resolve_load(
     return None, None
 
 
-_OF_LOADS = ("prefix_cache_hit", "num_prompts", "burstiness", "think_time", "metric_percentiles")
+_OF_LOADS = ("prefix_cache_hit", "num_prompts", "burstiness", "think_time", "metric_percentiles",
+             "goodput")  # fmt: skip
 _of_loads = attrgetter(*_OF_LOADS)
 
 
