@@ -18,8 +18,9 @@ import pytest
 from vperf.resolve import deploy
 from vperf.scenario import Scenario
 from vperf.serving.arrivals import Traffic, arrival_times, draw_lengths
+from vperf.serving.equal_steps import Steps
 from vperf.serving.lengths import equal
-from vperf.serving.load import Load, Served, Steps, errors_of, serve
+from vperf.serving.load import Load, Served, errors_of, serve
 from vperf.serving.simulation import JITTER, run
 from vperf.timing.compiled import Compiled
 

@@ -18,11 +18,13 @@ from vperf.model.divide import Parallel, divide
 from vperf.resolve import deploy
 from vperf.scenario import Scenario
 from vperf.serving.arrivals import Traffic, arrival_times, draw_lengths
+from vperf.serving.equal_steps import Steps
 from vperf.serving.lengths import equal
-from vperf.serving.load import BURST_SHARE, Load, Steps, _busy, pays_from, serve, server_s
+from vperf.serving.load import BURST_SHARE, Load, pays_from, serve
 from vperf.serving.simulation import run
 from vperf.serving.speculative import drafting
 from vperf.serving.step_times import DeploymentTimes
+from vperf.serving.trial import _busy, server_s
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing.compiled import Compiled
@@ -304,7 +306,7 @@ def test_chunks_of_a_long_prompt_taken_in_stretches_sum_to_those_taken_singly(
     card = _chunking(300)
     compiled = Compiled(MODEL.model, card)
     singly = Steps(compiled, load).prefill(3)
-    monkeypatch.setattr("vperf.serving.load._MAX_CHUNKS", 100)
+    monkeypatch.setattr("vperf.serving.equal_steps._MAX_CHUNKS", 100)
     stretched = Steps(compiled, load).prefill(3)
     assert stretched.steps == singly.steps > 1300
     assert stretched.seconds == pytest.approx(singly.seconds, rel=1e-3)

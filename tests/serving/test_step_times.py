@@ -10,7 +10,8 @@ import pytest
 import vperf
 from vperf.resolve import deploy
 from vperf.scenario import Scenario
-from vperf.serving.load import Load, Steps
+from vperf.serving.equal_steps import Steps
+from vperf.serving.load import Load
 from vperf.serving.memory import pool, pools, sequence_bytes
 from vperf.serving.step_times import DeploymentTimes, cache_room
 from vperf.timing.compiled import Compiled
