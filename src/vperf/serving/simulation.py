@@ -7,8 +7,8 @@ runs that end. Not here: the scheduler (scheduler.py), what a step takes (step_t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import field, replace
 from functools import lru_cache
 
 from vperf.errors import InputError
@@ -65,6 +65,8 @@ class Run:
     seed: int = 0
     percents: tuple[float, ...] = DEFAULT
     """Percentiles to report (--metric-percentiles)."""
+    kept: Mapping[str, float] = field(default_factory=dict)
+    """Times of requests that are counted apart (--goodput), as Simulated.goodput has them."""
     tick: Callable[[int, int], object] | None = None
     """Told now and then how many requests of how many have ended."""
 
