@@ -71,9 +71,9 @@ Errors of TPOT, share of the {scored:,} points:
 | llama.cpp, MLX | {decode_local} | {prefill_local} |
 
 388 more one-user figures of 41 cards and 40 sources, which no constant had seen
-(`benchmarks/one_user.py`; published 2025 and 2026), were off by 11 % in decode and 38 % in prefill by
-card. What they showed was mended for all cards of a kind; they themselves are now off by 9 and 20 %,
-82 and 66 % inside the range, none above its limit.
+(`benchmarks/one_user.py`; published 2025 and 2026), were off by 11 % in decode and 38 % in prefill
+by card. What they showed was mended for all cards of a kind; they themselves are now off by 9 and
+20 %, 82 and 66 % inside the range, none above its limit.
 
 **The limit** is beaten by {beaten} served points (two Qwen3-32B fp8 runs on H100, twice as fast as
 their TensorRT-LLM neighbours: their users were probably spread over several replicas), by {single}
@@ -84,8 +84,8 @@ as.
 
 **Further sources**, cards, engines and years (2026-12-01; constants of AMD Instinct, RDNA4,
 several GeForce cards and vLLM before 0.8 were fitted on them, those of the seven cards were not):
-TPOT 13.3 % mean and 8.5 % median of 1,075 points, 76 % inside the range (AMD Instinct 9 % under
-vLLM, 13 % under SGLang, 16 % with its cookbooks); output rate 23.2 and 12.2 % of 1,864, mean 18.6 %
+TPOT 13.3 % mean and 8.6 % median of 1,075 points, 76 % inside the range (AMD Instinct 9 % under
+vLLM, 13 % under SGLang, 16 % with its cookbooks); output rate 22.9 and 12.2 % of 1,864, mean 18.5 %
 without 13 of one source that are of decoding alone behind prompts of up to 262,144 tokens. Mean
 TTFT is off by 59 % where nothing but users and lengths is asked, much of it releases of vLLM before
 0.14 asked as today's; by 42 % where each run is simulated with its release, requests and lengths,

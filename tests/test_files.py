@@ -199,6 +199,55 @@ def test_a_number_of_5000_digits_is_called_that_and_not_what_python_calls_it() -
         parse_json("[" * 100_000, "x")
 
 
+def test_a_new_file_takes_no_others_place(tmp_path: Path) -> None:
+    path = tmp_path / "new.toml"
+    with open_atomically(path, new=True) as file:
+        file.write("first")
+
+    def second() -> None:
+        with open_atomically(path, new=True) as file:
+            file.write("second")
+
+    with pytest.raises(FileExistsError):
+        second()
+    assert path.read_text() == "first"
+    assert os.listdir(tmp_path) == ["new.toml"]
+
+
+def test_a_new_file_is_made_where_a_disk_has_no_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    test_a_new_file_takes_no_others_place(tmp_path)
+
+
+def test_of_many_that_make_one_new_file_one_is_first(tmp_path: Path) -> None:
+    code = """
+import sys
+from vperf.files import open_atomically
+sys.stdin.read(1)  # all at once
+try:
+    with open_atomically(sys.argv[1], new=True) as file:
+        file.write(sys.argv[2] * 100_000)
+except FileExistsError:
+    sys.exit(3)
+"""
+    path = tmp_path / "new.toml"
+    running = [
+        subprocess.Popen((sys.executable, "-c", code, str(path), word), stdin=subprocess.PIPE)
+        for word in "abcd"
+    ]
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.close()
+    ended = [process.wait(60) for process in running]
+    assert sorted(ended) == [0, 3, 3, 3]
+    assert path.read_text() == "abcd"[ended.index(0)] * 100_000
+
+
 def test_a_reader_beside_two_writers_of_one_file_finds_it_whole(tmp_path: Path) -> None:
     path = tmp_path / "shared.json"
     code = """

@@ -35,7 +35,7 @@ from vperf.notes import Note
 from vperf.serving.memory import Memory, memory_use, sequence_bytes, that_holds
 from vperf.serving.memory_by_place import plan_places
 from vperf.serving.speculative import break_even, mean_tokens, shares_of
-from vperf.speeds import pace_of, speeds
+from vperf.speeds import pace_of
 from vperf.speeds.batch import mean_step
 from vperf.speeds.pace import Pace
 from vperf.timing.compiled import Compiled, Seconds
@@ -264,7 +264,7 @@ def as_batch(at: Deployment, batch: int) -> Deployment:
 
 def limit_of_batch(at: Deployment, batch: int) -> Speed:
     """The limit of so many requests at once."""
-    return speeds(as_batch(at, batch)).limit
+    return pace_of(as_batch(at, batch)).limit
 
 
 def most_requests_per_s(at: Deployment, users: int, prefill: Iterable[OpTime]) -> float:

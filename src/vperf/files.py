@@ -182,8 +182,12 @@ def write_bytes_atomically(path: str | Path, data: bytes) -> None:
 
 
 @contextmanager
-def open_atomically(path: str | Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
+def open_atomically(
+    path: str | Path, mode: Literal["w", "wb"] = "w", *, new: bool = False
+) -> Iterator[IO[Any]]:
     """A file that takes its place when the block ends, and is gone if the block fails.
+
+    A `new` one takes no other's place: FileExistsError where there is one by then.
 
     A symbolic link keeps pointing at what it did, a file keeps its permissions. What is not a
     regular file, or is a standard stream, is written as it is; so is a file in a directory where
@@ -217,7 +221,10 @@ def open_atomically(path: str | Path, mode: Literal["w", "wb"] = "w") -> Iterato
             yield file
         if before is not None:
             os.chmod(scratch, stat.S_IMODE(before.st_mode))
-        _replace(scratch, target)
+        if new:
+            _place(scratch, target)
+        else:
+            _replace(scratch, target)
     except BaseException:
         with suppress(OSError):
             os.unlink(scratch)
@@ -237,6 +244,18 @@ def _is_stream(path: str | Path, found: os.stat_result) -> bool:
             if os.path.samestat(os.fstat(descriptor), found):
                 return True
     return False
+
+
+def _place(scratch: str, target: str) -> None:
+    """Of two that come at once, one is first. Raises FileExistsError to the other."""
+    try:
+        os.link(scratch, target)
+    except (NotImplementedError, PermissionError, OSError) as error:
+        if isinstance(error, FileExistsError):
+            raise
+        with open(scratch, "rb") as made, open(target, "xb") as file:  # a disk without hard links
+            file.write(made.read())
+    os.unlink(scratch)
 
 
 def _replace(scratch: str, target: str) -> None:

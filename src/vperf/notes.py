@@ -81,10 +81,12 @@ def _card_choice(*, typed: str, taken: str, others: tuple[str, ...]) -> str:
 def _spelled_model(
     *, typed: str, model: str, quantization: str | None, usual: bool, sure: bool, why: str
 ) -> str:
-    weights = f", its weights as {quantization}" if quantization else ""
-    how = ", the usual format of such a name" if usual and quantization else ""
-    how = how if sure or not quantization else ", the nearest to what the name says"
-    return f"{typed} taken as {model}{weights}{how}{f' ({why})' if why else ''}"
+    weights = f" in {quantization}" if quantization else ""
+    if quantization and usual:
+        weights += ", the usual where no format is said"
+    elif quantization and not sure:
+        weights += ", the nearest to what the name says"
+    return f"{typed} taken as {model}{weights}{f' ({why})' if why else ''}"
 
 
 def _constants(

@@ -116,6 +116,7 @@ def test_a_verdict_takes_three_served_estimates_and_all_explanations_ten(
     slow = went(scenario, slower=1.6)
     serve = Mock(wraps=load.serve)
     monkeypatch.setattr(load, "serve", serve)
+    monkeypatch.setattr("vperf.speeds.load.serve", serve)
     (bare,) = vperf.check_all([slow], explain=False)
     assert (bare.verdict, bare.suspects) == ("slow", ())
     assert 1 <= serve.call_count <= 3

@@ -427,3 +427,15 @@ def test_percentiles_stand_side_by_side_and_a_pipe_has_at_most_45_lines(
         "ITL",
         "Latency",
     ]
+
+
+@pytest.mark.parametrize("form", [("--json", "-o", "serve.json"), ("--json", "-o", "./serve.json"),
+                                  ("--junit", "serve.json")])  # fmt: skip
+def test_a_result_is_never_replaced_by_the_answer_about_it(
+    vperf: Run, served: Path, monkeypatch: pytest.MonkeyPatch, form: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(served.parent)
+    before = served.read_text()
+    ran = vperf("check", "serve.json", "-g", "h100", *form)
+    assert one_line(ran).endswith("serve.json is a result that is read: name another file")
+    assert served.read_text() == before

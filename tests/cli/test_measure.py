@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.cli.conftest import Ran, Run, one_line
 from tests.measure.fake import H100, TRUE, FakeBackend
 from tests.measure.test_card import NOVEL
 from vperf.errors import InputError
-from vperf.measure import torch_backend
+from vperf.measure import card, torch_backend
 from vperf.measure.backend import Device
 from vperf.sources import local_gpu
 from vperf.sources.local_gpu import LocalCard
@@ -71,6 +72,35 @@ def test_a_file_that_is_there_is_not_replaced_unless_named(vperf: Run, here: Her
     assert Path("nvidia-h100-80gb-hbm3-measured.toml").read_text(encoding="utf-8") == "old"
     assert vperf("measure", "-o", "nvidia-h100-80gb-hbm3-measured.toml").code == 0
     assert "H100" in Path("nvidia-h100-80gb-hbm3-measured.toml").read_text(encoding="utf-8")
+
+
+def test_of_two_that_measure_one_card_neither_loses_its_file(
+    vperf: Run, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other has written its file while this one measured."""
+    here(FakeBackend(), H100)
+    name = Path("nvidia-h100-80gb-hbm3-measured.toml")
+    measure_card = card.measure_card
+
+    def meanwhile(*given: Any, **more: Any) -> Any:
+        name.write_text("the other's", encoding="utf-8")
+        return measure_card(*given, **more)
+
+    monkeypatch.setattr(card, "measure_card", meanwhile)
+    data = json.loads(vperf("measure", "--quick", "--json").out)
+    assert data["file"] == "nvidia-h100-80gb-hbm3-measured-2.toml"
+    assert "H100" in Path(data["file"]).read_text(encoding="utf-8")
+    assert name.read_text(encoding="utf-8") == "the other's"
+
+
+@pytest.mark.parametrize("more", [(), ("--model", "qwen3-0.6b")])
+def test_a_file_that_could_not_be_written_is_said_before_anything_is_measured(
+    vperf: Run, here: Here, more: tuple[str, ...]
+) -> None:
+    here(FakeBackend(), H100)
+    file = "nosuch/x.json" if more else "nosuch/x.toml"
+    with_none = vperf("measure", *more, "-o", file)
+    assert one_line(with_none) == f"--output: cannot write {file}: nosuch is no folder"
 
 
 def test_a_card_without_a_datasheet_says_what_its_file_lacks(vperf: Run, here: Here) -> None:

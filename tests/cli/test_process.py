@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -169,6 +170,72 @@ def test_no_home_and_no_locale_is_needed(environment: dict[str, str]) -> None:
     assert refused.returncode == 3
     assert refused.stderr.count("\n") == 1
     assert "Traceback" not in refused.stderr
+
+
+def test_of_two_that_write_one_baseline_one_is_whole_and_every_reader_finds_it_so(
+    tmp_path: Path,
+) -> None:
+    """A run that renews the baseline that it is compared with, twice at once."""
+    baseline = tmp_path / "baseline.json"
+    words = ("check", "-m", "qwen3-8b", "-g", "h100", "--json")
+    assert process(*words, "--tpot", "9ms", "-o", str(baseline)).returncode == 0
+    with_drift = (*words, "--baseline", str(baseline), "--max-drift", "50%", "-o", str(baseline))
+    running = [
+        subprocess.Popen((sys.executable, "-m", "vperf", *with_drift, "--tpot", tpot),
+                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environment({}))
+        for tpot in ("8ms", "8.5ms")
+    ]  # fmt: skip
+    while any(each.poll() is None for each in running):
+        assert json.loads(baseline.read_text("utf-8"))["schema"] == "vperf/check/1"
+    assert [each.communicate()[1] for each in running] == [b"", b""]
+    assert [each.returncode for each in running] == [0, 0]
+    metrics = json.loads(baseline.read_text("utf-8"))["metrics"]
+    assert metrics["tpot_s"]["measured"] in {0.008, 0.0085}
+    assert [each.name for each in tmp_path.iterdir()] == ["baseline.json"]
+
+
+NOBODY = 65534
+
+
+def as_nobody(python: str, *words: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    here = {"PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1", "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **environment}  # fmt: skip
+    return subprocess.run(
+        [python, *words], env=here, user=NOBODY, group=NOBODY, extra_groups=(), cwd="/",
+        capture_output=True, check=False,
+    )  # fmt: skip
+
+
+def python_of_nobody() -> str | None:
+    """A Python of this version that another user may run, with what this one imports."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    for python in (sys.executable, f"/usr/bin/python{version}", f"/usr/local/bin/python{version}"):
+        with contextlib.suppress(OSError):
+            if as_nobody(python, "-c", "import vperf.cli.main, typer, pydantic").returncode == 0:
+                return python
+    return None
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root may be others")
+def test_another_user_needs_neither_a_home_nor_one_that_it_may_look_into(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    closed = tmp_path_factory.mktemp("closed")
+    (closed / "secret.json").write_text("{}")
+    closed.chmod(0o700)
+    python = python_of_nobody()
+    if python is None:
+        pytest.skip("another user may not look into this Python")
+    words = ("-m", "vperf", "estimate", "-m", "qwen3-8b", "-g", "h100", "--brief")
+    for home in ("/nonexistent", str(closed)):
+        for more in ({"HOME": home}, {"HOME": "/", "HF_HOME": home}, {"XDG_CONFIG_HOME": home}):
+            ran = as_nobody(python, *words, **more)
+            assert (ran.returncode, ran.stderr) == (0, b""), more
+    for option in ("--gpu-file", "--trace", "--workload"):
+        ran = as_nobody(python, *words, option, f"{closed}/secret.json")
+        assert ran.returncode == 2
+        assert ran.stderr.startswith(b"error:")
+        assert ran.stderr.count(b"\n") == 1
 
 
 def test_many_processes_share_one_cache(tmp_path: Path) -> None:

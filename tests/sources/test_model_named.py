@@ -22,6 +22,10 @@ from vperf.sources.model_named import find_model
         ("gemma3:27b-it-qat", "google/gemma-3-27b-it"),
         ("deepseek-r1:32b", "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B"),
         ("phi4:14b", "microsoft/phi-4"),
+        ("kimi-k2:1t", "moonshotai/Kimi-K2-Instruct"),
+        ("mixtral:8x7b", "mistralai/Mixtral-8x7B-v0.1"),
+        ("mistral-small3.2", "mistralai/Mistral-Small-3.2-24B-Instruct-2506"),
+        ("llama3.2", "meta-llama/Llama-3.2-3B-Instruct"),
         ("nemotron-3-nano-30b-nvfp4", "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16"),
     ],
 )

@@ -147,6 +147,7 @@ def test_one_of_our_own_files_can_be_given_by_path() -> None:
         ("unsloth/gemma-3-27b-it-GGUF", "google/gemma-3-27b-it", "q4_k_m"),
         ("mlx-community/Qwen3-30B-A3B-4bit", "Qwen/Qwen3-30B-A3B", "mlx_q4"),
         ("nvidia/DeepSeek-R1-0528-FP4", "deepseek-ai/DeepSeek-R1-0528", "nvfp4"),
+        ("gemma3:27b-it-qat", "google/gemma-3-27b-it", "q4_0"),
         ("Mixtral 8x7B", "mistralai/Mixtral-8x7B-v0.1", None),
     ],
 )

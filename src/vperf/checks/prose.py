@@ -17,16 +17,13 @@ from typing import Any
 from vperf.checks.card_named import find_card
 from vperf.checks.importers.labelled import ANSWER
 from vperf.checks.importers.surroundings import command_lines, filled, options_in, setup_of
-from vperf.checks.result import Result, Setup
+from vperf.checks.result import IN_WORDS, TYPED, Result, Setup
 from vperf.errors import InputError, VperfError
 from vperf.formats import MIXES
 from vperf.sources.gpus import load_gpu
 from vperf.sources.model_named import USUAL_GGUF, find_model
 from vperf.sources.weight_names import weight_name
 from vperf.spelling import flag
-
-TOOL = "command line"
-"""As figures that are typed: lengths and users that nobody says are taken as usual."""
 
 _NUMBER = r"(?<!\d)(\d+(?:,\d{3})*(?:\.\d+)?(?:[ ]?[kK](?![a-zA-Z]))?)"
 _COUNT = r"(?<!\d)(\d+(?:,\d{3})*(?:\.\d+)?[ ]?[kK]?)"
@@ -137,7 +134,7 @@ def read_sentence(text: str) -> Result:
     ]
     warnings = [f"not understood, and left out: {', '.join(left)}"] if left else []
     return Result(
-        TOOL, "", setup, notes=tuple(notes), warnings=tuple(warnings), doubtful=doubtful,
+        TYPED, "", setup, notes=tuple(notes), warnings=tuple(warnings), doubtful=doubtful,
         **figures,  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -160,11 +157,8 @@ def read_words(text: str) -> tuple[Result, ...]:
     for part, number in zip(parts, with_figures, strict=False):
         with suppress(InputError):
             label = lines[number].strip(" -*:.")[:40] if len(parts) > 1 else ""
-            found.append(replace(read_sentence(part), tool=WORDS, label=label))
+            found.append(replace(read_sentence(part), tool=IN_WORDS, label=label))
     return tuple(found)
-
-
-WORDS = "a text in words"
 
 
 def _tells(line: str) -> bool:

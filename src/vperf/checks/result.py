@@ -91,6 +91,10 @@ class Setup:
     """Tokens a step with speculative decoding; None without it, or where the tool is silent."""
 
 
+TYPED, IN_WORDS = "command line", "a text in words"
+"""Tools of results that a person wrote: lengths and users that nobody says are taken as usual."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """One run: its setup, and what was measured. Means, unless the tool has medians only."""

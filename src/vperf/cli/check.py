@@ -182,6 +182,7 @@ def check(
     card_file, out = _card_file(out, calibrate=calibrate)
     if junit == Path("-"):
         raise InputError("needs a file: standard output holds the answer", field="--junit")
+    _keep(files or (), out.file, card_file, junit)
     figures = _checked(
         decode_tokens_per_s=decode_tok_s, output_tokens_per_s=output_tok_s,
         prefill_tokens_per_s=prefill_tok_s, ttft_s=time_of("--ttft", ttft),
@@ -321,6 +322,15 @@ def _on_github() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
+def _keep(read: Sequence[str | Path], *written: Path | None) -> None:
+    """Raises InputError where an answer would take the place of the result that it is of."""
+    for file in filter(None, written):
+        for result in read:
+            if is_there(file) and is_there(result) and os.path.samefile(file, result):
+                raise InputError(f"{file} is a result that is read: name another file",
+                                 source="--output")  # fmt: skip
+
+
 def _write_beside(
     named: list[tuple[str, Check]],
     errors: Sequence[tuple[str, VperfError]],
@@ -365,7 +375,7 @@ def _source(
 ) -> str | Sequence[Result]:
     """The file; or what a server, a sentence or the figures make a result."""
     from vperf.checks.live import DURATION_S, is_server, read_server
-    from vperf.checks.result import Result
+    from vperf.checks.result import TYPED, Result
 
     if text is not None:
         from vperf.checks.prose import read_sentence
@@ -392,7 +402,7 @@ def _source(
             "nothing to check",
             hint="give a FILE, a figure, as --decode-tok-s 97.2, or --config vperf.toml",
         )
-    return (Result(tool="command line", label="", **figures),)
+    return (Result(tool=TYPED, label="", **figures),)
 
 
 def _is_speed(text: str) -> bool:

@@ -47,12 +47,17 @@ def fit(
         int | None,
         typer.Option(
             "--context",
+            "--ctx-size",
+            "-c",
             min=1,
             metavar="TOKENS",
             help="Tokens each user holds, prompt and answer. [8192]",
         ),
     ] = None,
-    users: Annotated[int, typer.Option("--users", min=1, metavar="N", help="Users at a time.")] = 1,
+    users: Annotated[
+        int,
+        typer.Option("--users", "--max-concurrency", min=1, metavar="N", help="Users at a time."),
+    ] = 1,
     out: output.Out,
 ) -> None:
     """Will it run? Memory, context, users, what makes it fit.

@@ -167,6 +167,7 @@ def _card(
     backend, watch = _open(device, quick)
     card: LocalCard | None = watch.card
     path = file or Path(f"{_slug(card.name if card else backend.device.name)}-measured.toml")
+    output.check_place(path)
     if file is None and path.exists():
         raise InputError(f"{path} is there already", hint="-o names the file to write or replace")
     with Progress() as progress:
@@ -174,7 +175,10 @@ def _card(
             backend, watch=watch, only=parts, quick=quick, given=given, progress=progress
         )
     made = gpu_file(measured, today=datetime.datetime.now(tz=datetime.UTC).date())
-    output.write(made.text, path)
+    if file is None:
+        path = output.write_new(made.text, path)
+    else:
+        output.write(made.text, path)
     written = report.Written(path, made.missing)
     out.emit(report.card_report(measured, written))
 
@@ -204,6 +208,8 @@ def _model(
 
     if file is not None and file.suffix.lower() != ".json":
         raise InputError(f"{file} must end in .json with --model", source="--output")
+    if file is not None:
+        output.check_place(file)
     profile = load_engine(engine)
     built = api.load_model(model, quantization=quantization, kv_cache_dtype=kv_cache_dtype)
     known = _gpu_named(gpu) if gpu is not None else None

@@ -19,6 +19,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TextIO, assert_never
 
@@ -259,6 +260,30 @@ def stream(parts: Iterable[str], output: Path | None = None, *, option: str = "-
     except OSError as error:
         discard(sys.stdout)
         raise InputError(f"cannot write the answer: {error.strerror or error}") from None
+
+
+def write_new(text: str, output: Path) -> Path:
+    """`text` to a file of that name, or of that name and the first free number: what took minutes
+    to make replaces nothing that came meanwhile, and is not lost either."""
+    for number in count(1):
+        path = output if number == 1 else output.with_stem(f"{output.stem}-{number}")
+        try:
+            with open_atomically(path, new=True) as file:
+                file.write(text)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+        return path
+    raise AssertionError
+
+
+def check_place(output: Path) -> None:
+    """Raises InputError, before anything takes minutes, where a file could not be written."""
+    folder = output.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        why = "is not writable" if folder.is_dir() else "is no folder"
+        raise InputError(f"cannot write {output}: {folder} {why}", source="--output")
 
 
 def append(text: str, output: Path, *, option: str) -> None:

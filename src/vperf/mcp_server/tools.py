@@ -72,7 +72,7 @@ def check(
     genai-perf, aiperf, guidellm or mlx-lm wrote; or measured figures with model and gpu.
     """
     from vperf.checks.check import check_all
-    from vperf.checks.result import Result
+    from vperf.checks.result import TYPED, Result
 
     figures = {
         "decode_tokens_per_s": decode_tokens_per_s,
@@ -85,7 +85,7 @@ def check(
     given = {name: value for name, value in figures.items() if value is not None}
     if (result_file is None) == (not given):
         raise InputError("give either result_file or measured figures")
-    what = result_file if result_file is not None else [Result("command line", "", **given)]  # type: ignore[arg-type]
+    what = result_file if result_file is not None else [Result(TYPED, "", **given)]  # type: ignore[arg-type]
     graded = check_all(what, gpu, model, **options)
     checks = [each.to_dict() for each in graded[: None if detail else _SHOWN]]
     if not detail:

@@ -39,6 +39,16 @@ class CacheSize(NamedTuple):
             total += size * (held if ratio == 1 else held // ratio)
         return total
 
+    def read_bytes(self, tokens: float) -> float:
+        """What windows hold of so many new tokens until the step that reads them has ended, beyond
+        what they hold then: the blocks of a step are taken together (vLLM's
+        SlidingWindowSpec.max_memory_usage_bytes: the window and the tokens of a step)."""
+        return sum(
+            size / ratio * max(0.0, tokens - window)
+            for size, (window, ratio) in self.entries
+            if window is not None
+        )
+
     def narrowed(self, budget: float, most: int) -> tuple[int, int]:
         """Two lengths up to `most` with the longest that takes `budget` bytes between them, if one
         token does and `most` do not."""

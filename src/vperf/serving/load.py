@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from vperf.errors import InputError
 from vperf.model.model import Model
-from vperf.serving.memory import Pool, pools, prompt_bytes, that_holds
+from vperf.serving.memory import Pool, pools, prompt_bytes, reading_bytes, that_holds
 from vperf.serving.speculative import tokens_per_step
 from vperf.spelling import flag
 from vperf.timing.compiled import Compiled, Seconds
@@ -216,7 +216,9 @@ class Steps:
         each += prompt_bytes(self._pools, self.input_tokens)
         if each <= 0:
             return 10**6
-        free = that_holds(self._pools, -(-(users or 1) // groups) * each).free_bytes
+        once = reading_bytes(model, self._pools, self.input_tokens)
+        wanted = -(-(users or 1) // groups) * each + once
+        free = that_holds(self._pools, wanted).free_bytes - once
         return max(1, min(10**6, int(free / each) * groups))
 
     @cached_property

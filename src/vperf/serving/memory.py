@@ -73,6 +73,8 @@ class Pool:
     utilization: float
     """Share of memory that the engine takes for that."""
     overhead: Overhead
+    step_tokens: int
+    """Of prompts, that one step reads at most."""
 
 
 def pools(model: Model, gpu: Gpu, engine: Engine) -> tuple[Pool, ...]:
@@ -83,7 +85,7 @@ def pools(model: Model, gpu: Gpu, engine: Engine) -> tuple[Pool, ...]:
     for share in shares:
         taken = overhead(model, gpu, engine, share)
         free = gpu.memory_bytes - model.rank_weight_bytes - taken.total_bytes
-        found.append(Pool(free, share, taken))
+        found.append(Pool(free, share, taken, engine.max_batched_tokens))
     return tuple(found)
 
 
@@ -126,6 +128,12 @@ def prompt_bytes(of_card: tuple[Pool, ...], tokens: float) -> float:
     return tokens * of_card[0].overhead.prompt_token_bytes
 
 
+def reading_bytes(model: Model, of_card: tuple[Pool, ...], tokens: float) -> float:
+    """What one step with a prompt takes of the pool until it has ended, beyond what sequences
+    take."""
+    return model.rank_cache.read_bytes(min(of_card[0].step_tokens, tokens))
+
+
 def memory_use(
     model: Model, of_card: tuple[Pool, ...], batch: int, input_tokens: int, output_tokens: int
 ) -> Use:
@@ -133,6 +141,7 @@ def memory_use(
     sequences = -(-batch // model.parallel.data)
     cache = sequences * model.rank_cache_bytes(input_tokens + output_tokens)
     wanted = sequences * sequence_bytes(model, of_card, input_tokens, output_tokens)
+    wanted += reading_bytes(model, of_card, input_tokens)
     taken = that_holds(of_card, wanted).overhead
     return Use(model.rank_weight_bytes, cache, taken.total_bytes + wanted - cache)
 
@@ -146,7 +155,8 @@ def plan_memory(  # noqa: PLR0917  (a deployment, and what it is asked)
     sequences = -(-batch // groups)
     each = sequence_bytes(model, of_card, input_tokens, output_tokens)
     use = memory_use(model, of_card, batch, input_tokens, output_tokens)
-    found = that_holds(of_card, sequences * each)
+    once = reading_bytes(model, of_card, input_tokens)
+    found = that_holds(of_card, sequences * each + once)
     held = max(0.0, found.free_bytes) / each * groups if each else math.inf
     return Memory(
         weight_bytes=use.weight_bytes,
@@ -154,9 +164,9 @@ def plan_memory(  # noqa: PLR0917  (a deployment, and what it is asked)
         other_bytes=use.other_bytes,
         total_bytes=use.total_bytes,
         capacity_bytes=gpu.memory_bytes,
-        fits=sequences * each <= found.free_bytes,
-        max_context_tokens=_longest_context(model, (found,), found.free_bytes / sequences),
-        max_batch_size=largest_batch((found,), groups, each, _LONGEST_SEARCHED),
+        fits=sequences * each + once <= found.free_bytes,
+        max_context_tokens=_longest_context(model, (found,), sequences),
+        max_batch_size=largest_batch((found,), groups, each, _LONGEST_SEARCHED, once),
         utilization=found.utilization,
         pool_bytes=max(0.0, found.free_bytes),
         pool_tokens=int(min(held * (input_tokens + output_tokens), _LONGEST_SEARCHED)),
@@ -169,20 +179,22 @@ def _whole(held: float, groups: int) -> int:
     return groups * int(min(held, _LONGEST_SEARCHED) / groups + 1e-9)
 
 
-def _longest_context(model: Model, of_card: tuple[Pool, ...], bytes_per_sequence: float) -> int:
-    """Largest context that fits as a prompt, up to the model's own maximum."""
+def _longest_context(model: Model, of_card: tuple[Pool, ...], sequences: int) -> int:
+    """Largest context of so many that fit as prompts, up to the model's own maximum."""
+    free = of_card[0].free_bytes
     most = model.max_context_tokens or _LONGEST_SEARCHED
 
     def fits(context: int) -> bool:
-        return sequence_bytes(model, of_card, context, 0) <= bytes_per_sequence
+        once = reading_bytes(model, of_card, context)
+        return sequences * sequence_bytes(model, of_card, context, 0) + once <= free
 
     if fits(most):
         return most
     if not fits(1):
         return 0
     low, high = 1, most
-    if not of_card[0].overhead.prompt_token_bytes:
-        low, high = model.rank_cache.narrowed(bytes_per_sequence, most)
+    if not of_card[0].overhead.prompt_token_bytes and not reading_bytes(model, of_card, most):
+        low, high = model.rank_cache.narrowed(free / sequences, most)
     while low < high:  # windows make the growth uneven
         middle = (low + high + 1) // 2
         if fits(middle):
@@ -192,9 +204,12 @@ def _longest_context(model: Model, of_card: tuple[Pool, ...], bytes_per_sequence
     return low
 
 
-def largest_batch(found: tuple[Pool, ...], groups: int, per_sequence: float, up_to: int) -> int:
-    """Most sequences of `per_sequence` bytes of cache that fit, `up_to` at most."""
-    free = that_holds(found, -(-up_to // groups) * per_sequence).free_bytes
+def largest_batch(
+    found: tuple[Pool, ...], groups: int, per_sequence: float, up_to: int, once: float = 0.0
+) -> int:
+    """Most sequences of `per_sequence` bytes of cache that fit beside what is taken `once`, `up_to`
+    at most."""
+    free = that_holds(found, -(-up_to // groups) * per_sequence + once).free_bytes - once
     if free < 0 or per_sequence <= 0:
         return 0 if free < 0 else up_to
     return min(up_to, _whole(free / per_sequence * groups, groups))

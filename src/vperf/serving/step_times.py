@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from vperf.model.ops import Row, Step
-from vperf.serving.memory import pools, prompt_bytes, that_holds
+from vperf.serving.memory import pools, prompt_bytes, reading_bytes, that_holds
 from vperf.serving.scheduler import Cache, Chunk
 from vperf.timing.compiled import Compiled
 from vperf.timing.kinds import KINDS
@@ -220,7 +220,8 @@ def cache_room(
     groups = model.parallel.data
     of_card = pools(model, gpu, engine)
     read = prompt_bytes(of_card, prompt)
-    free = that_holds(of_card, -(-sequences // groups) * (at_high + read)).free_bytes
+    once = reading_bytes(model, of_card, prompt)
+    free = that_holds(of_card, -(-sequences // groups) * (at_high + read) + once).free_bytes - once
     return Cache(
         size=max(free, 0.0) * model.parallel.data,
         per_sequence=(

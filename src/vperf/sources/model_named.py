@@ -95,7 +95,8 @@ def weights_spelled(typed: str, why: str = "") -> Spelled:
         return Spelled(typed, said.quantization, sure=said.sure, why=why)
     tagged = "/" not in name and (":" in name or name.lower() in _LIBRARY)
     if tagged or _OF_GGUF.search(name):
-        return Spelled(typed, USUAL_GGUF, usual=True, why=why)
+        usual = "q4_0" if _QAT.search(name) else USUAL_GGUF
+        return Spelled(typed, usual, usual=True, why=why)
     return Spelled(typed, None, why=why)
 
 
@@ -107,6 +108,8 @@ _PLACE = re.compile(
     r"(?:(?:www\.)?(?:hf\.co|huggingface\.co)/|(?:registry\.)?ollama\.(?:com|ai)/(?:library/)?)?",
     re.IGNORECASE,
 )
+_QAT = re.compile(r"[-_:]qat(?![a-z])", re.IGNORECASE)
+"""Trained for Q4_0, in which such files are (Gemma 3, ai.google.dev, April 2025)."""
 _OF_GGUF = re.compile(r"gguf(?![a-z])", re.IGNORECASE)
 
 
@@ -199,9 +202,19 @@ def _by_words(said: str, params: float | None) -> str | None:
     return fitting[0][-1] if max(alike) / min(alike) - 1 < _SAME_SIZE else None
 
 
+_TRILLION = re.compile(r"(?<=:\d)t$")
+"""Of "kimi-k2:1t"."""
+
+
 @lru_cache(maxsize=4096)
 def _words(name: str) -> frozenset[str]:
-    text = name.lower().replace("_", " ").replace("-", " ").replace(":", " ").replace("/", " ")
+    text = (
+        _TRILLION.sub("000b", name.lower())
+        .replace("_", " ")
+        .replace("-", " ")
+        .replace(":", " ")
+        .replace("/", " ")
+    )
     return frozenset(_WORD.findall(text.replace(".a", " a"))) - _SKIPPED
 
 

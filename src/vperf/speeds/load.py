@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from vperf.answer import Serving, SimulatedRun
 from vperf.model.model import Model
 from vperf.serving.load import Load, Served, Steps, serve
-from vperf.serving.memory import Pool, largest_batch, sequence_bytes
+from vperf.serving.memory import Pool, largest_batch, reading_bytes, sequence_bytes
 from vperf.serving.speculative import tokens_per_step
 from vperf.speeds.pace import Pace, speed_of, with_range
 from vperf.speeds.run import simulated_run
@@ -89,5 +89,6 @@ def held_batch(model: Model, of_card: tuple[Pool, ...], load: Load, running: int
     Pages are shared out while sequences are shorter.
     """
     each = sequence_bytes(model, of_card, load.input_tokens, load.output_tokens)
-    most = largest_batch(of_card, model.parallel.data, each, running)
+    once = reading_bytes(model, of_card, load.input_tokens)
+    most = largest_batch(of_card, model.parallel.data, each, running, once)
     return max(1, min(running, most))
