@@ -143,10 +143,11 @@ its release, requests and lengths simulated, `as run`), and why.
 - SGLang's cookbook (TPOT 83, 33 %; rate 83, 37 %; TTFT 83, 75 % (as run 80 %)): default commands,
   one warm-up request, ten requests a user at most: kernels untuned and compiled while measured
   (medians 41 %); B200 FP4 and MI300X most.
-- hholtmann, GeForce 50 (rate 50, 28 %; TTFT 50, 46 % (as run 41 %)): vLLM 0.12 sorts logits and
-  keeps 39 B of each: on 12 to 32 GB the cache holds a few requests and the others wait for it;
-  asked as today's release it holds them. Some prompts were cached: medians from a fourteenth of
-  what theirs take.
+- hholtmann, GeForce 50 (rate 50, 26 %; TTFT 50, 43 % (as run 41 %, without two of gpt-oss-20b on 16
+  GB, whose 256 sequences do not fit under 0.12)): vLLM 0.12 sorts logits, 39 B each, and Gemma-3's
+  windows hold 8,192 tokens of a step: on 16 to 32 GB the cache holds a few requests and the others
+  wait for it; asked as today's release at its own step it holds more. Some prompts were cached:
+  medians from a fourteenth of what theirs take.
 - sariekr, gpt-oss-20b, 2025-08 (TPOT 21, 44 %; rate 21, 48 %; TTFT 21, 61 %): vLLM 0.10 in
   gpt-oss's first weeks: B200 and MI300X are no faster than H200 (2.5 times as long as expected,
   H100 and H200 1.35 times), later releases right within 5 % (InferenceMAX); requests are cut at 30

@@ -203,12 +203,17 @@ def test_the_servers_own_time_grows_with_the_prompt() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 200), st.integers(1, 8000), st.integers(2, 2000))
-def test_more_users_never_get_tokens_sooner_and_never_beat_the_limit(
+def test_more_users_never_get_answers_sooner_and_never_beat_the_limit(
     users: int, prompt: int, output: int
 ) -> None:
+    """Nor tokens; but where prompts take all but all of the time more users wait for their first,
+    so that fewer decode at a time."""
     few = serve(MODEL, Load(prompt, output, users))
     many = serve(MODEL, Load(prompt, output, users + 20))
-    assert many.tpot_s >= few.tpot_s * (1 - 1e-2)
+    few_s, many_s = (each.ttft_steady_s + (output - 1) * each.tpot_s for each in (few, many))
+    assert many_s >= few_s
+    if many.prompt_share <= 0.8:
+        assert many.tpot_s >= few.tpot_s * (1 - 1e-3)
     for served in (few, many):
         assert served.tpot_s >= served.limit_tpot_s
         assert 0 < served.running_batch <= users + 20
@@ -358,3 +363,12 @@ def test_how_likely_others_are_decoding() -> None:
     assert _busy(1.0, replace(load, users=1)) == 0.0
     at_a_rate = replace(load, users=None, requests_per_s=1.0)
     assert _busy(math.log(2), at_a_rate) == pytest.approx(0.5)
+
+
+def test_two_groups_take_twice_the_rate_as_one_takes_it() -> None:
+    one, two = (deploy(Scenario("qwen3-8b", "h100", dp=dp)).compiled for dp in (1, 2))
+    alone = serve(one, Load(1000, 100, requests_per_s=4.0))
+    both = serve(two, Load(1000, 100, requests_per_s=8.0))
+    assert both.prompt_share == pytest.approx(alone.prompt_share, rel=0.02)
+    assert both.ttft_s == pytest.approx(alone.ttft_s, rel=0.02)
+    assert 0.05 < alone.prompt_share < 0.5

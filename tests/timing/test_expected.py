@@ -27,7 +27,7 @@ from vperf.model.ops import Linear, Op, OpKind, Step, Visibility, Work, attentio
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing.constants import Constants, constants_of
-from vperf.timing.expected import pn
+from vperf.timing.expected import pn, seconds, transfer
 from vperf.timing.kinds import KINDS, op_expected_s
 
 H100 = load_gpu("h100-sxm")
@@ -310,3 +310,10 @@ def test_more_rows_columns_or_depth_never_take_less(rows: int, k: int, n: int) -
 
 def test_kinds_has_a_row_for_every_kind_of_op() -> None:
     assert KINDS.keys() == {*get_args(OpKind)}
+
+
+def test_a_transfer_is_its_bytes_over_pcie() -> None:
+    """Two bytes an element over the 63 GB/s of PCIe 5.0 x16."""
+    work: Work[float] = Work("t", "transfer", 0.0, BF16, input_elements=63e9)
+    assert H100.pcie_bytes_per_s == pytest.approx(63e9, rel=0.02)
+    assert seconds(transfer(work, C, VLLM)) == pytest.approx(2.0, rel=0.02)

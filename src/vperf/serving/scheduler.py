@@ -610,9 +610,9 @@ class _Run:
         return max(1, many)
 
     def _before_full(self, many: int, decoding: int) -> int:
-        """So many steps, or those until the cache is full."""
+        """So many steps, or those until the cache is full, which to one alone it never is."""
         cache, growth = self.cache, decoding * self.per_step
-        if cache is None or growth <= 0:
+        if cache is None or growth <= 0 or (len(self.admitted) == 1 and not self.kept):
             return many
         room = cache.size - self.used - self.kept_size
         return many if many * growth <= room else int(room / growth)
