@@ -343,3 +343,13 @@ def test_rows_of_a_table_are_no_sentences() -> None:
             "| Hardware | Llama 3.2 8B | Llama 3.3 70B |\n|---|---|---|\n"
             "| RTX 5090 (GPU, 32 GB) | 200 tok/sec | 50 tok/sec |\n", "x",
         ))  # fmt: skip
+
+
+@pytest.mark.parametrize("digits", ["9" * 300, "9" * 400])
+@pytest.mark.parametrize(
+    "said", ["Qwen3-8B on H100, batch {}, 90 tok/s", "Qwen3-8B on H100, 90 tok/s at {} context",
+             "Qwen3-8B on H100, {}k tokens in, 90 tok/s"],
+)  # fmt: skip
+def test_a_number_of_hundreds_of_digits_is_an_error(said: str, digits: str) -> None:
+    with pytest.raises(InputError, match="holds a number that nobody measured"):
+        read_sentence(said.format(digits))

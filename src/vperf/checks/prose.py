@@ -509,7 +509,16 @@ def _time(match: re.Match[str]) -> float:
 def _number(text: str) -> float:
     """A number with commas between thousands; "12k" is 12,000."""
     short = text.lower().replace(",", "").removesuffix("k").strip()
-    return float(short) * (1000.0 if text[-1] in "kK" else 1.0)
+    return _moderate(float(short)) * (1000.0 if text[-1] in "kK" else 1.0)
+
+
+def _moderate(number: float) -> float:
+    if not number < _MOST:
+        raise InputError("holds a number that nobody measured", source=IN_WORDS)
+    return number
+
+
+_MOST = 1e30
 
 
 def _tokens(text: str) -> int:
