@@ -247,6 +247,15 @@ def test_grouped_kernels_of_an_engine_may_multiply_slower_or_faster_than_others(
         assert tokens / answer.expected.ttft_s == pytest.approx(measured, rel=0.12)
 
 
+@pytest.mark.parametrize(("card", "measured"), [("rtx-3090", 3217), ("r9700", 2830)])
+def test_experts_in_k_quants_are_multiplied_slower_by_llama_cpp(card: str, measured: float) -> None:
+    """llama-bench pp512 of Qwen3-Coder-30B-A3B (PMZFX/intel-arc-pro-b70-benchmarks, April 2026;
+    kyuz0/amd-r9700-ai-toolboxes, February 2026): as others', they would be 52 and 56 % too fast."""
+    answer = vperf.estimate("Qwen/Qwen3-Coder-30B-A3B-Instruct", card, engine="llama.cpp",
+                            quantization="q4_k_m", input_len=512)  # fmt: skip
+    assert 512 / answer.expected.ttft_s == pytest.approx(measured, rel=0.14)
+
+
 def test_block_scaled_experts_run_more_kernels() -> None:
     b200 = constants_of(load_gpu("b200-sxm"), VLLM)
     for c in (b200, C):

@@ -147,7 +147,7 @@ def _one_by_one_s(work: Work[Q], c: Constants) -> Q | float:
     CUDA is no faster at nine tokens than that at eight; Metal's multiplies whole tiles."""
     if not c.vector_products_per_s or work.format.bits >= 16:
         return 0.0
-    rate = c.vector_products_per_s * (c.nested_vector if work.format.nested else 1.0)
+    rate = c.vector_products_per_s * (c.nested_few if work.format.nested else 1.0)
     rows, inputs, outputs = work.shape
     if not isinstance(inputs, int) or not isinstance(outputs, int):
         return 0.0  # outputs grow with the context: no product with weights (DeepSeek-V4's indexer)
@@ -258,7 +258,7 @@ def experts(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
         latency = c.moe_block_latency_s
     else:
         rate *= c.moe_efficiency
-    rate *= engine.grouped_compute
+    rate *= engine.grouped_compute * (c.nested_few if work.format.nested else 1.0)
     unpacked = unpacked + _looked_up_s(_popular(work, c), c)
     streamed = _stream_s(_popular(work, c), c) * (c.bandwidth / c.stream_bandwidth)
     tokens, _, _, hidden, _ = work.shape
