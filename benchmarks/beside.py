@@ -2,8 +2,8 @@
 
     python benchmarks/beside.py [KIND]
 
-KIND is a file of data/ by its name: images, audio, lora, kv_cache, pools, diffusion, memory; all
-without.
+KIND is a file of data/ by its name: images, audio, lora, kv_cache, pools, diffusion, parallel,
+memory; all without.
 A row says what ran (`options` are fields of a Scenario, between semicolons), which figure was
 measured and by whom. Nothing is fitted to them. Rows with `left_out` are printed, not counted.
 """
@@ -27,7 +27,7 @@ from vperf.explore.grid import Point
 from vperf.resolve import Resolver
 from vperf.scenario import Scenario
 
-KINDS = ("images", "audio", "lora", "kv_cache", "pools", "diffusion", "memory")
+KINDS = ("images", "audio", "lora", "kv_cache", "pools", "diffusion", "parallel", "memory")
 DATA = Path(__file__).parent / "data"
 
 _WHISPER = {

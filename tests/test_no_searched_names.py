@@ -22,7 +22,7 @@ READERS = (
 
 STAYS = {
     "checks/config.py": 2,  # a path or a name, as typed into vperf.toml
-    "checks/scenario_of_result.py": 1,  # names of models in foreign results
+    "checks/unsaid_setup.py": 1,  # names of models in foreign results
     "explore/axis.py": 4,  # ranges as typed
     "formats.py": 1,  # bits a weight, as typed
     "hardware/gpu.py": 2,  # the one place where the end of a constant's name gives its unit

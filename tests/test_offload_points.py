@@ -10,7 +10,7 @@ import statistics
 
 from accuracy_offload import DATA, points
 
-MOST = {"decode": 0.155, "prefill": 0.24}
+MOST = {"decode": 0.155, "prefill": 0.30}
 """Mean error; "request" counts as decode."""
 
 

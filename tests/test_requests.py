@@ -11,7 +11,7 @@ import pytest
 
 import vperf
 from vperf.errors import InputError
-from vperf.requests import load_of, run_of
+from vperf.requests import load_of, read_goodput, run_of
 from vperf.scenario import Scenario
 from vperf.serving.lengths import equal
 
@@ -172,3 +172,31 @@ def test_a_long_run_tells_how_far_it_is() -> None:
     assert told
     assert all(0 <= done <= count == 20_000 for done, count in told)
     assert told == sorted(told)
+
+
+def test_goodput_s_times_are_in_ms_where_no_unit_is_said() -> None:
+    kept = {"ttft_s": 0.5, "tpot_s": 0.03}
+    assert read_goodput("ttft:500 tpot:30") == pytest.approx(kept)
+    assert read_goodput("ttft:0.5s,tpot:30ms") == pytest.approx(kept)
+    assert read_goodput("e2el:2s") == {"e2e_s": 2.0}
+    for wrong in ("500ms", "p99:500", "ttft:"):
+        with pytest.raises(InputError, match=r"goodput: .* is not like ttft:500ms"):
+            read_goodput(wrong)
+
+
+def test_goodput_is_the_share_of_the_run_that_keeps_a_time() -> None:
+    def run(**options: Any) -> Any:
+        return vperf.ask(scenario(max_concurrency=8, num_prompts=80, **options)).simulated
+
+    assert run().goodput_requests_per_s is None
+    plain = run()
+    median = dict(plain.ttft.percentiles_s)[50.0]
+    assert run(goodput="e2e:1000s").goodput_requests_per_s == pytest.approx(plain.requests_per_s)
+    half = run(goodput=f"ttft:{median}s").goodput_requests_per_s
+    assert half == pytest.approx(plain.requests_per_s / 2, rel=0.05)
+    assert run(goodput="tpot:0.001").goodput_requests_per_s == 0
+
+
+def test_goodput_needs_a_load() -> None:
+    with pytest.raises(InputError, match="goodput: needs max-concurrency or request-rate"):
+        vperf.ask(scenario(goodput="ttft:500"))

@@ -230,6 +230,8 @@ class SimulatedRun:
     saturated: bool
     limit_output_tokens_per_s: float | None = None
     """No run of so many users is faster; None: of a rate that is offered."""
+    goodput_requests_per_s: float | None = None
+    """Of requests that keep all the times given (--goodput); None: none are given."""
 
     def to_dict(self) -> dict[str, Any]:
         """The part of an estimate's JSON; percentiles as ttft.p99_s."""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from vperf.model.vision import Encoder
     from vperf.serving.elsewhere import Ahead, Kept
     from vperf.serving.encoding import Encoding
-    from vperf.serving.load import Load, Steps
+    from vperf.serving.equal_steps import Steps
+    from vperf.serving.load import Load
     from vperf.serving.simulation import Run
 
 
@@ -73,7 +74,7 @@ class Replica:
 
     def steps(self, load: Load) -> Steps:
         """Step times that loads of equal lengths share, each computed once."""
-        from vperf.serving.load import Steps  # noqa: PLC0415  (most scenarios are of a batch)
+        from vperf.serving.equal_steps import Steps  # noqa: PLC0415  (most scenarios are of a batch)
 
         key = (load.input_tokens, load.output_tokens, load.cached_tokens, load.encode_s)
         found = self._steps.get(key)

@@ -18,7 +18,7 @@ from vperf.model.model import Model
 from vperf.model.placement import undivided
 from vperf.model.vision import Encoder
 from vperf.places import default_host, host_named
-from vperf.scenario import ELSEWHERE, MEDIA, PLACING, Scenario
+from vperf.scenario import ELSEWHERE, MEDIA, OF_LOADS, PLACING, Scenario
 from vperf.serving.elsewhere import LINK_SHARE, Kept
 from vperf.serving.encoding import Apart, Encoding, tower_on
 from vperf.sources.gpus import load_gpu, several
@@ -34,9 +34,7 @@ DISK_BYTES_PER_S = 7e9
 NETWORK_BYTES_PER_S = 50e9
 """A port of 400 Gbit/s for each card, as the plan takes it."""
 _GIB = 2.0**30
-_OF_RUNS = (
-    "prefix_cache_hit", "num_prompts", "burstiness", "metric_percentiles", "sessions", "trace",
-)  # fmt: skip
+_OF_RUNS = (*OF_LOADS, "sessions", "trace")
 """Of what a load finds on the card, and of its simulated run, which has no cache beyond it."""
 
 

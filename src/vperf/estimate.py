@@ -345,7 +345,8 @@ def _speculative(at: Deployment, pace: Pace) -> Speculative:
     assert drafter is not None
     # (limit, expected) seconds of a step, and of one without drafts
     if load is not None and served is not None:
-        from vperf.serving.load import Steps, pays_from, serve  # noqa: PLC0415  (most are of a batch)
+        from vperf.serving.equal_steps import Steps  # noqa: PLC0415  (most are of a batch)
+        from vperf.serving.load import pays_from, serve  # noqa: PLC0415  (most are of a batch)
 
         acceptance = load.acceptance
         if at.ahead is not None:  # no prompt is read between tokens

@@ -203,22 +203,28 @@ def _trace(
     )
 
 
+_VARIED = "outputs up to a quarter longer or shorter"
+
+
 def _load(
     *, users: int | None, requests_per_s: float | None, prefix_hit: float, prompts: int | None
 ) -> str:
     hit = f"; {prefix_hit:.0%} of each prompt found in cache" if prefix_hit else ""
     if prompts is not None:
         how = "at a rate" if users is None else f"by up to {users:,} users at a time"
-        return f"a run of {prompts:,} prompts sent {how}, ramp and drain included (simulated){hit}"
+        return (
+            f"a run of {prompts:,} prompts sent {how}, ramp and drain included (simulated), "
+            f"{_VARIED}{hit}"
+        )
     if users is None:
-        return f"requests arrive at random (Poisson), each as long as the others{hit}"
+        return f"requests arrive at random (Poisson), {_VARIED}{hit}"
     if requests_per_s is not None:
         return f"at most {users:,} requests are out; beyond it one is sent as another ends{hit}"
     if users == 1:
         return f"closed loop: 1 user, who sends the next request when answered{hit}"
     return (
         f"closed loop: {users:,} users start at once, each sends again when answered; a tenth of "
-        f"the requests measured are the first burst{hit}"
+        f"the requests measured are the first burst, {_VARIED}{hit}"
     )
 
 

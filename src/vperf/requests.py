@@ -52,11 +52,31 @@ def load_of(scenario: Scenario, lengths: Lengths) -> Load:
     return Load(*means, None, rate, cached)
 
 
+def read_goodput(text: str) -> dict[str, float]:
+    """Bounds in seconds by figure, of "ttft:500ms tpot:30ms"; a bare number is in ms, as in
+    `vllm bench serve`. Raises InputError."""
+    found = {}
+    for part in text.replace(",", " ").split():
+        name, _, time = part.partition(":")
+        if name not in _KEPT or not time:
+            raise InputError(
+                f"{part[:40]!r} is not like ttft:500ms", field="goodput",
+                hint=f"times of {', '.join(_KEPT)}, with spaces between",
+            )  # fmt: skip
+        found[_KEPT[name]] = parse_seconds(time, "ms")
+    return found
+
+
+_KEPT = {"ttft": "ttft_s", "tpot": "tpot_s", "e2e": "e2e_s", "e2el": "e2e_s"}
+"""Figures that a request keeps, as typed; the last as `vllm bench serve` has it."""
+
+
 def run_of(scenario: Scenario, lengths: Lengths) -> Run:
     """The requests to simulate. Raises InputError."""
     percents: tuple[float, ...] = DEFAULT
     if scenario.metric_percentiles is not None:
         percents = read_percents(scenario.metric_percentiles)
+    kept = read_goodput(scenario.goodput) if scenario.goodput is not None else {}
     if scenario.trace is not None:
         traffic = trace_of(scenario.trace).traffic
         if scenario.num_prompts is not None:
@@ -64,7 +84,7 @@ def run_of(scenario: Scenario, lengths: Lengths) -> Run:
         if scenario.prefix_cache_hit:
             traffic = with_prefix_hit(traffic, scenario.prefix_cache_hit)
         traffic = replace(traffic, concurrency=scenario.max_concurrency)
-        return Run(lengths, trace=traffic, percents=percents)
+        return Run(lengths, trace=traffic, percents=percents, kept=kept)
     think = scenario.think_time
     return Run(
         lengths,
@@ -76,6 +96,7 @@ def run_of(scenario: Scenario, lengths: Lengths) -> Run:
         scenario.sessions,
         parse_seconds(think, "s") if isinstance(think, str) else think or 0.0,
         percents=percents,
+        kept=kept,
     )
 
 

@@ -104,6 +104,7 @@ _TRACE = "A served load: requests with times and lengths, as CSV or JSON lines."
 _SESSIONS = "A served load: users whose prompts hold all that was said before."
 _THINK = 'Between an answer and the next prompt of a session, as "5 s".'
 _PERCENTILES = "Percentiles of the simulated run. [50,90,95,99]"
+_GOODPUT = 'Requests that keep all these times, as "ttft:500ms tpot:30ms e2e:20s".'
 _WORKLOAD = "The lengths instead: chat, rag, agent, coding-agent, summarize, or a file of them."
 _SHARE = "Share of GPU memory the engine takes. [the engine's]"
 _TASK = "What it is run for: generate, embed, rerank or classify. [as its head says]"
@@ -243,6 +244,8 @@ class Scenario:
         _SERVED, "--metric-percentiles", _PERCENTILES, "LIST", repeats=False
     )
     """Percentiles to report, as "50,99.9"."""
+    goodput: str | None = _of_load(_SERVED, "--goodput", _GOODPUT, "TIMES", repeats=False)
+    """Requests that keep all of these times are counted apart."""
     host: str | None = _option(_PLACES, "--host", _HOST, "NAME", shapes="card", repeats=False)
     """The host that what lies on no card is on; None: one that is then said."""
     host_memory: str | None = _option(
@@ -529,6 +532,7 @@ class Options(TypedDict, total=False):
     sessions: int | None
     think_time: str | float | None
     metric_percentiles: str | None
+    goodput: str | None
     host: str | None
     host_memory: str | None
     n_gpu_layers: int | None
@@ -574,6 +578,16 @@ class Options(TypedDict, total=False):
 
 OPTIONS: Mapping[str, Option] = {f.name: f.metadata["option"] for f in fields(Scenario)}
 """Every option by its field."""
+
+LOADS = ("max_concurrency", "request_rate", "trace", "sessions")
+"""Those of which one makes a load."""
+
+OF_LOADS = tuple(
+    name
+    for name, option in OPTIONS.items()
+    if option.heading == _SERVED and name not in (*LOADS, "texts_per_request")
+)
+"""Those that mean nothing without a load."""
 
 OF_DRAFTS = tuple(name for name, option in OPTIONS.items() if option.heading == _DRAFTS)
 """Those of speculative decoding, the first of which says what drafts."""

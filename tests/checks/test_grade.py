@@ -12,7 +12,15 @@ import pytest
 import vperf
 from tests.checks.results import GPU, MODEL, result, setup, went
 from vperf import InputError, Result, Scenario
-from vperf.checks.grade import Bounds, bounds, grade, in_flight, running, utilization
+from vperf.checks.grade import (
+    Bounds,
+    bounds,
+    grade,
+    in_flight,
+    percentile_metrics,
+    running,
+    utilization,
+)
 from vperf.estimate import estimate
 from vperf.resolve import deploy
 
@@ -259,3 +267,12 @@ def test_requests_of_many_texts_are_bounded_by_the_texts_over_them() -> None:
     assert answer.texts is not None
     assert found.expected == pytest.approx(answer.texts.expected_texts_per_s / 8)
     assert found.limit == pytest.approx(answer.texts.limit_texts_per_s / 8)
+
+
+def test_percentiles_are_graded_beside_a_simulated_run_alone() -> None:
+    at = deploy(Scenario(MODEL, GPU, max_concurrency=4))
+    measured = replace(result(), percentiles=(("p99_ttft_s", 0.5),))
+    answer = estimate(at)
+    assert [m.name for m in percentile_metrics(at, answer, measured)] == ["p99_ttft_s"]
+    without: Any = SimpleNamespace(simulated=None, expected=answer.expected)
+    assert percentile_metrics(at, without, measured) == ()

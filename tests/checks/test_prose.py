@@ -15,6 +15,16 @@ from vperf.errors import InputError, VperfError
 
 SENTENCES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     (
+        "DeepSeek-R1-Q4_K_M eval rate:4.5tokens/s, GPU: NVIDIA GeForce RTX 4090, ktransformers",
+        {"decode_tokens_per_s": 4.5},
+        {"model": "deepseek-ai/DeepSeek-R1", "engine": "ktransformers", "gpu": "rtx-4090"},
+    ),
+    (
+        "qwen3-coder-next on 2x MI50 32GB llama.cpp ROCm 38 t/s tg, 450 pp",
+        {"decode_tokens_per_s": 38.0, "prefill_tokens_per_s": 450.0},
+        {"pp": 2, "usual_quantization": "q4_k_m"},
+    ),
+    (
         "llama3 8b Q6 RTX 4090 llama.cpp Prompt evaluation speed : 4668 tokens per second"
         " Generation speed : 93 tokens per second",
         {"decode_tokens_per_s": 93.0, "prefill_tokens_per_s": 4668.0},
@@ -314,3 +324,32 @@ def test_of_two_speeds_that_of_the_load_is_the_loads() -> None:
     )
     assert (run.output_tokens_per_s, run.setup.max_concurrency, run.setup.tp) == (350.0, 32, 2)
     assert "24 tok/s" in run.warnings[0]
+
+
+def test_the_hosts_memory_beside_a_card_is_llama_cpps() -> None:
+    run = read_sentence("gpt-oss-120b: 4060ti 16gb + 96gb ram = 12 tokens/sec")
+    assert (run.setup.engine, run.decode_tokens_per_s) == ("llama.cpp", 12.0)
+
+
+def test_a_speed_at_a_context_is_graded_there() -> None:
+    run = read_sentence("5090: 210 tok/s on qwen3 30b a3b q4_k_m @ 4k, 120 tok/s @ 64k")
+    assert (run.decode_tokens_per_s, run.setup.input_len) == (210.0, 4096)
+
+
+def test_rows_of_a_table_are_no_sentences() -> None:
+    """promptquorum.com: a column a model, which no sentence tells apart."""
+    with pytest.raises(InputError):
+        results_of(parse(
+            "| Hardware | Llama 3.2 8B | Llama 3.3 70B |\n|---|---|---|\n"
+            "| RTX 5090 (GPU, 32 GB) | 200 tok/sec | 50 tok/sec |\n", "x",
+        ))  # fmt: skip
+
+
+@pytest.mark.parametrize("digits", ["9" * 300, "9" * 400])
+@pytest.mark.parametrize(
+    "said", ["Qwen3-8B on H100, batch {}, 90 tok/s", "Qwen3-8B on H100, 90 tok/s at {} context",
+             "Qwen3-8B on H100, {}k tokens in, 90 tok/s"],
+)  # fmt: skip
+def test_a_number_of_hundreds_of_digits_is_an_error(said: str, digits: str) -> None:
+    with pytest.raises(InputError, match="holds a number that nobody measured"):
+        read_sentence(said.format(digits))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -92,3 +93,10 @@ def test_a_bar_that_is_no_time_or_no_percentile_is_refused(text: str) -> None:
     with pytest.raises(InputError) as caught:
         longest(text, "--max-ttft", "ttft_s")
     assert caught.value.field == "--max-ttft"
+
+
+@pytest.mark.parametrize("name", ["min_efficiency", "min_of_limit", "min_mbu", "max_drift"])
+def test_a_bar_in_percent_without_its_sign_is_refused_from_whatever_it_comes(name: str) -> None:
+    bar: dict[str, Any] = {name: 70.0}
+    with pytest.raises(InputError, match=r"70 is not a share of one; did you mean 0\.7\?"):
+        Bars(**bar)

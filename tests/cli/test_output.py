@@ -99,7 +99,8 @@ def test_rich_is_imported_for_a_screen_alone(form: str) -> None:
 
 def test_a_start_imports_neither_pages_nor_simulations_for_the_data_of_a_batch() -> None:
     unwanted = ("vperf.report.document", "vperf.report.format", "vperf.serving.simulation",
-                "vperf.serving.load", "pydantic", "rich")  # fmt: skip
+                "vperf.serving.load", "vperf.speeds.load", "vperf.sources.model_named",
+                "vperf.model.gguf", "vperf.hardware.commands", "pydantic", "rich")  # fmt: skip
     code = (
         "import sys; from vperf.cli.main import main; main(sys.argv[1:]); "
         f"sys.exit(' '.join(name for name in {unwanted!r} if name in sys.modules) or 0)"

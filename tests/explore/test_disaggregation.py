@@ -11,7 +11,7 @@ from vperf.explore.candidates import Candidate, Pools
 from vperf.explore.disaggregation import default_link
 from vperf.explore.plan import Plan, plan
 from vperf.model.divide import Parallel, divide
-from vperf.serving.load import server_s
+from vperf.serving.trial import server_s
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing.compiled import Compiled

@@ -65,6 +65,24 @@ def test_what_would_make_it_fit_does(options: dict[str, Any], first: str) -> Non
         assert vperf.fit("qwen3-32b", "rtx-4090", **{**options, **way.options}).fitting == 1
 
 
+def test_a_cache_that_is_copied_may_be_shared_instead() -> None:
+    # DeepSeek-V3 keeps (512 + 64) x 2 bytes a token and layer, 61 layers, whole on each of 8 GPUs;
+    # the rest of a GPU is weights and what the engine takes, whoever shares the cache.
+    options: dict[str, Any] = {"tp": 8, "context": 131_072, "users": 32}
+    answer = vperf.fit("deepseek-v3", "h200", **options)
+    assert answer.ways[0].options == {"dcp": 8}
+    shared, copied = answer.ways[0].room.parts, answer.rooms[0].parts
+    assert shared is not None
+    assert copied is not None
+    assert copied.kv_cache_bytes == pytest.approx(32 * 131_072 * 576 * 2 * 61, rel=1e-3)
+    assert shared.kv_cache_bytes == pytest.approx(copied.kv_cache_bytes / 8, rel=1e-3)
+    fewer = vperf.fit("deepseek-v3", "h200", **options, dcp=4).rooms[0]
+    assert not fewer.fits
+    # Eight KV heads over 8 GPUs are kept once: there is nothing to share.
+    heads = vperf.fit("llama-3.3-70b", "h100", tp=8, context=131_072, users=16)
+    assert not any("dcp" in way.options for way in heads.ways)
+
+
 def test_a_little_too_much_fits_where_the_engine_leaves_less_free() -> None:
     given: dict[str, Any] = {"quantization": "int4", "gpu_memory_utilization": 0.92}
     (room,) = vperf.fit("qwen3-32b", "rtx-4090", **given).rooms

@@ -13,8 +13,10 @@ import pytest
 import vperf
 from vperf import InputError
 from vperf.explore.candidates import Candidate, Layout, layouts, targets_of
-from vperf.explore.plan import By, Plan, plan
-from vperf.report.plan import chart, commands
+from vperf.explore.plan import Plan, plan
+from vperf.explore.ranking import By
+from vperf.report.plan_chart import chart
+from vperf.report.plan_commands import commands
 from vperf.sources.gpus import load_gpu
 
 MODEL = "Qwen/Qwen3-32B"

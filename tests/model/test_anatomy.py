@@ -72,8 +72,10 @@ def test_every_mechanism_of_every_kind_of_shipped_model_is_said_in_words() -> No
         (name, words)
         for name in kinds.values()
         for parts in (anatomy(vperf.load_model(name)),)
-        for row in (*parts.layers, *parts.encoder)
-        for words in row.mechanisms
+        for words in (
+            *(words for row in (*parts.layers, *parts.encoder) for words in row.mechanisms),
+            *(name for name, _ in parts.parts),
+        )
         if not words or "None" in str(words)
     ]
     assert unsaid == []

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from vperf.errors import InputError
+from vperf.formats import BF16
+from vperf.model.blocks.base import Scope
+from vperf.model.blocks.encoder_decoder import CrossAttention, EncoderAttention
 from vperf.model.model import Model
 from vperf.model.ops import Op, Step
 from vperf.model.read import build_model
@@ -117,3 +120,14 @@ def test_encoding_is_nearly_two_flops_a_parameter_a_token() -> None:
 def test_values_that_cannot_be_name_their_field(config: dict[str, Any], field: str) -> None:
     with pytest.raises(InputError, match=field):
         build_model(config, source="config.json")
+
+
+@pytest.mark.parametrize("ways", [1, 2, 8])
+def test_a_kv_head_is_held_by_every_rank(ways: int) -> None:
+    scope = Scope("", lambda *_: BF16)
+    linear = scope.linear("q", 64, 64)
+    for block in (
+        EncoderAttention(8, 8, (linear,) * 3, linear, kv_heads=2),
+        CrossAttention(8, 8, (linear,) * 3, linear, linear, (linear,) * 2, linear, kv_heads=2),
+    ):
+        assert block.copied(ways).kv_heads == max(2, ways)

@@ -21,8 +21,9 @@ from vperf.explore.candidates import Candidate, Layout, Targets, Times
 from vperf.explore.compare import Comparison
 from vperf.explore.crossovers import Crossover
 from vperf.explore.fit import Fit, MemoryFit, Parts, Remedy
-from vperf.explore.plan import GpuBest, Plan
+from vperf.explore.plan import Plan
 from vperf.explore.prices import cost_of
+from vperf.explore.ranking import GpuBest
 from vperf.explore.roofline import OpPoint, PhasePoint, Roof, Roofline
 from vperf.explore.rows import Row
 from vperf.explore.sweep import Sweep

@@ -26,7 +26,7 @@ def refused(name: str, value: object) -> str:
 def test_a_count_is_a_whole_number_and_not_below_its_least(name: str) -> None:
     least = OPTIONS[name].minimum
     assert least is not None
-    for value in (math.nan, math.inf, 1.5, 2.0, "2", True, least - 1):
+    for value in (math.nan, math.inf, 1.5, 2.0, "2", True, least - 1, 10**5000):
         assert refused(name, value) == OPTIONS[name].flags[0].removeprefix("--"), value
 
 
@@ -36,6 +36,8 @@ def test_any_other_number_is_finite(name: str) -> None:
         refused(name, value)
     if name not in {"request_rate", "burstiness"}:
         refused(name, math.inf)
+    for value in (10**400, -(10**5000)):  # which no float holds, and Python writes no more
+        refused(name, value)
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_a_tree_verifies_its_nodes_and_drafts_its_branches() -> None:
     assert (first.step, first.count) == (Step(2, 1, 300), 1)
     assert (rest.step, rest.count) == (Step(2, 8, 300, 8), 4)
     # Verification runs the decode kernel however many nodes there are.
-    assert all(op.decode for op in at.compiled.ops(verify) if op.kind == "attention")
+    assert {op.decode for op in at.compiled.ops(verify) if op.kind == "attention"} == {True}
     answer = vperf.estimate(LLAMA, "h100", **tree)
     assert answer.speculative
     assert answer.speculative.tokens_per_step == pytest.approx(tokens_per_step(0.7, 5))

@@ -103,7 +103,7 @@ def test_an_assistant_attends_to_the_models_cache_and_keeps_none() -> None:
     assert ops["attention"].cache_bytes == 2 * 5000 * 4 * 2 * 512 * 2  # 4 KV heads of 512
     assert ops["attention[window]"].cache_bytes == 2 * 1023 * 16 * 2 * 256 * 2
     assert "k_proj" not in ops
-    assert all(each.step.new == 1 for each in prefill_passes(drafting.model, 1, 900) if each.role)
+    assert {p.step.new for p in prefill_passes(drafting.model, 1, 900) if p.role} == {1}
 
 
 def test_an_assistant_with_centroids_looks_at_a_few_tokens() -> None:

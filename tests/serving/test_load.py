@@ -18,11 +18,13 @@ from vperf.model.divide import Parallel, divide
 from vperf.resolve import deploy
 from vperf.scenario import Scenario
 from vperf.serving.arrivals import Traffic, arrival_times, draw_lengths
+from vperf.serving.equal_steps import Steps
 from vperf.serving.lengths import equal
-from vperf.serving.load import BURST_SHARE, Load, Steps, _busy, pays_from, serve, server_s
+from vperf.serving.load import BURST_SHARE, Load, pays_from, serve
 from vperf.serving.simulation import run
 from vperf.serving.speculative import drafting
 from vperf.serving.step_times import DeploymentTimes
+from vperf.serving.trial import _busy, server_s
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing.compiled import Compiled
@@ -203,12 +205,17 @@ def test_the_servers_own_time_grows_with_the_prompt() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 200), st.integers(1, 8000), st.integers(2, 2000))
-def test_more_users_never_get_tokens_sooner_and_never_beat_the_limit(
+def test_more_users_never_get_answers_sooner_and_never_beat_the_limit(
     users: int, prompt: int, output: int
 ) -> None:
+    """Nor tokens; but where prompts take all but all of the time more users wait for their first,
+    so that fewer decode at a time."""
     few = serve(MODEL, Load(prompt, output, users))
     many = serve(MODEL, Load(prompt, output, users + 20))
-    assert many.tpot_s >= few.tpot_s * (1 - 1e-2)
+    few_s, many_s = (each.ttft_steady_s + (output - 1) * each.tpot_s for each in (few, many))
+    assert many_s >= few_s
+    if many.prompt_share <= 0.8:
+        assert many.tpot_s >= few.tpot_s * (1 - 1e-3)
     for served in (few, many):
         assert served.tpot_s >= served.limit_tpot_s
         assert 0 < served.running_batch <= users + 20
@@ -299,7 +306,7 @@ def test_chunks_of_a_long_prompt_taken_in_stretches_sum_to_those_taken_singly(
     card = _chunking(300)
     compiled = Compiled(MODEL.model, card)
     singly = Steps(compiled, load).prefill(3)
-    monkeypatch.setattr("vperf.serving.load._MAX_CHUNKS", 100)
+    monkeypatch.setattr("vperf.serving.equal_steps._MAX_CHUNKS", 100)
     stretched = Steps(compiled, load).prefill(3)
     assert stretched.steps == singly.steps > 1300
     assert stretched.seconds == pytest.approx(singly.seconds, rel=1e-3)
@@ -358,3 +365,12 @@ def test_how_likely_others_are_decoding() -> None:
     assert _busy(1.0, replace(load, users=1)) == 0.0
     at_a_rate = replace(load, users=None, requests_per_s=1.0)
     assert _busy(math.log(2), at_a_rate) == pytest.approx(0.5)
+
+
+def test_two_groups_take_twice_the_rate_as_one_takes_it() -> None:
+    one, two = (deploy(Scenario("qwen3-8b", "h100", dp=dp)).compiled for dp in (1, 2))
+    alone = serve(one, Load(1000, 100, requests_per_s=4.0))
+    both = serve(two, Load(1000, 100, requests_per_s=8.0))
+    assert both.prompt_share == pytest.approx(alone.prompt_share, rel=0.02)
+    assert both.ttft_s == pytest.approx(alone.ttft_s, rel=0.02)
+    assert 0.05 < alone.prompt_share < 0.5

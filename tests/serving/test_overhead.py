@@ -207,3 +207,14 @@ def test_the_longest_prompt_without_a_budget_is_the_last_that_fits() -> None:
     longest = plan_memory(at.model, gpu, of_card, 1, 1024, 128).max_context_tokens
     assert plan_memory(at.model, gpu, of_card, 1, longest, 0).fits
     assert not plan_memory(at.model, gpu, of_card, 1, longest + 1, 0).fits
+
+
+def test_the_sampler_is_profiled_with_the_drafts_that_it_verifies() -> None:
+    """256 sequences, each with its own token and those drafted; of few tokens a step, so that the
+    logits are what is largest."""
+    taken = []
+    drafts: dict[str, Any] = {"speculative": "mtp", "draft_tokens": 1, "acceptance": 0.8}
+    for options in ({}, drafts):
+        at = deploy(Scenario("deepseek-v3", "h200", tp=8, max_num_batched_tokens=256, **options))
+        taken.append(overhead(at.model, at.card.gpu, at.card.engine).activation_bytes)
+    assert taken[1] == pytest.approx(2 * taken[0])

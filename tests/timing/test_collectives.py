@@ -11,7 +11,7 @@ from measured_points import score
 from scoring import stats
 
 import vperf
-from vperf.hardware.gpu import AllReduce
+from vperf.hardware.gpu import AllReduce, Calibration
 from vperf.model.divide import collective
 from vperf.model.ops import Op
 from vperf.sources.gpus import load_gpu
@@ -203,3 +203,10 @@ def test_a_card_that_nobody_has_measured_has_the_means_of_those_that_were() -> N
     for ranks, (latency, share) in rates.items():
         line = all_reduce_line(pcie, ranks)
         assert (line.latency_s, line.bytes_per_s) == (latency, share * pcie.pcie_bytes_per_s)
+
+
+def test_a_calibrated_link_makes_all_of_an_all_reduce_slower() -> None:
+    slow = replace(H100, calibration=Calibration("h100", link=2.0))
+    for message in (1e3, 1e6, 1e9):
+        plain = collectives.all_reduce_line(H100, 8).seconds(message)
+        assert collectives.all_reduce_line(slow, 8).seconds(message) == pytest.approx(2 * plain)

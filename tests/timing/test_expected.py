@@ -27,7 +27,7 @@ from vperf.model.ops import Linear, Op, OpKind, Step, Visibility, Work, attentio
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing.constants import Constants, constants_of
-from vperf.timing.expected import pn
+from vperf.timing.expected import pn, seconds, transfer
 from vperf.timing.kinds import KINDS, op_expected_s
 
 H100 = load_gpu("h100-sxm")
@@ -249,7 +249,7 @@ def test_grouped_kernels_of_an_engine_may_multiply_slower_or_faster_than_others(
 
 def test_experts_with_few_tokens_each_cost_more_in_llama_cpp() -> None:
     """512 tokens give gpt-oss-20b's experts 64 each, 10 to each of the 512 of Qwen3-Coder-Next:
-    pp512 of it on Strix Halo is 515 tok/s, by its weights a token it would be 870. An ubatch is all
+    pp512 of it on Strix Halo is 515 tok/s, without it would be 23 % more. An ubatch is all
     that shares a tile: four of them are no faster a token than one."""
 
     def rate(tokens: int) -> float:
@@ -259,6 +259,15 @@ def test_experts_with_few_tokens_each_cost_more_in_llama_cpp() -> None:
 
     assert rate(512) == pytest.approx(515, rel=0.1)
     assert rate(2048) == pytest.approx(rate(512), rel=0.1)
+
+
+@pytest.mark.parametrize(("card", "measured"), [("rtx-3090", 3217), ("r9700", 2830)])
+def test_experts_in_k_quants_are_multiplied_slower_by_llama_cpp(card: str, measured: float) -> None:
+    """llama-bench pp512 of Qwen3-Coder-30B-A3B (PMZFX/intel-arc-pro-b70-benchmarks, April 2026;
+    kyuz0/amd-r9700-ai-toolboxes, February 2026): as others', they would be 52 and 56 % too fast."""
+    answer = vperf.estimate("Qwen/Qwen3-Coder-30B-A3B-Instruct", card, engine="llama.cpp",
+                            quantization="q4_k_m", input_len=512)  # fmt: skip
+    assert 512 / answer.expected.ttft_s == pytest.approx(measured, rel=0.14)
 
 
 def test_block_scaled_experts_run_more_kernels() -> None:
@@ -324,3 +333,10 @@ def test_more_rows_columns_or_depth_never_take_less(rows: int, k: int, n: int) -
 
 def test_kinds_has_a_row_for_every_kind_of_op() -> None:
     assert KINDS.keys() == {*get_args(OpKind)}
+
+
+def test_a_transfer_is_its_bytes_over_pcie() -> None:
+    """Two bytes an element over the 63 GB/s of PCIe 5.0 x16."""
+    work: Work[float] = Work("t", "transfer", 0.0, BF16, input_elements=63e9)
+    assert H100.pcie_bytes_per_s == pytest.approx(63e9, rel=0.02)
+    assert seconds(transfer(work, C, VLLM)) == pytest.approx(2.0, rel=0.02)

@@ -17,7 +17,7 @@ from vperf.resolve import Resolver
 from vperf.sources.engines import load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.sources.hosts import load_host
-from vperf.timing.placed import _moved, _visited
+from vperf.timing.placed import _both_ways, _moved, _visited
 from vperf.timing.step import Card
 
 DENSE, EXPERTS, SMALL = "Qwen/Qwen3-32B", "openai/gpt-oss-120b", "Qwen/Qwen3-30B-A3B"
@@ -340,6 +340,7 @@ def test_a_split_over_cards_counts_layers_and_output_as_llama_cpp_does() -> None
 def test_bytes_that_cross_a_link_are_its_rows_bytes() -> None:
     item = _moved("weights", 100.0, 1.0, 0.5)
     assert 2.0 * item.elements == 100.0
+    assert 2.0 * item.row.input_elements == 100.0
     assert item.expected_s == 1.0  # never below the limit
     card = Card(load_gpu("h100"), load_engine("vllm"))
     assert _visited(card, 1) is card
@@ -468,3 +469,9 @@ def test_a_step_sends_the_hosts_weights_from_32_tokens_on(engine: str, experts_f
     table = at(SMALL, n_cpu_moe=48, host="desktop-ddr5", engine=engine)._own
     assert [table.sends(tokens)[0] for tokens in (31, 32)] == [False, True]
     assert [table.sends(experts_from + more)[1] for more in (-1, 0)] == [False, True]
+
+
+def test_two_ways_that_share_the_work_are_as_fast_as_both() -> None:
+    assert _both_ways(2.0, 2.0) == 1.0
+    assert _both_ways(3.0, 6.0) == 2.0
+    assert _both_ways(0.0, 5.0) == _both_ways(5.0, 0.0) == 0.0

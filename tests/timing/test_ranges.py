@@ -8,10 +8,11 @@ import pytest
 from measured_points import score, strata
 
 import vperf
+from vperf.model.ops import Step
 from vperf.sources.engines import engine_names, load_engine
 from vperf.sources.gpus import load_gpu
 from vperf.timing.constants import Constants, Origin, constants_of
-from vperf.timing.ranges import decode_spread, prefill_spread, spread_under_load
+from vperf.timing.ranges import decode_spread, prefill_spread, spread_of_op, spread_under_load
 
 ORIGINS: tuple[Origin, ...] = ("measured", "same_die", "generic")
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
@@ -81,3 +82,12 @@ def test_prompts_on_measured_cards_have_a_range_of_their_own_skewed_to_the_slow_
     assert constants("rtx-2080-ti").origins.whole != "measured"
     assert measured[1] > generic[1]
     assert measured[0] > generic[0]
+
+
+def test_a_kernel_on_a_card_that_nobody_measured_has_a_wider_range() -> None:
+    model = vperf.load_model(LLAMA)
+    for step in (Step(1, 1, 100), Step(1, 512, 0)):
+        for op in model.ops(step):
+            (low, high), (lower, higher) = (spread_of_op(op, o) for o in ("measured", "generic"))
+            assert lower < low < high < higher
+            assert low / lower == pytest.approx(higher / high)

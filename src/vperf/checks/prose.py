@@ -44,8 +44,8 @@ _ENGINES = (
      "llama.cpp"),
     (r"mlx(?:[-_ ]lm)?", "mlx"), (r"transformers", "transformers"),
 )  # fmt: skip
-_LIBRARIES = r"ollama|lm[- ]?studio"
-"""Of those, what fetches models from a library whose files have a usual format."""
+_HOST_MEMORY = r"\b\d+ ?gb? (?:of )?(?:system )?ram\b|\bddr[345]\b|\boffload"
+"""What is named where a model does not fit its card: llama.cpp, most often."""
 _FORMAT = (
     r"(?<![\w.-])(?:in )?((?:ud[-_])?i?q\d(?:_[\w]+)?|fp8(?:[- ]dynamic)?|nvfp4|mxfp[48]"
     r"|awq(?:[- ](?:4bit|int4))?|gptq(?:[- ]int[48])?|w[48]a(?:16|8)|int[48]|bf16|fp16|f16"
@@ -146,6 +146,8 @@ def read_words(text: str) -> tuple[Result, ...]:
     if len(text) > _LONGEST or ANSWER.search(text):
         return ()
     lines = [line for line in text.splitlines() if line.strip()]
+    if any(line.count("|") > 1 for line in lines):  # a table, of several things
+        return ()
     with_figures = [n for n, line in enumerate(lines) if _tells(line)]
     if not with_figures:
         return ()
@@ -237,9 +239,17 @@ def _figures(sentence: _Sentence, *, users: float) -> dict[str, float]:
         read, written = _number(match[1]), _number(match[2])
         keep("prefill_tokens_per_s", read, f"prompts {read:,g} tok/s")
         keep("decode_tokens_per_s", written, f"decode {written:,g} tok/s")
+    if (
+        (match := sentence.find(rf"(?<![\w.]){_NUMBER} (?:pp|prefill)\b"))
+        and sentence.find(_RATE)
+        and not sentence.find(rf"\bpp[ :=]*{_NUMBER}")
+    ):
+        sentence.blank(match.start(), match.end())
+        rate = _number(match[1])
+        keep("prefill_tokens_per_s", rate, f"prompts {rate:,g} tok/s")
     for pattern in (
         rf"{prompt}{speed}[^\d,;]{{0,12}}{_NUMBER}{_SPREAD}[ ]?(?:{_RATE})",
-        rf"{prompt}(?: speed| rate)[ :=]*{_NUMBER}{_SPREAD}(?:[ ]?tok(?:en)?s?)?(?![\w/%])",
+        rf"{prompt}(?: speed| rate)[ :=]*{_NUMBER}{_SPREAD}(?:[ ]?tok(?:en)?s?)?(?![\w/%.])",
         rf"{prompt}{speed}[ :=]*{_NUMBER}[ ]?(?:\u00b1|\+/?-)[ ]?[\d.,]*\d",
         rf"{_NUMBER}[ ]?(?:{_RATE})(?: of| for| in)? ?{prompt}\b",
         rf"{prompt}[ ]?:?[ ]?{_NUMBER}(?=[^\d]*{_NUMBER}[ ]?(?:{_RATE}))",
@@ -263,7 +273,7 @@ def _rates(sentence: _Sentence, keep: Callable[[str, float, str], None], *, many
             keep("output_tokens_per_s", rate, f"output {rate:,g} tok/s over the run")
     spoken = r"\b(?:(?:token )?generation|decod(?:e|ing)|eval|tg\d*)"
     for pattern in (
-        rf"{spoken}(?: speed| rate)[ :=]*{_NUMBER}{_SPREAD}(?:[ ]?tok(?:en)?s?)?(?![\w/%])",
+        rf"{spoken}(?: speed| rate)[ :=]*{_NUMBER}{_SPREAD}(?:[ ]?tok(?:en)?s?)?(?![\w/%.])",
         rf"{spoken}[ :=]*{_NUMBER}[ ]?(?:\u00b1|\+/?-)[ ]?[\d.,]*\d",
     ):
         if not many and (match := sentence.take(pattern)):
@@ -351,7 +361,7 @@ def _lengths(sentence: _Sentence, setup: Setup) -> Setup:
         rf"{_COUNT}{tokens}[ -](?:context|ctx|prompts?|input|in\b|depth|long)",
         rf"(?:context|ctx|prompts?|input|depth|isl)"
         rf"(?: length| size| of| len)*[ =:]*{_COUNT}{tokens}",
-        rf"\b(?:at|with|@)[ ]?(?:a )?(\d+[ ]?[kK]|\d[\d,]{{2,}}){tokens}(?=[ ,.;)]|$)",
+        rf"(?<!\w)(?:at|with|@)[ ]?(?:a )?(\d+[ ]?[kK]|\d[\d,]{{2,}}){tokens}(?=[ ,.;)]|$)",
     ):
         match = sentence.find(pattern)
         if match and _as_card(match[1]) is None:
@@ -370,14 +380,18 @@ def _lengths(sentence: _Sentence, setup: Setup) -> Setup:
 
 
 def _engine(sentence: _Sentence, setup: Setup) -> Setup:
+    at_home = sentence.find(_HOST_MEMORY)
     for pattern, engine in _ENGINES:
         if match := sentence.take(
             rf"(?<![\w/-])(?:{pattern})(?![\w/])(?:[ ]?v?\d+\.\d+(?:\.\d+)?)?"
         ):
             said = match[0].strip()
             sentence.understood.append(f"engine {said}")
-            usual = USUAL_GGUF if re.match(_LIBRARIES, said, re.IGNORECASE) else None
+            usual = {"llama.cpp": USUAL_GGUF, "mlx": "mlx_q4"}.get(engine)
             return replace(setup, engine=engine, usual_quantization=usual)
+    if at_home is not None:
+        sentence.understood.append("engine llama.cpp, by the host's memory")
+        return replace(setup, engine="llama.cpp", usual_quantization=USUAL_GGUF)
     return setup
 
 
@@ -495,7 +509,16 @@ def _time(match: re.Match[str]) -> float:
 def _number(text: str) -> float:
     """A number with commas between thousands; "12k" is 12,000."""
     short = text.lower().replace(",", "").removesuffix("k").strip()
-    return float(short) * (1000.0 if text[-1] in "kK" else 1.0)
+    return _moderate(float(short)) * (1000.0 if text[-1] in "kK" else 1.0)
+
+
+def _moderate(number: float) -> float:
+    if not number < _MOST:
+        raise InputError("holds a number that nobody measured", source=IN_WORDS)
+    return number
+
+
+_MOST = 1e30
 
 
 def _tokens(text: str) -> int:

@@ -43,14 +43,16 @@ class Thresholds:
         for name, value in (*found, *self.percentiles):
             if value is not None:
                 refuse_odd(value, _flag(name))
+            if value is not None and name in _SHARES and value >= 2:
+                said = f"{value:g} is not a share of one; did you mean {value / 100:g}?"
+                raise InputError(said, field=_flag(name))
 
     def __bool__(self) -> bool:
         return bool(self.percentiles) or any(getattr(self, name) is not None for name in _NAMES)
 
 
-_NAMES = (
-    "min_efficiency", "min_of_limit", "min_mbu", "max_ttft_s", "max_tpot_s", "max_drift",
-)  # fmt: skip
+_SHARES = ("min_efficiency", "min_of_limit", "min_mbu", "max_drift")
+_NAMES = (*_SHARES, "max_ttft_s", "max_tpot_s")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vperf.checks.grade import Metric, metrics
-from vperf.checks.result import Result
+from vperf.checks.result import TYPED, Result
 from vperf.deployment import Deployment
 from vperf.errors import VperfError
 from vperf.estimate import estimate
@@ -22,8 +22,6 @@ from vperf.notes import Note
 from vperf.resolve import Resolver
 from vperf.spelling import flag
 
-_BY_HAND = "command line"
-"""The tool of a result whose figures the user typed."""
 _COUNTS = (2, 4, 8)
 """GPUs of one server."""
 _BEST = 1.6
@@ -40,7 +38,7 @@ def excuse(  # noqa: PLR0917  (a run, and what was measured of it)
 ) -> tuple[Note, ...]:
     """Why figures above the limit prove nothing; empty where all that matters is said."""
     beaten = {each.name for each in found if each.verdict == "impossible"}
-    if not beaten or result.tool == _BY_HAND:
+    if not beaten or result.tool == TYPED:
         return ()
     fitting: list[tuple[float, str]] = []
     for sentence, change in _unsaid(result, options, at):

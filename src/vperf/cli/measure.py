@@ -1,6 +1,6 @@
 """`vperf measure`: time this machine, or the ops of a model on it; write a GPU file.
 
-Not here: measuring (measure) and the screens (report/measure.py).
+Not here: measuring (measure) and the screens (report/measure_*.py).
 """
 
 # Imports wait for the command that needs them: a start costs what it uses.
@@ -148,7 +148,7 @@ def _card(
 
     from vperf.measure.card import PARTS, Datasheet, measure_card
     from vperf.measure.gpu_file import gpu_file
-    from vperf.report import measure as report
+    from vperf.report import measure_card as report
     from vperf.sources.local_gpu import LocalCard
     from vperf.units import parse_bandwidth, parse_rate
 
@@ -202,7 +202,7 @@ def _model(
     from vperf import api
     from vperf.measure.step import measure_layer, measure_step
     from vperf.model.ops import Step
-    from vperf.report import measure as report
+    from vperf.report import measure_model as report
     from vperf.sources.engines import load_engine
     from vperf.timing.step import Card
 

@@ -16,7 +16,7 @@ from vperf.errors import InputError
 from vperf.explore.rows import Row, flattened
 from vperf.model.model import Model
 from vperf.scenario import Scenario
-from vperf.serving.load import Errors
+from vperf.serving.load import Errors, Span
 from vperf.serving.percentiles import distribution, read_percents
 from vperf.serving.simulated import Simulated
 from vperf.spelling import flag
@@ -40,9 +40,6 @@ Verdict = Literal["meets", "misses", "unsure"]
 """What means of the closed form say of targets; unsure: a simulated run decides."""
 
 
-_WHOLE = 0.05
-"""How far a whole request's closed-form mean may be from the simulation's: as far as the rate of
-users, by Little's law (tests/serving/test_closed_form.py)."""
 _HOPELESS, _TAIL = 1.5, 90.0
 """A mean is at most so many times a percentile, from one on."""
 
@@ -86,13 +83,11 @@ class Targets:
         for name, ratio in ratios.items():
             percent = self.percents.get(name)
             bounded = errors if percent is None else None
-            near = 0.0
-            if bounded is not None:
-                near = {"ttft": bounded.ttft, "tpot": bounded.tpot}.get(name, _WHOLE)
-            beyond = _HOPELESS if bounded is None else 1 + near
+            off = None if bounded is None else _off(bounded, name)
+            beyond = _HOPELESS if off is None else 1 + off.high
             if ratio > beyond and (percent is None or percent >= _TAIL):
                 return "misses"
-            if bounded is None or ratio >= 1 - near:
+            if off is None or ratio >= 1 + off.low:
                 said = "unsure"
         return said
 
@@ -104,6 +99,11 @@ class Targets:
             ("e2e", times.e2e_s, self.e2e_s),
         )
         return {name: time / most for name, time, most in pairs if most is not None}
+
+
+def _off(errors: Errors, name: Reason) -> Span:
+    spans: dict[Reason, Span] = {"ttft": errors.ttft, "tpot": errors.tpot}
+    return spans.get(name, errors.e2e)
 
 
 def targets_of(**given: str | float | None) -> Targets:
@@ -292,6 +292,12 @@ class Candidate:
         if reason is None or self.ratios[reason] <= 1:
             return None
         return reason, self.ratios[reason]
+
+    @property
+    def distance(self) -> tuple[float, int]:
+        """From the targets, and the GPUs it takes: the least is nearest."""
+        missed = self.binding
+        return (missed[1] if missed else 0.0), self.gpus
 
     @property
     def per_user(self) -> float:

@@ -32,9 +32,11 @@ from vperf.explore.rows import Row
 from vperf.hardware.gpu import Gpu
 from vperf.resolve import Resolver
 from vperf.resolve.model import AS_STORED
-from vperf.serving.load import Load, Steps, server_s
+from vperf.serving.equal_steps import Steps
+from vperf.serving.load import Load
 from vperf.serving.memory import memory_use
 from vperf.serving.speculative import tokens_per_step
+from vperf.serving.trial import server_s
 from vperf.speeds.load import held_batch
 from vperf.speeds.pace import speed_of, with_range
 from vperf.timing.collectives import link_bytes_per_s

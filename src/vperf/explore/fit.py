@@ -277,6 +277,10 @@ def _ways(resolver: Resolver, scenario: Scenario, room: MemoryFit) -> Iterator[R
                      gpu_memory_utilization=MAX_UTILIZATION)
     ):  # fmt: skip
         yield way
+    for ranks in _ranks_of_a_cache(scenario):
+        if way := tried(f"a cache that {ranks} GPUs share instead of each keeping it", dcp=ranks):
+            yield way
+            break
     changes = _narrower(resolver, scenario)
     narrow = next((way for each in changes if (way := tried(each[0], **each[1]))), None)
     if narrow:
@@ -296,6 +300,12 @@ def _ways(resolver: Resolver, scenario: Scenario, room: MemoryFit) -> Iterator[R
         fewer = _room(resolver, room.chosen, scenario, room.context_tokens, room.max_users)
         text = f"{room.max_users:,} at a time instead of {room.users:,} users"
         yield Remedy(text, {"users": room.max_users}, fewer)
+
+
+def _ranks_of_a_cache(scenario: Scenario) -> Iterator[int]:
+    """Ranks that may share the tokens of a cache that tensor parallelism would copy."""
+    if scenario.dcp == 1:
+        yield from (ranks for ranks in range(2, scenario.tp + 1) if scenario.tp % ranks == 0)
 
 
 def _offloads(resolver: Resolver, scenario: Scenario, room: MemoryFit) -> Iterator[Remedy]:

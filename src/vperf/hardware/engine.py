@@ -146,8 +146,9 @@ class Engine:
     vector_products_per_clock: float = 0.0
     """Products of quantized weights with up to eight tokens that a multiprocessor makes in a clock,
     where a kernel takes tokens one by one. 0: its kernels for few tokens are those for many."""
-    nested_vector: float = 1.0
-    """Share of those products that it makes of weights in nested blocks."""
+    nested_few: float = 1.0
+    """Share of its products with few tokens at a time, vectors or one expert's, that it makes
+    of weights in nested blocks."""
     encoder_bytes_per_element: float = 2.0
     """Of small kernels in layers that read both ways: where biases, norms and residuals are kernels
     of their own over fp32, several times those of one fused kernel over 16 bit."""
@@ -237,6 +238,7 @@ class Engine:
             narrow_stream=use.stream,
             nested_stream=use.stream,
             nested_compute=1.0,
+            nested_few=1.0,
             grouped_compute=1.0,
             vector_products_per_clock=0.0,
             sums_in_half=False,

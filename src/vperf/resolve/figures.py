@@ -39,6 +39,7 @@ _COUNTS = {
     for name, option in OPTIONS.items()
     if option.kind is int and option.minimum is not None
 }
+_MOST = 10**60
 _ENDLESS = frozenset({"request_rate", "burstiness", "acceptance"})
 """inf: all at once; a constant rate. An acceptance has an error of its own."""
 
@@ -54,6 +55,8 @@ def check_options(given: Mapping[str, Any]) -> None:
         kinds = _ALLOWED.get(name)
         if kinds is None or (value is None and type(None) in kinds):
             continue  # no option; not given
+        if isinstance(value, int) and abs(value) > _MOST:
+            raise InputError("must be a number of at most 60 digits", field=_named(name))
         if name in _COUNTS:
             if type(value) is not int or value < _COUNTS[name]:
                 check_count(_named(name), value, _COUNTS[name])

@@ -13,7 +13,7 @@ from vperf.deployment import Replica
 from vperf.errors import InputError, check_count
 from vperf.model.model import Model
 from vperf.notes import Note
-from vperf.scenario import INPUT_LEN, OF_DRAFTS, OUTPUT_LEN, Scenario
+from vperf.scenario import INPUT_LEN, OF_DRAFTS, OF_LOADS, OUTPUT_LEN, Scenario
 from vperf.serving.lengths import Lengths, equal, without_output
 from vperf.serving.speculative import acceptance_of, checked_acceptance, mean_tokens
 from vperf.spelling import flag
@@ -132,15 +132,14 @@ def resolve_load(
     return None, None
 
 
-_OF_LOADS = ("prefix_cache_hit", "num_prompts", "burstiness", "think_time", "metric_percentiles")
-_of_loads = attrgetter(*_OF_LOADS)
+_of_loads = attrgetter(*OF_LOADS)
 
 
 def _check_batch(scenario: Scenario) -> None:
     """InputError for a batch that cannot be, and for options of a served load."""
     check_count("batch-size", scenario.batch_size, 1)
     if any(_of_loads(scenario)):
-        name = next(name for name in _OF_LOADS if getattr(scenario, name))
+        name = next(name for name in OF_LOADS if getattr(scenario, name))
         raise InputError("needs max-concurrency or request-rate", field=name.replace("_", "-"))
 
 

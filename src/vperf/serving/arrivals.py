@@ -17,12 +17,16 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import accumulate
 
 from vperf.errors import InputError
 from vperf.serving.lengths import Lengths
 from vperf.units import is_moderate
 from vperf.values import dataclass
+
+_KEPT = 2
+"""Draws that the runs of a search or a table have in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,10 @@ class Traffic:
         return len(self) / span if span > 0 else None
 
 
+@lru_cache(maxsize=_KEPT)
 def draw_lengths(
     lengths: Lengths, count: int, *, seed: int = 0, low: float = 1.0, around: float = 0.0
-) -> tuple[array[int], array[int]]:
+) -> tuple[Sequence[int], Sequence[int]]:
     """(inputs, outputs) of `count` requests of a distribution.
 
     `low`: each length is drawn evenly from this share of the nominal one up to it, as
@@ -81,15 +86,16 @@ def draw_lengths(
     draw = random.Random(seed)
     chosen = draw.choices(kinds, [kind.share for kind in kinds], k=count)
     inputs, outputs = array("q"), array("q")
-    for kind in chosen:
+    apart = 0.0
+    for number, kind in enumerate(chosen):
         inputs.append(_between(draw, low, kind.input_tokens))
-        outputs.append(_around(draw, around, _between(draw, low, kind.output_tokens)))
+        if around:
+            # As much above as below, so that all of them are as many tokens as are asked for.
+            lone = number == count - 1 and number % 2 == 0
+            apart = -apart if number % 2 else 0.0 if lone else draw.uniform(-around, around)
+        tokens = _between(draw, low, kind.output_tokens)
+        outputs.append(tokens + round(apart * tokens))
     return inputs, outputs
-
-
-def _around(draw: random.Random, share: float, tokens: int) -> int:
-    most = int(share * tokens)
-    return draw.randint(tokens - most, tokens + most) if most else tokens
 
 
 def _between(draw: random.Random, low: float, tokens: int) -> int:
@@ -112,11 +118,17 @@ def arrival_times(
         raise InputError(f"must be above 0, not {burstiness!r}", field="burstiness")
     if burstiness == math.inf:
         return array("d", [(i + 1) / requests_per_s for i in range(count)])
-    draw = random.Random(seed)
-    times = array("d", accumulate(draw.gammavariate(burstiness, 1.0) for _ in range(count)))
+    times = _gamma_times(count, burstiness, seed)
     # A shape near 0 makes gaps that a float cannot hold: then all come at once, at the end.
     scale = count / requests_per_s / times[-1] if times[-1] > 0 else 0.0
     return array("d", [time * scale for time in times])
+
+
+@lru_cache(maxsize=_KEPT)
+def _gamma_times(count: int, burstiness: float, seed: int) -> Sequence[float]:
+    """Sums of so many gaps, whatever the rate."""
+    draw = random.Random(seed)
+    return array("d", accumulate(draw.gammavariate(burstiness, 1.0) for _ in range(count)))
 
 
 def with_prefix_hit(traffic: Traffic, share: float) -> Traffic:

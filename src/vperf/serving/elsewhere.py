@@ -25,9 +25,11 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vperf.serving.load import BURST_SHARE, Load, Served, Steps, serve, server_s
+from vperf.serving.equal_steps import Steps
+from vperf.serving.load import BURST_SHARE, Load, Served, serve
 from vperf.serving.memory import Pool
 from vperf.serving.speculative import tokens_per_step
+from vperf.serving.trial import server_s
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.values import dataclass
 

@@ -16,7 +16,8 @@ from vperf.model.divide import Parallel
 from vperf.model.ops import Step
 from vperf.model.vision import WINDOW_S, Encoded, Encoder, Media, Rule
 from vperf.serving.elsewhere import served_behind
-from vperf.serving.load import Load, Served, Steps
+from vperf.serving.equal_steps import Steps
+from vperf.serving.load import Load, Served
 from vperf.spelling import flag
 from vperf.timing.compiled import Compiled, Seconds
 from vperf.timing.passes import Pass

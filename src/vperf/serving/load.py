@@ -13,7 +13,8 @@ those that interrupt it, so that one user, and a rate near 0, is batch 1. TTFT =
 + the steps until it starts, where others keep the server busy + the queue of other prefills + the
 wait for memory + the request's way through the server; as measured, the mean also holds the first
 burst, when all users start at once. The steady state of scheduler.py, to which it is held, in a
-hundredth of its time. Not here: kernels (timing/).
+hundredth of its time. Not here: one trial of the fixed point (trial.py), what steps take
+(equal_steps.py), kernels (timing/).
 """
 
 from __future__ import annotations
@@ -21,74 +22,88 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
 from typing import NamedTuple
 
 from vperf.errors import InputError
 from vperf.model.model import Model
-from vperf.serving.memory import Pool, pools, prompt_bytes, reading_bytes, that_holds
-from vperf.serving.speculative import tokens_per_step
+from vperf.serving.equal_steps import Steps
+from vperf.serving.trial import BUSIEST, EVEN_ROUNDS, Point, server_s, trial
 from vperf.spelling import flag
-from vperf.timing.compiled import Compiled, Seconds
-from vperf.timing.passes import decode_passes, prefill_passes
-from vperf.timing.step import Card
+from vperf.timing.compiled import Compiled
 from vperf.values import dataclass
 
 BURST_SHARE = 0.12
 """Benchmarks send about ten prompts per user (InferenceMAX: num-prompts = 10 x concurrency), so
 that a tenth of the measured requests are the first burst; 0.12 fits best, for the second wave of
 requests still comes bunched."""
+
 APART_BURST_SHARE = 0.16
 """The same where prompts go first: who starts together ends together, and sends again together.
 Fitted to 186 served points of SGLang, in each of their four groups by card and client."""
 
-SURE_SHARE, UNSURE_SHARE = 0.2, 0.5
-"""Shares of the time that prompts take: up to one these means are the simulation's within 4.5 %
-(TPOT), 4 (rate) and 18 (TTFT), up to the other 11, 5 and 70, beyond it by no bound (tests/serving).
-"""
+UNSURE_SHARE = 0.5
+"""Of the time that prompts take: beyond it no bound holds."""
+
+
+class Span(NamedTuple):
+    """How far means may be off the simulation's, from below to above, as shares of it."""
+
+    low: float
+    high: float
 
 
 class Errors(NamedTuple):
-    """How far these means may be from the simulation's, of either sign."""
+    """How far these means were from the simulation's on random settings, and a little more.
+
+    None was above; what is below, `plan` puts right by the run of every row that it shows.
+    """
 
     up_to_share: float
     """Of the time that prompts take."""
-    tpot: float
-    ttft: float
+    tpot: Span
+    ttft: Span
+    e2e: Span
 
 
-_OF_RATES = (Errors(0.2, 0.045, 0.05), Errors(0.35, 0.08, 0.07), Errors(0.5, 0.11, 0.18))
-_OF_USERS = (Errors(0.2, 0.02, 0.18), Errors(0.35, 0.03, 0.19), Errors(0.5, 0.045, 0.7))
+_OF_RATES = (
+    Errors(0.2, Span(-0.02, 0.04), Span(-0.045, 0.05), Span(-0.02, 0.04)),
+    Errors(0.5, Span(-0.03, 0.03), Span(-0.05, 0.06), Span(-0.04, 0.03)),
+)
+"""Of 19 in 20: TPOT was down to 9 % below, TTFT to 8."""
+
+_OF_USERS = (
+    Errors(0.3, Span(-0.02, 0.02), Span(-0.08, 0.09), Span(-0.02, 0.02)),
+    Errors(0.5, Span(-0.07, 0.05), Span(-0.5, 0.35), Span(-0.06, 0.05)),
+)
+
+_ROOM = 0.85
+"""Share of the sequences that fit from which on some wait for others, or lose their cache."""
 
 
-def errors_at(prompt_share: float, *, of_rate: bool) -> Errors | None:
-    """The bounds on 500 random settings (tests/serving/test_closed_form.py); None: none."""
+def errors_of(prompt_share: float, running: float, slots: int, *, of_rate: bool) -> Errors | None:
+    """The bounds for a load (tests/serving/test_closed_form.py); None: none."""
+    if running > _ROOM * slots:
+        return None
     bounds = _OF_RATES if of_rate else _OF_USERS
     return next((each for each in bounds if prompt_share <= each.up_to_share), None)
 
 
 _ROUNDS, _SECANTS = 80, 6
 """Trials of the fixed point, of which every so many-th halves the bracket."""
+
 _TOLERANCE = 1e-6
-_EVEN_ROUNDS = 12
+
+_LONGER = 1.6
+"""Batch at a usual rate over that of steps of one sequence: where trials of a rate begin."""
+
 _EVEN = 1e-3
 """Share of TPOT by which drafting may differ from not drafting where it is said to break even."""
-_RATE_TOLERANCE = 1e-4
-"""Share of the prompts that come, to which they are as many as are sent."""
+
 _FULL = 1 - 1e-3
 """Share of the sequences that fit from which on a batch is all of them."""
+
 _SELDOM = 1e-3
 """A share of requests that find all places taken too small to look at."""
-_STEP_ROUNDS = 4
-_MOST_ODDS = 30.0
-"""Exponent beyond which no sequence decodes on."""
-_BUSIEST = 0.95
-"""Queues are not extrapolated beyond this share of time spent on prefill."""
-_BUSIEST_USERS = 0.999
-"""Of users, who wait for each other."""
-_MAX_CHUNKS = 1000
-"""Steps of one prompt's prefill that are asked about one by one."""
-
 
 MIN_RATE, MAX_RATE = 1e-6, 1e9
 """Requests a second. Below one in 11 days the clock of a run cannot tell the start of a step from
@@ -175,143 +190,6 @@ class Served:
     """Both bounds at even routing."""
 
 
-class Prefill(NamedTuple):
-    """The steps that read a prompt."""
-
-    steps: int
-    seconds: float
-    """Of all of them."""
-
-
-class Steps:
-    """Times of the steps of a deployment whose requests are of one length, each computed once.
-
-    They do not depend on how many requests come, so that loads share them.
-    """
-
-    def __init__(
-        self, compiled: Compiled, load: Load, of_card: tuple[Pool, ...] | None = None
-    ) -> None:
-        """`load` gives the lengths; `of_card` are the pools of a card, where they are known."""
-        self.compiled, self.card = compiled, compiled.card
-        full = compiled.fullest
-        self._pools = of_card or pools(compiled.model, full.gpu, full.engine)
-        self.input_tokens, self.output_tokens = load.input_tokens, load.output_tokens
-        self.cached_tokens = load.cached_tokens
-        self.encode_s, self.encode_limit_s = load.encode_s, load.encode_limit_s
-        self.context = load.input_tokens + load.output_tokens // 2
-        self._decode: dict[int, Seconds] = {}
-        self._prefill: dict[tuple[int, int], Prefill] = {}
-
-    def slots(self, users: int | None = None) -> int:
-        """Sequences that fit at their mean length; pages are taken as sequences grow.
-
-        `users`: those for whom the engine is given more of the memory if its default is too little.
-        """
-        model, card = self.compiled.model, self.compiled.card
-        groups = model.parallel.data
-        whole = self.input_tokens + self.output_tokens
-        reserved = card.engine.scheduler.reserves_output
-        each = model.rank_cache_bytes(whole if reserved else self.context)
-        each += prompt_bytes(self._pools, self.input_tokens)
-        if each <= 0:
-            return 10**6
-        once = reading_bytes(model, self._pools, self.input_tokens)
-        wanted = -(-(users or 1) // groups) * each + once
-        free = that_holds(self._pools, wanted).free_bytes - once
-        return max(1, min(10**6, int(free / each) * groups))
-
-    @cached_property
-    def alone(self) -> Seconds:
-        """The prefill of one prompt."""
-        new = self.input_tokens - self.cached_tokens
-        limit, expected, ceiling = self.compiled.prefill(1, new, self.cached_tokens)
-        floor = self.encode_limit_s
-        return Seconds(limit + floor, expected + self.encode_s, ceiling + floor)
-
-    def decode(self, running: float) -> Seconds:
-        """Of a decode step, between whole batches by interpolation."""
-        low = int(running)
-        at_low = self._decode_of(low)
-        share = running - low
-        if share < 1e-9:
-            return at_low
-        at_high = self._decode_of(low + 1)
-        return Seconds(
-            *(one + share * (other - one) for one, other in zip(at_low, at_high, strict=True))
-        )
-
-    def _decode_of(self, batch: int) -> Seconds:
-        found = self._decode.get(batch)
-        if found is None:
-            found = self._decode[batch] = self.compiled.decode(batch, self.context)
-        return found
-
-    def prefill(self, running: float, prompts: int = 1) -> Prefill:
-        """The steps that read one prompt, or the one that reads several together, decoding the
-        others meanwhile."""
-        mixes = self.compiled.card.engine.scheduler.policy == "mixed"
-        decoding = round(running) if mixes else 0
-        found = self._prefill.get((decoding, prompts))
-        if found is None:
-            found = self._prefill[decoding, prompts] = self._chunks(decoding, prompts)
-        return found
-
-    def prompts_per_step(self, running: float) -> int:
-        """Whole prompts that fit into a step beside `running` sequences."""
-        return self._budget(round(running)) // (self.input_tokens - self.cached_tokens)
-
-    def _budget(self, decoding: int) -> int:
-        """Prompt tokens of a step."""
-        model = self.compiled.model
-        verified = decoding // model.parallel.data * (1 + model.draft_tokens)
-        return max(1, self.compiled.card.engine.max_batched_tokens - verified)
-
-    def _chunks(self, decoding: int, prompts: int) -> Prefill:
-        compiled, model = self.compiled, self.compiled.model
-        groups = model.parallel.data
-        budget = self._budget(decoding)
-        decode = decode_passes(model, decoding, self.context) if decoding else ()
-        past, seconds = self.cached_tokens, 0.0
-        count = -(-(self.input_tokens - past) // budget)
-        # A chunk's time is all but linear in what is cached: of many, each stretch takes the time
-        # of its middle. The last one, which is shorter, is asked about by itself.
-        stretch = max(1, count // _MAX_CHUNKS)
-        done = 0
-        while done < count:
-            alike = max(1, min(stretch, count - 1 - done))
-            past = self.cached_tokens + (done + alike // 2) * budget
-            new = min(budget, self.input_tokens - past)
-            # One prompt is on one attention group; `groups` prompts keep all equally busy.
-            chunk = prefill_passes(model, prompts * groups, new, past)
-            if decode:
-                each = compiled.mixed(decode, chunk, decoding / groups + prompts)[1]
-            else:
-                each = compiled.passes(chunk)[1]
-            seconds += alike * each
-            done += alike
-        return Prefill(count, seconds + prompts * self.encode_s)
-
-
-@dataclass(frozen=True, slots=True)
-class _Point:
-    """One trial of the fixed point."""
-
-    limit_s: float
-    ceiling_s: float
-    """Of a token."""
-    decode_s: float
-    """A step that only decodes."""
-    prefill_s: float
-    extra_s: float
-    """What one prompt's prefill adds to the steps it shares."""
-    tpot_s: float
-    ttft_s: float
-    """Of a steady state, without the wait for memory."""
-    most_per_s: float
-    """Requests/s, where every step reads prompts."""
-
-
 def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
     """The fixed point of a load on a deployment; `steps` are those of loads of equal lengths."""
     if load.users is not None and load.requests_per_s is not None:
@@ -323,9 +201,9 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
     held = min(slots, facts.max_sequences * model.parallel.data)
     most = float(max(1, held if load.users is None else min(load.users, held)))
 
-    def settles(batch: float) -> tuple[_Point, float]:
+    def settles(batch: float) -> tuple[Point, float]:
         """A trial, and the batch that it would lead to."""
-        point = _trial(steps, load, batch)
+        point = trial(steps, load, batch)
         decoding_s = further * point.tpot_s
         if load.users is not None:
             target = load.users * decoding_s / (point.ttft_s + decoding_s + load.think_s)
@@ -334,7 +212,11 @@ def serve(compiled: Compiled, load: Load, steps: Steps | None = None) -> Served:
             target = load.requests_per_s * decoding_s
         return point, min(target, most)
 
-    batch, point = _fixed_point(settles, most if load.users else 1.0, most)
+    start = most
+    if load.requests_per_s is not None:  # prompts and steps of more make it longer
+        alone = load.requests_per_s * further * steps.decode(1).expected
+        start = min(most, max(1.0, _LONGER * alone))
+    batch, point = _fixed_point(settles, start, most)
     decoding_s = further * point.tpot_s
     most_per_s = batch / decoding_s
     saturated, waits, burst = False, 0.0, 0.0
@@ -393,7 +275,7 @@ def _held(compiled: Compiled, load: Load, steps: Steps, free: Served, most: int)
     share = asked * held_s / most
     saturated = share > 1 + 1e-3
     alone = serve(compiled, replace(load, users=1, requests_per_s=None), steps)
-    near = min(share, _BUSIEST)
+    near = min(share, BUSIEST)
     waits = near**steepness / (1 - near) * held_s / most / 2
     others = (max if saturated else min)(free.ttft_steady_s, full.ttft_steady_s)
     queue = max(0.0, others - alone.ttft_steady_s)
@@ -427,8 +309,8 @@ def _capped(compiled: Compiled, load: Load, steps: Steps) -> Served:
 
 
 def _fixed_point(
-    settles: Callable[[float], tuple[_Point, float]], start: float, most: float
-) -> tuple[float, _Point]:
+    settles: Callable[[float], tuple[Point, float]], start: float, most: float
+) -> tuple[float, Point]:
     """The batch up to `most` that leads to itself, met from `start`, and its trial.
 
     Secant steps on target - batch, which is not negative at 0 and not positive at `most`; where
@@ -470,7 +352,7 @@ def pays_from(compiled: Compiled, load: Load, without: Served) -> float | None:
         return low
     if below > 0:
         return None
-    for _ in range(_EVEN_ROUNDS):  # regula falsi, Illinois
+    for _ in range(EVEN_ROUNDS):  # regula falsi, Illinois
         middle = low + (high - low) * above / (above - below)
         found = slower_s(middle)
         if abs(found) <= _EVEN * without.tpot_s:
@@ -482,208 +364,6 @@ def pays_from(compiled: Compiled, load: Load, without: Served) -> float | None:
     return (low + high) / 2
 
 
-def _others(load: Load, batch: float) -> float:
-    """Sequences that decode beside one, where `batch` decode on average (the arrival theorem)."""
-    return batch if load.users is None else batch * (load.users - 1) / load.users
-
-
-def _trial(steps: Steps, load: Load, batch: float) -> _Point:
-    model, card = steps.compiled.model, steps.compiled.card
-    groups = model.parallel.data
-    others = _others(load, batch)
-    limit, decode, ceiling = steps.decode(1 + others)
-    gain = tokens_per_step(load.acceptance, model.draft_depth)
-    shared_steps = max(1.0, (load.output_tokens - 1) / gain)
-    at = _at(steps, load, decode, others)
-    lag = 1 + at.admission_steps
-
-    def shares(prompts_per_s: float) -> tuple[_Window, float]:
-        """The steps of an attention group to which so many prompts come, and one's mean."""
-        window = _window(at, prompts_per_s)
-        # Prompts that came behind a request's own are read while it decodes, and those that come
-        # meanwhile: the first of a step takes all of what one adds.
-        reads_s = prompts_per_s * window.each_s
-        behind = prompts_per_s * max(0.0, window.ttft_s - lag * window.step_s)
-        behind_s = behind * window.each_s - math.expm1(-behind) * (at.extra - window.each_s)
-        behind_s *= (1 - window.reading) / (1 - min(_BUSIEST, reads_s))
-        step = window.step_s + behind_s / shared_steps
-        return window, min(step, window.most_s)
-
-    # As many prompts come as the others send while one decodes: all but linear in how many come.
-    wanted = others / groups / shared_steps
-    low, high = 0.0, wanted / decode
-    short, over, rate, again = -high, 0.0, high, 0
-    for number in range(_EVEN_ROUNDS):  # regula falsi, Illinois
-        if number:
-            rate = low - short * (high - low) / (over - short)
-        window, step = shares(rate)
-        gap = rate - wanted / step
-        if abs(gap) <= _RATE_TOLERANCE * rate:
-            break
-        if gap > 0:
-            high, over, again = rate, gap, again + 1 if again > 0 else 1
-            short *= 0.5 if again > 1 else 1.0
-        else:
-            low, short, again = rate, gap, again - 1 if again < 0 else -1
-            over *= 0.5 if again < -1 else 1.0
-    ttft = window.ttft_s + server_s(card, load.input_tokens)
-    most_per_s = groups / window.full_s
-    if load.users is not None:  # Little's law, where every step reads prompts
-        ttft = max(ttft, load.users / most_per_s - shared_steps * step)
-    return _Point(
-        limit / gain,
-        ceiling / gain,
-        decode,
-        at.prompt_s,
-        at.extra,
-        step / gain * steps.compiled.bubble(1 + others),
-        ttft,
-        most_per_s,
-    )
-
-
-class _Window(NamedTuple):
-    """Steps that decode and read prompts."""
-
-    step_s: float
-    """Mean."""
-    each_s: float
-    """What one more prompt adds to them."""
-    ttft_s: float
-    """Of a request, from being seen."""
-    reading: float
-    """Share of the steps that read prompts: as many may be left behind the last of its tokens."""
-    most_s: float
-    """A step that reads all the prompt tokens it can."""
-    full_s: float
-    """Of such steps, for each prompt."""
-
-
-class _At(NamedTuple):
-    """A running batch: what its steps take, however many prompts come."""
-
-    decode: float
-    extra: float
-    """What one prompt adds to the steps it shares."""
-    each: float
-    """What a prompt adds to a step that reads another one already; the rest is the step's own."""
-    fitting: int
-    """Whole prompts of a step; up to 1, a prompt takes steps of its own."""
-    chunks: int
-    prompt_s: float
-    """The steps that read one prompt."""
-    others: float
-    ahead: float
-    """Users that may be in the queue before one; of a rate, any number."""
-    busy: float
-    """Probability that a request finds others decoding."""
-    admission_steps: float
-    apart: bool
-    """Prompts have steps of their own, before any sequence decodes on."""
-
-
-def _at(steps: Steps, load: Load, decode: float, others: float) -> _At:
-    chunks = steps.prefill(others)
-    each = extra = _extra(steps, 1 + others)
-    fitting = steps.prompts_per_step(1 + others)
-    if fitting > 1:
-        each = min(max(0.0, _extra(steps, 1 + others, 2) - extra), extra)
-    ahead = math.inf if load.users is None else load.users - 1 - others
-    facts = steps.compiled.card.engine.scheduler
-    return _At(decode, extra, each, fitting, chunks.steps, chunks.seconds, others, ahead,
-               _busy(others, load), facts.admission_steps, facts.policy != "mixed")  # fmt: skip
-
-
-def _alternating(at: _At, prompts_per_s: float) -> _Window:
-    """Where a step reads the prompts that came in an earlier one, or decodes if there came none.
-
-    At a rate, a step of t seconds is followed by one that decodes with probability exp(-rate t).
-    Users send when they have their last token, of a step that decodes: no step that reads prompts
-    brings others.
-    """
-    decode, reads, step = at.decode, at.extra, at.decode
-    once, odds = at.extra - at.each, 0.0
-    for _ in range(_STEP_ROUNDS):
-        came = prompts_per_s * (step if at.ahead < math.inf else reads)
-        any_came = -math.expm1(-came)
-        reads = once + min(came / any_came if came else 1.0, at.fitting) * at.each
-        if at.ahead < math.inf:
-            odds = max(any_came, came / at.fitting)
-            busy = min(_BUSIEST_USERS, odds * reads / step)
-            step = decode / (1 - busy)
-        else:
-            odds = -math.expm1(-prompts_per_s * decode)
-            odds *= math.exp(min(_MOST_ODDS, prompts_per_s * reads))
-            step = decode + odds * reads
-    share = odds / (1 + odds)
-    mean = (1 - share) * decode + share * reads
-    square = (1 - share) * decode**2 + share * reads**2
-    waits = at.busy * (square / mean / 2 + at.admission_steps * mean)
-    queue = prompts_per_s * square / mean * at.each
-    full = once / at.fitting + at.each
-    return _Window(step, at.each, waits + queue + at.prompt_s, 1.0, math.inf, full)
-
-
-def _window(at: _At, prompts_per_s: float) -> _Window:
-    if at.apart and at.fitting > 1:
-        return _alternating(at, prompts_per_s)
-    decode, extra, each = at.decode, at.extra, at.each
-    busy = min(_BUSIEST, prompts_per_s * extra)
-    if at.fitting > 1:
-        once, step = extra - each, decode
-        alone = 1 - min(_BUSIEST, prompts_per_s * each)
-        for _ in range(_STEP_ROUNDS):
-            prompts = min(prompts_per_s * step, busy * step / extra if extra else 0.0)
-            reading = -math.expm1(-prompts)
-            step = (decode + reading * once) / alone
-        square = (
-            (1 - reading) * decode**2 + reading * (decode + once) ** 2
-            + 2 * (decode + once) * each * prompts + each**2 * prompts * (1 + prompts)
-        )  # fmt: skip
-        # Those that come in the same window, which is the longer the likelier to be met.
-        queue = prompts_per_s * square / step * each
-        found = square / step / 2
-        most = decode + once + at.fitting * each
-        full = most / at.fitting
-    else:
-        step = decode / (1 - busy)
-        reading = min(1.0, busy / extra * step * at.chunks) if extra else 0.0
-        most = decode + extra / at.chunks
-        full = at.chunks * most
-        queue = busy / (1 - busy) * max(0.0, at.prompt_s - extra / 2)
-        if at.ahead < math.inf:
-            queue = min(queue, at.ahead * extra)
-        # Who comes while a prompt is read waits for the rest of it in the queue.
-        found = decode / 2
-    waits = at.busy * (found + at.admission_steps * step)
-    return _Window(step, each, waits + queue + at.prompt_s, reading, most, full)
-
-
-def _extra(steps: Steps, sequences: float, prompts: int = 1) -> float:
-    """What prompts add to the steps that they share with `sequences`."""
-    chunks = steps.prefill(sequences, prompts)
-    stages = steps.compiled.model.parallel.pipeline  # each reads the prompt while others decode
-    if steps.compiled.card.engine.scheduler.policy != "mixed":
-        return chunks.seconds / stages
-    decoding = chunks.steps * steps.decode(round(sequences)).expected
-    return max(0.0, chunks.seconds - decoding) / stages
-
-
-def _busy(others: float, load: Load) -> float:
-    """Probability that a request finds any of the others decoding."""
-    if load.users is None:
-        return -math.expm1(-others)
-    if load.users == 1:
-        return 0.0
-    return 1.0 - (1.0 - others / (load.users - 1)) ** (load.users - 1)
-
-
-def server_s(card: Card, input_tokens: int) -> float:
-    """A request's way through the server outside of its steps."""
-    facts = card.engine.scheduler
-    return facts.frontend_s + facts.frontend_s_per_token * input_tokens + facts.transit_s
-
-
-def _burst(point: _Point, users: int, model: Model) -> float:
+def _burst(point: Point, users: int, model: Model) -> float:
     """Mean extra wait of the first `users` prompts, which are prefilled one after another."""
     return max(0.0, users / model.parallel.data - 1) / 2.0 * point.extra_s

@@ -13,8 +13,9 @@ whose time is taken as linear from the first to the last of a quarter of what wa
 
 Drafts: each step gives every sequence the mean number of tokens. Attention groups (data parallel)
 and pipeline stages are one scheduler with the room of all. Deterministic: all chance is in the
-traffic (arrivals.py). Not here: what a step takes (step_times.py), facts of engines
-(hardware/scheduler.py), the means of an endless run in closed form (load.py).
+traffic (arrivals.py). Not here: requests on their way (client.py), what a step takes
+(step_times.py), facts of engines (hardware/scheduler.py), the means of an endless run in closed
+form (load.py).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import Protocol
 
 from vperf.hardware.scheduler import Scheduler
 from vperf.serving.arrivals import Traffic
+from vperf.serving.client import Client
 from vperf.serving.simulated import Simulated
 
 Chunk = tuple[int, int]
@@ -110,75 +112,6 @@ class _Lost:
     last_token: float = 0.0
 
 
-class _Client:
-    """Requests on their way to the scheduler: sent one by one, taken by the front end in turn."""
-
-    def __init__(self, traffic: Traffic, scheduler: Scheduler) -> None:
-        self.traffic, self.facts = traffic, scheduler
-        self.count = len(traffic)
-        self.half_way = scheduler.transit_s / 2
-        self.sent = array("d", bytes(8 * self.count))
-        self.front_free = 0.0
-        self.next_request = 0
-        self.open = traffic.concurrency is None and traffic.next_turn is None
-        """Whether requests come by themselves."""
-        if traffic.next_turn is not None:
-            later = set(traffic.next_turn)
-            first = [i for i in range(self.count) if i not in later]
-        else:
-            self.next_request = min(traffic.concurrency or 1, self.count)
-            first = list(range(self.next_request))
-        self.pending = [(self._arrival(i), i) for i in first]
-        """Heap of (sent, request)."""
-        heapify(self.pending)
-        self.seen_at = math.inf
-        """When the scheduler may see the next one."""
-        self._look_ahead()
-
-    def _arrival(self, request: int) -> float:
-        arrivals = self.traffic.arrival_s
-        return arrivals[request] if arrivals is not None else 0.0
-
-    def _look_ahead(self) -> None:
-        if self.pending:
-            sent, request = self.pending[0]
-            facts, tokens = self.facts, self.traffic.input_tokens[request]
-            taken = facts.frontend_s + facts.frontend_s_per_token * tokens
-            self.seen_at = max(self.front_free, sent) + taken + self.half_way
-        else:
-            self.seen_at = math.inf
-
-    def see(self) -> int:
-        """The next request comes to the scheduler's queue."""
-        self.front_free = self.seen_at - self.half_way
-        sent, request = heappop(self.pending)
-        self.sent[request] = sent
-        if self.open and self.next_request < self.count:
-            heappush(self.pending, (self._arrival(self.next_request), self.next_request))
-            self.next_request += 1
-        self._look_ahead()
-        return request
-
-    def answered(self, request: int, at: float) -> int | None:
-        """What the client sends when it has an answer; None: nothing."""
-        traffic = self.traffic
-        if traffic.next_turn is not None:
-            following = traffic.next_turn[request]
-            if following < 0:
-                return None
-            at += traffic.think_s
-        elif self.open or self.next_request >= self.count:
-            return None
-        else:
-            following = self.next_request
-            self.next_request += 1
-            at = max(at, self._arrival(following))
-        heappush(self.pending, (at, following))
-        if self.pending[0][1] == following:
-            self._look_ahead()
-        return following
-
-
 class _Run:
     """The state of a simulation. `context` and what follows from it count tokens in the cache."""
 
@@ -194,7 +127,7 @@ class _Run:
         # Whole numbers of tokens stay whole.
         gain, cache = setting.tokens_per_step, setting.cache
         self.gain: float = int(gain) if gain == int(gain) else gain
-        self.client, self.half_way = _Client(traffic, scheduler), scheduler.transit_s / 2
+        self.client, self.half_way = Client(traffic, scheduler), scheduler.transit_s / 2
         self.grows = cache is not None and not scheduler.reserves_output
         """Whether a step takes more of the cache."""
         self.per_step = self.gain * cache.per_token if cache is not None and self.grows else 0.0
@@ -610,9 +543,9 @@ class _Run:
         return max(1, many)
 
     def _before_full(self, many: int, decoding: int) -> int:
-        """So many steps, or those until the cache is full."""
+        """So many steps, or those until the cache is full, which to one alone it never is."""
         cache, growth = self.cache, decoding * self.per_step
-        if cache is None or growth <= 0:
+        if cache is None or growth <= 0 or (len(self.admitted) == 1 and not self.kept):
             return many
         room = cache.size - self.used - self.kept_size
         return many if many * growth <= room else int(room / growth)

@@ -1,10 +1,13 @@
 """Step times of a deployment for the simulated scheduler, each form looked up once.
 
-A decode step of n sequences is taken as linear in their contexts between the shortest and the
-longest of the load. A step that reads prompts too is a sum, for kernels run one after another:
+A decode step of n sequences is taken as linear in their contexts, by the line that has its mean
+between the shortest and the longest of the load. A step that reads prompts too is a sum, for
+kernels run one after another:
 
     host(sequences) + linear(sequences + prompt tokens) + head(sequences + prompts)
-        + decode attention(sequences, contexts) + the attention of each chunk of a prompt
+        + decode attention(sequences, contexts) + prompt attention(chunks)
+
+One kernel attends for all chunks of a step, so that what it takes beyond each of them counts once.
 
 Between whole numbers of sequences and tokens, which are exact where few, values are interpolated.
 Not here: what a kernel takes (timing/).
@@ -29,6 +32,10 @@ _SEQUENCES_RATIO, _TOKENS_RATIO = 1.09, 1.12
 """Beyond that, from one number that has a time to the next."""
 _CHUNK_STEP, _PAST_STEP = 64, 256
 """Prompt attention is of lengths rounded to these, where chunks are longer than four of them."""
+_GAUSS = (1 - 1 / math.sqrt(3)) / 2
+"""Of a range, where the two points lie whose mean is that of every cubic over all of it."""
+_MOST_KEPT = 1 << 16
+"""Steps with one chunk whose time is kept: a few MiB."""
 _BLOCK_TOKENS = 16
 """Of a page of the cache, in most engines."""
 
@@ -45,7 +52,9 @@ class DeploymentTimes:
         self._heads = compiled.only(_is_head)
         self._linears = compiled.only(_is_linear)
         self._attentions = compiled.only(_is_attention)
-        self.low, self.high = shortest, max(longest, shortest + 1)
+        longest = max(longest, shortest + 1)
+        apart = int(_GAUSS * (longest - shortest))
+        self.low, self.high = shortest + apart, longest - apart
         self.groups, self.stages = model.parallel.data, model.parallel.pipeline
         self._all = parts(model)
         self._kinds = [(each.count, each.tokens, each.reads_prompts) for each in self._all]
@@ -55,7 +64,10 @@ class DeploymentTimes:
         self._attention_at: dict[int, tuple[float, float]] = {}
         self._linear_at: dict[tuple[int, int], float] = {}
         self._head_at: dict[tuple[int, int], float] = {}
-        self._prompt_at: dict[Chunk, float] = {}
+        self._mixed_at: dict[tuple[int, Chunk], tuple[float, float]] = {}
+        """Steps with one chunk: (at no context, slope over all contexts together)."""
+        self._linear_in_contexts = self._engine.cuda_graphs and self.stages == 1
+        self._prompt_at: dict[Chunk, tuple[float, float]] = {}
 
     def decode(self, sequences: int) -> tuple[float, float]:
         """As StepTimes has it."""
@@ -67,13 +79,27 @@ class DeploymentTimes:
 
     def mixed(self, sequences: int, context_tokens: float, chunks: Sequence[Chunk]) -> float:
         """As StepTimes has it."""
-        prompt_tokens, reads, seconds = 0, False, 0.0
+        if len(chunks) > 1 or not self._linear_in_contexts:
+            return self._mixed_s(sequences, context_tokens, chunks)
+        asked = (sequences, chunks[0])
+        found = self._mixed_at.get(asked)
+        if found is None:
+            slope = self._attention(sequences)[1] if sequences else 0.0
+            found = self._mixed_s(sequences, 0.0, chunks), slope
+            if len(self._mixed_at) < _MOST_KEPT:
+                self._mixed_at[asked] = found
+        return found[0] + found[1] * context_tokens
+
+    def _mixed_s(self, sequences: int, context_tokens: float, chunks: Sequence[Chunk]) -> float:
+        prompt_tokens, reads, seconds, once = 0, False, 0.0, 0.0
         for chunk in chunks:
             new, past = chunk
             prompt_tokens += new
             reads = reads or new > 1
-            seconds += self._prompt(new, past) + (0.0 if past else self.encode_s)
-        seconds /= self.groups
+            each, of_kernel = self._prompt(new, past)
+            seconds += each + (0.0 if past else self.encode_s)
+            once = max(once, of_kernel)
+        seconds = (seconds + min(len(chunks), self.groups) * once) / self.groups
         # A group's share, and that of one pass of the pipeline; each reads prompts of its own.
         decoding = sequences / (self.groups * self.stages)
         prompts = len(chunks) / self.groups
@@ -84,11 +110,8 @@ class DeploymentTimes:
                 self._linear(index, verified + rows) + self._head(index, verified + prompts)
             )
         if sequences:
-            found = self._attention_at.get(sequences)
-            if found is None:
-                found = self._line(sequences, self._attention_s)
-                self._attention_at[sequences] = found
-            seconds += found[0] + found[1] * context_tokens
+            at_none, slope = self._attention(sequences)
+            seconds += at_none + slope * context_tokens
         host = self._engine.overhead_s(
             self._launches, seconds, decoding + prompts, reads_prompts=reads
         )
@@ -99,6 +122,12 @@ class DeploymentTimes:
         base, slope = self.decode(sequences) if sequences else (0.0, 0.0)
         decode, bubble = base + slope * context_tokens, self.compiled.bubble(sequences)
         return decode + max(0.0, whole - decode / bubble) / self.stages
+
+    def _attention(self, sequences: int) -> tuple[float, float]:
+        found = self._attention_at.get(sequences)
+        if found is None:
+            found = self._attention_at[sequences] = self._line(sequences, self._attention_s)
+        return found
 
     @cached_property
     def _launches(self) -> float:
@@ -162,17 +191,23 @@ class DeploymentTimes:
             found = self._head_at[index, whole] = _interpolated(whole, _TOKENS_RATIO, seconds)
         return found
 
-    def _prompt(self, new: int, past: int) -> float:
+    def _prompt(self, new: int, past: int) -> tuple[float, float]:
+        """What a chunk adds to the kernel that reads all of a step's, and what that takes once."""
         if new > 4 * _CHUNK_STEP:
             new = (new + _CHUNK_STEP // 2) // _CHUNK_STEP * _CHUNK_STEP
         if past:
             past = (past + _PAST_STEP // 2) // _PAST_STEP * _PAST_STEP
         found = self._prompt_at.get((new, past))
         if found is None:
-            step = Step(self.groups, new, past)
-            found = self._prompt_at[new, past] = self._attentions.kernels_s(
-                Pass(step, each.count, each.role) for each in self._all if each.reads_prompts
+            one, two = (
+                self._attentions.kernels_s(
+                    Pass(Step(count * self.groups, new, past), each.count, each.role)
+                    for each in self._all
+                    if each.reads_prompts
+                )
+                for count in (1, 2)
             )
+            found = self._prompt_at[new, past] = two - one, max(0.0, 2 * one - two)
         return found
 
 

@@ -14,7 +14,8 @@ Not here: the step (timing/).
 
 from __future__ import annotations
 
-from vperf.serving.load import Load, Served, server_s
+from vperf.serving.load import Load, Served
+from vperf.serving.trial import server_s
 from vperf.timing.compiled import Compiled
 from vperf.timing.step import Card
 

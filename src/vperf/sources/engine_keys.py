@@ -69,7 +69,7 @@ _PLAIN: dict[str, Any] = {
     "narrow_stream": float,
     "nested_stream": float,
     "nested_compute": float,
-    "nested_vector": float,
+    "nested_few": float,
     "grouped_compute": float,
     "grouped_cache": float,
     "ignores_windows": list[str],

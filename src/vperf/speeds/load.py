@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from vperf.answer import Serving, SimulatedRun
 from vperf.model.model import Model
-from vperf.serving.load import Load, Served, Steps, serve
+from vperf.serving.equal_steps import Steps
+from vperf.serving.load import Load, Served, serve
 from vperf.serving.memory import Pool, largest_batch, reading_bytes, sequence_bytes
 from vperf.serving.speculative import tokens_per_step
 from vperf.speeds.pace import Pace, speed_of, with_range

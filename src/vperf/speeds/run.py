@@ -60,6 +60,7 @@ def simulated_run(at: Deployment) -> SimulatedRun | None:
         oversized=found.oversized,
         steady_requests_per_s=steady.requests_per_s if steady else None,
         saturated=found.saturated,
+        goodput_requests_per_s=found.goodput(**given.kept) if given.kept else None,
     )
 
 

@@ -151,8 +151,8 @@ class Constants:
     compute_share: Mapping[str, float]
     nested_compute: float
     """Share of the rates at which weights in nested blocks are multiplied."""
-    nested_vector: float
-    """The same of their products in a kernel that takes tokens one by one."""
+    nested_few: float
+    """The same of their products in kernels for few tokens: vectors, and tokens of one expert."""
     sums_in_half: bool
     """16-bit weights are multiplied with 16-bit sums, where the card has a rate for that."""
     vector_products_per_s: float
@@ -271,7 +271,7 @@ def constants_of(gpu: Gpu, engine: Engine, generic: Generic = GENERIC) -> Consta
         wide_compute=own.wide,
         compute_share=engine.compute_share,
         nested_compute=engine.nested_compute,
-        nested_vector=engine.nested_vector,
+        nested_few=engine.nested_few,
         vector_products_per_s=engine.vector_products_per_clock * own.vector * clock_rate,
         sums_in_half=engine.sums_in_half and "fp16_acc16" in gpu.peak_flop_per_s,
         bandwidth=bandwidth,

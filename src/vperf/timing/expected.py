@@ -39,8 +39,11 @@ _BAND_TILES = 4.0
 """Tiles of keys that one KV head loads again for every tile of queries along a window's band."""
 _ONE_BY_ONE = 8
 """Tokens up to which llama.cpp's vector kernel runs (MMVQ_MAX_BATCH_SIZE)."""
-_TOKENS_OF_TILE = 32
-"""Tokens of a tile of kernel_mul_mm (ggml-metal), and of grouped kernels of llama.cpp."""
+_METAL_TILE = 32
+"""Tokens of a tile of kernel_mul_mm (ggml-metal)."""
+_GROUPED_TILE = 16
+"""Tokens of a tile of llama.cpp's kernels for experts (mul_mat_q takes 8 to 128): pp512 of
+models with 10, 32 and 64 tokens an expert."""
 _NESTED_BLOCK = 256
 """Elements of a block of llama.cpp's K- and i-quants."""
 _TUNED_HEADS = 32, 64, 96, 128, 192, 256
@@ -147,13 +150,13 @@ def _one_by_one_s(work: Work[Q], c: Constants) -> Q | float:
     CUDA is no faster at nine tokens than that at eight; Metal's multiplies whole tiles."""
     if not c.vector_products_per_s or work.format.bits >= 16:
         return 0.0
-    rate = c.vector_products_per_s * (c.nested_vector if work.format.nested else 1.0)
+    rate = c.vector_products_per_s * (c.nested_few if work.format.nested else 1.0)
     rows, inputs, outputs = work.shape
     if not isinstance(inputs, int) or not isinstance(outputs, int):
         return 0.0  # outputs grow with the context: no product with weights (DeepSeek-V4's indexer)
     beyond: float = _ONE_BY_ONE
     if c.gpu.vendor == "Apple":
-        beyond = 1.0 + 2.0 * _TOKENS_OF_TILE * rate / c.path(work.format)[1]
+        beyond = 1.0 + 2.0 * _METAL_TILE * rate / c.path(work.format)[1]
     each_s = inputs * outputs / rate
     seconds: Q | float = (few(rows, _ONE_BY_ONE, beyond) - 1.0) * each_s
     return seconds
@@ -260,7 +263,7 @@ def experts(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
         latency = c.moe_block_latency_s
     else:
         rate *= c.moe_efficiency
-    rate *= engine.grouped_compute
+    rate *= engine.grouped_compute * (c.nested_few if work.format.nested else 1.0)
     unpacked = unpacked + _looked_up_s(_popular(work, c), c)
     streamed = _stream_s(_popular(work, c), c) * (c.bandwidth / c.stream_bandwidth)
     tokens, _, _, hidden, _ = work.shape
@@ -271,8 +274,8 @@ def experts(work: Work[Q], c: Constants, engine: Engine) -> Form[Q]:
     if c.vector_products_per_s:
         part = engine.scheduler.max_batched_tokens
         streamed = each_part(streamed, tokens, part)
-        weights = of_many(each_part(work.weight_bytes, tokens, part), tokens, _TOKENS_OF_TILE)
-        flops = flops + weights * (_TOKENS_OF_TILE / work.format.bytes_per_element)
+        weights = of_many(each_part(work.weight_bytes, tokens, part), tokens, _GROUPED_TILE)
+        flops = flops + weights * (_GROUPED_TILE / work.format.bytes_per_element)
     return Form(base, streamed, unpacked, 2.5, flops / rate, 1.5)
 
 

@@ -525,3 +525,23 @@ def test_columns_named_by_cards_are_runs_of_them_and_a_first_column_names_rows()
         "LM Studio ngl=48\t412.5\t18.2\nOllama default\t633.1\t48.7\n"
     )
     assert (first.label, first.decode_tokens_per_s) == ("LM Studio ngl=48", 18.2)
+
+
+def test_a_windows_path_names_its_model() -> None:
+    """intel/ipex-llm#12991."""
+    (run,) = read_text(
+        "llama-bench.exe -m C:\\LLM\\DeepSeek-R1-Distill-Qwen-1.5B-Q4_K_M.gguf -ngl 99\n"
+        "| Model | Size | Params | Backend | ngl | Threads | Test | t/s |\n"
+        "|---|---|---|---|---|---|---|---|\n"
+        "| qwen2 1.5B Q4_K - Medium | 1.04 GiB | 1.78 B | SYCL | 99 | 8 | tg128 | 100.72 |\n"
+    )
+    assert run.setup.model == "C:/LLM/DeepSeek-R1-Distill-Qwen-1.5B-Q4_K_M.gguf"
+
+
+def test_a_columns_head_says_how_many_were_served() -> None:
+    """SemiAnalysisAI/InferenceX#870."""
+    first, second = read_text(
+        "| Metric | conc=8 | conc=16 |\n|---|---|---|\n| Mean TTFT (ms) | 330.6 | 356.0 |\n"
+        "| Mean TPOT (ms) | 12.8 | 17.2 |\n"
+    )
+    assert (first.setup.max_concurrency, second.setup.max_concurrency) == (8, 16)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.checks.importers.files import DATA, result
-from vperf.checks.importers import read_results
+from vperf.checks.importers import read_results, results_of
+from vperf.checks.importers.document import parse
 from vperf.errors import InputError
 
 
@@ -65,3 +67,11 @@ def test_the_progress_of_generate_ends_with_rates_of_all_prompts() -> None:
     assert run.requests_per_s == pytest.approx(256 / 25)
     assert (run.setup.requests, run.setup.batch_size) == (256, 256)
     assert run.setup.output_len == pytest.approx(1292.8 / (256 / 25))
+
+
+def test_a_bar_whose_time_has_thousands_of_digits_is_none() -> None:
+    text = (DATA / "vllm_generate.log").read_text()
+    bar = next(line for line in text.splitlines() if "Processed prompts: 100%" in line)
+    (time,) = re.findall(r"\[(\d+:\d+)<", bar)
+    with pytest.raises(InputError):
+        results_of(parse(text.replace(f"[{time}<", f"[{'9' * 5000}:00<"), "x"))

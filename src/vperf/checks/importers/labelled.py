@@ -343,10 +343,19 @@ def _columns(
     for (name, column), card in zip(columns, cards, strict=True):
         if card and all(cards):  # each column is of one
             column.setdefault("gpu", card)
+        if users := _USERS.fullmatch(name.strip(" *")):
+            column.setdefault("max_concurrency", float(users[1] or users[2]))
         if _is_run(column, of_what=len(column) < 2):
             label = name if len(columns) > 1 else ""
             values = {**column, "tool": _TABLE if len(columns) > 1 else _LINES, "label": label}
             yield Record(document.source, values, "", around)
+
+
+_USERS = re.compile(
+    r"(?:c|conc(?:urrency)?|users|bs)[ ]?[=:]?[ ]?(\d{1,6})|(\d{1,6}) (?:users|concurrent)",
+    re.IGNORECASE,
+)
+"""A column's head that says how many were served."""
 
 
 # Lines ----------------------------------------------------------------------------------------

@@ -192,9 +192,10 @@ def _rows(document: Document) -> Iterator[Record | InputError]:
         fenced, closed = line.startswith("|"), line.endswith("|")
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         where = f"line {number}"
-        if "test" in cells and "t/s" in cells:
-            if not _BENCHY & set(cells):
-                header = cells
+        head = [cell.lower() for cell in cells]
+        if "test" in head and "t/s" in head:
+            if not _BENCHY & set(head):
+                header = head
                 printed = _printed_around(text[before : match.start()], text, match.end(), printed)
                 before = match.end()
                 bare = not fenced

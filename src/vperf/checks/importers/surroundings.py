@@ -264,10 +264,13 @@ def _pairs(line: str) -> Iterator[tuple[str, str]]:
 
 
 def _command(line: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
+    given = line[match.end() :]
+    if _WINDOWS.search(given):  # a backslash is no escape there
+        given = given.replace("\\", "/")
     try:
-        words = shlex.split(line[match.end() :], comments=True)
+        words = shlex.split(given, comments=True)
     except ValueError:
-        words = line[match.end() :].split()
+        words = given.split()
     if match[0] in _POSITIONAL and words and not words[0].startswith("-"):
         yield "model", words[0]
     for word, after in pairwise([*words, ""]):
@@ -287,6 +290,7 @@ def _command(line: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
             yield name, value or "true"
 
 
+_WINDOWS = re.compile(r"(?<![A-Za-z])[A-Za-z]:\\")
 _OTHERWISE = {
     "llama-benchy": {"pp": "", "tg": "", "depth": ""},
     "evalscope perf": {"parallel": "max_concurrency", "number": "num_prompts"},

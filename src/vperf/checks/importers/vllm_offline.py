@@ -45,7 +45,7 @@ _RATES = r"Throughput: (\S+) requests/s, (\S+) total tokens/s, (\S+) output toke
 _OLD_RATES = r"(?:[\w. ]{1,30}: )?Throughput: (\S+) requests/s, (\S+) tokens/s[ \t]*$"
 """Before October 2024: prompt and output tokens in one sum."""
 _BAR = (
-    r"[^\n]*?Processed prompts: 100%[^\n]*?\b(\d+)/\1 \[(?:(\d+):)?(\d+):(\d+)<[^\n]*?"
+    r"[^\n]*?Processed prompts: 100%[^\n]*?\b(\d+)/\1 \[(?:(\d{1,6}):)?(\d{1,6}):(\d{1,6})<[^\n]*?"
     r"est\. speed input: (\S+) toks/s, output: (\S+) toks/s"
 )
 _COUNT = r"[0-9]{1,12}"

@@ -101,6 +101,8 @@ def run_line(run: SimulatedRun) -> str:
     held = f"{run.mean_running:,.3g} running, {run.mean_waiting:,.3g} waiting"
     lost = f", {plural(run.preempted, 'preemption')}" if run.preempted else ""
     rate = f"{run.requests_per_s:,.3g} requests/s"
+    if run.goodput_requests_per_s is not None:
+        rate += f" ({run.goodput_requests_per_s:,.3g} keep --goodput)"
     return f"Means of {plural(run.prompts, 'prompt')}, simulated: {rate}, {held}{lost}"
 
 
