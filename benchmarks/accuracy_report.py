@@ -73,7 +73,7 @@ Errors of TPOT, share of the {scored:,} points:
 388 more one-user figures of 41 cards and 40 sources, which no constant had seen
 (`benchmarks/one_user.py`; published 2025 and 2026), were off by 11 % in decode and 38 % in prefill
 by card. What they showed was mended for all cards of a kind; they themselves are now off by 9 and
-20 %, 82 and 66 % inside the range, none above its limit.
+20 %, 82 and 69 % inside the range, none above its limit.
 
 **The limit** is beaten by {beaten} served points (two Qwen3-32B fp8 runs on H100, twice as fast as
 their TensorRT-LLM neighbours: their users were probably spread over several replicas), by {single}
