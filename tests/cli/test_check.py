@@ -43,7 +43,7 @@ def served(tmp_path: Path) -> Path:
 @pytest.fixture
 def benched(tmp_path: Path) -> Path:
     path = tmp_path / "bench.json"
-    rows = [llama_bench(512, 0, 9000.0), llama_bench(0, 128, 160.0), llama_bench(512, 0, 7e3, 4096)]
+    rows = [llama_bench(512, 0, 9000.0), llama_bench(0, 128, 190.0), llama_bench(512, 0, 7e3, 4096)]
     path.write_text(json.dumps(rows), encoding="utf-8")
     return path
 
@@ -84,7 +84,7 @@ def test_several_results_are_summed_up_and_one_is_shown_by_its_label(
     assert ran.out.splitlines()[0].startswith("2 results: ")
     assert "not graded: pp512 @ d4096" in ran.out
     one = vperf("check", benched, "-m", "qwen3-4b", "--label", "tg128")
-    assert ": 160 tok/s is " in one.out.splitlines()[0]
+    assert one.out.splitlines()[0].startswith("GOOD: 190 tok/s is ")
     assert "q4_k_m weights" in one.out
     many = json.loads(vperf("check", benched, "-m", "qwen3-4b", "--json").out)
     assert many["schema"] == "vperf/checks/1"
