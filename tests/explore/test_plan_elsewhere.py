@@ -9,7 +9,7 @@ import pytest
 import vperf
 from vperf import InputError
 from vperf.explore.plan import plan
-from vperf.report.plan import commands
+from vperf.report.plan_commands import commands
 
 MODEL, CARD = "qwen3-8b", "h100-sxm-80gb"
 TASK: dict[str, Any] = {
