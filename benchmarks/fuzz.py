@@ -285,7 +285,7 @@ def _safe_form(said: str, words: Sequence[str]) -> None:
             raise Fault("not finite", said[max(0, found.start() - 60) : found.end() + 20])
 
 
-_NO_FIGURE = re.compile(r"(?<![\w-])(?:nan|inf)(?![\w-])(?!\s+is\s+not\s+a\s+measurement)")
+_NO_FIGURE = re.compile(r"(?<![\w-])(?:nan|inf)(?![\w-])")
 """On a screen, whose lines break anywhere; a note may say what a file holds instead of a figure."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -207,3 +208,14 @@ def test_experts_that_were_moved_to_the_host_are_the_setup() -> None:
     assert any("-ot x=RPC" in note for note in run.notes)
     (run,) = results_of(parse(json.dumps(row | {"tensor_buft_overrides": "none"}), "a file"))
     assert run.setup.override_tensor is None
+
+
+def test_an_error_shows_a_number_that_is_none_as_the_file_has_it() -> None:
+    rows = json.loads((DATA / "llama_bench.json").read_text())
+    for field, value, written in (
+        ("model_filename", math.inf, "Infinity is not a text"),
+        ("avg_ts", -math.inf, "-Infinity is not a measurement"),
+    ):
+        text = json.dumps([{**rows[0], field: value}])
+        with pytest.raises(InputError, match=f"{field}: {written}"):
+            results_of(parse(text, "a file"))

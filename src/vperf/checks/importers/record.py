@@ -8,6 +8,7 @@ None; one that is there and cannot be a measurement is an error. Not here: whole
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -153,6 +154,8 @@ def shown(value: object) -> str:
         return "a list"
     if isinstance(value, int) and abs(value) > 10**60:
         return "a number of more than 60 digits"
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)  # as the file has it
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
