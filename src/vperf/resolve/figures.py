@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
+from operator import attrgetter
 from typing import Any
 
 from vperf.errors import InputError, check_count
@@ -32,6 +33,8 @@ _ALLOWED = {
     name: tuple(kind for part in parts for kind in _TYPES[part])
     for name, parts in _DECLARED.items()
 }
+_DEFAULTS = {each.name: each.default for each in fields(Scenario) if each.default is not MISSING}
+_values = attrgetter(*_ALLOWED)
 _SWITCHES = frozenset(name for name, parts in _DECLARED.items() if "bool" in parts)
 _LISTS = frozenset(name for name, parts in _DECLARED.items() if "Sequence[str]" in parts)
 _COUNTS = {
@@ -46,12 +49,15 @@ _ENDLESS = frozenset({"request_rate", "burstiness", "acceptance"})
 
 def check_figures(scenario: Scenario) -> None:
     """Raises InputError that names the option."""
-    check_options({name: getattr(scenario, name) for name in _ALLOWED})
+    check_options(dict(zip(_ALLOWED, _values(scenario), strict=True)))
 
 
 def check_options(given: Mapping[str, Any]) -> None:
     """The same of options by name, before a scenario is made of them."""
+    usual = _DEFAULTS.get
     for name, value in given.items():
+        if value is usual(name):
+            continue
         kinds = _ALLOWED.get(name)
         if kinds is None or (value is None and type(None) in kinds):
             continue  # no option; not given

@@ -96,6 +96,8 @@ _NO_CARD: Mapping[str, Any] = {
 _PLAIN = frozenset((str, int, type(None)))
 
 Cache = dict[tuple[Any, ...], Any]
+_Named = tuple[str | None, str | Engine | None, tuple[Note, ...]]
+"""Weights and engine of a scenario, and what was taken for its names."""
 
 
 class Resolver:
@@ -112,6 +114,7 @@ class Resolver:
         self._keep = keep
         self._last: tuple[Replica | VperfError | None, tuple[Any, ...]] = None, (object(),)
         """A walk over loads asks for the same one again and again."""
+        self._last_named: tuple[_Named, tuple[Any, ...]] = (None, None, ()), (object(),)
 
     def deployment(self, scenario: Scenario) -> Deployment:
         """The deployment of a scenario. Raises VperfError."""
@@ -121,9 +124,7 @@ class Resolver:
         typed = scenario
         if scenario.prefill_gpu is not None and scenario.pcp > 1:  # of the cards that read
             scenario = replace(scenario, pcp=1)
-        scenario, taken = self._as_spelled(scenario)
-        scenario, said = self._with_own_format(scenario)
-        taken += said
+        scenario, taken = self._as_named(scenario)
         replica = self._replica(scenario)
         model = replica.compiled.model
         check_lengths(model, replica.found.id, lengths, scenario.image_tokens)
@@ -163,29 +164,43 @@ class Resolver:
                 encoding = encoding.beyond(kept.found(prompt))
             if load is not None:  # the simulation knows of no link
                 load, run = _elsewhere(load, kept, encoding), None
+        if scenario.pcp != typed.pcp:
+            scenario = replace(scenario, pcp=typed.pcp)
         return Deployment(
-            replace(scenario, pcp=typed.pcp), replica, lengths, load, scenario.batch_size,
+            scenario, replica, lengths, load, scenario.batch_size,
             images, acceptance, accepted, run,
             model_warnings(replica.found, model, scenario.quantization), encoding, taken=taken,
             kept=kept, ahead=ahead,
         )  # fmt: skip
 
-    def _as_spelled(self, scenario: Scenario) -> tuple[Scenario, tuple[Note, ...]]:
+    def _as_named(self, scenario: Scenario) -> tuple[Scenario, tuple[Note, ...]]:
+        """The scenario with the engine and the format that its names mean, and what was taken."""
+        values = _shared(scenario)
+        (quantization, engine, taken), before = self._last_named
+        if not all(map(is_, values, before)):
+            check_formats(scenario.quantization, scenario.kv_cache_dtype)
+            runs = engine_of(scenario, self.gpu(scenario))  # told before the network is asked
+            named, taken = self._as_spelled(scenario, runs)
+            if named is not scenario:
+                runs = engine_of(named, self.gpu(named))
+            named, said = self._with_own_format(named, runs)
+            quantization, engine, taken = named.quantization, named.engine, taken + said
+            self._last_named = (quantization, engine, taken), values
+        if quantization is scenario.quantization and engine is scenario.engine:
+            return scenario, taken
+        return replace(scenario, quantization=quantization, engine=engine), taken
+
+    def _as_spelled(self, scenario: Scenario, runs: Engine) -> tuple[Scenario, tuple[Note, ...]]:
         """The format that the model's name says, and for which model the name was taken."""
         model = scenario.model
         if isinstance(model, str):
-            check_formats(scenario.quantization, scenario.kv_cache_dtype)
-            named = engine_of(scenario, self.gpu(scenario))  # told before the network is asked
             model = self.config(model, scenario.revision)
-        else:
-            named = None
         if not isinstance(model, ModelConfig) or (spelled := model.spelled) is None:
             return scenario, ()
         taken, given = None, scenario.quantization
         if given in (None, AS_STORED):
-            named = named or engine_of(scenario, self.gpu(scenario))
             taken = format_spelled(model)
-            if spelled.usual and scenario.engine is not None and not reads_gguf(named):
+            if spelled.usual and scenario.engine is not None and not reads_gguf(runs):
                 taken = None
         note = Note(
             "spelled_model", typed=spelled.typed, model=model.id, quantization=taken,
@@ -196,13 +211,14 @@ class Resolver:
             engine = PLACING_ENGINE
         return replace(scenario, quantization=taken or given, engine=engine), (note,)
 
-    def _with_own_format(self, scenario: Scenario) -> tuple[Scenario, tuple[Note, ...]]:
+    def _with_own_format(
+        self, scenario: Scenario, runs: Engine
+    ) -> tuple[Scenario, tuple[Note, ...]]:
         """Bits alone ("4bit") as the engine's own format of them, what it does not load as it is
         stored as its converter makes it; and what was taken."""
         typed = None if scenario.quantization == AS_STORED else scenario.quantization
-        engine = engine_of(scenario, self.gpu(scenario))
         bits = typed is not None and bits_named(typed) is not None
-        if not bits and not engine.converts:
+        if not bits and not runs.converts:
             return scenario, ()
         found = self.config(scenario.model, scenario.revision)
         taken: str | None
@@ -213,7 +229,7 @@ class Resolver:
         elif found.gguf is not None:
             return scenario, ()
         else:
-            taken, note = as_converted(engine, typed or self._stored(found))
+            taken, note = as_converted(runs, typed or self._stored(found))
         if note is None:
             return scenario, ()
         return replace(scenario, quantization=taken or scenario.quantization), (note,)
